@@ -1,0 +1,53 @@
+//! Every atomic of this crate enters here, so that one file switches all of them.
+//!
+//! - normally: `portable-atomic`, which is `core::sync::atomic` where the target has the operation, and a
+//!   critical section where it has not (64-bit atomics on 32-bit parts, compare-and-swap on thumbv6m);
+//! - under `--cfg loom`: loom's models, so that the rings and the interner are checked exhaustively.
+//!
+//! loom's constructors are not `const`, hence [`const_fn!`], which makes a `const fn` that loses its `const`
+//! under loom.
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+
+#[cfg(not(loom))]
+pub(crate) use portable_atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// `core::cell::UnsafeCell` with loom's closure interface, so that one source serves both.
+#[cfg(not(loom))]
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(core::cell::UnsafeCell::new(value))
+    }
+
+    /// Gives `f` the pointer for reading. The caller's SAFETY comment says why nobody writes meanwhile.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// Gives `f` the pointer for writing. The caller's SAFETY comment says why nobody else looks meanwhile.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}
+
+/// Declares a `const fn`, or under loom the same function without `const`.
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {
+        #[cfg(not(loom))]
+        $(#[$meta])* $vis const fn $($rest)*
+        #[cfg(loom)]
+        $(#[$meta])* $vis fn $($rest)*
+    };
+}
+pub(crate) use const_fn;

@@ -10,11 +10,13 @@ extern crate std;
 mod sync;
 
 // Recording: what a caller writes.
-pub mod value;
-pub mod name;
 pub mod event;
-pub mod intern;
 pub mod instrument;
+pub mod intern;
+pub mod ledger;
+pub mod name;
+pub mod record;
+pub mod value;
 
 // Between recorder and sender.
 pub mod ring;

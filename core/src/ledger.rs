@@ -1,0 +1,188 @@
+//! The ledger: what became of every record.
+//!
+//! `recorded = sent + dropped[by cause] + in flight`, exact at every quiet point. Each stage that gives a record
+//! up counts it where that happens, under a [`Cause`]; a [`Ledger`] is a snapshot of all stages.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a record was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Cause {
+    /// The ring was full and the policy keeps what is already there.
+    Full,
+    /// It was the oldest in a full ring and made room for a newer or more urgent one.
+    Evicted,
+    /// The policy takes one in N under pressure, and this was one of the others.
+    Sampled,
+    /// The health monitor throttles the source.
+    Throttled,
+    /// Encoded, it is larger than a datagram may be.
+    TooLarge,
+    /// Its dynamic tags or text do not fit the slot, or it has more than 255 static tags.
+    TooManyTags,
+    /// The interner has no room for its name.
+    InternerFull,
+    /// Its name is empty or longer than 255 bytes, or its number is not finite.
+    Invalid,
+    /// It could not be encoded: a symbol that the interner does not know.
+    Encode,
+    /// The circuit breaker was open.
+    CircuitOpen,
+    /// The transport refused its datagram.
+    SendError,
+    /// A critical event that nobody acknowledged in time.
+    Unacknowledged,
+    /// The client was shut down before it could be sent.
+    Shutdown,
+}
+
+impl Cause {
+    /// How many causes there are.
+    pub const COUNT: usize = 13;
+
+    /// Every cause, in the order of its index.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Full,
+        Self::Evicted,
+        Self::Sampled,
+        Self::Throttled,
+        Self::TooLarge,
+        Self::TooManyTags,
+        Self::InternerFull,
+        Self::Invalid,
+        Self::Encode,
+        Self::CircuitOpen,
+        Self::SendError,
+        Self::Unacknowledged,
+        Self::Shutdown,
+    ];
+
+    /// The name that metrics, JSON and pages use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Evicted => "evicted",
+            Self::Sampled => "sampled",
+            Self::Throttled => "throttled",
+            Self::TooLarge => "too_large",
+            Self::TooManyTags => "too_many_tags",
+            Self::InternerFull => "interner_full",
+            Self::Invalid => "invalid",
+            Self::Encode => "encode",
+            Self::CircuitOpen => "circuit_open",
+            Self::SendError => "send_error",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// Records given up, by cause.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Drops([u64; Cause::COUNT]);
+
+impl Drops {
+    /// None.
+    pub const NONE: Self = Self([0; Cause::COUNT]);
+
+    /// How many were given up for `cause`.
+    #[inline]
+    #[must_use]
+    pub const fn get(&self, cause: Cause) -> u64 {
+        self.0[cause as usize]
+    }
+
+    /// Counts `n` more for `cause`.
+    #[inline]
+    pub const fn add(&mut self, cause: Cause, n: u64) {
+        let cell = &mut self.0[cause as usize];
+        *cell = cell.wrapping_add(n);
+    }
+
+    /// All causes together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Each cause with its count, in the order of [`Cause::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = (Cause, u64)> + '_ {
+        Cause::ALL.into_iter().zip(self.0)
+    }
+
+    /// Adds another tally to this one.
+    pub fn merge(&mut self, other: &Self) {
+        for (cause, n) in other.iter() {
+            self.add(cause, n);
+        }
+    }
+}
+
+/// In serde formats a map from cause to count, without the zeros.
+impl Serialize for Drops {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let used = || self.iter().filter(|(_, n)| *n > 0);
+        let mut map = serializer.serialize_map(Some(used().count()))?;
+        for (cause, n) in used() {
+            map.serialize_entry(cause.as_str(), &n)?;
+        }
+        map.end()
+    }
+}
+
+/// A snapshot of what became of every event handed to a client.
+///
+/// Instruments do not appear here: recording on one cannot be dropped, and what a lost datagram carried of its
+/// state the next one carries again.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Ledger {
+    /// Record calls made.
+    pub recorded: u64,
+    /// Events in datagrams that the transport took. Over UDP that does not mean delivered: what the network
+    /// lost, the collector counts.
+    pub sent: u64,
+    /// Events given up, by cause.
+    pub dropped: Drops,
+    /// Events in a ring, or encoded and not yet taken by the transport.
+    pub in_flight: u64,
+}
+
+impl Ledger {
+    /// Whether every record is accounted for: `recorded = sent + dropped + in flight`.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.recorded == self.sent + self.dropped.total() + self.in_flight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_its_own_cell_and_name() {
+        let mut drops = Drops::NONE;
+        for (i, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, i);
+            drops.add(cause, i as u64 + 1);
+            assert_eq!(drops.get(cause), i as u64 + 1);
+            assert_eq!(Cause::ALL.iter().filter(|c| c.as_str() == cause.as_str()).count(), 1);
+        }
+        assert_eq!(drops.total(), (1..=Cause::COUNT as u64).sum());
+        let mut twice = drops;
+        twice.merge(&drops);
+        assert_eq!(twice.total(), 2 * drops.total());
+    }
+
+    #[test]
+    fn a_ledger_closes_only_when_nothing_is_missing() {
+        let mut ledger = Ledger { recorded: 10, sent: 6, in_flight: 1, ..Ledger::default() };
+        assert!(!ledger.closes());
+        ledger.dropped.add(Cause::Full, 3);
+        assert!(ledger.closes());
+    }
+}

@@ -27,5 +27,5 @@ pub mod wire;
 // Receiving.
 pub mod tracker;
 
-#[cfg(feature = "testkit")]
+#[cfg(any(test, feature = "testkit"))]
 pub mod testkit;

@@ -1,0 +1,91 @@
+//! What a datagram changes, once it is judged.
+
+use super::{FROM_ZERO, HELD, JOINED, OLD_EPOCHS, STARTED, SequenceTracker, Verdict, Window};
+
+impl SequenceTracker {
+    /// Begins with the first datagram of all, or the first after [`resync`](Self::resync).
+    #[cold]
+    pub(super) fn begin(&mut self, epoch: u32, sequence: u32) {
+        self.epoch = epoch;
+        self.flags |= STARTED;
+        if !self.is(FROM_ZERO) {
+            self.flags |= JOINED;
+            self.missed_before_start = sequence;
+            self.first = u64::from(sequence);
+            self.next = self.first;
+        }
+    }
+
+    /// Ends the current epoch and begins the next one with its first datagram.
+    #[cold]
+    pub(super) fn restart(&mut self, epoch: u32, sequence: u32) {
+        self.close();
+        self.old_epochs.rotate_right(1);
+        self.old_epochs[0] = self.epoch;
+        self.old_epochs_len = (self.old_epochs_len + 1).min(OLD_EPOCHS as u8);
+        self.restarts = self.restarts.saturating_add(1);
+        self.epoch = epoch;
+        match self.judge_step(sequence) {
+            Verdict::New => self.move_up(u64::from(sequence)),
+            Verdict::Jump => self.jump(u64::from(sequence)),
+            _ => self.hold(sequence),
+        }
+    }
+
+    /// Takes a number at or ahead of the next in order.
+    #[inline]
+    pub(super) fn move_up(&mut self, number: u64) {
+        let lost = self.window.advance(self.next, number + 1);
+        self.lost = self.lost.saturating_add(lost);
+        self.next = number + 1;
+        self.received = self.received.saturating_add(1);
+    }
+
+    /// Takes a number within the window that was missing.
+    pub(super) fn fill(&mut self, number: u64) {
+        if number < self.first {
+            // The start moves down; what lies between is now expected too.
+            self.window.clear(number, self.first);
+            self.first = number;
+            self.missed_before_start = number as u32;
+        }
+        self.window.insert(number);
+        self.received = self.received.saturating_add(1);
+        self.late = self.late.saturating_add(1);
+    }
+
+    /// Keeps a number that lies far ahead, in place of one that nobody agreed with.
+    #[cold]
+    pub(super) fn hold(&mut self, sequence: u32) {
+        self.held = sequence;
+        self.flags |= HELD;
+        self.unconfirmed = self.unconfirmed.saturating_add(1);
+    }
+
+    /// Takes a number that lies far ahead, and the one held that it agrees with, in their order.
+    #[cold]
+    pub(super) fn jump(&mut self, number: u64) {
+        self.jumps = self.jumps.saturating_add(1);
+        if !self.is(HELD) {
+            return self.move_up(number);
+        }
+        let held = self.held_number();
+        self.flags &= !HELD;
+        self.unconfirmed = self.unconfirmed.saturating_sub(1);
+        self.move_up(held.min(number));
+        self.move_up(held.max(number));
+    }
+
+    pub(super) fn held_number(&self) -> u64 {
+        self.next + u64::from(self.held.wrapping_sub(self.next as u32))
+    }
+
+    /// Gives up what is outstanding and leaves an empty epoch that begins at 0.
+    pub(super) fn close(&mut self) {
+        self.lost = self.lost.saturating_add(self.window.outstanding());
+        self.window = Window::settled();
+        self.first = 0;
+        self.next = 0;
+        self.flags &= !(HELD | JOINED);
+    }
+}

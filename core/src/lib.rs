@@ -22,6 +22,7 @@ pub mod value;
 pub mod ring;
 
 // The wire.
+pub mod transport;
 pub mod wire;
 
 // Receiving.

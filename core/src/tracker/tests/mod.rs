@@ -8,7 +8,7 @@ use Verdict::{Duplicate, Jump, Late, New, OldEpoch, Restart, TooLate, Unconfirme
 
 const EPOCH: u32 = 0xdead_beef;
 
-/// Observes numbers of one epoch and returns the verdicts' sums.
+/// Observes numbers of one epoch, whatever the verdicts.
 fn observe_all(tracker: &mut SequenceTracker, numbers: impl IntoIterator<Item = u32>) {
     for number in numbers {
         tracker.observe(EPOCH, number);

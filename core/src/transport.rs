@@ -1,8 +1,9 @@
 //! The last step of sending: a datagram leaves, or an error says what to do about it.
 //!
-//! The sender is written against [`Transport`]; adapters implement it for their sockets, and `testkit` for tests.
-//! A transport moves bytes and nothing else: it neither queues nor retries nor waits. What happens after an error is
-//! the sender's decision, so the errors are sorted by what follows from them, not by what the platform calls them:
+//! The sender is written against [`Transport`]; adapters implement it for their sockets, and
+//! `testkit` for tests. A transport moves bytes and nothing else: it neither queues nor retries nor
+//! waits. What happens after an error is the sender's decision, so the errors are sorted by what
+//! follows from them, not by what the platform calls them:
 //!
 //! | error | Linux | embassy-net | what the sender does |
 //! |---|---|---|---|
@@ -12,8 +13,8 @@
 //! | [`Unreachable`](SendError::Unreachable) | ENETUNREACH, EHOSTUNREACH, ENETDOWN, EPERM | `NoRoute`, link or config down | opens the breaker |
 //! | [`Other`](SendError::Other) | the rest | `SocketNotBound` | opens the breaker |
 //!
-//! Success means that the datagram has left, never that it has arrived: that is known to the receiver's
-//! [tracker](crate::tracker) only.
+//! Success means that the datagram has left, never that it has arrived: that is known to the
+//! receiver's [tracker](crate::tracker) only.
 
 use core::fmt;
 
@@ -59,12 +60,14 @@ impl<T: Transport + ?Sized> Transport for &mut T {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// No room in the socket's buffer: backpressure, not a failure. Keep the datagram and try again later.
+    /// No room in the socket's buffer: backpressure, not a failure. Keep the datagram and try again
+    /// later.
     WouldBlock,
-    /// The datagram is larger than the path takes. Permanent for this datagram, no news about others.
+    /// The datagram is larger than the path takes. Permanent for this datagram, no news about
+    /// others.
     TooLarge,
-    /// Nobody listened when an *earlier* datagram arrived. This one was only the messenger and was not sent; the
-    /// next attempt goes out.
+    /// Nobody listened when an *earlier* datagram arrived. This one was only the messenger and was
+    /// not sent; the next attempt goes out.
     Refused,
     /// There is no way to the destination: no route, link down, or forbidden by a firewall.
     Unreachable,

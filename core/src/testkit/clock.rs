@@ -5,7 +5,8 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-/// A clock in nanoseconds that a test sets and advances, forwards or backwards. Clones show the same time.
+/// A clock in nanoseconds that a test sets and advances, forwards or backwards. Clones show the
+/// same time.
 ///
 /// ```
 /// use core::time::Duration;

@@ -6,8 +6,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Connects a sender with a receiver through a queue of `capacity` datagrams.
 ///
-/// When the queue is full, the sender learns nothing and the datagram is gone, as with UDP and a receiver that is
-/// too slow; [`LinkReceiver::overflowed`] counts it. The ends may live in different threads.
+/// When the queue is full, the sender learns nothing and the datagram is gone, as with UDP and a
+/// receiver that is too slow; [`LinkReceiver::overflowed`] counts it. The ends may live in
+/// different threads.
 ///
 /// ```
 /// use ringstat_core::testkit::link;

@@ -1,7 +1,8 @@
-//! For tests, ours and yours: time that stands still, networks that fail on request, readings that look real.
+//! For tests, ours and yours: time that stands still, networks that fail on request, readings that
+//! look real.
 //!
-//! Everything here is deterministic: the same seed gives the same faults and the same readings, on every machine.
-//! It needs an allocator and `std`, and it is not made for production.
+//! Everything here is deterministic: the same seed gives the same faults and the same readings, on
+//! every machine. It needs an allocator and `std`, and it is not made for production.
 //!
 //! ```
 //! use ringstat_core::testkit::{FaultTransport, Faults, link};
@@ -10,7 +11,8 @@
 //!
 //! // A sender, a bad network, a receiver.
 //! let (sender, mut receiver) = link(1024);
-//! let mut network = FaultTransport::new(sender, Faults { loss: 0.2, reorder: 0.1, ..Faults::NONE }, 42);
+//! let faults = Faults { loss: 0.2, reorder: 0.1, ..Faults::NONE };
+//! let mut network = FaultTransport::new(sender, faults, 42);
 //! for sequence in 0..1000u32 {
 //!     network.send(&sequence.to_le_bytes())?;
 //! }

@@ -38,7 +38,8 @@ impl Rng {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// True with `probability`: never at 0 and below, always at 1 and above. Draws one number in any case.
+    /// True with `probability`: never at 0 and below, always at 1 and above. Draws one number in
+    /// any case.
     pub const fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }

@@ -4,8 +4,8 @@ use crate::transport::{SendError, Transport};
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keeps every datagram it is sent. Clones are the same spy, so a test can hand one to a sender and look through
-/// the other, from another thread too.
+/// Keeps every datagram it is sent. Clones are the same spy, so a test can hand one to a sender and
+/// look through the other, from another thread too.
 ///
 /// ```
 /// use ringstat_core::testkit::SpyTransport;

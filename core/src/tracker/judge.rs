@@ -18,7 +18,8 @@ impl SequenceTracker {
                 return (Verdict::Duplicate, 0);
             }
             if apart.unsigned_abs() <= MAX_GAP {
-                // `held` lies far ahead and below END, so this neither wraps nor falls behind `next`.
+                // `held` lies far ahead and below END, so this neither wraps nor falls behind
+                // `next`.
                 let number = self.held_number().wrapping_add_signed(i64::from(apart));
                 return (if number < END { Verdict::Jump } else { Verdict::TooLate }, number);
             }

@@ -1,9 +1,10 @@
 //! Loss, by sequence number: what a receiver knows about one sender.
 //!
-//! Every datagram carries its sender's boot epoch and a 32-bit sequence number that starts at 0 in each epoch. From
-//! these two a [`SequenceTracker`] says of each datagram whether it is new, late or a copy, and keeps the sums that
-//! an operator wants to see: received, lost, outstanding. It is the step between the checks and the decoder, for
-//! plain datagrams and for sealed ones, where it is the replay window.
+//! Every datagram carries its sender's boot epoch and a 32-bit sequence number that starts at 0 in
+//! each epoch. From these two a [`SequenceTracker`] says of each datagram whether it is new, late
+//! or a copy, and keeps the sums that an operator wants to see: received, lost, outstanding. It is
+//! the step between the checks and the decoder, for plain datagrams and for sealed ones, where it
+//! is the replay window.
 //!
 //! ```
 //! use ringstat_core::tracker::{SequenceTracker, Verdict};
@@ -22,21 +23,22 @@
 //! ```
 //!
 //! # Rules
-//! - **Lost** is a number whose bit is clear when it leaves the window of [`WINDOW`] numbers, or when its epoch ends.
-//!   Until then it is outstanding.
-//! - **A jump** ahead by more than [`MAX_GAP`] is believed when two different datagrams agree on it (RFC 3550,
-//!   appendix A.1). Otherwise one stray datagram would make losses of all that follow.
-//! - **A restart** is a new epoch and nothing else. Epochs may be random, so their order says nothing; the last
-//!   [`OLD_EPOCHS`] are remembered, and what still arrives from them is counted and refused. All numbers of the new
-//!   epoch are expected, from 0.
-//! - **A late start**: the first datagram of all says where counting begins, since the sender may be older than the
-//!   receiver. The numbers before are told separately. A receiver that knows that it was there first uses
-//!   [`from_zero`](SequenceTracker::from_zero).
+//! - **Lost** is a number whose bit is clear when it leaves the window of [`WINDOW`] numbers, or
+//!   when its epoch ends. Until then it is outstanding.
+//! - **A jump** ahead by more than [`MAX_GAP`] is believed when two different datagrams agree on it
+//!   (RFC 3550, appendix A.1). Otherwise one stray datagram would make losses of all that follow.
+//! - **A restart** is a new epoch and nothing else. Epochs may be random, so their order says
+//!   nothing; the last [`OLD_EPOCHS`] are remembered, and what still arrives from them is counted
+//!   and refused. All numbers of the new epoch are expected, from 0.
+//! - **A late start**: the first datagram of all says where counting begins, since the sender may
+//!   be older than the receiver. The numbers before are told separately. A receiver that knows that
+//!   it was there first uses [`from_zero`](SequenceTracker::from_zero).
 //!
 //! # Limits
-//! A sender that restarts without changing its epoch looks like one whose datagrams come too late, and one that is
-//! impersonated may find its own epoch declared old. Only time can tell these from a slow path, and there is no
-//! clock here: see [`refused_in_a_row`](SequenceTracker::refused_in_a_row).
+//! A sender that restarts without changing its epoch looks like one whose datagrams come too late,
+//! and one that is impersonated may find its own epoch declared old. Only time can tell these from
+//! a slow path, and there is no clock here: see
+//! [`refused_in_a_row`](SequenceTracker::refused_in_a_row).
 
 mod count;
 mod judge;
@@ -59,8 +61,9 @@ const END: u64 = 1 << 63;
 
 /// The sequence numbers of one sender: 232 bytes, no heap, a few nanoseconds a datagram.
 ///
-/// `observe` takes constant time: at worst, on a jump, it writes the 16 words of the window. Key trackers by sender
-/// id, never by address: addresses change behind NAT, and several processes share one.
+/// `observe` takes constant time: at worst, on a jump, it writes the 16 words of the window. Key
+/// trackers by sender id, never by address: addresses change behind NAT, and several processes
+/// share one.
 #[derive(Clone, Debug)]
 pub struct SequenceTracker {
     window: Window,
@@ -79,8 +82,9 @@ pub struct SequenceTracker {
     jumps: u32,
     unconfirmed: u32,
     missed_before_start: u32,
-    /// The far-ahead number that waits for a second one to agree, if `HELD` says so. It lies at least `MAX_GAP`
-    /// ahead of `next`, because whatever comes nearer than that agrees with it.
+    /// The far-ahead number that waits for a second one to agree, if `HELD` says so. It lies at
+    /// least `MAX_GAP` ahead of `next`, because whatever comes nearer than that agrees with
+    /// it.
     held: u32,
     /// Ended epochs, the latest first; `old_epochs_len` of them count.
     old_epochs: [u32; OLD_EPOCHS],
@@ -129,13 +133,15 @@ impl SequenceTracker {
         }
     }
 
-    /// A tracker that expects the sender's datagrams from number 0 on: for a receiver that was there first.
+    /// A tracker that expects the sender's datagrams from number 0 on: for a receiver that was
+    /// there first.
     #[must_use]
     pub const fn from_zero() -> Self {
         Self::new().with(FROM_ZERO)
     }
 
-    /// A tracker that has seen everything of `epoch` below `next`: for a receiver that goes on from saved state.
+    /// A tracker that has seen everything of `epoch` below `next`: for a receiver that goes on from
+    /// saved state.
     ///
     /// `next` is taken modulo 2^63.
     #[must_use]
@@ -149,15 +155,16 @@ impl SequenceTracker {
 
     /// The same tracker for a sender whose datagrams are authenticated before they come here.
     ///
-    /// A jump is then believed at once, so that the tracker is a strict replay window within an epoch: nothing is
-    /// new twice. To shut out replays from epochs long past too, add [`growing_epochs`](Self::growing_epochs).
+    /// A jump is then believed at once, so that the tracker is a strict replay window within an
+    /// epoch: nothing is new twice. To shut out replays from epochs long past too, add
+    /// [`growing_epochs`](Self::growing_epochs).
     #[must_use]
     pub const fn authentic(self) -> Self {
         self.with(AUTHENTIC)
     }
 
-    /// The same tracker for a sender that commits a growing epoch to storage: any epoch that is not newer, in serial
-    /// order, is an old one.
+    /// The same tracker for a sender that commits a growing epoch to storage: any epoch that is not
+    /// newer, in serial order, is an old one.
     #[must_use]
     pub const fn growing_epochs(self) -> Self {
         self.with(GROWING_EPOCHS)
@@ -227,7 +234,8 @@ impl SequenceTracker {
         }
     }
 
-    /// Ends the tracking, at shutdown or when an idle sender is forgotten: what is outstanding is lost.
+    /// Ends the tracking, at shutdown or when an idle sender is forgotten: what is outstanding is
+    /// lost.
     #[must_use]
     pub fn finish(mut self) -> Stats {
         let (first, next) = (self.first, self.next);
@@ -235,18 +243,21 @@ impl SequenceTracker {
         Stats { first, next, ..self.stats() }
     }
 
-    /// How many datagrams in a row, copies aside, were too late or of an old epoch. Stops at 65 535.
+    /// How many datagrams in a row, copies aside, were too late or of an old epoch. Stops at 65
+    /// 535.
     ///
-    /// When this grows for longer than any path can delay a datagram (half a minute, say), the tracker is wrong and
-    /// the sender is right: it restarted without a new epoch, or somebody forged one. Then call
-    /// [`resync`](Self::resync). The decision is the caller's, who has the clock.
+    /// When this grows for longer than any path can delay a datagram (half a minute, say), the
+    /// tracker is wrong and the sender is right: it restarted without a new epoch, or somebody
+    /// forged one. Then call [`resync`](Self::resync). The decision is the caller's, who has
+    /// the clock.
     #[must_use]
     pub const fn refused_in_a_row(&self) -> u16 {
         self.refused_in_a_row
     }
 
-    /// Gives up what is outstanding as lost and begins anew with the next datagram, whatever its epoch and number.
-    /// The sums stay. A caller that authenticates datagrams has no use for this: it would let replays in.
+    /// Gives up what is outstanding as lost and begins anew with the next datagram, whatever its
+    /// epoch and number. The sums stay. A caller that authenticates datagrams has no use for
+    /// this: it would let replays in.
     pub fn resync(&mut self) {
         self.close();
         self.old_epochs_len = 0;

@@ -3,21 +3,22 @@
 /// What one datagram is, judged by its epoch and sequence number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Verdict {
-    /// The next in order, or ahead of it by no more than a plausible gap. Also the very first of a sender.
+    /// The next in order, or ahead of it by no more than a plausible gap. Also the very first of a
+    /// sender.
     New,
     /// Overtaken by others on the way, and now it fills its hole.
     Late,
     /// The first of a new epoch: the sender has restarted.
     Restart,
-    /// So far ahead that a single stray datagram could be the reason. Its content is new, but the sums wait for a
-    /// second datagram that agrees.
+    /// So far ahead that a single stray datagram could be the reason. Its content is new, but the
+    /// sums wait for a second datagram that agrees.
     Unconfirmed,
     /// Confirms the jump of an [`Unconfirmed`](Self::Unconfirmed) one before it.
     Jump,
     /// Has been here before.
     Duplicate,
-    /// Older than the window remembers: it is not known whether it was here before, and if not, it has been counted
-    /// as lost already.
+    /// Older than the window remembers: it is not known whether it was here before, and if not, it
+    /// has been counted as lost already.
     TooLate,
     /// From an epoch that a restart has ended.
     OldEpoch,
@@ -35,16 +36,18 @@ impl Verdict {
 /// What became of a sender's datagrams, over all its epochs unless said otherwise.
 ///
 /// Two identities hold after every call:
-/// - `received + lost + outstanding` is the sum over all epochs of the numbers from the first one expected to the
-///   highest one seen, which [`expected`](Self::expected) returns;
-/// - `received + unconfirmed + duplicate + too_late + old_epoch` is the number of datagrams observed.
+/// - `received + lost + outstanding` is the sum over all epochs of the numbers from the first one
+///   expected to the highest one seen, which [`expected`](Self::expected) returns;
+/// - `received + unconfirmed + duplicate + too_late + old_epoch` is the number of datagrams
+///   observed.
 ///
 /// Counts stop at their greatest value instead of wrapping.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
     /// Different datagrams that arrived in time.
     pub received: u64,
-    /// Datagrams that are given up: their number left the window, or their epoch ended, without them.
+    /// Datagrams that are given up: their number left the window, or their epoch ended, without
+    /// them.
     pub lost: u64,
     /// Datagrams missing so far that may still come.
     pub outstanding: u64,
@@ -58,8 +61,9 @@ pub struct Stats {
     pub old_epoch: u64,
     /// Datagrams far ahead that no second one has agreed with.
     pub unconfirmed: u32,
-    /// How many numbers lay before the first datagram seen, when tracking began in the middle of an epoch. They are
-    /// not in `lost`: the sender may have been up long before this tracker was.
+    /// How many numbers lay before the first datagram seen, when tracking began in the middle of
+    /// an epoch. They are not in `lost`: the sender may have been up long before this tracker
+    /// was.
     pub missed_before_start: u32,
     /// How often the epoch changed.
     pub restarts: u32,

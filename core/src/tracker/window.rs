@@ -1,8 +1,9 @@
 //! Which of the last [`WINDOW`] sequence numbers have arrived: one bit each, in a ring of words.
 //!
-//! Bit `n % WINDOW` stands for sequence number `n`. The ring never moves; when the highest number grows, the bits
-//! of the new numbers take the places of the oldest ones, whole words at a time. That is the layout of RFC 6479,
-//! without its spare word, because here every bit that leaves must be looked at: a clear one is a loss.
+//! Bit `n % WINDOW` stands for sequence number `n`. The ring never moves; when the highest number
+//! grows, the bits of the new numbers take the places of the oldest ones, whole words at a time.
+//! That is the layout of RFC 6479, without its spare word, because here every bit that leaves must
+//! be looked at: a clear one is a loss.
 
 /// How many sequence numbers back a datagram may arrive and still count as late, not lost.
 pub const WINDOW: u64 = 1024;
@@ -37,9 +38,9 @@ impl Window {
         self.0[word_of(number)] |= bit_of(number);
     }
 
-    /// Moves the upper end from `from` (exclusive) to `to` (exclusive, greater) and returns how many numbers left
-    /// the window without having arrived. The numbers that enter are outstanding, but for the last one, which has
-    /// just arrived.
+    /// Moves the upper end from `from` (exclusive) to `to` (exclusive, greater) and returns how
+    /// many numbers left the window without having arrived. The numbers that enter are
+    /// outstanding, but for the last one, which has just arrived.
     #[inline]
     pub(super) fn advance(&mut self, from: u64, to: u64) -> u64 {
         let lost = if to - from == 1 {
@@ -56,8 +57,8 @@ impl Window {
         lost
     }
 
-    /// Makes the numbers in `from..to`, at most a window full, outstanding; returns how many of the bits were clear
-    /// before.
+    /// Makes the numbers in `from..to`, at most a window full, outstanding; returns how many of the
+    /// bits were clear before.
     pub(super) fn clear(&mut self, from: u64, to: u64) -> u64 {
         let mut clear = 0;
         let mut number = from;

@@ -36,10 +36,11 @@ pub struct CorpusEvent {
     pub time_ns: u64,
 }
 
-/// An endless series of readings from a seed: names and tag sets in random order, gaps of 30 µs on average.
+/// An endless series of readings from a seed: names and tag sets in random order, gaps of 30 µs on
+/// average.
 ///
-/// About half of the names carry integers, the others decimals. This is what the figures on bytes and nanoseconds
-/// an event are measured on.
+/// About half of the names carry integers, the others decimals. This is what the figures on bytes
+/// and nanoseconds an event are measured on.
 ///
 /// ```
 /// use ringstat_core::testkit::{Corpus, NAMES};
@@ -61,9 +62,11 @@ impl Corpus {
         Self { rng: Rng::new(seed), time_ns: 1_790_000_000_123_456_789 }
     }
 
-    /// Irregular to the last nanosecond: mostly short gaps with a few long ones, as independent callers make them.
+    /// Irregular to the last nanosecond: mostly short gaps with a few long ones, as independent
+    /// callers make them.
     fn gap(&mut self) -> u64 {
-        // The product of two even draws: 1 ns to 120 µs, 30 µs on average, half of them below 22 µs.
+        // The product of two even draws: 1 ns to 120 µs, 30 µs on average, half of them below 22
+        // µs.
         let reach = self.rng.below(120_000);
         1 + self.rng.below(reach + 1)
     }
@@ -76,8 +79,8 @@ impl Corpus {
             "size" | "used" | "resident" => {
                 Value::U64(self.rng.below(1 << 28) >> self.rng.below(16))
             }
-            // Most readings are small, a few are large. The division gives the f64 that a program would have read
-            // from the decimal's text.
+            // Most readings are small, a few are large. The division gives the f64 that a program
+            // would have read from the decimal's text.
             _ => {
                 let digits = self.rng.below(500_000) >> self.rng.below(6);
                 Value::F64(digits as f64 / [10.0, 100.0, 1000.0][name.len() % 3])

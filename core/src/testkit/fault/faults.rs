@@ -15,8 +15,8 @@ pub struct Faults {
     pub duplicate: f64,
     /// Shortened to a random length, possibly 0.
     pub truncate: f64,
-    /// One byte changed, by one bit or more. Never together with truncation, so that the two counts add up to the
-    /// damaged datagrams.
+    /// One byte changed, by one bit or more. Never together with truncation, so that the two
+    /// counts add up to the damaged datagrams.
     pub corrupt: f64,
     /// Held back until up to `reorder_by` later ones were offered.
     pub reorder: f64,
@@ -29,8 +29,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// A perfect network, and the rest of a struct that names a few faults only: reordering is then by up to 8
-    /// datagrams, delay up to 10 ms.
+    /// A perfect network, and the rest of a struct that names a few faults only: reordering is then
+    /// by up to 8 datagrams, delay up to 10 ms.
     pub const NONE: Self = Self {
         loss: 0.0,
         duplicate: 0.0,

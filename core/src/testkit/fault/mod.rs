@@ -12,8 +12,8 @@ use core::mem;
 /// Wraps a transport and does to its datagrams what [`Faults`] says, from a seed.
 ///
 /// What is held back is released by later datagrams, by [`advance_to`](Self::advance_to) or by
-/// [`flush`](Self::flush). A failure of the transport below is returned when it concerns the datagram just offered,
-/// and only counted when it concerns one released or copied.
+/// [`flush`](Self::flush). A failure of the transport below is returned when it concerns the
+/// datagram just offered, and only counted when it concerns one released or copied.
 ///
 /// ```
 /// use ringstat_core::testkit::{FaultTransport, Faults, NullTransport};
@@ -76,12 +76,14 @@ impl<T: Transport> FaultTransport<T> {
         self.faults = faults;
     }
 
-    /// From now on every attempt fails with `error`, as it does when the link is down; or no longer.
+    /// From now on every attempt fails with `error`, as it does when the link is down; or no
+    /// longer.
     pub fn set_outage(&mut self, error: Option<SendError>) {
         self.outage = error;
     }
 
-    /// Sets the time, in nanoseconds, and releases what was delayed until then, in the order in which it is due.
+    /// Sets the time, in nanoseconds, and releases what was delayed until then, in the order in
+    /// which it is due.
     pub fn advance_to(&mut self, now: u64) {
         self.now = now;
         self.release(|until| matches!(until, Until::Time(due) if due <= now));
@@ -162,7 +164,8 @@ impl<T: Transport> FaultTransport<T> {
         outcome
     }
 
-    /// Delivers what is held and due: by time, and what waits for datagrams in the order in which it came.
+    /// Delivers what is held and due: by time, and what waits for datagrams in the order in which
+    /// it came.
     fn release(&mut self, due: impl Fn(Until) -> bool) {
         let all = mem::take(&mut self.held);
         let (mut released, kept): (Vec<_>, _) = all.into_iter().partition(|held| due(held.until));
@@ -200,7 +203,8 @@ impl<T: Transport> Transport for FaultTransport<T> {
         };
         if twice && !lost && outcome.is_ok() {
             self.report.duplicated += 1;
-            // The datagram itself is on its way; a failure of its copy is counted, not the sender's business.
+            // The datagram itself is on its way; a failure of its copy is counted, not the sender's
+            // business.
             let _ = self.pass(datagram);
         }
         self.release(|until| matches!(until, Until::Passed(0)));

@@ -1,4 +1,5 @@
-//! The rules one by one here; against a slow model in `model`, against a simulated network in `simulation`.
+//! The rules one by one here; against a slow model in `model`, against a simulated network in
+//! `simulation`.
 
 mod model;
 mod simulation;

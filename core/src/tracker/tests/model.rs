@@ -1,11 +1,13 @@
-//! The tracker against a model that keeps every number it ever saw and recomputes the sums from the sets.
+//! The tracker against a model that keeps every number it ever saw and recomputes the sums from the
+//! sets.
 
 use super::*;
 use crate::testkit::Rng;
 use alloc::{collections::BTreeSet, vec::Vec};
 use proptest::prelude::*;
 
-/// The rules of the module's documentation for a tracker made by `from_zero`, without windows, words or bits.
+/// The rules of the module's documentation for a tracker made by `from_zero`, without windows,
+/// words or bits.
 #[derive(Default)]
 struct Model {
     epoch: Option<u32>,

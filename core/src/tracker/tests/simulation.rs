@@ -17,7 +17,8 @@ struct Truth {
     copies: u64,
 }
 
-/// Sends `numbers` at one a tick; 1 % are lost, 2 % held back, 0.1 % come twice. The last one always arrives.
+/// Sends `numbers` at one a tick; 1 % are lost, 2 % held back, 0.1 % come twice. The last one
+/// always arrives.
 fn network(rng: &mut Rng, numbers: core::ops::Range<u64>, now: u64) -> (Vec<Arrival>, Truth) {
     let mut arrivals = Vec::with_capacity((numbers.end - numbers.start) as usize);
     let mut truth = Truth::default();

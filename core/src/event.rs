@@ -147,7 +147,7 @@ impl<const INLINE: usize> Event<INLINE> {
     /// A record of `value` under `name` at `time` (in the unit of the client's clock).
     ///
     /// # Errors
-    /// [`Cause::Invalid`] when the name is empty or longer than 255 bytes, or the value is NaN or infinite.
+    /// [`Cause::Invalid`] when the name is empty or longer than 255 bytes, or the value is not [valid](Value::is_valid).
     #[inline]
     pub fn new(kind: Kind, name: Name, value: Value, time: u64) -> Result<Self, Cause> {
         const { assert!(INLINE <= 255, "the inline area is at most 255 bytes") };
@@ -156,9 +156,7 @@ impl<const INLINE: usize> Event<INLINE> {
             Value::I64(v) => (FORM_I64, v as u64),
             Value::F32(v) => (FORM_F32, u64::from(v.to_bits())),
             Value::F64(v) => (FORM_F64, v.to_bits()),
-            Value::Decimal { mantissa, scale } => {
-                (FORM_DECIMAL | if scale < 9 { scale } else { 9 } << 4, mantissa as u64)
-            }
+            Value::Decimal { mantissa, scale } => (FORM_DECIMAL | scale << 4, mantissa as u64),
         };
         let (pointer, name_len, interned) = match name {
             Name::Static(name) => (name.as_ptr(), name.len(), 0),
@@ -166,7 +164,7 @@ impl<const INLINE: usize> Event<INLINE> {
                 (core::ptr::without_provenance(symbol.0 as usize), 1, INTERNED)
             }
         };
-        if name_len == 0 || name_len > 255 || !value.is_finite() {
+        if name_len == 0 || name_len > 255 || !value.is_valid() {
             return Err(Cause::Invalid);
         }
         Ok(Self {
@@ -416,7 +414,7 @@ mod tests {
             Value::I64(i64::MIN),
             Value::F32(1.5),
             Value::F64(-0.0),
-            Value::Decimal { mantissa: -7, scale: 9 },
+            Value::Decimal { mantissa: -7, scale: 8 },
         ] {
             let e: Event = Event::new(Kind::Gauge, "g".into(), value, 0).unwrap();
             assert_eq!(e.content(), Content::Number(value));

@@ -24,7 +24,7 @@ pub enum Cause {
     TooManyTags,
     /// The interner has no room for its name.
     InternerFull,
-    /// Its name is empty or longer than 255 bytes, or its number is not finite.
+    /// Its name is empty or longer than 255 bytes, or its number is NaN, infinite or out of bounds.
     Invalid,
     /// It could not be encoded: a symbol that the interner does not know.
     Encode,

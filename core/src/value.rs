@@ -21,24 +21,28 @@ pub enum Value {
     F32(f32),
     /// A double-precision number.
     F64(f64),
-    /// `mantissa × 10^-scale`, exact. `scale` is at most 9.
+    /// `mantissa × 10^-scale`, exact.
     Decimal {
-        /// The digits.
+        /// The digits, at most [`Value::MANTISSA_MAX`] either way.
         mantissa: i64,
-        /// How many of them stand behind the decimal point, 0 to 9.
+        /// How many of them stand behind the decimal point, 0 to 8.
         scale: u8,
     },
 }
 
 impl Value {
+    /// The largest mantissa of a decimal: on the wire it shares 64 bits with the scale.
+    pub const MANTISSA_MAX: i64 = (1 << 61) - 1;
+
     /// A duration in milliseconds, exact to the nanosecond: the unit of timings everywhere in ringstat.
     ///
-    /// Durations beyond 292 years saturate.
+    /// Durations beyond 73 years saturate.
     #[inline]
     #[must_use]
     pub const fn millis(duration: Duration) -> Self {
         let nanos = duration.as_nanos();
-        let mantissa = if nanos > i64::MAX as u128 { i64::MAX } else { nanos as i64 };
+        let mantissa =
+            if nanos > Self::MANTISSA_MAX as u128 { Self::MANTISSA_MAX } else { nanos as i64 };
         Self::Decimal { mantissa, scale: 6 }
     }
 
@@ -70,32 +74,39 @@ impl Value {
         }
     }
 
-    /// Whether the value is neither NaN nor infinite.
+    /// Whether the value can be sent: neither NaN nor infinite, and a decimal within its bounds.
     #[inline]
     #[must_use]
-    pub fn is_finite(self) -> bool {
+    pub fn is_valid(self) -> bool {
         match self {
             Self::F32(v) => v.is_finite(),
             Self::F64(v) => v.is_finite(),
-            _ => true,
+            Self::Decimal { mantissa, scale } => {
+                scale <= 8 && mantissa.unsigned_abs() <= Self::MANTISSA_MAX as u64
+            }
+            Self::U64(_) | Self::I64(_) => true,
         }
     }
 
-    /// The value as a sign and an integer magnitude, if it is stored as an integer.
-    fn integer(self) -> Option<i128> {
+    /// The value in billionths, if it is stored as an integer or a decimal: exact.
+    fn billionths(self) -> Option<i128> {
+        const BILLION: i128 = 1_000_000_000;
         match self {
-            Self::U64(v) => Some(i128::from(v)),
-            Self::I64(v) => Some(i128::from(v)),
-            _ => None,
+            Self::U64(v) => Some(i128::from(v) * BILLION),
+            Self::I64(v) => Some(i128::from(v) * BILLION),
+            Self::Decimal { mantissa, scale } => {
+                Some(i128::from(mantissa) * 10i128.pow(9 - u32::from(scale.min(9))))
+            }
+            Self::F32(_) | Self::F64(_) => None,
         }
     }
 }
 
-/// Numeric equality: two values are equal when they are the same number (NaN equals NaN, so that a round trip
-/// can be asserted; -0.0 differs from 0.0 for the same reason).
+/// Numeric equality: two values are equal when they are the same number. A float equals the decimal that it is
+/// nearest to; NaN equals NaN, so that a round trip can be asserted, and -0.0 differs from 0.0 for the same reason.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
-        match (self.integer(), other.integer()) {
+        match (self.billionths(), other.billionths()) {
             (Some(a), Some(b)) => a == b,
             _ => {
                 let (a, b) = (self.as_f64(), other.as_f64());
@@ -148,7 +159,8 @@ mod tests {
         assert_eq!(v, Value::Decimal { mantissa: 1_234_567, scale: 6 });
         assert_eq!(v.as_f64(), 1.234567);
         let huge = Value::millis(Duration::MAX);
-        assert_eq!(huge, Value::Decimal { mantissa: i64::MAX, scale: 6 });
+        assert_eq!(huge, Value::Decimal { mantissa: Value::MANTISSA_MAX, scale: 6 });
+        assert!(huge.is_valid());
     }
 
     #[test]

@@ -1,1 +1,96 @@
-//! To come.
+//! Wire format v1: the bytes between sender and receiver.
+//!
+//! The specification is `core/docs/protocol.md`, with golden bytes in `core/docs/vectors.jsonl`; this module is
+//! one implementation of it. In flow order: [`encode`] writes records straight into the datagram's buffer, with
+//! [`strings`] naming each string once a datagram and [`number`] choosing the narrowest exact form; [`header`] and
+//! [`crc`] frame it; [`decode`] checks and reads it back without allocating.
+//!
+//! Integers, strings and floats stand exactly as the `postcard` crate writes them, so that any postcard
+//! implementation reads the primitives.
+
+// What both directions share.
+pub(crate) mod crc;
+pub(crate) mod cursor;
+pub mod header;
+pub(crate) mod number;
+
+// Sending.
+pub mod encode;
+pub(crate) mod strings;
+
+// Receiving.
+pub mod decode;
+pub mod error;
+
+pub use decode::Decoder;
+pub use encode::Encoder;
+pub use error::DecodeError;
+pub use header::{Header, Mode, Prologue, TimeUnit};
+
+/// UDP payload in one Ethernet frame over IPv4.
+pub const PAYLOAD_ETHERNET: usize = 1472;
+/// UDP payload that every IPv6 path carries unfragmented.
+pub const PAYLOAD_IPV6_MIN: usize = 1232;
+/// UDP payload in one jumbo frame over IPv4.
+pub const PAYLOAD_JUMBO: usize = 8972;
+/// The smallest payload limit that an encoder accepts: header, longest prologue, checksum and a short record.
+pub const PAYLOAD_MIN: usize = 128;
+/// The largest payload that a UDP datagram over IPv4 can carry.
+pub const PAYLOAD_MAX: usize = 65_507;
+
+/// At most so many strings, tag pairs and tag sets are defined in a datagram: a receiver's tables are this large.
+pub const TABLE_LIMIT: usize = 1024;
+/// At most so many bytes are in all strings of a datagram when prefixes are written out.
+pub const ARENA_LIMIT: usize = 16_384;
+/// At most so many dynamic tags are on a record.
+pub const DYNAMIC_TAG_LIMIT: usize = 16;
+/// The longest string, in bytes.
+pub const STRING_LIMIT: usize = 255;
+
+/// Form of the value: bits 3 to 5 of a record's first byte.
+pub(crate) mod form {
+    pub(crate) const UNSIGNED: u8 = 0;
+    pub(crate) const NEGATIVE: u8 = 1;
+    pub(crate) const DECIMAL: u8 = 2;
+    pub(crate) const DECIMAL_NEGATIVE: u8 = 3;
+    pub(crate) const F32: u8 = 4;
+    pub(crate) const F64: u8 = 5;
+    pub(crate) const TEXT: u8 = 6;
+    pub(crate) const ONE: u8 = 7;
+}
+
+/// A record's first byte.
+pub(crate) mod tag {
+    pub(crate) const KIND: u8 = 0b0000_0111;
+    pub(crate) const FORM_SHIFT: u8 = 3;
+    pub(crate) const FORM: u8 = 0b0011_1000;
+    pub(crate) const HAS_TAGS: u8 = 0b0100_0000;
+    pub(crate) const EXTENDED: u8 = 0b1000_0000;
+    /// The kind of an instrument's state; the form says which.
+    pub(crate) const STATE: u8 = 6;
+    pub(crate) const STATE_TOTAL: u8 = 0;
+    pub(crate) const STATE_LEVEL: u8 = 1;
+    pub(crate) const STATE_BUCKETS: u8 = 2;
+}
+
+/// A record's second byte, present when the first one says so.
+pub(crate) mod extended {
+    /// 0 normal, 1 low, 2 high, 3 critical: the commonest one is zero.
+    pub(crate) const PRIORITY: u8 = 0b0000_0011;
+    pub(crate) const BACKWARD: u8 = 0b0000_0100;
+    pub(crate) const RATE: u8 = 0b0000_1000;
+    pub(crate) const DYNAMIC: u8 = 0b0001_0000;
+    pub(crate) const RESERVED: u8 = 0b1110_0000;
+}
+
+/// What stands where a string is named.
+pub(crate) mod string {
+    /// A new string: its length and bytes follow.
+    pub(crate) const PLAIN: u64 = 0;
+    /// A new string: index of an earlier one, one byte with prefix length − 1 and suffix length, suffix.
+    pub(crate) const PREFIXED: u64 = 1;
+    /// A new string: index of an earlier one, prefix length, suffix length, suffix.
+    pub(crate) const PREFIXED_LONG: u64 = 2;
+    /// From here on: the index of a string that was defined before.
+    pub(crate) const FIRST_INDEX: u64 = 3;
+}

@@ -1,0 +1,259 @@
+//! Reading and writing primitives at a position in a buffer, as postcard lays them out.
+
+use super::error::DecodeError;
+
+/// The buffer has no room left; the writer's position is then meaningless until it is reset.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct NoRoom;
+
+/// The bit of each byte that says that another follows.
+#[cfg(target_pointer_width = "64")]
+const CONTINUE: u64 = 0x8080_8080_8080_8080;
+
+/// How many bytes `v` takes as a varint.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+fn varint_length(v: u64) -> usize {
+    // Bits in sevenths, rounded up, without a division: exact for 1 to 64 bits.
+    let bits = 64 - (v | 1).leading_zeros() as usize;
+    (bits * 9 + 64) / 64
+}
+
+/// Puts each seven bits of a number below 2^56 into a byte of its own.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+fn spread_sevens(mut v: u64) -> u64 {
+    v = (v & 0x00FF_FFFF_F000_0000) << 4 | v & 0x0000_0000_0FFF_FFFF;
+    v = (v & 0x0FFF_C000_0FFF_C000) << 2 | v & 0x0000_3FFF_0000_3FFF;
+    (v & 0x3F80_3F80_3F80_3F80) << 1 | v & 0x007F_007F_007F_007F
+}
+
+/// The reverse of [`spread_sevens`]; continuation bits are dropped.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+fn gather_sevens(mut v: u64) -> u64 {
+    v &= !CONTINUE;
+    v = (v & 0x7F00_7F00_7F00_7F00) >> 1 | v & 0x007F_007F_007F_007F;
+    v = (v & 0x3FFF_0000_3FFF_0000) >> 2 | v & 0x0000_3FFF_0000_3FFF;
+    (v & 0x0FFF_FFFF_0000_0000) >> 4 | v & 0x0000_0000_0FFF_FFFF
+}
+
+/// Writes at a position, never beyond the end.
+pub(crate) struct Writer<'a> {
+    buf: &'a mut [u8],
+    at: usize,
+}
+
+impl<'a> Writer<'a> {
+    #[inline]
+    pub(crate) fn new(buf: &'a mut [u8]) -> Self {
+        Self { buf, at: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    #[inline]
+    pub(crate) fn rewind(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    #[inline]
+    pub(crate) fn remaining(&self) -> usize {
+        self.buf.len() - self.at.min(self.buf.len())
+    }
+
+    #[inline]
+    pub(crate) fn byte(&mut self, v: u8) -> Result<(), NoRoom> {
+        *self.buf.get_mut(self.at).ok_or(NoRoom)? = v;
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, v: &[u8]) -> Result<(), NoRoom> {
+        let end = self.at + v.len();
+        self.buf.get_mut(self.at..end).ok_or(NoRoom)?.copy_from_slice(v);
+        self.at = end;
+        Ok(())
+    }
+
+    /// LEB128: seven bits a byte, low ones first.
+    #[inline]
+    pub(crate) fn varint(&mut self, v: u64) -> Result<(), NoRoom> {
+        // One wide store without branches: lengths vary from record to record, and a mispredicted branch costs
+        // more than all of this. A chip has neither wide stores nor branch prediction to lose.
+        #[cfg(target_pointer_width = "64")]
+        if v < 1 << 56
+            && let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<8>())
+        {
+            let length = varint_length(v);
+            let continued = CONTINUE & ((1 << (8 * (length - 1))) - 1);
+            *place = (spread_sevens(v) | continued).to_le_bytes();
+            self.at += length;
+            return Ok(());
+        }
+        self.varint_bytewise(v)
+    }
+
+    #[cfg_attr(target_pointer_width = "64", cold)]
+    fn varint_bytewise(&mut self, mut v: u64) -> Result<(), NoRoom> {
+        while v >= 0x80 {
+            self.byte(v as u8 | 0x80)?;
+            v >>= 7;
+        }
+        self.byte(v as u8)
+    }
+
+    /// A string behind its length.
+    #[inline]
+    pub(crate) fn string(&mut self, v: &[u8]) -> Result<(), NoRoom> {
+        self.varint(v.len() as u64)?;
+        self.bytes(v)
+    }
+
+    /// Overwrites what stands at `at`, which was written before.
+    #[inline]
+    pub(crate) fn patch(&mut self, at: usize, v: &[u8]) {
+        if let Some(place) = self.buf.get_mut(at..at + v.len()) {
+            place.copy_from_slice(v);
+        }
+    }
+
+    /// Fills with zeros up to `end`, or to the end of the buffer.
+    pub(crate) fn zeros_to(&mut self, end: usize) {
+        let end = end.min(self.buf.len());
+        if let Some(rest) = self.buf.get_mut(self.at..end) {
+            rest.fill(0);
+            self.at = end;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.buf[..self.at.min(self.buf.len())]
+    }
+}
+
+/// Reads from a position, never beyond the end.
+#[derive(Clone)]
+pub(crate) struct Reader<'a> {
+    buf: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    #[inline]
+    pub(crate) fn new(buf: &'a [u8]) -> Self {
+        Self { buf, at: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.buf.get(self.at..).unwrap_or(&[])
+    }
+
+    #[inline]
+    pub(crate) fn byte(&mut self) -> Result<u8, DecodeError> {
+        let v = *self.buf.get(self.at).ok_or(DecodeError::Truncated)?;
+        self.at += 1;
+        Ok(v)
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
+        let end = self.at.checked_add(n).ok_or(DecodeError::Truncated)?;
+        let v = self.buf.get(self.at..end).ok_or(DecodeError::Truncated)?;
+        self.at = end;
+        Ok(v)
+    }
+
+    #[inline]
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let v = self.buf.get(self.at..).and_then(|b| b.first_chunk::<N>());
+        self.at += N;
+        v.copied().ok_or(DecodeError::Truncated)
+    }
+
+    /// LEB128 of at most ten bytes and 64 bits.
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+        #[cfg(target_pointer_width = "64")]
+        if let Some(bytes) = self.buf.get(self.at..).and_then(|b| b.first_chunk::<8>()) {
+            let wide = u64::from_le_bytes(*bytes);
+            let ends = !wide & CONTINUE;
+            if ends != 0 {
+                let bits = ends.trailing_zeros(); // the end bit of the last byte
+                self.at += (bits as usize + 1) / 8;
+                return Ok(gather_sevens(wide & (u64::MAX >> (63 - bits))));
+            }
+        }
+        self.varint_bytewise()
+    }
+
+    #[cfg_attr(target_pointer_width = "64", cold)]
+    fn varint_bytewise(&mut self) -> Result<u64, DecodeError> {
+        let mut v = 0;
+        let mut shift = 0;
+        loop {
+            let byte = self.byte()?;
+            // The tenth byte holds the 64th bit and nothing else.
+            if shift == 63 && byte > 1 {
+                return Err(DecodeError::BadVarint);
+            }
+            v |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                return Ok(v);
+            }
+            shift += 7;
+        }
+    }
+
+    /// A string of at most [`STRING_LIMIT`](super::STRING_LIMIT) bytes behind its length, not yet checked.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.varint()?;
+        if length > super::STRING_LIMIT as u64 {
+            return Err(DecodeError::StringTooLong);
+        }
+        self.bytes(length as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn varints_are_postcards(v in any::<u64>(), shift in 0u32..64) {
+            let v = v >> shift;
+            let (mut ours, mut theirs) = ([0; 10], [0; 10]);
+            let mut w = Writer::new(&mut ours);
+            w.varint(v).unwrap();
+            let theirs = postcard::to_slice(&v, &mut theirs).unwrap();
+            prop_assert_eq!(w.written(), &*theirs);
+            prop_assert_eq!(Reader::new(theirs).varint(), Ok(v));
+        }
+
+        #[test]
+        fn any_bytes_read_or_fail(bytes in proptest::collection::vec(any::<u8>(), 0..12)) {
+            let ours = Reader::new(&bytes).varint().ok();
+            let theirs = postcard::from_bytes::<u64>(&bytes).ok();
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+
+    #[test]
+    fn the_writer_stops_at_the_end() {
+        let mut buf = [0; 2];
+        let mut w = Writer::new(&mut buf);
+        assert_eq!(w.bytes(&[1, 2, 3]), Err(NoRoom));
+        assert_eq!(w.varint(300), Ok(()));
+        assert_eq!(w.byte(0), Err(NoRoom));
+        assert_eq!(w.remaining(), 0);
+    }
+}

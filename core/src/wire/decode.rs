@@ -1,0 +1,583 @@
+//! Unpacking: a datagram is checked, then read record by record, borrowing from the datagram and from the decoder.
+//!
+//! Nothing is allocated and nothing panics, whatever the bytes. UTF-8 is checked once for each new string. Records
+//! name strings and tag sets by their index in the datagram as well, so that a receiver can look each up once a
+//! datagram and not once a record.
+
+use heapless::{String, Vec};
+
+use super::cursor::Reader;
+use super::error::DecodeError;
+use super::header::{Header, Prologue};
+use super::{
+    ARENA_LIMIT, DYNAMIC_TAG_LIMIT, PAYLOAD_MAX, STRING_LIMIT, TABLE_LIMIT, crc, extended, form,
+    number, string, tag,
+};
+use crate::event::{Kind, Priority};
+use crate::instrument::Unit;
+use crate::value::Value;
+
+/// The tables of a receiver, kept from datagram to datagram.
+///
+/// The defaults hold whatever the format allows (about 30 KiB). A receiver that knows its senders, or a test on a
+/// chip, can do with less: what does not fit is refused with [`DecodeError::TableFull`].
+pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
+    /// All strings of the datagram, prefixes written out, one behind the other.
+    arena: String<ARENA>,
+    strings: Vec<Span, STRINGS>,
+    pairs: Vec<(u16, u16), STRINGS>,
+    sets: Vec<(u16, u16), STRINGS>,
+    dynamic: Vec<Dynamic, DYNAMIC_TAG_LIMIT>,
+}
+
+#[derive(Clone, Copy)]
+struct Span {
+    at: u16,
+    length: u8,
+}
+
+/// A dynamic tag of the record just read: its key's index, and where its value stands in the datagram.
+#[derive(Clone, Copy)]
+struct Dynamic {
+    key: u16,
+    at: u16,
+    length: u8,
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Default for Decoder<STRINGS, ARENA> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
+    /// A decoder with empty tables.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(STRINGS <= TABLE_LIMIT && ARENA <= ARENA_LIMIT) };
+        Self {
+            arena: String::new(),
+            strings: Vec::new(),
+            pairs: Vec::new(),
+            sets: Vec::new(),
+            dynamic: Vec::new(),
+        }
+    }
+
+    /// Checks length, header, checksum and prologue, and opens the datagram for reading its records.
+    ///
+    /// # Errors
+    /// Why the datagram is refused. No record of it should be believed then.
+    pub fn open<'a>(
+        &'a mut self,
+        datagram: &'a [u8],
+    ) -> Result<Datagram<'a, STRINGS, ARENA>, DecodeError> {
+        if datagram.len() > PAYLOAD_MAX {
+            return Err(DecodeError::TooLong);
+        }
+        let header = Header::parse(datagram)?;
+        let (sealed, sum) = datagram.split_last_chunk().ok_or(DecodeError::Truncated)?;
+        if sealed.len() < Header::LEN {
+            return Err(DecodeError::Truncated);
+        }
+        if crc::crc32(sealed) != u32::from_le_bytes(*sum) {
+            return Err(DecodeError::BadChecksum);
+        }
+        let (prologue, body) = Prologue::parse(&sealed[Header::LEN..])?;
+        self.arena.clear();
+        self.strings.clear();
+        self.pairs.clear();
+        self.sets.clear();
+        Ok(Datagram {
+            left: prologue.records,
+            time: prologue.account.base_time,
+            nanos: prologue.account.unit.nanos(),
+            header,
+            prologue,
+            body,
+            r: Reader::new(body),
+            tables: self,
+        })
+    }
+
+    /// Reads the reference to a string, or its definition.
+    #[inline]
+    fn string_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
+        let code = r.varint()?;
+        if code >= string::FIRST_INDEX {
+            let index = code - string::FIRST_INDEX;
+            return if index < self.strings.len() as u64 {
+                Ok(index as u16)
+            } else {
+                Err(DecodeError::BadStringIndex)
+            };
+        }
+        self.define(code, r)
+    }
+
+    fn define(&mut self, code: u64, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
+        let at = self.arena.len();
+        let suffix = if code == string::PLAIN {
+            r.string()?
+        } else {
+            let index = r.varint()?;
+            let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
+            let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
+            let lengths = r.byte()?;
+            let (prefix, suffix) = if code == string::PREFIXED {
+                ((lengths >> 4) + 1, lengths & 0xF)
+            } else {
+                (lengths, r.byte()?)
+            };
+            if prefix > length {
+                return Err(DecodeError::BadStringIndex);
+            }
+            let at = usize::from(at);
+            let prefix =
+                self.arena.get(at..at + usize::from(prefix)).ok_or(DecodeError::BadUtf8)?;
+            let prefix: String<STRING_LIMIT> =
+                String::try_from(prefix).map_err(|_| DecodeError::StringTooLong)?;
+            self.arena.push_str(&prefix).map_err(|_| DecodeError::TableFull)?;
+            r.bytes(usize::from(suffix))?
+        };
+        let suffix = core::str::from_utf8(suffix).map_err(|_| DecodeError::BadUtf8)?;
+        self.arena.push_str(suffix).map_err(|_| DecodeError::TableFull)?;
+        let length = u8::try_from(self.arena.len() - at).map_err(|_| DecodeError::StringTooLong)?;
+        let index = self.strings.len() as u16;
+        self.strings.push(Span { at: at as u16, length }).map_err(|_| DecodeError::TableFull)?;
+        Ok(index)
+    }
+
+    /// Reads the reference to a tag set, or its definition.
+    #[inline]
+    fn set_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
+        let code = r.varint()?;
+        if code > 0 {
+            return if code <= self.sets.len() as u64 {
+                Ok((code - 1) as u16)
+            } else {
+                Err(DecodeError::BadTagSetIndex)
+            };
+        }
+        let count = r.varint()?;
+        let from = self.pairs.len();
+        if count > (STRINGS - from.min(STRINGS)) as u64 {
+            return Err(DecodeError::TableFull);
+        }
+        for _ in 0..count {
+            let pair = (self.string_ref(r)?, self.string_ref(r)?);
+            self.pairs.push(pair).map_err(|_| DecodeError::TableFull)?;
+        }
+        let index = self.sets.len() as u16;
+        self.sets
+            .push((from as u16, self.pairs.len() as u16))
+            .map_err(|_| DecodeError::TableFull)?;
+        Ok(index)
+    }
+
+    #[inline]
+    fn text(&self, index: u16) -> Text<'_> {
+        let text = self.strings.get(usize::from(index)).and_then(|span| {
+            let at = usize::from(span.at);
+            self.arena.get(at..at + usize::from(span.length))
+        });
+        Text { index, text: text.unwrap_or("") }
+    }
+}
+
+/// An open datagram: its header, prologue, and the records still to be read.
+pub struct Datagram<'a, const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
+    header: Header,
+    prologue: Prologue,
+    /// What the reader reads: records, padding.
+    body: &'a [u8],
+    r: Reader<'a>,
+    left: u16,
+    time: u64,
+    nanos: u64,
+    tables: &'a mut Decoder<STRINGS, ARENA>,
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
+    /// Who sent it, and which one it is.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The sender's account.
+    #[must_use]
+    pub fn prologue(&self) -> &Prologue {
+        &self.prologue
+    }
+
+    /// When it was packed, in nanoseconds from the origin that the prologue names. Saturates.
+    #[must_use]
+    pub fn base_time_ns(&self) -> u64 {
+        self.prologue.account.base_time.saturating_mul(self.nanos)
+    }
+
+    /// The next record, or `None` behind the last one.
+    ///
+    /// # Errors
+    /// The first record that cannot be read ends the datagram: from there on it is `None`. Records before it were
+    /// as their sender wrote them, since the checksum is right; the sender is at fault.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "a record borrows from the decoder")]
+    pub fn next(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
+        if self.left == 0 {
+            return self.end();
+        }
+        self.left -= 1;
+        match self.read() {
+            Ok(raw) => Some(Ok(raw.borrow(self.tables, self.body))),
+            Err(e) => {
+                self.left = 0;
+                self.r = Reader::new(&[]);
+                Some(Err(e))
+            }
+        }
+    }
+
+    /// Behind the last record there is nothing but zeros.
+    #[cold]
+    fn end(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
+        let padding = self.r.rest();
+        self.r = Reader::new(&[]);
+        padding.iter().any(|b| *b != 0).then_some(Err(DecodeError::TrailingBytes))
+    }
+
+    #[inline]
+    fn read(&mut self) -> Result<Raw, DecodeError> {
+        let first = self.r.byte()?;
+        let form = (first & tag::FORM) >> tag::FORM_SHIFT;
+        let second = if first & tag::EXTENDED != 0 { self.r.byte()? } else { 0 };
+        if second & extended::RESERVED != 0 {
+            return Err(DecodeError::BadRecord);
+        }
+        let name = self.tables.string_ref(&mut self.r)?;
+        if self.tables.strings.get(usize::from(name)).is_none_or(|s| s.length == 0) {
+            return Err(DecodeError::EmptyName);
+        }
+        let set =
+            if first & tag::HAS_TAGS != 0 { Some(self.tables.set_ref(&mut self.r)?) } else { None };
+        self.tables.dynamic.clear();
+        let body = match first & tag::KIND {
+            tag::STATE if second == 0 => self.read_state(form)?,
+            kind => {
+                let kind = *Kind::ALL.get(usize::from(kind)).ok_or(DecodeError::BadRecord)?;
+                self.read_event(kind, form, second)?
+            }
+        };
+        Ok(Raw { name, set, body })
+    }
+
+    #[inline]
+    fn read_event(&mut self, kind: Kind, form: u8, second: u8) -> Result<RawBody, DecodeError> {
+        let delta = self.r.varint()?;
+        let time = if second & extended::BACKWARD != 0 {
+            self.time.checked_sub(delta)
+        } else {
+            self.time.checked_add(delta)
+        };
+        self.time = time.ok_or(DecodeError::BadTime)?;
+        let content = if form == form::TEXT {
+            let text = self.r.string()?;
+            core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
+            RawContent::Text(self.span_of(text), text.len() as u8)
+        } else {
+            RawContent::Number(number::read(form, &mut self.r)?)
+        };
+        let rate = if second & extended::RATE != 0 {
+            let rate = u32::try_from(self.r.varint()?).map_err(|_| DecodeError::BadNumber)?;
+            if rate == 0 {
+                return Err(DecodeError::BadNumber);
+            }
+            rate
+        } else {
+            1
+        };
+        if second & extended::DYNAMIC != 0 {
+            self.read_dynamic()?;
+        }
+        let priority = match second & extended::PRIORITY {
+            0 => Priority::Normal,
+            1 => Priority::Low,
+            2 => Priority::High,
+            _ => Priority::Critical,
+        };
+        let time_ns = self.time.saturating_mul(self.nanos);
+        Ok(RawBody::Event { kind, priority, time_ns, content, rate })
+    }
+
+    fn read_dynamic(&mut self) -> Result<(), DecodeError> {
+        for _ in 0..self.r.varint()? {
+            let key = self.tables.string_ref(&mut self.r)?;
+            let value = self.r.string()?;
+            core::str::from_utf8(value).map_err(|_| DecodeError::BadUtf8)?;
+            let entry = Dynamic { key, at: self.span_of(value), length: value.len() as u8 };
+            self.tables.dynamic.push(entry).map_err(|_| DecodeError::TableFull)?;
+        }
+        Ok(())
+    }
+
+    /// Where `part`, the bytes just read, begins in the body.
+    fn span_of(&self, part: &[u8]) -> u16 {
+        (self.body.len() - self.r.rest().len() - part.len()) as u16
+    }
+
+    fn read_state(&mut self, state: u8) -> Result<RawBody, DecodeError> {
+        let r = &mut self.r;
+        match state {
+            tag::STATE_TOTAL => Ok(RawBody::Total(r.varint()?)),
+            tag::STATE_LEVEL => Ok(RawBody::Level(number::read_with_form(r)?)),
+            tag::STATE_BUCKETS => {
+                let unit = Unit::from_code(r.byte()?).ok_or(DecodeError::BadBuckets)?;
+                let precision = r.byte()?;
+                let min_exponent = r.byte()? as i8;
+                let sum = number::read_with_form(r)?;
+                if precision > Buckets::PRECISION_LIMIT {
+                    return Err(DecodeError::BadBuckets);
+                }
+                let before = r.rest();
+                check_pairs(r)?;
+                let length = before.len() - r.rest().len();
+                let at = self.body.len() - before.len();
+                Ok(RawBody::Buckets { unit, precision, min_exponent, sum, at, length })
+            }
+            _ => Err(DecodeError::BadRecord),
+        }
+    }
+}
+
+/// Walks the bucket pairs up to their closing zero.
+fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
+    let mut next = 0u64;
+    loop {
+        let gap = r.varint()?;
+        if gap == 0 {
+            return Ok(());
+        }
+        next = next.saturating_add(gap);
+        if next > Buckets::INDEX_LIMIT || r.varint()? == 0 {
+            return Err(DecodeError::BadBuckets);
+        }
+    }
+}
+
+/// A record as indices and positions, before it borrows the strings.
+struct Raw {
+    name: u16,
+    set: Option<u16>,
+    body: RawBody,
+}
+
+enum RawBody {
+    Event { kind: Kind, priority: Priority, time_ns: u64, content: RawContent, rate: u32 },
+    Total(u64),
+    Level(Value),
+    Buckets { unit: Unit, precision: u8, min_exponent: i8, sum: Value, at: usize, length: usize },
+}
+
+enum RawContent {
+    Number(Value),
+    Text(u16, u8),
+}
+
+impl Raw {
+    #[inline]
+    fn borrow<'r, const STRINGS: usize, const ARENA: usize>(
+        self,
+        tables: &'r Decoder<STRINGS, ARENA>,
+        body: &'r [u8],
+    ) -> Record<'r> {
+        let static_pairs = self.set.and_then(|set| {
+            let (from, to) = *tables.sets.get(usize::from(set))?;
+            tables.pairs.get(usize::from(from)..usize::from(to))
+        });
+        Record {
+            name: tables.text(self.name),
+            tags: Tags {
+                set: self.set,
+                pairs: static_pairs.unwrap_or(&[]),
+                dynamic: &tables.dynamic,
+                strings: &tables.strings,
+                arena: &tables.arena,
+                body,
+            },
+            body: match self.body {
+                RawBody::Event { kind, priority, time_ns, content, rate } => {
+                    let content = match content {
+                        RawContent::Number(value) => Content::Number(value),
+                        RawContent::Text(at, length) => Content::Text(checked(body, at, length)),
+                    };
+                    Body::Event(Event { kind, priority, time_ns, content, rate })
+                }
+                RawBody::Total(total) => Body::Total(total),
+                RawBody::Level(level) => Body::Level(level),
+                RawBody::Buckets { unit, precision, min_exponent, sum, at, length } => {
+                    let pairs = body.get(at..at + length).unwrap_or(&[]);
+                    Body::Buckets(Buckets { unit, precision, min_exponent, sum, pairs })
+                }
+            },
+        }
+    }
+}
+
+/// A string of the body that was found to be UTF-8 when it was read.
+#[inline]
+fn checked(body: &[u8], at: u16, length: u8) -> &str {
+    let at = usize::from(at);
+    let bytes = body.get(at..at + usize::from(length)).unwrap_or(&[]);
+    core::str::from_utf8(bytes).unwrap_or("")
+}
+
+/// A string, and its index in the datagram: equal indices are equal strings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Text<'a> {
+    /// Its place in the datagram's string table.
+    pub index: u16,
+    /// The string itself.
+    pub text: &'a str,
+}
+
+/// One record of a datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// What it is called; never empty.
+    pub name: Text<'a>,
+    /// Its tags.
+    pub tags: Tags<'a>,
+    /// What it says.
+    pub body: Body<'a>,
+}
+
+/// What a record says.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// An event, kept by itself.
+    Event(Event<'a>),
+    /// An instrument: a counter's total since the sender's start.
+    Total(u64),
+    /// An instrument: a gauge's latest value.
+    Level(Value),
+    /// An instrument: a histogram's buckets, all or some, cumulative since the sender's start.
+    Buckets(Buckets<'a>),
+}
+
+/// An event as received.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Event<'a> {
+    /// What kind it is.
+    pub kind: Kind,
+    /// How much it mattered to its sender.
+    pub priority: Priority,
+    /// When it was recorded, in nanoseconds from the origin that the prologue names. Saturates.
+    pub time_ns: u64,
+    /// Its number or text.
+    pub content: Content<'a>,
+    /// It stands for so many of its kind; at least 1.
+    pub rate: u32,
+}
+
+/// The number or text of an event.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Content<'a> {
+    /// A number.
+    Number(Value),
+    /// A text.
+    Text(&'a str),
+}
+
+/// The tags of a record: those of its tag set, then its dynamic ones.
+#[derive(Clone, Copy)]
+pub struct Tags<'a> {
+    set: Option<u16>,
+    pairs: &'a [(u16, u16)],
+    dynamic: &'a [Dynamic],
+    strings: &'a [Span],
+    arena: &'a str,
+    body: &'a [u8],
+}
+
+impl<'a> Tags<'a> {
+    /// The place of the tag set in the datagram: equal indices are equal sets. `None`: no set.
+    #[inline]
+    #[must_use]
+    pub fn set_index(&self) -> Option<u16> {
+        self.set
+    }
+
+    /// Whether there are tags besides those of the set.
+    #[inline]
+    #[must_use]
+    pub fn has_dynamic(&self) -> bool {
+        !self.dynamic.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pairs.len() + self.dynamic.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Key and value of each, in the order the sender gave them.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let Self { pairs, dynamic, strings, arena, body, .. } = *self;
+        let text = move |index: u16| {
+            let span = strings.get(usize::from(index));
+            span.and_then(|s| {
+                arena.get(usize::from(s.at)..usize::from(s.at) + usize::from(s.length))
+            })
+            .unwrap_or("")
+        };
+        let fixed = pairs.iter().map(move |(key, value)| (text(*key), text(*value)));
+        fixed.chain(dynamic.iter().map(move |d| (text(d.key), checked(body, d.at, d.length))))
+    }
+}
+
+impl core::fmt::Debug for Tags<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// A histogram's state. Bucket 0 holds what is below 2^`min_exponent`; bucket `1 + (e << precision | m)` what
+/// begins at `2^(min_exponent + e) × (1 + m / 2^precision)`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Buckets<'a> {
+    /// The unit of what was recorded.
+    pub unit: Unit,
+    /// Buckets an octave, as a power of two.
+    pub precision: u8,
+    /// The exponent of the first bucket's lower bound.
+    pub min_exponent: i8,
+    /// Everything recorded, added up.
+    pub sum: Value,
+    pairs: &'a [u8],
+}
+
+impl<'a> Buckets<'a> {
+    /// The finest precision that the format allows.
+    pub const PRECISION_LIMIT: u8 = 8;
+    /// No bucket has this index or a higher one.
+    pub const INDEX_LIMIT: u64 = 1 << 16;
+
+    /// Index and count of the buckets that are not empty, ascending. A bucket that is not named holds what an
+    /// earlier datagram said.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> + use<'a> {
+        let mut r = Reader::new(self.pairs);
+        let mut next = 0u64;
+        core::iter::from_fn(move || {
+            let gap = r.varint().ok().filter(|gap| *gap > 0)?;
+            next += gap;
+            Some(((next - 1) as u16, r.varint().ok()?))
+        })
+    }
+}

@@ -1,0 +1,338 @@
+//! Packing: records go straight into the datagram's buffer, each whole or not at all.
+//!
+//! An [`Encoder`] holds the string tables and is kept; [`Encoder::begin`] opens one [`Datagram`] in a buffer of the
+//! caller's, records are added until it is full, and [`Datagram::finish`] closes it with its checksum.
+
+use super::cursor::{NoRoom, Writer};
+use super::header::{Header, Prologue};
+use super::number::Number;
+use super::strings::{Identity, Strings, hash};
+use super::{PAYLOAD_MIN, crc, extended, form, tag};
+use crate::event::{Content, Event, Priority};
+use crate::instrument::{Buckets, Instrument, State};
+use crate::name::{Name, Resolve, Tag};
+
+/// Bytes of the checksum behind the records.
+pub(crate) const TRAILER: usize = 4;
+
+/// Why a record is not in the datagram. It is then as it was before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// No room left: close this datagram and put the record into the next. In an empty datagram: never fits.
+    Full,
+    /// The interner does not know one of its symbols.
+    UnknownSymbol,
+}
+
+impl From<NoRoom> for Refused {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::Full
+    }
+}
+
+/// The string tables of a sender.
+///
+/// `SLOTS` strings and tag sets a datagram are found again, and `ARENA` bytes of strings serve as prefixes of later
+/// ones; more than that is sent correctly, in more bytes. The default takes about 14 KiB; `Encoder<16, 0>` takes
+/// less than 500 bytes on a 32-bit chip.
+pub struct Encoder<const SLOTS: usize = 256, const ARENA: usize = 4096> {
+    strings: Strings<SLOTS, ARENA>,
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Default for Encoder<SLOTS, ARENA> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
+    /// An encoder that has seen nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { strings: Strings::new() }
+    }
+
+    /// Opens a datagram in `buf`, whose length is the payload limit.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] when `buf` is shorter than [`PAYLOAD_MIN`].
+    pub fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Datagram<'a, SLOTS, ARENA>, Refused> {
+        if buf.len() < PAYLOAD_MIN {
+            return Err(Refused::Full);
+        }
+        self.strings.clear();
+        let (body, trailer) = buf.split_at_mut(buf.len() - TRAILER);
+        let mut w = Writer::new(body);
+        w.bytes(&header.emit())?;
+        w.bytes(&[0, 0, prologue.flags()])?;
+        // The account as postcard writes it: field after field, integers as varints.
+        let account = &prologue.account;
+        w.varint(account.unit as u64)?;
+        w.varint(account.base_time)?;
+        w.varint(account.dropped)?;
+        w.varint(account.failed)?;
+        Ok(Datagram { strings: &mut self.strings, w, trailer, records: 0, time: account.base_time })
+    }
+}
+
+/// A datagram in the making.
+pub struct Datagram<'a, const SLOTS: usize, const ARENA: usize> {
+    strings: &'a mut Strings<SLOTS, ARENA>,
+    w: Writer<'a>,
+    /// The last bytes of the buffer: the checksum stands there when the datagram is filled to its limit.
+    trailer: &'a mut [u8],
+    records: u16,
+    time: u64,
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
+    /// How many records it holds.
+    #[must_use]
+    pub fn records(&self) -> u16 {
+        self.records
+    }
+
+    /// How many bytes it would have if it were finished now.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.w.position() + TRAILER
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    #[inline]
+    pub fn event<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+    ) -> Result<(), Refused> {
+        self.whole(|d| d.write_event(event, names))?;
+        self.time = event.time();
+        Ok(())
+    }
+
+    /// Adds the state of an instrument, or of a histogram the buckets from `from_bucket` on.
+    ///
+    /// Returns `None` when all of it is in, else the bucket to go on with in the next datagram.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] when not even one bucket has room.
+    pub fn instrument(
+        &mut self,
+        instrument: &dyn Instrument,
+        from_bucket: usize,
+    ) -> Result<Option<usize>, Refused> {
+        match instrument.state() {
+            State::Total(total) => self.whole(|d| {
+                d.write_instrument_head(instrument, tag::STATE_TOTAL)?;
+                Ok(d.w.varint(total).map(|()| None)?)
+            }),
+            State::Level(level) => self.whole(|d| {
+                d.write_instrument_head(instrument, tag::STATE_LEVEL)?;
+                Ok(Number::of(level).write_with_form(&mut d.w).map(|()| None)?)
+            }),
+            State::Buckets(buckets) => self.whole(|d| {
+                d.write_instrument_head(instrument, tag::STATE_BUCKETS)?;
+                d.w.byte(instrument.unit() as u8)?;
+                d.write_buckets(buckets, from_bucket)
+            }),
+        }
+    }
+
+    /// Closes the datagram and returns its length. With `pad` it is filled with zeros to the length of the buffer,
+    /// so that several datagrams can go to the kernel as segments of one size.
+    pub fn finish(self, pad: bool) -> usize {
+        let Self { mut w, trailer, records, .. } = self;
+        w.patch(Prologue::RECORDS_AT, &records.to_le_bytes());
+        if pad {
+            w.zeros_to(usize::MAX);
+        }
+        let sum = crc::crc32(w.written()).to_le_bytes();
+        let end = w.position();
+        if w.bytes(&sum).is_err() {
+            // The checksum begins in the body's last bytes and ends in the trailer.
+            let here = w.remaining();
+            w.patch(end, &sum[..here]);
+            trailer[..TRAILER - here].copy_from_slice(&sum[here..]);
+        }
+        end + TRAILER
+    }
+
+    /// Runs `write`, and takes everything back if it fails.
+    #[inline]
+    fn whole<T>(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let start = self.w.position();
+        if self.records == u16::MAX {
+            return Err(Refused::Full);
+        }
+        let result = write(self);
+        match result {
+            // The string tables may now know strings that were taken back. That is harmless for `Full`, behind
+            // which the datagram is closed; for an unknown symbol nothing was written yet.
+            Err(_) => self.w.rewind(start),
+            Ok(_) => self.records += 1,
+        }
+        result
+    }
+
+    #[inline]
+    fn write_event<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+    ) -> Result<(), Refused> {
+        // Symbols first: nothing is written before they are all known.
+        let (identity, name) = match event.name() {
+            Name::Static(name) => (Identity::Static(name.as_ptr().addr()), name),
+            Name::Interned(symbol) => {
+                let name = names.resolve(symbol).ok_or(Refused::UnknownSymbol)?;
+                (Identity::Symbol(symbol.0), name)
+            }
+        };
+        let number = match event.content() {
+            Content::Number(value) => Ok(Number::of(value)),
+            Content::Text(text) => Err(text),
+            Content::Symbol(symbol) => Err(names.resolve(symbol).ok_or(Refused::UnknownSymbol)?),
+        };
+        let tags = event.tags();
+        let backward = event.time() < self.time;
+        let dynamic = event.has_dynamic_tags();
+        let form = number.map_or(form::TEXT, |n| n.form);
+
+        let mut first = event.kind() as u8 | form << tag::FORM_SHIFT;
+        if !tags.is_empty() {
+            first |= tag::HAS_TAGS;
+        }
+        let mut second = match event.priority() {
+            Priority::Normal => 0,
+            Priority::Low => 1,
+            Priority::High => 2,
+            Priority::Critical => 3,
+        };
+        if backward {
+            second |= extended::BACKWARD;
+        }
+        if event.rate() > 1 {
+            second |= extended::RATE;
+        }
+        if dynamic {
+            second |= extended::DYNAMIC;
+        }
+        if second == 0 {
+            self.w.byte(first)?;
+        } else {
+            self.w.bytes(&[first | tag::EXTENDED, second])?;
+        }
+        self.strings.write(&mut self.w, identity, name)?;
+        if !tags.is_empty() {
+            self.write_static_tags(tags)?;
+        }
+        let delta = if backward { self.time - event.time() } else { event.time() - self.time };
+        self.w.varint(delta)?;
+        match number {
+            Ok(number) => number.write(&mut self.w)?,
+            Err(text) => self.w.string(text.as_bytes())?,
+        }
+        if event.rate() > 1 {
+            self.w.varint(u64::from(event.rate()))?;
+        }
+        if dynamic {
+            self.write_dynamic_tags(event)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write_static_tags(&mut self, tags: &'static [Tag]) -> Result<(), NoRoom> {
+        let by_address = |s: &'static str| (Identity::Static(s.as_ptr().addr()), s);
+        self.strings.write_set(
+            &mut self.w,
+            // An event holds at most 255 tags; more of an instrument's are refused where the set is defined.
+            Some((Identity::Set(tags.as_ptr().addr()), tags.len() as u8)),
+            tags.iter().map(|(key, value)| (by_address(key), by_address(value))),
+        )
+    }
+
+    /// Keys recur and go through the string table; values mostly do not and stand for themselves.
+    fn write_dynamic_tags<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+    ) -> Result<(), NoRoom> {
+        self.w.byte(event.dynamic_tags().count() as u8)?;
+        for (key, value) in event.dynamic_tags() {
+            self.strings.write(&mut self.w, Identity::Content(hash(key.as_bytes())), key)?;
+            self.w.string(value.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn write_instrument_head(
+        &mut self,
+        instrument: &dyn Instrument,
+        state: u8,
+    ) -> Result<(), NoRoom> {
+        let first = tag::STATE | state << tag::FORM_SHIFT;
+        if let Some((name, tags)) = instrument.static_identity() {
+            self.w.byte(first | if tags.is_empty() { 0 } else { tag::HAS_TAGS })?;
+            self.strings.write(&mut self.w, Identity::Static(name.as_ptr().addr()), name)?;
+            return if tags.is_empty() { Ok(()) } else { self.write_static_tags(tags) };
+        }
+        // Made at run time: its strings may be freed and their address used again, so content decides.
+        let by_content = |s| (Identity::Content(hash(str::as_bytes(s))), s);
+        let count = (0..).take_while(|i| instrument.tag(*i).is_some()).count();
+        self.w.byte(first | if count == 0 { 0 } else { tag::HAS_TAGS })?;
+        let (identity, name) = by_content(instrument.name());
+        self.strings.write(&mut self.w, identity, name)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let tags = (0..count).map(|i| {
+            let (key, value) = instrument.tag(i).unwrap_or(("", ""));
+            (by_content(key), by_content(value))
+        });
+        self.strings.write_set(&mut self.w, None, tags)
+    }
+
+    /// Layout, sum, then a run of buckets from `from` on: as many as have room. Ends with an empty pair.
+    fn write_buckets(
+        &mut self,
+        buckets: &dyn Buckets,
+        from: usize,
+    ) -> Result<Option<usize>, Refused> {
+        /// A gap and a count of ten bytes each, and the closing zero.
+        const PAIR_MAX: usize = 21;
+        self.w.byte(buckets.precision())?;
+        self.w.byte(buckets.min_exponent() as u8)?;
+        Number::of(buckets.sum()).write_with_form(&mut self.w)?;
+        // Each pair is the distance from the bucket before, plus one, and the count there.
+        let mut next = 0;
+        for index in from..buckets.buckets() {
+            let count = buckets.bucket_count(index);
+            if count == 0 {
+                continue;
+            }
+            if self.w.remaining() < PAIR_MAX {
+                if next == 0 {
+                    return Err(Refused::Full);
+                }
+                self.w.byte(0)?;
+                return Ok(Some(index));
+            }
+            self.w.varint((index - next) as u64 + 1)?;
+            self.w.varint(count)?;
+            next = index + 1;
+        }
+        self.w.byte(0)?;
+        Ok(None)
+    }
+}

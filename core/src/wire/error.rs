@@ -1,0 +1,139 @@
+//! Why a datagram is refused. Each reason has a counter of its own in a collector.
+
+/// Why a datagram, or a record in it, cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum DecodeError {
+    /// Shorter than header, prologue and checksum, or a field reaches beyond the end.
+    Truncated,
+    /// Longer than a UDP datagram can be.
+    TooLong,
+    /// Does not begin with the magic bytes: not ours.
+    BadMagic,
+    /// A version of the format that this receiver does not know.
+    BadVersion,
+    /// A mode that this receiver does not know, or is not set up for.
+    BadMode,
+    /// The checksum does not match: damaged on the way.
+    BadChecksum,
+    /// The prologue's flags or time unit have a value that the format does not define.
+    BadPrologue,
+    /// An integer of more than 64 bits.
+    BadVarint,
+    /// A record kind, value form or reserved bit that the format does not define.
+    BadRecord,
+    /// Bytes that are not UTF-8 where a string stands, or a prefix cut inside a character.
+    BadUtf8,
+    /// A string of more than 255 bytes.
+    StringTooLong,
+    /// A record without a name.
+    EmptyName,
+    /// An index to a string that was not defined before.
+    BadStringIndex,
+    /// An index to a tag set that was not defined before.
+    BadTagSetIndex,
+    /// More strings, tag pairs, tag sets or string bytes than a receiver has room for.
+    TableFull,
+    /// A time outside 64 bits of its unit.
+    BadTime,
+    /// A number that is NaN or infinite, or a sampling rate of 0.
+    BadNumber,
+    /// Histogram buckets that are out of order or out of range.
+    BadBuckets,
+    /// Bytes other than zero behind the last record.
+    TrailingBytes,
+}
+
+impl DecodeError {
+    /// Every reason, for counters indexed by it.
+    pub const ALL: [Self; 19] = [
+        Self::Truncated,
+        Self::TooLong,
+        Self::BadMagic,
+        Self::BadVersion,
+        Self::BadMode,
+        Self::BadChecksum,
+        Self::BadPrologue,
+        Self::BadVarint,
+        Self::BadRecord,
+        Self::BadUtf8,
+        Self::StringTooLong,
+        Self::EmptyName,
+        Self::BadStringIndex,
+        Self::BadTagSetIndex,
+        Self::TableFull,
+        Self::BadTime,
+        Self::BadNumber,
+        Self::BadBuckets,
+        Self::TrailingBytes,
+    ];
+
+    /// The name that counters, JSON and the test vectors use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::TooLong => "too_long",
+            Self::BadMagic => "bad_magic",
+            Self::BadVersion => "bad_version",
+            Self::BadMode => "bad_mode",
+            Self::BadChecksum => "bad_checksum",
+            Self::BadPrologue => "bad_prologue",
+            Self::BadVarint => "bad_varint",
+            Self::BadRecord => "bad_record",
+            Self::BadUtf8 => "bad_utf8",
+            Self::StringTooLong => "string_too_long",
+            Self::EmptyName => "empty_name",
+            Self::BadStringIndex => "bad_string_index",
+            Self::BadTagSetIndex => "bad_tag_set_index",
+            Self::TableFull => "table_full",
+            Self::BadTime => "bad_time",
+            Self::BadNumber => "bad_number",
+            Self::BadBuckets => "bad_buckets",
+            Self::TrailingBytes => "trailing_bytes",
+        }
+    }
+}
+
+impl core::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the datagram ends in the middle of a field",
+            Self::TooLong => "the datagram is longer than UDP allows",
+            Self::BadMagic => "the datagram does not begin with 'RS': it is not ringstat's",
+            Self::BadVersion => "the format version is not 1: update the receiver",
+            Self::BadMode => "the datagram's mode is unknown, or the receiver has no key for it",
+            Self::BadChecksum => "the checksum does not match: the datagram was damaged",
+            Self::BadPrologue => "the prologue holds an undefined flag or time unit",
+            Self::BadVarint => "an integer has more than 64 bits",
+            Self::BadRecord => "a record has an undefined kind, form or flag",
+            Self::BadUtf8 => "a string is not UTF-8",
+            Self::StringTooLong => "a string is longer than 255 bytes",
+            Self::EmptyName => "a record has no name",
+            Self::BadStringIndex => "a record refers to a string that was not defined before",
+            Self::BadTagSetIndex => "a record refers to a tag set that was not defined before",
+            Self::TableFull => "the datagram defines more strings or tags than a receiver holds",
+            Self::BadTime => "a time lies outside 64 bits",
+            Self::BadNumber => "a number is NaN or infinite, or a sampling rate is 0",
+            Self::BadBuckets => "histogram buckets are out of order or out of range",
+            Self::TrailingBytes => "bytes other than padding follow the last record",
+        })
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_listed_in_order_with_distinct_names() {
+        for (i, reason) in DecodeError::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, i);
+            assert_eq!(
+                DecodeError::ALL.iter().filter(|r| r.as_str() == reason.as_str()).count(),
+                1
+            );
+        }
+    }
+}

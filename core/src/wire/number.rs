@@ -1,0 +1,230 @@
+//! The narrowest exact form of a number.
+//!
+//! Whole numbers become integers, numbers with few decimal places become an integer mantissa with an exponent,
+//! and only the rest takes the four or eight bytes of a float. A decimal form is chosen only after dividing back
+//! gives the very same float.
+
+use super::cursor::{NoRoom, Reader, Writer};
+use super::error::DecodeError;
+use super::form;
+use crate::value::{POW10, Value};
+
+/// A number ready to be written: its form, and the bits that this form writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Number {
+    pub(crate) form: u8,
+    bits: u64,
+}
+
+/// Mantissas up to here, and whole floats, are exact in an `f64`.
+const EXACT: u64 = 1 << 53;
+/// A decimal's mantissa shares a 64-bit integer with three bits of exponent.
+const MANTISSA_LIMIT: u64 = 1 << 61;
+
+impl Number {
+    /// The narrowest form of `value`.
+    #[inline]
+    pub(crate) fn of(value: Value) -> Self {
+        match value {
+            Value::U64(v) => Self::unsigned(v),
+            Value::I64(v) => Self::integer(v < 0, v.unsigned_abs()),
+            Value::F64(v) => Self::float(v),
+            Value::F32(v) => Self::float(f64::from(v)),
+            Value::Decimal { mantissa, scale } => {
+                Self::decimal(mantissa < 0, mantissa.unsigned_abs(), scale)
+                    .unwrap_or_else(|| Self::float(value.as_f64()))
+            }
+        }
+    }
+
+    #[inline]
+    fn unsigned(v: u64) -> Self {
+        Self { form: if v == 1 { form::ONE } else { form::UNSIGNED }, bits: v }
+    }
+
+    #[inline]
+    fn integer(negative: bool, magnitude: u64) -> Self {
+        if negative && magnitude > 0 {
+            Self { form: form::NEGATIVE, bits: magnitude - 1 }
+        } else {
+            Self::unsigned(magnitude)
+        }
+    }
+
+    /// `±mantissa × 10^-scale` without needless zeros, or `None` where the form has no room.
+    #[inline]
+    fn decimal(negative: bool, mut mantissa: u64, mut scale: u8) -> Option<Self> {
+        // Three digits at a time, then without branches: how many zeros there are is anybody's guess.
+        while scale >= 3 && mantissa % 1000 == 0 {
+            mantissa /= 1000;
+            scale -= 3;
+        }
+        let zeros = u8::from(mantissa % 10 == 0) + u8::from(mantissa % 100 == 0);
+        let zeros = zeros.min(scale);
+        let shorter = [mantissa, mantissa / 10, mantissa / 100];
+        mantissa = shorter[usize::from(zeros)];
+        scale -= zeros;
+        if scale == 0 {
+            return Some(Self::integer(negative, mantissa));
+        }
+        if scale > 8 || mantissa >= MANTISSA_LIMIT {
+            return None;
+        }
+        let form = if negative { form::DECIMAL_NEGATIVE } else { form::DECIMAL };
+        Some(Self { form, bits: mantissa << 3 | u64::from(scale - 1) })
+    }
+
+    #[inline]
+    fn float(v: f64) -> Self {
+        let magnitude = v.abs();
+        let negative = v.is_sign_negative();
+        // -0.0 keeps its sign as a float.
+        if magnitude < EXACT as f64 && (magnitude > 0.0 || !negative) {
+            let whole = magnitude as u64;
+            if whole as f64 == magnitude {
+                return Self::integer(negative, whole);
+            }
+            // Few decimal places are the commonest, and dividing back is what costs, so the small scales first.
+            for scale in [3u8, 6, 8] {
+                let power = POW10[usize::from(scale)];
+                let scaled = magnitude * power + 0.5;
+                if scaled >= EXACT as f64 {
+                    break;
+                }
+                let mantissa = scaled as u64;
+                if mantissa as f64 / power == magnitude
+                    && let Some(number) = Self::decimal(negative, mantissa, scale)
+                {
+                    // Seven bits a byte: from 2^56 on a varint is longer than the float.
+                    if number.bits < 1 << 28 || (number.bits < 1 << 56 && !is_single(v)) {
+                        return number;
+                    }
+                    break;
+                }
+            }
+        }
+        if is_single(v) {
+            Self { form: form::F32, bits: u64::from((v as f32).to_bits()) }
+        } else {
+            Self { form: form::F64, bits: v.to_bits() }
+        }
+    }
+
+    /// Writes what the form writes; the form itself stands in the record's first byte.
+    #[inline]
+    pub(crate) fn write(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
+        match self.form {
+            form::ONE => Ok(()),
+            form::F32 => w.bytes(&(self.bits as u32).to_le_bytes()),
+            form::F64 => w.bytes(&self.bits.to_le_bytes()),
+            _ => w.varint(self.bits),
+        }
+    }
+
+    /// Form and content, where no record's first byte holds the form.
+    pub(crate) fn write_with_form(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
+        w.byte(self.form)?;
+        self.write(w)
+    }
+}
+
+/// Whether four bytes hold `v` exactly.
+#[inline]
+fn is_single(v: f64) -> bool {
+    f64::from(v as f32).to_bits() == v.to_bits()
+}
+
+/// Reads a number of the given form.
+#[inline]
+pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
+    let value = match form {
+        form::ONE => Value::U64(1),
+        form::UNSIGNED => Value::U64(r.varint()?),
+        form::NEGATIVE => {
+            let v = i64::try_from(r.varint()?).map_err(|_| DecodeError::BadNumber)?;
+            Value::I64(!v) // -1 - v
+        }
+        form::DECIMAL | form::DECIMAL_NEGATIVE => {
+            let bits = r.varint()?;
+            let mantissa = (bits >> 3) as i64;
+            Value::Decimal {
+                mantissa: if form == form::DECIMAL { mantissa } else { -mantissa },
+                scale: (bits & 7) as u8 + 1,
+            }
+        }
+        form::F32 => Value::F32(f32::from_le_bytes(r.array()?)),
+        form::F64 => Value::F64(f64::from_le_bytes(r.array()?)),
+        _ => return Err(DecodeError::BadRecord),
+    };
+    if value.is_valid() { Ok(value) } else { Err(DecodeError::BadNumber) }
+}
+
+/// Reads a form, then a number of it.
+pub(crate) fn read_with_form(r: &mut Reader<'_>) -> Result<Value, DecodeError> {
+    let form = r.byte()?;
+    read(form, r)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn round_trip(value: Value) -> (Value, usize) {
+        let mut buf = [0; 16];
+        let mut w = Writer::new(&mut buf);
+        Number::of(value).write_with_form(&mut w).unwrap();
+        (read_with_form(&mut Reader::new(w.written())).unwrap(), w.position() - 1)
+    }
+
+    #[test]
+    fn numbers_take_the_bytes_they_need() {
+        for (value, bytes) in [
+            (Value::U64(1), 0),
+            (Value::F64(1.0), 0),
+            (Value::U64(0), 1),
+            (Value::F64(127.0), 1),
+            (Value::I64(-128), 1),
+            (Value::F64(12.5), 2),
+            (Value::F64(-0.125), 2),
+            (Value::F64(123.45), 3),
+            (Value::F64(1e-8), 1),
+            (Value::F64(-0.0), 4),
+            (Value::F32(21.1), 4),
+            (Value::F64(1e300), 8),
+            (Value::F64(core::f64::consts::PI), 8),
+            (Value::U64(u64::MAX), 10),
+            (Value::Decimal { mantissa: 3_000_000, scale: 6 }, 1),
+            (Value::Decimal { mantissa: Value::MANTISSA_MAX, scale: 8 }, 10),
+        ] {
+            let (back, length) = round_trip(value);
+            assert_eq!(back, value);
+            assert_eq!(length, bytes, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_float_is_exact(v in any::<f64>().prop_filter("finite", |v| v.is_finite())) {
+            prop_assert_eq!(round_trip(Value::F64(v)).0.as_f64().to_bits(), v.to_bits());
+            prop_assert!(round_trip(Value::F64(v)).1 <= 8);
+        }
+
+        #[test]
+        fn readings_are_exact_and_short(m in -1_000_000_000i64..1_000_000_000, scale in 0usize..9) {
+            let v = m as f64 / POW10[scale];
+            let (back, length) = round_trip(Value::F64(v));
+            prop_assert_eq!(back.as_f64().to_bits(), v.to_bits());
+            prop_assert!(length <= 5, "{} takes {}", v, length);
+        }
+
+        #[test]
+        fn any_value_is_exact(m in any::<i64>(), scale in 0u8..=9, u in any::<u64>(), f in any::<f32>()) {
+            for v in [Value::I64(m), Value::U64(u), Value::Decimal { mantissa: m, scale }, Value::F32(f)] {
+                if v.is_valid() {
+                    prop_assert_eq!(round_trip(v).0, v);
+                }
+            }
+        }
+    }
+}

@@ -41,6 +41,33 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// A value in cache lines of its own, so that writing it does not slow down who uses its neighbours.
+///
+/// 128 bytes where the prefetcher takes lines in pairs (x86-64) or lines are that long (some AArch64), 64 on other
+/// hosts; chips have no caches to share and little memory, so there it is nothing.
+#[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), repr(align(128)))]
+#[cfg_attr(
+    all(target_pointer_width = "64", not(any(target_arch = "x86_64", target_arch = "aarch64"))),
+    repr(align(64))
+)]
+#[derive(Debug, Default)]
+pub(crate) struct CachePadded<T>(T);
+
+impl<T> CachePadded<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> core::ops::Deref for CachePadded<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 /// Declares a `const fn`, or under loom the same function without `const`.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {

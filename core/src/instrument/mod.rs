@@ -1,7 +1,37 @@
-//! Instruments: what is aggregated in place and sent as cumulative state.
+//! Instruments: aggregated in place, sent as cumulative state.
+//!
+//! Recording on one is one or a few relaxed atomic operations, and nothing can be dropped: what goes out is the total
+//! since the start, the latest value, the bucket counts, so that a lost datagram heals with the next. An instrument
+//! lives in a `static`; one line names those that a client sends:
+//!
+//! ```
+//! use ringstat_core::instrument::{Counter, Gauge, Instrument};
+//!
+//! static REQUESTS: Counter = Counter::new("http.requests").tags(&[("service", "shop")]);
+//! static TEMPERATURE: Gauge = Gauge::new("board.celsius");
+//! static INSTRUMENTS: &[&dyn Instrument] = &[&REQUESTS, &TEMPERATURE];
+//!
+//! REQUESTS.inc();
+//! TEMPERATURE.set(21.5);
+//! # assert_eq!(REQUESTS.total(), 1);
+//! # assert_eq!(INSTRUMENTS.len(), 2);
+//! ```
 
 use crate::name::Tag;
+use crate::sync::{AtomicU32, Ordering, const_fn};
 use crate::value::Value;
+
+mod counter;
+mod gauge;
+mod histogram;
+mod sharded;
+mod total;
+pub mod walk;
+
+pub use counter::Counter;
+pub use gauge::Gauge;
+pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};
+pub use sharded::ShardedCounter;
 
 /// The unit of what a histogram records.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -53,10 +83,8 @@ pub enum State<'a> {
 
 /// A histogram's buckets, cumulative since the start.
 pub trait Buckets {
-    /// Buckets an octave, as a power of two.
-    fn precision(&self) -> u8;
-    /// The exponent of the first bucket's lower bound.
-    fn min_exponent(&self) -> i8;
+    /// Where the buckets lie.
+    fn layout(&self) -> Layout;
     /// Everything recorded, added up.
     fn sum(&self) -> Value;
     /// How many values bucket `index` holds.
@@ -69,12 +97,115 @@ pub trait Buckets {
 pub trait Instrument: Sync {
     /// What it is called.
     fn name(&self) -> &str;
-    /// Its tag number `index`.
+    /// Its tag number `index`, if it has so many.
     fn tag(&self, index: usize) -> Option<(&str, &str)>;
-    /// Name and tags, if they are static.
+    /// Name and tags, if they are static: the sender then finds them by address.
     fn static_identity(&self) -> Option<(&'static str, &'static [Tag])>;
     /// The unit of what it records.
-    fn unit(&self) -> Unit;
+    fn unit(&self) -> Unit {
+        Unit::None
+    }
     /// What it holds.
     fn state(&self) -> State<'_>;
+    /// A number that differs whenever the state does. (A counter that is bumped exactly 2^32 times between two
+    /// flushes looks unchanged, and is sent at the next refresh.)
+    fn version(&self) -> u32;
+    /// Where the sender notes what it sent last.
+    fn mark(&self) -> &Mark;
 }
+
+/// The version of an instrument that was sent last. Belongs to the sender.
+#[derive(Debug)]
+pub struct Mark(AtomicU32);
+
+impl Mark {
+    const_fn! {
+        /// Of an instrument that was never sent.
+        #[must_use]
+        pub const fn new() -> Self {
+            Self(AtomicU32::new(0))
+        }
+    }
+
+    /// Whether `version` is another than the one sent last.
+    #[must_use]
+    pub fn differs(&self, version: u32) -> bool {
+        self.0.load(Ordering::Relaxed) != version
+    }
+
+    /// Notes that `version` is sent.
+    pub fn set(&self, version: u32) {
+        self.0.store(version, Ordering::Relaxed);
+    }
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The instruments that a client sends.
+pub trait Instruments {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Shows `f` the instrument number `index`, if there are so many.
+    fn visit(&self, index: usize, f: &mut dyn FnMut(&dyn Instrument));
+}
+
+impl Instruments for [&'static dyn Instrument] {
+    fn len(&self) -> usize {
+        <[_]>::len(self)
+    }
+
+    fn visit(&self, index: usize, f: &mut dyn FnMut(&dyn Instrument)) {
+        if let Some(instrument) = self.get(index) {
+            f(*instrument);
+        }
+    }
+}
+
+/// What the instruments of this crate have in common.
+#[derive(Debug)]
+struct Head {
+    name: &'static str,
+    tags: &'static [Tag],
+    unit: Unit,
+    mark: Mark,
+}
+
+impl Head {
+    const_fn! {
+        const fn new(name: &'static str) -> Self {
+            Self { name, tags: &[], unit: Unit::None, mark: Mark::new() }
+        }
+    }
+}
+
+/// The part of [`Instrument`] that a `Head` answers.
+macro_rules! described_by_head {
+    () => {
+        fn name(&self) -> &str {
+            self.head.name
+        }
+        fn tag(&self, index: usize) -> Option<(&str, &str)> {
+            self.head.tags.get(index).copied()
+        }
+        fn static_identity(&self) -> Option<(&'static str, &'static [$crate::name::Tag])> {
+            Some((self.head.name, self.head.tags))
+        }
+        fn unit(&self) -> $crate::instrument::Unit {
+            self.head.unit
+        }
+        fn mark(&self) -> &$crate::instrument::Mark {
+            &self.head.mark
+        }
+    };
+}
+use described_by_head;

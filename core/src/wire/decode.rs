@@ -14,7 +14,7 @@ use super::{
     number, string, tag,
 };
 use crate::event::{Kind, Priority};
-use crate::instrument::Unit;
+use crate::instrument::{Layout, Unit};
 use crate::value::Value;
 
 /// The tables of a receiver, kept from datagram to datagram.
@@ -333,17 +333,16 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
             tag::STATE_LEVEL => Ok(RawBody::Level(number::read_with_form(r)?)),
             tag::STATE_BUCKETS => {
                 let unit = Unit::from_code(r.byte()?).ok_or(DecodeError::BadBuckets)?;
-                let precision = r.byte()?;
-                let min_exponent = r.byte()? as i8;
+                let layout = Layout { precision: r.byte()?, min_exponent: r.byte()? as i8 };
                 let sum = number::read_with_form(r)?;
-                if precision > Buckets::PRECISION_LIMIT {
+                if !(1..=Buckets::PRECISION_LIMIT).contains(&layout.precision) {
                     return Err(DecodeError::BadBuckets);
                 }
                 let before = r.rest();
                 check_pairs(r)?;
                 let length = before.len() - r.rest().len();
                 let at = self.body.len() - before.len();
-                Ok(RawBody::Buckets { unit, precision, min_exponent, sum, at, length })
+                Ok(RawBody::Buckets { unit, layout, sum, at, length })
             }
             _ => Err(DecodeError::BadRecord),
         }
@@ -376,7 +375,7 @@ enum RawBody {
     Event { kind: Kind, priority: Priority, time_ns: u64, content: RawContent, rate: u32 },
     Total(u64),
     Level(Value),
-    Buckets { unit: Unit, precision: u8, min_exponent: i8, sum: Value, at: usize, length: usize },
+    Buckets { unit: Unit, layout: Layout, sum: Value, at: usize, length: usize },
 }
 
 enum RawContent {
@@ -415,9 +414,9 @@ impl Raw {
                 }
                 RawBody::Total(total) => Body::Total(total),
                 RawBody::Level(level) => Body::Level(level),
-                RawBody::Buckets { unit, precision, min_exponent, sum, at, length } => {
+                RawBody::Buckets { unit, layout, sum, at, length } => {
                     let pairs = body.get(at..at + length).unwrap_or(&[]);
-                    Body::Buckets(Buckets { unit, precision, min_exponent, sum, pairs })
+                    Body::Buckets(Buckets { unit, layout, sum, pairs })
                 }
             },
         }
@@ -548,16 +547,13 @@ impl core::fmt::Debug for Tags<'_> {
     }
 }
 
-/// A histogram's state. Bucket 0 holds what is below 2^`min_exponent`; bucket `1 + (e << precision | m)` what
-/// begins at `2^(min_exponent + e) × (1 + m / 2^precision)`.
+/// A histogram's state.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Buckets<'a> {
     /// The unit of what was recorded.
     pub unit: Unit,
-    /// Buckets an octave, as a power of two.
-    pub precision: u8,
-    /// The exponent of the first bucket's lower bound.
-    pub min_exponent: i8,
+    /// Where its buckets lie.
+    pub layout: Layout,
     /// Everything recorded, added up.
     pub sum: Value,
     pairs: &'a [u8],

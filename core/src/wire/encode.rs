@@ -311,8 +311,8 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
     ) -> Result<Option<usize>, Refused> {
         /// A gap and a count of ten bytes each, and the closing zero.
         const PAIR_MAX: usize = 21;
-        self.w.byte(buckets.precision())?;
-        self.w.byte(buckets.min_exponent() as u8)?;
+        let layout = buckets.layout();
+        self.w.bytes(&[layout.precision, layout.min_exponent as u8])?;
         Number::of(buckets.sum()).write_with_form(&mut self.w)?;
         // Each pair is the distance from the bucket before, plus one, and the count there.
         let mut next = 0;

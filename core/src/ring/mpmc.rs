@@ -1,0 +1,293 @@
+//! Any number of producers and consumers over one bounded ring.
+//!
+//! - Capacity: exactly that of its storage. Allocation: none.
+//! - Progress: a party that is preempted between claiming a slot and finishing it delays what lies *behind* that slot:
+//!   consumers see the ring as empty from there on, and producers that have come around to it see it as full. Nobody
+//!   waits or spins for it, and it never corrupts anything; but interrupts and threads that must not be delayed by one
+//!   another get rings of their own ([`sharded`](super::sharded)).
+//! - Full: [`Ring::push`] gives the item back; [`Ring::push_evicting`] takes the oldest out first, which is sound
+//!   because anybody may. Empty: [`Ring::pop`] is `None`.
+//! - Who: anybody, by `&self`.
+//!
+//! The bounded queue of Dmitry Vyukov, with positions in laps as in crossbeam's `ArrayQueue`: each slot says which lap
+//! it is ready for. On parts without compare-and-swap, interrupts are masked for each atomic operation.
+
+use super::{Full, Slot, Source, Storage};
+use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn};
+
+/// When an item becomes visible to consumers.
+const PUBLISH: Ordering =
+    if cfg!(ringstat_mutant = "mpmc_publish") { Ordering::Relaxed } else { Ordering::Release };
+/// When a slot may be written again.
+const RELEASE: Ordering =
+    if cfg!(ringstat_mutant = "mpmc_release") { Ordering::Relaxed } else { Ordering::Release };
+
+/// A slot and the lap it is ready for.
+#[derive(Debug)]
+pub struct Cell<T> {
+    /// The lap's bits of a position; the lowest bit says that it holds an item of that lap.
+    stamp: AtomicUsize,
+    slot: Slot<T>,
+}
+
+/// The slot holds an item.
+const HOLDS: usize = 1;
+
+impl<T: Copy> Cell<T> {
+    const_fn! {
+        /// An empty slot, ready for the first lap.
+        #[must_use]
+        pub const fn new() -> Self {
+            Self { stamp: AtomicUsize::new(0), slot: Slot::new() }
+        }
+    }
+}
+
+impl<T: Copy> Default for Cell<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A ring over `S`.
+#[derive(Debug)]
+pub struct Ring<T, S> {
+    /// Where the next item is taken: a lap in the high bits, the slot in the low ones.
+    head: CachePadded<AtomicUsize>,
+    /// Where the next item is put.
+    tail: CachePadded<AtomicUsize>,
+    cells: S,
+    item: core::marker::PhantomData<fn(T) -> T>,
+}
+
+impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
+    const_fn! {
+        /// An empty ring over `cells`, which are new.
+        #[must_use]
+        pub const fn new(cells: S) -> Self {
+            Self {
+                head: CachePadded::new(AtomicUsize::new(0)),
+                tail: CachePadded::new(AtomicUsize::new(0)),
+                cells,
+                item: core::marker::PhantomData,
+            }
+        }
+    }
+
+    /// An empty ring in the lap before the last that `bits` bits can count, to test what wraps.
+    #[cfg(test)]
+    pub(super) fn near_the_end(cells: S) -> Self {
+        let ring = Self::new(cells);
+        let lap = 0usize.wrapping_sub(2 * ring.one_lap());
+        ring.head.store(lap, Ordering::Relaxed);
+        ring.tail.store(lap, Ordering::Relaxed);
+        for cell in ring.cells.slots() {
+            cell.stamp.store(lap, Ordering::Relaxed);
+        }
+        ring
+    }
+
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when there is no room, or a consumer has not finished with the slot that is next.
+    #[inline]
+    pub fn push(&self, item: T) -> Result<(), Full<T>> {
+        let mut tail = self.tail.load(Ordering::Relaxed);
+        loop {
+            let (cell, lap) = self.at(tail);
+            // Acquire: who emptied the slot has read it.
+            let stamp = cell.stamp.load(Ordering::Acquire);
+            if stamp == lap {
+                // Relaxed: the slot's stamp orders what is in it, the position only deals out slots.
+                let claim = self.tail.compare_exchange_weak(
+                    tail,
+                    self.after(tail),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                match claim {
+                    Ok(_) => {
+                        // SAFETY: the stamp says that the slot is empty and ready for this lap, and moving the tail
+                        // from this very position made it ours alone until the stamp below.
+                        unsafe { cell.slot.write(item) };
+                        cell.stamp.store(lap | HOLDS, PUBLISH);
+                        return Ok(());
+                    }
+                    Err(now) => tail = now,
+                }
+            } else {
+                // The slot still belongs to an earlier lap: full. Or the tail has moved on since it was read.
+                let now = self.tail.load(Ordering::Relaxed);
+                if now == tail {
+                    return Err(Full(item));
+                }
+                tail = now;
+            }
+        }
+    }
+
+    /// Adds an item, if need be after taking out the oldest one, which goes to `evicted`.
+    ///
+    /// # Errors
+    /// [`Full`] gives the item back when other producers took the room that was made, four times.
+    #[inline]
+    pub fn push_evicting(&self, item: T, mut evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        const ATTEMPTS: usize = 4;
+        let mut item = item;
+        for _ in 0..ATTEMPTS {
+            match self.push(item) {
+                Ok(()) => return Ok(()),
+                Err(Full(back)) => item = back,
+            }
+            if let Some(oldest) = self.pop() {
+                evicted(oldest);
+            }
+        }
+        self.push(item)
+    }
+
+    /// Takes the oldest item. `None` when there is none, or its producer has not finished it.
+    #[inline]
+    pub fn pop(&self) -> Option<T> {
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            let (cell, lap) = self.at(head);
+            // Acquire: who filled the slot has written it.
+            let stamp = cell.stamp.load(Ordering::Acquire);
+            if stamp == lap | HOLDS {
+                let claim = self.head.compare_exchange_weak(
+                    head,
+                    self.after(head),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                );
+                match claim {
+                    Ok(_) => {
+                        // SAFETY: the stamp says that the slot holds an item of this lap, and moving the head from
+                        // this very position made it ours alone until the stamp below.
+                        let item = unsafe { cell.slot.read() };
+                        cell.stamp.store(lap.wrapping_add(self.one_lap()), RELEASE);
+                        return Some(item);
+                    }
+                    Err(now) => head = now,
+                }
+            } else {
+                let now = self.head.load(Ordering::Relaxed);
+                if now == head {
+                    return None;
+                }
+                head = now;
+            }
+        }
+    }
+
+    /// How many items there are or are being put in; others may have added or taken some since.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let head = self.head.load(Ordering::Acquire);
+        let tail = self.tail.load(Ordering::Acquire);
+        let (mask, capacity) = (self.one_lap() - 1, self.capacity());
+        let (from, to) = (head & mask, tail & mask);
+        if tail & !mask == head & !mask {
+            to.saturating_sub(from)
+        } else {
+            (capacity - from + to).min(capacity)
+        }
+    }
+
+    /// Whether there are no items; see [`len`](Self::len).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many items there is room for.
+    #[inline]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.cells.slots().len()
+    }
+
+    /// From one lap to the next: a power of two above every slot's number, so that laps wrap with the word.
+    #[inline(always)]
+    fn one_lap(&self) -> usize {
+        (self.capacity() + 1).next_power_of_two()
+    }
+
+    /// The slot at a position, and the bits of its lap.
+    #[inline(always)]
+    fn at(&self, position: usize) -> (&Cell<T>, usize) {
+        let mask = self.one_lap() - 1;
+        (&self.cells.slots()[position & mask], position & !mask)
+    }
+
+    /// The position behind this one.
+    #[inline(always)]
+    fn after(&self, position: usize) -> usize {
+        let mask = self.one_lap() - 1;
+        if (position & mask) + 1 < self.capacity() {
+            position + 1
+        } else {
+            (position & !mask).wrapping_add(mask + 1)
+        }
+    }
+}
+
+impl<T: Copy, S: Storage<Cell<T>>> Source<T> for &Ring<T, S> {
+    fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
+        (0..max).map_while(|_| self.pop().map(&mut f)).count()
+    }
+
+    fn len(&self) -> usize {
+        Ring::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Ring::capacity(self)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::collections::VecDeque;
+    use proptest::prelude::*;
+
+    static IN_A_STATIC: Ring<u8, [Cell<u8>; 1]> = Ring::new([const { Cell::new() }; 1]);
+
+    #[test]
+    fn one_slot_is_enough() {
+        for i in 0..10 {
+            assert_eq!(IN_A_STATIC.push(i), Ok(()));
+            assert_eq!(IN_A_STATIC.push(i), Err(Full(i)));
+            assert_eq!((IN_A_STATIC.len(), IN_A_STATIC.pop(), IN_A_STATIC.len()), (1, Some(i), 0));
+        }
+    }
+
+    proptest! {
+        /// Against a queue, across the end of the word.
+        #[test]
+        fn behaves_like_a_bounded_queue(steps in proptest::collection::vec(0u8..3, 0..300)) {
+            let ring: Ring<usize, [Cell<usize>; 3]> = Ring::near_the_end(core::array::from_fn(|_| Cell::new()));
+            let mut model = VecDeque::new();
+            for (next, step) in steps.into_iter().enumerate() {
+                match step {
+                    0 => {
+                        let fits = model.len() < 3;
+                        prop_assert_eq!(ring.push(next).is_ok(), fits);
+                        if fits { model.push_back(next); }
+                    }
+                    1 => {
+                        let mut evicted = None;
+                        ring.push_evicting(next, |item| evicted = Some(item)).unwrap();
+                        prop_assert_eq!(evicted, (model.len() == 3).then(|| model.pop_front()).flatten());
+                        model.push_back(next);
+                    }
+                    _ => prop_assert_eq!(ring.pop(), model.pop_front()),
+                }
+                prop_assert_eq!(ring.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! One producer, one consumer, and the producer may give up the oldest item to make room.
+//!
+//! - Capacity: exactly that of its storage. Allocation: none.
+//! - Progress: both ends are wait-free.
+//! - Full: [`Producer::push`] gives the item back; [`Producer::push_evicting`] drops the oldest for it, unless the
+//!   consumer is taking it at that moment. Then nothing can be evicted and the newest is refused; the consumer copies
+//!   a few items at a time and is soon gone.
+//! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
+//!
+//! Two owners of one index would be a data race, so the oldest end has a lock that nobody ever waits for: the word
+//! that holds the consumer's position has a bit that says "the consumer is reading here". The consumer sets it with
+//! an operation that cannot fail, reads, and stores the new position without it. The producer moves the position on
+//! only by a compare-and-swap from a value without the bit, and after that owns the slot.
+
+use core::ops::Deref;
+
+use super::{Full, Laps, Pushed, Slot, Source, Storage};
+use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn};
+
+/// When an item becomes visible to the consumer.
+const PUBLISH: Ordering =
+    if cfg!(ringstat_mutant = "overwrite_publish") { Ordering::Relaxed } else { Ordering::Release };
+/// When the slots that the consumer has read may be written again.
+const RELEASE: Ordering =
+    if cfg!(ringstat_mutant = "overwrite_release") { Ordering::Relaxed } else { Ordering::Release };
+/// Whether the producer respects the consumer's bit.
+const RESPECT_BUSY: bool = !cfg!(ringstat_mutant = "overwrite_busy");
+
+/// The consumer is reading from this position on.
+const BUSY: usize = 1;
+
+/// A ring over `S`.
+#[derive(Debug)]
+pub struct Ring<T, S> {
+    /// The position of the oldest item, shifted left by one, and [`BUSY`].
+    head: CachePadded<AtomicUsize>,
+    /// Where the producer puts next; only the producer writes it.
+    tail: CachePadded<AtomicUsize>,
+    slots: S,
+    item: core::marker::PhantomData<fn(T) -> T>,
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
+    const_fn! {
+        /// An empty ring over `slots`.
+        #[must_use]
+        pub const fn new(slots: S) -> Self {
+            Self {
+                head: CachePadded::new(AtomicUsize::new(0)),
+                tail: CachePadded::new(AtomicUsize::new(0)),
+                slots,
+                item: core::marker::PhantomData,
+            }
+        }
+    }
+
+    /// An empty ring whose positions begin at `position`, to test both laps.
+    #[cfg(test)]
+    pub(super) fn starting_at(slots: S, position: usize) -> Self {
+        let ring = Self::new(slots);
+        ring.head.store(position << 1, Ordering::Relaxed);
+        ring.tail.store(position, Ordering::Relaxed);
+        ring
+    }
+
+    /// The two ends. Whatever is in the ring stays there.
+    pub fn split(&mut self) -> (Producer<&Self, T, S>, Consumer<&Self, T, S>) {
+        let ring = &*self;
+        // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
+        unsafe { (Producer::new(ring), Consumer::new(ring)) }
+    }
+
+    /// How many items there is room for.
+    #[inline]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.slots().len()
+    }
+
+    /// How many items there are; both ends may have moved on since.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // The head first: the tail read later is at or ahead of it, unless the producer evicts in between.
+        let head = self.head.load(Ordering::Acquire) >> 1;
+        let tail = self.tail.load(Ordering::Acquire);
+        self.laps().distance(head, tail).min(self.capacity())
+    }
+
+    /// Whether there are no items; see [`len`](Self::len).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline(always)]
+    fn laps(&self) -> Laps {
+        Laps(self.capacity())
+    }
+
+    #[inline(always)]
+    fn slot(&self, position: usize) -> &Slot<T> {
+        &self.slots.slots()[self.laps().slot(position)]
+    }
+}
+
+/// The recording end. `R` refers to the ring: a reference, or a smart pointer.
+#[derive(Debug)]
+pub struct Producer<R, T, S> {
+    ring: R,
+    tail: usize,
+    /// The position of the oldest item when last looked at; it can only have gone on since.
+    head: usize,
+    types: core::marker::PhantomData<fn(T, S)>,
+}
+
+impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T, S> {
+    /// The recording end of `ring`.
+    ///
+    /// # Safety
+    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
+    /// this one did (as between threads by a lock, or a release and an acquire).
+    #[must_use]
+    pub unsafe fn new(ring: R) -> Self {
+        let tail = ring.tail.load(Ordering::Relaxed);
+        let head = ring.head.load(Ordering::Acquire) >> 1;
+        Self { ring, tail, head, types: core::marker::PhantomData }
+    }
+
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when there is no room.
+    #[inline]
+    pub fn push(&mut self, item: T) -> Result<(), Full<T>> {
+        if self.free() == 0 {
+            self.look();
+            if self.free() == 0 {
+                return Err(Full(item));
+            }
+        }
+        self.put(item);
+        Ok(())
+    }
+
+    /// Adds an item, in a full ring in place of the oldest one.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when the ring is full and the consumer is just taking the oldest.
+    #[inline]
+    pub fn push_evicting(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
+        match self.push(item) {
+            Ok(()) => Ok(Pushed::Stored),
+            Err(Full(item)) => {
+                let Some(oldest) = self.evict() else { return Err(Full(item)) };
+                self.put(item);
+                Ok(Pushed::Evicted(oldest))
+            }
+        }
+    }
+
+    /// Takes the oldest item back out, if there is one and the consumer is not taking items at this moment.
+    #[cold]
+    pub fn evict(&mut self) -> Option<T> {
+        let word = self.ring.head.load(Ordering::Acquire);
+        self.head = word >> 1;
+        if self.len_known() == 0 || (RESPECT_BUSY && word & BUSY != 0) {
+            return None;
+        }
+        let next = self.ring.laps().forward(self.head, 1);
+        // Acquire: the consumer has read the slots before this one. Nothing of ours is published here: the consumer
+        // takes only what `tail` shows.
+        let exchanged = self.ring.head.compare_exchange(
+            word,
+            next << 1 | if RESPECT_BUSY { 0 } else { word & BUSY },
+            Ordering::Acquire,
+            Ordering::Relaxed,
+        );
+        if exchanged.is_err() {
+            return None; // the consumer came first, and has begun to take items
+        }
+        // SAFETY: this end wrote the slot before. The position has just gone past it, from a word that said that the
+        // consumer was not reading: the consumer did not begin to read it, and will not any more.
+        let oldest = unsafe { self.ring.slot(self.head).read() };
+        self.head = next;
+        Some(oldest)
+    }
+
+    /// How many items there are at most: the consumer may have taken some that this end does not know of.
+    #[inline]
+    #[must_use]
+    pub fn len_known(&self) -> usize {
+        self.ring.laps().distance(self.head, self.tail)
+    }
+
+    /// How many items there are; looks at the consumer's position. It may have taken some since.
+    #[inline]
+    pub fn len(&mut self) -> usize {
+        self.look();
+        self.len_known()
+    }
+
+    /// Whether the consumer has taken everything.
+    #[inline]
+    pub fn is_empty(&mut self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ring.
+    #[inline]
+    pub fn ring(&self) -> &R {
+        &self.ring
+    }
+
+    #[inline(always)]
+    fn free(&self) -> usize {
+        self.ring.capacity() - self.len_known()
+    }
+
+    #[inline(always)]
+    fn look(&mut self) {
+        // Acquire: the consumer has read the slots that it released.
+        self.head = self.ring.head.load(Ordering::Acquire) >> 1;
+    }
+
+    #[inline(always)]
+    fn put(&mut self, item: T) {
+        // SAFETY: there is a free slot and `tail` is its position: the consumer released it (acquired in `look` or
+        // `evict`), or this end evicted what was there. The consumer reads it only after the store below.
+        unsafe { self.ring.slot(self.tail).write(item) };
+        self.tail = self.ring.laps().forward(self.tail, 1);
+        self.ring.tail.store(self.tail, PUBLISH);
+    }
+}
+
+/// The sending end. `R` refers to the ring: a reference, or a smart pointer.
+#[derive(Debug)]
+pub struct Consumer<R, T, S> {
+    ring: R,
+    types: core::marker::PhantomData<fn(T, S)>,
+}
+
+/// So many items are copied while the producer cannot evict.
+const CLAIM: usize = 32;
+
+impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Consumer<R, T, S> {
+    /// The sending end of `ring`.
+    ///
+    /// # Safety
+    /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
+    /// one did.
+    #[must_use]
+    pub unsafe fn new(ring: R) -> Self {
+        Self { ring, types: core::marker::PhantomData }
+    }
+
+    /// Takes the oldest item.
+    pub fn pop(&mut self) -> Option<T> {
+        let mut item = None;
+        self.claim(1, &mut |i| item = Some(i));
+        item
+    }
+
+    fn claim(&mut self, max: usize, f: &mut impl FnMut(T)) -> usize {
+        let ring = &*self.ring;
+        // An empty ring costs two loads and no exclusive access to the producer's cache lines.
+        if ring.is_empty() {
+            return 0;
+        }
+        // Acquire: if the producer has just evicted, it has read that slot before it is seen here, and the tail read
+        // below is at least as far.
+        let head = ring.head.fetch_or(BUSY, Ordering::Acquire) >> 1;
+        // Acquire: the producer has written the slots that it published.
+        let tail = ring.tail.load(Ordering::Acquire);
+        let count = ring.laps().distance(head, tail).min(max);
+        let mut position = head;
+        for _ in 0..count {
+            // SAFETY: the slot was published. The bit keeps the producer from evicting it, and it is written again
+            // only after the store below.
+            f(unsafe { ring.slot(position).read() });
+            position = ring.laps().forward(position, 1);
+        }
+        ring.head.store(position << 1, RELEASE);
+        count
+    }
+}
+
+impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Source<T> for Consumer<R, T, S> {
+    fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
+        let mut taken = 0;
+        while taken < max {
+            let count = self.claim((max - taken).min(CLAIM), &mut f);
+            if count == 0 {
+                break;
+            }
+            taken += count;
+        }
+        taken
+    }
+
+    fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::collections::VecDeque;
+    use proptest::prelude::*;
+
+    static IN_A_STATIC: Ring<u8, [Slot<u8>; 3]> = Ring::new([const { Slot::new() }; 3]);
+
+    #[test]
+    fn it_lives_in_a_static() {
+        // SAFETY: the only ends of this ring, in this one test.
+        let (mut producer, mut consumer) =
+            unsafe { (Producer::new(&IN_A_STATIC), Consumer::new(&IN_A_STATIC)) };
+        for i in 0..5 {
+            assert!(producer.push_evicting(i).is_ok());
+        }
+        assert_eq!((consumer.pop(), IN_A_STATIC.len()), (Some(2), 2));
+    }
+
+    proptest! {
+        /// Against a queue, from every starting position.
+        #[test]
+        fn behaves_like_a_queue_that_forgets(start in 0usize..6, steps in proptest::collection::vec((0u8..4, 0usize..5), 0..200)) {
+            let mut ring: Ring<usize, [Slot<usize>; 3]> = Ring::starting_at(core::array::from_fn(|_| Slot::new()), start);
+            let (mut producer, mut consumer) = ring.split();
+            let mut model = VecDeque::new();
+            for (next, (step, n)) in steps.into_iter().enumerate() {
+                match step {
+                    0 => {
+                        let fits = model.len() < 3;
+                        prop_assert_eq!(producer.push(next).is_ok(), fits);
+                        if fits { model.push_back(next); }
+                    }
+                    1 => {
+                        let evicted = (model.len() == 3).then(|| model.pop_front()).flatten();
+                        let expected = evicted.map_or(Pushed::Stored, Pushed::Evicted);
+                        prop_assert_eq!(producer.push_evicting(next), Ok(expected));
+                        model.push_back(next);
+                    }
+                    2 => prop_assert_eq!(producer.evict(), model.pop_front()),
+                    _ => {
+                        let mut taken = alloc::vec::Vec::new();
+                        consumer.drain(n, |item| taken.push(item));
+                        let expected: alloc::vec::Vec<_> = model.drain(..n.min(model.len())).collect();
+                        prop_assert_eq!(taken, expected);
+                    }
+                }
+                prop_assert_eq!(consumer.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! The sender: drains the ring, walks the instruments, fills datagrams and keeps the account.
+//!
+//! It is a state machine without IO. [`Sender::poll`] is given the time, what there is to send and a buffer, and
+//! says either "send these bytes" or "wake me then". What became of each datagram is told with [`Sender::sent`] or
+//! [`Sender::gave_up`]; until then its events are in flight. An adapter is a loop around these three calls.
+
+use core::time::Duration;
+
+use heapless::Vec;
+
+use crate::batch::{Batcher, Limits};
+use crate::event::{DEFAULT_INLINE, Event};
+use crate::instrument::Instruments;
+use crate::instrument::walk::Walk;
+use crate::ledger::{Cause, Drops};
+use crate::name::Resolve;
+use crate::ring::Source;
+use crate::wire::encode::{Datagram, Encoder, Refused};
+use crate::wire::header::{Account, Header, Prologue};
+use crate::wire::{PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, TimeUnit};
+
+/// The time at a poll, in the unit of the client's clock.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Time {
+    /// From a clock that never goes back: deadlines are counted in it.
+    pub monotonic: u64,
+    /// What events are stamped with: since 1970, or since boot where nobody knows better.
+    pub wall: u64,
+}
+
+/// Who the sender is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Unique among the senders of a collector, the same over restarts.
+    pub sender: u64,
+    /// Another number for each run: a collector takes a new one for a restart.
+    pub epoch: u32,
+}
+
+/// How the sender works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The largest datagram, in bytes of UDP payload.
+    pub payload: usize,
+    /// The unit of the clock.
+    pub unit: TimeUnit,
+    /// Whether the wall clock counts from the sender's start.
+    pub since_boot: bool,
+    /// A batch closes with so many events,
+    pub batch_events: usize,
+    /// or when its first event has waited for so long. (Or when a datagram is full.)
+    pub batch_age: Duration,
+    /// Instruments that have changed are sent so often.
+    pub flush_interval: Duration,
+    /// Every instrument is sent at least so often.
+    pub refresh_interval: Duration,
+    /// A sender with nothing to say sends an empty datagram so often, so that a lost tail shows.
+    pub heartbeat_interval: Duration,
+    /// Fill up datagrams that were closed because they are full, so that they can go out as segments of one size.
+    pub pad_full: bool,
+}
+
+impl Config {
+    /// 1472-byte datagrams, batches of 100 ms, instruments every second and all of them every 30 s.
+    pub const DEFAULT: Self = Self {
+        payload: PAYLOAD_ETHERNET,
+        unit: TimeUnit::Nanos,
+        since_boot: false,
+        batch_events: usize::MAX,
+        batch_age: Duration::from_millis(100),
+        flush_interval: Duration::from_secs(1),
+        refresh_interval: Duration::from_secs(30),
+        heartbeat_interval: Duration::from_secs(1),
+        pad_full: false,
+    };
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What there is to send.
+#[derive(Debug)]
+pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
+    /// The consuming end of the ring.
+    pub events: &'a mut S,
+    /// The instruments.
+    pub instruments: &'a I,
+    /// The interner.
+    pub names: &'a N,
+    /// Events that recorders gave up so far; carried in every datagram.
+    pub dropped: u64,
+}
+
+/// What to do next.
+#[derive(Debug)]
+#[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
+pub enum Poll {
+    /// Send the first `Packed::len` bytes of the buffer, then tell what became of them.
+    Send(Packed),
+    /// Nothing to send before this time of the monotonic clock, unless events arrive.
+    Wait(u64),
+}
+
+/// A datagram in flight. It goes back to the sender by value, once.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
+pub struct Packed {
+    /// How many bytes of the buffer it takes.
+    pub len: usize,
+    /// Its sequence number.
+    pub sequence: u32,
+    /// How many events it holds; instruments are not counted.
+    pub events: u16,
+}
+
+/// What the sender did with the events that it took from the ring.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Totals {
+    /// Taken from the ring.
+    pub taken: u64,
+    /// In datagrams that the transport took.
+    pub sent: u64,
+    /// Given up here, by cause.
+    pub dropped: Drops,
+    /// Datagrams that the transport took.
+    pub datagrams: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Datagrams given up.
+    pub failed: u64,
+}
+
+impl Totals {
+    /// Events taken from the ring whose fate is still open.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.taken - self.sent - self.dropped.total()
+    }
+}
+
+/// The state machine. `INLINE` as in [`Event`], `SLOTS` and `ARENA` as in [`Encoder`]; `CARRY` events are taken
+/// from the ring at a time.
+pub struct Sender<
+    const INLINE: usize = DEFAULT_INLINE,
+    const SLOTS: usize = 256,
+    const ARENA: usize = 4096,
+    const CARRY: usize = 32,
+> {
+    identity: Identity,
+    payload: usize,
+    unit: TimeUnit,
+    since_boot: bool,
+    pad_full: bool,
+    heartbeat: u64,
+    encoder: Encoder<SLOTS, ARENA>,
+    batcher: Batcher,
+    walk: Walk,
+    /// Events taken from the ring and not yet packed, from `carried` on.
+    carry: Vec<Event<INLINE>, CARRY>,
+    carried: usize,
+    /// Everything that was waiting is to go out, whatever its age.
+    flushing: bool,
+    sequence: u32,
+    last_packed: Option<u64>,
+    totals: Totals,
+}
+
+/// A duration in units of the clock, at least one.
+fn units(duration: Duration, unit: TimeUnit) -> u64 {
+    u64::try_from(duration.as_nanos() / u128::from(unit.nanos())).unwrap_or(u64::MAX).max(1)
+}
+
+impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>
+    Sender<INLINE, SLOTS, ARENA, CARRY>
+{
+    /// A sender that has sent nothing yet. A payload limit outside
+    /// [`PAYLOAD_MIN`]`..=`[`PAYLOAD_MAX`] is brought to the nearest one inside.
+    #[must_use]
+    pub fn new(identity: Identity, config: &Config) -> Self {
+        const { assert!(CARRY > 0) };
+        let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
+        Self {
+            identity,
+            payload,
+            unit: config.unit,
+            since_boot: config.since_boot,
+            pad_full: config.pad_full,
+            heartbeat: units(config.heartbeat_interval, config.unit),
+            encoder: Encoder::new(),
+            batcher: Batcher::new(Limits {
+                events: config.batch_events.max(1),
+                bytes: payload,
+                age: units(config.batch_age, config.unit),
+            }),
+            walk: Walk::new(
+                units(config.flush_interval, config.unit),
+                units(config.refresh_interval, config.unit),
+            ),
+            carry: Vec::new(),
+            carried: 0,
+            flushing: false,
+            sequence: 0,
+            last_packed: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// The payload limit in force.
+    #[must_use]
+    pub fn payload(&self) -> usize {
+        self.payload
+    }
+
+    /// What became of the events taken so far.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Sends everything that waits, and all instruments that have changed, at the next polls.
+    pub fn flush(&mut self) {
+        self.flushing = true;
+        self.walk.flush();
+    }
+
+    /// Changes how many events close a batch.
+    pub fn set_batch_events(&mut self, events: usize) {
+        self.batcher.set_events(events);
+    }
+
+    /// Packs the next datagram into `buf`, or says when to come back.
+    ///
+    /// `buf` should have [`payload`](Self::payload) bytes; of a longer one only so many are used, and one shorter
+    /// than [`PAYLOAD_MIN`] gets nothing packed.
+    pub fn poll<S, I, N>(
+        &mut self,
+        now: Time,
+        inputs: &mut Inputs<'_, S, I, N>,
+        buf: &mut [u8],
+    ) -> Poll
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+        I: Instruments + ?Sized,
+        N: Resolve,
+    {
+        let limit = buf.len().min(self.payload);
+        let buf = &mut buf[..limit];
+        let waiting = inputs.events.len() + (self.carry.len() - self.carried);
+        let events_due =
+            self.batcher.ready(waiting, now.monotonic) || (self.flushing && waiting > 0);
+        let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
+        if !events_due && !instruments_due {
+            self.flushing = false;
+            if !self.heartbeat_due(now) {
+                return Poll::Wait(self.deadline(now));
+            }
+        }
+        self.pack(now, inputs, buf, events_due).map_or(Poll::Wait(self.deadline(now)), Poll::Send)
+    }
+
+    fn heartbeat_due(&self, now: Time) -> bool {
+        self.last_packed.is_none_or(|last| {
+            now.monotonic.saturating_sub(last) >= self.heartbeat || now.monotonic < last
+        })
+    }
+
+    fn deadline(&self, now: Time) -> u64 {
+        let heartbeat = self.last_packed.unwrap_or(now.monotonic).saturating_add(self.heartbeat);
+        let deadline = heartbeat.min(self.walk.deadline());
+        self.batcher.deadline().map_or(deadline, |batch| deadline.min(batch))
+    }
+
+    fn pack<S, I, N>(
+        &mut self,
+        now: Time,
+        inputs: &mut Inputs<'_, S, I, N>,
+        buf: &mut [u8],
+        events_due: bool,
+    ) -> Option<Packed>
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+        I: Instruments + ?Sized,
+        N: Resolve,
+    {
+        let header = Header {
+            sender: self.identity.sender,
+            epoch: self.identity.epoch,
+            sequence: self.sequence,
+            ..Header::default()
+        };
+        let prologue = Prologue {
+            since_boot: self.since_boot,
+            account: Account {
+                unit: self.unit,
+                base_time: now.wall,
+                dropped: inputs.dropped.wrapping_add(self.totals.dropped.total()),
+                failed: self.totals.failed,
+            },
+            ..Prologue::default()
+        };
+        let mut events = 0;
+        let mut full = false;
+        let mut datagram = self.encoder.begin(buf, &header, &prologue).ok()?;
+        if events_due {
+            let empty = datagram.size();
+            (events, full) =
+                fill(&mut datagram, &mut self.carry, &mut self.carried, &mut self.totals, inputs);
+            let bytes = datagram.size() - empty;
+            self.batcher.packed(usize::from(events), bytes, now.monotonic);
+        }
+        if !full {
+            full = walk(&mut self.walk, &mut datagram, now, inputs.instruments);
+        }
+        let pad = full && self.pad_full && datagram.records() > 0;
+        let len = datagram.finish(pad);
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        self.last_packed = Some(now.monotonic);
+        Some(Packed { len, sequence, events })
+    }
+
+    /// The transport took the datagram.
+    pub fn sent(&mut self, packed: Packed) {
+        self.totals.sent += u64::from(packed.events);
+        self.totals.datagrams += 1;
+        self.totals.bytes += packed.len as u64;
+    }
+
+    /// The datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; instruments
+    /// are all sent again.
+    pub fn gave_up(&mut self, packed: Packed, cause: Cause) {
+        self.totals.dropped.add(cause, u64::from(packed.events));
+        self.totals.failed += 1;
+        self.walk.resend_all();
+    }
+
+    /// Gives up everything that still waits in ring and sender, counted as `cause`. Returns how many events.
+    pub fn abandon<S>(&mut self, events: &mut S, cause: Cause) -> u64
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+    {
+        let mut given_up = (self.carry.len() - self.carried) as u64;
+        self.carry.clear();
+        self.carried = 0;
+        // What arrives while this runs is taken too, but a recorder that never stops does not keep us here.
+        let drained = events.drain(events.len(), |_| ()) as u64;
+        self.totals.taken += drained;
+        given_up += drained;
+        self.totals.dropped.add(cause, given_up);
+        given_up
+    }
+}
+
+/// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
+fn fill<S, I, N, const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>(
+    datagram: &mut Datagram<'_, SLOTS, ARENA>,
+    carry: &mut Vec<Event<INLINE>, CARRY>,
+    carried: &mut usize,
+    totals: &mut Totals,
+    inputs: &mut Inputs<'_, S, I, N>,
+) -> (u16, bool)
+where
+    S: Source<Event<INLINE>> + ?Sized,
+    I: ?Sized,
+    N: Resolve,
+{
+    let mut packed = 0;
+    loop {
+        while let Some(event) = carry.get(*carried) {
+            match datagram.event(event, inputs.names) {
+                Ok(()) => packed += 1,
+                Err(Refused::Full) if datagram.records() > 0 => return (packed, true),
+                Err(Refused::Full) => {
+                    // It does not fit an empty datagram. The string tables now hold what was taken back, so that
+                    // nothing may follow it here: the datagram goes out empty.
+                    totals.dropped.add(Cause::TooLarge, 1);
+                    *carried += 1;
+                    return (packed, true);
+                }
+                Err(Refused::UnknownSymbol) => totals.dropped.add(Cause::Encode, 1),
+            }
+            *carried += 1;
+        }
+        carry.clear();
+        *carried = 0;
+        let taken = inputs.events.drain(CARRY, |event| {
+            // A source gives at most as many as it was asked for.
+            let _ = carry.push(event);
+        });
+        totals.taken += taken as u64;
+        if taken == 0 {
+            return (packed, false);
+        }
+    }
+}
+
+/// Adds instruments to the datagram until it is full or the walk is at its end. Returns whether it is full.
+fn walk<I, const SLOTS: usize, const ARENA: usize>(
+    walk: &mut Walk,
+    datagram: &mut Datagram<'_, SLOTS, ARENA>,
+    now: Time,
+    instruments: &I,
+) -> bool
+where
+    I: Instruments + ?Sized,
+{
+    while walk.due(now.monotonic, instruments) {
+        let Some((index, bucket)) = walk.current() else { return false };
+        let mut result = Ok(None);
+        instruments.visit(index, &mut |instrument| {
+            // The version first: what is recorded between the two is sent again, not forgotten.
+            let version = instrument.version();
+            result = datagram.instrument(instrument, bucket);
+            if result == Ok(None) {
+                instrument.mark().set(version);
+            }
+        });
+        match result {
+            Ok(None) => walk.advance(None),
+            Ok(next) => {
+                walk.advance(next);
+                return true;
+            }
+            Err(_) if datagram.records() > 0 => return true,
+            Err(_) => {
+                // Its name and tags alone do not fit a datagram: it can never be sent.
+                walk.advance(None);
+                return true;
+            }
+        }
+    }
+    false
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

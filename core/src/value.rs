@@ -68,7 +68,7 @@ impl Value {
             other => {
                 let v = other.as_f64();
                 // 2^64 as an f64; what is below it and whole converts exactly.
-                (v >= 0.0 && v < 18_446_744_073_709_551_616.0 && v as u64 as f64 == v)
+                ((0.0..18_446_744_073_709_551_616.0).contains(&v) && v as u64 as f64 == v)
                     .then_some(v as u64)
             }
         }

@@ -38,6 +38,12 @@ impl<T: Copy, S: Storage<Slot<T>>> Shard<T, S> {
         self.ring.len()
     }
 
+    /// How many items there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+
     /// Whether none wait in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

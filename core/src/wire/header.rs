@@ -152,7 +152,8 @@ impl Prologue {
     const WANTS_ACK: u8 = 2;
 
     pub(crate) fn flags(&self) -> u8 {
-        u8::from(self.since_boot) * Self::SINCE_BOOT | u8::from(self.wants_ack) * Self::WANTS_ACK
+        (u8::from(self.since_boot) * Self::SINCE_BOOT)
+            | (u8::from(self.wants_ack) * Self::WANTS_ACK)
     }
 
     /// Reads the prologue and returns what follows it.

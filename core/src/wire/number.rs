@@ -55,11 +55,11 @@ impl Number {
     #[inline]
     fn decimal(negative: bool, mut mantissa: u64, mut scale: u8) -> Option<Self> {
         // Three digits at a time, then without branches: how many zeros there are is anybody's guess.
-        while scale >= 3 && mantissa % 1000 == 0 {
+        while scale >= 3 && mantissa.is_multiple_of(1000) {
             mantissa /= 1000;
             scale -= 3;
         }
-        let zeros = u8::from(mantissa % 10 == 0) + u8::from(mantissa % 100 == 0);
+        let zeros = u8::from(mantissa.is_multiple_of(10)) + u8::from(mantissa.is_multiple_of(100));
         let zeros = zeros.min(scale);
         let shorter = [mantissa, mantissa / 10, mantissa / 100];
         mantissa = shorter[usize::from(zeros)];

@@ -1,0 +1,318 @@
+//! The client: what recording threads hold.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ringstat_core::event::Event;
+use ringstat_core::instrument::Instrument;
+use ringstat_core::ledger::{Cause, Ledger};
+use ringstat_core::record::{Outcome, Recorder};
+use ringstat_core::sender::{Identity, Totals};
+use ringstat_core::transport::SendError;
+
+use crate::clock::Clock;
+use crate::config::{BuildError, Builder, Config};
+use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
+use crate::resolve::Target;
+use crate::rings::Rings;
+use crate::udp::Udp;
+use crate::worker::{Outlet, Worker};
+
+/// A transport of the caller's: sends one datagram.
+pub type TransportFn = dyn Fn(&[u8]) -> Result<(), SendError> + Send + Sync;
+
+/// Records events, and sends them and the instruments from a thread of its own. Handles are cheap to clone; dropping
+/// the last one sends what is left, for at most [`Config::linger`].
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    /// Shared by the handles only, so that the last one notices.
+    _thread: Arc<Thread>,
+}
+
+/// What recorders and the worker share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) rings: Rings,
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    pub(crate) identity: Identity,
+    /// Records are refused from here on.
+    closed: AtomicBool,
+    pub(crate) control: Control,
+}
+
+/// How handles and the worker talk to each other. Nothing of it is on the record path.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What was asked of the worker, and what it has done.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Flushes asked for, and the last one that is done.
+    pub(crate) flush_asked: u64,
+    pub(crate) flush_done: u64,
+    /// The worker is to end, at the latest then.
+    pub(crate) stop_at: Option<Instant>,
+    /// The worker has ended.
+    pub(crate) stopped: bool,
+    /// The sender's account as of its last round.
+    pub(crate) totals: Totals,
+}
+
+impl Control {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits until `done`, at the latest until `deadline`. Returns whether it is.
+    fn wait(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
+        let mut state = self.lock();
+        while !done(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Thread {
+    handle: Mutex<Option<JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    linger: Duration,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.shared.stop(self, Instant::now() + self.linger);
+    }
+}
+
+impl Thread {
+    fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A flush that was not done in time. What was recorded is still on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlushError;
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not everything could be sent in time; it is still on its way")
+    }
+}
+
+impl std::error::Error for FlushError {}
+
+impl Client {
+    /// Sets up a client that sends to `to`: `HOST:PORT` or `ADDRESS:PORT`.
+    pub fn builder(to: impl Into<String>) -> Builder {
+        Builder::new(to.into())
+    }
+
+    pub(crate) fn start(
+        to: String,
+        config: Config,
+        instruments: Vec<Entry>,
+        transport: Option<Arc<TransportFn>>,
+    ) -> Result<Self, BuildError> {
+        let outlet = match transport {
+            Some(transport) => Outlet::Custom(transport),
+            None => {
+                let resolved = Target::resolve(to.clone(), config.resolve_interval);
+                let (target, address) =
+                    resolved.map_err(|source| BuildError::Resolve { name: to, source })?;
+                let udp = Udp::connect(address, config.payload).map_err(BuildError::Socket)?;
+                Outlet::Udp(udp, target)
+            }
+        };
+        let identity = Identity {
+            sender: match config.sender {
+                Some(sender) => sender,
+                None => getrandom::u64().map_err(BuildError::Random)?,
+            },
+            epoch: getrandom::u32().map_err(BuildError::Random)?,
+        };
+        let shared = Arc::new(Shared {
+            rings: Rings::new(
+                config.shards,
+                config.shard_events,
+                config.shared_events,
+                config.when_full,
+            ),
+            clock: Clock::new(),
+            registry: Registry::new(instruments, config.max_instruments),
+            identity,
+            closed: AtomicBool::new(false),
+            control: Control::default(),
+        });
+        let worker = Worker::new(shared.clone(), &config, outlet);
+        let thread = std::thread::Builder::new().name("ringstat".into());
+        let handle = thread.spawn(move || worker.run()).map_err(BuildError::Thread)?;
+        let thread = Thread {
+            handle: Mutex::new(Some(handle)),
+            shared: shared.clone(),
+            linger: config.linger,
+        };
+        Ok(Self { shared, _thread: Arc::new(thread) })
+    }
+
+    /// Sends everything recorded so far, and all instruments that have changed, and waits until it is done.
+    ///
+    /// # Errors
+    /// [`FlushError`] when `timeout` passes first.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        let deadline = Instant::now() + timeout;
+        let asked = {
+            let mut state = self.shared.control.lock();
+            state.flush_asked += 1;
+            state.flush_asked
+        };
+        self._thread.unpark();
+        let done = |s: &State| s.flush_done >= asked || s.stopped;
+        if self.shared.control.wait(deadline, done) { Ok(()) } else { Err(FlushError) }
+    }
+
+    /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
+    /// ledger. What could not be sent in time is in it as [`Cause::Shutdown`].
+    ///
+    /// Other handles stay usable and refuse records.
+    pub fn shutdown(self, timeout: Duration) -> Ledger {
+        self.shared.stop(&self._thread, Instant::now() + timeout);
+        self.ledger()
+    }
+
+    /// What became of every record so far: exact at every quiet point.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger()
+    }
+
+    /// What the sender has sent so far: datagrams, bytes.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.shared.control.lock().totals
+    }
+
+    /// Who the client is: what a collector shows it under.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.shared.identity
+    }
+
+    /// Memory that the rings take at most, in bytes; it is touched as it is used.
+    #[must_use]
+    pub fn ring_bytes(&self) -> usize {
+        self.shared.rings.bytes()
+    }
+
+    /// Sends an instrument that lives in a `static` from now on.
+    pub fn register(&self, instrument: &'static dyn Instrument) {
+        self.shared.registry.add(instrument);
+    }
+
+    /// The counter of that name and tags, made if there is none. Look it up once and keep it.
+    ///
+    /// Beyond [`Config::max_instruments`], and for a name that another type has, it is one that all such share:
+    /// `ringstat.overflow`.
+    #[must_use]
+    pub fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
+        self.shared.registry.counter(name, tags)
+    }
+
+    /// The gauge of that name and tags; see [`counter`](Self::counter).
+    #[must_use]
+    pub fn gauge_instrument(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+        self.shared.registry.gauge(name, tags)
+    }
+
+    /// The histogram of that name and tags; see [`counter`](Self::counter).
+    #[must_use]
+    pub fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
+        self.shared.registry.histogram(name, tags)
+    }
+
+    /// Instruments asked for at run time that went to the overflow series.
+    #[must_use]
+    pub fn overflowed_instruments(&self) -> u64 {
+        self.shared.registry.refused()
+    }
+}
+
+impl Thread {
+    fn unpark(&self) {
+        if let Some(handle) = &*self.lock() {
+            handle.thread().unpark();
+        }
+    }
+}
+
+impl Shared {
+    fn stop(&self, thread: &Thread, deadline: Instant) {
+        self.closed.store(true, Ordering::Relaxed);
+        {
+            let mut state = self.control.lock();
+            state.stop_at = Some(state.stop_at.map_or(deadline, |at| at.min(deadline)));
+        }
+        thread.unpark();
+        let handle = thread.lock().take();
+        if let Some(handle) = handle {
+            // A worker that panicked has said so on standard error; there is nothing to add.
+            let _ = handle.join();
+        } else {
+            self.control.wait(deadline, |s| s.stopped);
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        // Later stages first: what moves on meanwhile is missed, never counted twice.
+        let totals = self.control.lock().totals;
+        let in_rings = self.rings.len() as u64;
+        let refused = self.rings.drops();
+        let mut dropped = totals.dropped;
+        dropped.merge(&refused);
+        Ledger {
+            recorded: totals.taken + in_rings + refused.total(),
+            sent: totals.sent,
+            dropped,
+            in_flight: totals.in_flight() + in_rings,
+        }
+    }
+}
+
+impl Recorder for Client {
+    #[inline]
+    fn now(&self) -> u64 {
+        self.shared.clock.coarse()
+    }
+
+    #[inline]
+    fn push(&self, event: Event) -> Outcome {
+        if self.shared.closed.load(Ordering::Relaxed) {
+            return self.refuse(Cause::Shutdown);
+        }
+        self.shared.rings.push(event)
+    }
+
+    #[cold]
+    fn refuse(&self, cause: Cause) -> Outcome {
+        self.shared.rings.refuse(cause)
+    }
+}

@@ -1,0 +1,362 @@
+//! Setting up a client: presets, the builder, and what can be wrong with a configuration.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringstat_core::instrument::Instrument;
+use ringstat_core::wire::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN, PAYLOAD_MAX, PAYLOAD_MIN};
+
+use crate::client::Client;
+use crate::registry::Entry;
+pub use crate::rings::WhenFull;
+
+/// How a client works. Begin with a [`Preset`] and change what must differ.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The largest datagram, in bytes of UDP payload: 128 to 65 507.
+    pub payload: usize,
+    /// So many threads get a ring of their own: 1 to 1024. Further ones share one.
+    pub shards: usize,
+    /// So many events fit into each of these rings: 1 to 2^24. 64 bytes each.
+    pub shard_events: usize,
+    /// So many events fit into the shared ring: 1 to 2^24. 72 bytes each.
+    pub shared_events: usize,
+    /// What a full ring gives up.
+    pub when_full: WhenFull,
+    /// A batch closes with so many events; 0: only when a datagram is full, or by age.
+    pub batch_events: usize,
+    /// A batch closes when its first event has waited for so long.
+    pub batch_age: Duration,
+    /// Instruments that have changed are sent so often.
+    pub flush_interval: Duration,
+    /// Every instrument is sent at least so often.
+    pub refresh_interval: Duration,
+    /// A client with nothing to say sends an empty datagram so often.
+    pub heartbeat_interval: Duration,
+    /// The worker looks into the rings so often when there is nothing to do: what a burst may fill meanwhile.
+    pub idle_sleep: Duration,
+    /// A receiver given by name is looked up again so often.
+    pub resolve_interval: Duration,
+    /// Dropping the last handle waits so long for what is still to be sent.
+    pub linger: Duration,
+    /// Instruments made at run time; further ones go to an overflow series.
+    pub max_instruments: usize,
+    /// Who the client is; `None`: a random number. Unique among the senders of a collector.
+    pub sender: Option<u64>,
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Preset {
+    /// 16 rings of 8192 events (8 MiB, used as needed), batches of 100 ms.
+    #[default]
+    Default,
+    /// 16 rings of 65 536 events, looked into every 200 µs.
+    HighThroughput,
+    /// Every record soon on its way, instruments refreshed often, the newest state kept: drops the oldest when full.
+    Reliable,
+    /// 2 rings of 256 events (about 50 KiB), small datagrams.
+    LowMemory,
+}
+
+impl Preset {
+    /// Every preset.
+    pub const ALL: [Self; 4] =
+        [Self::Default, Self::HighThroughput, Self::Reliable, Self::LowMemory];
+
+    /// The name that commands and files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::HighThroughput => "high-throughput",
+            Self::Reliable => "reliable",
+            Self::LowMemory => "low-memory",
+        }
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub fn config(self) -> Config {
+        let default = Config {
+            payload: PAYLOAD_ETHERNET,
+            shards: 16,
+            shard_events: 8192,
+            shared_events: 4096,
+            when_full: WhenFull::DropNewest,
+            batch_events: 0,
+            batch_age: Duration::from_millis(100),
+            flush_interval: Duration::from_secs(1),
+            refresh_interval: Duration::from_secs(30),
+            heartbeat_interval: Duration::from_secs(1),
+            idle_sleep: Duration::from_millis(2),
+            resolve_interval: Duration::from_secs(60),
+            linger: Duration::from_millis(500),
+            max_instruments: 10_000,
+            sender: None,
+        };
+        match self {
+            Self::Default => default,
+            Self::HighThroughput => Config {
+                shard_events: 65_536,
+                shared_events: 65_536,
+                idle_sleep: Duration::from_micros(200),
+                ..default
+            },
+            Self::Reliable => Config {
+                shard_events: 16_384,
+                when_full: WhenFull::DropOldest,
+                batch_age: Duration::from_millis(20),
+                flush_interval: Duration::from_millis(500),
+                refresh_interval: Duration::from_secs(5),
+                linger: Duration::from_secs(5),
+                ..default
+            },
+            Self::LowMemory => Config {
+                payload: PAYLOAD_IPV6_MIN,
+                shards: 2,
+                shard_events: 256,
+                shared_events: 256,
+                max_instruments: 500,
+                ..default
+            },
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Preset::Default.config()
+    }
+}
+
+impl Config {
+    /// Checks every bound.
+    ///
+    /// # Errors
+    /// [`BuildError::Config`] names the first field that is out of bounds, its value, and what is allowed.
+    pub fn validate(&self) -> Result<(), BuildError> {
+        const EVENTS: std::ops::RangeInclusive<usize> = 1..=1 << 24;
+        let sizes = [
+            ("payload", self.payload, PAYLOAD_MIN..=PAYLOAD_MAX),
+            ("shards", self.shards, 1..=1024),
+            ("shard_events", self.shard_events, EVENTS),
+            ("shared_events", self.shared_events, EVENTS),
+            ("max_instruments", self.max_instruments, 0..=1 << 24),
+        ];
+        for (field, value, allowed) in sizes {
+            if !allowed.contains(&value) {
+                let allowed = format!("{} to {}", allowed.start(), allowed.end());
+                return Err(BuildError::Config { field, value: value.to_string(), allowed });
+            }
+        }
+        let times = [
+            ("batch_age", self.batch_age),
+            ("flush_interval", self.flush_interval),
+            ("refresh_interval", self.refresh_interval),
+            ("heartbeat_interval", self.heartbeat_interval),
+            ("idle_sleep", self.idle_sleep),
+            ("resolve_interval", self.resolve_interval),
+        ];
+        for (field, value) in times {
+            if value < Duration::from_micros(1) || value > Duration::from_secs(86_400) {
+                let allowed = "1 µs to 1 day".into();
+                return Err(BuildError::Config { field, value: format!("{value:?}"), allowed });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets up a [`Client`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `.build()`"]
+pub struct Builder {
+    to: String,
+    config: Config,
+    instruments: Vec<Entry>,
+}
+
+/// One method for each field of [`Config`].
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.config.$name = $name;
+            self
+        }
+    )*};
+}
+
+impl Builder {
+    pub(crate) fn new(to: String) -> Self {
+        Self { to, config: Config::default(), instruments: Vec::new() }
+    }
+
+    /// Begins with another preset. Comes before what changes single fields.
+    pub fn preset(self, preset: Preset) -> Self {
+        self.config(preset.config())
+    }
+
+    /// Takes a whole configuration.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sends an instrument that lives in a `static`.
+    pub fn instrument(mut self, instrument: &'static dyn Instrument) -> Self {
+        self.instruments.push(Entry::Static(instrument));
+        self
+    }
+
+    /// Sends instruments that live in `static`s.
+    pub fn instruments(mut self, instruments: &[&'static dyn Instrument]) -> Self {
+        self.instruments.extend(instruments.iter().map(|i| Entry::Static(*i)));
+        self
+    }
+
+    setters! {
+        /// See [`Config::payload`].
+        payload: usize,
+        /// See [`Config::shards`].
+        shards: usize,
+        /// See [`Config::shard_events`].
+        shard_events: usize,
+        /// See [`Config::shared_events`].
+        shared_events: usize,
+        /// See [`Config::when_full`].
+        when_full: WhenFull,
+        /// See [`Config::batch_events`].
+        batch_events: usize,
+        /// See [`Config::batch_age`].
+        batch_age: Duration,
+        /// See [`Config::flush_interval`].
+        flush_interval: Duration,
+        /// See [`Config::refresh_interval`].
+        refresh_interval: Duration,
+        /// See [`Config::heartbeat_interval`].
+        heartbeat_interval: Duration,
+        /// See [`Config::idle_sleep`].
+        idle_sleep: Duration,
+        /// See [`Config::resolve_interval`].
+        resolve_interval: Duration,
+        /// See [`Config::linger`].
+        linger: Duration,
+        /// See [`Config::max_instruments`].
+        max_instruments: usize,
+        /// See [`Config::sender`].
+        sender: Option<u64>,
+    }
+
+    /// Looks the receiver up, opens the socket and starts the worker.
+    ///
+    /// That nobody listens there yet is no error: UDP does not know, and the receiver may come later.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(self) -> Result<Client, BuildError> {
+        self.config.validate()?;
+        Client::start(self.to, self.config, self.instruments, None)
+    }
+
+    /// Like [`build`](Self::build), with a transport of the caller's in place of the socket: for tests, with the fault
+    /// and spy transports of `ringstat_core::testkit`. The receiver's name is not looked at.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build_with(
+        self,
+        transport: Arc<crate::client::TransportFn>,
+    ) -> Result<Client, BuildError> {
+        self.config.validate()?;
+        Client::start(self.to, self.config, self.instruments, Some(transport))
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug)]
+pub enum BuildError {
+    /// A field is out of bounds.
+    Config {
+        /// Which one.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        allowed: String,
+    },
+    /// The receiver's name has no address.
+    Resolve {
+        /// The name.
+        name: String,
+        /// What the lookup said.
+        source: io::Error,
+    },
+    /// No socket could be opened.
+    Socket(io::Error),
+    /// No thread could be started.
+    Thread(io::Error),
+    /// The system gave no random number for the sender's identity.
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config { field, value, allowed } => {
+                write!(f, "{field} is {value}; allowed is {allowed}")
+            }
+            Self::Resolve { name, source } => write!(
+                f,
+                "cannot look up '{name}': {source}; give HOST:PORT or ADDRESS:PORT, as in 127.0.0.1:8125"
+            ),
+            Self::Socket(e) => write!(f, "cannot open a UDP socket to the receiver: {e}"),
+            Self::Thread(e) => write!(f, "cannot start the sending thread: {e}"),
+            Self::Random(e) => write!(f, "no random number for the epoch: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config { .. } | Self::Random(_) => None,
+            Self::Resolve { source, .. } => Some(source),
+            Self::Socket(e) | Self::Thread(e) => Some(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_valid() {
+        for preset in Preset::ALL {
+            preset.config().validate().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_field_its_value_and_what_is_allowed() {
+        let error = |f: fn(&mut Config)| {
+            let mut config = Config::default();
+            f(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert_eq!(error(|c| c.payload = 5), "payload is 5; allowed is 128 to 65507");
+        assert_eq!(
+            error(|c| c.shard_events = usize::MAX),
+            format!("shard_events is {}; allowed is 1 to 16777216", usize::MAX)
+        );
+        assert_eq!(
+            error(|c| c.idle_sleep = Duration::ZERO),
+            "idle_sleep is 0ns; allowed is 1 µs to 1 day"
+        );
+        assert_eq!(error(|c| c.shards = 0), "shards is 0; allowed is 1 to 1024");
+    }
+}

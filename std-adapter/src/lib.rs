@@ -1,0 +1,57 @@
+//! ringstat for servers.
+//!
+//! Recording threads write into rings of their own; one background thread drains them, packs and sends:
+//!
+//! ```text
+//!  record ──► shard of this thread ──┐                      ┌─► connected UDP socket
+//!  record ──► shard of that thread ──┼─► worker: pack, send ┤
+//!  record ──► shared ring ───────────┘      ▲               └─► (many datagrams a call)
+//!  Counter, Gauge, Histogram ───────────────┘
+//! ```
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use ringstat_std::{Client, Counter, Recorder};
+//!
+//! static REQUESTS: Counter = Counter::new("http.requests").tags(&[("service", "shop")]);
+//!
+//! let stats = Client::builder("127.0.0.1:8125").instrument(&REQUESTS).build()?;
+//! REQUESTS.inc();
+//! stats.timing("db.query", Duration::from_micros(1250)).tag("table", "orders").record();
+//! let ledger = stats.shutdown(Duration::from_secs(1));
+//! assert!(ledger.closes());
+//! # Ok::<(), ringstat_std::BuildError>(())
+//! ```
+//!
+//! A record call takes no lock, no heap and no system call, also not to wake the worker, which looks into the rings
+//! by itself: every [`Config::idle_sleep`] when there is nothing to do, more often under load.
+
+#![forbid(unsafe_code)]
+
+// What a user writes.
+mod client;
+mod config;
+mod counter;
+mod registry;
+
+// What a record call goes through.
+pub mod clock;
+mod rings;
+mod threads;
+
+// The background thread.
+mod resolve;
+mod udp;
+mod worker;
+
+pub use client::{Client, FlushError, TransportFn};
+pub use config::{BuildError, Builder, Config, Preset, WhenFull};
+pub use counter::Counter;
+pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
+
+pub use ringstat_core::event::{Kind, Priority};
+pub use ringstat_core::instrument::{Gauge, Histogram, Instrument, Layout, Unit};
+pub use ringstat_core::ledger::{Cause, Drops, Ledger};
+pub use ringstat_core::name::{Name, Tag};
+pub use ringstat_core::record::{Draft, Outcome, Recorder};
+pub use ringstat_core::value::Value;

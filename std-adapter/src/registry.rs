@@ -1,0 +1,319 @@
+//! The instruments of a client: those in `static`s, and those made at run time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ringstat_core::instrument::{
+    Buckets, Counter, DEFAULT_BUCKETS, Gauge, Histogram, Instrument, Instruments, Mark, State, Unit,
+};
+use ringstat_core::name::Tag;
+
+/// One instrument of the client.
+pub(crate) enum Entry {
+    Static(&'static dyn Instrument),
+    Owned(Arc<dyn Instrument + Send + Sync>),
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Entry").field(&self.get().name()).finish()
+    }
+}
+
+impl Entry {
+    fn get(&self) -> &dyn Instrument {
+        match self {
+            Self::Static(instrument) => *instrument,
+            Self::Owned(instrument) => instrument.as_ref(),
+        }
+    }
+}
+
+/// All instruments of one client. Locked when one is added and by the worker's walk, never by recording.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    inner: Mutex<Inner>,
+    /// Instruments made at run time at most.
+    limit: usize,
+    refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    made: HashMap<Key, Made>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+struct Key {
+    name: Box<str>,
+    tags: Box<[(Box<str>, Box<str>)]>,
+}
+
+#[derive(Clone, Debug)]
+enum Made {
+    Counter(Arc<Owned<Counter>>),
+    Gauge(Arc<Owned<Gauge>>),
+    Histogram(Arc<Owned<Histogram>>),
+}
+
+/// The series that takes what is beyond the limit.
+const OVERFLOW: &str = "ringstat.overflow";
+
+impl Registry {
+    pub(crate) fn new(entries: Vec<Entry>, limit: usize) -> Self {
+        let inner = Inner { entries, made: HashMap::new() };
+        Self { inner: Mutex::new(inner), limit, refused: AtomicU64::new(0) }
+    }
+
+    /// Nothing is left half done where this could be poisoned.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, instrument: &'static dyn Instrument) {
+        let mut inner = self.lock();
+        let same = |e: &Entry| std::ptr::addr_eq(e.get(), instrument);
+        if !inner.entries.iter().any(same) {
+            inner.entries.push(Entry::Static(instrument));
+        }
+    }
+
+    /// Instruments asked for beyond the limit.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The instruments, locked for a walk.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk(self.lock())
+    }
+
+    /// The instrument of that name, tags and type, made if need be.
+    fn make<I: Instrument + Send + Sync + 'static>(
+        &self,
+        name: &str,
+        tags: &[(&str, &str)],
+        new: fn() -> I,
+        wrap: fn(Arc<Owned<I>>) -> Made,
+        unwrap: fn(&Made) -> Option<&Arc<Owned<I>>>,
+    ) -> Arc<Owned<I>> {
+        let mut inner = self.lock();
+        let key = key(name, tags);
+        if let Some(found) = inner.made.get(&key).and_then(unwrap) {
+            return found.clone();
+        }
+        // Full, or the name is taken by another type, or it could never be sent: what is recorded goes to a series
+        // that says so, one for each type.
+        let valid = !name.is_empty() && name.len() <= 255;
+        let taken = inner.made.contains_key(&key);
+        let key = if inner.made.len() < self.limit && valid && !taken {
+            key
+        } else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            let overflow = self::key(
+                OVERFLOW,
+                &[("type", std::any::type_name::<I>().rsplit("::").next().unwrap_or(""))],
+            );
+            if let Some(found) = inner.made.get(&overflow).and_then(unwrap) {
+                return found.clone();
+            }
+            overflow
+        };
+        let made = Arc::new(Owned { key: key.clone(), inner: new() });
+        inner.entries.push(Entry::Owned(made.clone()));
+        inner.made.insert(key, wrap(made.clone()));
+        made
+    }
+
+    pub(crate) fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
+        OwnedCounter(self.make(
+            name,
+            tags,
+            || Counter::new(""),
+            Made::Counter,
+            |m| match m {
+                Made::Counter(c) => Some(c),
+                _ => None,
+            },
+        ))
+    }
+
+    pub(crate) fn gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+        OwnedGauge(self.make(
+            name,
+            tags,
+            || Gauge::new(""),
+            Made::Gauge,
+            |m| match m {
+                Made::Gauge(g) => Some(g),
+                _ => None,
+            },
+        ))
+    }
+
+    pub(crate) fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
+        let new = || Histogram::<DEFAULT_BUCKETS>::new("").unit(Unit::Nanoseconds);
+        OwnedHistogram(self.make(name, tags, new, Made::Histogram, |m| match m {
+            Made::Histogram(h) => Some(h),
+            _ => None,
+        }))
+    }
+}
+
+fn key(name: &str, tags: &[(&str, &str)]) -> Key {
+    let mut tags: Vec<_> = tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    tags.sort_unstable();
+    Key { name: name.into(), tags: tags.into() }
+}
+
+/// The instruments as the sender walks them.
+pub(crate) struct Walk<'a>(MutexGuard<'a, Inner>);
+
+impl Instruments for Walk<'_> {
+    fn len(&self) -> usize {
+        self.0.entries.len()
+    }
+
+    fn visit(&self, index: usize, f: &mut dyn FnMut(&dyn Instrument)) {
+        if let Some(entry) = self.0.entries.get(index) {
+            f(entry.get());
+        }
+    }
+}
+
+/// An instrument whose name and tags came at run time.
+#[derive(Debug)]
+struct Owned<I> {
+    key: Key,
+    inner: I,
+}
+
+impl<I: Instrument> Instrument for Owned<I> {
+    fn name(&self) -> &str {
+        &self.key.name
+    }
+    fn tag(&self, index: usize) -> Option<(&str, &str)> {
+        self.key.tags.get(index).map(|(k, v)| (&**k, &**v))
+    }
+    fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
+        None
+    }
+    fn unit(&self) -> Unit {
+        self.inner.unit()
+    }
+    fn state(&self) -> State<'_> {
+        self.inner.state()
+    }
+    fn version(&self) -> u32 {
+        self.inner.version()
+    }
+    fn mark(&self) -> &Mark {
+        self.inner.mark()
+    }
+}
+
+/// A counter made at run time. Name and tags were looked up once; recording is one atomic operation.
+#[derive(Clone, Debug)]
+pub struct OwnedCounter(Arc<Owned<Counter>>);
+
+impl OwnedCounter {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.0.inner.inc();
+    }
+
+    /// Adds `n`. The total wraps at 2^64.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.inner.add(n);
+    }
+
+    /// The total so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.inner.total()
+    }
+}
+
+/// A gauge made at run time. Name and tags were looked up once; recording is one atomic operation.
+#[derive(Clone, Debug)]
+pub struct OwnedGauge(Arc<Owned<Gauge>>);
+
+impl OwnedGauge {
+    /// See [`Gauge::set`].
+    #[inline]
+    pub fn set(&self, value: f64) -> bool {
+        self.0.inner.set(value)
+    }
+
+    /// See [`Gauge::add`].
+    pub fn add(&self, amount: f64) -> bool {
+        self.0.inner.add(amount)
+    }
+}
+
+/// A histogram of durations made at run time. Name and tags were looked up once; recording is two atomic operations.
+#[derive(Clone, Debug)]
+pub struct OwnedHistogram(Arc<Owned<Histogram>>);
+
+impl OwnedHistogram {
+    /// Records a duration.
+    #[inline]
+    pub fn record_duration(&self, duration: Duration) {
+        self.0.inner.record_duration(duration);
+    }
+
+    /// Records nanoseconds.
+    #[inline]
+    pub fn record(&self, nanos: u64) {
+        self.0.inner.record(nanos);
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        (0..self.0.inner.buckets()).map(|i| self.0.inner.bucket_count(i)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_name_and_tags_are_the_same_instrument() {
+        let registry = Registry::new(Vec::new(), 10);
+        registry.counter("a", &[("x", "1"), ("y", "2")]).add(3);
+        let again = registry.counter("a", &[("y", "2"), ("x", "1")]);
+        assert_eq!(again.total(), 3, "in any order");
+        assert_eq!(registry.counter("a", &[]).total(), 0);
+        assert_eq!(registry.walk().len(), 2);
+    }
+
+    #[test]
+    fn beyond_the_limit_totals_are_kept_in_an_overflow_series() {
+        let registry = Registry::new(Vec::new(), 2);
+        for i in 0..5 {
+            registry.counter(&format!("c{i}"), &[]).inc();
+        }
+        registry.gauge("g", &[]).set(1.0);
+        registry.histogram("", &[]).record(7);
+        assert_eq!(registry.refused(), 5);
+        let mut totals = HashMap::new();
+        let walk = registry.walk();
+        for index in 0..walk.len() {
+            walk.visit(index, &mut |i| {
+                if let State::Total(n) = i.state() {
+                    totals.insert(i.name().to_owned(), n);
+                }
+            });
+        }
+        let expected = [("c0", 1), ("c1", 1), (OVERFLOW, 3)].map(|(n, t)| (n.to_owned(), t));
+        assert_eq!(totals, HashMap::from(expected));
+    }
+}

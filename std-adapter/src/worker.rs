@@ -1,0 +1,225 @@
+//! The background thread: a loop around the sender of `ringstat-core`.
+//!
+//! It looks into the rings by itself, so that recorders never pay a system call to wake it: often while there is
+//! something to send, less and less often while there is not.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringstat_core::ledger::Cause;
+use ringstat_core::name::NoNames;
+use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
+use ringstat_core::transport::{SendError, Transport};
+use ringstat_core::wire::TimeUnit;
+
+use crate::client::{Shared, TransportFn};
+use crate::config::Config;
+use crate::resolve::Target;
+use crate::rings::Consumer;
+use crate::udp::{MAX_SEGMENTS, Udp};
+
+/// Where datagrams go.
+pub(crate) enum Outlet {
+    Udp(Udp, Target),
+    Custom(Arc<TransportFn>),
+}
+
+/// The shortest pause between two looks into the rings.
+const BUSY_SLEEP: Duration = Duration::from_micros(50);
+
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    sender: Sender,
+    outlet: Outlet,
+    idle_sleep: Duration,
+    /// Room for as many datagrams as go out in one call.
+    buf: Box<[u8]>,
+    /// The datagrams in `buf` that are still to be sent.
+    held: heapless::Vec<Packed, MAX_SEGMENTS>,
+    /// The flush that is under way.
+    flushing: Option<u64>,
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, config: &Config, outlet: Outlet) -> Self {
+        let config_of_sender = sender::Config {
+            payload: config.payload,
+            unit: TimeUnit::Nanos,
+            since_boot: false,
+            batch_events: if config.batch_events == 0 { usize::MAX } else { config.batch_events },
+            batch_age: config.batch_age,
+            flush_interval: config.flush_interval,
+            refresh_interval: config.refresh_interval,
+            heartbeat_interval: config.heartbeat_interval,
+            pad_full: segments(&outlet, config.payload) > 1,
+        };
+        let sender = Sender::new(shared.identity, &config_of_sender);
+        let room = config.payload * segments(&outlet, config.payload);
+        Self {
+            shared,
+            sender,
+            outlet,
+            idle_sleep: config.idle_sleep,
+            buf: vec![0; room].into_boxed_slice(),
+            held: heapless::Vec::new(),
+            flushing: None,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        // One worker a client, so the drain is free.
+        let Some(mut events) = self.shared.rings.consumer() else { return };
+        let mut sleep = BUSY_SLEEP;
+        let deadline = loop {
+            let progress = self.round(&mut events);
+            if let Some(deadline) = self.requests() {
+                break deadline;
+            }
+            if progress {
+                sleep = BUSY_SLEEP;
+            } else {
+                std::thread::park_timeout(sleep);
+                sleep = (sleep * 2).min(self.idle_sleep).max(BUSY_SLEEP);
+            }
+        };
+        self.finish(&mut events, deadline);
+    }
+
+    /// Packs and sends once. Returns whether there may be more to do at once.
+    fn round(&mut self, events: &mut Consumer) -> bool {
+        let now = self.shared.clock.advance();
+        let mut idle = true;
+        if self.held.is_empty() {
+            idle = self.pack(events, now);
+        }
+        let sent = self.held.is_empty() || self.send();
+        self.shared.control.lock().totals = *self.sender.totals();
+        if idle
+            && sent
+            && let Some(flush) = self.flushing.take()
+        {
+            self.shared.control.lock().flush_done = flush;
+            self.shared.control.changed();
+        }
+        !idle && sent
+    }
+
+    /// Fills the buffer with datagrams. Returns whether nothing is left that is due.
+    fn pack(&mut self, events: &mut Consumer, now: sender::Time) -> bool {
+        let payload = self.sender.payload();
+        let instruments = self.shared.registry.walk();
+        let mut inputs = Inputs {
+            events,
+            instruments: &instruments,
+            names: &NoNames,
+            dropped: self.shared.rings.drops().total(),
+        };
+        for room in self.buf.chunks_exact_mut(payload) {
+            match self.sender.poll(now, &mut inputs, room) {
+                Poll::Wait(_) => return true,
+                Poll::Send(packed) => {
+                    let whole = packed.len == payload;
+                    // There are as many places as chunks.
+                    let _ = self.held.push(packed);
+                    // Only the last segment of a call may be shorter than the others.
+                    if !whole {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Sends what is held. Returns `false` when it has to wait.
+    fn send(&mut self) -> bool {
+        let length: usize = self.held.iter().map(|p| p.len).sum();
+        let result = match &mut self.outlet {
+            Outlet::Udp(udp, _) => udp.send(&self.buf[..length]),
+            Outlet::Custom(transport) => transport(&self.buf[..length]),
+        };
+        match result {
+            Ok(()) => self.held.drain(..).for_each(|packed| self.sender.sent(packed)),
+            // The ring waits, and its policy decides.
+            Err(e) if e.is_backpressure() => return false,
+            // A kernel or device that takes segmentation and then does not do it.
+            Err(SendError::Other) if self.held.len() > 1 => self.send_each(),
+            Err(_) => self.give_up(),
+        }
+        self.look_up(result.is_err());
+        true
+    }
+
+    fn send_each(&mut self) {
+        let mut at = 0;
+        for packed in self.held.drain(..) {
+            let bytes = &self.buf[at..at + packed.len];
+            at += packed.len;
+            let result = match &mut self.outlet {
+                Outlet::Udp(udp, _) => udp.send(bytes),
+                Outlet::Custom(transport) => transport(bytes),
+            };
+            match result {
+                Ok(()) => self.sender.sent(packed),
+                Err(_) => self.sender.gave_up(packed, Cause::SendError),
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.held.drain(..).for_each(|packed| self.sender.gave_up(packed, Cause::SendError));
+    }
+
+    /// Moves to another address when the receiver's name has one.
+    fn look_up(&mut self, failed: bool) {
+        let Outlet::Udp(udp, target) = &mut self.outlet else { return };
+        if let Ok(current) = udp.peer()
+            && let Some(moved) = target.poll(current, failed)
+            && let Ok(connected) = Udp::connect(moved, self.sender.payload())
+        {
+            *udp = connected;
+        }
+    }
+
+    /// Takes up what the handles ask for. Returns the deadline once the client is to end.
+    fn requests(&mut self) -> Option<Instant> {
+        let state = self.shared.control.lock();
+        if self.flushing.is_none() && state.flush_asked > state.flush_done {
+            self.flushing = Some(state.flush_asked);
+            self.sender.flush();
+        }
+        state.stop_at
+    }
+
+    /// Sends what is left until `deadline`, and counts the rest.
+    fn finish(&mut self, events: &mut Consumer, deadline: Instant) {
+        self.sender.flush();
+        self.flushing = None;
+        loop {
+            let more = self.round(events);
+            if !more && self.held.is_empty() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            if !more {
+                std::thread::sleep(BUSY_SLEEP);
+            }
+        }
+        self.held.drain(..).for_each(|packed| self.sender.gave_up(packed, Cause::Shutdown));
+        self.sender.abandon(events, Cause::Shutdown);
+        let mut state = self.shared.control.lock();
+        state.totals = *self.sender.totals();
+        state.flush_done = state.flush_asked;
+        state.stopped = true;
+        self.shared.control.changed();
+    }
+}
+
+fn segments(outlet: &Outlet, payload: usize) -> usize {
+    match outlet {
+        Outlet::Udp(udp, _) => udp.segments(payload),
+        Outlet::Custom(_) => 1,
+    }
+}

@@ -1,0 +1,242 @@
+//! The client against a real socket, and against transports that fail.
+
+use std::collections::HashMap;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ringstat_core::event::Event;
+use ringstat_core::transport::SendError;
+use ringstat_core::wire::Decoder;
+use ringstat_core::wire::decode::Body;
+use ringstat_std::{Cause, Client, Config, Counter, Kind, Outcome, Preset, Recorder};
+
+const SECOND: Duration = Duration::from_secs(10); // for what takes milliseconds unless something is wrong
+
+/// Counts what arrives: events, and the latest totals of counters.
+#[derive(Default)]
+struct Received {
+    events: u64,
+    datagrams: u64,
+    totals: HashMap<String, u64>,
+    next_sequence: u32,
+}
+
+impl Received {
+    fn take(&mut self, decoder: &mut Decoder, bytes: &[u8]) {
+        let mut datagram = decoder.open(bytes).unwrap();
+        assert_eq!(datagram.header().sequence, self.next_sequence);
+        self.next_sequence += 1;
+        self.datagrams += 1;
+        while let Some(record) = datagram.next() {
+            let record = record.unwrap();
+            match record.body {
+                Body::Event(_) => self.events += 1,
+                Body::Total(total) => {
+                    self.totals.insert(record.name.text.to_owned(), total);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A client whose datagrams are decoded in memory.
+fn client(config: Config) -> (Client, Arc<Mutex<Received>>) {
+    let received = Arc::new(Mutex::new(Received::default()));
+    let sink = received.clone();
+    let decoder = Mutex::new(Box::<Decoder>::default());
+    let transport = move |bytes: &[u8]| {
+        sink.lock().unwrap().take(&mut decoder.lock().unwrap(), bytes);
+        Ok(())
+    };
+    let builder = Client::builder("unused").config(config);
+    (builder.build_with(Arc::new(transport)).unwrap(), received)
+}
+
+#[test]
+fn what_is_recorded_arrives_over_a_real_socket() {
+    static REQUESTS: Counter = Counter::new("requests").tags(&[("service", "shop")]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(SECOND)).unwrap();
+    let to = socket.local_addr().unwrap().to_string();
+    let stats = Client::builder(to).instrument(&REQUESTS).build().unwrap();
+    for i in 0..5000u32 {
+        REQUESTS.inc();
+        let outcome = stats
+            .timing("db.query", Duration::from_micros(1000 + u64::from(i)))
+            .tag("table", "orders");
+        assert_eq!(outcome.record(), Outcome::Recorded);
+    }
+    let received = std::thread::spawn(move || {
+        let (mut received, mut decoder) = (Received::default(), Box::<Decoder>::default());
+        let mut buf = [0; 2000];
+        while received.events < 5000 || received.totals.get("requests") != Some(&5000) {
+            let length = socket.recv(&mut buf).unwrap();
+            received.take(&mut decoder, &buf[..length]);
+        }
+        received
+    });
+    stats.flush(SECOND).unwrap();
+    let received = received.join().unwrap();
+    assert_eq!(received.events, 5000);
+    let ledger = stats.shutdown(SECOND);
+    assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (5000, 5000, 0));
+    assert!(ledger.closes());
+}
+
+#[test]
+fn every_preset_delivers_from_many_threads_and_closes_its_ledger() {
+    for preset in Preset::ALL {
+        let (stats, received) = client(preset.config());
+        let (recorded, kept) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for i in 0..20_000u64 {
+                        recorded.fetch_add(1, Ordering::Relaxed);
+                        let outcome = stats.distribution("size", i).record();
+                        kept.fetch_add(u64::from(outcome.is_recorded()), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        let handle = stats.clone();
+        let ledger = stats.shutdown(SECOND);
+        assert_eq!(
+            ledger.recorded,
+            recorded.into_inner(),
+            "{preset:?}: every call is counted once"
+        );
+        assert!(ledger.closes(), "{preset:?}: {ledger:?}");
+        assert_eq!(ledger.in_flight, 0);
+        assert_eq!(ledger.sent, received.lock().unwrap().events, "{preset:?}");
+        assert_eq!(ledger.sent, kept.into_inner() - ledger.dropped.get(Cause::Evicted));
+        // A handle that outlives the client refuses, and says so in the ledger.
+        assert_eq!(handle.count("late", 1u8).record(), Outcome::Dropped(Cause::Shutdown));
+        let late = handle.ledger();
+        assert_eq!((late.recorded, late.dropped.get(Cause::Shutdown)), (ledger.recorded + 1, 1));
+        assert!(late.closes());
+    }
+}
+
+#[test]
+fn a_receiver_that_is_not_there_costs_records_and_not_the_ledger() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let stats = Client::builder(address.to_string()).build().unwrap();
+    for _ in 0..10 {
+        for i in 0..1000u32 {
+            stats.gauge("g", i).record();
+        }
+        stats.flush(SECOND).unwrap();
+    }
+    let ledger = stats.shutdown(SECOND);
+    assert_eq!(ledger.recorded, 10_000);
+    assert!(ledger.closes());
+    assert_eq!(ledger.sent + ledger.dropped.get(Cause::SendError), 10_000);
+}
+
+#[test]
+fn backpressure_holds_and_drops_by_policy_and_shutdown_reports_the_rest() {
+    let blocked = Arc::new(AtomicBool::new(true));
+    let gate = blocked.clone();
+    let transport = move |_: &[u8]| {
+        if gate.load(Ordering::Relaxed) { Err(SendError::WouldBlock) } else { Ok(()) }
+    };
+    let config = Config { shards: 1, shard_events: 100, ..Config::default() };
+    let stats =
+        Client::builder("unused").config(config.clone()).build_with(Arc::new(transport)).unwrap();
+    assert!(stats.flush(Duration::from_millis(20)).is_err(), "nothing gets out");
+    for i in 0..5000u32 {
+        stats.gauge("g", i).record();
+    }
+    let ledger = stats.ledger();
+    assert_eq!(ledger.sent, 0);
+    assert!(ledger.dropped.get(Cause::Full) > 4000, "{ledger:?}");
+    blocked.store(false, Ordering::Relaxed);
+    stats.flush(SECOND).unwrap();
+    let ledger = stats.ledger();
+    assert!(ledger.closes() && ledger.sent > 0 && ledger.in_flight == 0, "{ledger:?}");
+    blocked.store(true, Ordering::Relaxed);
+    for i in 0..50u32 {
+        stats.gauge("g", i).record();
+    }
+    let ledger = stats.shutdown(Duration::from_millis(50));
+    assert_eq!(ledger.dropped.get(Cause::Shutdown), 50);
+    assert!(ledger.closes());
+}
+
+#[test]
+fn a_lost_datagram_heals_for_instruments() {
+    static LOST: Counter = Counter::new("lost");
+    let fail = Arc::new(AtomicBool::new(true));
+    let (gate, received) = (fail.clone(), Arc::new(Mutex::new(HashMap::new())));
+    let sink = received.clone();
+    let transport = move |bytes: &[u8]| {
+        if gate.load(Ordering::Relaxed) {
+            return Err(SendError::Unreachable);
+        }
+        let mut decoder: Box<Decoder> = Box::default();
+        let mut datagram = decoder.open(bytes).unwrap();
+        while let Some(record) = datagram.next() {
+            if let Ok(record) = record
+                && let Body::Total(total) = record.body
+            {
+                sink.lock().unwrap().insert(record.name.text.to_owned(), total);
+            }
+        }
+        Ok(())
+    };
+    let stats =
+        Client::builder("unused").instrument(&LOST).build_with(Arc::new(transport)).unwrap();
+    let made = stats.counter("made", &[("k", "v")]);
+    LOST.add(7);
+    made.add(5);
+    stats.flush(SECOND).unwrap();
+    assert!(received.lock().unwrap().is_empty());
+    fail.store(false, Ordering::Relaxed);
+    stats.flush(SECOND).unwrap();
+    let expected = [("lost", 7), ("made", 5)].map(|(n, t)| (n.to_owned(), t));
+    assert_eq!(*received.lock().unwrap(), HashMap::from(expected));
+}
+
+#[test]
+fn dropping_the_last_handle_sends_what_is_left() {
+    let (stats, received) = client(Config::default());
+    let other = stats.clone();
+    stats.count("a", 1u8).record();
+    drop(stats);
+    other.count("b", 1u8).record();
+    drop(other);
+    assert_eq!(received.lock().unwrap().events, 2);
+}
+
+#[test]
+fn rejected_records_are_in_the_ledger() {
+    let (stats, _) = client(Config::default());
+    assert_eq!(stats.gauge("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
+    assert_eq!(stats.gauge("g", f64::NAN).record(), Outcome::Dropped(Cause::Invalid));
+    let long = "x".repeat(100);
+    assert_eq!(
+        stats.gauge("g", 1u8).tag("k", &long).record(),
+        Outcome::Dropped(Cause::TooManyTags)
+    );
+    // One that no datagram can hold is noticed when it is packed.
+    let tags: &'static str = Box::leak("t".repeat(200).into_boxed_str());
+    let tags: &'static [_] = Box::leak(vec![(tags, "1"); 200].into_boxed_slice());
+    assert_eq!(stats.gauge("g", 1u8).tags(tags).record(), Outcome::Recorded);
+    let distinct: Vec<_> = (0..20)
+        .map(|i| (&*Box::leak(format!("{i}{}", "y".repeat(200)).into_boxed_str()), "v"))
+        .collect();
+    let _ = stats.gauge("g", 1u8).tags(Box::leak(distinct.into_boxed_slice())).record();
+    let ledger = stats.shutdown(SECOND);
+    assert_eq!(ledger.dropped.get(Cause::Invalid), 2);
+    assert_eq!(ledger.dropped.get(Cause::TooManyTags), 1);
+    assert_eq!(ledger.dropped.get(Cause::TooLarge), 1);
+    assert_eq!((ledger.recorded, ledger.sent), (5, 1));
+    assert!(ledger.closes());
+    let _ = Event::<26>::new(Kind::Event, "e".into(), 1u8.into(), 0);
+}

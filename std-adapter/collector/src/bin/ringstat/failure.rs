@@ -1,0 +1,82 @@
+//! How the command fails: an exit code, what happened, and what to do next.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The exit codes, for scripts. The table is in `ringstat --help`, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Something was lost, a ledger does not close, or part of the input was refused.
+    Loss = 1,
+    /// The arguments make no sense together. (What clap finds wrong with them is a 2 as well.)
+    Usage = 2,
+    /// The machine stands in the way: a file, a port, a host name.
+    Environment = 3,
+}
+
+/// What every subcommand returns.
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// Why the command stops.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    /// Empty when everything was said already.
+    message: String,
+    hint: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string(), hint: String::new() }
+    }
+
+    /// The report that was printed says it all; only the exit code is left to give.
+    pub(crate) fn reported(exit: Exit) -> Self {
+        Self::new(exit, "")
+    }
+
+    /// Adds what to do next.
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = hint.to_string();
+        self
+    }
+
+    /// A file that cannot be opened, read or written.
+    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let hint = match error.kind() {
+            io::ErrorKind::NotFound => "Check the path; `-` stands for standard input or output.",
+            io::ErrorKind::PermissionDenied => "Check who may use it: `ls -l` shows it.",
+            io::ErrorKind::IsADirectory => "Name a file in that directory.",
+            io::ErrorKind::StorageFull => "Make room, or write somewhere else.",
+            _ => "",
+        };
+        let path = if path.as_os_str() == "-" { Path::new("the standard stream") } else { path };
+        let message = format_args!("cannot {doing} {}: {error}", path.display()).to_string();
+        Self::new(Exit::Environment, message).hint(hint)
+    }
+
+    /// Says on stderr what is to be said, and returns the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        if !self.message.is_empty() {
+            eprintln!("ringstat: {}", self.message);
+        }
+        if !self.hint.is_empty() {
+            eprintln!("  {}", self.hint);
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+/// Output that cannot be written. A reader that has seen enough (`| head`) is no failure.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        Self::file("write to", Path::new("-"), &error)
+    }
+}

@@ -1,0 +1,103 @@
+//! The command `ringstat`: put numbers in at one end, see them at the other.
+//!
+//! | subcommand | |
+//! |---|---|
+//! | `encode` | packs JSON lines into datagrams and says what they cost |
+//! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
+//!
+//! Reports go to standard output, one JSON object with `--json`; errors go to standard error and say what to do next.
+//! The exit codes, the same for all subcommands:
+//!
+//! | code | |
+//! |---|---|
+//! | 0 | all is well: everything was read, sent or received, and the ledgers close |
+//! | 1 | something was lost, refused or dropped, or a ledger does not close |
+//! | 2 | the arguments make no sense |
+//! | 3 | the machine stands in the way: no such file, the port is taken, the host is unknown |
+#![forbid(unsafe_code)]
+
+// The form of records as text, and where they come from.
+mod lines;
+mod names;
+mod record;
+mod source;
+mod state;
+mod value;
+
+// What the subcommands share on the way out.
+mod failure;
+mod report;
+
+// The subcommands.
+mod capture;
+mod decode;
+mod encode;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all is well: everything was read, sent or received, and the ledgers close
+  1  something was lost, refused or dropped, or a ledger does not close
+  2  the arguments make no sense
+  3  the machine stands in the way: no such file, the port is taken, the host is unknown";
+
+/// Puts numbers in at one end and shows them at the other: ringstat's metrics client, collector and wire format.
+#[derive(Parser, Debug)]
+#[command(name = "ringstat", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Pack JSON lines into datagrams and say what they cost
+    #[command(after_help = ENCODE)]
+    Encode(encode::Args),
+    /// Unpack datagrams into JSON lines, or say why not
+    #[command(after_help = DECODE)]
+    Decode(decode::Args),
+}
+
+const ENCODE: &str = r#"A line holds one record:
+  {"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},
+   "timestamp_ns":1790000000000000000,"priority":"high","rate":10}
+
+  kind          counter, gauge, timing (in milliseconds), distribution, set, event;
+                for an instrument's state total, level, buckets (as `decode` prints them)
+  value         a number; for sets and events also a text; an event needs none
+  tags          {"key":"value"}, or [["key","value"]] where a key occurs twice
+  timestamp_ns  nanoseconds since 1970; without it, now
+  priority      low, normal, high, critical; without it, normal
+  rate          the record stands for so many, 1 to 255; without it, 1
+
+Examples:
+  ringstat encode events.jsonl
+  ringstat encode events.jsonl --mtu 8972 --json
+  ringstat encode events.jsonl --out - | ringstat decode -
+
+Exit codes: 0 all packed, 1 some lines refused, 2 usage, 3 a file cannot be read or written"#;
+
+const DECODE: &str = "\
+Examples:
+  ringstat decode datagrams.hex
+  ringstat decode --headers datagrams.hex
+  tcpdump -i any -w - udp port 8125 | ringstat decode - --port 8125
+
+Refused datagrams are reported on standard error with their line or packet number and the reason.
+
+Exit codes: 0 all decoded, 1 some datagrams refused, 2 usage, 3 the file cannot be read";
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

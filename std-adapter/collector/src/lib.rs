@@ -1,0 +1,1 @@
+//! The collector: datagrams in, Prometheus and JSON out.

@@ -1,0 +1,184 @@
+//! `ringstat encode` and `ringstat decode` as a user runs them.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::{json, run, stderr, stdout};
+use ringstat_core::testkit::{Corpus, CorpusKind};
+
+/// Every kind and field, and numbers that a careless reader would bend.
+const EVERYTHING: &str = r#"{"kind":"counter","name":"http.requests","value":18446744073709551615,"tags":{"route":"/a","code":"200"},"timestamp_ns":1790000000000000000}
+{"kind":"gauge","name":"queue.depth","value":-9223372036854775808,"timestamp_ns":1790000000000000007,"priority":"low"}
+{"kind":"gauge","name":"room.celsius","value":21.7,"tags":{"é":"“quoted”\n"},"timestamp_ns":1790000000000000001}
+{"kind":"gauge","name":"tiny","value":5e-324,"timestamp_ns":0}
+{"kind":"gauge","name":"huge","value":1.7976931348623157e+308,"timestamp_ns":18446744073709551615}
+{"kind":"gauge","name":"minus.zero","value":-0.0,"timestamp_ns":1790000000000000001}
+{"kind":"timing","name":"http.request","value":12.345678,"timestamp_ns":1790000000000000002,"priority":"high","rate":255}
+{"kind":"distribution","name":"size","value":0.1,"tags":[["a","1"],["a","2"]],"timestamp_ns":1790000000000000003}
+{"kind":"set","name":"users","value":"zoë","timestamp_ns":1790000000000000004,"priority":"critical"}
+{"kind":"set","name":"users","value":7,"timestamp_ns":1790000000000000004}
+{"kind":"event","name":"deploy","value":"version 1.2 is out, with a text of more than twenty-six bytes","timestamp_ns":1790000000000000005}
+{"kind":"total","name":"bytes.sent","tags":{"link":"eth0"},"total":123456789012}
+{"kind":"level","name":"load","level":0.25}
+{"kind":"buckets","name":"latency","tags":{"link":"eth0"},"unit":"milliseconds","precision":3,"min_exponent":-10,"sum":17.5,"buckets":[[0,1],[17,2],[65535,3]]}
+"#;
+
+/// Packs and unpacks; returns the lines that come back and the report of `encode`.
+fn round_trip(lines: &str, mtu: &str) -> (String, serde_json::Value) {
+    let packed = run(&["encode", "-", "--mtu", mtu, "--out", "-", "--json"], lines);
+    assert_eq!(packed.status.code(), Some(0), "{}", stderr(&packed));
+    let hex = stdout(&packed);
+    let limit: usize = mtu.parse().unwrap();
+    assert!(hex.lines().all(|line| line.len() <= 2 * limit), "a datagram above {mtu}");
+    let unpacked = run(&["decode", "-", "--json"], hex);
+    assert_eq!(unpacked.status.code(), Some(0), "{}", stderr(&unpacked));
+    let report = json(stderr(&packed));
+    assert_eq!(json(stderr(&unpacked))["datagrams"], report["datagrams"]);
+    assert_eq!(report["datagrams"], hex.lines().count());
+    assert_eq!(report["bytes"], hex.lines().map(|line| line.len() / 2).sum::<usize>());
+    (stdout(&unpacked).to_owned(), report)
+}
+
+#[test]
+fn every_kind_comes_back_to_the_letter() {
+    for mtu in ["256", "1472", "65507"] {
+        let (lines, report) = round_trip(EVERYTHING, mtu);
+        assert_eq!(lines, EVERYTHING, "at {mtu}");
+        assert_eq!((&report["events"], &report["states"]), (&11.into(), &3.into()));
+    }
+}
+
+#[test]
+fn a_long_file_comes_back_as_it_was_in_few_bytes() {
+    let mut lines = String::new();
+    for reading in Corpus::new(42).take(6000) {
+        let kind = match reading.kind {
+            CorpusKind::Counter => "counter",
+            CorpusKind::Gauge => "gauge",
+            CorpusKind::Timing => "timing",
+            CorpusKind::Distribution => "distribution",
+        };
+        let tags: serde_json::Map<_, _> =
+            reading.tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let value: serde_json::Value = match reading.value.as_u64() {
+            Some(whole) => whole.into(),
+            None => reading.value.as_f64().into(),
+        };
+        let line = serde_json::json!({
+            "kind": kind, "name": reading.name, "value": value, "tags": tags,
+            "timestamp_ns": reading.time_ns,
+        });
+        writeln!(lines, "{line}").unwrap();
+    }
+    let (once, report) = round_trip(&lines, "1472");
+    assert_eq!(once.lines().count(), 6000);
+    assert!(report["bytes_per_event"].as_f64().unwrap() < 20.0, "{report}");
+    // The fields stand in another order than above; from here on not a byte changes.
+    for (a, b) in lines.lines().zip(once.lines()) {
+        let [a, b]: [serde_json::Value; 2] = [a, b].map(|l| serde_json::from_str(l).unwrap());
+        assert_eq!(a, b);
+    }
+    let (twice, _) = round_trip(&once, "8972");
+    assert_eq!(once, twice);
+}
+
+#[test]
+fn headers_are_shown_on_request_and_skipped_by_encode() {
+    let args = ["encode", "-", "--out", "-", "--sender", "0xC0FFEE", "--epoch", "9"];
+    let packed = run(&args, EVERYTHING);
+    let unpacked = run(&["decode", "-", "--headers"], stdout(&packed));
+    let (first, records) = stdout(&unpacked).split_once('\n').unwrap();
+    let header = &json(first)["header"];
+    assert_eq!(header["sender"], "0000000000c0ffee");
+    assert_eq!((&header["epoch"], &header["sequence"]), (&9.into(), &0.into()));
+    assert_eq!(records, EVERYTHING);
+    let again = run(&args, stdout(&unpacked));
+    assert_eq!(again.stdout, packed.stdout);
+}
+
+#[test]
+fn bad_lines_are_named_and_the_good_ones_packed() {
+    let lines = "{\"kind\":\"gauge\",\"name\":\"good\",\"value\":1}\n\
+                 not json\n\
+                 {\"kind\":\"gauge\",\"name\":\"no.value\"}\n\
+                 # a remark\n\
+                 {\"kind\":\"gauge\",\"name\":\"good\",\"value\":2}\n";
+    let huge = format!("{{\"kind\":\"gauge\",\"name\":\"{}\",\"value\":3}}\n", "n".repeat(255));
+    let output = run(&["encode", "-", "--mtu", "128", "--json"], &(lines.to_owned() + &huge));
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(stdout(&output));
+    assert_eq!((&report["events"], &report["refused"]), (&2.into(), &3.into()));
+    let errors: Vec<_> = stderr(&output).lines().collect();
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    assert!(errors[0].starts_with("stdin:2: column 2: "), "{}", errors[0]);
+    assert!(errors[1].starts_with("stdin:3: no value"), "{}", errors[1]);
+    assert!(errors[2].starts_with("stdin:6: larger than a datagram"), "{}", errors[2]);
+}
+
+#[test]
+fn bad_datagrams_are_named_and_the_good_ones_unpacked() {
+    let packed = run(&["encode", "-", "--out", "-"], EVERYTHING);
+    let good = stdout(&packed).trim_end().to_owned();
+    let mut flipped = good.clone().into_bytes();
+    flipped[100] = if flipped[100] == b'0' { b'1' } else { b'0' };
+    let lines = [
+        good.clone(),
+        String::from_utf8(flipped).unwrap(),
+        good[..60].to_owned(),
+        "zz".into(),
+        "{\"kind\":\"gauge\"}".into(),
+        "00".repeat(70_000),
+        good,
+    ]
+    .join("\n");
+    let output = run(&["decode", "-", "--json"], &lines);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), EVERYTHING.repeat(2));
+    let mut refusals = stderr(&output).lines().map(json);
+    for (line, reason) in
+        [(2, "bad_checksum"), (3, "bad_checksum"), (4, "not_hex"), (5, "not_hex"), (6, "too_long")]
+    {
+        let refusal = refusals.next().unwrap();
+        assert_eq!((&refusal["line"], &refusal["refusal"]), (&line.into(), &reason.into()));
+    }
+    let report = refusals.next().unwrap();
+    assert_eq!((&report["datagrams"], &report["refused"]), (&2.into(), &5.into()));
+}
+
+#[test]
+fn every_prefix_of_a_datagram_is_refused() {
+    let packed = run(&["encode", "-", "--out", "-"], EVERYTHING);
+    let good = stdout(&packed).trim_end();
+    let prefixes: Vec<_> = (2..good.len()).step_by(2).map(|length| &good[..length]).collect();
+    let output = run(&["decode", "-"], &prefixes.join("\n"));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "");
+    assert_eq!(stderr(&output).lines().filter(|l| l.starts_with("stdin:")).count(), prefixes.len());
+}
+
+#[test]
+fn exit_codes_tell_usage_from_environment() {
+    let missing = run(&["decode", "/no/such/file"], "");
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(stderr(&missing).contains("cannot open /no/such/file"), "{}", stderr(&missing));
+    assert_eq!(run(&["encode", "/"], "").status.code(), Some(3));
+    assert_eq!(run(&["encode", "-", "--mtu", "5"], "").status.code(), Some(2));
+    assert_eq!(run(&["no-such-command"], "").status.code(), Some(2));
+    assert_eq!(run(&["encode", "-"], "").status.code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+    let mut hex = stdout(&run(&["encode", "-", "--out", "-"], EVERYTHING)).repeat(2000);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), std::mem::take(&mut hex)).unwrap();
+    let mut command = common::ringstat(&["decode", file.path().to_str().unwrap()]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("{\"kind\":\"counter\""));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-fn parse_sender(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_sender(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text.trim_start_matches("0x"), 16)
         .map_err(|e| format!("{e}: up to 16 hexadecimal digits"))
 }

@@ -3,6 +3,7 @@
 //! | subcommand | |
 //! |---|---|
 //! | `encode` | packs JSON lines into datagrams and says what they cost |
+//! | `send` | sends a value or a file of them |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
 //!
 //! Reports go to standard output, one JSON object with `--json`; errors go to standard error and say what to do next.
@@ -32,6 +33,7 @@ mod report;
 mod capture;
 mod decode;
 mod encode;
+mod send;
 
 use std::process::ExitCode;
 
@@ -60,6 +62,9 @@ enum Command {
     /// Unpack datagrams into JSON lines, or say why not
     #[command(after_help = DECODE)]
     Decode(decode::Args),
+    /// Send one value, or the records of a file
+    #[command(after_help = SEND)]
+    Send(send::Args),
 }
 
 const ENCODE: &str = r#"A line holds one record:
@@ -91,10 +96,23 @@ Refused datagrams are reported on standard error with their line or packet numbe
 
 Exit codes: 0 all decoded, 1 some datagrams refused, 2 usage, 3 the file cannot be read";
 
+const SEND: &str = "\
+Examples:
+  ringstat send room.celsius 21.5 --tag room=kitchen
+  ringstat send deploys 1 --kind counter --to metrics.example.org:8125
+  ringstat send deploy 'version 1.2 is out' --kind event --priority high
+  ringstat send --file events.jsonl          (the form of a line: `ringstat encode --help`)
+  generate | ringstat send --file - --aggregate --json
+
+`sent` says that it left this machine; whether it arrived, the collector knows.
+
+Exit codes: 0 all sent, 1 something was not, or a line was refused, 2 usage, 3 unknown host or no such file";
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
+        Command::Send(args) => send::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

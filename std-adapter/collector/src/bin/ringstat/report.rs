@@ -10,9 +10,9 @@ pub(crate) fn print(report: &impl Serialize, json: bool, to_stderr: bool) -> io:
     let mut text = String::new();
     if json {
         text = serde_json::to_string(report)? + "\n";
-    } else if let Value::Object(fields) = serde_json::to_value(report)? {
-        let shown: Vec<_> =
-            fields.iter().map(|(key, value)| (key.replace('_', " "), show(value))).collect();
+    } else {
+        let mut shown = Vec::new();
+        flatten("", &serde_json::to_value(report)?, &mut shown);
         let keys = shown.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
         let values = shown.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
         for (key, value) in shown {
@@ -26,10 +26,26 @@ pub(crate) fn print(report: &impl Serialize, json: bool, to_stderr: bool) -> io:
     }
 }
 
+/// Names and values; a field within a field has both names.
+fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                let key = key.replace('_', " ");
+                let key = if path.is_empty() { key } else { format!("{path} {key}") };
+                flatten(&key, value, out);
+            }
+        }
+        Value::Object(_) => out.push((path.to_owned(), "0".to_owned())),
+        value => out.push((path.to_owned(), show(value))),
+    }
+}
+
 fn show(value: &Value) -> String {
     match value {
         Value::Number(n) if n.is_f64() => format!("{:.2}", n.as_f64().unwrap_or_default()),
         Value::String(text) => text.clone(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
         other => other.to_string(),
     }
 }

@@ -4,7 +4,7 @@
 //! Linux may hand several datagrams to the kernel at once (UDP_SEGMENT); where the capture was taken before they were
 //! cut apart, they stand in one long packet, and are cut apart here.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
 
 use etherparse::{EtherType, LaxNetSlice, LaxSlicedPacket, TransportSlice};
@@ -43,9 +43,30 @@ pub(crate) fn is_capture(head: &[u8]) -> bool {
     PCAP.iter().any(|magic| head == magic)
 }
 
-/// Shows `each` what the packets of a capture are, with their numbers from 1 on as Wireshark counts them.
+/// Reads the file's own header into `head`, which holds its first four bytes. The parser wants it in one piece, and a
+/// pipe may give less at a time.
+fn complete(head: &mut Vec<u8>, from: &mut impl BufRead) -> io::Result<()> {
+    const SECTION: [u8; 4] = [0x0A, 0x0D, 0x0D, 0x0A];
+    let mut up_to = |head: &mut Vec<u8>, length: usize| {
+        let more = length.saturating_sub(head.len());
+        from.take(more as u64).read_to_end(head)
+    };
+    if !head.starts_with(&SECTION) {
+        return up_to(head, 24).map(drop);
+    }
+    // The block's type, its length, and the mark that tells the byte order.
+    up_to(head, 12)?;
+    if let [_, _, _, _, a, b, c, d, mark, ..] = head[..] {
+        let length = if mark == 0x1A { u32::from_be_bytes } else { u32::from_le_bytes };
+        up_to(head, (length([a, b, c, d]) as usize).min(PACKET_LIMIT))?;
+    }
+    Ok(())
+}
+
+/// Shows `each` what the packets of a capture are, whose first bytes are in `head` already, with their numbers from 1 on as Wireshark counts them.
 pub(crate) fn read(
-    from: impl BufRead + Send,
+    mut head: Vec<u8>,
+    mut from: impl BufRead + Send,
     path: &Path,
     port: Option<u16>,
     mut each: impl FnMut(u64, Packet<'_>) -> io::Result<()>,
@@ -54,6 +75,8 @@ pub(crate) fn read(
         Failure::new(Exit::Loss, format_args!("{}: {what}", path.display()))
             .hint("What stands before the damage was decoded. `tcpdump -r FILE` shows whether it is readable.")
     };
+    complete(&mut head, &mut from).map_err(|e| Failure::file("read", path, &e))?;
+    let from = Cursor::new(head).chain(from);
     let mut reader = create_reader(2 * PACKET_LIMIT, from)
         .map_err(|e| damaged(&format!("not a capture: {e}")))?;
     let (mut number, mut links) = (0, Links::default());

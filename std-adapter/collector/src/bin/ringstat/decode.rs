@@ -1,6 +1,6 @@
 //! `ringstat decode`: datagrams back into JSON lines, or the reason why not.
 
-use std::io::{self, BufRead, BufWriter, Cursor, Read, Write};
+use std::io::{self, BufRead, BufWriter, Cursor, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use ringstat_core::wire::decode::{Body, Content as Held, Record};
@@ -65,17 +65,17 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let failed = |e| Failure::file("read", &args.file, &e);
     from.by_ref().take(4).read_to_end(&mut head).map_err(failed)?;
     let captured = capture::is_capture(&head);
-    let from: Box<dyn BufRead + Send> = Box::new(Cursor::new(head).chain(from));
     let mut printer = Printer {
         args,
         decoder: Box::default(),
         out: BufWriter::new(io::stdout()),
+        live: io::stdout().is_terminal(),
         report: Report::default(),
     };
     if captured {
-        printer.capture(from)?
+        printer.capture(head, from)?
     } else {
-        printer.hex(from)?
+        printer.hex(head, from)?
     }
     printer.out.flush()?;
     let report = printer.report;
@@ -95,12 +95,14 @@ struct Printer<'a> {
     args: &'a Args,
     decoder: Box<Decoder>,
     out: BufWriter<io::Stdout>,
+    /// Somebody watches.
+    live: bool,
     report: Report,
 }
 
 impl Printer<'_> {
-    fn hex(&mut self, from: Box<dyn BufRead + Send>) -> Outcome {
-        let mut lines = Lines::new(from);
+    fn hex(&mut self, head: Vec<u8>, from: impl BufRead) -> Outcome {
+        let mut lines = Lines::new(Cursor::new(head).chain(from));
         loop {
             let next = lines.next().map_err(|e| Failure::file("read", &self.args.file, &e))?;
             let Some((number, found)) = next else { return Ok(()) };
@@ -120,9 +122,9 @@ impl Printer<'_> {
         }
     }
 
-    fn capture(&mut self, from: Box<dyn BufRead + Send>) -> Outcome {
+    fn capture(&mut self, head: Vec<u8>, from: impl BufRead + Send) -> Outcome {
         let path = self.args.file.clone();
-        capture::read(from, &path, self.args.port, |number, packet| {
+        capture::read(head, from, &path, self.args.port, |number, packet| {
             match packet {
                 Packet::Datagram(bytes) => self.datagram(bytes, Place::Packet(number))?,
                 Packet::CutShort => self.refuse(
@@ -160,7 +162,7 @@ impl Printer<'_> {
             }
             Err(Stopped::Output(error)) => return Err(error),
         }
-        Ok(())
+        if self.live { self.out.flush() } else { Ok(()) }
     }
 
     fn refuse(&mut self, place: Place, refusal: &str, message: &str) {

@@ -57,7 +57,10 @@ fn pcap(link: u32, packets: &[(&[u8], usize)]) -> Vec<u8> {
 fn found(file: &[u8], port: Option<u16>) -> Result<Vec<(u64, String)>, Failure> {
     assert!(is_capture(&file[..4]));
     let mut found = Vec::new();
-    read(file, Path::new("test"), port, |number, packet| {
+    let (head, rest) = file.split_at(4);
+    // A pipe that gives a byte at a time.
+    let rest = std::io::BufReader::with_capacity(1, rest);
+    read(head.to_vec(), rest, Path::new("test"), port, |number, packet| {
         found.push((
             number,
             match packet {
@@ -131,7 +134,7 @@ fn a_damaged_file_is_read_up_to_the_damage() {
     let mut file = pcap(101, &[(&packet, packet.len())]);
     file.extend([0; 10]);
     let mut seen = 0;
-    let result = read(file.as_slice(), Path::new("test"), None, |_, _| {
+    let result = read(Vec::new(), file.as_slice(), Path::new("test"), None, |_, _| {
         seen += 1;
         Ok(())
     });

@@ -1,1 +1,202 @@
+//! Every interleaving and every allowed reordering of small scenarios, by loom.
+//!
+//! Two traps are avoided: loom does not explore a party that runs on the model's main thread, so every party is
+//! spawned; and a model that explores next to nothing passes anything, so a least number of iterations is asserted.
+//! That these tests can fail is shown by the mutants in `.ci/loom`, each of which must fail.
 
+use std::sync::atomic::{AtomicUsize as Count, Ordering::SeqCst};
+use std::vec::Vec;
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::{Full, Pushed, Slot, Source, mpmc, overwrite, priority, spsc};
+
+/// Runs `scenario` under loom and asserts that it was explored at least `least` times.
+fn model(preemptions: usize, least: usize, scenario: impl Fn() + Sync + Send + 'static) {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
+    let iterations = std::sync::Arc::new(Count::new(0));
+    let counted = iterations.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(move || {
+        counted.fetch_add(1, SeqCst);
+        scenario();
+    });
+    let iterations = iterations.load(SeqCst);
+    std::println!("explored {iterations} times");
+    assert!(iterations >= least, "explored only {iterations} times");
+}
+
+fn slots<const N: usize>() -> [Slot<u32>; N] {
+    core::array::from_fn(|_| Slot::new())
+}
+
+#[test]
+fn spsc_keeps_order_and_loses_nothing() {
+    model(6, 400, || {
+        // Leaked for 'static ends; small, and only under test.
+        let ring =
+            std::boxed::Box::leak(std::boxed::Box::new(spsc::Ring::<u32, 2>::starting_at(3)));
+        let (mut producer, mut consumer) = ring.split();
+        let pushing = thread::spawn(move || {
+            let mut pushed = 0;
+            for i in 1..=3 {
+                if producer.push(i).is_err() {
+                    break;
+                }
+                pushed = i;
+            }
+            (producer, pushed)
+        });
+        let popping = thread::spawn(move || {
+            let mut taken = Vec::new();
+            taken.extend(consumer.pop());
+            consumer.drain(2, |i| taken.push(i));
+            (consumer, taken)
+        });
+        let (_, pushed) = pushing.join().unwrap();
+        let (mut consumer, mut taken) = popping.join().unwrap();
+        consumer.drain(3, |i| taken.push(i));
+        assert_eq!(taken, (1..=pushed).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn overwrite_gives_each_item_to_one_end() {
+    model(3, 3000, || {
+        let ring = Arc::new(overwrite::Ring::starting_at(slots::<2>(), 3));
+        // SAFETY: one end of each kind.
+        let (mut producer, mut consumer) = unsafe {
+            (overwrite::Producer::new(ArcRef(ring.clone())), overwrite::Consumer::new(ArcRef(ring)))
+        };
+        let pushing = thread::spawn(move || {
+            let (mut evicted, mut refused) = (Vec::new(), Vec::new());
+            for i in 1..=4 {
+                match producer.push_evicting(i) {
+                    Ok(Pushed::Stored) => {}
+                    Ok(Pushed::Evicted(oldest)) => evicted.push(oldest),
+                    Err(Full(back)) => refused.push(back),
+                }
+            }
+            (evicted, refused)
+        });
+        let popping = thread::spawn(move || {
+            let mut taken = Vec::new();
+            consumer.drain(2, |i| taken.push(i));
+            (consumer, taken)
+        });
+        let (evicted, refused) = pushing.join().unwrap();
+        let (mut consumer, mut taken) = popping.join().unwrap();
+        consumer.drain(4, |i| taken.push(i));
+        assert!(taken.is_sorted(), "in order: {taken:?}");
+        let mut all = [taken, evicted, refused].concat();
+        all.sort_unstable();
+        assert_eq!(all, [1, 2, 3, 4], "each exactly once");
+    });
+}
+
+#[test]
+fn mpmc_gives_each_item_to_one_consumer() {
+    model(2, 5000, || {
+        let ring = Arc::new(mpmc::Ring::<u32, _>::new([mpmc::Cell::new()]));
+        let push = |from: u32| {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let mut lost = Vec::new();
+                if let Err(Full(back)) = ring.push_evicting(from, |oldest| lost.push(oldest)) {
+                    lost.push(back);
+                }
+                lost
+            })
+        };
+        let parties = [push(1), push(2)];
+        let popping = {
+            let ring = ring.clone();
+            thread::spawn(move || ring.pop().into_iter().collect::<Vec<_>>())
+        };
+        let mut all: Vec<u32> = parties.into_iter().flat_map(|p| p.join().unwrap()).collect();
+        all.extend(popping.join().unwrap());
+        (&*ring).drain(9, |i| all.push(i));
+        all.sort_unstable();
+        assert_eq!(all, [1, 2], "each exactly once");
+    });
+}
+
+#[test]
+fn mpmc_slots_are_used_again_safely() {
+    model(6, 50, || {
+        let ring = Arc::new(mpmc::Ring::<u32, _>::new([mpmc::Cell::new()]));
+        let pushing = {
+            let ring = ring.clone();
+            thread::spawn(move || (1..=3).filter(|i| ring.push(*i).is_ok()).collect::<Vec<u32>>())
+        };
+        let popping = {
+            let ring = ring.clone();
+            thread::spawn(move || (0..2).filter_map(|_| ring.pop()).collect::<Vec<_>>())
+        };
+        let pushed = pushing.join().unwrap();
+        let mut taken = popping.join().unwrap();
+        (&*ring).drain(9, |i| taken.push(i));
+        assert_eq!(taken, pushed);
+    });
+}
+
+#[test]
+fn priority_gives_each_item_to_one_end_and_high_ones_last() {
+    model(3, 500, || {
+        let ring = Arc::new(priority::Ring::<Ranked, 2>::for_model());
+        // SAFETY: one end of each kind.
+        let (mut producer, mut consumer) = unsafe {
+            (priority::Producer::new(ArcRef(ring.clone())), priority::Consumer::new(ArcRef(ring)))
+        };
+        let pushing = thread::spawn(move || {
+            let mut lost = Vec::new();
+            for (n, level) in [(1, 0), (2, 2), (3, 1)] {
+                match producer.push(Ranked(n, level)) {
+                    Ok(Pushed::Stored) => {}
+                    Ok(Pushed::Evicted(item)) | Err(Full(item)) => lost.push(item.0),
+                }
+            }
+            lost
+        });
+        let popping = thread::spawn(move || {
+            let mut taken = Vec::new();
+            consumer.drain(1, |i: Ranked| taken.push(i.0));
+            (consumer, taken)
+        });
+        let lost = pushing.join().unwrap();
+        let (mut consumer, mut taken) = popping.join().unwrap();
+        consumer.drain(9, |i| taken.push(i.0));
+        assert!(!lost.contains(&2), "the high one is never given up: {lost:?}");
+        let mut all = [taken, lost].concat();
+        all.sort_unstable();
+        assert_eq!(all, [1, 2, 3], "each exactly once");
+    });
+}
+
+#[derive(Clone, Copy)]
+struct Ranked(u32, usize);
+
+impl priority::Prioritized for Ranked {
+    fn level(&self) -> usize {
+        self.1
+    }
+}
+
+/// loom's `Arc` as a `Deref` that is `Send` with what it points to.
+struct ArcRef<T>(Arc<T>);
+
+impl<T> Clone for ArcRef<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> core::ops::Deref for ArcRef<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}

@@ -6,6 +6,7 @@
 //! | [`overwrite::Ring`] | one | one | refuses, or gives up its oldest | wait-free at both ends |
 //! | [`mpmc::Ring`] | any | any | refuses, or gives up its oldest | lock-free but for a preempted party |
 //! | [`sharded::Sharded`] | one a shard, any for the shared ring | one | as the policy says | as its parts |
+//! | [`priority::Ring`] | one | one | gives up the oldest of the lowest level | wait-free at both ends |
 //!
 //! All hold exactly as many items as they say, allocate nothing after construction, work in a `static`, and count
 //! their positions in laps of twice the capacity, so that no index ever outgrows its word. The sender is written
@@ -19,6 +20,7 @@ use crate::sync::UnsafeCell;
 
 pub mod mpmc;
 pub mod overwrite;
+pub mod priority;
 pub mod sharded;
 pub mod spsc;
 

@@ -75,7 +75,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     }
 
     /// An empty ring in the lap before the last that `bits` bits can count, to test what wraps.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn near_the_end(cells: S) -> Self {
         let ring = Self::new(cells);
         let lap = 0usize.wrapping_sub(2 * ring.one_lap());

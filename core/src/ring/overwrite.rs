@@ -23,6 +23,9 @@ const PUBLISH: Ordering =
 /// When the slots that the consumer has read may be written again.
 const RELEASE: Ordering =
     if cfg!(ringstat_mutant = "overwrite_release") { Ordering::Relaxed } else { Ordering::Release };
+/// What an eviction shows to the consumer.
+const EVICT: Ordering =
+    if cfg!(ringstat_mutant = "overwrite_evict") { Ordering::Acquire } else { Ordering::AcqRel };
 /// Whether the producer respects the consumer's bit.
 const RESPECT_BUSY: bool = !cfg!(ringstat_mutant = "overwrite_busy");
 
@@ -167,12 +170,12 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
             return None;
         }
         let next = self.ring.laps().forward(self.head, 1);
-        // Acquire: the consumer has read the slots before this one. Nothing of ours is published here: the consumer
-        // takes only what `tail` shows.
+        // Acquire: the consumer has read the slots before this one. Release: who sees this position also sees a tail
+        // that is at most one lap ahead of it; with an older tail it would take slots that hold nothing.
         let exchanged = self.ring.head.compare_exchange(
             word,
             next << 1 | if RESPECT_BUSY { 0 } else { word & BUSY },
-            Ordering::Acquire,
+            EVICT,
             Ordering::Relaxed,
         );
         if exchanged.is_err() {
@@ -266,8 +269,7 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Consumer<R, T,
         if ring.is_empty() {
             return 0;
         }
-        // Acquire: if the producer has just evicted, it has read that slot before it is seen here, and the tail read
-        // below is at least as far.
+        // Acquire: if the producer has evicted, the tail read below is as far as it was then.
         let head = ring.head.fetch_or(BUSY, Ordering::Acquire) >> 1;
         // Acquire: the producer has written the slots that it published.
         let tail = ring.tail.load(Ordering::Acquire);

@@ -1,0 +1,419 @@
+//! One producer, one consumer, four levels: what matters more is sent first and given up last.
+//!
+//! - Capacity: exactly that of its storage, shared by all levels. Allocation: none.
+//! - Progress: both ends are wait-free.
+//! - Full: [`Producer::push`] gives up the oldest item of the lowest level that is not above the new one's. Only when
+//!   there is none, or the consumer is taking from that level at this moment, is the new one refused.
+//! - Drain: the highest level first; but a level that had to wait for 15 items of higher ones has its turn, so that
+//!   none starves.
+//! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
+//!
+//! Items lie in a pool and never move. What moves is the number of their place: through a small
+//! [`overwrite`](super::overwrite) ring for each level, from which the producer may take the oldest back, and through
+//! one more that returns free places. Who holds the number owns the place.
+
+use core::ops::Deref;
+
+use super::{Full, Pushed, Slot, Source, Storage, overwrite};
+use crate::sync::const_fn;
+
+/// How many levels there are; the last is the highest.
+pub const LEVELS: usize = 4;
+/// A level waits for so many items of higher ones at most.
+const PATIENCE: u32 = 15;
+
+/// Says how much an item matters.
+pub trait Prioritized {
+    /// 0 (the first to go) to [`LEVELS`] − 1; what is above counts as that.
+    fn level(&self) -> usize;
+}
+
+impl<const INLINE: usize> Prioritized for crate::event::Event<INLINE> {
+    fn level(&self) -> usize {
+        self.priority() as usize
+    }
+}
+
+/// A ring over the pool `P`, with numbers in `I`, which are of one size.
+#[derive(Debug)]
+pub struct Storages<T, P, I> {
+    pool: P,
+    levels: [overwrite::Ring<u32, I>; LEVELS],
+    free: overwrite::Ring<u32, I>,
+    item: core::marker::PhantomData<fn(T) -> T>,
+}
+
+/// A ring of `N` items in place.
+pub type Ring<T, const N: usize> = Storages<T, [Slot<T>; N], [Slot<u32>; N]>;
+
+/// A ring whose capacity is chosen at run time.
+#[cfg(feature = "alloc")]
+pub type BoxedRing<T> = Storages<T, alloc::boxed::Box<[Slot<T>]>, alloc::boxed::Box<[Slot<u32>]>>;
+
+impl<T: Copy, const N: usize> Ring<T, N> {
+    /// An empty ring.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::over(
+            [const { Slot::new() }; N],
+            [const { overwrite::Ring::new([const { Slot::new() }; N]) }; LEVELS],
+            overwrite::Ring::new([const { Slot::new() }; N]),
+        )
+    }
+
+    #[cfg(loom)]
+    pub(super) fn for_model() -> Self {
+        let numbers = || overwrite::Ring::new(core::array::from_fn(|_| Slot::new()));
+        Self::over(
+            core::array::from_fn(|_| Slot::new()),
+            core::array::from_fn(|_| numbers()),
+            numbers(),
+        )
+    }
+}
+
+#[cfg(not(loom))]
+impl<T: Copy, const N: usize> Default for Ring<T, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T: Copy> BoxedRing<T> {
+    /// An empty ring for `capacity` items, at least 1 and at most 2^31.
+    #[must_use]
+    pub fn boxed(capacity: usize) -> Self {
+        let capacity = capacity.min(1 << 31);
+        let numbers = || overwrite::Ring::new(super::boxed(capacity));
+        Self::over(super::boxed(capacity), core::array::from_fn(|_| numbers()), numbers())
+    }
+}
+
+impl<T: Copy, P, I> Storages<T, P, I> {
+    const_fn! {
+        const fn over(
+            pool: P,
+            levels: [overwrite::Ring<u32, I>; LEVELS],
+            free: overwrite::Ring<u32, I>,
+        ) -> Self {
+            Self { pool, levels, free, item: core::marker::PhantomData }
+        }
+    }
+}
+
+impl<T: Copy + Prioritized, P: Storage<Slot<T>>, I: Storage<Slot<u32>>> Storages<T, P, I> {
+    /// The two ends of a new ring.
+    pub fn split(&mut self) -> (Producer<&Self, T, P, I>, Consumer<&Self, T, P, I>) {
+        let ring = &*self;
+        // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
+        unsafe { (Producer::new(ring), Consumer::new(ring)) }
+    }
+
+    /// How many items there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.pool.slots().len()
+    }
+
+    /// How many items there are; both ends may have moved on since.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.levels.iter().map(overwrite::Ring::len).sum::<usize>().min(self.capacity())
+    }
+
+    /// Whether there are no items; see [`len`](Self::len).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline(always)]
+    fn place(&self, number: u32) -> &Slot<T> {
+        &self.pool.slots()[number as usize]
+    }
+}
+
+/// One of the small rings, reached through the whole.
+#[derive(Clone, Debug)]
+pub struct Part<R, T, P, I> {
+    ring: R,
+    /// A level, or [`LEVELS`] for the free places.
+    part: usize,
+    types: core::marker::PhantomData<fn(T, P, I)>,
+}
+
+impl<R: Deref<Target = Storages<T, P, I>>, T, P, I> Part<R, T, P, I> {
+    fn of(ring: R, part: usize) -> Self {
+        Self { ring, part, types: core::marker::PhantomData }
+    }
+}
+
+impl<R: Deref<Target = Storages<T, P, I>>, T, P, I> Deref for Part<R, T, P, I> {
+    type Target = overwrite::Ring<u32, I>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        self.ring.levels.get(self.part).unwrap_or(&self.ring.free)
+    }
+}
+
+/// The recording end.
+#[derive(Debug)]
+pub struct Producer<R, T, P, I> {
+    ring: R,
+    levels: [overwrite::Producer<Part<R, T, P, I>, u32, I>; LEVELS],
+    free: overwrite::Consumer<Part<R, T, P, I>, u32, I>,
+    /// Places from here on were never used.
+    fresh: u32,
+}
+
+impl<R, T, P, I> Producer<R, T, P, I>
+where
+    R: Deref<Target = Storages<T, P, I>> + Clone,
+    T: Copy + Prioritized,
+    P: Storage<Slot<T>>,
+    I: Storage<Slot<u32>>,
+{
+    /// The recording end of a new ring.
+    ///
+    /// # Safety
+    /// The ring is new, and this is the only recording end it ever has.
+    #[must_use]
+    pub unsafe fn new(ring: R) -> Self {
+        let part = |i| Part::of(ring.clone(), i);
+        Self {
+            // SAFETY: this is the only recording end of the whole, and so of each part.
+            levels: core::array::from_fn(|i| unsafe { overwrite::Producer::new(part(i)) }),
+            // SAFETY: free places come back to the recording end alone.
+            free: unsafe { overwrite::Consumer::new(part(LEVELS)) },
+            fresh: 0,
+            ring,
+        }
+    }
+
+    /// Adds an item, in a full ring in place of the oldest of the lowest level that is not above its own.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when everything in the ring matters more, or the consumer is just taking what could be
+    /// given up.
+    #[inline]
+    pub fn push(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
+        let level = item.level().min(LEVELS - 1);
+        let (number, evicted) = match self.vacant() {
+            Some(number) => (number, None),
+            None => match self.evict_up_to(level) {
+                Some(number) => {
+                    // SAFETY: the number came from this end's own level ring, so the place is ours, and written.
+                    (number, Some(unsafe { self.ring.place(number).read() }))
+                }
+                None => return Err(Full(item)),
+            },
+        };
+        // SAFETY: whoever holds the number owns the place: it was never used, or the consumer has read it and given
+        // the number back, or this end took it back.
+        unsafe { self.ring.place(number).write(item) };
+        // There are as many places in each small ring as numbers.
+        let pushed = self.levels[level].push(number);
+        debug_assert!(pushed.is_ok(), "a level ring holds every number");
+        Ok(evicted.map_or(Pushed::Stored, Pushed::Evicted))
+    }
+
+    /// How many items there are; the consumer may have taken some since.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Whether the consumer has taken everything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ring.
+    pub fn ring(&self) -> &R {
+        &self.ring
+    }
+
+    #[inline]
+    fn vacant(&mut self) -> Option<u32> {
+        if (self.fresh as usize) < self.ring.capacity() {
+            self.fresh += 1;
+            return Some(self.fresh - 1);
+        }
+        self.free.pop()
+    }
+
+    #[cold]
+    fn evict_up_to(&mut self, level: usize) -> Option<u32> {
+        self.levels.iter_mut().take(level + 1).find_map(overwrite::Producer::evict)
+    }
+}
+
+/// The sending end.
+#[derive(Debug)]
+pub struct Consumer<R, T, P, I> {
+    ring: R,
+    levels: [overwrite::Consumer<Part<R, T, P, I>, u32, I>; LEVELS],
+    free: overwrite::Producer<Part<R, T, P, I>, u32, I>,
+    /// How many items of higher levels each level has waited for.
+    waited: [u32; LEVELS],
+}
+
+impl<R, T, P, I> Consumer<R, T, P, I>
+where
+    R: Deref<Target = Storages<T, P, I>> + Clone,
+    T: Copy + Prioritized,
+    P: Storage<Slot<T>>,
+    I: Storage<Slot<u32>>,
+{
+    /// The sending end of a ring.
+    ///
+    /// # Safety
+    /// There is no other sending end of the ring, and never was.
+    #[must_use]
+    pub unsafe fn new(ring: R) -> Self {
+        let part = |i| Part::of(ring.clone(), i);
+        Self {
+            // SAFETY: this is the only sending end of the whole, and so of each part.
+            levels: core::array::from_fn(|i| unsafe { overwrite::Consumer::new(part(i)) }),
+            // SAFETY: free places go back from the sending end alone.
+            free: unsafe { overwrite::Producer::new(part(LEVELS)) },
+            waited: [0; LEVELS],
+            ring,
+        }
+    }
+
+    /// Takes the item whose turn it is.
+    pub fn pop(&mut self) -> Option<T> {
+        let starved = (0..LEVELS).find(|l| self.waited[*l] >= PATIENCE);
+        let order = starved.into_iter().chain((0..LEVELS).rev());
+        let (level, number) =
+            order.into_iter().find_map(|l| self.levels[l].pop().map(|number| (l, number)))?;
+        self.waited[level] = 0;
+        for lower in 0..level {
+            let waits = !self.ring.levels[lower].is_empty();
+            self.waited[lower] = if waits { self.waited[lower] + 1 } else { 0 };
+        }
+        // SAFETY: the number came from a level ring, behind which its place was written; it is ours until given back.
+        let item = unsafe { self.ring.place(number).read() };
+        // There are as many places in the ring as numbers.
+        let returned = self.free.push(number);
+        debug_assert!(returned.is_ok(), "the free ring holds every number");
+        Some(item)
+    }
+}
+
+impl<R, T, P, I> Source<T> for Consumer<R, T, P, I>
+where
+    R: Deref<Target = Storages<T, P, I>> + Clone,
+    T: Copy + Prioritized,
+    P: Storage<Slot<T>>,
+    I: Storage<Slot<u32>>,
+{
+    fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
+        (0..max).map_while(|_| self.pop().map(&mut f)).count()
+    }
+
+    fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Ranked(usize, u32);
+
+    impl Prioritized for Ranked {
+        fn level(&self) -> usize {
+            self.0
+        }
+    }
+
+    static IN_A_STATIC: Ring<Ranked, 3> = Ring::new();
+
+    #[test]
+    fn the_lowest_goes_first_and_the_highest_is_sent_first() {
+        // SAFETY: the only ends of this ring, in this one test.
+        let (mut producer, mut consumer) =
+            unsafe { (Producer::new(&IN_A_STATIC), Consumer::new(&IN_A_STATIC)) };
+        for item in [Ranked(1, 1), Ranked(0, 2), Ranked(2, 3)] {
+            assert_eq!(producer.push(item), Ok(Pushed::Stored));
+        }
+        assert_eq!(producer.push(Ranked(1, 4)), Ok(Pushed::Evicted(Ranked(0, 2))));
+        assert_eq!(
+            producer.push(Ranked(0, 5)),
+            Err(Full(Ranked(0, 5))),
+            "nothing lower to give up"
+        );
+        assert_eq!(producer.push(Ranked(3, 6)), Ok(Pushed::Evicted(Ranked(1, 1))));
+        let mut taken = Vec::new();
+        consumer.drain(9, |item| taken.push(item));
+        assert_eq!(taken, [Ranked(3, 6), Ranked(2, 3), Ranked(1, 4)]);
+    }
+
+    #[test]
+    fn no_level_starves() {
+        let mut ring: Ring<Ranked, 64> = Ring::new();
+        let (mut producer, mut consumer) = ring.split();
+        for level in 0..3 {
+            producer.push(Ranked(level, 0)).unwrap();
+        }
+        let mut waited = [0; 3];
+        for turn in 1..100 {
+            producer.push(Ranked(3, turn)).unwrap();
+            let item = consumer.pop().unwrap();
+            if item.0 < 3 {
+                waited[item.0] = turn;
+            }
+        }
+        assert!(waited.iter().all(|w| (1..=20).contains(w)), "{waited:?}");
+    }
+
+    proptest! {
+        /// Against a list: the victim is always the oldest of the lowest level, and never above the new item.
+        #[test]
+        fn never_drops_the_higher_while_there_is_a_lower(steps in proptest::collection::vec((0usize..6, 0u32..3), 0..300)) {
+            let mut ring: Ring<Ranked, 5> = Ring::new();
+            let (mut producer, mut consumer) = ring.split();
+            let mut model: Vec<Ranked> = Vec::new();
+            for (n, (level, take)) in steps.into_iter().enumerate() {
+                let item = Ranked(level.min(3), n as u32);
+                let lowest = model.iter().map(|i| i.0).min().unwrap_or(0);
+                let expected = if model.len() < 5 {
+                    Ok(Pushed::Stored)
+                } else if lowest <= item.0 {
+                    let at = model.iter().position(|i| i.0 == lowest).unwrap();
+                    Ok(Pushed::Evicted(model.remove(at)))
+                } else {
+                    Err(Full(item))
+                };
+                prop_assert_eq!(producer.push(item), expected);
+                if expected.is_ok() {
+                    model.push(item);
+                }
+                consumer.drain(take as usize, |taken| {
+                    let at = model.iter().position(|i| *i == taken).expect("taken once, and not evicted before");
+                    assert!(model[..at].iter().all(|i| i.0 != taken.0), "oldest of its level");
+                    model.remove(at);
+                });
+                prop_assert_eq!(ring_len(&consumer), model.len());
+            }
+        }
+    }
+
+    fn ring_len<S: Source<Ranked>>(source: &S) -> usize {
+        source.len()
+    }
+}

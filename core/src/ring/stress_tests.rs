@@ -28,7 +28,7 @@ fn spsc_delivers_everything_in_order() {
     let mut ring: spsc::Ring<Item, 37> = spsc::Ring::new();
     let (mut producer, mut consumer) = ring.split();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let pushing = scope.spawn(move || {
             let mut next = 0;
             while next < ITEMS {
                 if next % 3 == 0 {
@@ -42,7 +42,7 @@ fn spsc_delivers_everything_in_order() {
                 }
             }
         });
-        scope.spawn(move || {
+        let popping = scope.spawn(move || {
             let mut expected = 0;
             while expected < ITEMS {
                 let taken = consumer.drain(7, |item| {
@@ -54,6 +54,8 @@ fn spsc_delivers_everything_in_order() {
                 }
             }
         });
+        pushing.join().unwrap();
+        popping.join().unwrap();
     });
 }
 
@@ -113,16 +115,18 @@ fn mpmc_delivers_each_item_once() {
     const EACH: u64 = ITEMS / 4;
     let ring = mpmc::Ring::<Item, _>::new(core::array::from_fn::<_, 13, _>(|_| Cell::new()));
     let taken = thread::scope(|scope| {
-        for p in 0..3 {
-            let ring = &ring;
-            scope.spawn(move || {
-                for i in 0..EACH {
-                    while ring.push([p * EACH + i; 8]).is_err() {
-                        thread::yield_now();
+        let producers: Vec<_> = (0..3)
+            .map(|p| {
+                let ring = &ring;
+                scope.spawn(move || {
+                    for i in 0..EACH {
+                        while ring.push([p * EACH + i; 8]).is_err() {
+                            thread::yield_now();
+                        }
                     }
-                }
-            });
-        }
+                })
+            })
+            .collect();
         let consumers: Vec<_> = (0..2)
             .map(|_| {
                 let ring = &ring;
@@ -145,6 +149,7 @@ fn mpmc_delivers_each_item_once() {
                 })
             })
             .collect();
+        producers.into_iter().for_each(|p| p.join().unwrap());
         consumers.into_iter().flat_map(|c| c.join().unwrap()).collect::<Vec<_>>()
     });
     let mut all = taken;

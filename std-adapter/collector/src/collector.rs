@@ -1,0 +1,390 @@
+//! The collector without IO: datagrams and time go in, an account of everything comes out.
+//!
+//! Check, then sequence tracking, then the store. A datagram that was seen before is not stored again, so several
+//! sockets, or two ways through the network, may feed one collector.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use ringstat_core::event::Kind;
+use ringstat_core::tracker::{SequenceTracker, Stats};
+use ringstat_core::wire::decode::{Body, Content, Datagram};
+use ringstat_core::wire::header::Account;
+use ringstat_core::wire::{DecodeError, Decoder, Header};
+
+use crate::limits::Limits;
+use crate::series::{Class, Data};
+use crate::store::{Cache, Series, Store};
+
+/// What is known of one sender.
+#[derive(Debug)]
+pub struct Sender {
+    tracker: SequenceTracker,
+    /// Its own account, as of its latest datagram.
+    pub account: Account,
+    /// Records received.
+    pub records: u64,
+    /// Datagrams received, duplicates included.
+    pub datagrams: u64,
+    /// When it was last heard of, in milliseconds of the collector's clock.
+    pub seen_ms: u64,
+    /// Of epochs that ended: events dropped and datagrams given up by the sender.
+    finished: (u64, u64),
+    epoch: u32,
+}
+
+impl Sender {
+    /// What the sequence numbers say.
+    #[must_use]
+    pub fn sequence(&self) -> Stats {
+        self.tracker.stats()
+    }
+
+    /// Events that the sender says it gave up, over all its runs.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.finished.0 + self.account.dropped
+    }
+
+    /// Datagrams that the sender says it gave up, over all its runs.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.finished.1 + self.account.failed
+    }
+
+    /// Datagrams lost on the way: missing ones that the sender did not give up itself. Never negative.
+    #[must_use]
+    pub fn lost_in_network(&self) -> u64 {
+        let stats = self.sequence();
+        stats.lost.saturating_sub(self.failed())
+    }
+}
+
+/// Counts of everything that came in.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Datagrams.
+    pub datagrams: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Datagrams taken: checked, new, from a known sender.
+    pub accepted: u64,
+    /// Datagrams seen before, or too old to tell.
+    pub duplicates: u64,
+    /// Datagrams refused because no room was left for their sender.
+    pub refused_senders: u64,
+    /// Datagrams refused as malformed, by reason in the order of [`DecodeError::ALL`].
+    pub malformed: [u64; DecodeError::ALL.len()],
+    /// Datagrams taken that had a malformed record: what was before it is stored.
+    pub broken: u64,
+    /// Records read.
+    pub records: u64,
+    /// Records stored: in a series of their own or an overflow series.
+    pub stored: u64,
+    /// States of instruments beyond a limit: they cannot be added up, and are not stored.
+    pub refused_series: u64,
+    /// Senders forgotten because they were idle.
+    pub forgotten_senders: u64,
+    /// Series forgotten because they were idle.
+    pub forgotten_series: u64,
+}
+
+impl Counts {
+    /// Malformed datagrams of all reasons.
+    #[must_use]
+    pub fn malformed_total(&self) -> u64 {
+        self.malformed.iter().sum()
+    }
+
+    /// Whether every datagram and every record is accounted for.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        // A broken datagram counts under its reason and as accepted.
+        self.datagrams
+            == self.accepted + self.duplicates + self.refused_senders + self.malformed_total()
+                - self.broken
+            && self.records == self.stored + self.refused_series
+    }
+}
+
+/// How many senders can be waiting to be taken.
+const PROBATION: usize = 1024;
+
+/// Takes datagrams.
+#[derive(Debug)]
+pub struct Collector {
+    limits: Limits,
+    decoder: Box<DecoderDebug>,
+    cache: Cache,
+    store: Store,
+    senders: HashMap<u64, Sender>,
+    /// Senders that were heard of once while the table was more than half full, at a place their hash gives.
+    probation: Vec<u64>,
+    hasher: RandomState,
+    counts: Counts,
+    swept_ms: u64,
+}
+
+/// The decoder, with a `Debug` that does not print its tables.
+struct DecoderDebug(Decoder);
+
+impl std::fmt::Debug for DecoderDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Decoder")
+    }
+}
+
+/// How often idle senders and series are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+impl Collector {
+    /// A collector that has seen nothing yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            decoder: Box::new(DecoderDebug(Decoder::new())),
+            cache: Cache::default(),
+            store: Store::new(limits),
+            senders: HashMap::new(),
+            probation: vec![0; PROBATION],
+            hasher: RandomState::new(),
+            counts: Counts::default(),
+            swept_ms: 0,
+        }
+    }
+
+    /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back. Every
+    /// outcome is counted.
+    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) {
+        self.counts.datagrams += 1;
+        self.counts.bytes += datagram.len() as u64;
+        let mut opened = match self.decoder.0.open(datagram) {
+            Ok(opened) => opened,
+            Err(e) => {
+                self.counts.malformed[e as usize] += 1;
+                return;
+            }
+        };
+        let header = *opened.header();
+        let admitted =
+            admit(&mut self.senders, &mut self.probation, &self.hasher, &self.limits, &header);
+        let Some(sender) = admitted else {
+            self.counts.refused_senders += 1;
+            return;
+        };
+        sender.datagrams += 1;
+        sender.seen_ms = now_ms;
+        let verdict = sender.tracker.observe(header.epoch, header.sequence);
+        if !verdict.is_new() {
+            self.counts.duplicates += 1;
+            return;
+        }
+        self.counts.accepted += 1;
+        take_account(sender, &header, opened.prologue().account);
+        let mut target = Target {
+            store: &mut self.store,
+            cache: &mut self.cache,
+            hasher: &self.hasher,
+            header,
+            now_ms,
+        };
+        target.cache.clear();
+        let (read, stored, error) = target.take_all(&mut opened);
+        sender.records += read;
+        self.counts.records += read;
+        self.counts.stored += stored;
+        self.counts.refused_series += read - stored;
+        if let Some(e) = error {
+            self.counts.malformed[e as usize] += 1;
+            self.counts.broken += 1;
+        }
+    }
+
+    /// Forgets what is idle, when it is time to look. Call it once a second or so.
+    pub fn tick(&mut self, now_ms: u64) {
+        if now_ms.saturating_sub(self.swept_ms) < SWEEP_EVERY.as_millis() as u64 {
+            return;
+        }
+        self.swept_ms = now_ms;
+        let before = now_ms.saturating_sub(self.limits.idle.as_millis() as u64);
+        self.counts.forgotten_series += self.store.sweep(before) as u64;
+        let senders = self.senders.len();
+        self.senders.retain(|_, s| s.seen_ms >= before);
+        self.counts.forgotten_senders += (senders - self.senders.len()) as u64;
+    }
+
+    /// Counts of everything so far.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The series.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The senders, in no order.
+    pub fn senders(&self) -> impl Iterator<Item = (u64, &Sender)> {
+        self.senders.iter().map(|(id, sender)| (*id, sender))
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// A sender first heard of with a number below this has just begun: what is missing before it is lost. One first heard
+/// of later was there before the collector, which then counts from where it came in.
+const YOUNG: u32 = 64;
+
+/// The sender of a datagram, if it is known or may become so.
+fn admit<'a>(
+    senders: &'a mut HashMap<u64, Sender>,
+    probation: &mut [u64],
+    hasher: &RandomState,
+    limits: &Limits,
+    header: &Header,
+) -> Option<&'a mut Sender> {
+    if !senders.contains_key(&header.sender) {
+        if senders.len() >= limits.senders {
+            return None;
+        }
+        if senders.len() >= limits.senders / 2 {
+            // A random hash, so that nobody can aim at another's place.
+            let place = hasher.hash_one(header.sender) as usize % probation.len();
+            if std::mem::replace(&mut probation[place], header.sender) != header.sender {
+                return None;
+            }
+        }
+    }
+    Some(senders.entry(header.sender).or_insert_with(|| Sender {
+        tracker: if header.sequence < YOUNG {
+            SequenceTracker::from_zero()
+        } else {
+            SequenceTracker::new()
+        },
+        account: Account::default(),
+        records: 0,
+        datagrams: 0,
+        seen_ms: 0,
+        finished: (0, 0),
+        epoch: header.epoch,
+    }))
+}
+
+/// The account only grows within an epoch; late datagrams change nothing.
+fn take_account(sender: &mut Sender, header: &Header, account: Account) {
+    if sender.epoch != header.epoch {
+        sender.finished.0 += sender.account.dropped;
+        sender.finished.1 += sender.account.failed;
+        sender.account = account;
+        sender.epoch = header.epoch;
+    }
+    if account.dropped >= sender.account.dropped && account.failed >= sender.account.failed {
+        sender.account = account;
+    }
+}
+
+/// Where the records of one datagram go.
+struct Target<'a> {
+    store: &'a mut Store,
+    cache: &'a mut Cache,
+    hasher: &'a RandomState,
+    header: Header,
+    now_ms: u64,
+}
+
+impl Target<'_> {
+    /// Stores all records up to the first malformed one. Returns how many were read and stored.
+    fn take_all(&mut self, datagram: &mut Datagram<'_>) -> (u64, u64, Option<DecodeError>) {
+        let (mut read, mut stored) = (0, 0);
+        let base_time = datagram.base_time_ns();
+        while let Some(record) = datagram.next() {
+            let record = match record {
+                Ok(record) => record,
+                Err(e) => return (read, stored, Some(e)),
+            };
+            read += 1;
+            let (class, adds) = match record.body {
+                Body::Event(event) => (class_of(event.kind), true),
+                Body::Total(_) => (Class::Counter, false),
+                Body::Level(_) => (Class::Gauge, true),
+                Body::Buckets(_) => (Class::Histogram, false),
+            };
+            let name = (record.name.index, record.name.text);
+            let series =
+                self.store.series(self.cache, self.header.sender, name, &record.tags, class, adds);
+            let Some(series) = series else { continue };
+            series.seen_ms = self.now_ms;
+            apply(series, &record.body, &self.header, base_time, self.hasher);
+            stored += 1;
+        }
+        (read, stored, None)
+    }
+}
+
+fn class_of(kind: Kind) -> Class {
+    match kind {
+        Kind::Counter => Class::Counter,
+        Kind::Gauge => Class::Gauge,
+        Kind::Timing => Class::Timing,
+        Kind::Distribution => Class::Distribution,
+        Kind::Set => Class::Set,
+        Kind::Event => Class::Event,
+    }
+}
+
+/// Puts one record into its series.
+fn apply(
+    series: &mut Series,
+    body: &Body<'_>,
+    header: &Header,
+    base_time: u64,
+    hasher: &RandomState,
+) {
+    let number = |content: &Content<'_>| match content {
+        Content::Number(value) => value.as_f64(),
+        Content::Text(_) => 1.0,
+    };
+    match (&mut series.data, body) {
+        (Data::Counter(counter), Body::Event(event)) => {
+            counter.add(number(&event.content) * f64::from(event.rate));
+            series.scaled |= event.rate > 1;
+        }
+        (Data::Counter(counter), Body::Total(total)) => counter.total(header.epoch, *total),
+        (Data::Gauge { value, time_ns }, Body::Event(event)) if event.time_ns >= *time_ns => {
+            (*value, *time_ns) = (number(&event.content), event.time_ns);
+        }
+        (Data::Gauge { value, time_ns }, Body::Level(level)) if base_time >= *time_ns => {
+            (*value, *time_ns) = (level.as_f64(), base_time);
+        }
+        (Data::Distribution(distribution), Body::Event(event)) => {
+            distribution.add(number(&event.content), event.rate);
+            series.scaled |= event.rate > 1;
+        }
+        (Data::Distribution(distribution), Body::Buckets(buckets)) => {
+            distribution.unit = buckets.unit;
+            distribution.state(header.epoch, buckets.layout, buckets.sum.as_f64(), buckets.iter());
+        }
+        (Data::Set(set), Body::Event(event)) => set.add(match event.content {
+            Content::Number(value) => hasher.hash_one(value.as_f64().to_bits()),
+            Content::Text(text) => hasher.hash_one(text),
+        }),
+        (Data::Event { count, text }, Body::Event(event)) => {
+            *count += u64::from(event.rate);
+            if let Content::Text(said) = event.content
+                && text.as_deref() != Some(said)
+            {
+                *text = Some(said.into());
+            }
+        }
+        // An older value of a gauge. (Else a class has one kind of data and one kind of body.)
+        _ => {}
+    }
+}

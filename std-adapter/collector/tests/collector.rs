@@ -1,0 +1,261 @@
+//! The collector without IO, then under a flood of bad input over a real socket.
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::time::Duration;
+
+use ringstat_collector::{Class, Collector, Config, Limits, OVERFLOW, Report, Server, metrics};
+use ringstat_core::event::{Event, Kind};
+use ringstat_core::name::{NoNames, Tag};
+use ringstat_core::testkit::Rng;
+use ringstat_core::wire::{Encoder, Header, Prologue};
+
+/// A datagram of `sender` with these counter events.
+fn datagram(
+    sender: u64,
+    sequence: u32,
+    events: &[(&'static str, &'static [Tag], f64, u8)],
+) -> Vec<u8> {
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buf = vec![0; 1472];
+    let header = Header { sender, sequence, epoch: 1, ..Header::default() };
+    let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+    for (name, tags, value, rate) in events {
+        let mut event: Event =
+            Event::new(Kind::Counter, (*name).into(), (*value).into(), 0).unwrap();
+        event.set_tags(tags).unwrap();
+        event.set_rate(*rate);
+        open.event(&event, &NoNames).unwrap();
+    }
+    let length = open.finish(false);
+    buf.truncate(length);
+    buf
+}
+
+fn leak(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+fn report(collector: &Collector) -> Report {
+    Report::of(collector, 0, 0, 10_000)
+}
+
+#[test]
+fn records_become_series_and_prometheus_text() {
+    let mut collector = Collector::new(Limits::default());
+    let tags: &[Tag] = &[("b", "2"), ("a", "say \"hi\"\n")];
+    let reversed: &[Tag] = &[("a", "say \"hi\"\n"), ("b", "2")];
+    collector.receive(
+        &datagram(7, 0, &[("http.requests", tags, 2.0, 1), ("http.requests", reversed, 3.0, 10)]),
+        0,
+    );
+    collector.receive(
+        &datagram(7, 1, &[("http.requests", tags, 1.0, 1), ("http_requests", &[], 1.0, 1)]),
+        0,
+    );
+    let text = metrics(&collector, 5);
+    let expected = "http_requests_total{sender=\"0000000000000007\",ringstat_name=\"http.requests\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("ringstat_name=\"http_requests\"} 1\n"), "{text}");
+    assert_eq!(text.matches("# TYPE http_requests_total counter").count(), 1);
+    assert!(text.contains("(sampled, scaled up)"));
+    assert!(text.contains("ringstat_collector_kernel_drops_total 5\n"));
+    assert!(text.contains("ringstat_sender_received_total{sender=\"0000000000000007\"} 2\n"));
+    assert!(report(&collector).closes);
+}
+
+#[test]
+fn loss_and_duplicates_are_counted_and_duplicates_not_stored_again() {
+    let mut collector = Collector::new(Limits::default());
+    let mut lost = 0;
+    for sequence in 0..5000 {
+        if sequence % 10 == 3 {
+            lost += 1;
+            continue;
+        }
+        let bytes = datagram(1, sequence, &[("n", &[], 1.0, 1)]);
+        collector.receive(&bytes, 0);
+        collector.receive(&bytes, 0);
+    }
+    let report = report(&collector);
+    assert_eq!(report.lost + report.outstanding, lost);
+    assert_eq!((report.duplicates, report.accepted), (5000 - lost, 5000 - lost));
+    assert_eq!(report.series[0].value, (5000 - lost) as f64);
+    assert!(report.closes);
+}
+
+#[test]
+fn beyond_the_limits_totals_are_kept_in_an_overflow_series() {
+    let limits = Limits { series: 50, series_per_sender: 30, ..Limits::default() };
+    let mut collector = Collector::new(limits);
+    for i in 0..100 {
+        let name = leak(format!("series.{i}"));
+        collector.receive(&datagram(1, i, &[(name, &[], 2.0, 1)]), 0);
+        collector.receive(&datagram(2, i, &[(name, &[], 2.0, 1)]), 0);
+    }
+    let report = report(&collector);
+    assert!(report.series_count <= 50 + 2, "one overflow series for each sender and class");
+    assert_eq!(report.series.iter().map(|s| s.value).sum::<f64>(), 400.0, "nothing is missing");
+    let overflow: f64 = report.series.iter().filter(|s| s.name == OVERFLOW).map(|s| s.value).sum();
+    assert_eq!(overflow, report.overflowed as f64 * 2.0);
+    assert!(report.series.iter().all(|s| s.class == Class::Counter) && report.closes);
+}
+
+#[test]
+fn idle_series_and_senders_are_forgotten_and_their_memory_is_free_again() {
+    let limits = Limits { idle: Duration::from_secs(60), ..Limits::default() };
+    let mut collector = Collector::new(limits);
+    for i in 0..1000 {
+        collector
+            .receive(&datagram(i, 0, &[(leak(format!("idle.{i}")), &[("k", "v")], 1.0, 1)]), 0);
+    }
+    let full = collector.store().bytes();
+    collector.receive(&datagram(5000, 0, &[("alive", &[], 1.0, 1)]), 61_000);
+    collector.tick(61_000);
+    let report = report(&collector);
+    assert_eq!((report.series_count, report.senders.len()), (1, 1));
+    assert_eq!(
+        (collector.counts().forgotten_series, collector.counts().forgotten_senders),
+        (1000, 1000)
+    );
+    assert!(collector.store().bytes() * 100 < full);
+}
+
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+/// Everything of the list at once, with a known sender that must come through unharmed.
+#[test]
+fn bad_input_is_refused_counted_and_bounded() {
+    let limits = Limits {
+        senders: 2000,
+        series: 20_000,
+        series_per_sender: 15_000,
+        bytes: 16 << 20,
+        ..Limits::default()
+    };
+    let mut collector = Collector::new(limits);
+    let before = resident();
+    let good = |sequence| datagram(42, sequence, &[("good", &[], 1.0, 1)]);
+    let mut known = 0;
+    let mut alive = |collector: &mut Collector| {
+        collector.receive(&good(known), 0);
+        known += 1;
+    };
+    alive(&mut collector);
+
+    let mut rng = Rng::new(1);
+    for _ in 0..20_000 {
+        let length = rng.below(1500) as usize;
+        let bytes: Vec<u8> = (0..length).map(|_| rng.next_u64() as u8).collect();
+        collector.receive(&bytes, 0);
+    }
+    let valid = datagram(9, 0, &[("a.name", &[("k", "v")], 1.5, 1), ("a.nother", &[], 2.0, 3)]);
+    (0..valid.len()).for_each(|end| collector.receive(&valid[..end], 0));
+    for bit in 0..valid.len() * 8 {
+        let mut flipped = valid.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        collector.receive(&flipped, 0);
+    }
+    alive(&mut collector);
+    let refused = collector.counts().malformed_total();
+    assert_eq!(refused, 20_000 + valid.len() as u64 * 9);
+
+    // 100 000 forged senders.
+    for sender in 100..100_100 {
+        collector.receive(&datagram(sender, 0, &[("forged", &[], 1.0, 1)]), 0);
+        if sender % 10_000 == 0 {
+            alive(&mut collector);
+        }
+    }
+    assert!(collector.senders().count() <= 2000);
+    assert!(collector.counts().refused_senders > 95_000);
+    // A new sender that goes on sending gets in all the same.
+    (0..3).for_each(|n| collector.receive(&datagram(7_777_777, n, &[("new", &[], 1.0, 1)]), 0));
+    assert!(collector.senders().any(|(id, _)| id == 7_777_777));
+
+    // 1 000 000 distinct series from one sender that got in.
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buf = vec![0; 1472];
+    for (sequence, n) in (3..).zip((0..1_000_000u32).step_by(50)) {
+        let header = Header { sender: 7_777_777, sequence, epoch: 1, ..Header::default() };
+        let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+        for id in n..n + 50 {
+            let mut event: Event = Event::new(Kind::Counter, "wild".into(), 1u8.into(), 0).unwrap();
+            event.push_tag("id", &id.to_string()).unwrap();
+            open.event(&event, &NoNames).unwrap();
+        }
+        let length = open.finish(false);
+        collector.receive(&buf[..length], 0);
+    }
+    alive(&mut collector);
+
+    let report = Report::of(&collector, 0, 0, 100_000);
+    assert!(report.closes);
+    assert!(
+        report.series_count <= 20_000 + 16 && report.series_bytes <= 17 << 20,
+        "{}",
+        report.series_bytes
+    );
+    let wild: f64 = report
+        .series
+        .iter()
+        .filter(|s| s.sender == format!("{:016x}", 7_777_777))
+        .map(|s| s.value)
+        .sum();
+    // Its first datagram was the one that showed that it means to stay.
+    assert_eq!(wild, 1_000_002.0, "the overflow series keeps the total");
+    let known_one = report.senders.iter().find(|s| s.id == format!("{:016x}", 42)).unwrap();
+    assert_eq!((known_one.received, known_one.lost), (u64::from(known), 0));
+    let good = report.series.iter().find(|s| s.name == "good").unwrap();
+    assert_eq!(good.value, f64::from(known));
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 100 << 20, "{} MiB", grown >> 20);
+}
+
+fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn over_real_sockets_it_answers_on_every_path() {
+    let config = Config {
+        udp: vec![([127, 0, 0, 1], 0).into(); 2],
+        http: Some(([127, 0, 0, 1], 0).into()),
+        ..Config::default()
+    };
+    let running = Server::start(config).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for sequence in 0..100 {
+        let bytes = datagram(3, sequence, &[("hello", &[], 1.0, 1)]);
+        // Redundant: to both sockets.
+        for to in running.udp() {
+            socket.send_to(&bytes, to).unwrap();
+        }
+    }
+    let http = running.http().unwrap();
+    for _ in 0..200 {
+        if running.report(0).datagrams == 200 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(get(http, "/metrics").contains("hello_total{sender=\"0000000000000003\"} 100\n"));
+    assert!(get(http, "/health").contains("\"status\":\"healthy\""));
+    assert!(get(http, "/api/state").contains("\"name\":\"hello\""));
+    assert!(get(http, "/").contains("<title>ringstat</title>"));
+    assert!(get(http, "/nothing").starts_with("HTTP/1.1 404"));
+    let taken =
+        Server::start(Config { udp: vec![running.udp()[0]], http: None, ..Config::default() });
+    assert!(taken.unwrap_err().to_string().contains("choose one with --udp"));
+    let report = running.stop(10);
+    assert_eq!((report.accepted, report.duplicates, report.lost), (100, 100, 0));
+    assert!(report.closes);
+}

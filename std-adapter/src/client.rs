@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use ringstat_core::event::Event;
 use ringstat_core::instrument::Instrument;
+use ringstat_core::intern::{InternError, Interner};
 use ringstat_core::ledger::{Cause, Ledger};
+use ringstat_core::name::Symbol;
 use ringstat_core::record::{Outcome, Recorder};
 use ringstat_core::sender::{Identity, Totals};
 use ringstat_core::transport::SendError;
@@ -33,12 +35,16 @@ pub struct Client {
     _thread: Arc<Thread>,
 }
 
+/// Names and texts of events made at run time: 4096 strings, 80 KiB in all.
+pub(crate) type Names = Interner<4096, 65_536>;
+
 /// What recorders and the worker share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) rings: Rings,
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
+    pub(crate) names: Names,
     pub(crate) identity: Identity,
     /// Records are refused from here on.
     closed: AtomicBool,
@@ -159,6 +165,7 @@ impl Client {
             ),
             clock: Clock::new(),
             registry: Registry::new(instruments, config.max_instruments),
+            names: Names::new(),
             identity,
             closed: AtomicBool::new(false),
             control: Control::default(),
@@ -221,6 +228,16 @@ impl Client {
     #[must_use]
     pub fn ring_bytes(&self) -> usize {
         self.shared.rings.bytes()
+    }
+
+    /// The symbol of a name made at run time, to record events under: `stats.count(symbol, 1u8)`. Look it up once and
+    /// keep it. No heap, no lock; room for 4096 strings of 65 536 bytes in all.
+    ///
+    /// # Errors
+    /// When there is no room, or the name is empty or longer than 255 bytes. A record that cannot be made for that
+    /// reason is counted with [`Recorder::refuse`] and [`InternError::cause`].
+    pub fn intern(&self, name: &str) -> Result<Symbol, InternError> {
+        self.shared.names.intern(name)
     }
 
     /// Sends an instrument that lives in a `static` from now on.

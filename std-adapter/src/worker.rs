@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringstat_core::ledger::Cause;
-use ringstat_core::name::NoNames;
 use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
 use ringstat_core::transport::{SendError, Transport};
 use ringstat_core::wire::TimeUnit;
@@ -111,7 +110,7 @@ impl Worker {
         let mut inputs = Inputs {
             events,
             instruments: &instruments,
-            names: &NoNames,
+            names: &self.shared.names,
             dropped: self.shared.rings.drops().total(),
         };
         for room in self.buf.chunks_exact_mut(payload) {

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringstat_core::event::Event;
 use ringstat_core::transport::SendError;
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
-use ringstat_std::{Cause, Client, Config, Counter, Kind, Outcome, Preset, Recorder};
+use ringstat_std::{Cause, Client, Config, Counter, Outcome, Preset, Recorder};
 
 const SECOND: Duration = Duration::from_secs(10); // for what takes milliseconds unless something is wrong
 
@@ -238,5 +237,28 @@ fn rejected_records_are_in_the_ledger() {
     assert_eq!(ledger.dropped.get(Cause::TooLarge), 1);
     assert_eq!((ledger.recorded, ledger.sent), (5, 1));
     assert!(ledger.closes());
-    let _ = Event::<26>::new(Kind::Event, "e".into(), 1u8.into(), 0);
+}
+
+#[test]
+fn names_made_at_run_time_arrive_as_strings() {
+    let names = Arc::new(Mutex::new(Vec::new()));
+    let sink = names.clone();
+    let transport = move |bytes: &[u8]| {
+        let mut decoder: Box<Decoder> = Box::default();
+        let mut datagram = decoder.open(bytes).unwrap();
+        while let Some(record) = datagram.next() {
+            sink.lock().unwrap().push(record.unwrap().name.text.to_owned());
+        }
+        Ok(())
+    };
+    let stats = Client::builder("unused").build_with(Arc::new(transport)).unwrap();
+    for i in 0..3 {
+        let name = stats.intern(&format!("shard.{i}.size")).unwrap();
+        assert_eq!(stats.gauge(name, 1u8).record(), Outcome::Recorded);
+    }
+    let too_long = stats.intern(&"x".repeat(300)).unwrap_err();
+    assert_eq!(stats.refuse(too_long.cause()), Outcome::Dropped(Cause::Invalid));
+    let ledger = stats.shutdown(SECOND);
+    assert_eq!((ledger.recorded, ledger.sent), (4, 3));
+    assert_eq!(*names.lock().unwrap(), ["shard.0.size", "shard.1.size", "shard.2.size"]);
 }

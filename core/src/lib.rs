@@ -1,4 +1,21 @@
 //! The heart of ringstat: `no_std`, allocation-free, sans-IO.
+//!
+//! ```text
+//!  record ──► instrument (aggregates in place) ─────────────────┐
+//!        └──► event ──► ring ──► batch ──► sender ──► wire::encode ──► datagram
+//!                                                                         │ transport: yours
+//!                              tracker ◄── wire::decode ◄── datagram ◄────┘
+//! ```
+//!
+//! There is no clock, no socket, no thread and no allocator in here: time comes in as an argument, bytes go in and out
+//! of the caller's buffers, and the [`sender`] says what it wants next. `ringstat-std` puts a thread and a socket
+//! around it; [`stats`] is all that a chip needs in one `static`.
+//!
+//! # Features
+//! - `alloc`: rings whose capacity is chosen at run time.
+//! - `crc32fast`: the fast checksum of hosts.
+//! - `critical-section`: atomics that the target lacks.
+//! - `testkit`: fake clock, spy and fault transports, a corpus, for your own tests.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -27,6 +44,8 @@ pub mod ring;
 // Sending: batches become datagrams.
 pub mod batch;
 pub mod sender;
+// All of it for a chip, in one `static`.
+pub mod stats;
 pub mod wire;
 // The caller's socket.
 pub mod transport;

@@ -10,7 +10,7 @@ use ringstat_core::wire::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN, PAYLOAD_MAX, PAYLO
 
 use crate::client::Client;
 use crate::registry::Entry;
-pub use crate::rings::WhenFull;
+pub use ringstat_core::stats::WhenFull;
 
 /// How a client works. Begin with a [`Preset`] and change what must differ.
 #[derive(Clone, PartialEq, Eq, Debug)]

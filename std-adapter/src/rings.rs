@@ -11,6 +11,7 @@ use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::record::Outcome;
 use ringstat_core::ring::sharded::{Shard, ShardConsumer, ShardProducer, Sharded};
 use ringstat_core::ring::{Full, Pushed, Slot, boxed, mpmc};
+use ringstat_core::stats::WhenFull;
 
 type Slots = Box<[Slot<Event>]>;
 type Shards = Box<[Shard<Event, Slots>]>;
@@ -20,16 +21,6 @@ type Producer = ShardProducer<Arc<All>, Event, Slots, Shards, Cells>;
 
 /// The worker's end.
 pub(crate) type Consumer = ShardConsumer<Arc<All>, Event, Slots, Shards, Cells>;
-
-/// What a full ring gives up.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum WhenFull {
-    /// The newest record: what is in the ring stays.
-    #[default]
-    DropNewest,
-    /// The oldest record: what is new gets in.
-    DropOldest,
-}
 
 /// The rings of one client.
 #[derive(Debug)]

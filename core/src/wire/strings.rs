@@ -3,7 +3,7 @@
 //! The first use of a string in a datagram spells it out and gives it the next index; later uses are that index.
 //! A new string that begins like an earlier one says only how much of it it repeats. Two small hash tables make
 //! that cheap: one finds strings and tag sets by identity (the address of static data, the number of a symbol, or
-//! a hash of the content), the other finds an earlier string by its first 16, 8 or 4 bytes. Both are stamped with
+//! a hash of the content), the other finds an earlier string by its first 4 to 20 bytes. Both are stamped with
 //! a generation, so that a new datagram begins without clearing them, and both may forget: a string that is not
 //! found is spelled out once more, which costs bytes and is never wrong.
 
@@ -280,19 +280,19 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     }
 }
 
-/// Hashes of a string's first 4, 8 and 16 bytes, as far as it has them.
+/// Hashes of a string's first bytes, of several lengths, as far as it has them.
 struct Heads {
-    hashes: [u32; 3],
+    hashes: [u32; 5],
     count: usize,
 }
 
 impl Heads {
     /// Lengths by which an earlier string is looked up.
-    const LENGTHS: [usize; 3] = [4, 8, 16];
+    const LENGTHS: [usize; 5] = [4, 8, 12, 16, 20];
 
     #[inline]
     fn of(bytes: &[u8]) -> Self {
-        let mut heads = Self { hashes: [0; 3], count: 0 };
+        let mut heads = Self { hashes: [0; 5], count: 0 };
         let mut h = 0;
         let mut from = 0;
         for (length, out) in Self::LENGTHS.into_iter().zip(&mut heads.hashes) {

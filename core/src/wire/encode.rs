@@ -7,7 +7,7 @@ use super::cursor::{NoRoom, Writer};
 use super::header::{Header, Prologue};
 use super::number::Number;
 use super::strings::{Identity, Strings, hash};
-use super::{PAYLOAD_MIN, crc, extended, form, tag};
+use super::{PAYLOAD_MAX, PAYLOAD_MIN, crc, extended, form, tag};
 use crate::event::{Content, Event, Priority};
 use crate::instrument::{Buckets, Instrument, State};
 use crate::name::{Name, Resolve, Tag};
@@ -52,7 +52,7 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
         Self { strings: Strings::new() }
     }
 
-    /// Opens a datagram in `buf`, whose length is the payload limit.
+    /// Opens a datagram in `buf`, whose length is the payload limit, up to [`PAYLOAD_MAX`].
     ///
     /// # Errors
     /// [`Refused::Full`] when `buf` is shorter than [`PAYLOAD_MIN`].
@@ -66,6 +66,8 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
             return Err(Refused::Full);
         }
         self.strings.clear();
+        let limit = buf.len().min(PAYLOAD_MAX);
+        let buf = &mut buf[..limit];
         let (body, trailer) = buf.split_at_mut(buf.len() - TRAILER);
         let mut w = Writer::new(body);
         w.bytes(&header.emit())?;

@@ -23,15 +23,22 @@
 #![allow(unsafe_code)] // The arena is shared memory; each block says who may touch it and why.
 
 use crate::ledger::Cause;
-use crate::name::{Resolve, Symbol};
-use crate::sync::{AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+#[cfg(not(loom))]
+use crate::name::Resolve;
+use crate::name::Symbol;
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, UnsafeCell, mutant};
 use crate::wire::STRING_LIMIT;
 
 /// When a string becomes visible to others.
-const PUBLISH: Ordering =
-    if cfg!(ringstat_mutant = "interner_publish") { Ordering::Relaxed } else { Ordering::AcqRel };
+#[inline(always)]
+fn publish() -> Ordering {
+    if mutant("interner_publish") { Ordering::Relaxed } else { Ordering::AcqRel }
+}
 /// Whether room in the arena is claimed for one party alone.
-const CLAIM: bool = !cfg!(ringstat_mutant = "interner_claim");
+#[inline(always)]
+fn claims() -> bool {
+    !mutant("interner_claim")
+}
 
 /// Why a string was not interned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -93,7 +100,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         }
     }
 
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     fn new() -> Self {
         Self {
             slots: core::array::from_fn(|_| AtomicU32::new(0)),
@@ -161,7 +168,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
                     Some(entry) => entry,
                     None => *mine.insert(self.store(text)?),
                 };
-                match self.slots[index].compare_exchange(0, new, PUBLISH, Ordering::Acquire) {
+                match self.slots[index].compare_exchange(0, new, publish(), Ordering::Acquire) {
                     Ok(_) => return Ok(Symbol(index as u32)),
                     Err(now) => entry = now,
                 }
@@ -177,7 +184,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
     fn store(&self, text: &str) -> Result<u32, InternError> {
         let length = text.len();
         let claim = |used: usize| used.checked_add(length).filter(|end| *end <= BYTES);
-        let at = if CLAIM {
+        let at = if claims() {
             self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim)
         } else {
             let used = self.used.load(Ordering::Relaxed);

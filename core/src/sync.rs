@@ -68,6 +68,20 @@ impl<T> core::ops::Deref for CachePadded<T> {
     }
 }
 
+/// Whether a deliberate mistake is asked for. The model checker's script asks for one after the other by the variable
+/// `RINGSTAT_MUTANT`, to show that each would be caught; outside loom there are none, and this folds away.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn mutant(_name: &str) -> bool {
+    false
+}
+
+#[cfg(loom)]
+pub(crate) fn mutant(name: &str) -> bool {
+    static ASKED: std::sync::OnceLock<Option<std::string::String>> = std::sync::OnceLock::new();
+    ASKED.get_or_init(|| std::env::var("RINGSTAT_MUTANT").ok()).as_deref() == Some(name)
+}
+
 /// Declares a `const fn`, or under loom the same function without `const`.
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis const fn $($rest:tt)*) => {

@@ -13,14 +13,18 @@
 //! it is ready for. On parts without compare-and-swap, interrupts are masked for each atomic operation.
 
 use super::{Full, Slot, Source, Storage};
-use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn};
+use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
 /// When an item becomes visible to consumers.
-const PUBLISH: Ordering =
-    if cfg!(ringstat_mutant = "mpmc_publish") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn publish() -> Ordering {
+    if mutant("mpmc_publish") { Ordering::Relaxed } else { Ordering::Release }
+}
 /// When a slot may be written again.
-const RELEASE: Ordering =
-    if cfg!(ringstat_mutant = "mpmc_release") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn release() -> Ordering {
+    if mutant("mpmc_release") { Ordering::Relaxed } else { Ordering::Release }
+}
 
 /// A slot and the lap it is ready for.
 #[derive(Debug)]
@@ -111,7 +115,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                         // SAFETY: the stamp says that the slot is empty and ready for this lap, and moving the tail
                         // from this very position made it ours alone until the stamp below.
                         unsafe { cell.slot.write(item) };
-                        cell.stamp.store(lap | HOLDS, PUBLISH);
+                        cell.stamp.store(lap | HOLDS, publish());
                         return Ok(());
                     }
                     Err(now) => tail = now,
@@ -167,7 +171,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                         // SAFETY: the stamp says that the slot holds an item of this lap, and moving the head from
                         // this very position made it ours alone until the stamp below.
                         let item = unsafe { cell.slot.read() };
-                        cell.stamp.store(lap.wrapping_add(self.one_lap()), RELEASE);
+                        cell.stamp.store(lap.wrapping_add(self.one_lap()), release());
                         return Some(item);
                     }
                     Err(now) => head = now,

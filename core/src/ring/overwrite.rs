@@ -15,19 +15,28 @@
 use core::ops::Deref;
 
 use super::{Full, Laps, Pushed, Slot, Source, Storage};
-use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn};
+use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
 /// When an item becomes visible to the consumer.
-const PUBLISH: Ordering =
-    if cfg!(ringstat_mutant = "overwrite_publish") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn publish() -> Ordering {
+    if mutant("overwrite_publish") { Ordering::Relaxed } else { Ordering::Release }
+}
 /// When the slots that the consumer has read may be written again.
-const RELEASE: Ordering =
-    if cfg!(ringstat_mutant = "overwrite_release") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn release() -> Ordering {
+    if mutant("overwrite_release") { Ordering::Relaxed } else { Ordering::Release }
+}
 /// What an eviction shows to the consumer.
-const EVICT: Ordering =
-    if cfg!(ringstat_mutant = "overwrite_evict") { Ordering::Acquire } else { Ordering::AcqRel };
+#[inline(always)]
+fn evict() -> Ordering {
+    if mutant("overwrite_evict") { Ordering::Acquire } else { Ordering::AcqRel }
+}
 /// Whether the producer respects the consumer's bit.
-const RESPECT_BUSY: bool = !cfg!(ringstat_mutant = "overwrite_busy");
+#[inline(always)]
+fn respect_busy() -> bool {
+    !mutant("overwrite_busy")
+}
 
 /// The consumer is reading from this position on.
 const BUSY: usize = 1;
@@ -166,7 +175,7 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
     pub fn evict(&mut self) -> Option<T> {
         let word = self.ring.head.load(Ordering::Acquire);
         self.head = word >> 1;
-        if self.len_known() == 0 || (RESPECT_BUSY && word & BUSY != 0) {
+        if self.len_known() == 0 || (respect_busy() && word & BUSY != 0) {
             return None;
         }
         let next = self.ring.laps().forward(self.head, 1);
@@ -174,8 +183,8 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
         // that is at most one lap ahead of it; with an older tail it would take slots that hold nothing.
         let exchanged = self.ring.head.compare_exchange(
             word,
-            next << 1 | if RESPECT_BUSY { 0 } else { word & BUSY },
-            EVICT,
+            next << 1 | if respect_busy() { 0 } else { word & BUSY },
+            evict(),
             Ordering::Relaxed,
         );
         if exchanged.is_err() {
@@ -231,7 +240,7 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
         // `evict`), or this end evicted what was there. The consumer reads it only after the store below.
         unsafe { self.ring.slot(self.tail).write(item) };
         self.tail = self.ring.laps().forward(self.tail, 1);
-        self.ring.tail.store(self.tail, PUBLISH);
+        self.ring.tail.store(self.tail, publish());
     }
 }
 
@@ -281,7 +290,7 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Consumer<R, T,
             f(unsafe { ring.slot(position).read() });
             position = ring.laps().forward(position, 1);
         }
-        ring.head.store(position << 1, RELEASE);
+        ring.head.store(position << 1, release());
         count
     }
 }

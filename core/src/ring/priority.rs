@@ -62,7 +62,7 @@ impl<T: Copy, const N: usize> Ring<T, N> {
         )
     }
 
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     pub(super) fn for_model() -> Self {
         let numbers = || overwrite::Ring::new(core::array::from_fn(|_| Slot::new()));
         Self::over(

@@ -30,14 +30,18 @@
 //! ```
 
 use super::{Full, Laps, Slot, Source};
-use crate::sync::{AtomicUsize, CachePadded, Ordering};
+use crate::sync::{AtomicUsize, CachePadded, Ordering, mutant};
 
 /// When an item becomes visible to the consumer. Weakened in a mutant, to show that the model checker would notice.
-const PUBLISH: Ordering =
-    if cfg!(ringstat_mutant = "spsc_publish") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn publish() -> Ordering {
+    if mutant("spsc_publish") { Ordering::Relaxed } else { Ordering::Release }
+}
 /// When a slot may be written again.
-const RELEASE: Ordering =
-    if cfg!(ringstat_mutant = "spsc_release") { Ordering::Relaxed } else { Ordering::Release };
+#[inline(always)]
+fn release() -> Ordering {
+    if mutant("spsc_release") { Ordering::Relaxed } else { Ordering::Release }
+}
 
 /// A ring of `N` items.
 #[derive(Debug)]
@@ -175,7 +179,7 @@ impl<T: Copy, const N: usize> Producer<'_, T, N> {
     #[inline(always)]
     fn publish(&mut self, count: usize) {
         self.tail = Self::LAPS.forward(self.tail, count);
-        self.ring.tail.store(self.tail, PUBLISH);
+        self.ring.tail.store(self.tail, publish());
     }
 }
 
@@ -233,7 +237,7 @@ impl<T: Copy, const N: usize> Consumer<'_, T, N> {
     #[inline(always)]
     fn release(&mut self, count: usize) {
         self.head = Self::LAPS.forward(self.head, count);
-        self.ring.head.store(self.head, RELEASE);
+        self.ring.head.store(self.head, release());
     }
 }
 

@@ -57,6 +57,22 @@ def new(s):
     return b"\x00" + text(s)
 
 
+def ref(i):
+    """A string by its index."""
+    return varint(2 * i + 2)
+
+
+def like(i, prefix, suffix):
+    """A string that begins like string `i`."""
+    raw = suffix.encode()
+    return varint(2 * i + 3) + bytes([prefix - 1 << 4 | len(raw)]) + raw
+
+
+def tag_set(*tags):
+    """A new tag set of tags as they stand on the wire."""
+    return b"\x00" + varint(len(tags)) + b"".join(tags)
+
+
 lines = []
 
 
@@ -92,39 +108,39 @@ for code, priority in enumerate(PRIORITIES[1:], 1):
     valid(f"priority {priority}", event("event", 7, new("e"), 0, b"", second=code),
           [meaning("event", "e", 1, priority=priority)])
 valid("times forward and backward",
-      event("gauge", 7, new("t"), 500, b"") + event("gauge", 7, b"\x03", 700, b"", second=4) + event("gauge", 7, b"\x03", 1, b""),
+      event("gauge", 7, new("t"), 500, b"") + event("gauge", 7, ref(0), 700, b"", second=4) + event("gauge", 7, ref(0), 1, b""),
       [meaning("gauge", "t", 1, 1_000_500), meaning("gauge", "t", 1, 999_800), meaning("gauge", "t", 1, 999_801)])
 valid("sampling rate", event("counter", 0, new("c"), 0, varint(5), second=8, rate=varint(300)),
       [meaning("counter", "c", 5, rate=300)])
 pairs = [["service", "shop"], ["region", "eu"]]
 valid("tag sets, defined once",
-      event("counter", 7, new("c"), 0, b"", tags=b"\x00\x02" + new("service") + new("shop") + new("region") + new("eu"))
-      + event("counter", 7, b"\x03", 0, b"", tags=b"\x01")
-      + event("counter", 7, b"\x03", 0, b"", tags=b"\x00\x01" + b"\x04" + new("cart"))
-      + event("counter", 7, b"\x03", 0, b"", tags=b"\x02"),
-      [meaning("counter", "c", 1, tags=pairs)] * 2 + [meaning("counter", "c", 1, tags=[["service", "cart"]])] * 2)
+      event("counter", 7, new("c"), 0, b"", tags=tag_set(b"\x00" + new("service") + new("shop"), b"\x00" + new("region") + new("eu")))
+      + event("counter", 7, ref(0), 0, b"", tags=b"\x01")
+      + event("counter", 7, ref(0), 0, b"", tags=tag_set(b"\x00" + ref(1) + new("cart"), b"\x02"))
+      + event("counter", 7, ref(0), 0, b"", tags=b"\x02"),
+      [meaning("counter", "c", 1, tags=pairs)] * 2 + [meaning("counter", "c", 1, tags=[["service", "cart"], ["region", "eu"]])] * 2)
 valid("an empty tag set", event("counter", 7, new("c"), 0, b"", tags=b"\x00\x00"), [meaning("counter", "c", 1)])
 valid("shared prefixes",
       event("counter", 7, new("http.server.requests"), 0, b"")
-      + event("counter", 7, b"\x01\x00\xb6errors", 0, b"")
-      + event("counter", 7, b"\x02\x00\x14\x0a.by.method", 0, b""),
+      + event("counter", 7, like(0, 12, "errors"), 0, b"")
+      + event("counter", 7, b"\x01\x00\x14\x0a.by.method", 0, b""),
       [meaning("counter", n, 1) for n in ("http.server.requests", "http.server.errors", "http.server.requests.by.method")])
 valid("a prefix of characters of two bytes",
-      event("gauge", 7, new("été.a"), 0, b"") + event("gauge", 7, b"\x01\x00" + bytes([5 - 1 << 4 | 2]) + b".b", 0, b""),
+      event("gauge", 7, new("été.a"), 0, b"") + event("gauge", 7, like(0, 5, ".b"), 0, b""),
       [meaning("gauge", "été.a", 1), meaning("gauge", "été.b", 1)])
 valid("dynamic tags",
       event("timing", 2, new("db.query"), 0, varint(15 << 3), second=16, dynamic=b"\x02" + new("table") + text("orders") + new("op") + text(""))
-      + event("timing", 2, b"\x03", 0, varint(25 << 3), second=16, dynamic=b"\x01" + b"\x04" + text("users")),
+      + event("timing", 2, ref(0), 0, varint(25 << 3), second=16, dynamic=b"\x01" + ref(1) + text("users")),
       [meaning("timing", "db.query", 1.5, tags=[["table", "orders"], ["op", ""]]),
        meaning("timing", "db.query", 2.5, tags=[["table", "users"]])])
 valid("static, then dynamic tags",
-      event("counter", 7, new("c"), 0, b"", tags=b"\x00\x01" + new("a") + new("b"), second=16, dynamic=b"\x01" + b"\x04" + text("d")),
+      event("counter", 7, new("c"), 0, b"", tags=tag_set(b"\x00" + new("a") + new("b")), second=16, dynamic=b"\x01" + ref(1) + text("d")),
       [meaning("counter", "c", 1, tags=[["a", "b"], ["a", "d"]])])
 valid("the longest string", event("gauge", 7, new("n" * 255), 0, b""), [meaning("gauge", "n" * 255, 1)])
 valid("a needlessly long integer", event("gauge", 0, new("g"), 0, b"\x85\x80\x00"), [meaning("gauge", "g", 5)])
 valid("a counter's total", b"\x06" + new("requests") + varint(1_000_000),
       [{"kind": "total", "name": "requests", "tags": [], "total": 1_000_000}])
-valid("a gauge's level, with tags", b"\x4e" + new("celsius") + b"\x00\x01" + new("room") + new("lab") + b"\x02" + varint(215 << 3),
+valid("a gauge's level, with tags", b"\x4e" + new("celsius") + tag_set(b"\x00" + new("room") + new("lab")) + b"\x02" + varint(215 << 3),
       [{"kind": "level", "name": "celsius", "tags": [["room", "lab"]], "level": 21.5}])
 buckets = b"\x16" + new("latency") + b"\x01\x03\x00" + b"\x00" + varint(300) + varint(1) + varint(2) + varint(9) + varint(4) + varint(0)
 valid("a histogram", buckets, [{"kind": "buckets", "name": "latency", "tags": [], "unit": 1, "precision": 3,
@@ -159,15 +175,16 @@ bad("a reserved bit", "bad_record", event("gauge", 7, new("g"), 0, b"", second=0
 bad("a second byte on a state", "bad_record", b"\x86\x01" + new("c") + b"\x05")
 bad("an undefined state", "bad_record", b"\x1e" + new("c") + b"\x05")
 bad("text as a level", "bad_record", b"\x0e" + new("c") + b"\x06\x01a")
-bad("a string index too high", "bad_string_index", event("gauge", 7, b"\x03", 0, b""))
-bad("a prefix of nothing", "bad_string_index", event("gauge", 7, b"\x01\x00\x11a", 0, b""))
-bad("a prefix longer than its string", "bad_string_index", event("gauge", 7, new("ab"), 0, b"") + event("gauge", 7, b"\x01\x00\x31c", 0, b""), 2)
-bad("a tag set index too high", "bad_tag_set_index", event("gauge", 7, new("g"), 0, b"", tags=b"\x01"))
+bad("a string index too high", "bad_string_index", event("gauge", 7, ref(0), 0, b""))
+bad("a prefix of nothing", "bad_string_index", event("gauge", 7, like(0, 2, "a"), 0, b""))
+bad("a prefix longer than its string", "bad_string_index", event("gauge", 7, new("ab"), 0, b"") + event("gauge", 7, like(0, 4, "c"), 0, b""), 2)
+bad("a tag index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=tag_set(b"\x01")))
+bad("a tag set index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=b"\x01"))
 bad("not UTF-8", "bad_utf8", event("gauge", 7, new(b"\xff\xfe"), 0, b""))
-bad("a prefix that cuts a character", "bad_utf8", event("gauge", 7, new("é"), 0, b"") + event("gauge", 7, b"\x01\x00\x01a", 0, b""), 2)
+bad("a prefix that cuts a character", "bad_utf8", event("gauge", 7, new("é"), 0, b"") + event("gauge", 7, like(0, 1, "a"), 0, b""), 2)
 bad("text that is not UTF-8", "bad_utf8", event("set", 6, new("s"), 0, text(b"\x80")))
 bad("a string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 256), 0, b""))
-bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, b"\x02\x00\xfa\x06nnnnnn", 0, b""), 2)
+bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, b"\x01\x00\xfa\x06nnnnnn", 0, b""), 2)
 bad("an empty name", "empty_name", event("gauge", 7, new(""), 0, b""))
 bad("17 dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x11" + (new("k") + text("v")) * 17))
 bad("an absurd number of tags", "table_full", event("gauge", 7, new("g"), 0, b"", tags=b"\x00" + varint(2 ** 40)))

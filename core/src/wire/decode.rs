@@ -25,7 +25,11 @@ pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = AREN
     /// All strings of the datagram, prefixes written out, one behind the other.
     arena: String<ARENA>,
     strings: Vec<Span, STRINGS>,
-    pairs: Vec<(u16, u16), STRINGS>,
+    /// Keys and values of all tags.
+    tags: Vec<(u16, u16), STRINGS>,
+    /// The tags of all sets, one set behind the other.
+    members: Vec<u16, STRINGS>,
+    /// Where each set begins and ends among the members.
     sets: Vec<(u16, u16), STRINGS>,
     dynamic: Vec<Dynamic, DYNAMIC_TAG_LIMIT>,
 }
@@ -58,7 +62,8 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         Self {
             arena: String::new(),
             strings: Vec::new(),
-            pairs: Vec::new(),
+            tags: Vec::new(),
+            members: Vec::new(),
             sets: Vec::new(),
             dynamic: Vec::new(),
         }
@@ -86,7 +91,8 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let (prologue, body) = Prologue::parse(&sealed[Header::LEN..])?;
         self.arena.clear();
         self.strings.clear();
-        self.pairs.clear();
+        self.tags.clear();
+        self.members.clear();
         self.sets.clear();
         Ok(Datagram {
             left: prologue.records,
@@ -104,8 +110,8 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     #[inline]
     fn string_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
         let code = r.varint()?;
-        if code >= string::FIRST_INDEX {
-            let index = code - string::FIRST_INDEX;
+        if code >= string::REFERENCE && code.is_multiple_of(2) {
+            let index = (code - string::REFERENCE) / 2;
             return if index < self.strings.len() as u64 {
                 Ok(index as u16)
             } else {
@@ -120,15 +126,13 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let suffix = if code == string::PLAIN {
             r.string()?
         } else {
-            let index = r.varint()?;
+            let short = code != string::PREFIXED_LONG;
+            let index = if short { (code - string::PREFIXED) / 2 } else { r.varint()? };
             let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
             let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
             let lengths = r.byte()?;
-            let (prefix, suffix) = if code == string::PREFIXED {
-                ((lengths >> 4) + 1, lengths & 0xF)
-            } else {
-                (lengths, r.byte()?)
-            };
+            let (prefix, suffix) =
+                if short { ((lengths >> 4) + 1, lengths & 0xF) } else { (lengths, r.byte()?) };
             if prefix > length {
                 return Err(DecodeError::BadStringIndex);
             }
@@ -156,22 +160,38 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
             return if code <= self.sets.len() as u64 {
                 Ok((code - 1) as u16)
             } else {
-                Err(DecodeError::BadTagSetIndex)
+                Err(DecodeError::BadTagIndex)
             };
         }
         let count = r.varint()?;
-        let from = self.pairs.len();
+        let from = self.members.len();
         if count > (STRINGS - from.min(STRINGS)) as u64 {
             return Err(DecodeError::TableFull);
         }
         for _ in 0..count {
-            let pair = (self.string_ref(r)?, self.string_ref(r)?);
-            self.pairs.push(pair).map_err(|_| DecodeError::TableFull)?;
+            let tag = self.tag_ref(r)?;
+            self.members.push(tag).map_err(|_| DecodeError::TableFull)?;
         }
         let index = self.sets.len() as u16;
         self.sets
-            .push((from as u16, self.pairs.len() as u16))
+            .push((from as u16, self.members.len() as u16))
             .map_err(|_| DecodeError::TableFull)?;
+        Ok(index)
+    }
+
+    /// Reads the reference to a tag, or its definition.
+    fn tag_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
+        let code = r.varint()?;
+        if code > 0 {
+            return if code <= self.tags.len() as u64 {
+                Ok((code - 1) as u16)
+            } else {
+                Err(DecodeError::BadTagIndex)
+            };
+        }
+        let tag = (self.string_ref(r)?, self.string_ref(r)?);
+        let index = self.tags.len() as u16;
+        self.tags.push(tag).map_err(|_| DecodeError::TableFull)?;
         Ok(index)
     }
 
@@ -390,15 +410,16 @@ impl Raw {
         tables: &'r Decoder<STRINGS, ARENA>,
         body: &'r [u8],
     ) -> Record<'r> {
-        let static_pairs = self.set.and_then(|set| {
+        let members = self.set.and_then(|set| {
             let (from, to) = *tables.sets.get(usize::from(set))?;
-            tables.pairs.get(usize::from(from)..usize::from(to))
+            tables.members.get(usize::from(from)..usize::from(to))
         });
         Record {
             name: tables.text(self.name),
             tags: Tags {
                 set: self.set,
-                pairs: static_pairs.unwrap_or(&[]),
+                members: members.unwrap_or(&[]),
+                tags: &tables.tags,
                 dynamic: &tables.dynamic,
                 strings: &tables.strings,
                 arena: &tables.arena,
@@ -492,7 +513,8 @@ pub enum Content<'a> {
 #[derive(Clone, Copy)]
 pub struct Tags<'a> {
     set: Option<u16>,
-    pairs: &'a [(u16, u16)],
+    members: &'a [u16],
+    tags: &'a [(u16, u16)],
     dynamic: &'a [Dynamic],
     strings: &'a [Span],
     arena: &'a str,
@@ -517,7 +539,7 @@ impl<'a> Tags<'a> {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.pairs.len() + self.dynamic.len()
+        self.members.len() + self.dynamic.len()
     }
 
     /// Whether there are none.
@@ -528,7 +550,7 @@ impl<'a> Tags<'a> {
 
     /// Key and value of each, in the order the sender gave them.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let Self { pairs, dynamic, strings, arena, body, .. } = *self;
+        let Self { members, tags, dynamic, strings, arena, body, .. } = *self;
         let text = move |index: u16| {
             let span = strings.get(usize::from(index));
             span.and_then(|s| {
@@ -536,7 +558,8 @@ impl<'a> Tags<'a> {
             })
             .unwrap_or("")
         };
-        let fixed = pairs.iter().map(move |(key, value)| (text(*key), text(*value)));
+        let fixed = members.iter().filter_map(move |tag| tags.get(usize::from(*tag)));
+        let fixed = fixed.map(move |(key, value)| (text(*key), text(*value)));
         fixed.chain(dynamic.iter().map(move |d| (text(d.key), checked(body, d.at, d.length))))
     }
 }

@@ -29,8 +29,8 @@ pub enum DecodeError {
     EmptyName,
     /// An index to a string that was not defined before.
     BadStringIndex,
-    /// An index to a tag set that was not defined before.
-    BadTagSetIndex,
+    /// An index to a tag or tag set that was not defined before.
+    BadTagIndex,
     /// More strings, tag pairs, tag sets or string bytes than a receiver has room for.
     TableFull,
     /// A time outside 64 bits of its unit.
@@ -59,7 +59,7 @@ impl DecodeError {
         Self::StringTooLong,
         Self::EmptyName,
         Self::BadStringIndex,
-        Self::BadTagSetIndex,
+        Self::BadTagIndex,
         Self::TableFull,
         Self::BadTime,
         Self::BadNumber,
@@ -84,7 +84,7 @@ impl DecodeError {
             Self::StringTooLong => "string_too_long",
             Self::EmptyName => "empty_name",
             Self::BadStringIndex => "bad_string_index",
-            Self::BadTagSetIndex => "bad_tag_set_index",
+            Self::BadTagIndex => "bad_tag_index",
             Self::TableFull => "table_full",
             Self::BadTime => "bad_time",
             Self::BadNumber => "bad_number",
@@ -110,7 +110,7 @@ impl core::fmt::Display for DecodeError {
             Self::StringTooLong => "a string is longer than 255 bytes",
             Self::EmptyName => "a record has no name",
             Self::BadStringIndex => "a record refers to a string that was not defined before",
-            Self::BadTagSetIndex => "a record refers to a tag set that was not defined before",
+            Self::BadTagIndex => "a record refers to a tag or tag set that was not defined before",
             Self::TableFull => "the datagram defines more strings or tags than a receiver holds",
             Self::BadTime => "a time lies outside 64 bits",
             Self::BadNumber => "a number is NaN or infinite, or a sampling rate is 0",

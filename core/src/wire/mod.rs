@@ -38,7 +38,8 @@ pub const PAYLOAD_MIN: usize = 128;
 /// The largest payload that a UDP datagram over IPv4 can carry.
 pub const PAYLOAD_MAX: usize = 65_507;
 
-/// At most so many strings, tag pairs and tag sets are defined in a datagram: a receiver's tables are this large.
+/// At most so many strings, tags, tag sets and members of tag sets are in a datagram: a receiver's tables are this
+/// large.
 pub const TABLE_LIMIT: usize = 1024;
 /// At most so many bytes are in all strings of a datagram when prefixes are written out.
 pub const ARENA_LIMIT: usize = 16_384;
@@ -83,14 +84,16 @@ pub(crate) mod extended {
     pub(crate) const RESERVED: u8 = 0b1110_0000;
 }
 
-/// What stands where a string is named.
+/// What stands where a string is named: one of these two, or an index (twice it, plus [`REFERENCE`](string::REFERENCE)
+/// or [`PREFIXED`](string::PREFIXED)).
 pub(crate) mod string {
     /// A new string: its length and bytes follow.
     pub(crate) const PLAIN: u64 = 0;
-    /// A new string: index of an earlier one, one byte with prefix length − 1 and suffix length, suffix.
-    pub(crate) const PREFIXED: u64 = 1;
     /// A new string: index of an earlier one, prefix length, suffix length, suffix.
-    pub(crate) const PREFIXED_LONG: u64 = 2;
-    /// From here on: the index of a string that was defined before.
-    pub(crate) const FIRST_INDEX: u64 = 3;
+    pub(crate) const PREFIXED_LONG: u64 = 1;
+    /// Even from here on: the string with that index.
+    pub(crate) const REFERENCE: u64 = 2;
+    /// Odd from here on: a new string that begins like the one with that index; one byte with prefix length − 1 and
+    /// suffix length, then the suffix.
+    pub(crate) const PREFIXED: u64 = 3;
 }

@@ -21,6 +21,8 @@ pub(crate) enum Identity {
     Content(u32),
     /// The address of a static tag set.
     Set(usize),
+    /// The indices of a tag's key and value.
+    Tag(u16, u16),
 }
 
 impl Identity {
@@ -32,6 +34,7 @@ impl Identity {
             Self::Symbol(number) => (number as usize, 0x100),
             Self::Content(hash) => (hash as usize, 0x200),
             Self::Set(address) => (address, 0x300),
+            Self::Tag(key, value) => ((key as usize) << 16 | value as usize, 0x400),
         }
     }
 }
@@ -60,15 +63,16 @@ struct Span {
 /// The tables. `SLOTS` (a power of two) entries each; `ARENA` bytes of strings are remembered for prefixes.
 pub(crate) struct Strings<const SLOTS: usize, const ARENA: usize> {
     generation: u16,
-    /// Strings, tag pairs and tag sets defined in this datagram.
+    /// Strings, tags and tag sets defined in this datagram, and the members of all sets.
     strings: u16,
-    pairs: u16,
+    tags: u16,
     sets: u16,
+    members: u16,
     /// Bytes of all strings with their prefixes written out.
     expanded: u32,
     used: u16,
     slots: [Slot; SLOTS],
-    prefixes: [Prefix; SLOTS],
+    prefixes: [[Prefix; SLOTS]; 2],
     spans: [Span; SLOTS],
     arena: [u8; ARENA],
 }
@@ -87,12 +91,13 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         Self {
             generation: 0,
             strings: 0,
-            pairs: 0,
+            tags: 0,
             sets: 0,
+            members: 0,
             expanded: 0,
             used: 0,
             slots: [Slot { key: 0, sort: 0, generation: 0, index: 0 }; SLOTS],
-            prefixes: [Prefix { generation: 0, index: 0 }; SLOTS],
+            prefixes: [[Prefix { generation: 0, index: 0 }; SLOTS]; 2],
             spans: [Span { at: 0, length: 0 }; SLOTS],
             arena: [0; ARENA],
         }
@@ -104,27 +109,28 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         if self.generation == 0 {
             // What was stamped 65 536 datagrams ago must not look fresh.
             self.slots.iter_mut().for_each(|s| s.generation = 0);
-            self.prefixes.iter_mut().for_each(|p| p.generation = 0);
+            self.prefixes.as_flattened_mut().iter_mut().for_each(|p| p.generation = 0);
             self.generation = 1;
         }
         self.strings = 0;
-        self.pairs = 0;
+        self.tags = 0;
         self.sets = 0;
+        self.members = 0;
         self.expanded = 0;
         self.used = 0;
     }
 
-    /// Writes a reference to `text`, or its definition on first use.
+    /// Writes a reference to `text`, or its definition on first use. Returns its index.
     #[inline(always)]
     pub(crate) fn write(
         &mut self,
         w: &mut Writer<'_>,
         identity: Identity,
         text: &str,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<u16, NoRoom> {
         // A string too long for the format is never found, and refused where it would be defined.
         match self.find(identity, text.len() as u8, text) {
-            Ok(index) => w.varint(u64::from(index) + string::FIRST_INDEX),
+            Ok(index) => w.varint(2 * u64::from(index) + string::REFERENCE).map(|()| index),
             Err(vacant) => self.define(w, identity, text, vacant),
         }
     }
@@ -155,20 +161,50 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         tags: impl ExactSizeIterator<Item = ((Identity, &'t str), (Identity, &'t str))>,
     ) -> Result<(), NoRoom> {
         let count = tags.len();
-        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.pairs) + count > TABLE_LIMIT {
+        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.members) + count > TABLE_LIMIT
+        {
             return Err(NoRoom);
         }
         w.byte(0)?;
         w.varint(count as u64)?;
-        for ((key_identity, key), (value_identity, value)) in tags {
-            self.write(w, key_identity, key)?;
-            self.write(w, value_identity, value)?;
+        for (key, value) in tags {
+            self.write_tag(w, key, value)?;
         }
-        self.pairs += count as u16;
+        self.members += count as u16;
         if let Some((slot, identity, length)) = vacant {
             self.remember(slot, identity, length, self.sets);
         }
         self.sets += 1;
+        Ok(())
+    }
+
+    /// Writes a reference to a tag, or its definition on first use.
+    fn write_tag(
+        &mut self,
+        w: &mut Writer<'_>,
+        (key_identity, key): (Identity, &str),
+        (value_identity, value): (Identity, &str),
+    ) -> Result<(), NoRoom> {
+        let known = (
+            self.find(key_identity, key.len() as u8, key),
+            self.find(value_identity, value.len() as u8, value),
+        );
+        if let (Ok(key), Ok(value)) = known
+            && let Ok(index) = self.find(Identity::Tag(key, value), 0, "")
+        {
+            return w.varint(u64::from(index) + 1);
+        }
+        if usize::from(self.tags) >= TABLE_LIMIT {
+            return Err(NoRoom);
+        }
+        w.byte(0)?;
+        let key = self.write(w, key_identity, key)?;
+        let value = self.write(w, value_identity, value)?;
+        let tag = Identity::Tag(key, value);
+        if let Err(vacant) = self.find(tag, 0, "") {
+            self.remember(vacant, tag, 0, self.tags);
+        }
+        self.tags += 1;
         Ok(())
     }
 
@@ -216,7 +252,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         identity: Identity,
         text: &str,
         vacant: usize,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<u16, NoRoom> {
         let bytes = text.as_bytes();
         if bytes.len() > STRING_LIMIT
             || usize::from(self.strings) >= TABLE_LIMIT
@@ -236,14 +272,14 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         self.keep(bytes, &heads);
         self.expanded += bytes.len() as u32;
         self.strings += 1;
-        Ok(())
+        Ok(self.strings - 1)
     }
 
     /// The earlier string that shares the longest known prefix, and how long it is, cut at a character.
     #[inline]
     fn longest_prefix(&self, text: &str, heads: &Heads) -> (u16, usize) {
         for (length, hash) in heads.longest_first() {
-            let prefix = &self.prefixes[hash as usize & (SLOTS - 1)];
+            let prefix = &self.prefixes[(hash >> 16) as usize & 1][hash as usize & (SLOTS - 1)];
             if prefix.generation != self.generation {
                 continue;
             }
@@ -274,7 +310,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         *span = Span { at: at as u16, length: bytes.len() as u8 };
         self.used += bytes.len() as u16;
         for (_, hash) in heads.longest_first() {
-            self.prefixes[hash as usize & (SLOTS - 1)] =
+            self.prefixes[(hash >> 16) as usize & 1][hash as usize & (SLOTS - 1)] =
                 Prefix { generation: self.generation, index };
         }
     }
@@ -324,8 +360,7 @@ fn write_prefixed(
 ) -> Result<(), NoRoom> {
     let suffix = &bytes[prefix..];
     if prefix <= 16 && suffix.len() <= 15 {
-        w.varint(string::PREFIXED)?;
-        w.varint(u64::from(index))?;
+        w.varint(2 * u64::from(index) + string::PREFIXED)?;
         w.byte((prefix as u8 - 1) << 4 | suffix.len() as u8)?;
     } else {
         w.varint(string::PREFIXED_LONG)?;
@@ -398,7 +433,7 @@ mod tests {
         let mut strings = Strings::new();
         strings.clear();
         assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
-        assert_eq!(write(&mut strings, "abc"), b"\x03");
+        assert_eq!(write(&mut strings, "abc"), b"\x02");
         strings.clear();
         assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
     }
@@ -408,10 +443,10 @@ mod tests {
         let mut strings = Strings::new();
         strings.clear();
         write(&mut strings, "http.server.requests");
-        assert_eq!(write(&mut strings, "http.server.errors"), b"\x01\x00\xB6errors");
-        assert_eq!(write(&mut strings, "http.client"), b"\x01\x01\x46client");
+        assert_eq!(write(&mut strings, "http.server.errors"), b"\x03\xB6errors");
+        assert_eq!(write(&mut strings, "http.client"), b"\x05\x46client");
         let long = "http.client.requests.by.route.and.method";
-        assert_eq!(write(&mut strings, long), b"\x02\x02\x0B\x1D.requests.by.route.and.method");
+        assert_eq!(write(&mut strings, long), b"\x01\x02\x0B\x1D.requests.by.route.and.method");
     }
 
     #[test]
@@ -420,7 +455,7 @@ mod tests {
         strings.clear();
         write(&mut strings, "température");
         // é and è share their first byte.
-        assert_eq!(write(&mut strings, "tempère"), b"\x01\x00\x34\xC3\xA8re");
+        assert_eq!(write(&mut strings, "tempère"), b"\x03\x34\xC3\xA8re");
     }
 
     #[test]
@@ -432,7 +467,7 @@ mod tests {
         for text in ["route", "table", "route"] {
             strings.write(&mut w, Identity::Content(hash(text.as_bytes())), text).unwrap();
         }
-        assert_eq!(w.written(), b"\x00\x05route\x00\x05table\x03");
+        assert_eq!(w.written(), b"\x00\x05route\x00\x05table\x02");
         // A colliding hash is not taken for the same string.
         strings.write(&mut w, Identity::Content(hash(b"route")), "rotue").unwrap();
         assert!(w.written().ends_with(b"rotue"));
@@ -460,7 +495,7 @@ mod tests {
         for n in 0..2000u32 {
             let text = std::format!("{n:08}");
             match strings.write(&mut w, Identity::Symbol(n), &text) {
-                Ok(()) => written += 1,
+                Ok(_) => written += 1,
                 Err(NoRoom) => break,
             }
         }

@@ -21,6 +21,8 @@ use crate::store::{Cache, Series, Store};
 #[derive(Debug)]
 pub struct Sender {
     tracker: SequenceTracker,
+    /// The final word of the tracker, once the collector has ended.
+    ended: Option<Stats>,
     /// Its own account, as of its latest datagram.
     pub account: Account,
     /// Records received.
@@ -38,7 +40,7 @@ impl Sender {
     /// What the sequence numbers say.
     #[must_use]
     pub fn sequence(&self) -> Stats {
-        self.tracker.stats()
+        self.ended.unwrap_or_else(|| self.tracker.stats())
     }
 
     /// Events that the sender says it gave up, over all its runs.
@@ -215,6 +217,13 @@ impl Collector {
         self.counts.forgotten_senders += (senders - self.senders.len()) as u64;
     }
 
+    /// Ends the account: nothing comes any more, so what is outstanding is lost.
+    pub fn finish(&mut self) {
+        for sender in self.senders.values_mut() {
+            sender.ended = Some(sender.tracker.clone().finish());
+        }
+    }
+
     /// Counts of everything so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
@@ -269,6 +278,7 @@ fn admit<'a>(
         } else {
             SequenceTracker::new()
         },
+        ended: None,
         account: Account::default(),
         records: 0,
         datagrams: 0,

@@ -12,7 +12,14 @@ const RECEIVE_BUFFER: usize = 16 << 20;
 pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // Without privileges the kernel gives what net.core.rmem_max allows; what it gave is read back.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let forced =
+        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_ok();
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let forced = false;
+    if !forced {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
     let size = SockRef::from(&socket).recv_buffer_size()?;
     socket.bind(&address.into())?;
     socket.set_nonblocking(true)?;

@@ -186,12 +186,13 @@ impl Running {
         crate::metrics(&self.shared.collector(), self.shared.kernel_drops())
     }
 
-    /// Takes what the kernel has received, stops, and returns the final report.
+    /// Takes what the kernel has received, stops, and returns the final report: what is still missing is lost.
     #[must_use]
     pub fn stop(mut self, series: usize) -> Report {
         // The drops counter is gone with the sockets.
         let drops = self.shared.kernel_drops();
         self.end();
+        self.shared.collector().finish();
         Report::of(&self.shared.collector(), drops, self.shared.now_ms(), series)
     }
 

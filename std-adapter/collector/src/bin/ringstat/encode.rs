@@ -59,7 +59,7 @@ struct Report {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let mut records = Records::open(&args.file)?;
+    let mut records = Records::open(&args.file, None)?;
     let mut out = args.out.as_deref().map(create).transpose()?;
     let mut report = Report { mtu: args.mtu, ..Report::default() };
     pack(args, &mut records, &mut report, |datagram| match &mut out {

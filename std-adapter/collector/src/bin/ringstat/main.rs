@@ -2,8 +2,10 @@
 //!
 //! | subcommand | |
 //! |---|---|
-//! | `encode` | packs JSON lines into datagrams and says what they cost |
+//! | `demo` | a collector and a client in one process, fed with this machine's own readings |
+//! | `collect` | receives, and shows what it has as a page, as Prometheus text and as JSON |
 //! | `send` | sends a value or a file of them |
+//! | `encode` | packs JSON lines into datagrams and says what they cost |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
 //!
 //! Reports go to standard output, one JSON object with `--json`; errors go to standard error and say what to do next.
@@ -27,11 +29,15 @@ mod value;
 
 // What the subcommands share on the way out.
 mod failure;
+mod ledger;
 mod report;
+mod table;
 
 // The subcommands.
 mod capture;
+mod collect;
 mod decode;
+mod demo;
 mod encode;
 mod send;
 
@@ -56,16 +62,41 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Show the whole path with this machine's own readings
+    #[command(after_help = DEMO)]
+    Demo(demo::Args),
+    /// Collect until Ctrl-C: a page, Prometheus text, health
+    #[command(after_help = COLLECT)]
+    Collect(collect::Args),
+    /// Send one value, or the records of a file
+    #[command(after_help = SEND)]
+    Send(send::Args),
     /// Pack JSON lines into datagrams and say what they cost
     #[command(after_help = ENCODE)]
     Encode(encode::Args),
     /// Unpack datagrams into JSON lines, or say why not
     #[command(after_help = DECODE)]
     Decode(decode::Args),
-    /// Send one value, or the records of a file
-    #[command(after_help = SEND)]
-    Send(send::Args),
 }
+
+const DEMO: &str = "\
+Examples:
+  ringstat demo
+  ringstat demo --seconds 0 --http 127.0.0.1:9125
+  ringstat demo --seconds 5 --json
+
+Exit codes: 0 both ledgers close and every event arrived, 1 not so, 2 usage, 3 no free port";
+
+const COLLECT: &str = "\
+Examples:
+  ringstat collect
+  ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
+  ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
+
+Datagrams are checked against damage, not against forgery: listen where only trusted machines send.
+
+Exit codes: 0 the ledger closes (what the network lost is in it), 1 it does not, 2 usage,
+3 the port is taken";
 
 const ENCODE: &str = r#"A line holds one record:
   {"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},
@@ -110,6 +141,8 @@ Exit codes: 0 all sent, 1 something was not, or a line was refused, 2 usage, 3 u
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Collect(args) => collect::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Send(args) => send::run(&args),

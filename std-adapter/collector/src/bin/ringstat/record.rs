@@ -11,6 +11,7 @@ use std::fmt;
 use ringstat_core::event::{Event, Kind, Priority};
 use ringstat_core::ledger::Cause;
 use ringstat_core::wire::STRING_LIMIT;
+use ringstat_std::Client;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
@@ -153,12 +154,14 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// The line as an event; `now` is its time if it has none.
+    /// The line as an event; `now` is its time if it has none. A text that does not fit the event's slot is interned
+    /// by `client`, if there is one.
     pub(crate) fn event<const INLINE: usize>(
         &self,
         kind: Kind,
         names: &mut Names,
         now: u64,
+        client: Option<&Client>,
     ) -> Result<Event<INLINE>, Refusal> {
         if self.total.is_some() || self.level.is_some() || self.buckets.is_some() {
             return Err(Refusal::from("a state's field (total, level, buckets) on an event"));
@@ -174,11 +177,13 @@ impl<'a> Line<'a> {
         };
         let (name, tags) = self.identity(names)?;
         let mut event = Event::new(kind, name.into(), number, self.timestamp_ns.unwrap_or(now))?;
-        if let Some(Content::Text(text)) = &self.value {
-            event.set_text(text).map_err(|_| {
-                let room = INLINE - 1;
-                Refusal(format!("a text of {} bytes: {room} is the most", text.len()))
+        if let Some(Content::Text(text)) = &self.value
+            && event.set_text(text).is_err()
+        {
+            let symbol = client.and_then(|c| c.intern(text).ok()).ok_or_else(|| {
+                Refusal(format!("a text of {} bytes: no room for it any more", text.len()))
             })?;
+            event.set_symbol(symbol);
         }
         event.set_tags(tags)?;
         event.set_priority(self.priority);

@@ -26,7 +26,7 @@ use feed::Feed;
 use lossy::{Lossy, Simulated};
 
 /// Where a collector listens unless it is told otherwise.
-pub(crate) const DEFAULT_PORT: &str = "127.0.0.1:8125";
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
 /// Events in the client's ring at most.
 const RING: usize = 8192;
 /// An idle client says so this often: a lost tail shows soon.
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     rate: u32,
     /// Where the collector listens: HOST:PORT
-    #[arg(long, value_name = "ADDR", default_value = DEFAULT_PORT)]
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADDRESS)]
     to: String,
     /// The largest datagram, in bytes of UDP payload
     #[arg(long, value_name = "N", default_value_t = PAYLOAD_ETHERNET as u16,
@@ -134,12 +134,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut refused = 0;
     match &args.file {
         Some(path) => {
-            let mut records = Records::open(path)?;
+            let mut records = Records::open(path, Some(client.clone()))?;
             send_file(&mut records, &mut feed, args.aggregate)?;
             refused = records.refused();
         }
         None => {
-            let event = single(args).map_err(|why| Failure::new(Exit::Usage, why))?;
+            let event = single(args, &client).map_err(|why| Failure::new(Exit::Usage, why))?;
             feed.event(event)?;
         }
     }
@@ -198,6 +198,7 @@ fn connect(args: &Args, lossy: Option<&Lossy>) -> Result<Client, Failure> {
 /// The record that the arguments describe.
 fn single(
     args: &Args,
+    client: &Client,
 ) -> Result<ringstat_core::event::Event<DEFAULT_INLINE>, crate::record::Refusal> {
     let mut line = Line::new(args.kind.into(), args.name.as_deref().unwrap_or_default());
     line.value = args.value.as_deref().map(parse_value);
@@ -205,7 +206,7 @@ fn single(
     line.tags = TagList(
         args.tags.iter().map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v))).collect(),
     );
-    line.event(args.kind, &mut Names::new(), source::now_ns())
+    line.event(args.kind, &mut Names::new(), source::now_ns(), Some(client))
 }
 
 /// A number if it looks like one, else a text.
@@ -294,10 +295,7 @@ fn verdict(report: &Report) -> Outcome {
         .hint("Totals went out again behind them; the collector shows the gap."));
     }
     if report.refused > 0 {
-        return Err(Failure::new(
-            Exit::Loss,
-            format_args!("{} lines were refused", report.refused),
-        ));
+        return Err(Failure::new(Exit::Loss, format_args!("lines refused: {}", report.refused)));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringstat_core::event::Event;
+use ringstat_std::Client;
 
 use crate::failure::Failure;
 use crate::lines::{Found, Lines};
@@ -48,14 +49,22 @@ pub(crate) struct Records {
     lines: Lines<Box<dyn BufRead + Send>>,
     path: String,
     names: Names,
+    client: Option<Client>,
     refused: u64,
 }
 
 impl Records {
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+    /// `client` interns what does not fit an event's slot.
+    pub(crate) fn open(path: &Path, client: Option<Client>) -> Result<Self, Failure> {
         let shown =
             if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() };
-        Ok(Self { lines: Lines::new(open(path)?), path: shown, names: Names::new(), refused: 0 })
+        Ok(Self {
+            lines: Lines::new(open(path)?),
+            path: shown,
+            names: Names::new(),
+            client,
+            refused: 0,
+        })
     }
 
     /// How many lines were refused so far.
@@ -77,7 +86,7 @@ impl Records {
             let next = self.lines.next();
             let next = next.map_err(|e| Failure::file("read", Path::new(&self.path), &e))?;
             let Some((number, found)) = next else { return Ok(None) };
-            match read(found, &mut self.names) {
+            match read(found, &mut self.names, self.client.as_ref()) {
                 Ok(Some(item)) => return Ok(Some((number, item))),
                 Ok(None) => {}
                 Err(why) => self.refuse(number, why),
@@ -90,6 +99,7 @@ impl Records {
 fn read<const INLINE: usize>(
     found: Found<'_>,
     names: &mut Names,
+    client: Option<&Client>,
 ) -> Result<Option<Item<INLINE>>, Refusal> {
     let text = match found {
         Found::Line(text) => text,
@@ -98,7 +108,7 @@ fn read<const INLINE: usize>(
     };
     let line = Line::parse(text)?;
     match line.kind.event() {
-        Some(kind) => Ok(Some(Item::Event(line.event(kind, names, now_ns())?))),
+        Some(kind) => Ok(Some(Item::Event(line.event(kind, names, now_ns(), client)?))),
         None if line.kind == LineKind::Datagram => Ok(None),
         None => Ok(Some(Item::State(State::of(&line, names)?))),
     }

@@ -5,7 +5,7 @@ use ringstat_core::value::Value;
 
 fn event(text: &str) -> Result<Event<255>, Refusal> {
     let line = Line::parse(text)?;
-    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99)
+    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99, None)
 }
 
 fn refusal(text: &str) -> String {
@@ -56,7 +56,7 @@ fn texts_are_for_sets_and_events() {
         refusal(r#"{"kind":"gauge","name":"g","value":"12"}"#).contains("only sets and events")
     );
     let long = format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(255));
-    assert!(refusal(&long).contains("254 is the most"));
+    assert!(refusal(&long).contains("no room"));
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! `ringstat collect`: a collector until somebody ends it, then its ledger.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ringstat_collector::{Config, Limits, Running, Server, StartError};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::ledger;
+use crate::report;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Where datagrams come in; may be given several times; port 0: any that is free
+    #[arg(long, value_name = "ADDR", default_value = crate::send::DEFAULT_ADDRESS)]
+    udp: Vec<SocketAddr>,
+    /// Where the page, /metrics and /health are; port 0: any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9125")]
+    http: SocketAddr,
+    /// Senders at a time; datagrams of others are refused
+    #[arg(long, value_name = "N", default_value_t = Limits::default().senders)]
+    max_senders: usize,
+    /// Series at a time; what is beyond goes to the series ringstat.overflow
+    #[arg(long, value_name = "N", default_value_t = Limits::default().series)]
+    max_series: usize,
+    /// Series of one sender at a time
+    #[arg(long, value_name = "N", default_value_t = Limits::default().series_per_sender)]
+    max_series_per_sender: usize,
+    /// Memory of all series, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().bytes)]
+    max_bytes: usize,
+    /// Senders and series not heard of for so long are forgotten
+    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().idle.as_secs())]
+    idle: u64,
+    /// The addresses first, and the ledger at the end, each as one JSON object in a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a collector can be reached.
+#[derive(serde::Serialize, Debug)]
+struct Addresses<'a> {
+    udp: &'a [SocketAddr],
+    http: Option<SocketAddr>,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let ended = when_ended()?;
+    let running = start(Config {
+        udp: args.udp.clone(),
+        http: Some(args.http),
+        limits: Limits {
+            senders: args.max_senders,
+            series: args.max_series,
+            series_per_sender: args.max_series_per_sender,
+            bytes: args.max_bytes,
+            idle: Duration::from_secs(args.idle),
+        },
+    })?;
+    if args.json {
+        let addresses = Addresses { udp: running.udp(), http: running.http() };
+        report::print(&addresses, true, false)?;
+    } else {
+        for udp in running.udp() {
+            println!("datagrams  {udp}  (receive buffer: {} KiB)", running.receive_buffer() >> 10);
+        }
+        if let Some(http) = running.http() {
+            println!("page       http://{http}/  (also /metrics and /health)");
+        }
+        println!("Ctrl-C ends it.");
+    }
+    // The handler holds the other end, so that this waits for a signal and nothing else.
+    let _ = ended.recv();
+    let ledger = running.stop(0);
+    if args.json {
+        report::print(&ledger, true, false)?;
+    } else {
+        ledger::print(&ledger)?;
+    }
+    if !ledger.closes {
+        return Err(Failure::new(
+            Exit::Loss,
+            "the ledger does not close: this is a bug in ringstat",
+        ));
+    }
+    Ok(())
+}
+
+/// Starts a collector.
+pub(crate) fn start(config: Config) -> Result<Running, Failure> {
+    Server::start(config).map_err(|e| {
+        let hint = match &e {
+            StartError::Udp(at, _) => {
+                format!("`ss -lunp sport = :{}` shows who has it.", at.port())
+            }
+            StartError::Http(at, _) => {
+                format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
+            }
+            StartError::Thread(_) => "`ulimit -u` shows how many this user may have.".into(),
+        };
+        Failure::new(Exit::Environment, e).hint(hint)
+    })
+}
+
+/// Hears of SIGINT, SIGTERM and SIGHUP.
+pub(crate) fn when_ended() -> Result<mpsc::Receiver<()>, Failure> {
+    let (tell, ended) = mpsc::channel();
+    let handler = move || {
+        // Nobody listens any more: the command is about to end anyway.
+        let _ = tell.send(());
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|e| Failure::new(Exit::Environment, format_args!("cannot hear signals: {e}")))?;
+    Ok(ended)
+}

@@ -1,0 +1,98 @@
+//! This machine's own readings: processor, memory, load, network and disks, through the crate `sysinfo`.
+//!
+//! Levels are gauges and amounts are counters, made at run time since nobody knows beforehand what interfaces and
+//! disks there are: each is looked up once and its handle kept.
+
+use std::collections::HashMap;
+
+use ringstat_std::{Client, OwnedCounter, OwnedGauge};
+use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, Networks, RefreshKind, System};
+
+/// What this machine lets itself be asked, and where the answers go. A part that it keeps to itself is left out.
+pub(crate) struct Readings<'a> {
+    client: &'a Client,
+    system: Option<System>,
+    networks: Option<Networks>,
+    disks: Option<Disks>,
+    gauges: HashMap<(&'static str, String), OwnedGauge>,
+    counters: HashMap<(&'static str, String), OwnedCounter>,
+}
+
+impl<'a> Readings<'a> {
+    pub(crate) fn new(client: &'a Client) -> Self {
+        let what = RefreshKind::nothing()
+            .with_cpu(CpuRefreshKind::nothing().with_usage())
+            .with_memory(MemoryRefreshKind::nothing().with_ram().with_swap());
+        Self {
+            client,
+            system: System::new_with_specifics(what).ok(),
+            networks: Networks::new_with_refreshed_list().ok(),
+            disks: Disks::new_with_refreshed_list().ok(),
+            gauges: HashMap::new(),
+            counters: HashMap::new(),
+        }
+    }
+
+    /// Reads everything and records it.
+    pub(crate) fn record(&mut self) {
+        let mut levels: Vec<(&'static str, &'static str, String, f64)> = Vec::new();
+        let mut amounts: Vec<(&'static str, &'static str, String, u64)> = Vec::new();
+        if let Some(system) = &mut self.system {
+            system.refresh_cpu_usage();
+            system.refresh_memory();
+            let cpus = system.cpus().iter().enumerate();
+            levels
+                .extend(cpus.map(|(i, c)| ("cpu.percent", "cpu", i.to_string(), c.usage().into())));
+            for (state, bytes) in [
+                ("total", system.total_memory()),
+                ("used", system.used_memory()),
+                ("available", system.available_memory()),
+                ("swap", system.used_swap()),
+            ] {
+                levels.push(("memory.bytes", "state", state.into(), bytes as f64));
+            }
+        }
+        if let Ok(load) = System::load_average() {
+            for (over, load) in [("1m", load.one), ("5m", load.five), ("15m", load.fifteen)] {
+                levels.push(("load", "over", over.into(), load));
+            }
+        }
+        if let Some(networks) = &mut self.networks {
+            networks.refresh(true);
+            for (name, link) in networks.iter() {
+                let name = name.to_string_lossy().into_owned();
+                amounts.push((
+                    "network.received.bytes",
+                    "interface",
+                    name.clone(),
+                    link.received(),
+                ));
+                amounts.push(("network.sent.bytes", "interface", name, link.transmitted()));
+            }
+        }
+        if let Some(disks) = &mut self.disks {
+            disks.refresh(true);
+            for disk in disks.iter() {
+                let mount = disk.mount_point().display().to_string();
+                let used = disk.total_space().saturating_sub(disk.available_space());
+                let usage = disk.usage();
+                levels.push(("disk.used.bytes", "mount", mount.clone(), used as f64));
+                amounts.push(("disk.read.bytes", "mount", mount.clone(), usage.read_bytes));
+                amounts.push(("disk.written.bytes", "mount", mount, usage.written_bytes));
+            }
+        }
+        for (name, key, value, level) in levels {
+            let made = self.gauges.entry((name, value));
+            let of = |(name, value): &(&'static str, String)| {
+                self.client.gauge_instrument(name, &[(key, value)])
+            };
+            made.or_insert_with_key(of).set(level);
+        }
+        for (name, key, value, amount) in amounts {
+            let made = self.counters.entry((name, value));
+            let of =
+                |(name, value): &(&'static str, String)| self.client.counter(name, &[(key, value)]);
+            made.or_insert_with_key(of).add(amount);
+        }
+    }
+}

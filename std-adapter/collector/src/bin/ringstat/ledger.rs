@@ -1,0 +1,57 @@
+//! The collector's ledger for a person: what came in, what became of it, and who sent it.
+
+use std::io::{self, Write};
+
+use ringstat_collector::{Report, SenderReport};
+
+use crate::table;
+
+/// The latest heard of are listed.
+const SENDERS: usize = 20;
+
+pub(crate) fn print(report: &Report) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let malformed: u64 = report.malformed.values().sum();
+    let lines: [(&str, u64); 11] = [
+        ("datagrams", report.datagrams),
+        ("  taken", report.accepted),
+        ("  seen before", report.duplicates),
+        ("  malformed", malformed),
+        ("  of senders without room", report.refused_senders),
+        ("records", report.records),
+        ("  stored", report.stored),
+        ("  states without room", report.refused_series),
+        ("of these, in overflow series", report.overflowed),
+        ("dropped by the kernel", report.kernel_drops),
+        ("lost", report.lost),
+    ];
+    for (what, count) in lines {
+        writeln!(out, "{what:28} {count:>12}")?;
+    }
+    for (reason, count) in &report.malformed {
+        writeln!(out, "  malformed: {reason:15} {count:>12}")?;
+    }
+    writeln!(out, "{:28} {:>12}", "ledger closes", if report.closes { "yes" } else { "no" })?;
+    for reason in &report.health.reasons {
+        writeln!(out, "note: {reason}")?;
+    }
+    if report.senders.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "{}", senders(&report.senders))?;
+    if report.senders.len() > SENDERS {
+        writeln!(out, "… and {} more senders", report.senders.len() - SENDERS)?;
+    }
+    Ok(())
+}
+
+/// `lost` datagrams, of which the sender itself gave up some; and the events that it dropped before.
+fn senders(senders: &[SenderReport]) -> String {
+    const COLUMNS: [&str; 6] = ["sender", "received", "lost", "given up", "records", "dropped"];
+    let row = |s: &SenderReport| {
+        let counts = [s.received, s.lost, s.lost_at_sender, s.records, s.dropped_at_sender];
+        std::iter::once(s.id.clone()).chain(counts.map(|n| n.to_string())).collect()
+    };
+    let rows: Vec<Vec<String>> = senders.iter().take(SENDERS).map(row).collect();
+    table::render(&COLUMNS, &rows, 1)
+}

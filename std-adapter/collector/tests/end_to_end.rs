@@ -1,0 +1,255 @@
+//! The real thing: two processes, `ringstat collect` and `ringstat send --file`, over loopback.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{json, run, stderr, stdout};
+use ringstat_core::testkit::Rng;
+
+const EVENTS: u64 = 100_000;
+
+/// A collector that runs.
+struct Collector {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    udp: String,
+    http: String,
+}
+
+impl Collector {
+    fn start() -> Self {
+        let args = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
+        let mut child =
+            common::ringstat(&args).stdout(Stdio::piped()).spawn().expect("the collector starts");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("the addresses");
+        let addresses = json(&line);
+        let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
+        Self { udp: text(&addresses["udp"][0]), http: text(&addresses["http"]), child, out }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).expect("the collector listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        body.to_owned()
+    }
+
+    /// The samples of `/metrics`, by name and labels.
+    fn metrics(&self) -> BTreeMap<String, f64> {
+        let text = self.get("/metrics");
+        let samples = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+        samples
+            .map(|line| {
+                let (series, value) = line.rsplit_once(' ').expect(line);
+                (series.to_owned(), value.parse().expect(line))
+            })
+            .collect()
+    }
+
+    /// Ends it as an operator would, and returns its ledger.
+    fn end(mut self) -> serde_json::Value {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("the ledger");
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
+        json(&rest)
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        // For a test that failed: the others must not find it running.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a file says, added up as a collector should have it.
+#[derive(Default)]
+struct Truth {
+    counters: BTreeMap<String, u64>,
+    /// Count and sum in milliseconds.
+    timings: BTreeMap<String, (u64, f64)>,
+    gauges: BTreeMap<String, f64>,
+    events: u64,
+}
+
+/// A file of `EVENTS` lines, and what it adds up to.
+fn input() -> (String, Truth) {
+    let mut rng = Rng::new(2026);
+    let (mut lines, mut truth) = (String::new(), Truth::default());
+    for i in 0..EVENTS {
+        let route = ["/", "/cart", "/pay"][rng.below(3) as usize];
+        let labels = format!("route=\"{route}\"");
+        let time = 1_790_000_000_000_000_000 + i * 1000;
+        let (kind, name, value) = match rng.below(10) {
+            0..5 => {
+                let n = 1 + rng.below(4);
+                *truth.counters.entry(format!("http_requests_total{{{labels}}}")).or_default() += n;
+                ("counter", "http.requests", n.to_string())
+            }
+            5..8 => {
+                let ms = rng.below(100_000) as f64 / 1000.0;
+                let timing = truth.timings.entry(labels).or_default();
+                *timing = (timing.0 + 1, timing.1 + ms);
+                ("timing", "http.request", ms.to_string())
+            }
+            _ => {
+                let depth = rng.below(500);
+                truth.gauges.insert(format!("queue_depth{{{labels}}}"), depth as f64);
+                ("gauge", "queue.depth", depth.to_string())
+            }
+        };
+        if kind != "counter" {
+            truth.events += 1;
+        }
+        writeln!(
+            lines,
+            r#"{{"kind":"{kind}","name":"{name}","value":{value},"tags":{{"route":"{route}"}},"timestamp_ns":{time}}}"#
+        )
+        .unwrap();
+    }
+    (lines, truth)
+}
+
+/// The samples without the sender's label.
+fn of_sender(metrics: &BTreeMap<String, f64>, sender: &str) -> BTreeMap<String, f64> {
+    let label = format!("sender=\"{sender}\"");
+    let mine = metrics.iter().filter(|(series, _)| series.contains(&label));
+    mine.map(|(series, value)| {
+        (series.replace(&format!("{label},"), "").replace(&format!("{{{label}}}"), ""), *value)
+    })
+    .collect()
+}
+
+/// What `/metrics` says of `sender`, once `received` datagrams of it were read.
+fn settled(collector: &Collector, sender: &str, received: u64) -> BTreeMap<String, f64> {
+    // The deadline only ends a test that fails.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let metrics = of_sender(&collector.metrics(), sender);
+        let so_far = metrics.get("ringstat_sender_received_total").copied().unwrap_or(0.0);
+        if so_far >= received as f64 || Instant::now() > deadline {
+            return metrics;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn check_counters(metrics: &BTreeMap<String, f64>, truth: &Truth) {
+    for (series, total) in &truth.counters {
+        assert_eq!(metrics.get(series).copied(), Some(*total as f64), "{series}");
+    }
+}
+
+#[test]
+fn a_file_arrives_whole_and_the_totals_are_its_own() {
+    let (lines, truth) = input();
+    let collector = Collector::start();
+    let sent = run(&["send", "--file", "-", "--to", &collector.udp, "--json"], &lines);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let report = json(stdout(&sent));
+    assert_eq!((&report["recorded"], &report["sent"]), (&EVENTS.into(), &EVENTS.into()));
+    assert_eq!(report["ledger_closes"], true);
+
+    let sender = report["sender"].as_str().unwrap();
+    let metrics = settled(&collector, sender, report["datagrams"].as_u64().unwrap());
+    check_counters(&metrics, &truth);
+    for (labels, (count, sum)) in &truth.timings {
+        let of = |part: &str| metrics[&format!("http_request_seconds_{part}{{{labels}}}")];
+        assert_eq!(of("count"), *count as f64);
+        let seconds = sum / 1000.0;
+        assert!((of("sum") - seconds).abs() < 1e-9 * seconds, "{} {seconds}", of("sum"));
+    }
+    for (series, value) in &truth.gauges {
+        assert_eq!(metrics.get(series), Some(value), "{series}");
+    }
+
+    let ledger = collector.end();
+    assert_eq!(ledger["closes"], true);
+    assert_eq!((&ledger["lost"], &ledger["outstanding"]), (&0.into(), &0.into()), "{ledger}");
+    assert_eq!((&ledger["records"], &ledger["stored"]), (&EVENTS.into(), &EVENTS.into()));
+    assert_eq!(ledger["datagrams"], report["datagrams"]);
+    assert_eq!(ledger["kernel_drops"], 0);
+}
+
+#[test]
+fn with_a_fifth_of_the_datagrams_dropped_totals_are_exact_and_the_loss_is_known() {
+    let (lines, truth) = input();
+    let collector = Collector::start();
+    let args = ["send", "--file", "-", "--aggregate", "--loss", "0.2", "--seed", "7", "--json"];
+    let sent = run(&[&args[..], &["--to", &collector.udp]].concat(), &lines);
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let report = json(stdout(&sent));
+    let number = |of: &serde_json::Value| of.as_u64().unwrap();
+    assert_eq!((&report["sent"], &report["counters"]), (&truth.events.into(), &3.into()));
+    assert_eq!(number(&report["increments"]), EVENTS - truth.events);
+    let [offered, dropped] = ["offered", "lost"].map(|f| number(&report["simulated"][f]));
+    assert!(dropped * 10 > offered, "{dropped} of {offered} is not much of a bad network");
+
+    let sender = report["sender"].as_str().unwrap();
+    check_counters(&settled(&collector, sender, offered - dropped), &truth);
+    let ledger = collector.end();
+    assert_eq!(ledger["closes"], true);
+    assert_eq!((number(&ledger["lost"]), number(&ledger["outstanding"])), (dropped, 0));
+    assert_eq!(number(&ledger["datagrams"]), offered - dropped);
+}
+
+#[test]
+fn a_value_put_in_at_one_end_is_seen_at_the_other() {
+    let collector = Collector::start();
+    let send = |args: &[&str]| {
+        let all = [&["send", "--to", &collector.udp, "--sender", "beef", "--json"], args].concat();
+        let output = run(&all, "");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        json(stdout(&output))["datagrams"].as_u64().unwrap()
+    };
+    let long = "a text of rather more than twenty-six bytes";
+    let datagrams = send(&["room.celsius", "-21.5", "--tag", "room=cold store"])
+        + send(&["deploys", "2", "--kind", "counter"])
+        + send(&["deploys", "3", "--kind", "counter"])
+        + send(&["users", "zoë", "--kind", "set"])
+        + send(&["deploy", long, "--kind", "event", "--priority", "high"]);
+    let metrics = settled(&collector, "000000000000beef", datagrams);
+    assert_eq!(metrics["room_celsius{room=\"cold store\"}"], -21.5);
+    assert_eq!(metrics["deploys_total"], 5.0);
+    assert_eq!(metrics["users_distinct"], 1.0);
+    assert_eq!(metrics["deploy_total"], 1.0);
+    assert_eq!(metrics["ringstat_sender_restarts_total"], 4.0);
+    assert!(collector.get("/api/state").contains(long));
+    assert_eq!(collector.end()["lost"], 0);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["collect", "--udp", &address, "--http", "127.0.0.1:0"], "");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains(&address), "{}", stderr(&output));
+    assert!(stderr(&output).contains("--udp"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_demo_accounts_for_every_event_on_both_sides() {
+    let output = run(&["demo", "--seconds", "2", "--json"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report = json(stdout(&output));
+    assert_eq!((&report["client_closes"], &report["unaccounted"]), (&true.into(), &0.into()));
+    assert!(report["client"]["sent"].as_u64().unwrap() > 0);
+    assert_eq!(report["client"]["sent"], report["client"]["recorded"]);
+    assert_eq!(report["collector"]["lost"], 0);
+    assert_eq!(report["collector"]["closes"], true);
+}

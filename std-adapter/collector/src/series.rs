@@ -105,7 +105,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Of events: 16 buckets an octave, a relative error of at most 3 %, from 2^-20 on.
+    /// Of events: 16 buckets an octave, a relative error of at most 3.1 %, from 2^-20 on.
     #[must_use]
     pub fn of_events() -> Self {
         Self::of_state(Layout { precision: 4, min_exponent: -20 })

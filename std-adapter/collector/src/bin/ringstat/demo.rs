@@ -54,6 +54,14 @@ struct Report {
     collector: ringstat_collector::Report,
 }
 
+/// The client's ledger for a person.
+#[derive(serde::Serialize, Debug)]
+struct Shown {
+    #[serde(flatten)]
+    ledger: Ledger,
+    ledger_closes: bool,
+}
+
 pub(crate) fn run(args: &Args) -> Outcome {
     let ended = collect::when_ended()?;
     let running = collect::start(Config {
@@ -137,9 +145,11 @@ fn settle(args: &Args, client: Client, running: Running) -> Outcome {
         report::print(&report, true, false)?;
     } else {
         println!("\nThe client's ledger:");
-        report::print(&client, false, false)?;
+        let (ledger_closes, unaccounted) = (report.client_closes, report.unaccounted);
+        report::print(&Shown { ledger: client, ledger_closes }, false, false)?;
         println!("\nThe collector's ledger:");
         ledger::print(&report.collector)?;
+        println!("\nunaccounted between the two: {unaccounted}");
     }
     verdict(&report)
 }

@@ -9,7 +9,7 @@
 //! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
 //!
 //! Items lie in a pool and never move. What moves is the number of their place: through a small
-//! [`overwrite`](super::overwrite) ring for each level, from which the producer may take the oldest back, and through
+//! [`overwrite`] ring for each level, from which the producer may take the oldest back, and through
 //! one more that returns free places. Who holds the number owns the place.
 
 use core::ops::Deref;

@@ -331,7 +331,11 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 
     fn read_dynamic(&mut self) -> Result<(), DecodeError> {
-        for _ in 0..self.r.varint()? {
+        let count = self.r.varint()?;
+        if count > DYNAMIC_TAG_LIMIT as u64 {
+            return Err(DecodeError::TableFull);
+        }
+        for _ in 0..count {
             let key = self.tables.string_ref(&mut self.r)?;
             let value = self.r.string()?;
             core::str::from_utf8(value).map_err(|_| DecodeError::BadUtf8)?;
@@ -354,10 +358,10 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
             tag::STATE_BUCKETS => {
                 let unit = Unit::from_code(r.byte()?).ok_or(DecodeError::BadBuckets)?;
                 let layout = Layout { precision: r.byte()?, min_exponent: r.byte()? as i8 };
-                let sum = number::read_with_form(r)?;
                 if !(1..=Buckets::PRECISION_LIMIT).contains(&layout.precision) {
                     return Err(DecodeError::BadBuckets);
                 }
+                let sum = number::read_with_form(r)?;
                 let before = r.rest();
                 check_pairs(r)?;
                 let length = before.len() - r.rest().len();

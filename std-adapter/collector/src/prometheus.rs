@@ -16,10 +16,10 @@ use crate::store::Series;
 
 /// Everything that `/metrics` answers.
 #[must_use]
-pub fn metrics(collector: &Collector, kernel_drops: u64) -> String {
+pub fn metrics(collector: &Collector, kernel_drops: u64, now_ms: u64) -> String {
     let mut out = String::with_capacity(4096 + collector.store().len() * 100);
     own(&mut out, collector, kernel_drops);
-    of_senders(&mut out, collector);
+    of_senders(&mut out, collector, now_ms);
     of_series(&mut out, collector);
     out
 }
@@ -98,7 +98,7 @@ fn own(out: &mut String, collector: &Collector, kernel_drops: u64) {
     }
 }
 
-fn of_senders(out: &mut String, collector: &Collector) {
+fn of_senders(out: &mut String, collector: &Collector, now_ms: u64) {
     let mut senders: Vec<_> = collector.senders().collect();
     senders.sort_unstable_by_key(|(id, _)| *id);
     let mut all = |name: &str, kind: &str, help: &str, value: &dyn Fn(&crate::Sender) -> u64| {
@@ -107,6 +107,9 @@ fn of_senders(out: &mut String, collector: &Collector) {
             let _ = writeln!(out, "{name}{{sender=\"{id:016x}\"}} {}", value(sender));
         }
     };
+    all("ringstat_sender_silent_seconds", "gauge", "Seconds since it was last heard of.", &|s| {
+        now_ms.saturating_sub(s.seen_ms) / 1000
+    });
     all("ringstat_sender_received_total", "counter", "Datagrams received, each once.", &|s| {
         s.sequence().received
     });

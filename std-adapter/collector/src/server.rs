@@ -183,7 +183,7 @@ impl Running {
     /// What `/metrics` would answer now.
     #[must_use]
     pub fn metrics(&self) -> String {
-        crate::metrics(&self.shared.collector(), self.shared.kernel_drops())
+        crate::metrics(&self.shared.collector(), self.shared.kernel_drops(), self.shared.now_ms())
     }
 
     /// Takes what the kernel has received, stops, and returns the final report: what is still missing is lost.

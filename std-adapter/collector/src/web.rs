@@ -45,7 +45,7 @@ fn answer(request: Request, shared: &Shared) {
             (
                 200,
                 "text/plain; version=0.0.4; charset=utf-8",
-                crate::metrics(&shared.collector(), drops),
+                crate::metrics(&shared.collector(), drops, shared.now_ms()),
             )
         }
         (Method::Get | Method::Head, "/health") => {

@@ -53,13 +53,14 @@ fn records_become_series_and_prometheus_text() {
         &datagram(7, 1, &[("http.requests", tags, 1.0, 1), ("http_requests", &[], 1.0, 1)]),
         0,
     );
-    let text = metrics(&collector, 5);
+    let text = metrics(&collector, 5, 9000);
     let expected = "http_requests_total{sender=\"0000000000000007\",ringstat_name=\"http.requests\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
     assert!(text.contains(expected), "{text}");
     assert!(text.contains("ringstat_name=\"http_requests\"} 1\n"), "{text}");
     assert_eq!(text.matches("# TYPE http_requests_total counter").count(), 1);
     assert!(text.contains("(sampled, scaled up)"));
     assert!(text.contains("ringstat_collector_kernel_drops_total 5\n"));
+    assert!(text.contains("ringstat_sender_silent_seconds{sender=\"0000000000000007\"} 9\n"));
     assert!(text.contains("ringstat_sender_received_total{sender=\"0000000000000007\"} 2\n"));
     assert!(report(&collector).closes);
 }

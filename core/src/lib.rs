@@ -47,7 +47,8 @@ pub mod sender;
 // All of it for a chip, in one `static`.
 pub mod stats;
 pub mod wire;
-// The caller's socket.
+// The caller's socket, and what keeps it from trying in vain.
+pub mod breaker;
 pub mod transport;
 
 // Receiving: the wire's decoder, then this.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ringstat_core::breaker;
 use ringstat_core::event::Event;
 use ringstat_core::instrument::Instrument;
 use ringstat_core::intern::{InternError, Interner};
@@ -70,6 +71,9 @@ pub(crate) struct State {
     pub(crate) stopped: bool,
     /// The sender's account as of its last round.
     pub(crate) totals: Totals,
+    /// The circuit breaker as of then, and how often it has opened.
+    pub(crate) breaker: breaker::State,
+    pub(crate) breaker_opened: u64,
 }
 
 impl Control {
@@ -216,6 +220,14 @@ impl Client {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.shared.control.lock().totals
+    }
+
+    /// The circuit breaker as of the worker's last round, and how often it has opened. It opens when five sends in a
+    /// row find no way to the receiver; events then wait in the rings, and the policy decides what a full ring gives up.
+    #[must_use]
+    pub fn breaker(&self) -> (breaker::State, u64) {
+        let state = self.shared.control.lock();
+        (state.breaker, state.breaker_opened)
     }
 
     /// Who the client is: what a collector shows it under.

@@ -40,6 +40,10 @@ pub struct Config {
     pub idle_sleep: Duration,
     /// A receiver given by name is looked up again so often.
     pub resolve_interval: Duration,
+    /// When there is no way to the receiver, it is tried again after so long, then twice as long and so on,
+    pub backoff: Duration,
+    /// up to this.
+    pub backoff_max: Duration,
     /// Dropping the last handle waits so long for what is still to be sent.
     pub linger: Duration,
     /// Instruments made at run time; further ones go to an overflow series.
@@ -94,6 +98,8 @@ impl Preset {
             heartbeat_interval: Duration::from_secs(1),
             idle_sleep: Duration::from_millis(10),
             resolve_interval: Duration::from_secs(60),
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(5),
             linger: Duration::from_millis(500),
             max_instruments: 10_000,
             sender: None,
@@ -161,6 +167,8 @@ impl Config {
             ("heartbeat_interval", self.heartbeat_interval),
             ("idle_sleep", self.idle_sleep),
             ("resolve_interval", self.resolve_interval),
+            ("backoff", self.backoff),
+            ("backoff_max", self.backoff_max),
         ];
         for (field, value) in times {
             if value < Duration::from_micros(1) || value > Duration::from_secs(86_400) {
@@ -245,6 +253,10 @@ impl Builder {
         idle_sleep: Duration,
         /// See [`Config::resolve_interval`].
         resolve_interval: Duration,
+        /// See [`Config::backoff`].
+        backoff: Duration,
+        /// See [`Config::backoff_max`].
+        backoff_max: Duration,
         /// See [`Config::linger`].
         linger: Duration,
         /// See [`Config::max_instruments`].

@@ -49,6 +49,7 @@ pub use config::{BuildError, Builder, Config, Preset, WhenFull};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 
+pub use ringstat_core::breaker::State as BreakerState;
 pub use ringstat_core::event::{Kind, Priority};
 pub use ringstat_core::instrument::{Gauge, Histogram, Instrument, Layout, Unit};
 pub use ringstat_core::intern::InternError;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringstat_core::breaker::{self, Breaker, Permit};
 use ringstat_core::ledger::Cause;
 use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
 use ringstat_core::transport::{SendError, Transport};
@@ -23,6 +24,9 @@ pub(crate) enum Outlet {
     Custom(Arc<TransportFn>),
 }
 
+/// So many failures in a row open the circuit breaker.
+const BREAKER_FAILURES: u32 = 5;
+
 /// The shortest pause between two looks into the rings.
 const BUSY_SLEEP: Duration = Duration::from_micros(50);
 
@@ -30,6 +34,7 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     sender: Sender,
     outlet: Outlet,
+    breaker: Breaker,
     idle_sleep: Duration,
     /// Room for as many datagrams as go out in one call.
     buf: Box<[u8]>,
@@ -54,7 +59,18 @@ impl Worker {
         };
         let sender = Sender::new(shared.identity, &config_of_sender);
         let room = config.payload * segments(&outlet, config.payload);
+        let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+        let breaker = Breaker::new(
+            breaker::Config {
+                failures: BREAKER_FAILURES,
+                backoff: nanos(config.backoff),
+                backoff_max: nanos(config.backoff_max),
+            },
+            // Another one for each sender and each run, so that not all come back at once.
+            shared.identity.sender ^ u64::from(shared.identity.epoch),
+        );
         Self {
+            breaker,
             shared,
             sender,
             outlet,
@@ -87,12 +103,18 @@ impl Worker {
     /// Packs and sends once. Returns whether there may be more to do at once.
     fn round(&mut self, events: &mut Consumer) -> bool {
         let now = self.shared.clock.advance();
+        // While the breaker is open everything waits where the drop policy reaches it: in the ring.
+        if let Permit::Wait(_) = self.breaker.permit(now.monotonic) {
+            self.look_up(true);
+            self.publish();
+            return false;
+        }
         let mut idle = true;
         if self.held.is_empty() {
             idle = self.pack(events, now);
         }
-        let sent = self.held.is_empty() || self.send();
-        self.shared.control.lock().totals = *self.sender.totals();
+        let sent = self.held.is_empty() || self.send(now);
+        self.publish();
         if idle
             && sent
             && let Some(flush) = self.flushing.take()
@@ -101,6 +123,13 @@ impl Worker {
             self.shared.control.changed();
         }
         !idle && sent
+    }
+
+    fn publish(&self) {
+        let mut state = self.shared.control.lock();
+        state.totals = *self.sender.totals();
+        state.breaker = self.breaker.state();
+        state.breaker_opened = self.breaker.times_opened();
     }
 
     /// Fills the buffer with datagrams. Returns whether nothing is left that is due.
@@ -131,21 +160,31 @@ impl Worker {
     }
 
     /// Sends what is held. Returns `false` when it has to wait.
-    fn send(&mut self) -> bool {
+    fn send(&mut self, now: sender::Time) -> bool {
         let length: usize = self.held.iter().map(|p| p.len).sum();
         let result = match &mut self.outlet {
             Outlet::Udp(udp, _) => udp.send(&self.buf[..length]),
             Outlet::Custom(transport) => transport(&self.buf[..length]),
         };
         match result {
-            Ok(()) => self.held.drain(..).for_each(|packed| self.sender.sent(packed)),
+            Ok(()) => {
+                self.breaker.succeeded();
+                self.held.drain(..).for_each(|packed| self.sender.sent(packed));
+            }
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => return false,
             // A kernel or device that takes segmentation and then does not do it.
             Err(SendError::Other) if self.held.len() > 1 => self.send_each(),
-            Err(_) => self.give_up(),
+            // Too large: no way will ever carry it, and that says nothing about the way.
+            Err(e) if e.is_permanent() => self.give_up(),
+            // Nothing left the machine, so nothing is lost yet: it is the probe when the breaker lets one through.
+            Err(_) => {
+                self.breaker.failed(now.monotonic);
+                self.look_up(true);
+                return false;
+            }
         }
-        self.look_up(result.is_err());
+        self.look_up(false);
         true
     }
 
@@ -194,6 +233,8 @@ impl Worker {
     fn finish(&mut self, events: &mut Consumer, deadline: Instant) {
         self.sender.flush();
         self.flushing = None;
+        // One last try, whatever the breaker says.
+        self.breaker.succeeded();
         loop {
             let more = self.round(events);
             if !more && self.held.is_empty() {

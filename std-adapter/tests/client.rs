@@ -9,7 +9,7 @@ use std::time::Duration;
 use ringstat_core::transport::SendError;
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
-use ringstat_std::{Cause, Client, Config, Counter, Outcome, Preset, Recorder};
+use ringstat_std::{BreakerState, Cause, Client, Config, Counter, Outcome, Preset, Recorder};
 
 const SECOND: Duration = Duration::from_secs(10); // for what takes milliseconds unless something is wrong
 
@@ -176,7 +176,7 @@ fn a_lost_datagram_heals_for_instruments() {
     let sink = received.clone();
     let transport = move |bytes: &[u8]| {
         if gate.load(Ordering::Relaxed) {
-            return Err(SendError::Unreachable);
+            return Err(SendError::TooLarge);
         }
         let mut decoder: Box<Decoder> = Box::default();
         let mut datagram = decoder.open(bytes).unwrap();
@@ -297,4 +297,40 @@ fn an_idle_client_hardly_ever_wakes() {
     let woke = wakes() - before;
     assert!((1..=150).contains(&woke), "{woke} times in a second");
     drop(stats);
+}
+
+#[test]
+fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
+    let (down, tries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+    let (gate, counted) = (down.clone(), tries.clone());
+    let transport = move |_: &[u8]| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        if gate.load(Ordering::Relaxed) { Err(SendError::Unreachable) } else { Ok(()) }
+    };
+    let config = Config {
+        batch_age: Duration::from_millis(1),
+        backoff: Duration::from_millis(50),
+        backoff_max: Duration::from_millis(100),
+        idle_sleep: Duration::from_millis(1),
+        ..Config::default()
+    };
+    let stats = Client::builder("unused").config(config).build_with(Arc::new(transport)).unwrap();
+    let until = |what: &str, done: &dyn Fn() -> bool| {
+        for _ in 0..5000 {
+            if done() {
+                return;
+            }
+            stats.gauge("g", 1u8).record();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("never {what}");
+    };
+    until("opened", &|| stats.breaker().1 >= 3);
+    // Five to open, then a probe for each further opening: no storm.
+    assert!(tries.load(Ordering::Relaxed) <= stats.breaker().1 + 5);
+    down.store(false, Ordering::Relaxed);
+    until("recovered", &|| stats.ledger().sent > 0 && stats.breaker().0 == BreakerState::Closed);
+    let ledger = stats.shutdown(SECOND);
+    assert!(ledger.closes());
+    assert_eq!((ledger.sent, ledger.dropped.total()), (ledger.recorded, 0), "what waited was sent");
 }

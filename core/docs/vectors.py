@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""Writes vectors.jsonl: golden datagrams for the wire format, made from protocol.md alone.
+"""Golden datagrams for the wire format, made and read from protocol.md alone.
 
 It shares no code with any other implementation, so that the vectors check an implementation against the
-specification and not against itself. `vectors.py > vectors.jsonl`.
+specification and not against itself.
+
+    vectors.py > vectors.jsonl      writes the vectors
+    vectors.py --check              decodes vectors.jsonl and compares; also that it is what this program writes
+    vectors.py --decode             prints the meaning of the datagrams on standard input, hexadecimal, one a line
 """
 
 import json
+import pathlib
 import struct
+import sys
 import zlib
 
 KINDS = ["counter", "gauge", "timing", "distribution", "set", "event"]
@@ -27,15 +33,19 @@ def text(s):
 
 
 def datagram(body=b"", records=0, sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, failed=0, flags=0,
-             padding=0, magic=b"RS", version=0x10, key=0):
+             padding=0, magic=b"RS", version=0x10, key=0, unit_bytes=None):
     out = magic + bytes([version, key]) + struct.pack("<QII", sender, epoch, sequence)
-    out += struct.pack("<HB", records, flags) + varint(unit) + varint(base) + varint(dropped) + varint(failed)
-    out += body + bytes(padding)
-    return out + struct.pack("<I", zlib.crc32(out))
+    out += struct.pack("<HB", records, flags) + (unit_bytes or varint(unit)) + varint(base) + varint(dropped) + varint(failed)
+    return sealed(out + body + bytes(padding))
+
+
+def nanoseconds(time, unit):
+    return min(time * 1000 ** unit, 2 ** 64 - 1)
 
 
 def header(sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, failed=0, flags=0, **_):
-    return {"sender": sender, "epoch": epoch, "sequence": sequence, "base_time_ns": base * 1000 ** unit,
+    return {"sender": sender, "epoch": epoch, "sequence": sequence, "time_unit": unit,
+            "base_time_ns": nanoseconds(base, unit),
             "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "wants_ack": bool(flags & 2)}
 
 
@@ -63,9 +73,24 @@ def ref(i):
 
 
 def like(i, prefix, suffix):
-    """A string that begins like string `i`."""
-    raw = suffix.encode()
+    """A string that begins like string `i`, in the short layout."""
+    raw = suffix.encode() if isinstance(suffix, str) else suffix
     return varint(2 * i + 3) + bytes([prefix - 1 << 4 | len(raw)]) + raw
+
+
+def like_long(i, prefix, suffix):
+    """The same in the long layout."""
+    return b"\x01" + varint(i) + bytes([prefix, len(suffix)]) + suffix.encode()
+
+
+def tag(key, value):
+    """A new tag of two strings as they stand on the wire."""
+    return b"\x00" + key + value
+
+
+def tag_ref(i):
+    """A tag, or a tag set, by its index."""
+    return varint(i + 1)
 
 
 def tag_set(*tags):
@@ -73,25 +98,37 @@ def tag_set(*tags):
     return b"\x00" + varint(len(tags)) + b"".join(tags)
 
 
+def sealed(raw):
+    return raw + struct.pack("<I", zlib.crc32(raw))
+
+
 lines = []
 
 
-def valid(name, body, records, **kw):
+def valid(name, body, records, canonical=False, dynamic=None, **kw):
     raw = datagram(body, len(records), **kw)
-    lines.append({"name": name, "hex": raw.hex(), "header": header(**kw), "records": records})
+    line = {"name": name, "hex": raw.hex(), "header": header(**kw), "records": records}
+    if canonical:
+        line["canonical"] = True
+    if dynamic:
+        line["dynamic"] = dynamic
+    lines.append(line)
 
 
 def refused(name, refusal, raw):
     lines.append({"name": name, "hex": raw.hex(), "refusal": refusal})
 
 
-valid("heartbeat", b"", [])
-valid("header fields", b"", [], sender=0x0102030405060708, epoch=0xFFFFFFFF, sequence=0xFFFFFFFE, dropped=300, failed=2)
-valid("since boot, microseconds, acknowledgement wanted", b"", [], unit=1, flags=3)
-valid("milliseconds", event("gauge", 0, new("g"), 5, varint(9)), [meaning("gauge", "g", 9, 1_005_000_000)], unit=2, base=1000)
-valid("padding", event("counter", 7, new("c"), 0, b""), [meaning("counter", "c", 1)], padding=37)
-valid("every kind", b"".join(event(k, 0, new("a" + k), 0, varint(i)) for i, k in enumerate(KINDS)),
-      [meaning(k, "a" + k, i) for i, k in enumerate(KINDS)])
+valid("heartbeat", b"", [], canonical=True)
+valid("header fields", b"", [], sender=0x0102030405060708, epoch=0xFFFFFFFF, sequence=0xFFFFFFFE,
+      dropped=300, failed=2, canonical=True)
+valid("since boot, microseconds, acknowledgement wanted", b"", [], unit=1, flags=3, canonical=True)
+valid("milliseconds", event("gauge", 0, new("g"), 5, varint(9)), [meaning("gauge", "g", 9, 1_005_000_000)],
+      unit=2, base=1000, canonical=True)
+valid("padding to 128 bytes", event("counter", 7, new("c"), 0, b""), [meaning("counter", "c", 1)], padding=91,
+      canonical=True)
+valid("every kind", b"".join(event(k, 0, new(k), 0, varint(i + 2)) for i, k in enumerate(KINDS)),
+      [meaning(k, k, i + 2) for i, k in enumerate(KINDS)], canonical=True)
 
 FORMS = [
     (0, varint(0), 0), (0, varint(127), 127), (0, varint(128), 128), (0, varint(2 ** 64 - 1), 2 ** 64 - 1),
@@ -102,51 +139,95 @@ FORMS = [
     (7, b"", 1),
 ]
 for form, raw, number in FORMS:
-    valid(f"form {form}: {number}", event("gauge", form, new("g"), 0, raw), [meaning("gauge", "g", number)])
-valid("form 6: text", event("set", 6, new("users"), 0, text("zoë")), [meaning("set", "users", "zoë")])
+    valid(f"form {form}: {number}", event("gauge", form, new("g"), 0, raw), [meaning("gauge", "g", number)],
+          canonical=True)
+valid("a needlessly wide form", event("gauge", 5, new("g"), 0, struct.pack("<d", 2.0)), [meaning("gauge", "g", 2)])
+big = (2 ** 61 - 1 << 3 | 7, float(2 ** 61 - 1) / 1e8)
+valid("form 2: the largest mantissa", event("gauge", 2, new("g"), 0, varint(big[0])), [meaning("gauge", "g", big[1])])
+valid("form 6: text", event("set", 6, new("users"), 0, text("zoë")), [meaning("set", "users", "zoë")], canonical=True)
+valid("the longest text", event("event", 6, new("log"), 0, text("é" * 127 + "!")),
+      [meaning("event", "log", "é" * 127 + "!")], canonical=True)
+valid("an empty text", event("set", 6, new("s"), 0, text("")), [meaning("set", "s", "")], canonical=True)
 for code, priority in enumerate(PRIORITIES[1:], 1):
     valid(f"priority {priority}", event("event", 7, new("e"), 0, b"", second=code),
-          [meaning("event", "e", 1, priority=priority)])
+          [meaning("event", "e", 1, priority=priority)], canonical=True)
 valid("times forward and backward",
       event("gauge", 7, new("t"), 500, b"") + event("gauge", 7, ref(0), 700, b"", second=4) + event("gauge", 7, ref(0), 1, b""),
-      [meaning("gauge", "t", 1, 1_000_500), meaning("gauge", "t", 1, 999_800), meaning("gauge", "t", 1, 999_801)])
+      [meaning("gauge", "t", 1, 1_000_500), meaning("gauge", "t", 1, 999_800), meaning("gauge", "t", 1, 999_801)],
+      canonical=True)
+valid("the first and the last time",
+      event("gauge", 7, new("t"), 1_000_000, b"", second=4) + event("gauge", 7, ref(0), 2 ** 64 - 1, b""),
+      [meaning("gauge", "t", 1, 0), meaning("gauge", "t", 1, 2 ** 64 - 1)], canonical=True)
+valid("milliseconds beyond 64 bits of nanoseconds", event("gauge", 7, new("t"), 0, b""),
+      [meaning("gauge", "t", 1, 2 ** 64 - 1)], unit=2, base=2 ** 63)
 valid("sampling rate", event("counter", 0, new("c"), 0, varint(5), second=8, rate=varint(300)),
       [meaning("counter", "c", 5, rate=300)])
+valid("a sampling rate of one byte, high priority", event("counter", 0, new("c"), 0, varint(5), second=10, rate=varint(10)),
+      [meaning("counter", "c", 5, priority="high", rate=10)], canonical=True)
 pairs = [["service", "shop"], ["region", "eu"]]
-valid("tag sets, defined once",
-      event("counter", 7, new("c"), 0, b"", tags=tag_set(b"\x00" + new("service") + new("shop"), b"\x00" + new("region") + new("eu")))
-      + event("counter", 7, ref(0), 0, b"", tags=b"\x01")
-      + event("counter", 7, ref(0), 0, b"", tags=tag_set(b"\x00" + ref(1) + new("cart"), b"\x02"))
-      + event("counter", 7, ref(0), 0, b"", tags=b"\x02"),
-      [meaning("counter", "c", 1, tags=pairs)] * 2 + [meaning("counter", "c", 1, tags=[["service", "cart"], ["region", "eu"]])] * 2)
-valid("an empty tag set", event("counter", 7, new("c"), 0, b"", tags=b"\x00\x00"), [meaning("counter", "c", 1)])
+valid("tags and tag sets, defined once",
+      event("counter", 7, new("c"), 0, b"", tags=tag_set(tag(new("service"), new("shop")), tag(new("region"), new("eu"))))
+      + event("counter", 7, ref(0), 0, b"", tags=tag_ref(0))
+      + event("counter", 7, ref(0), 0, b"", tags=tag_set(tag(ref(1), new("cart")), tag_ref(1)))
+      + event("counter", 7, ref(0), 0, b"", tags=tag_ref(1)),
+      [meaning("counter", "c", 1, tags=pairs)] * 2 + [meaning("counter", "c", 1, tags=[["service", "cart"], pairs[1]])] * 2,
+      canonical=True)
+valid("a tag that is defined twice",
+      event("counter", 7, new("c"), 0, b"", tags=tag_set(tag(new("a"), new("b")), tag(ref(1), ref(2)), tag_ref(1))),
+      [meaning("counter", "c", 1, tags=[["a", "b"]] * 3)])
+valid("a set with one tag twice", event("counter", 7, new("c"), 0, b"", tags=tag_set(tag(new("a"), new("b")), tag_ref(0))),
+      [meaning("counter", "c", 1, tags=[["a", "b"]] * 2)], canonical=True)
+valid("an empty tag set", event("counter", 7, new("c"), 0, b"", tags=tag_set()), [meaning("counter", "c", 1)])
 valid("shared prefixes",
       event("counter", 7, new("http.server.requests"), 0, b"")
       + event("counter", 7, like(0, 12, "errors"), 0, b"")
-      + event("counter", 7, b"\x01\x00\x14\x0a.by.method", 0, b""),
-      [meaning("counter", n, 1) for n in ("http.server.requests", "http.server.errors", "http.server.requests.by.method")])
+      + event("counter", 7, like_long(0, 20, ".by.method"), 0, b""),
+      [meaning("counter", n, 1) for n in ("http.server.requests", "http.server.errors", "http.server.requests.by.method")],
+      canonical=True)
+valid("a prefix of nothing, and nothing behind one",
+      event("gauge", 7, new("ab"), 0, b"") + event("gauge", 7, like_long(0, 0, "c"), 0, b"") + event("gauge", 7, like(0, 2, ""), 0, b""),
+      [meaning("gauge", n, 1) for n in ("ab", "c", "ab")])
 valid("a prefix of characters of two bytes",
       event("gauge", 7, new("été.a"), 0, b"") + event("gauge", 7, like(0, 5, ".b"), 0, b""),
       [meaning("gauge", "été.a", 1), meaning("gauge", "été.b", 1)])
+valid("characters that share a byte", event("gauge", 7, new("température"), 0, b"") + event("gauge", 7, like(0, 4, "ère"), 0, b""),
+      [meaning("gauge", "température", 1), meaning("gauge", "tempère", 1)], canonical=True)
 valid("dynamic tags",
       event("timing", 2, new("db.query"), 0, varint(15 << 3), second=16, dynamic=b"\x02" + new("table") + text("orders") + new("op") + text(""))
       + event("timing", 2, ref(0), 0, varint(25 << 3), second=16, dynamic=b"\x01" + ref(1) + text("users")),
       [meaning("timing", "db.query", 1.5, tags=[["table", "orders"], ["op", ""]]),
-       meaning("timing", "db.query", 2.5, tags=[["table", "users"]])])
+       meaning("timing", "db.query", 2.5, tags=[["table", "users"]])], canonical=True, dynamic=[2, 1])
+valid("no dynamic tags after all", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x00"), [meaning("gauge", "g", 1)])
+sixteen = [[f"{i}", "v"] for i in range(16)]
+valid("16 dynamic tags", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x10" + b"".join(new(k) + text(v) for k, v in sixteen)),
+      [meaning("gauge", "g", 1, tags=sixteen)], canonical=True, dynamic=[16])
 valid("static, then dynamic tags",
-      event("counter", 7, new("c"), 0, b"", tags=tag_set(b"\x00" + new("a") + new("b")), second=16, dynamic=b"\x01" + ref(1) + text("d")),
+      event("counter", 7, new("c"), 0, b"", tags=tag_set(tag(new("a"), new("b"))), second=16,
+            dynamic=b"\x01" + ref(1) + text("d")),
       [meaning("counter", "c", 1, tags=[["a", "b"], ["a", "d"]])])
-valid("the longest string", event("gauge", 7, new("n" * 255), 0, b""), [meaning("gauge", "n" * 255, 1)])
+valid("1024 strings", b"".join(event("gauge", 7, new(f"{i}"), 0, b"") for i in range(1024)),
+      [meaning("gauge", f"{i}", 1) for i in range(1024)])
+valid("the longest string", event("gauge", 7, new("n" * 255), 0, b""), [meaning("gauge", "n" * 255, 1)], canonical=True)
 valid("a needlessly long integer", event("gauge", 0, new("g"), 0, b"\x85\x80\x00"), [meaning("gauge", "g", 5)])
+valid("a time unit in more bytes than it needs", b"", [], unit=1, unit_bytes=b"\x81" + b"\x80" * 8 + b"\x00")
 valid("a counter's total", b"\x06" + new("requests") + varint(1_000_000),
-      [{"kind": "total", "name": "requests", "tags": [], "total": 1_000_000}])
-valid("a gauge's level, with tags", b"\x4e" + new("celsius") + tag_set(b"\x00" + new("room") + new("lab")) + b"\x02" + varint(215 << 3),
-      [{"kind": "level", "name": "celsius", "tags": [["room", "lab"]], "level": 21.5}])
+      [{"kind": "total", "name": "requests", "tags": [], "total": 1_000_000}], canonical=True)
+valid("the highest total", b"\x06" + new("c") + varint(2 ** 64 - 1),
+      [{"kind": "total", "name": "c", "tags": [], "total": 2 ** 64 - 1}], canonical=True)
+valid("a gauge's level, with tags", b"\x4e" + new("celsius") + tag_set(tag(new("room"), new("lab"))) + b"\x02" + varint(215 << 3),
+      [{"kind": "level", "name": "celsius", "tags": [["room", "lab"]], "level": 21.5}], canonical=True)
 buckets = b"\x16" + new("latency") + b"\x01\x03\x00" + b"\x00" + varint(300) + varint(1) + varint(2) + varint(9) + varint(4) + varint(0)
 valid("a histogram", buckets, [{"kind": "buckets", "name": "latency", "tags": [], "unit": 1, "precision": 3,
-                                "min_exponent": 0, "sum": 300, "buckets": [[0, 2], [9, 4]]}])
+                                "min_exponent": 0, "sum": 300, "buckets": [[0, 2], [9, 4]]}],
+      canonical=True)
+half = {"kind": "buckets", "name": "latency", "tags": [], "unit": 2, "precision": 4, "min_exponent": -1, "sum": 75.5}
+valid("a histogram in two records",
+      b"\x16" + new("latency") + b"\x02\x04\xff" + b"\x02" + varint(755 << 3) + b"\x03\x01\x01\x02\x00"
+      + b"\x16" + ref(0) + b"\x02\x04\xff" + b"\x02" + varint(755 << 3) + varint(65_536) + varint(300) + b"\x00",
+      [half | {"buckets": [[2, 1], [3, 2]]}, half | {"buckets": [[65_535, 300]]}], canonical=True)
 valid("a histogram with negative exponents and no buckets", b"\x16" + new("h") + b"\x00\x08\xec" + b"\x07" + b"\x00",
-      [{"kind": "buckets", "name": "h", "tags": [], "unit": 0, "precision": 8, "min_exponent": -20, "sum": 1, "buckets": []}])
+      [{"kind": "buckets", "name": "h", "tags": [], "unit": 0, "precision": 8, "min_exponent": -20, "sum": 1, "buckets": []}],
+      canonical=True)
 
 good = datagram(event("counter", 7, new("c"), 0, b""), 1)
 refused("empty", "truncated", b"")
@@ -159,8 +240,12 @@ refused("mode", "bad_mode", datagram(version=0x11))
 refused("key id", "bad_mode", datagram(key=1))
 refused("damaged", "bad_checksum", good[:30] + bytes([good[30] ^ 1]) + good[31:])
 refused("cut in the middle", "bad_checksum", good[:-1])
+refused("the record count is missing", "truncated", sealed(good[:21]))
+refused("the account ends early", "truncated", sealed(good[:27]))
+refused("the account holds an integer of 65 bits", "bad_varint", sealed(good[:23] + b"\x00" + b"\xff" * 9 + b"\x02"))
 refused("a reserved flag", "bad_prologue", datagram(flags=4))
 refused("an unknown time unit", "bad_prologue", datagram(unit=3))
+refused("an unknown time unit that 32 bits do not hold", "bad_prologue", datagram(unit=2 ** 40))
 
 
 def bad(name, refusal, body, records=1, **kw):
@@ -171,37 +256,281 @@ bad("fewer records than announced", "truncated", b"")
 bad("a string cut short", "truncated", b"\x38\x00\x05ab")
 bad("an integer of 65 bits", "bad_varint", event("gauge", 0, new("g"), 0, b"\xff" * 9 + b"\x02"))
 bad("kind 7", "bad_record", b"\x07" + new("x") + b"\x00\x00")
-bad("a reserved bit", "bad_record", event("gauge", 7, new("g"), 0, b"", second=0x20))
+for bit in (0x20, 0x40, 0x80):
+    bad(f"reserved bit {bit:#x}", "bad_record", event("gauge", 7, new("g"), 0, b"", second=bit))
+bad("a reserved bit before an empty name", "bad_record", event("gauge", 7, new(""), 0, b"", second=0x20))
+bad("kind 7 behind an empty name", "empty_name", b"\x07" + new("") + b"\x00\x00")
+bad("a sound record, then one cut short", "truncated", event("gauge", 7, new("g"), 0, b"") + b"\x39" + ref(0), 2)
+bad("a float cut short by the checksum", "truncated", event("gauge", 5, new("g"), 0, bytes(7)))
 bad("a second byte on a state", "bad_record", b"\x86\x01" + new("c") + b"\x05")
+bad("a second byte on a state that says nothing", "truncated", b"\x86\x00" + new("c"))
 bad("an undefined state", "bad_record", b"\x1e" + new("c") + b"\x05")
 bad("text as a level", "bad_record", b"\x0e" + new("c") + b"\x06\x01a")
+bad("form 8 of a level", "bad_record", b"\x0e" + new("c") + b"\x08\x01")
 bad("a string index too high", "bad_string_index", event("gauge", 7, ref(0), 0, b""))
 bad("a prefix of nothing", "bad_string_index", event("gauge", 7, like(0, 2, "a"), 0, b""))
+bad("a long prefix of nothing", "bad_string_index", event("gauge", 7, like_long(0, 2, "a"), 0, b""))
 bad("a prefix longer than its string", "bad_string_index", event("gauge", 7, new("ab"), 0, b"") + event("gauge", 7, like(0, 4, "c"), 0, b""), 2)
-bad("a tag index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=tag_set(b"\x01")))
-bad("a tag set index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=b"\x01"))
+bad("a string index beyond 16 bits", "bad_string_index", event("gauge", 7, new("g"), 0, b"") + event("gauge", 7, ref(2 ** 16), 0, b""), 2)
+bad("a prefix of a string beyond 16 bits", "bad_string_index", event("gauge", 7, new("g"), 0, b"") + event("gauge", 7, like(2 ** 16, 1, "a"), 0, b""), 2)
+bad("a prefix of the highest index", "bad_string_index", event("gauge", 7, new("g"), 0, b"") + event("gauge", 7, like_long(2 ** 64 - 1, 1, "a"), 0, b""), 2)
+bad("a string of the next record", "bad_string_index", event("gauge", 7, new("g"), 0, b"", tags=tag_set(tag(ref(0), ref(1)))))
+bad("a tag index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=tag_set(tag_ref(0))))
+bad("a tag set index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=tag_ref(0)))
+bad("a tag set index beyond 16 bits", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=tag_set()) + event("gauge", 7, ref(0), 0, b"", tags=tag_ref(2 ** 16)), 2)
 bad("not UTF-8", "bad_utf8", event("gauge", 7, new(b"\xff\xfe"), 0, b""))
 bad("a prefix that cuts a character", "bad_utf8", event("gauge", 7, new("é"), 0, b"") + event("gauge", 7, like(0, 1, "a"), 0, b""), 2)
 bad("text that is not UTF-8", "bad_utf8", event("set", 6, new("s"), 0, text(b"\x80")))
+bad("a dynamic tag that is not UTF-8", "bad_utf8", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x01" + new("k") + text(b"\xc3")))
+bad("a surrogate", "bad_utf8", event("gauge", 7, new(b"\xed\xa0\x80"), 0, b""))
+bad("a suffix that is not UTF-8 by itself", "bad_utf8", event("gauge", 7, new("aé"), 0, b"") + event("gauge", 7, like(0, 2, b"\xa9"), 0, b""), 2)
 bad("a string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 256), 0, b""))
-bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, b"\x01\x00\xfa\x06nnnnnn", 0, b""), 2)
+bad("a string longer than 255 and than the datagram", "string_too_long", b"\x39\x00" + varint(2 ** 63))
+bad("a text of 256 bytes", "string_too_long", event("set", 6, new("s"), 0, text("t" * 256)))
+bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, like_long(0, 250, "nnnnnn"), 0, b""), 2)
 bad("an empty name", "empty_name", event("gauge", 7, new(""), 0, b""))
 bad("17 dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x11" + (new("k") + text("v")) * 17))
+bad("an absurd number of dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=varint(2 ** 40)))
 bad("an absurd number of tags", "table_full", event("gauge", 7, new("g"), 0, b"", tags=b"\x00" + varint(2 ** 40)))
+bad("1025 tags", "table_full", event("gauge", 7, new("g"), 0, b"", tags=tag_set(*[tag(ref(0), ref(0))] * 1025)))
 bad("1025 strings", "table_full", b"".join(event("gauge", 7, new(f"{i}"), 0, b"") for i in range(1025)), 1025)
+bad("1025 members of two sets", "table_full", event("gauge", 7, new("g"), 0, b"", tags=tag_set(tag(ref(0), ref(0)), *[tag_ref(0)] * 999))
+    + event("gauge", 7, ref(0), 0, b"", tags=tag_set(*[tag_ref(0)] * 25)), 2)
+bad("1025 tag sets", "table_full", event("gauge", 7, new("g"), 0, b"", tags=tag_set()) + event("gauge", 7, ref(0), 0, b"", tags=tag_set()) * 1024, 1025)
+bad("more string bytes than 16384", "table_full", event("gauge", 7, new("n" * 255), 0, b"") + event("gauge", 7, like_long(0, 255, ""), 0, b"") * 64, 65)
 bad("a time before zero", "bad_time", event("gauge", 7, new("g"), 2_000_000, b"", second=4))
 bad("a time beyond 64 bits", "bad_time", event("gauge", 7, new("g"), 2 ** 64 - 1, b""))
 bad("not a number", "bad_number", event("gauge", 5, new("g"), 0, struct.pack("<d", float("nan"))))
 bad("infinite", "bad_number", event("gauge", 4, new("g"), 0, struct.pack("<f", float("inf"))))
+bad("an infinite level", "bad_number", b"\x0e" + new("g") + b"\x05" + struct.pack("<d", float("-inf")))
 bad("below the lowest integer", "bad_number", event("gauge", 1, new("g"), 0, varint(2 ** 63)))
 bad("a sampling rate of 0", "bad_number", event("gauge", 7, new("g"), 0, b"", second=8, rate=b"\x00"))
 bad("a sampling rate beyond 32 bits", "bad_number", event("gauge", 7, new("g"), 0, b"", second=8, rate=varint(2 ** 32)))
 bad("an unknown unit", "bad_buckets", b"\x16" + new("h") + b"\x07\x03\x00\x07\x00")
 bad("a precision of 9", "bad_buckets", b"\x16" + new("h") + b"\x00\x09\x00\x07\x00")
 bad("a precision of 0", "bad_buckets", b"\x16" + new("h") + b"\x00\x00\x00\x07\x00")
+bad("an unknown unit and nothing behind it", "bad_buckets", b"\x16" + new("h") + b"\x07")
+bad("a precision of 9 and no sum", "bad_buckets", b"\x16" + new("h") + b"\x00\x09\x00")
+bad("buckets without an end", "truncated", b"\x16" + new("h") + b"\x00\x03\x00\x07\x01\x05")
+bad("a bucket far away", "bad_buckets", b"\x16" + new("h") + b"\x00\x03\x00\x07\x01\x01" + varint(2 ** 64 - 1) + b"\x01\x00")
 bad("a bucket of 0", "bad_buckets", b"\x16" + new("h") + b"\x00\x03\x00\x07\x01\x00\x00")
 bad("a bucket index of 65536", "bad_buckets", b"\x16" + new("h") + b"\x00\x03\x00\x07" + varint(65537) + b"\x01\x00")
 bad("something behind the last record", "trailing_bytes", b"\x00\x01", 0)
+bad("one record more than announced", "trailing_bytes", event("gauge", 7, new("g"), 0, b"") * 2)
 
-for line in lines:
-    print(json.dumps(line, ensure_ascii=False))
+
+# The other direction.
+
+class Refused(Exception):
+    pass
+
+
+def demand(condition, refusal):
+    if not condition:
+        raise Refused(refusal)
+
+
+class Reader:
+    def __init__(self, raw):
+        self.raw, self.at = raw, 0
+
+    def take(self, n):
+        demand(self.at + n <= len(self.raw), "truncated")
+        self.at += n
+        return self.raw[self.at - n:self.at]
+
+    def byte(self):
+        return self.take(1)[0]
+
+    def varint(self):
+        value = 0
+        for place in range(10):
+            byte = self.byte()
+            demand(place < 9 or byte <= 1, "bad_varint")
+            value |= (byte & 0x7F) << 7 * place
+            if byte < 0x80:
+                return value
+
+    def text(self):
+        length = self.varint()
+        demand(length <= 255, "string_too_long")
+        return utf8(self.take(length))
+
+
+def utf8(raw):
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Refused("bad_utf8") from None
+
+
+class Records:
+    """The records of one datagram; `seen` holds those read so far."""
+
+    def __init__(self, body, time, unit):
+        self.r, self.time, self.unit = Reader(body), time, unit
+        self.strings, self.bytes, self.tags, self.sets, self.members, self.seen = [], 0, [], [], 0, []
+
+    def string(self):
+        c = self.r.varint()
+        if c >= 2 and c % 2 == 0:
+            demand((c - 2) // 2 < len(self.strings), "bad_string_index")
+            return self.strings[(c - 2) // 2]
+        if c == 0:
+            string = self.r.text()
+        else:
+            i = self.r.varint() if c == 1 else (c - 3) // 2
+            demand(i < len(self.strings), "bad_string_index")
+            earlier = self.strings[i].encode()
+            if c == 1:
+                p, s = self.r.byte(), self.r.byte()
+            else:
+                b = self.r.byte()
+                p, s = (b >> 4) + 1, b & 15
+            demand(p <= len(earlier), "bad_string_index")
+            string = utf8(earlier[:p]) + utf8(self.r.take(s))
+        length = len(string.encode())
+        demand(length <= 255, "string_too_long")
+        self.bytes += length
+        demand(self.bytes <= 16_384 and len(self.strings) < 1024, "table_full")
+        self.strings.append(string)
+        return string
+
+    def tag_set(self):
+        c = self.r.varint()
+        if c > 0:
+            demand(c - 1 < len(self.sets), "bad_tag_index")
+            return self.sets[c - 1]
+        count = self.r.varint()
+        self.members += count
+        demand(self.members <= 1024, "table_full")
+        tags = [self.tag() for _ in range(count)]
+        demand(len(self.sets) < 1024, "table_full")
+        self.sets.append(tags)
+        return tags
+
+    def tag(self):
+        c = self.r.varint()
+        if c > 0:
+            demand(c - 1 < len(self.tags), "bad_tag_index")
+            return self.tags[c - 1]
+        tag = [self.string(), self.string()]
+        demand(len(self.tags) < 1024, "table_full")
+        self.tags.append(tag)
+        return tag
+
+    def number(self, form):
+        if form == 0:
+            return self.r.varint()
+        if form == 1:
+            n = self.r.varint()
+            demand(n < 2 ** 63, "bad_number")
+            return -1 - n
+        if form in (2, 3):
+            n = self.r.varint()
+            return float(n >> 3) / 10.0 ** ((n & 7) + 1) * (1 if form == 2 else -1)
+        if form in (4, 5):
+            value, = struct.unpack("<f", self.r.take(4)) if form == 4 else struct.unpack("<d", self.r.take(8))
+            demand(abs(value) < float("inf"), "bad_number")
+            return value
+        demand(form == 7, "bad_record")
+        return 1
+
+    def record(self):
+        first = self.r.byte()
+        second = self.r.byte() if first & 0x80 else 0
+        demand(second < 0x20, "bad_record")
+        name = self.string()
+        demand(name, "empty_name")
+        tags = list(self.tag_set()) if first & 0x40 else []
+        kind, form = first & 7, first >> 3 & 7
+        demand(kind != 7 and (kind != 6 or second == 0), "bad_record")
+        out = {"name": name, "tags": tags}
+        self.seen.append(out | (self.state(form) if kind == 6 else self.event(KINDS[kind], form, second, tags)))
+
+    def event(self, kind, form, second, tags):
+        self.time += -self.r.varint() if second & 4 else self.r.varint()
+        demand(0 <= self.time < 2 ** 64, "bad_time")
+        content = {"text": self.r.text()} if form == 6 else {"value": self.number(form)}
+        rate = 1
+        if second & 8:
+            rate = self.r.varint()
+            demand(1 <= rate < 2 ** 32, "bad_number")
+        if second & 16:
+            count = self.r.varint()
+            demand(count <= 16, "table_full")
+            tags += [[self.string(), self.r.text()] for _ in range(count)]
+        return {"kind": kind, "time_ns": nanoseconds(self.time, self.unit), "priority": PRIORITIES[second & 3], "rate": rate, **content}
+
+    def state(self, form):
+        if form == 0:
+            return {"kind": "total", "total": self.r.varint()}
+        if form == 1:
+            return {"kind": "level", "level": self.number(self.r.byte())}
+        demand(form == 2, "bad_record")
+        unit = self.r.byte()
+        demand(unit <= 6, "bad_buckets")
+        precision, exponent = struct.unpack("<Bb", self.r.take(2))
+        demand(1 <= precision <= 8, "bad_buckets")
+        total, index, buckets = self.number(self.r.byte()), -1, []
+        while gap := self.r.varint():
+            index += gap
+            demand(index < 65_536, "bad_buckets")
+            count = self.r.varint()
+            demand(count > 0, "bad_buckets")
+            buckets.append([index, count])
+        return {"kind": "buckets", "unit": unit, "precision": precision, "min_exponent": exponent, "sum": total, "buckets": buckets}
+
+
+def decode(raw):
+    """The meaning of a datagram, as in a line of the vectors."""
+    demand(len(raw) <= 65_507, "too_long")
+    demand(len(raw) >= 20, "truncated")
+    demand(raw[:2] == b"RS", "bad_magic")
+    demand(raw[2] >> 4 == 1, "bad_version")
+    demand(raw[2] & 15 == 0 and raw[3] == 0, "bad_mode")
+    demand(len(raw) >= 24, "truncated")
+    demand(raw == sealed(raw[:-4]), "bad_checksum")
+    r = Reader(raw[20:-4])
+    count, flags = struct.unpack("<HB", r.take(3))
+    demand(flags <= 3, "bad_prologue")
+    unit = r.varint()
+    demand(unit <= 2, "bad_prologue")
+    base, dropped, failed = r.varint(), r.varint(), r.varint()
+    sender, epoch, sequence = struct.unpack("<QII", raw[4:20])
+    records = Records(r.take(len(r.raw) - r.at), base, unit)
+    for _ in range(count):
+        records.record()
+    demand(not any(records.r.raw[records.r.at:]), "trailing_bytes")
+    return {"header": header(sender, epoch, sequence, unit, base, dropped, failed, flags), "records": records.seen}
+
+
+def meaning_or_refusal(raw):
+    try:
+        return decode(raw)
+    except Refused as refusal:
+        return {"refusal": str(refusal)}
+
+
+def check():
+    written = (pathlib.Path(__file__).parent / "vectors.jsonl").read_text()
+    if written != "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines):
+        sys.exit("vectors.jsonl is not what this program writes")
+    for line in map(json.loads, written.splitlines()):
+        got = meaning_or_refusal(bytes.fromhex(line["hex"]))
+        for key, value in got.items():
+            if line.get(key) != value:
+                sys.exit(f"{line['name']}: {key} is {value}, and not {line.get(key)}")
+    print(f"{len(lines)} vectors, {sum('refusal' in line for line in lines)} of them refused")
+
+
+if sys.argv[1:] == ["--check"]:
+    check()
+elif sys.argv[1:] == ["--decode"]:
+    for line in sys.stdin:
+        print(json.dumps(meaning_or_refusal(bytes.fromhex(line)), ensure_ascii=False))
+elif len(sys.argv) == 1:
+    for line in lines:
+        print(json.dumps(line, ensure_ascii=False))
+else:
+    sys.exit(__doc__)

@@ -1,5 +1,7 @@
 //! The golden datagrams of `docs/vectors.jsonl`, made by a program that shares no code with this crate.
 
+mod given;
+
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::{Body, Content, Record};
 use serde_json::{Value as Json, json};
@@ -9,11 +11,12 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.map(|d| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap()).collect()
 }
 
-/// Numbers of JSON have no type: 1 is 1.0.
+/// Numbers of JSON have no type: 1 is 1.0. But 0.0 is not -0.0.
 fn same(a: &Json, b: &Json) -> bool {
     match (a, b) {
         (Json::Number(a), Json::Number(b)) => {
-            a == b || (a.as_f64() == b.as_f64() && (a.is_f64() || b.is_f64()))
+            let bits = |n: &serde_json::Number| n.as_f64().map(f64::to_bits);
+            a == b || (bits(a) == bits(b) && (a.is_f64() || b.is_f64()))
         }
         (Json::Array(a), Json::Array(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
@@ -85,7 +88,7 @@ fn every_golden_datagram_means_what_it_should() {
                 let (h, p) = (*open.header(), *open.prologue());
                 header = json!({
                     "sender": h.sender, "epoch": h.epoch, "sequence": h.sequence,
-                    "base_time_ns": open.base_time_ns(),
+                    "time_unit": p.account.unit as u8, "base_time_ns": open.base_time_ns(),
                     "dropped": p.account.dropped, "failed": p.account.failed,
                     "since_boot": p.since_boot, "wants_ack": p.wants_ack,
                 });
@@ -116,8 +119,24 @@ fn every_golden_datagram_means_what_it_should() {
             }
         }
     }
-    assert!(valid >= 30, "{valid} valid ones");
+    assert!(valid >= 50, "{valid} valid ones");
     let all: std::collections::BTreeSet<_> =
         ringstat_core::wire::DecodeError::ALL.iter().map(|e| e.as_str()).collect();
     assert_eq!(refused, all, "every refusal has a vector");
+}
+
+#[test]
+fn canonical_datagrams_are_written_byte_for_byte() {
+    let mut known = given::Statics::default();
+    let mut count = 0;
+    for line in include_str!("../docs/vectors.jsonl").lines() {
+        let vector: Json = serde_json::from_str(line).unwrap();
+        if vector["canonical"] == true {
+            let expected = bytes(vector["hex"].as_str().unwrap());
+            let written = given::encode(&vector, &mut known, expected.len());
+            assert_eq!(written, expected, "{}", vector["name"]);
+            count += 1;
+        }
+    }
+    assert!(count >= 35, "{count} canonical ones");
 }

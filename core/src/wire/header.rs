@@ -92,7 +92,9 @@ impl Header {
 }
 
 /// The unit of all times in a datagram, which is that of the sender's clock.
+// A plain integer on the wire: an enum of serde's would refuse integers of more than five bytes as malformed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "u64")]
 #[repr(u8)]
 pub enum TimeUnit {
     /// 10^-9 s.
@@ -112,6 +114,25 @@ impl TimeUnit {
             Self::Nanos => 1,
             Self::Micros => 1_000,
             Self::Millis => 1_000_000,
+        }
+    }
+}
+
+impl From<TimeUnit> for u64 {
+    fn from(unit: TimeUnit) -> Self {
+        unit as Self
+    }
+}
+
+impl TryFrom<u64> for TimeUnit {
+    type Error = DecodeError;
+
+    fn try_from(code: u64) -> Result<Self, DecodeError> {
+        match code {
+            0 => Ok(Self::Nanos),
+            1 => Ok(Self::Micros),
+            2 => Ok(Self::Millis),
+            _ => Err(DecodeError::BadPrologue),
         }
     }
 }

@@ -1,0 +1,294 @@
+//! The client under test, in a process of its own: this program started again inside the sender's namespace.
+//!
+//! It records under load from a thread that may make no system call but sleep: a seccomp filter ends the process at
+//! any other one. So "recording never blocks" is not measured but enforced, whatever becomes of the network. What
+//! the test wants to know it asks over standard input, a command a line; each answer is a line of JSON.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ringstat_std::{BreakerState, Counter, Recorder, WhenFull};
+use seccompiler::{SeccompAction, SeccompFilter};
+use serde::{Deserialize, Serialize};
+
+use crate::netns::Namespace;
+
+/// The argument that makes this program the client; its [`Setup`] follows.
+pub(crate) const ROLE: &str = "--as-client";
+
+/// How the client is set up.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct Setup {
+    pub(crate) to: String,
+    pub(crate) sender: u64,
+    /// Whether a full ring gives up the oldest, not the newest.
+    pub(crate) drop_oldest: bool,
+    pub(crate) backoff_max: Duration,
+    /// Events before each sleep of a millisecond.
+    pub(crate) burst: u32,
+    /// The largest datagram.
+    pub(crate) payload: usize,
+}
+
+/// What the client knows of itself.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct Status {
+    pub(crate) breaker: String,
+    pub(crate) opened: u64,
+    /// Record calls that the recording thread has made, counted by itself.
+    pub(crate) calls: u64,
+    /// The totals of the two instruments.
+    pub(crate) requests: u64,
+    pub(crate) seldom: u64,
+    pub(crate) recorded: u64,
+    pub(crate) sent: u64,
+    pub(crate) in_flight: u64,
+    pub(crate) dropped: BTreeMap<String, u64>,
+    pub(crate) datagrams: u64,
+    /// Datagrams given up by the sender.
+    pub(crate) failed: u64,
+    /// Resident memory in KiB.
+    pub(crate) resident: u64,
+}
+
+impl Status {
+    pub(crate) fn drops(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
+    /// Asserts that every record call is accounted for, with nothing under way.
+    pub(crate) fn assert_closed(&self) {
+        assert_eq!(self.recorded, self.calls, "every call is counted once: {self:?}");
+        assert_eq!(self.in_flight, 0, "{self:?}");
+        assert_eq!(self.recorded, self.sent + self.drops(), "{self:?}");
+    }
+}
+
+/// A client that runs. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    child: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Client {
+    pub(crate) fn start(machine: &Namespace, setup: &Setup) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.arg(ROLE).arg(serde_json::to_string(setup).expect("plain data"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = machine.enter(|| command.spawn()).expect("the client starts");
+        let commands = child.stdin.take().expect("piped");
+        let answers = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, commands, answers }
+    }
+
+    fn ask(&mut self, command: &str) -> Status {
+        let mut answer = String::new();
+        let asked = writeln!(self.commands, "{command}");
+        if asked.and_then(|()| self.answers.read_line(&mut answer)).unwrap_or(0) == 0 {
+            let ended = self.child.wait().expect("it has ended");
+            panic!(
+                "the client ended at '{command}': {ended} (SIGSYS: a record made a system call)"
+            );
+        }
+        let status: Status =
+            serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"));
+        // Also in the middle of it all: what is missing was not looked at yet, and nothing counts twice.
+        assert!(status.recorded <= status.calls, "{status:?}");
+        status
+    }
+
+    pub(crate) fn status(&mut self) -> Status {
+        self.ask("status")
+    }
+
+    /// Asks until `done`, for at most `within`.
+    pub(crate) fn until(
+        &mut self,
+        what: &str,
+        within: Duration,
+        mut done: impl FnMut(&Status) -> bool,
+    ) -> Status {
+        let begun = Instant::now();
+        loop {
+            let status = self.status();
+            if done(&status) {
+                return status;
+            }
+            assert!(begun.elapsed() < within, "not within {within:?}: {what}: {status:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Stops recording, and sends everything.
+    pub(crate) fn settle(&mut self) -> Status {
+        self.ask("pause");
+        let status = self.ask("flush");
+        status.assert_closed();
+        status
+    }
+
+    /// Goes on recording.
+    pub(crate) fn resume(&mut self) {
+        self.ask("resume");
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it ran");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Shuts it down. Returns its final account.
+    pub(crate) fn end(mut self) -> Status {
+        let status = self.ask("end");
+        assert!(self.child.wait().expect("it ends").success());
+        status.assert_closed();
+        status
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Goes up with every event.
+static REQUESTS: Counter = Counter::new("requests");
+/// Goes up once, at the start.
+static SELDOM: Counter = Counter::new("seldom");
+
+/// What the process of the client does.
+pub(crate) fn run(setup: &str) {
+    let setup: Setup = serde_json::from_str(setup).expect("the setup");
+    let stats = ringstat_std::Client::builder(&setup.to)
+        .instruments(&[&REQUESTS, &SELDOM])
+        .when_full(if setup.drop_oldest { WhenFull::DropOldest } else { WhenFull::DropNewest })
+        .refresh_interval(Duration::from_secs(1))
+        .backoff_max(setup.backoff_max)
+        .sender(Some(setup.sender))
+        .payload(setup.payload)
+        .build()
+        .expect("a client");
+    SELDOM.add(7);
+    let load = Arc::new(Load::default());
+    let (recorder, shared) = (stats.clone(), load.clone());
+    std::thread::spawn(move || shared.record(&recorder, setup.burst));
+    for command in std::io::stdin().lines() {
+        match command.expect("commands are text").as_str() {
+            "status" => {}
+            "pause" => load.pause(true),
+            "resume" => load.pause(false),
+            // What is not sent in time shows in the answer.
+            "flush" => drop(stats.flush(Duration::from_secs(10))),
+            "end" => {
+                load.pause(true);
+                let after = stats.clone();
+                stats.shutdown(Duration::from_secs(10));
+                answer(&after, &load);
+                // The recording thread may not even end: that takes system calls.
+                std::process::exit(0);
+            }
+            other => panic!("no command: {other}"),
+        }
+        answer(&stats, &load);
+    }
+}
+
+fn answer(stats: &ringstat_std::Client, load: &Load) {
+    let (breaker, opened) = stats.breaker();
+    let ledger = stats.ledger();
+    assert!(ledger.closes());
+    let totals = stats.totals();
+    let used = ledger.dropped.iter().filter(|(_, n)| *n > 0);
+    let status = Status {
+        breaker: match breaker {
+            BreakerState::Closed => "closed",
+            BreakerState::Open => "open",
+            BreakerState::HalfOpen => "half-open",
+        }
+        .into(),
+        opened,
+        recorded: ledger.recorded,
+        sent: ledger.sent,
+        in_flight: ledger.in_flight,
+        dropped: used.map(|(cause, n)| (cause.as_str().to_owned(), n)).collect(),
+        datagrams: totals.datagrams,
+        failed: totals.failed,
+        requests: REQUESTS.total(),
+        seldom: SELDOM.total(),
+        resident: resident(),
+        // Last: whatever the ledger has seen is in here.
+        calls: load.calls.load(Ordering::Acquire),
+    };
+    println!("{}", serde_json::to_string(&status).expect("plain data"));
+}
+
+/// The recording thread's orders and account.
+#[derive(Debug, Default)]
+struct Load {
+    calls: AtomicU64,
+    pause: AtomicBool,
+    paused: AtomicBool,
+}
+
+impl Load {
+    /// Records for ever.
+    fn record(&self, stats: &ringstat_std::Client, burst: u32) {
+        let once = || {
+            // Before: the ledger must never know of more.
+            self.calls.fetch_add(1, Ordering::Release);
+            REQUESTS.inc();
+            // That it may be dropped is what the test is about.
+            let _ = stats.count("events", 1u8).record();
+        };
+        // A thread's first record claims its ring.
+        once();
+        only_sleep();
+        loop {
+            let pause = self.pause.load(Ordering::Acquire);
+            self.paused.store(pause, Ordering::Release);
+            if !pause {
+                (0..burst).for_each(|_| once());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Stops or goes on, and waits until it is so.
+    fn pause(&self, pause: bool) {
+        self.pause.store(pause, Ordering::Release);
+        while self.paused.load(Ordering::Acquire) != pause {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// From here on, any system call of this thread but sleeping ends the process.
+fn only_sleep() {
+    let arch = std::env::consts::ARCH.try_into().expect("a platform that seccompiler knows");
+    let sleep = [(nix::libc::SYS_clock_nanosleep, Vec::new())];
+    let filter = SeccompFilter::new(
+        sleep.into_iter().collect(),
+        SeccompAction::KillProcess,
+        SeccompAction::Allow,
+        arch,
+    );
+    let program: seccompiler::BpfProgram = filter.expect("a filter").try_into().expect("a program");
+    seccompiler::apply_filter(&program).expect("a kernel with seccomp");
+}
+
+/// Resident memory in KiB. `VmRSS` in `status` lags behind; this is exact.
+fn resident() -> u64 {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("/proc is there");
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).expect("resident memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}

@@ -1,0 +1,148 @@
+//! `ringstat collect`, the real command in a process of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::netns::Namespace;
+
+/// Where it serves, inside its namespace.
+const HTTP: &str = "127.0.0.1:9125";
+
+/// A collector that runs. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Collector<'a> {
+    machine: &'a Namespace,
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl<'a> Collector<'a> {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(machine: &'a Namespace, udp: &str) -> Self {
+        let mut command = Command::new(program());
+        command.args(["collect", "--json", "--udp", udp, "--http", HTTP]).stdout(Stdio::piped());
+        let mut child = machine.enter(|| command.spawn()).expect("the collector starts");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut addresses = String::new();
+        out.read_line(&mut addresses).expect("its addresses");
+        assert!(addresses.contains("udp"), "it says where it listens: {addresses:?}");
+        Self { machine, child, out }
+    }
+
+    /// What it knows now.
+    pub(crate) fn state(&self) -> Known {
+        let answer = self.machine.enter(|| {
+            let mut stream = TcpStream::connect(HTTP).expect("the collector serves");
+            let request = "GET /api/state HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).expect("it reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("it answers");
+            answer
+        });
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        Known(serde_json::from_str(body).expect("JSON"))
+    }
+
+    /// Asks until `done`: what was sent takes a moment to be read.
+    pub(crate) fn until(&self, what: &str, done: impl Fn(&Known) -> bool) -> Known {
+        for _ in 0..1000 {
+            let known = self.state();
+            if known.senders() > 0 && done(&known) {
+                return known;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("never {what}: {:?}", self.state());
+    }
+
+    /// Ends it without a word, as the kernel does when memory is short.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it ran");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Ends it as an operator does, and returns its last word, in which nothing is outstanding.
+    pub(crate) fn end(mut self) -> Known {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).expect("it runs");
+        let mut ledger = String::new();
+        self.out.read_to_string(&mut ledger).expect("its ledger");
+        assert!(self.child.wait().expect("it ends").success(), "its ledger closes");
+        Known(serde_json::from_str(&ledger).expect("JSON"))
+    }
+}
+
+impl Drop for Collector<'_> {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a collector knows, with one sender.
+#[derive(Debug)]
+pub(crate) struct Known(Value);
+
+impl Known {
+    /// A number of the collector's own.
+    pub(crate) fn number(&self, field: &str) -> u64 {
+        self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
+    }
+
+    /// How many senders it has heard of.
+    pub(crate) fn senders(&self) -> usize {
+        self.0["senders"].as_array().map_or(0, Vec::len)
+    }
+
+    /// A number about the sender.
+    pub(crate) fn sender(&self, field: &str) -> u64 {
+        assert_eq!(self.senders(), 1, "{}", self.0);
+        self.0["senders"][0][field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
+    }
+
+    /// The value of a series; 0 before it is known.
+    pub(crate) fn series(&self, name: &str) -> u64 {
+        let all = self.0["series"].as_array().expect("series");
+        let mut named = all.iter().filter(|s| s["name"] == name);
+        let value = named.next().map_or(0.0, |s| s["value"].as_f64().expect("a number"));
+        assert!(named.next().is_none(), "one series of that name: {}", self.0);
+        assert!(value >= 0.0 && value.fract() == 0.0, "{name} counts: {value}");
+        value as u64
+    }
+}
+
+/// Builds the command with the profile of this test, so that it is never an old one that is tested.
+fn program() -> &'static PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let me = std::env::current_exe().expect("this program");
+        let directory = me.ancestors().nth(2).expect("target/PROFILE/deps/faults");
+        let profile = match directory.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(other) => other,
+        };
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let args = [
+            "build",
+            "-q",
+            "--locked",
+            "-p",
+            "ringstat-collector",
+            "--bin",
+            "ringstat",
+            "--profile",
+        ];
+        let built = Command::new(cargo).args(args).arg(profile).status().expect("cargo runs");
+        assert!(built.success(), "the command builds");
+        directory.join("ringstat")
+    })
+}

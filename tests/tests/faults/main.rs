@@ -1,0 +1,48 @@
+//! Network failure for real: a client and a collector, each a process of its own in a network namespace of its own,
+//! and a cable between them that is cut, filtered, rerouted and made bad under load.
+//!
+//! Needs root, `ip` and `nft`: `.ci/faults` installs and runs it all. What cannot be set up fails; nothing is skipped.
+
+mod client;
+mod collector;
+mod netns;
+mod outage;
+mod relay;
+mod restart;
+mod weather;
+
+use libtest_mimic::{Arguments, Trial};
+use netns::Block;
+use ringstat_core::testkit::Faults;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    if args.next().as_deref() == Some(client::ROLE) {
+        return client::run(&args.next().unwrap_or_default());
+    }
+    let trials = vec![
+        trial("a_firewall_that_says_no", || outage::told(Block::Filter, false)),
+        trial("a_firewall_that_says_no_dropping_the_oldest", || outage::told(Block::Filter, true)),
+        trial("a_route_that_is_gone", || outage::told(Block::Route, false)),
+        trial("a_link_that_is_down", || outage::told(Block::Link, false)),
+        trial("a_firewall_that_says_nothing_which_udp_cannot_see", outage::silent),
+        trial("the_collector_is_killed_and_comes_back", restart::of_the_collector),
+        trial("the_sender_is_killed_and_comes_back", restart::of_the_sender),
+        trial("5_percent_loss", || weather::bad(Faults { loss: 0.05, ..Faults::NONE })),
+        trial("30_percent_loss", || weather::bad(Faults { loss: 0.3, ..Faults::NONE })),
+        trial("10_percent_reordered_and_10_percent_twice", || {
+            weather::bad(Faults { reorder: 0.1, duplicate: 0.1, ..Faults::NONE });
+        }),
+        trial("all_of_it_at_once", || {
+            weather::bad(Faults { loss: 0.05, reorder: 0.1, duplicate: 0.1, ..Faults::NONE });
+        }),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}

@@ -1,0 +1,146 @@
+//! Two machines and a cable between them, made of network namespaces and a veth pair.
+//!
+//! The namespaces have no names: a file descriptor holds each, so that nothing is left behind whatever becomes of the
+//! test. Nothing in here touches the network of the machine itself.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// The address of the machine that the client runs on.
+pub(crate) const CLIENT: &str = "10.9.9.1";
+/// The address of the machine that the collector runs on.
+pub(crate) const COLLECTOR: &str = "10.9.9.2";
+const NETWORK: &str = "10.9.9.0/24";
+const DEVICE: &str = "veth0";
+/// The same name at both ends: each is alone with it.
+const TABLE: &str = "ringstat";
+
+/// A network namespace. It ends with the last process in it once this is dropped.
+#[derive(Debug)]
+pub(crate) struct Namespace(File);
+
+impl Namespace {
+    fn new() -> Self {
+        let made = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)
+                .expect("a network namespace: this test needs root (CAP_SYS_ADMIN)");
+            // What the thread leaves behind is held by this.
+            File::open("/proc/thread-self/ns/net").expect("/proc is there")
+        });
+        let namespace = Self(made.join().expect("a namespace"));
+        namespace.run("ip", &["link", "set", "lo", "up"]);
+        namespace
+    }
+
+    /// Runs `f` inside, on a thread of its own. Processes that it starts and sockets that it opens stay inside.
+    pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace can be entered");
+            f()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Runs a command inside. That it fails is a failure of the test.
+    fn run(&self, program: &str, args: &[&str]) {
+        let output = self.enter(|| Command::new(program).args(args).output());
+        let output = output.unwrap_or_else(|e| panic!("{program}: {e}; see .ci/faults"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {}: {said}", args.join(" "));
+    }
+
+    /// What other processes can call it by while this one lives.
+    fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+}
+
+/// How the way is blocked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Block {
+    /// A firewall on the client's machine forbids it: the sender gets EPERM.
+    Filter,
+    /// The route is gone: ENETUNREACH.
+    Route,
+    /// The link is down, and with it the route.
+    Link,
+    /// A firewall on the collector's machine drops everything and says nothing. No UDP sender can see that.
+    Silent,
+}
+
+/// Both machines.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) client: Namespace,
+    pub(crate) collector: Namespace,
+}
+
+impl Network {
+    pub(crate) fn new() -> Self {
+        let (client, collector) = (Namespace::new(), Namespace::new());
+        let there = collector.path();
+        client.run(
+            "ip",
+            &["link", "add", DEVICE, "type", "veth", "peer", "name", DEVICE, "netns", &there],
+        );
+        for (machine, address) in [(&client, CLIENT), (&collector, COLLECTOR)] {
+            machine.run("ip", &["address", "add", &format!("{address}/24"), "dev", DEVICE]);
+            machine.run("ip", &["link", "set", DEVICE, "up"]);
+        }
+        Self { client, collector }
+    }
+
+    pub(crate) fn block(&self, how: Block) {
+        match how {
+            Block::Filter => filter(&self.client, "output"),
+            Block::Route => self.client.run("ip", &["route", "del", NETWORK, "dev", DEVICE]),
+            Block::Link => self.client.run("ip", &["link", "set", DEVICE, "down"]),
+            Block::Silent => filter(&self.collector, "input"),
+        }
+    }
+
+    pub(crate) fn unblock(&self, how: Block) {
+        match how {
+            Block::Filter => self.client.run("nft", &["delete", "table", "inet", TABLE]),
+            Block::Route => {
+                self.client.run("ip", &["route", "add", NETWORK, "dev", DEVICE, "src", CLIENT]);
+            }
+            Block::Link => self.client.run("ip", &["link", "set", DEVICE, "up"]),
+            Block::Silent => self.collector.run("nft", &["delete", "table", "inet", TABLE]),
+        }
+    }
+    /// Makes the client's side of the cable as bad as `faults` say. Returns `false` where the kernel has no `netem`.
+    pub(crate) fn netem(&self, faults: &[&str]) -> bool {
+        let mut args = vec!["qdisc", "replace", "dev", DEVICE, "root", "netem", "limit", "100000"];
+        args.extend(
+            faults.iter().flat_map(|fault| fault.split(' ')).filter(|word| !word.is_empty()),
+        );
+        let output = self.client.enter(|| Command::new("tc").args(&args).output());
+        let output = output.unwrap_or_else(|e| panic!("tc: {e}; see .ci/faults"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Anything else that goes wrong is a failure.
+        let absent = said.contains("qdisc kind is unknown");
+        assert!(output.status.success() || absent, "tc {}: {said}", args.join(" "));
+        !absent
+    }
+
+    /// A good cable again; what was delayed has arrived.
+    pub(crate) fn netem_off(&self) {
+        self.netem(&[]);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        self.client.run("tc", &["qdisc", "del", "dev", DEVICE, "root"]);
+    }
+}
+
+/// Drops all UDP at a hook.
+fn filter(machine: &Namespace, hook: &str) {
+    let rules = format!(
+        "table inet {TABLE} {{\n chain quiet {{\n type filter hook {hook} priority 0;\n meta l4proto udp drop\n }}\n}}"
+    );
+    // As one transaction: never half a firewall.
+    machine.run("nft", &[&rules]);
+}

@@ -1,0 +1,115 @@
+//! The way to the collector is blocked for ten seconds under load, in every way that the kernel has.
+
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Setup};
+use crate::collector::Collector;
+use crate::netns::{Block, COLLECTOR, Network};
+
+const BLOCKED: Duration = Duration::from_secs(10);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+/// What memory may change by, in KiB, while 25 MB are recorded with nowhere to go.
+const FLAT: u64 = 256;
+/// For what takes milliseconds unless something is wrong.
+const SOON: Duration = Duration::from_secs(20);
+
+fn setup(drop_oldest: bool) -> Setup {
+    Setup {
+        to: format!("{COLLECTOR}:8125"),
+        sender: 1,
+        drop_oldest,
+        backoff_max: BACKOFF_MAX,
+        burst: 40,
+        payload: 1472,
+    }
+}
+
+/// A block that the kernel tells the sender of: nothing leaves the machine, and nothing that left is lost.
+pub(crate) fn told(how: Block, drop_oldest: bool) {
+    let network = Network::new();
+    let collector = Collector::start(&network.collector, &setup(false).to);
+    let mut client = Client::start(&network.client, &setup(drop_oldest));
+    // Long enough for every slot of the ring to have been used: from here on memory may not grow.
+    let before = client.until("load", SOON, |s| s.sent > 20_000);
+    assert_eq!((before.breaker.as_str(), before.opened), ("closed", 0));
+
+    network.block(how);
+    let blocked = Instant::now();
+    let opened = client.until("the breaker opens", Duration::from_secs(5), |s| s.opened > 0);
+    let mut most = 0;
+    while blocked.elapsed() < BLOCKED {
+        let now = client.status();
+        assert_ne!(now.breaker, "closed", "{now:?}");
+        assert_eq!(now.sent, opened.sent, "nothing is called sent that was not");
+        most = most.max(now.resident);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let during = client.status();
+    assert!(during.calls > opened.calls + 100_000, "recording went on: {during:?}");
+    let cause = if drop_oldest { "evicted" } else { "full" };
+    assert!(during.dropped[cause] > 50_000, "the policy decided what to give up: {during:?}");
+    assert!(most <= before.resident + FLAT, "{} KiB became {most}", before.resident);
+    // 100 ms, 200, 400, 800, then seconds less at most a quarter.
+    assert!((3..=18).contains(&during.opened), "it asks, and does not storm: {during:?}");
+
+    network.unblock(how);
+    client.until("two backoff periods", 2 * BACKOFF_MAX, |s| {
+        s.breaker == "closed" && s.sent > during.sent
+    });
+    client.until("load", SOON, |s| s.sent > during.sent + 20_000);
+    let after = client.settle();
+    assert_eq!(after.failed, 0, "no datagram was given up");
+    assert!(after.resident <= before.resident + FLAT, "{before:?} {after:?}");
+
+    let known = collector.until("exact", |k| k.series("requests") == after.requests);
+    assert_eq!(known.series("seldom"), 7);
+    let events = known.series("events");
+    assert_eq!(known.sender("dropped_at_sender"), after.drops());
+    let last = client.end();
+    let known = collector.end();
+    let (received, lost) = (known.sender("received"), known.sender("lost"));
+    assert_eq!(received + lost, last.datagrams, "received = delivered + lost");
+    if how != Block::Link {
+        // A link that goes down takes along what is in its queue.
+        assert_eq!(lost, 0, "nothing that was sent was lost");
+        assert_eq!(events, last.sent, "each event that was not dropped, once");
+    }
+    assert_eq!((known.sender("restarts"), known.sender("duplicates")), (0, 0));
+    println!(
+        "{how:?}: breaker opened {} times, {} KiB resident, {} recorded = {} sent + {:?}; {lost} datagrams lost",
+        during.opened, most, last.recorded, last.sent, last.dropped
+    );
+}
+
+/// A block that nobody tells the sender of. UDP cannot see it: the breaker stays closed, and what matters is that the
+/// collector knows how much it missed and that totals heal.
+pub(crate) fn silent() {
+    let network = Network::new();
+    let collector = Collector::start(&network.collector, &setup(false).to);
+    let mut client = Client::start(&network.client, &setup(false));
+    let before = client.until("load", SOON, |s| s.sent > 20_000);
+    network.block(Block::Silent);
+    let blocked = Instant::now();
+    let mut most = 0;
+    while blocked.elapsed() < BLOCKED {
+        let now = client.status();
+        assert_eq!((now.breaker.as_str(), now.opened), ("closed", 0), "nothing is to be seen");
+        most = most.max(now.resident);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let during = client.status();
+    assert!(during.sent > before.sent + 100_000, "it cannot know better: {during:?}");
+    assert!(most <= before.resident + FLAT, "{} KiB became {most}", before.resident);
+    network.unblock(Block::Silent);
+    client.until("load", SOON, |s| s.sent > during.sent + 20_000);
+    let after = client.settle();
+    let known = collector.until("exact", |k| k.series("requests") == after.requests);
+    assert!(known.series("events") < after.sent, "events do not heal");
+    let last = client.end();
+    let known = collector.end();
+    let (received, lost) = (known.sender("received"), known.sender("lost"));
+    assert_eq!(received + lost, last.datagrams, "received = delivered + lost");
+    assert!(lost > 100, "{lost} lost");
+    assert_eq!((known.sender("restarts"), known.sender("lost_at_sender")), (0, 0));
+    println!("Silent: {} datagrams sent = {received} received + {lost} lost", last.datagrams);
+}

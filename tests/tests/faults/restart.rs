@@ -1,0 +1,85 @@
+//! Either end is killed under load and comes back.
+
+use std::time::Duration;
+
+use crate::client::{Client, Setup};
+use crate::collector::Collector;
+use crate::netns::{COLLECTOR, Network};
+
+/// For what takes milliseconds unless something is wrong.
+const SOON: Duration = Duration::from_secs(20);
+
+fn setup() -> Setup {
+    Setup {
+        to: format!("{COLLECTOR}:8125"),
+        sender: 3,
+        drop_oldest: false,
+        backoff_max: Duration::from_secs(1),
+        burst: 40,
+        payload: 1472,
+    }
+}
+
+/// A new collector knows nothing, and must neither count anything twice nor take for lost what the old one had.
+pub(crate) fn of_the_collector() {
+    let network = Network::new();
+    let setup = setup();
+    let first = Collector::start(&network.collector, &setup.to);
+    let mut client = Client::start(&network.client, &setup);
+    client.until("load", SOON, |s| s.sent > 40_000);
+    first.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
+    first.kill();
+    let alone = client.status();
+    client.until("load with nobody there", SOON, |s| s.calls > alone.calls + 100_000);
+    let second = Collector::start(&network.collector, &setup.to);
+    let back = client.status();
+    client.until("load", SOON, |s| s.sent > back.sent + 40_000);
+    let after = client.settle();
+    let known = second.until("exact, and what never changes learned again", |k| {
+        k.series("requests") == after.requests && k.series("seldom") == 7
+    });
+    let events = known.series("events");
+    assert!(events >= 40_000 && events < after.sent, "its own only: {events} of {}", after.sent);
+    assert_eq!(known.sender("dropped_at_sender"), after.drops());
+    let last = client.end();
+    let known = second.end();
+    let before = known.sender("missed_before_start");
+    assert!(before > 0, "it knows that it came late");
+    assert_eq!((known.sender("restarts"), known.sender("lost")), (0, 0), "nobody else began again");
+    assert_eq!(known.sender("received") + before, last.datagrams);
+    println!("collector: {before} datagrams before it came back, {events} events since");
+}
+
+/// A new run has a new epoch: its totals are added to the old ones, and nothing is taken for lost.
+pub(crate) fn of_the_sender() {
+    let network = Network::new();
+    let setup = setup();
+    let collector = Collector::start(&network.collector, &setup.to);
+    let mut first = Client::start(&network.client, &setup);
+    first.until("load", SOON, |s| s.sent > 40_000);
+    collector.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
+    first.kill();
+    // What the dead one had sent is still being read.
+    let mut before = collector.state();
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        let now = collector.state();
+        if now.number("datagrams") == before.number("datagrams") {
+            break;
+        }
+        before = now;
+    }
+    let mut second = Client::start(&network.client, &setup);
+    second.until("load", SOON, |s| s.sent > 40_000);
+    let after = second.settle();
+    let both = before.series("requests") + after.requests;
+    let known = collector.until("exact", |k| k.series("requests") == both);
+    assert_eq!(known.series("seldom"), 14, "7 in each run");
+    assert_eq!(known.series("events"), before.series("events") + after.sent);
+    assert_eq!(known.sender("restarts"), 1);
+    let last = second.end();
+    let known = collector.end();
+    assert_eq!(known.sender("lost"), 0, "no false loss");
+    assert_eq!(known.sender("received"), before.sender("received") + last.datagrams);
+    println!("sender: {} datagrams, killed, {} more", before.sender("received"), last.datagrams);
+}

@@ -256,6 +256,20 @@ impl<const INLINE: usize> Event<INLINE> {
         self.rate = if rate == 0 { 1 } else { rate };
     }
 
+    /// Whether a rate can say that this stands for `n` times as many: at most 255.
+    #[inline]
+    #[must_use]
+    pub fn can_thin(&self, n: u8) -> bool {
+        self.rate.checked_mul(n).is_some()
+    }
+
+    /// Says that only one in `n` of these was kept: it stands for `n` times as many. Nothing is changed where that
+    /// [cannot be said](Self::can_thin).
+    #[inline]
+    pub fn thin(&mut self, n: u8) {
+        self.rate = self.rate.checked_mul(n.max(1)).unwrap_or(self.rate);
+    }
+
     /// What the record says.
     #[inline]
     #[must_use]
@@ -405,6 +419,16 @@ mod tests {
         assert_eq!(e.tags(), [("service", "shop")]);
         assert_eq!(e.dynamic_tags().collect::<Vec<_>>(), [("table", "orders"), ("é", "")]);
         assert_eq!((e.time(), e.rate()), (42, 10));
+    }
+
+    #[test]
+    fn a_rate_grows_only_as_far_as_it_can_be_said() {
+        let mut e = event();
+        e.set_rate(20);
+        [12, 0, 1].into_iter().for_each(|n| e.thin(n));
+        assert_eq!((e.rate(), e.can_thin(1), e.can_thin(2)), (240, true, false));
+        e.thin(2);
+        assert_eq!(e.rate(), 240);
     }
 
     #[test]

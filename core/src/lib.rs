@@ -38,7 +38,8 @@ pub mod intern;
 // or is aggregated in place.
 pub mod instrument;
 
-// Between recorder and sender.
+// Between recorder and sender, and what is given up where that is too little.
+pub mod policy;
 pub mod ring;
 
 // Sending: batches become datagrams.

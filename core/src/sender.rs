@@ -46,7 +46,9 @@ pub struct Config {
     pub unit: TimeUnit,
     /// Whether the wall clock counts from the sender's start.
     pub since_boot: bool,
-    /// A batch closes with so many events,
+    /// A batch closes with so many events while the ring is nearly empty,
+    pub batch_least: usize,
+    /// and with so many when it is half full, between the two with a number in between,
     pub batch_events: usize,
     /// or when its first event has waited for so long. (Or when a datagram is full.)
     pub batch_age: Duration,
@@ -66,6 +68,7 @@ impl Config {
         payload: PAYLOAD_ETHERNET,
         unit: TimeUnit::Nanos,
         since_boot: false,
+        batch_least: usize::MAX,
         batch_events: usize::MAX,
         batch_age: Duration::from_millis(100),
         flush_interval: Duration::from_secs(1),
@@ -191,7 +194,8 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             heartbeat: units(config.heartbeat_interval, config.unit),
             encoder: Encoder::new(),
             batcher: Batcher::new(Limits {
-                events: config.batch_events.max(1),
+                least: config.batch_least,
+                events: config.batch_events,
                 bytes: payload,
                 age: units(config.batch_age, config.unit),
             }),
@@ -227,8 +231,8 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
     }
 
     /// Changes how many events close a batch.
-    pub fn set_batch_events(&mut self, events: usize) {
-        self.batcher.set_events(events);
+    pub fn set_batch_events(&mut self, least: usize, events: usize) {
+        self.batcher.set_events(least, events);
     }
 
     /// Packs the next datagram into `buf`, or says when to come back.
@@ -249,8 +253,8 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         let limit = buf.len().min(self.payload);
         let buf = &mut buf[..limit];
         let waiting = inputs.events.len() + (self.carry.len() - self.carried);
-        let events_due =
-            self.batcher.ready(waiting, now.monotonic) || (self.flushing && waiting > 0);
+        let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
+            || (self.flushing && waiting > 0);
         let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
         if !events_due && !instruments_due {
             self.flushing = false;

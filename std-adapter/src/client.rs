@@ -1,7 +1,7 @@
 //! The client: what recording threads hold.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +39,9 @@ pub struct Client {
 /// Names and texts of events made at run time: 4096 strings, 80 KiB in all.
 pub(crate) type Names = Interner<4096, 65_536>;
 
+/// The valve of a client that is shut down.
+const CLOSED: u8 = u8::MAX;
+
 /// What recorders and the worker share.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -47,8 +50,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) names: Names,
     pub(crate) identity: Identity,
-    /// Records are refused from here on.
-    closed: AtomicBool,
+    /// What the record call looks at first: 0 to let everything through, the throttle's level, or [`CLOSED`].
+    pub(crate) valve: AtomicU8,
     pub(crate) control: Control,
 }
 
@@ -165,13 +168,13 @@ impl Client {
                 config.shards,
                 config.shard_events,
                 config.shared_events,
-                config.when_full,
+                config.policy,
             ),
             clock: Clock::new(),
             registry: Registry::new(instruments, config.max_instruments),
             names: Names::new(),
             identity,
-            closed: AtomicBool::new(false),
+            valve: AtomicU8::new(0),
             control: Control::default(),
         });
         let worker = Worker::new(shared.clone(), &config, outlet);
@@ -294,8 +297,15 @@ impl Thread {
 }
 
 impl Shared {
+    /// Throttles recorders. A client that is shut down stays so.
+    pub(crate) fn throttle(&self, level: u8) {
+        let _ = self.valve.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |valve| {
+            (valve != CLOSED && valve != level).then_some(level)
+        });
+    }
+
     fn stop(&self, thread: &Thread, deadline: Instant) {
-        self.closed.store(true, Ordering::Relaxed);
+        self.valve.store(CLOSED, Ordering::Relaxed);
         {
             let mut state = self.control.lock();
             state.stop_at = Some(state.stop_at.map_or(deadline, |at| at.min(deadline)));
@@ -334,10 +344,11 @@ impl Recorder for Client {
 
     #[inline]
     fn push(&self, event: Event) -> Outcome {
-        if self.shared.closed.load(Ordering::Relaxed) {
-            return self.refuse(Cause::Shutdown);
+        match self.shared.valve.load(Ordering::Relaxed) {
+            0 => self.shared.rings.push(event),
+            CLOSED => self.refuse(Cause::Shutdown),
+            level => self.shared.rings.push_throttled(event, level),
         }
-        self.shared.rings.push(event)
     }
 
     #[cold]

@@ -10,7 +10,7 @@ use ringstat_core::wire::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN, PAYLOAD_MAX, PAYLO
 
 use crate::client::Client;
 use crate::registry::Entry;
-pub use ringstat_core::stats::WhenFull;
+pub use ringstat_core::policy::Policy;
 
 /// How a client works. Begin with a [`Preset`] and change what must differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,9 +23,12 @@ pub struct Config {
     pub shard_events: usize,
     /// So many events fit into the shared ring: 1 to 2^24. 72 bytes each.
     pub shared_events: usize,
-    /// What a full ring gives up.
-    pub when_full: WhenFull,
-    /// A batch closes with so many events; 0: only when a datagram is full, or by age.
+    /// What is given up when there is more than the rings can take.
+    pub policy: Policy,
+    /// A batch closes with so many events while the rings are nearly empty (up to 10 %),
+    pub batch_least: usize,
+    /// and with so many from half full on, between the two with a number in between. 0, here and there: only when a
+    /// datagram is full, or by age.
     pub batch_events: usize,
     /// A batch closes when its first event has waited for so long.
     pub batch_age: Duration,
@@ -90,7 +93,8 @@ impl Preset {
             shards: 16,
             shard_events: 8192,
             shared_events: 4096,
-            when_full: WhenFull::DropNewest,
+            policy: Policy::DropNewest,
+            batch_least: 32,
             batch_events: 0,
             batch_age: Duration::from_millis(100),
             flush_interval: Duration::from_secs(1),
@@ -109,12 +113,14 @@ impl Preset {
             Self::HighThroughput => Config {
                 shard_events: 65_536,
                 shared_events: 65_536,
+                batch_least: 0,
                 idle_sleep: Duration::from_millis(5),
                 ..default
             },
             Self::Reliable => Config {
                 shard_events: 16_384,
-                when_full: WhenFull::DropOldest,
+                policy: Policy::DropOldest,
+                batch_least: 8,
                 batch_age: Duration::from_millis(20),
                 flush_interval: Duration::from_millis(500),
                 refresh_interval: Duration::from_secs(5),
@@ -237,8 +243,10 @@ impl Builder {
         shard_events: usize,
         /// See [`Config::shared_events`].
         shared_events: usize,
-        /// See [`Config::when_full`].
-        when_full: WhenFull,
+        /// See [`Config::policy`].
+        policy: Policy,
+        /// See [`Config::batch_least`].
+        batch_least: usize,
         /// See [`Config::batch_events`].
         batch_events: usize,
         /// See [`Config::batch_age`].

@@ -50,6 +50,7 @@ impl Worker {
             payload: config.payload,
             unit: TimeUnit::Nanos,
             since_boot: false,
+            batch_least: if config.batch_least == 0 { usize::MAX } else { config.batch_least },
             batch_events: if config.batch_events == 0 { usize::MAX } else { config.batch_events },
             batch_age: config.batch_age,
             flush_interval: config.flush_interval,

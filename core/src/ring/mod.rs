@@ -7,6 +7,7 @@
 //! | [`mpmc::Ring`] | any | any | refuses, or gives up its oldest | lock-free but for a preempted party |
 //! | [`sharded::Sharded`] | one a shard, any for the shared ring | one | as the policy says | as its parts |
 //! | [`priority::Ring`] | one | one | gives up the oldest of the lowest level | wait-free at both ends |
+//! | [`priority::Shared`] | any | any | refuses, or gives up the oldest of the same level | as `mpmc::Ring` |
 //!
 //! All hold exactly as many items as they say, allocate nothing after construction, work in a `static`, and count
 //! their positions in laps of twice the capacity, so that no index ever outgrows its word. The sender is written
@@ -15,6 +16,7 @@
 #![allow(unsafe_code)] // Slots are shared memory; each block says who may touch it and why.
 
 use core::mem::MaybeUninit;
+use core::ops::Deref;
 
 use crate::sync::UnsafeCell;
 
@@ -41,6 +43,56 @@ pub trait Source<T> {
     fn capacity(&self) -> usize;
 
     /// Whether no item waits; producers may have added one since.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How full it is, in percent; of several rings the fullest.
+    fn fill(&self) -> u8 {
+        percent(self.len(), self.capacity())
+    }
+}
+
+/// `used` of `capacity` in percent, 0 to 100. Of no room at all, 100.
+#[must_use]
+pub const fn percent(used: usize, capacity: usize) -> u8 {
+    if used >= capacity {
+        return 100;
+    }
+    // Within one hundredth, and without a product that could overflow.
+    (if capacity > usize::MAX / 100 { used / (capacity / 100) } else { used * 100 / capacity })
+        as u8
+}
+
+/// A ring with one recording and one sending end: what a shard is made of.
+pub trait Lane {
+    /// What it holds.
+    type Item;
+    /// The recording end.
+    type Producer<R: Deref<Target = Self> + Clone>;
+    /// The sending end.
+    type Consumer<R: Deref<Target = Self> + Clone>: Source<Self::Item>;
+
+    /// The recording end of `ring`.
+    ///
+    /// # Safety
+    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
+    /// this one did (as between threads by a lock, or a release and an acquire).
+    unsafe fn producer<R: Deref<Target = Self> + Clone>(ring: R) -> Self::Producer<R>;
+
+    /// The sending end of `ring`.
+    ///
+    /// # Safety
+    /// As for [`producer`](Self::producer), among sending ends.
+    unsafe fn consumer<R: Deref<Target = Self> + Clone>(ring: R) -> Self::Consumer<R>;
+
+    /// How many items there are; both ends may have moved on since.
+    fn len(&self) -> usize;
+
+    /// How many items there is room for.
+    fn capacity(&self) -> usize;
+
+    /// Whether there are no items.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }

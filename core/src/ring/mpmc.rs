@@ -12,6 +12,7 @@
 //! The bounded queue of Dmitry Vyukov, with positions in laps as in crossbeam's `ArrayQueue`: each slot says which lap
 //! it is ready for. On parts without compare-and-swap, interrupts are masked for each atomic operation.
 
+use super::sharded::Fallback;
 use super::{Full, Slot, Source, Storage};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
@@ -241,6 +242,28 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
 impl<T: Copy, S: Storage<Cell<T>>> Source<T> for &Ring<T, S> {
     fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
         (0..max).map_while(|_| self.pop().map(&mut f)).count()
+    }
+
+    fn len(&self) -> usize {
+        Ring::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Ring::capacity(self)
+    }
+}
+
+impl<T: Copy, S: Storage<Cell<T>>> Fallback<T> for Ring<T, S> {
+    fn push(&self, item: T) -> Result<(), Full<T>> {
+        Ring::push(self, item)
+    }
+
+    fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        Ring::push_evicting(self, item, evicted)
+    }
+
+    fn take(&self, max: usize, f: impl FnMut(T)) -> usize {
+        (&mut &*self).drain(max, f)
     }
 
     fn len(&self) -> usize {

@@ -14,7 +14,7 @@
 
 use core::ops::Deref;
 
-use super::{Full, Laps, Pushed, Slot, Source, Storage};
+use super::{Full, Lane, Laps, Pushed, Slot, Source, Storage};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
 /// When an item becomes visible to the consumer.
@@ -112,6 +112,30 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     #[inline(always)]
     fn slot(&self, position: usize) -> &Slot<T> {
         &self.slots.slots()[self.laps().slot(position)]
+    }
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> Lane for Ring<T, S> {
+    type Item = T;
+    type Producer<R: Deref<Target = Self> + Clone> = Producer<R, T, S>;
+    type Consumer<R: Deref<Target = Self> + Clone> = Consumer<R, T, S>;
+
+    unsafe fn producer<R: Deref<Target = Self> + Clone>(ring: R) -> Producer<R, T, S> {
+        // SAFETY: the caller says that there is no other one.
+        unsafe { Producer::new(ring) }
+    }
+
+    unsafe fn consumer<R: Deref<Target = Self> + Clone>(ring: R) -> Consumer<R, T, S> {
+        // SAFETY: the caller says that there is no other one.
+        unsafe { Consumer::new(ring) }
+    }
+
+    fn len(&self) -> usize {
+        Ring::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Ring::capacity(self)
     }
 }
 

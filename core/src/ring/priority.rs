@@ -14,8 +14,9 @@
 
 use core::ops::Deref;
 
-use super::{Full, Pushed, Slot, Source, Storage, overwrite};
-use crate::sync::const_fn;
+use super::sharded::Fallback;
+use super::{Full, Lane, Pushed, Slot, Source, Storage, mpmc, overwrite};
+use crate::sync::{AtomicU32, Ordering, const_fn};
 
 /// How many levels there are; the last is the highest.
 pub const LEVELS: usize = 4;
@@ -40,6 +41,10 @@ pub struct Storages<T, P, I> {
     pool: P,
     levels: [overwrite::Ring<u32, I>; LEVELS],
     free: overwrite::Ring<u32, I>,
+    /// Places from here on were never used. The recording end's own.
+    fresh: AtomicU32,
+    /// How many items of higher levels each level has waited for. The sending end's own.
+    waited: [AtomicU32; LEVELS],
     item: core::marker::PhantomData<fn(T) -> T>,
 }
 
@@ -59,6 +64,7 @@ impl<T: Copy, const N: usize> Ring<T, N> {
             [const { Slot::new() }; N],
             [const { overwrite::Ring::new([const { Slot::new() }; N]) }; LEVELS],
             overwrite::Ring::new([const { Slot::new() }; N]),
+            [const { AtomicU32::new(0) }; LEVELS],
         )
     }
 
@@ -69,6 +75,7 @@ impl<T: Copy, const N: usize> Ring<T, N> {
             core::array::from_fn(|_| Slot::new()),
             core::array::from_fn(|_| numbers()),
             numbers(),
+            core::array::from_fn(|_| AtomicU32::new(0)),
         )
     }
 }
@@ -87,7 +94,12 @@ impl<T: Copy> BoxedRing<T> {
     pub fn boxed(capacity: usize) -> Self {
         let capacity = capacity.min(1 << 31);
         let numbers = || overwrite::Ring::new(super::boxed(capacity));
-        Self::over(super::boxed(capacity), core::array::from_fn(|_| numbers()), numbers())
+        Self::over(
+            super::boxed(capacity),
+            core::array::from_fn(|_| numbers()),
+            numbers(),
+            core::array::from_fn(|_| AtomicU32::new(0)),
+        )
     }
 }
 
@@ -97,8 +109,10 @@ impl<T: Copy, P, I> Storages<T, P, I> {
             pool: P,
             levels: [overwrite::Ring<u32, I>; LEVELS],
             free: overwrite::Ring<u32, I>,
+            waited: [AtomicU32; LEVELS],
         ) -> Self {
-            Self { pool, levels, free, item: core::marker::PhantomData }
+            let fresh = AtomicU32::new(0);
+            Self { pool, levels, free, fresh, waited, item: core::marker::PhantomData }
         }
     }
 }
@@ -165,8 +179,6 @@ pub struct Producer<R, T, P, I> {
     ring: R,
     levels: [overwrite::Producer<Part<R, T, P, I>, u32, I>; LEVELS],
     free: overwrite::Consumer<Part<R, T, P, I>, u32, I>,
-    /// Places from here on were never used.
-    fresh: u32,
 }
 
 impl<R, T, P, I> Producer<R, T, P, I>
@@ -176,10 +188,11 @@ where
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
 {
-    /// The recording end of a new ring.
+    /// The recording end of a ring.
     ///
     /// # Safety
-    /// The ring is new, and this is the only recording end it ever has.
+    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
+    /// this one did.
     #[must_use]
     pub unsafe fn new(ring: R) -> Self {
         let part = |i| Part::of(ring.clone(), i);
@@ -188,7 +201,6 @@ where
             levels: core::array::from_fn(|i| unsafe { overwrite::Producer::new(part(i)) }),
             // SAFETY: free places come back to the recording end alone.
             free: unsafe { overwrite::Consumer::new(part(LEVELS)) },
-            fresh: 0,
             ring,
         }
     }
@@ -201,23 +213,45 @@ where
     #[inline]
     pub fn push(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
         let level = item.level().min(LEVELS - 1);
-        let (number, evicted) = match self.vacant() {
-            Some(number) => (number, None),
-            None => match self.evict_up_to(level) {
-                Some(number) => {
-                    // SAFETY: the number came from this end's own level ring, so the place is ours, and written.
-                    (number, Some(unsafe { self.ring.place(number).read() }))
-                }
-                None => return Err(Full(item)),
-            },
+        match self.vacant() {
+            Some(number) => {
+                self.put(number, level, item);
+                Ok(Pushed::Stored)
+            }
+            None => self.replace(item, level, level + 1),
+        }
+    }
+
+    /// Adds an item in place of the oldest of the lowest level below its own, whether there is other room or not.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when nothing in the ring matters less, or the consumer is just taking it.
+    pub fn push_replacing(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
+        let level = item.level().min(LEVELS - 1);
+        self.replace(item, level, level)
+    }
+
+    /// Puts an item in place of one of the levels before `end`.
+    #[cold]
+    fn replace(&mut self, item: T, level: usize, end: usize) -> Result<Pushed<T>, Full<T>> {
+        let lower = self.levels.iter_mut().take(end);
+        let Some(number) = lower.into_iter().find_map(overwrite::Producer::evict) else {
+            return Err(Full(item));
         };
+        // SAFETY: the number came from this end's own level ring, so the place is ours, and written.
+        let evicted = unsafe { self.ring.place(number).read() };
+        self.put(number, level, item);
+        Ok(Pushed::Evicted(evicted))
+    }
+
+    #[inline]
+    fn put(&mut self, number: u32, level: usize, item: T) {
         // SAFETY: whoever holds the number owns the place: it was never used, or the consumer has read it and given
         // the number back, or this end took it back.
         unsafe { self.ring.place(number).write(item) };
         // There are as many places in each small ring as numbers.
         let pushed = self.levels[level].push(number);
         debug_assert!(pushed.is_ok(), "a level ring holds every number");
-        Ok(evicted.map_or(Pushed::Stored, Pushed::Evicted))
     }
 
     /// How many items there are; the consumer may have taken some since.
@@ -239,16 +273,13 @@ where
 
     #[inline]
     fn vacant(&mut self) -> Option<u32> {
-        if (self.fresh as usize) < self.ring.capacity() {
-            self.fresh += 1;
-            return Some(self.fresh - 1);
+        // Relaxed: only recording ends touch it, one after the other.
+        let fresh = self.ring.fresh.load(Ordering::Relaxed);
+        if (fresh as usize) < self.ring.capacity() {
+            self.ring.fresh.store(fresh + 1, Ordering::Relaxed);
+            return Some(fresh);
         }
         self.free.pop()
-    }
-
-    #[cold]
-    fn evict_up_to(&mut self, level: usize) -> Option<u32> {
-        self.levels.iter_mut().take(level + 1).find_map(overwrite::Producer::evict)
     }
 }
 
@@ -258,8 +289,6 @@ pub struct Consumer<R, T, P, I> {
     ring: R,
     levels: [overwrite::Consumer<Part<R, T, P, I>, u32, I>; LEVELS],
     free: overwrite::Producer<Part<R, T, P, I>, u32, I>,
-    /// How many items of higher levels each level has waited for.
-    waited: [u32; LEVELS],
 }
 
 impl<R, T, P, I> Consumer<R, T, P, I>
@@ -272,7 +301,8 @@ where
     /// The sending end of a ring.
     ///
     /// # Safety
-    /// There is no other sending end of the ring, and never was.
+    /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
+    /// one did.
     #[must_use]
     pub unsafe fn new(ring: R) -> Self {
         let part = |i| Part::of(ring.clone(), i);
@@ -281,21 +311,21 @@ where
             levels: core::array::from_fn(|i| unsafe { overwrite::Consumer::new(part(i)) }),
             // SAFETY: free places go back from the sending end alone.
             free: unsafe { overwrite::Producer::new(part(LEVELS)) },
-            waited: [0; LEVELS],
             ring,
         }
     }
 
     /// Takes the item whose turn it is.
     pub fn pop(&mut self) -> Option<T> {
-        let starved = (0..LEVELS).find(|l| self.waited[*l] >= PATIENCE);
+        // Relaxed: only sending ends touch it, one after the other.
+        let starved = self.ring.waited.iter().position(|w| w.load(Ordering::Relaxed) >= PATIENCE);
         let order = starved.into_iter().chain((0..LEVELS).rev());
         let (level, number) =
             order.into_iter().find_map(|l| self.levels[l].pop().map(|number| (l, number)))?;
-        self.waited[level] = 0;
-        for lower in 0..level {
-            let waits = !self.ring.levels[lower].is_empty();
-            self.waited[lower] = if waits { self.waited[lower] + 1 } else { 0 };
+        self.ring.waited[level].store(0, Ordering::Relaxed);
+        for (waited, ring) in self.ring.waited.iter().zip(&self.ring.levels).take(level) {
+            let now = if ring.is_empty() { 0 } else { waited.load(Ordering::Relaxed) + 1 };
+            waited.store(now, Ordering::Relaxed);
         }
         // SAFETY: the number came from a level ring, behind which its place was written; it is ours until given back.
         let item = unsafe { self.ring.place(number).read() };
@@ -323,6 +353,110 @@ where
 
     fn capacity(&self) -> usize {
         self.ring.capacity()
+    }
+}
+
+impl<T, P, I> Lane for Storages<T, P, I>
+where
+    T: Copy + Prioritized,
+    P: Storage<Slot<T>>,
+    I: Storage<Slot<u32>>,
+{
+    type Item = T;
+    type Producer<R: Deref<Target = Self> + Clone> = Producer<R, T, P, I>;
+    type Consumer<R: Deref<Target = Self> + Clone> = Consumer<R, T, P, I>;
+
+    unsafe fn producer<R: Deref<Target = Self> + Clone>(ring: R) -> Producer<R, T, P, I> {
+        // SAFETY: the caller says that there is no other one.
+        unsafe { Producer::new(ring) }
+    }
+
+    unsafe fn consumer<R: Deref<Target = Self> + Clone>(ring: R) -> Consumer<R, T, P, I> {
+        // SAFETY: the caller says that there is no other one.
+        unsafe { Consumer::new(ring) }
+    }
+
+    fn len(&self) -> usize {
+        Storages::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Storages::capacity(self)
+    }
+}
+
+/// What matters more is sent first, for any number of producers and consumers: a ring of its own for each level, so that
+/// no level takes another's room.
+///
+/// Progress and order within a level are those of [`mpmc`]. The highest level is taken first; lower ones have
+/// their turn once in 16 items.
+#[derive(Debug)]
+pub struct Shared<T, C> {
+    levels: [mpmc::Ring<T, C>; LEVELS],
+    /// Items taken so far: says whose turn it is. Several consumers need not agree on it.
+    turn: AtomicU32,
+}
+
+impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
+    const_fn! {
+        /// Over empty rings, one for each level from the lowest on.
+        #[must_use]
+        pub const fn new(levels: [mpmc::Ring<T, C>; LEVELS]) -> Self {
+            Self { levels, turn: AtomicU32::new(0) }
+        }
+    }
+
+    fn level(&self, item: &T) -> &mpmc::Ring<T, C> {
+        &self.levels[item.level().min(LEVELS - 1)]
+    }
+
+    /// Takes the item whose turn it is.
+    pub fn pop(&self) -> Option<T> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
+        // Each 16th item is the turn of a lower level, one after the other.
+        let favoured = (turn % (PATIENCE + 1) == PATIENCE)
+            .then_some((turn / (PATIENCE + 1)) as usize % (LEVELS - 1));
+        let order = favoured.into_iter().chain((0..LEVELS).rev());
+        order.into_iter().find_map(|level| self.levels[level].pop())
+    }
+
+    /// Adds an item in place of the oldest of the lowest level below its own, which goes to `evicted`.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when there is no lower one, or no room in its own level.
+    pub fn push_replacing(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        let below = self.levels.iter().take(item.level().min(LEVELS - 1));
+        match below.into_iter().find_map(mpmc::Ring::pop) {
+            Some(lower) => {
+                let mut evicted = evicted;
+                evicted(lower);
+                self.level(&item).push_evicting(item, evicted)
+            }
+            None => Err(Full(item)),
+        }
+    }
+}
+
+impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Fallback<T> for Shared<T, C> {
+    fn push(&self, item: T) -> Result<(), Full<T>> {
+        self.level(&item).push(item)
+    }
+
+    fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        self.level(&item).push_evicting(item, evicted)
+    }
+
+    fn take(&self, max: usize, mut f: impl FnMut(T)) -> usize {
+        (0..max).map_while(|_| self.pop().map(&mut f)).count()
+    }
+
+    fn len(&self) -> usize {
+        self.levels.iter().map(mpmc::Ring::len).sum()
+    }
+
+    fn capacity(&self) -> usize {
+        self.levels.iter().map(mpmc::Ring::capacity).sum()
     }
 }
 
@@ -379,6 +513,70 @@ mod tests {
             }
         }
         assert!(waited.iter().all(|w| (1..=20).contains(w)), "{waited:?}");
+    }
+
+    #[test]
+    fn a_replacement_takes_only_what_is_lower_even_when_there_is_room() {
+        let mut ring: Ring<Ranked, 8> = Ring::new();
+        let (mut producer, _) = ring.split();
+        assert_eq!(producer.push_replacing(Ranked(1, 0)), Err(Full(Ranked(1, 0))));
+        for item in [Ranked(1, 1), Ranked(0, 2), Ranked(0, 3)] {
+            producer.push(item).unwrap();
+        }
+        assert_eq!(producer.push_replacing(Ranked(1, 4)), Ok(Pushed::Evicted(Ranked(0, 2))));
+        assert_eq!(producer.push_replacing(Ranked(1, 5)), Ok(Pushed::Evicted(Ranked(0, 3))));
+        assert_eq!(producer.push_replacing(Ranked(1, 6)), Err(Full(Ranked(1, 6))));
+        assert_eq!(producer.len(), 3);
+    }
+
+    #[test]
+    fn ends_that_are_made_anew_go_on_where_the_last_ones_stopped() {
+        let mut ring: Ring<Ranked, 3> = Ring::new();
+        let mut taken = Vec::new();
+        for n in 0..20 {
+            let (mut producer, mut consumer) = ring.split();
+            for level in 0..3 {
+                producer.push(Ranked(level, n)).unwrap();
+            }
+            consumer.drain(2, |item| taken.push(item));
+        }
+        let (mut producer, mut consumer) = ring.split();
+        producer.push(Ranked(3, 99)).unwrap();
+        consumer.drain(9, |item| taken.push(item));
+        let mut once = taken.clone();
+        once.sort_unstable_by_key(|r| (r.1, r.0));
+        once.dedup();
+        assert_eq!(once.len(), taken.len(), "nothing twice");
+    }
+
+    #[test]
+    fn shared_levels_have_room_of_their_own_and_a_turn() {
+        let shared: Shared<Ranked, [mpmc::Cell<Ranked>; 2]> =
+            Shared::new(core::array::from_fn(|_| {
+                mpmc::Ring::new(core::array::from_fn(|_| mpmc::Cell::new()))
+            }));
+        for level in 0..LEVELS {
+            for n in 0..2 {
+                shared.push(Ranked(level, n)).unwrap();
+            }
+            assert_eq!(shared.push(Ranked(level, 9)), Err(Full(Ranked(level, 9))));
+        }
+        let mut evicted = Vec::new();
+        shared.push_evicting(Ranked(2, 9), |item| evicted.push(item)).unwrap();
+        shared.push_replacing(Ranked(1, 8), |item| evicted.push(item)).unwrap();
+        assert_eq!(evicted, [Ranked(2, 0), Ranked(0, 0), Ranked(1, 0)]);
+        assert_eq!((shared.len(), shared.capacity()), (7, 8));
+        assert_eq!(shared.push_replacing(Ranked(0, 7), |_| ()), Err(Full(Ranked(0, 7))));
+        let mut taken = Vec::new();
+        shared.take(99, |item| taken.push(item));
+        assert_eq!(taken.iter().map(|r| r.0).collect::<Vec<_>>(), [3, 3, 2, 2, 1, 1, 0]);
+        let mut waited = 0;
+        shared.push(Ranked(0, 1)).unwrap();
+        while shared.pop() != Some(Ranked(0, 1)) {
+            shared.push(Ranked(3, 1)).unwrap();
+            waited += 1;
+        }
+        assert!(waited <= 3 * 16, "the lowest waited for {waited}");
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! A ring of its own for each producing thread, task or interrupt, one drain for all.
 //!
-//! - Capacity: that of each shard, and of the shared ring. Allocation: none after construction.
+//! - Capacity: that of each shard, and of the shared ring. Allocation: none after construction. A shard is any [`Lane`]: a
+//!   plain ring, or one that knows priorities.
 //! - Progress: a shard's producer is wait-free and shares nothing with other producers. Who finds no free shard uses
 //!   the shared ring ([`mpmc`]), with the delays that are described there.
 //! - Order: kept for each producer.
@@ -8,30 +9,39 @@
 //!   and what is in it stays. Shards are owned, never picked at random: a random pick would make each one
 //!   multi-producer.
 
+use core::marker::PhantomData;
 use core::ops::Deref;
 
-use super::{Slot, Source, Storage, mpmc, overwrite};
+use super::{Full, Lane, Source, Storage, percent};
 use crate::sync::{AtomicU8, CachePadded, Ordering, const_fn};
 
-/// One shard: a ring, and whether its ends are taken.
+/// One shard: a ring, and whether its recording end is taken.
 #[derive(Debug)]
-pub struct Shard<T, S> {
+pub struct Shard<L> {
     claimed: CachePadded<AtomicU8>,
-    ring: overwrite::Ring<T, S>,
+    ring: L,
 }
 
-impl<T: Copy, S: Storage<Slot<T>>> Shard<T, S> {
+impl<L> Shard<L> {
     const_fn! {
-        /// A free shard over `slots`.
+        /// A free shard over `ring`, which is new.
         #[must_use]
-        pub const fn new(slots: S) -> Self {
-            Self {
-                claimed: CachePadded::new(AtomicU8::new(0)),
-                ring: overwrite::Ring::new(slots),
-            }
+        pub const fn new(ring: L) -> Self {
+            Self { claimed: CachePadded::new(AtomicU8::new(0)), ring }
         }
     }
 
+    fn claim(&self) -> bool {
+        // Acquire: what the last owner did in the ring comes before what the next one does.
+        self.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn release(&self) {
+        self.claimed.store(0, Ordering::Release);
+    }
+}
+
+impl<L: Lane> Shard<L> {
     /// How many items wait in it.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -47,208 +57,215 @@ impl<T: Copy, S: Storage<Slot<T>>> Shard<T, S> {
     /// Whether none wait in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.ring.is_empty()
-    }
-
-    fn claim(&self) -> bool {
-        // Acquire: what the last owner did in the ring comes before what the next one does.
-        self.claimed.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    fn release(&self) {
-        self.claimed.store(0, Ordering::Release);
+        self.len() == 0
     }
 }
 
-/// Shards over `S` in `SH` (an array or boxed slice of [`Shard`]), and the shared ring over `C`.
+/// The ring for who has no shard: anybody may push and take.
+pub trait Fallback<T> {
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when there is no room.
+    fn push(&self, item: T) -> Result<(), Full<T>>;
+
+    /// Adds an item, if need be in place of others, which go to `evicted`.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when no room could be made.
+    fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>>;
+
+    /// Takes up to `max` items, and returns how many.
+    fn take(&self, max: usize, f: impl FnMut(T)) -> usize;
+
+    /// How many items wait.
+    fn len(&self) -> usize;
+
+    /// How many items there is room for.
+    fn capacity(&self) -> usize;
+
+    /// Whether none wait.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Shards over the rings `L` in `S` (an array or boxed slice of [`Shard`]), and the shared ring `F`.
 #[derive(Debug)]
-pub struct Sharded<T, S, SH, C> {
-    shards: SH,
-    shared: mpmc::Ring<T, C>,
+pub struct Sharded<L, S, F> {
+    shards: S,
+    shared: F,
     drained: AtomicU8,
-    storage: core::marker::PhantomData<fn() -> S>,
+    lanes: PhantomData<fn() -> L>,
 }
 
-impl<T, S, SH, C> Sharded<T, S, SH, C>
-where
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
-{
+impl<L: Lane, S: Storage<Shard<L>>, F> Sharded<L, S, F> {
     const_fn! {
-        /// All shards free, everything empty.
+        /// Over shards that are all free, and a shared ring, which is new.
         #[must_use]
-        pub const fn new(shards: SH, shared: C) -> Self {
-            Self {
-                shards,
-                shared: mpmc::Ring::new(shared),
-                drained: AtomicU8::new(0),
-                storage: core::marker::PhantomData,
-            }
+        pub const fn new(shards: S, shared: F) -> Self {
+            Self { shards, shared, drained: AtomicU8::new(0), lanes: PhantomData }
         }
     }
 
     /// The shards.
-    pub fn shards(&self) -> &[Shard<T, S>] {
+    pub fn shards(&self) -> &[Shard<L>] {
         self.shards.slots()
     }
 
     /// The ring for who has no shard.
     #[inline]
     #[must_use]
-    pub fn shared(&self) -> &mpmc::Ring<T, C> {
+    pub fn shared(&self) -> &F {
         &self.shared
     }
 
     /// Claims a free shard of `this`, if there is one. Linear in the number of shards.
-    pub fn claim<R>(this: R) -> Option<ShardProducer<R, T, S, SH, C>>
+    pub fn claim<R>(this: R) -> Option<ShardProducer<R, L, S, F>>
     where
         R: Deref<Target = Self> + Clone,
     {
         let index = this.shards().iter().position(Shard::claim)?;
-        let ring = ShardRef { all: this, index, types: core::marker::PhantomData };
-        // SAFETY: `claim` gave the shard to us alone, until `ShardProducer` releases it when it is dropped.
-        Some(ShardProducer { producer: unsafe { overwrite::Producer::new(ring) } })
+        let ring = ShardRef { all: this, index, types: PhantomData };
+        // SAFETY: `claim` gave the shard to us alone, until `ShardProducer` releases it when it is dropped; between
+        // two owners the release and the acquire of `claimed` keep the order.
+        let producer = unsafe { L::producer(ring.clone()) };
+        Some(ShardProducer { producer, ring })
     }
 
     /// The one drain of `this`; `None` if there is one already.
-    pub fn drain<R>(this: R) -> Option<ShardConsumer<R, T, S, SH, C>>
+    pub fn drain<R>(this: R) -> Option<ShardConsumer<R, L, S, F>>
     where
         R: Deref<Target = Self> + Clone,
     {
         let claim = this.drained.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed);
         claim.ok()?;
-        Some(ShardConsumer { all: this, next: 0, types: core::marker::PhantomData })
+        Some(ShardConsumer { all: this, next: 0, types: PhantomData })
     }
 }
 
 /// Refers to one shard's ring by way of all of them, so that `R` may be an `Arc` or a `&'static`.
 #[derive(Debug)]
-pub struct ShardRef<R, T, S, SH, C> {
+pub struct ShardRef<R, L, S, F> {
     all: R,
     index: usize,
-    types: core::marker::PhantomData<fn(T, S, SH, C)>,
+    types: PhantomData<fn(L, S, F)>,
 }
 
-impl<R, T, S, SH, C> Deref for ShardRef<R, T, S, SH, C>
+impl<R: Clone, L, S, F> Clone for ShardRef<R, L, S, F> {
+    fn clone(&self) -> Self {
+        Self { all: self.all.clone(), index: self.index, types: PhantomData }
+    }
+}
+
+impl<R, L, S, F> Deref for ShardRef<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>>,
+    L: Lane,
+    S: Storage<Shard<L>>,
 {
-    type Target = overwrite::Ring<T, S>;
+    type Target = L;
 
     #[inline(always)]
-    fn deref(&self) -> &Self::Target {
+    fn deref(&self) -> &L {
         &self.all.shards.slots()[self.index].ring
     }
 }
 
 /// The recording end of one shard. Dropping it frees the shard for somebody else.
-#[derive(Debug)]
-pub struct ShardProducer<R, T, S, SH, C>
+pub struct ShardProducer<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>> + Clone,
+    L: Lane,
+    S: Storage<Shard<L>>,
 {
-    producer: overwrite::Producer<ShardRef<R, T, S, SH, C>, T, S>,
+    producer: L::Producer<ShardRef<R, L, S, F>>,
+    ring: ShardRef<R, L, S, F>,
 }
 
-impl<R, T, S, SH, C> ShardProducer<R, T, S, SH, C>
+impl<R, L, S, F> ShardProducer<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>> + Clone,
+    L: Lane,
+    S: Storage<Shard<L>>,
 {
     /// The end itself.
     #[inline(always)]
-    pub fn get(&mut self) -> &mut overwrite::Producer<ShardRef<R, T, S, SH, C>, T, S> {
+    pub fn get(&mut self) -> &mut L::Producer<ShardRef<R, L, S, F>> {
         &mut self.producer
     }
 
     /// Which shard it is.
+    #[inline]
     #[must_use]
     pub fn index(&self) -> usize {
-        self.producer.ring().index
+        self.ring.index
+    }
+
+    /// How many items the shard has room for.
+    #[inline]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity()
     }
 
     /// All shards.
     #[must_use]
     pub fn all(&self) -> &R {
-        &self.producer.ring().all
+        &self.ring.all
     }
 }
 
-impl<R, T, S, SH, C> Drop for ShardProducer<R, T, S, SH, C>
+impl<R, L, S, F> Drop for ShardProducer<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>> + Clone,
+    L: Lane,
+    S: Storage<Shard<L>>,
 {
     fn drop(&mut self) {
-        let shard = self.producer.ring();
-        shard.all.shards()[shard.index].release();
+        self.ring.all.shards()[self.ring.index].release();
     }
 }
 
 /// The sending end of all shards and the shared ring.
 #[derive(Debug)]
-pub struct ShardConsumer<R, T, S, SH, C>
+pub struct ShardConsumer<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>>,
 {
     all: R,
     /// Where the next drain begins: the shared ring comes behind the last shard.
     next: usize,
-    types: core::marker::PhantomData<fn(T, S, SH, C)>,
+    types: PhantomData<fn(L, S, F)>,
 }
 
-impl<R, T, S, SH, C> Drop for ShardConsumer<R, T, S, SH, C>
+impl<R, L, S, F> Drop for ShardConsumer<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>>,
 {
     fn drop(&mut self) {
         self.all.drained.store(0, Ordering::Release);
     }
 }
 
-impl<R, T, S, SH, C> Source<T> for ShardConsumer<R, T, S, SH, C>
+impl<R, L, S, F> Source<L::Item> for ShardConsumer<R, L, S, F>
 where
-    R: Deref<Target = Sharded<T, S, SH, C>>,
-    T: Copy,
-    S: Storage<Slot<T>>,
-    SH: Storage<Shard<T, S>>,
-    C: Storage<mpmc::Cell<T>>,
+    R: Deref<Target = Sharded<L, S, F>>,
+    L: Lane,
+    S: Storage<Shard<L>>,
+    F: Fallback<L::Item>,
 {
     /// Goes on where the last drain stopped, so that a busy shard does not keep the others waiting: it gets `max`
     /// items at a time, then it is the next one's turn.
-    fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
+    fn drain(&mut self, max: usize, mut f: impl FnMut(L::Item)) -> usize {
         let shards = self.all.shards();
         let mut taken = 0;
         for _ in 0..=shards.len() {
             let left = max - taken;
             taken += match shards.get(self.next) {
                 // SAFETY: this is the one drain (`drained`), and the end lives only here.
-                Some(shard) => unsafe { overwrite::Consumer::new(&shard.ring) }.drain(left, &mut f),
-                None => (&self.all.shared).drain(left, &mut f),
+                Some(shard) => unsafe { L::consumer(&shard.ring) }.drain(left, &mut f),
+                None => self.all.shared.take(left, &mut f),
             };
             self.next = if self.next >= shards.len() { 0 } else { self.next + 1 };
             if taken == max {
@@ -263,25 +280,35 @@ where
     }
 
     fn capacity(&self) -> usize {
-        let shards = self.all.shards().iter().map(|s| s.ring.capacity());
+        let shards = self.all.shards().iter().map(Shard::capacity);
         shards.sum::<usize>() + self.all.shared.capacity()
+    }
+
+    fn fill(&self) -> u8 {
+        let shards = self.all.shards().iter().map(|s| percent(s.len(), s.capacity()));
+        let shared = percent(self.all.shared.len(), self.all.shared.capacity());
+        shards.fold(shared, u8::max)
     }
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::ring::mpmc::Cell;
+    use crate::ring::mpmc::{self, Cell};
+    use crate::ring::{Slot, overwrite};
     use alloc::sync::Arc;
     use alloc::vec::Vec;
 
     type Item = (usize, usize);
-    type Small = Sharded<Item, [Slot<Item>; 4], [Shard<Item, [Slot<Item>; 4]>; 2], [Cell<Item>; 4]>;
+    type Four = overwrite::Ring<Item, [Slot<Item>; 4]>;
+    type Small = Sharded<Four, [Shard<Four>; 2], mpmc::Ring<Item, [Cell<Item>; 4]>>;
 
     fn small() -> Arc<Small> {
         Arc::new(Sharded::new(
-            core::array::from_fn(|_| Shard::new(core::array::from_fn(|_| Slot::new()))),
-            core::array::from_fn(|_| Cell::new()),
+            core::array::from_fn(|_| {
+                Shard::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new())))
+            }),
+            mpmc::Ring::new(core::array::from_fn(|_| Cell::new())),
         ))
     }
 

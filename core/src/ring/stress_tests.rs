@@ -162,11 +162,11 @@ fn mpmc_delivers_each_item_once() {
 
 #[test]
 fn sharded_keeps_order_per_producer_while_shards_change_hands() {
-    type All =
-        Sharded<Item, [Slot<Item>; 32], [Shard<Item, [Slot<Item>; 32]>; 2], [Cell<Item>; 32]>;
+    type Lane = overwrite::Ring<Item, [Slot<Item>; 32]>;
+    type All = Sharded<Lane, [Shard<Lane>; 2], mpmc::Ring<Item, [Cell<Item>; 32]>>;
     let all: Arc<All> = Arc::new(Sharded::new(
-        core::array::from_fn(|_| Shard::new(slots())),
-        core::array::from_fn(|_| Cell::new()),
+        core::array::from_fn(|_| Shard::new(overwrite::Ring::new(slots()))),
+        mpmc::Ring::new(core::array::from_fn(|_| Cell::new())),
     ));
     let done = &AtomicBool::new(false);
     thread::scope(|scope| {

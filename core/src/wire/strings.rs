@@ -143,21 +143,19 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         identity: Option<(Identity, u8)>,
         tags: impl ExactSizeIterator<Item = ((Identity, &'t str), (Identity, &'t str))>,
     ) -> Result<(), NoRoom> {
-        let mut vacant = None;
-        if let Some((identity, length)) = identity {
-            match self.find(identity, length, "") {
-                Ok(index) => return w.varint(u64::from(index) + 1),
-                Err(slot) => vacant = Some((slot, identity, length)),
-            }
+        if let Some((identity, length)) = identity
+            && let Ok(index) = self.find(identity, length, "")
+        {
+            return w.varint(u64::from(index) + 1);
         }
-        self.define_set(w, vacant, tags)
+        self.define_set(w, identity, tags)
     }
 
     #[cold]
     fn define_set<'t>(
         &mut self,
         w: &mut Writer<'_>,
-        vacant: Option<(usize, Identity, u8)>,
+        identity: Option<(Identity, u8)>,
         tags: impl ExactSizeIterator<Item = ((Identity, &'t str), (Identity, &'t str))>,
     ) -> Result<(), NoRoom> {
         let count = tags.len();
@@ -171,8 +169,11 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
             self.write_tag(w, key, value)?;
         }
         self.members += count as u16;
-        if let Some((slot, identity, length)) = vacant {
-            self.remember(slot, identity, length, self.sets);
+        // Looked up again: its members may have taken the slot that was free before them.
+        if let Some((identity, length)) = identity
+            && let Err(vacant) = self.find(identity, length, "")
+        {
+            self.remember(vacant, identity, length, self.sets);
         }
         self.sets += 1;
         Ok(())

@@ -1,0 +1,72 @@
+//! What to give up when there is more than the ring can take.
+//!
+//! A [`Policy`] is chosen once for a client. Some are traits of the ring (which record a full one gives up), some ask
+//! a [`Gate`] before a record gets that far, by how full the ring is. Besides, a [`Throttle`] may hold the source
+//! back while the client is unwell. Each record that any of them gives up is counted under its
+//! [`Cause`](crate::ledger::Cause).
+//!
+//! | policy | ring | gives up |
+//! |---|---|---|
+//! | [`DropNewest`](Policy::DropNewest) | plain | the new record |
+//! | [`DropOldest`](Policy::DropOldest) | plain | the oldest record |
+//! | [`ByPriority`](Policy::ByPriority) | [`priority`](crate::ring::priority) | the oldest of the lowest priority |
+//! | [`Sampled`](Policy::Sampled) | plain | N − 1 in N from 75 % on, then the new record |
+//! | [`Graded`](Policy::Graded) | [`priority`](crate::ring::priority) | low ones first, long before the ring is full |
+
+mod gate;
+mod sampler;
+mod throttle;
+
+pub use gate::{Admission, Gate, Level, SharedGate};
+pub use sampler::Sampler;
+pub use throttle::{Pressure, Throttle};
+
+/// What a client gives up under load.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// The newest record: what is in the ring stays.
+    #[default]
+    DropNewest,
+    /// The oldest record: what is new gets in.
+    DropOldest,
+    /// The oldest record of the lowest priority that is not above the new one's. The sender takes high before low.
+    ByPriority,
+    /// From 75 % on, one record in so many is kept, and says so on the wire, so that the collector scales up.
+    /// Critical ones are all kept. What does not fit is dropped as in [`DropNewest`](Self::DropNewest).
+    Sampled(u8),
+    /// Step by step: below 75 % everything is kept, from 75 % on one in so many of low priority, from 90 % on only
+    /// high and critical ones, and a normal one in place of a low one. A full ring gives up as in
+    /// [`ByPriority`](Self::ByPriority).
+    Graded(u8),
+}
+
+impl Policy {
+    /// Whether it needs a ring that knows priorities.
+    #[must_use]
+    pub const fn ranks(self) -> bool {
+        matches!(self, Self::ByPriority | Self::Graded(_))
+    }
+
+    /// Whether a record asks a [`Gate`] first.
+    #[must_use]
+    pub const fn gates(self) -> bool {
+        matches!(self, Self::Sampled(_) | Self::Graded(_))
+    }
+
+    /// Whether a full ring gives up what is in it for what is new.
+    #[must_use]
+    pub const fn evicts(self) -> bool {
+        !matches!(self, Self::DropNewest | Self::Sampled(_))
+    }
+
+    /// It keeps one in so many where it samples; 1 where it does not.
+    #[must_use]
+    pub const fn one_in(self) -> u8 {
+        match self {
+            Self::Sampled(0) | Self::Graded(0) => 1,
+            Self::Sampled(n) | Self::Graded(n) => n,
+            _ => 1,
+        }
+    }
+}

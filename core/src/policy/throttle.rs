@@ -1,0 +1,108 @@
+//! Health-based throttling: while the client is unwell, the source is held back.
+//!
+//! Where a [`Gate`](super::Gate) sees one ring at this moment, the throttle sees the whole client over time. It is
+//! asked at an even pace, say once in 100 ms, and says how many of the records that matter little are to be kept.
+
+/// How the client is doing, each in percent of what it can take.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Pressure {
+    /// Of the rings in use.
+    pub buffer: u8,
+    /// Of the records lately given up for want of room. What the throttle itself gives up does not count.
+    pub drops: u8,
+    /// Of the memory budget in use.
+    pub memory: u8,
+}
+
+/// It rises where one of these is reached,
+const HIGH: Pressure = Pressure { buffer: 80, drops: 1, memory: 95 };
+/// and falls when all have stayed below these for [`CALM`] observations.
+const LOW: Pressure = Pressure { buffer: 50, drops: 1, memory: 90 };
+const CALM: u8 = 5;
+
+/// What is kept of low and normal records at each level.
+const ONE_IN: [u8; 4] = [1, 2, 8, 32];
+
+/// See the [module](super).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Throttle {
+    level: u8,
+    calm: u8,
+}
+
+impl Throttle {
+    /// The highest level.
+    pub const MAX_LEVEL: u8 = ONE_IN.len() as u8 - 1;
+
+    /// One that lets everything through.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { level: 0, calm: 0 }
+    }
+
+    /// Takes a reading, and moves by one level at most. Returns the level.
+    pub fn observe(&mut self, now: Pressure) -> u8 {
+        let any = |a: Pressure, b: Pressure| {
+            a.buffer >= b.buffer || a.drops >= b.drops || a.memory >= b.memory
+        };
+        if any(now, HIGH) {
+            self.calm = 0;
+            self.level = (self.level + 1).min(Self::MAX_LEVEL);
+        } else if any(now, LOW) {
+            self.calm = 0;
+        } else {
+            self.calm += 1;
+            if self.calm >= CALM {
+                self.calm = 0;
+                self.level = self.level.saturating_sub(1);
+            }
+        }
+        self.level
+    }
+
+    /// The level: 0 lets everything through, [`MAX_LEVEL`](Self::MAX_LEVEL) least.
+    #[must_use]
+    pub const fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// At that level, one in so many records of low and normal priority is kept: 1, 2, 8, 32. A level above the
+    /// highest counts as that.
+    #[must_use]
+    pub const fn one_in(level: u8) -> u8 {
+        let index = if level > Self::MAX_LEVEL { Self::MAX_LEVEL } else { level };
+        ONE_IN[index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rises_at_once_and_falls_slowly() {
+        let mut throttle = Throttle::new();
+        let buffer = |buffer| Pressure { buffer, ..Pressure::default() };
+        assert_eq!([85, 90, 100, 100].map(|b| throttle.observe(buffer(b))), [1, 2, 3, 3]);
+        assert_eq!([70; 10].map(|b| throttle.observe(buffer(b))), [3; 10], "neither high nor low");
+        let fall = [0; 16].map(|b| throttle.observe(buffer(b)));
+        assert_eq!(fall, [3, 3, 3, 3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn each_pressure_counts_by_itself() {
+        for pressure in [
+            Pressure { buffer: 80, ..Pressure::default() },
+            Pressure { drops: 1, ..Pressure::default() },
+            Pressure { memory: 95, ..Pressure::default() },
+        ] {
+            assert_eq!(Throttle::new().observe(pressure), 1, "{pressure:?}");
+        }
+        assert_eq!(Throttle::new().observe(Pressure { buffer: 79, drops: 0, memory: 94 }), 0);
+    }
+
+    #[test]
+    fn each_level_keeps_less() {
+        assert_eq!([0, 1, 2, 3, 200].map(Throttle::one_in), [1, 2, 8, 32, 32]);
+    }
+}

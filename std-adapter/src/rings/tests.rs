@@ -1,0 +1,207 @@
+//! What the rings of a client keep and give up, policy by policy.
+
+use super::*;
+use proptest::prelude::*;
+use ringstat_core::event::Kind;
+use ringstat_core::ring::Source;
+
+fn event(n: u64) -> Event {
+    Event::new(Kind::Counter, "n".into(), n.into(), n).unwrap()
+}
+
+fn shared_len(rings: &Rings) -> usize {
+    rings.fills().last().unwrap().0
+}
+
+#[test]
+fn threads_own_shards_and_the_rest_share() {
+    let rings = Rings::new(2, 8, 8, Policy::DropNewest);
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                assert_eq!(rings.push(event(1)), Outcome::Recorded);
+                barrier.wait();
+            });
+        }
+    });
+    assert_eq!((rings.len(), shared_len(&rings)), (4, 2));
+    let mut consumer = rings.consumer().unwrap();
+    assert_eq!(consumer.drain(100, |_| ()), 4);
+    // The threads are gone and their shards are free again.
+    std::thread::scope(|scope| drop(scope.spawn(|| rings.push(event(2)))));
+    assert_eq!((rings.len(), shared_len(&rings)), (1, 0));
+}
+
+#[test]
+fn what_a_full_ring_gives_up_is_counted() {
+    for (policy, kept, cause) in
+        [(Policy::DropNewest, 0, Cause::Full), (Policy::DropOldest, 4, Cause::Evicted)]
+    {
+        let rings = Rings::new(1, 8, 8, policy);
+        for n in 0..12 {
+            rings.push(event(n));
+        }
+        let mut first = None;
+        rings.consumer().unwrap().drain(100, |e| first = first.or(Some(e.time())));
+        assert_eq!(first, Some(kept));
+        assert_eq!(rings.drops().get(cause), 4);
+        assert_eq!(rings.drops().total(), 4);
+    }
+}
+
+#[test]
+fn one_thread_can_record_to_many_clients() {
+    let clients: std::vec::Vec<_> =
+        (0..5).map(|_| Rings::new(1, 8, 8, Policy::DropNewest)).collect();
+    for n in 0..6 {
+        for rings in &clients {
+            assert_eq!(rings.push(event(n)), Outcome::Recorded);
+        }
+    }
+    assert!(clients.iter().all(|rings| rings.len() == 6));
+    let shared = clients.iter().filter(|rings| rings.fills().next() == Some((0, 8)));
+    assert_eq!(shared.count(), 1, "the fifth client has no shard on this thread");
+}
+
+fn ranked(priority: Priority, n: u64) -> Event {
+    let mut event = event(n);
+    event.set_priority(priority);
+    event
+}
+
+/// What is in the rings, in the order in which it would be sent.
+fn contents(rings: &Rings) -> std::vec::Vec<Event> {
+    let mut all = std::vec::Vec::new();
+    rings.consumer().unwrap().drain(usize::MAX >> 1, |event| all.push(event));
+    all
+}
+
+/// A thousand records of each priority in turn, into rings for a hundred: what is kept, by priority.
+fn kept(policy: Policy) -> ([usize; 4], Drops) {
+    let rings = Rings::new(1, 100, 8, policy);
+    let mut recorded = 0;
+    for n in 0..1000 {
+        for priority in Priority::ALL {
+            recorded += 1;
+            let _ = rings.push(ranked(priority, n));
+        }
+    }
+    let mut kept = [0; 4];
+    contents(&rings).iter().for_each(|e| kept[e.priority() as usize] += 1);
+    assert_eq!(recorded, kept.iter().sum::<usize>() as u64 + rings.drops().total(), "{policy:?}");
+    (kept, rings.drops())
+}
+
+#[test]
+fn each_policy_keeps_what_it_promises() {
+    let (all, drops) = kept(Policy::DropNewest);
+    assert_eq!((all, drops.get(Cause::Full)), ([25; 4], 3900));
+
+    let (all, drops) = kept(Policy::DropOldest);
+    assert_eq!((all, drops.get(Cause::Evicted)), ([25; 4], 3900));
+
+    let (all, _) = kept(Policy::ByPriority);
+    assert_eq!(all, [0, 0, 0, 100]);
+
+    let (all, drops) = kept(Policy::Sampled(10));
+    // 75 come in until it is three quarters full; then all critical ones and one in ten of the others.
+    assert_eq!(all.iter().sum::<usize>(), 100);
+    assert!(all[3] > all[2] && drops.get(Cause::Sampled) > 2500, "{all:?} {drops:?}");
+
+    let (all, drops) = kept(Policy::Graded(10));
+    // High ones may evict high ones, so that at the end only critical ones are left.
+    assert_eq!(all, [0, 0, 0, 100]);
+    assert!(drops.get(Cause::Sampled) > 0, "low ones were sampled first");
+    assert!(drops.get(Cause::Evicted) > 0 && drops.get(Cause::Full) > 0);
+}
+
+#[test]
+fn graded_keeps_normal_ones_out_of_what_is_left_for_higher_ones() {
+    let rings = Rings::new(1, 100, 8, Policy::Graded(10));
+    for n in 0..1000 {
+        rings.push(ranked(Priority::Normal, n));
+    }
+    assert_eq!((rings.len(), rings.drops().get(Cause::Full)), (90, 910));
+    for n in 0..15 {
+        assert!(rings.push(ranked(Priority::High, n)).is_recorded());
+    }
+    assert_eq!((rings.len(), rings.drops().get(Cause::Evicted)), (100, 5));
+    assert_eq!(rings.push(ranked(Priority::Low, 0)), Outcome::Dropped(Cause::Full));
+}
+
+#[test]
+fn sampled_ones_say_what_they_stand_for() {
+    let rings = Rings::new(1, 1000, 8, Policy::Sampled(10));
+    for n in 0..2000 {
+        rings.push(event(n));
+    }
+    let kept = contents(&rings);
+    let stand_for: u64 = kept.iter().map(|e| u64::from(e.rate())).sum();
+    // 750 by themselves, then 125 blocks of ten.
+    assert_eq!((kept.len(), stand_for), (875, 2000));
+    assert_eq!(rings.drops().get(Cause::Sampled), 1125);
+}
+
+#[test]
+fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
+    for (level, one_in) in [(1, 2), (2, 8), (3, 32)] {
+        let rings = Rings::new(1, 4000, 8, Policy::DropNewest);
+        for n in 0..320 {
+            rings.push_throttled(ranked(Priority::Low, n), level);
+            rings.push_throttled(ranked(Priority::High, n), level);
+        }
+        let kept = contents(&rings);
+        let low: std::vec::Vec<_> =
+            kept.iter().filter(|e| e.priority() == Priority::Low).map(Event::rate).collect();
+        assert_eq!(kept.len() - low.len(), 320);
+        assert!(low.iter().all(|rate| *rate == one_in));
+        assert_eq!(low.len() as u64 + rings.drops().get(Cause::Throttled), 320);
+        // A block that another test has begun on this thread may be one off.
+        assert!((low.len() as i64 - i64::from(320 / u32::from(one_in))).abs() <= 1);
+    }
+}
+
+proptest! {
+    /// Whatever is recorded and taken: each record is kept, taken or counted; and one that is given up was never of
+    /// higher priority than one that stays, where the policy goes by priority.
+    #[test]
+    fn no_policy_drops_the_higher_while_it_could_drop_the_lower(
+        policy in 0usize..5,
+        steps in proptest::collection::vec((0usize..4, 0usize..40), 0..400),
+    ) {
+        let policy = [
+            Policy::DropNewest, Policy::DropOldest, Policy::ByPriority, Policy::Sampled(3), Policy::Graded(3),
+        ][policy];
+        let rings = Rings::new(1, 20, 8, policy);
+        let mut consumer = rings.consumer().unwrap();
+        let mut inside = [0usize; 4];
+        let (mut recorded, mut taken) = (0, 0);
+        for (n, (priority, take)) in steps.into_iter().enumerate() {
+            let before = rings.drops();
+            let outcome = rings.push(ranked(Priority::ALL[priority], n as u64));
+            recorded += 1;
+            let lower = inside[..priority].iter().sum::<usize>();
+            match outcome {
+                Outcome::Recorded => inside[priority] += 1,
+                Outcome::RecordedEvicting if policy.ranks() => {
+                    let victim = inside.iter().position(|n| *n > 0).unwrap();
+                    prop_assert!(victim <= priority);
+                    inside[victim] -= 1;
+                    inside[priority] += 1;
+                }
+                Outcome::RecordedEvicting => {}
+                Outcome::Dropped(cause) => {
+                    prop_assert!(!policy.ranks() || lower == 0, "{cause:?} with {inside:?}");
+                    prop_assert_eq!(rings.drops().get(cause), before.get(cause) + 1);
+                }
+            }
+            if take > 30 {
+                taken += consumer.drain(take - 30, |e| {
+                    inside[e.priority() as usize] = inside[e.priority() as usize].saturating_sub(1);
+                });
+            }
+            prop_assert_eq!(recorded, taken as u64 + rings.drops().total() + rings.len() as u64);
+        }
+    }
+}

@@ -36,11 +36,13 @@ pub enum Cause {
     Unacknowledged,
     /// The client was shut down before it could be sent.
     Shutdown,
+    /// The format has no way to say it: an event, in StatsD.
+    Unsupported,
 }
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 14;
 
     /// Every cause, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
@@ -57,6 +59,7 @@ impl Cause {
         Self::SendError,
         Self::Unacknowledged,
         Self::Shutdown,
+        Self::Unsupported,
     ];
 
     /// The name that metrics, JSON and pages use.
@@ -76,6 +79,7 @@ impl Cause {
             Self::SendError => "send_error",
             Self::Unacknowledged => "unacknowledged",
             Self::Shutdown => "shutdown",
+            Self::Unsupported => "unsupported",
         }
     }
 }

@@ -44,6 +44,7 @@ pub mod ring;
 
 // Sending: batches become datagrams.
 pub mod batch;
+pub mod encode;
 pub mod sender;
 // All of it for a chip, in one `static`.
 pub mod stats;

@@ -9,13 +9,14 @@ use core::time::Duration;
 use heapless::Vec;
 
 use crate::batch::{Batcher, Limits};
+use crate::encode::{Encode, Pack, Refused};
 use crate::event::{DEFAULT_INLINE, Event};
 use crate::instrument::Instruments;
 use crate::instrument::walk::Walk;
 use crate::ledger::{Cause, Drops};
 use crate::name::Resolve;
 use crate::ring::Source;
-use crate::wire::encode::{Datagram, Encoder, Refused};
+use crate::wire::encode::Encoder;
 use crate::wire::header::{Account, Header, Prologue};
 use crate::wire::{PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, TimeUnit};
 
@@ -134,6 +135,10 @@ pub struct Totals {
     pub bytes: u64,
     /// Datagrams given up.
     pub failed: u64,
+    /// Strings that the format could not carry as they were, and that went out altered.
+    pub altered: u64,
+    /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
+    pub unsendable: u64,
 }
 
 impl Totals {
@@ -145,12 +150,13 @@ impl Totals {
 }
 
 /// The state machine. `INLINE` as in [`Event`], `SLOTS` and `ARENA` as in [`Encoder`]; `CARRY` events are taken
-/// from the ring at a time.
+/// from the ring at a time. `E` is the format, see [`encode`](crate::encode).
 pub struct Sender<
     const INLINE: usize = DEFAULT_INLINE,
     const SLOTS: usize = 256,
     const ARENA: usize = 4096,
     const CARRY: usize = 32,
+    E = Encoder<SLOTS, ARENA>,
 > {
     identity: Identity,
     payload: usize,
@@ -158,7 +164,7 @@ pub struct Sender<
     since_boot: bool,
     pad_full: bool,
     heartbeat: u64,
-    encoder: Encoder<SLOTS, ARENA>,
+    encoder: E,
     batcher: Batcher,
     walk: Walk,
     /// Events taken from the ring and not yet packed, from `carried` on.
@@ -183,6 +189,16 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
     /// [`PAYLOAD_MIN`]`..=`[`PAYLOAD_MAX`] is brought to the nearest one inside.
     #[must_use]
     pub fn new(identity: Identity, config: &Config) -> Self {
+        Self::with_encoder(identity, config, Encoder::new())
+    }
+}
+
+impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Encode>
+    Sender<INLINE, SLOTS, ARENA, CARRY, E>
+{
+    /// Like [`new`](Sender::new), in the format of `encoder`.
+    #[must_use]
+    pub fn with_encoder(identity: Identity, config: &Config, encoder: E) -> Self {
         const { assert!(CARRY > 0) };
         let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
         Self {
@@ -192,7 +208,7 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             since_boot: config.since_boot,
             pad_full: config.pad_full,
             heartbeat: units(config.heartbeat_interval, config.unit),
-            encoder: Encoder::new(),
+            encoder,
             batcher: Batcher::new(Limits {
                 least: config.batch_least,
                 events: config.batch_events,
@@ -252,17 +268,30 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
     {
         let limit = buf.len().min(self.payload);
         let buf = &mut buf[..limit];
-        let waiting = inputs.events.len() + (self.carry.len() - self.carried);
-        let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
-            || (self.flushing && waiting > 0);
-        let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
-        if !events_due && !instruments_due {
-            self.flushing = false;
-            if !self.heartbeat_due(now) {
+        if limit < PAYLOAD_MIN {
+            return Poll::Wait(self.deadline(now));
+        }
+        loop {
+            let waiting = inputs.events.len() + (self.carry.len() - self.carried);
+            let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
+                || (self.flushing && waiting > 0);
+            let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
+            if !events_due && !instruments_due {
+                self.flushing = false;
+                if !E::HEARTBEATS || !self.heartbeat_due(now) {
+                    return Poll::Wait(self.deadline(now));
+                }
+            }
+            let refused = self.totals.dropped.total();
+            if let Some(packed) = self.pack(now, inputs, buf, events_due) {
+                return Poll::Send(packed);
+            }
+            // Nothing of it could be said, and what was refused is no longer due. A ring whose recorder is preempted in
+            // the middle of a push gives nothing either, and that is to be waited for.
+            if !instruments_due && self.totals.dropped.total() == refused {
                 return Poll::Wait(self.deadline(now));
             }
         }
-        self.pack(now, inputs, buf, events_due).map_or(Poll::Wait(self.deadline(now)), Poll::Send)
     }
 
     fn heartbeat_due(&self, now: Time) -> bool {
@@ -272,8 +301,11 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
     }
 
     fn deadline(&self, now: Time) -> u64 {
-        let heartbeat = self.last_packed.unwrap_or(now.monotonic).saturating_add(self.heartbeat);
-        let deadline = heartbeat.min(self.walk.deadline());
+        let mut deadline = self.walk.deadline();
+        if E::HEARTBEATS {
+            let last = self.last_packed.unwrap_or(now.monotonic);
+            deadline = deadline.min(last.saturating_add(self.heartbeat));
+        }
         self.batcher.deadline().map_or(deadline, |batch| deadline.min(batch))
     }
 
@@ -316,10 +348,15 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             self.batcher.packed(usize::from(events), bytes, now.monotonic);
         }
         if !full {
-            full = walk(&mut self.walk, &mut datagram, now, inputs.instruments);
+            let totals = &mut self.totals;
+            full = walk(&mut self.walk, &mut datagram, totals, now, inputs.instruments);
         }
-        let pad = full && self.pad_full && datagram.records() > 0;
-        let len = datagram.finish(pad);
+        let empty = datagram.records() == 0;
+        let len = datagram.finish(full && self.pad_full && !empty);
+        self.totals.altered = self.encoder.altered();
+        if empty && !E::HEARTBEATS {
+            return None;
+        }
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         self.last_packed = Some(now.monotonic);
@@ -331,11 +368,13 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         self.totals.sent += u64::from(packed.events);
         self.totals.datagrams += 1;
         self.totals.bytes += packed.len as u64;
+        self.encoder.settle(packed.sequence, true);
     }
 
     /// The datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; instruments
     /// are all sent again.
     pub fn gave_up(&mut self, packed: Packed, cause: Cause) {
+        self.encoder.settle(packed.sequence, false);
         self.totals.dropped.add(cause, u64::from(packed.events));
         self.totals.failed += 1;
         self.walk.resend_all();
@@ -359,8 +398,8 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
 }
 
 /// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
-fn fill<S, I, N, const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>(
-    datagram: &mut Datagram<'_, SLOTS, ARENA>,
+fn fill<S, I, N, const INLINE: usize, const CARRY: usize>(
+    datagram: &mut impl Pack,
     carry: &mut Vec<Event<INLINE>, CARRY>,
     carried: &mut usize,
     totals: &mut Totals,
@@ -385,6 +424,7 @@ where
                     return (packed, true);
                 }
                 Err(Refused::UnknownSymbol) => totals.dropped.add(Cause::Encode, 1),
+                Err(Refused::Unsupported) => totals.dropped.add(Cause::Unsupported, 1),
             }
             *carried += 1;
         }
@@ -402,9 +442,10 @@ where
 }
 
 /// Adds instruments to the datagram until it is full or the walk is at its end. Returns whether it is full.
-fn walk<I, const SLOTS: usize, const ARENA: usize>(
+fn walk<I>(
     walk: &mut Walk,
-    datagram: &mut Datagram<'_, SLOTS, ARENA>,
+    datagram: &mut impl Pack,
+    totals: &mut Totals,
     now: Time,
     instruments: &I,
 ) -> bool
@@ -417,7 +458,7 @@ where
         instruments.visit(index, &mut |instrument| {
             // The version first: what is recorded between the two is sent again, not forgotten.
             let version = instrument.version();
-            result = datagram.instrument(instrument, bucket);
+            result = datagram.instrument(index, instrument, bucket);
             if result == Ok(None) {
                 instrument.mark().set(version);
             }
@@ -428,11 +469,14 @@ where
                 walk.advance(next);
                 return true;
             }
-            Err(_) if datagram.records() > 0 => return true,
-            Err(_) => {
-                // Its name and tags alone do not fit a datagram: it can never be sent.
+            Err(Refused::Full) if datagram.records() > 0 => return true,
+            Err(refused) => {
+                // Its name and tags alone do not fit a datagram, or not this format: it can never be sent.
+                totals.unsendable += 1;
                 walk.advance(None);
-                return true;
+                if refused == Refused::Full {
+                    return true;
+                }
             }
         }
     }

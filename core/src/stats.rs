@@ -19,6 +19,7 @@
 //! # assert_eq!(STATS.waiting(), 1);
 //! ```
 
+use crate::encode::Encode;
 use crate::event::Event;
 use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
@@ -102,9 +103,9 @@ impl<const N: usize> Stats<N> {
     }
 
     /// [`Sender::poll`] with what is in here.
-    pub fn poll<const SLOTS: usize, const ARENA: usize, const CARRY: usize>(
+    pub fn poll<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Encode>(
         &self,
-        sender: &mut Sender<{ crate::event::DEFAULT_INLINE }, SLOTS, ARENA, CARRY>,
+        sender: &mut Sender<{ crate::event::DEFAULT_INLINE }, SLOTS, ARENA, CARRY, E>,
         now: Time,
         buf: &mut [u8],
     ) -> Poll {
@@ -119,9 +120,9 @@ impl<const N: usize> Stats<N> {
 
     /// What became of every record, with the sender that is polled with this: exact at every quiet point.
     #[must_use]
-    pub fn ledger<const SLOTS: usize, const ARENA: usize, const CARRY: usize>(
+    pub fn ledger<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Encode>(
         &self,
-        sender: &Sender<{ crate::event::DEFAULT_INLINE }, SLOTS, ARENA, CARRY>,
+        sender: &Sender<{ crate::event::DEFAULT_INLINE }, SLOTS, ARENA, CARRY, E>,
     ) -> Ledger {
         let totals = sender.totals();
         let refused = self.drops();

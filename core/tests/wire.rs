@@ -87,7 +87,9 @@ fn pack(events: &[Event], payload: usize, pad: bool) -> (Vec<Vec<u8>>, Vec<Event
                     too_large.push(*left.next().unwrap());
                     break;
                 }
-                Err(Refused::UnknownSymbol) => unreachable!("no symbols are used"),
+                Err(refused) => {
+                    unreachable!("no symbols are used, and all can be said: {refused:?}")
+                }
             }
         }
         let length = datagram.finish(pad);

@@ -145,7 +145,7 @@ impl Default for Mark {
     }
 }
 
-/// The instruments that a client sends.
+/// The instruments that a client sends. Each keeps its number.
 pub trait Instruments {
     /// How many there are.
     fn len(&self) -> usize;

@@ -8,21 +8,14 @@ use super::header::{Header, Prologue};
 use super::number::Number;
 use super::strings::{Identity, Strings, hash};
 use super::{PAYLOAD_MAX, PAYLOAD_MIN, crc, extended, form, tag};
+pub use crate::encode::Refused;
+use crate::encode::{Encode, Pack};
 use crate::event::{Content, Event, Priority};
 use crate::instrument::{Buckets, Instrument, State};
 use crate::name::{Name, Resolve, Tag};
 
 /// Bytes of the checksum behind the records.
 pub(crate) const TRAILER: usize = 4;
-
-/// Why a record is not in the datagram. It is then as it was before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
-    /// No room left: close this datagram and put the record into the next. In an empty datagram: never fits.
-    Full,
-    /// The interner does not know one of its symbols.
-    UnknownSymbol,
-}
 
 impl From<NoRoom> for Refused {
     fn from(NoRoom: NoRoom) -> Self {
@@ -79,6 +72,53 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
         w.varint(account.dropped)?;
         w.varint(account.failed)?;
         Ok(Datagram { strings: &mut self.strings, w, trailer, records: 0, time: account.base_time })
+    }
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Encode for Encoder<SLOTS, ARENA> {
+    type Datagram<'a> = Datagram<'a, SLOTS, ARENA>;
+
+    const HEARTBEATS: bool = true;
+
+    fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Datagram<'a, SLOTS, ARENA>, Refused> {
+        Self::begin(self, buf, header, prologue)
+    }
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Pack for Datagram<'_, SLOTS, ARENA> {
+    fn records(&self) -> u16 {
+        Self::records(self)
+    }
+
+    fn size(&self) -> usize {
+        Self::size(self)
+    }
+
+    #[inline]
+    fn event<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+    ) -> Result<(), Refused> {
+        Self::event(self, event, names)
+    }
+
+    fn instrument(
+        &mut self,
+        _: usize,
+        instrument: &dyn Instrument,
+        from_bucket: usize,
+    ) -> Result<Option<usize>, Refused> {
+        Self::instrument(self, instrument, from_bucket)
+    }
+
+    fn finish(self, pad: bool) -> usize {
+        Self::finish(self, pad)
     }
 }
 

@@ -31,5 +31,5 @@ pub use limits::Limits;
 pub use prometheus::metrics;
 pub use report::{Health, Report, SenderReport, SeriesReport, Status};
 pub use series::{Class, Counter, Data, Distribution, Set};
-pub use server::{Config, Running, Server, StartError};
+pub use server::{Config, Running, Server, StartError, TapFn};
 pub use store::{OVERFLOW, Series, Store};

@@ -66,6 +66,9 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// Looks at datagrams as they come in.
+pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
+
 /// Starts collectors.
 #[derive(Clone, Copy, Debug)]
 pub struct Server;
@@ -120,6 +123,15 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start(config: Config) -> Result<Running, StartError> {
+        Self::start_tapped(config, Arc::new(|_: &[u8]| {}))
+    }
+
+    /// Like [`start`](Self::start), and shows every datagram to `tap` before the collector takes it: for measuring
+    /// along the way. The receiving threads call it and wait for it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_tapped(config: Config, tap: Arc<TapFn>) -> Result<Running, StartError> {
         let mut sockets = Vec::new();
         let mut addresses = Vec::new();
         let mut receive_buffer = usize::MAX;
@@ -146,9 +158,9 @@ impl Server {
             running.threads = threads;
         }
         for socket in sockets {
-            let shared = shared.clone();
+            let (shared, tap) = (shared.clone(), tap.clone());
             let thread = std::thread::Builder::new().name("ringstat-udp".into());
-            let receiving = thread.spawn(move || receive(&socket, &shared));
+            let receiving = thread.spawn(move || receive(&socket, &shared, &*tap));
             running.threads.push(receiving.map_err(StartError::Thread)?);
         }
         Ok(running)
@@ -215,7 +227,7 @@ impl Drop for Running {
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// Receives until told to stop, and then until the kernel has nothing left.
-fn receive(socket: &UdpSocket, shared: &Shared) {
+fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
     let Ok(state) = UdpSocketState::new(UdpSockRef::from(socket)) else {
         shared.errors.fetch_add(1, Ordering::Relaxed);
         return;
@@ -230,6 +242,9 @@ fn receive(socket: &UdpSocket, shared: &Shared) {
         match state.recv(UdpSockRef::from(socket), &mut buffers, &mut meta) {
             Ok(count) => {
                 let now = shared.now_ms();
+                for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
+                    buffer[..meta.len].chunks(meta.stride.max(1)).for_each(tap);
+                }
                 let mut collector = shared.collector();
                 for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
                     let received = &buffer[..meta.len];

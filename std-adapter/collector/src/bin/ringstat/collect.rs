@@ -89,18 +89,21 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Starts a collector.
 pub(crate) fn start(config: Config) -> Result<Running, Failure> {
-    Server::start(config).map_err(|e| {
-        let hint = match &e {
-            StartError::Udp(at, _) => {
-                format!("`ss -lunp sport = :{}` shows who has it.", at.port())
-            }
-            StartError::Http(at, _) => {
-                format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
-            }
-            StartError::Thread(_) => "`ulimit -u` shows how many this user may have.".into(),
-        };
-        Failure::new(Exit::Environment, e).hint(hint)
-    })
+    Server::start(config).map_err(cannot_start)
+}
+
+/// What to do about a collector that does not start.
+pub(crate) fn cannot_start(error: StartError) -> Failure {
+    let hint = match &error {
+        StartError::Udp(at, _) => {
+            format!("`ss -lunp sport = :{}` shows who has it.", at.port())
+        }
+        StartError::Http(at, _) => {
+            format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
+        }
+        StartError::Thread(_) => "`ulimit -u` shows how many this user may have.".into(),
+    };
+    Failure::new(Exit::Environment, error).hint(hint)
 }
 
 /// Hears of SIGINT, SIGTERM and SIGHUP.

@@ -1,0 +1,40 @@
+//! Resident memory of this process, where the system tells.
+
+/// Bytes in memory now, and the most there ever were.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Resident {
+    pub(crate) now: u64,
+    pub(crate) peak: u64,
+}
+
+/// What Linux says in `/proc/self/status`; `None` elsewhere.
+pub(crate) fn resident() -> Option<Resident> {
+    parse(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// Lets the peak begin again from now, so that steps before this one do not count. Where that is not allowed the peak
+/// stays that of the whole process, which is no less.
+pub(crate) fn forget_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn parse(status: &str) -> Option<Resident> {
+    let field = |name: &str| -> Option<u64> {
+        let line = status.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    };
+    Some(Resident { now: field("VmRSS")?, peak: field("VmHWM")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_numbers_are_found_or_none() {
+        let status = "Name:\tx\nVmHWM:\t    4264 kB\nVmRSS:\t    4000 kB\n";
+        assert_eq!(parse(status), Some(Resident { now: 4000 * 1024, peak: 4264 * 1024 }));
+        assert_eq!(parse("VmRSS:\t 1 kB\n"), None);
+        assert_eq!(parse("VmRSS:\t many\nVmHWM:\t 1 kB\n"), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! What the flags say: a plan with every number settled, or why there is none.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ringstat_std::{Config, Preset};
+
+use super::scenario::{Numbers, Scenario};
+use crate::failure::{Exit, Failure};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The load by name
+    #[arg(long, value_enum, default_value_t)]
+    scenario: Scenario,
+    /// Events a second, of all threads together; `k` and `M` may follow
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    rate: Option<u64>,
+    /// How long, of a ladder each step: `30`, `30s`, `500ms`, `2m`
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    duration: Option<Duration>,
+    /// Threads that record
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    concurrency: Option<u16>,
+    /// Room for so many events in the client, shared out among the threads' rings
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    buffer: Option<u32>,
+    /// A batch closes with so many events; 0: when a datagram is full, or by age
+    #[arg(long, value_name = "EVENTS")]
+    batch: Option<usize>,
+    /// A batch closes when its first event has waited for so long
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    batch_age: Option<Duration>,
+    /// Send to this collector instead of one of our own; what happens on the way there is then not known
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: Option<String>,
+    /// Let --addr be another machine: one that is yours to put under load
+    #[arg(long, requires = "addr")]
+    allow_remote: bool,
+    /// The client's configuration, before the flags above
+    #[arg(long, value_parser = presets())]
+    preset: Option<Preset>,
+    /// The report as one JSON object in a line, and nothing else on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A run with every number settled.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) scenario: Scenario,
+    pub(crate) numbers: Numbers,
+    pub(crate) preset: Preset,
+    /// The client's configuration.
+    pub(crate) config: Config,
+    /// Somebody else's collector.
+    pub(crate) to: Option<SocketAddr>,
+}
+
+impl Args {
+    pub(crate) fn plan(&self) -> Result<Plan, Failure> {
+        let of = self.scenario.numbers();
+        let numbers = Numbers {
+            rate: self.rate.unwrap_or(of.rate),
+            concurrency: self.concurrency.map_or(of.concurrency, usize::from),
+            duration: self.duration.unwrap_or(of.duration),
+            // Who names a preset wants its rings.
+            buffer: self.buffer.or(if self.preset.is_none() { of.buffer } else { None }),
+        };
+        let preset = self.preset.unwrap_or_default();
+        if numbers.duration > LONGEST {
+            let most = LONGEST.as_secs() / 60;
+            return Err(Failure::new(Exit::Usage, format_args!("--duration: {most}m at most")));
+        }
+        let mut config = preset.config();
+        if let Some(events) = numbers.buffer {
+            config.shards = numbers.concurrency;
+            config.shard_events = (events as usize).div_ceil(numbers.concurrency);
+            // Every thread has a ring of its own.
+            config.shared_events = 1;
+        }
+        if let Some(events) = self.batch {
+            config.batch_events = events;
+        }
+        if let Some(age) = self.batch_age {
+            config.batch_age = age;
+        }
+        config.validate().map_err(|e| Failure::new(Exit::Usage, e))?;
+        let to = self.addr.as_deref().map(|at| target(at, self.allow_remote)).transpose()?;
+        Ok(Plan { scenario: self.scenario, numbers, preset, config, to })
+    }
+}
+
+/// Runs are bounded.
+const LONGEST: Duration = Duration::from_secs(3600);
+pub(crate) const FASTEST: u64 = 100_000_000;
+
+/// Looks the receiver up. One that is not this machine takes a word more: a load tester is a weapon.
+fn target(at: &str, allow_remote: bool) -> Result<SocketAddr, Failure> {
+    let found = at.to_socket_addrs().and_then(|mut all| {
+        all.next().ok_or_else(|| std::io::Error::other("the name has no address"))
+    });
+    let address = found.map_err(|e| {
+        Failure::new(Exit::Environment, format_args!("cannot look up '{at}': {e}"))
+            .hint("Give HOST:PORT or ADDRESS:PORT, as in 127.0.0.1:8125.")
+    })?;
+    if !address.ip().is_loopback() && !allow_remote {
+        let what = format_args!("{address} is another machine").to_string();
+        return Err(Failure::new(Exit::Usage, what).hint(
+            "Add --allow-remote if it, and the network to it, are yours to put under load.",
+        ));
+    }
+    Ok(address)
+}
+
+fn presets() -> impl TypedValueParser<Value = Preset> {
+    let names = Preset::ALL.map(Preset::as_str);
+    // The parser lets nothing else through.
+    PossibleValuesParser::new(names)
+        .map(|name| Preset::ALL.into_iter().find(|p| p.as_str() == name).unwrap_or_default())
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    let (number, times) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1e3),
+        None => text.strip_suffix('M').map_or((text, 1.0), |number| (number, 1e6)),
+    };
+    let number: f64 =
+        number.trim().parse().map_err(|_| "a number, as in 5000, 200k or 1.5M".to_owned())?;
+    let rate = number * times;
+    if (1.0..=FASTEST as f64).contains(&rate) {
+        Ok(rate as u64)
+    } else {
+        Err(format!("1 to {FASTEST} a second"))
+    }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("m", 60.0)];
+    let unit = UNITS.iter().find_map(|(unit, s)| text.strip_suffix(unit).map(|n| (n, *s)));
+    let (number, seconds) = unit.unwrap_or((text, 1.0));
+    let number: Option<f64> = number.trim().parse().ok();
+    let time = number.and_then(|n| Duration::try_from_secs_f64(n * seconds).ok());
+    time.filter(|t| *t >= Duration::from_micros(1))
+        .ok_or_else(|| "a time, as in 30, 30s, 500ms or 2m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        for (text, ms) in
+            [("2", 2000), ("2s", 2000), ("1.5", 1500), ("500ms", 500), ("2m", 120_000)]
+        {
+            assert_eq!(parse_time(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        assert_eq!(parse_time("250us"), Ok(Duration::from_micros(250)));
+        for text in ["", "s", "-1", "0", "nan", "inf", "1e300", "3 weeks"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_read_with_their_multiples() {
+        for (text, rate) in [("5", 5), ("200k", 200_000), ("1.5M", 1_500_000), ("2 k", 2000)] {
+            assert_eq!(parse_rate(text), Ok(rate), "{text}");
+        }
+        for text in ["", "k", "0", "-5", "0.2", "101M", "nan", "1G"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_machine_takes_a_word_more() {
+        assert!(target("127.0.0.1:9", false).is_ok());
+        assert!(target("[::1]:9", false).is_ok());
+        assert!(target("192.0.2.1:9", false).is_err());
+        assert!(target("192.0.2.1:9", true).is_ok());
+        assert!(target("no port", true).is_err());
+    }
+}

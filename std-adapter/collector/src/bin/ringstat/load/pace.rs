@@ -1,0 +1,95 @@
+//! Pacing: when each event is due, whatever happened to the ones before.
+//!
+//! The times are fixed before the run begins. A generator that waits for each call to return before it thinks of the
+//! next one sends less just when the thing under test is slow, and then reports that it was fast ("coordinated
+//! omission"). Here a thread that was held up finds all events of that time due, records them at once, and each counts
+//! as late as it was.
+
+use std::time::Duration;
+
+/// The due times of one thread's share of the load.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Schedule {
+    /// Between two events of this thread.
+    period_ns: f64,
+    /// Of its first event: the threads take turns.
+    first_ns: f64,
+    /// How many events it has to record.
+    events: u64,
+}
+
+impl Schedule {
+    /// The share of thread number `thread` of `threads` in a load of `rate` events a second.
+    pub(crate) fn new(rate: u64, duration: Duration, thread: usize, threads: usize) -> Self {
+        let between_ns = 1e9 / rate as f64;
+        let (thread, threads) = (thread as u64, threads as u64);
+        let all = total(rate, duration);
+        Self {
+            period_ns: between_ns * threads as f64,
+            first_ns: between_ns * thread as f64,
+            events: all.saturating_sub(thread).div_ceil(threads),
+        }
+    }
+
+    /// How many events this thread has to record.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// When event number `i` is due, in nanoseconds after the start.
+    pub(crate) fn due(&self, i: u64) -> u64 {
+        // A double is exact to far less than a nanosecond for as long as runs may be.
+        (self.first_ns + self.period_ns * i as f64) as u64
+    }
+
+    /// How many events are due at `now`, in nanoseconds after the start.
+    pub(crate) fn ready(&self, now: u64) -> u64 {
+        let since = now as f64 - self.first_ns;
+        if since < 0.0 { 0 } else { ((since / self.period_ns) as u64 + 1).min(self.events) }
+    }
+}
+
+/// How many events a load has, of all threads together.
+pub(crate) fn total(rate: u64, duration: Duration) -> u64 {
+    let total = u128::from(rate) * duration.as_nanos() / 1_000_000_000;
+    u64::try_from(total).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shares_add_up_whatever_divides_what() {
+        for (rate, ms, threads) in
+            [(10_000, 1000, 4), (1, 1000, 3), (999_983, 777, 32), (7, 100, 2)]
+        {
+            let duration = Duration::from_millis(ms);
+            let share = |t| Schedule::new(rate, duration, t, threads).events();
+            let all: u64 = (0..threads).map(share).sum();
+            assert_eq!(all, rate * ms / 1000, "{rate} {ms} {threads}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_ready_from_its_due_time_on_and_not_before() {
+        let schedule = Schedule::new(3000, Duration::from_secs(10), 1, 4);
+        assert_eq!(schedule.events(), 7500);
+        for i in [0, 1, 2, 1000, 7499] {
+            let due = schedule.due(i);
+            assert!(schedule.ready(due.saturating_sub(2)) <= i, "{i}");
+            // The due time was cut to a whole nanosecond.
+            assert!(schedule.ready(due + 1) > i, "{i}");
+        }
+        assert_eq!(schedule.ready(u64::MAX), 7500);
+    }
+
+    #[test]
+    fn events_of_a_held_up_thread_stay_due_at_their_own_times() {
+        let schedule = Schedule::new(1000, Duration::from_secs(1), 0, 1);
+        // After a pause of 100 ms there are 101 to record, the first of them due 100 ms ago.
+        assert_eq!(schedule.ready(100_000_000), 101);
+        assert_eq!(schedule.due(0), 0);
+        assert_eq!(schedule.due(100), 100_000_000);
+    }
+}

@@ -1,0 +1,121 @@
+//! The far end: a real collector on loopback, and a probe that looks how long events took to get there.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ringstat_collector::{Config, Limits, Report, Running, Server};
+use ringstat_core::wire::Decoder;
+use ringstat_core::wire::decode::Body;
+use ringstat_std::clock;
+
+use super::latency::Latencies;
+use super::stages::Received;
+use super::workload;
+use crate::collect;
+use crate::failure::Failure;
+
+/// A collector of our own.
+pub(crate) struct Receiver {
+    running: Running,
+    probe: Arc<Probe>,
+}
+
+impl Receiver {
+    /// Starts one. Of the datagrams of `rate` events a second it looks into so many that its decoding, which comes on
+    /// top of the collector's, stays small.
+    pub(crate) fn start(rate: u64) -> Result<Self, Failure> {
+        let probe = Arc::new(Probe::new(rate));
+        let config = Config {
+            udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            http: None,
+            limits: Limits::default(),
+        };
+        let tap = probe.clone();
+        let started = Server::start_tapped(config, Arc::new(move |d: &[u8]| tap.look(d)));
+        let running = started.map_err(collect::cannot_start)?;
+        Ok(Self { running, probe })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.running.udp().first().copied()
+    }
+
+    /// Waits until all `datagrams` have come or are known to be lost, or nothing comes any more; then stops. Returns
+    /// what arrived, and how long events took.
+    pub(crate) fn finish(self, datagrams: u64) -> (Received, Latencies) {
+        /// Nothing for so long on loopback: nothing will come.
+        const QUIET: Duration = Duration::from_secs(1);
+        let mut seen = 0;
+        let mut since = Instant::now();
+        loop {
+            let report = self.running.report(0);
+            let now = report.datagrams + report.kernel_drops;
+            if now >= datagrams || since.elapsed() >= QUIET {
+                break;
+            }
+            if now > seen {
+                (seen, since) = (now, Instant::now());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let received = received(&self.running.stop(usize::MAX));
+        let latencies = self.probe.lock().latencies.clone();
+        (received, latencies)
+    }
+}
+
+fn received(report: &Report) -> Received {
+    let ours = report.series.iter().filter(|s| s.name.starts_with(workload::PREFIX));
+    Received {
+        // Counts of events: whole numbers.
+        events: ours.map(|s| s.value as u64).sum(),
+        refused: report.overflowed + report.refused_series,
+        datagrams: report.datagrams,
+        kernel_drops: report.kernel_drops,
+    }
+}
+
+/// Looks into one datagram in `every`, and compares the times of its events with now.
+struct Probe {
+    every: u64,
+    seen: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    decoder: Box<Decoder>,
+    latencies: Latencies,
+}
+
+impl Probe {
+    /// One datagram holds some 70 events, so that at most about 200 000 events a second are looked at.
+    fn new(rate: u64) -> Self {
+        let state = State { decoder: Box::new(Decoder::new()), latencies: Latencies::new() };
+        let every = (rate / 200_000).max(1);
+        Self { every, seen: AtomicU64::new(0), state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(&self, datagram: &[u8]) {
+        if !self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every) {
+            return;
+        }
+        let now = clock::exact();
+        let state = &mut *self.lock();
+        // What is malformed the collector counts.
+        let Ok(mut opened) = state.decoder.open(datagram) else { return };
+        while let Some(Ok(record)) = opened.next() {
+            if let Body::Event(event) = record.body
+                && record.name.text.starts_with(workload::PREFIX)
+            {
+                state.latencies.record(now.saturating_sub(event.time_ns));
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The scenarios: how much load, from how many threads, for how long.
+
+use std::time::Duration;
+
+/// A load by name. Flags replace single numbers of it.
+#[derive(clap::ValueEnum, serde::Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Scenario {
+    /// 10 000 a second from 4 threads for 30 s: a quiet service
+    #[default]
+    Baseline,
+    /// 100 000 a second from 8 threads for 60 s
+    High,
+    /// 500 000 a second from 16 threads for 30 s
+    Stress,
+    /// 1 000 000 a second from 32 threads for 10 s
+    Burst,
+    /// 4 threads, 3 s a step: finds the highest rate without loss
+    Ladder,
+}
+
+/// The numbers of a scenario.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Numbers {
+    /// Events a second, of all threads together.
+    pub(crate) rate: u64,
+    /// Threads that record.
+    pub(crate) concurrency: usize,
+    /// How long; of a ladder, each step.
+    pub(crate) duration: Duration,
+    /// Room for so many events, shared out among the threads' rings; `None`: what the preset has.
+    pub(crate) buffer: Option<u32>,
+}
+
+impl Scenario {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Baseline => "baseline",
+            Self::High => "high",
+            Self::Stress => "stress",
+            Self::Burst => "burst",
+            Self::Ladder => "ladder",
+        }
+    }
+
+    pub(crate) const fn numbers(self) -> Numbers {
+        // With many threads, a ring for each, and 4 MiB for all of them.
+        const MANY: Option<u32> = Some(65_536);
+        let (rate, concurrency, seconds, buffer) = match self {
+            Self::Baseline => (10_000, 4, 30, None),
+            Self::High => (100_000, 8, 60, None),
+            Self::Stress => (500_000, 16, 30, MANY),
+            Self::Burst => (1_000_000, 32, 10, MANY),
+            // Where the climb begins.
+            Self::Ladder => (100_000, 4, 3, None),
+        };
+        Numbers { rate, concurrency, duration: Duration::from_secs(seconds), buffer }
+    }
+}

@@ -1,0 +1,122 @@
+//! `ringstat load`: every event that is generated is delivered, or counted at the stage that lost it. Counts decide
+//! here, never times: whether the checks pass depends on the machine, and so does the exit code between 0 and 1.
+
+mod common;
+
+use std::net::UdpSocket;
+
+use common::{json, run, stderr, stdout};
+use serde_json::Value;
+
+const STAGES: [&str; 6] = ["record", "ring", "send", "network", "kernel", "collector"];
+
+/// A run's report, and that it says the same as the exit code.
+fn load(args: &[&str]) -> Value {
+    let output = run(&[&["load", "--json"], args].concat(), "");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
+    let report = json(stdout(&output));
+    assert_eq!(report["pass"], output.status.success(), "{report}");
+    assert_eq!(stdout(&output).lines().count(), 1, "one object and nothing else");
+    report
+}
+
+fn number(report: &Value, path: &str) -> u64 {
+    report.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path}: {report}"))
+}
+
+/// `generated = delivered + lost by stage`, and nothing besides.
+fn assert_closes(report: &Value) {
+    let lost: u64 = STAGES.iter().map(|s| number(report, &format!("/loss/{s}"))).sum();
+    assert_eq!(number(report, "/lost"), lost, "{report}");
+    assert_eq!(number(report, "/unaccounted"), 0, "{report}");
+    assert_eq!(number(report, "/generated"), number(report, "/delivered") + lost, "{report}");
+}
+
+#[test]
+fn every_event_is_delivered_or_counted_at_its_stage() {
+    let args = ["--rate", "20000", "--duration", "1", "--concurrency", "3"];
+    let report = load(&args);
+    assert_closes(&report);
+    assert_eq!(number(&report, "/intended"), 20_000);
+    assert!(number(&report, "/generated") <= 20_000, "{report}");
+    assert!(number(&report, "/delivered") > 0, "{report}");
+    for latency in ["record", "late", "end_to_end"] {
+        let samples = number(&report, &format!("/latency_ns/{latency}/samples"));
+        assert!((1..=20_000).contains(&samples), "{latency}: {report}");
+    }
+}
+
+#[test]
+fn a_ring_that_is_too_small_loses_in_the_ring() {
+    // 4 events of room, and 1000 come in the time in which the client may sleep.
+    let args = ["--rate", "100k", "--duration", "500ms", "--concurrency", "2", "--buffer", "4"];
+    let report = load(&args);
+    assert_closes(&report);
+    assert_eq!(number(&report, "/buffer/capacity"), 4);
+    assert!(number(&report, "/loss/ring") > 0, "{report}");
+    assert_eq!(report["pass"], false, "more than one percent: {report}");
+}
+
+#[test]
+fn a_scenario_gives_the_numbers_that_flags_do_not() {
+    let report = load(&["--scenario", "burst", "--rate", "5k", "--duration", "200ms"]);
+    assert_closes(&report);
+    assert_eq!(report["scenario"], "burst");
+    assert_eq!(number(&report, "/concurrency"), 32);
+    assert_eq!(number(&report, "/intended"), 1000);
+}
+
+#[test]
+fn somebody_elses_receiver_gets_what_is_said_to_be_sent() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = receiver.local_addr().unwrap().to_string();
+    let args = ["--addr", &at, "--rate", "2k", "--duration", "200ms", "--batch", "10"];
+    let report = load(&args);
+    // What lies beyond the socket is not known, and nobody pretends.
+    assert_eq!(report["delivered"], Value::Null);
+    assert_eq!(report["latency_ns"]["end_to_end"], Value::Null);
+    assert_eq!(report["loss"]["network"], Value::Null);
+    assert_eq!(number(&report, "/generated"), number(&report, "/sent") + number(&report, "/lost"));
+    receiver.set_nonblocking(true).unwrap();
+    let mut received = 0;
+    while receiver.recv(&mut [0; 2048]).is_ok() {
+        received += 1;
+    }
+    assert_eq!(number(&report, "/datagrams"), received);
+}
+
+#[test]
+fn the_ladder_says_what_every_step_lost() {
+    // From a rate that no ring of two events can take, it has to go down, and comes to an end.
+    let args = ["load", "--scenario", "ladder", "--rate", "40k", "--duration", "20ms"];
+    let output = run(&[&args[..], &["--buffer", "1", "--concurrency", "1", "--json"]].concat(), "");
+    let climb = json(stdout(&output));
+    let steps = climb["steps"].as_array().expect("steps");
+    assert!((2..=20).contains(&steps.len()), "{climb}");
+    let good = steps.iter().filter(|s| s["without_loss"] == true);
+    let best = good.filter_map(|s| s["rate"].as_u64()).max().unwrap_or(0);
+    assert_eq!(climb["highest_without_loss"], best, "{climb}");
+    assert_closes(&climb["best"]);
+}
+
+#[test]
+fn a_person_sees_a_line_a_second_and_every_stage() {
+    let output = run(&["load", "--rate", "1k", "--duration", "1200ms", "--concurrency", "1"], "");
+    let text = stdout(&output);
+    assert!(text.lines().next().expect("a line").starts_with("  1 s  generated"), "{text}");
+    for stage in ["refused at record", "dropped in the ring", "local send", "network"] {
+        assert!(text.contains(stage), "{stage}: {text}");
+    }
+    assert!(text.contains("kernel receive buffer") && text.contains("p999"), "{text}");
+}
+
+#[test]
+fn another_machine_is_not_put_under_load_by_a_slip() {
+    let output = run(&["load", "--addr", "192.0.2.1:8125"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--allow-remote"), "{}", stderr(&output));
+    for args in [["--rate", "0"], ["--concurrency", "0"], ["--duration", "2h"], ["--buffer", "0"]] {
+        let output = run(&["load", args[0], args[1]], "");
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
+}

@@ -106,6 +106,7 @@ fn stage(loss: &mut Loss, cause: Cause) -> &mut u64 {
         Cause::Full | Cause::Evicted => &mut loss.ring,
         Cause::TooLarge
         | Cause::Encode
+        | Cause::Unsupported
         | Cause::CircuitOpen
         | Cause::SendError
         | Cause::Unacknowledged

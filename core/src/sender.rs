@@ -174,6 +174,8 @@ pub struct Sender<
     flushing: bool,
     sequence: u32,
     last_packed: Option<u64>,
+    /// Events given up as of the last datagram.
+    told: u64,
     totals: Totals,
 }
 
@@ -224,6 +226,7 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             flushing: false,
             sequence: 0,
             last_packed: None,
+            told: 0,
             totals: Totals::default(),
         }
     }
@@ -277,8 +280,10 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
                 || (self.flushing && waiting > 0);
             let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
             if !events_due && !instruments_due {
-                self.flushing = false;
-                if !E::HEARTBEATS || !self.heartbeat_due(now) {
+                // The last datagram of a flush cannot tell what was given up while it was packed.
+                let flushed = core::mem::take(&mut self.flushing);
+                let untold = flushed && self.given_up(inputs) != self.told;
+                if !E::HEARTBEATS || !(untold || self.heartbeat_due(now)) {
                     return Poll::Wait(self.deadline(now));
                 }
             }
@@ -292,6 +297,11 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
                 return Poll::Wait(self.deadline(now));
             }
         }
+    }
+
+    /// Events given up so far, by recorders and here.
+    fn given_up<S: ?Sized, I: ?Sized, N: ?Sized>(&self, inputs: &Inputs<'_, S, I, N>) -> u64 {
+        inputs.dropped.wrapping_add(self.totals.dropped.total())
     }
 
     fn heartbeat_due(&self, now: Time) -> bool {
@@ -332,7 +342,7 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             account: Account {
                 unit: self.unit,
                 base_time: now.wall,
-                dropped: inputs.dropped.wrapping_add(self.totals.dropped.total()),
+                dropped: self.given_up(inputs),
                 failed: self.totals.failed,
             },
             ..Prologue::default()
@@ -357,6 +367,7 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         if empty && !E::HEARTBEATS {
             return None;
         }
+        self.told = prologue.account.dropped;
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         self.last_packed = Some(now.monotonic);

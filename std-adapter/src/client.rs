@@ -112,7 +112,7 @@ struct Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.shared.stop(self, Instant::now() + self.linger);
+        self.shared.stop(self, after(self.linger));
     }
 }
 
@@ -120,6 +120,12 @@ impl Thread {
     fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The end of `timeout` from now on. What is longer than a century is one: a clock ends somewhere.
+fn after(timeout: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    Instant::now() + timeout.min(CENTURY)
 }
 
 /// A flush that was not done in time. What was recorded is still on its way.
@@ -193,7 +199,7 @@ impl Client {
     /// # Errors
     /// [`FlushError`] when `timeout` passes first.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
-        let deadline = Instant::now() + timeout;
+        let deadline = after(timeout);
         let asked = {
             let mut state = self.shared.control.lock();
             state.flush_asked += 1;
@@ -209,7 +215,7 @@ impl Client {
     ///
     /// Other handles stay usable and refuse records.
     pub fn shutdown(self, timeout: Duration) -> Ledger {
-        self.shared.stop(&self._thread, Instant::now() + timeout);
+        self.shared.stop(&self._thread, after(timeout));
         self.ledger()
     }
 

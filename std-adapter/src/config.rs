@@ -19,7 +19,7 @@ pub struct Config {
     pub payload: usize,
     /// So many threads get a ring of their own: 1 to 1024. Further ones share one.
     pub shards: usize,
-    /// So many events fit into each of these rings: 1 to 2^24. 64 bytes each.
+    /// So many events fit into each of these rings: 1 to 2^24, and at most 2^26 in all of them. 64 bytes each.
     pub shard_events: usize,
     /// So many events fit into the shared ring: 1 to 2^24. 72 bytes each.
     pub shared_events: usize,
@@ -54,6 +54,9 @@ pub struct Config {
     /// Who the client is; `None`: a random number. Unique among the senders of a collector.
     pub sender: Option<u64>,
 }
+
+/// All shards together hold at most so many events: 4 GiB.
+const SHARD_EVENTS_MAX: usize = 1 << 26;
 
 /// Where to begin.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -165,6 +168,13 @@ impl Config {
                 let allowed = format!("{} to {}", allowed.start(), allowed.end());
                 return Err(BuildError::Config { field, value: value.to_string(), allowed });
             }
+        }
+        if self.shards * self.shard_events > SHARD_EVENTS_MAX {
+            return Err(BuildError::Config {
+                field: "shard_events",
+                value: format!("{} in each of {} shards", self.shard_events, self.shards),
+                allowed: format!("{SHARD_EVENTS_MAX} in all of them together"),
+            });
         }
         let times = [
             ("batch_age", self.batch_age),

@@ -4,78 +4,97 @@ use std::net::UdpSocket;
 use std::sync::Barrier;
 use std::time::Duration;
 
-use ringstat_std::{Cause, Client, Outcome, Preset, Recorder, WhenFull};
+use ringstat_core::policy::Policy;
+use ringstat_std::{Cause, Client, Drops, Outcome, Preset, Priority, Recorder};
 
 const THREADS: u64 = 32;
 const EVENTS: u64 = 1_000_000;
 /// For what takes milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What the recording threads were told: accepted, accepted at the cost of an older one, dropped.
+/// What the recording threads were told.
 #[derive(Clone, Copy, Default, Debug)]
 struct Told {
     recorded: u64,
+    /// Accepted, and an older one was given up for it.
     evicting: u64,
-    dropped: u64,
+    dropped: Drops,
 }
 
-fn burst(preset: Preset, when_full: WhenFull) {
+impl Told {
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Recorded => self.recorded += 1,
+            Outcome::RecordedEvicting => self.evicting += 1,
+            Outcome::Dropped(cause) => self.dropped.add(cause, 1),
+        }
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        self.recorded += other.recorded;
+        self.evicting += other.evicting;
+        self.dropped.merge(&other.dropped);
+        self
+    }
+}
+
+fn burst(preset: Preset, policy: Policy) {
     let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = receiver.local_addr().unwrap().to_string();
-    let stats = Client::builder(to).preset(preset).when_full(when_full).build().unwrap();
+    let stats = Client::builder(to).preset(preset).policy(policy).build().unwrap();
     let start = Barrier::new(THREADS as usize);
+    let record = || {
+        let mut told = Told::default();
+        start.wait();
+        for i in 0..EVENTS / THREADS {
+            let priority = Priority::ALL[(i % 3) as usize];
+            told.add(stats.distribution("burst", i).priority(priority).record());
+        }
+        told
+    };
     let told = std::thread::scope(|scope| {
-        let record = || {
-            let mut told = Told::default();
-            start.wait();
-            for i in 0..EVENTS / THREADS {
-                match stats.distribution("burst", i).record() {
-                    Outcome::Recorded => told.recorded += 1,
-                    Outcome::RecordedEvicting => told.evicting += 1,
-                    Outcome::Dropped(cause) => {
-                        assert_eq!(cause, Cause::Full);
-                        told.dropped += 1;
-                    }
-                }
-            }
-            told
-        };
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(record)).collect();
-        threads.into_iter().map(|t| t.join().unwrap()).fold(Told::default(), |sum, t| Told {
-            recorded: sum.recorded + t.recorded,
-            evicting: sum.evicting + t.evicting,
-            dropped: sum.dropped + t.dropped,
-        })
+        threads.into_iter().map(|t| t.join().unwrap()).fold(Told::default(), Told::merge)
     });
     let ledger = stats.shutdown(SOON);
-    println!("{preset:?} {when_full:?}: {told:?} {ledger:?}");
-    assert_eq!(told.recorded + told.evicting + told.dropped, EVENTS);
+    println!("{preset:?} {policy:?}: {told:?} {ledger:?}");
+    assert_eq!(told.recorded + told.evicting + told.dropped.total(), EVENTS);
     assert_eq!((ledger.recorded, ledger.in_flight), (EVENTS, 0));
-    assert_eq!(ledger.dropped.get(Cause::Full), told.dropped, "what was dropped was told");
+    // Whoever records an event hears of its fate but for one: that it was evicted later.
     let evicted = ledger.dropped.get(Cause::Evicted);
+    let mut expected = told.dropped;
+    expected.add(Cause::Evicted, evicted);
+    assert_eq!(ledger.dropped, expected, "what was dropped was told, by cause");
     assert!(evicted >= told.evicting, "one or more each: {ledger:?} {told:?}");
     assert_eq!(ledger.sent, told.recorded + told.evicting - evicted, "the rest was sent");
-    assert_eq!(ledger.dropped.total(), told.dropped + evicted, "and there is no other cause");
     assert!(ledger.sent > 0);
-    if when_full == WhenFull::DropNewest {
-        assert_eq!(evicted, 0);
+    assert!(policy.evicts() || evicted == 0);
+    assert!(policy.gates() || told.dropped.get(Cause::Sampled) == 0);
+}
+
+fn every_policy(preset: Preset) {
+    for policy in [
+        Policy::DropNewest,
+        Policy::DropOldest,
+        Policy::ByPriority,
+        Policy::Sampled(10),
+        Policy::Graded(10),
+    ] {
+        burst(preset, policy);
     }
 }
 
 #[test]
 fn into_the_smallest_preset_closes_the_ledger() {
-    burst(Preset::LowMemory, WhenFull::DropNewest);
-    burst(Preset::LowMemory, WhenFull::DropOldest);
+    every_policy(Preset::LowMemory);
 }
 
 #[test]
 fn into_the_default_closes_the_ledger() {
-    burst(Preset::Default, WhenFull::DropNewest);
-    burst(Preset::Default, WhenFull::DropOldest);
+    every_policy(Preset::Default);
 }
 
 #[test]
 fn into_the_largest_preset_closes_the_ledger() {
-    burst(Preset::HighThroughput, WhenFull::DropNewest);
-    burst(Preset::HighThroughput, WhenFull::DropOldest);
+    every_policy(Preset::HighThroughput);
 }

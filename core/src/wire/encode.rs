@@ -7,7 +7,7 @@ use super::cursor::{NoRoom, Writer};
 use super::header::{Header, Prologue};
 use super::number::Number;
 use super::strings::{Identity, Strings, hash};
-use super::{PAYLOAD_MAX, PAYLOAD_MIN, crc, extended, form, tag};
+use super::{PAYLOAD_MAX, PAYLOAD_MIN, STRING_LIMIT, crc, extended, form, tag};
 pub use crate::encode::Refused;
 use crate::encode::{Encode, Pack};
 use crate::event::{Content, Event, Priority};
@@ -171,6 +171,10 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         instrument: &dyn Instrument,
         from_bucket: usize,
     ) -> Result<Option<usize>, Refused> {
+        // A receiver refuses a datagram whole for a record without a name.
+        if !(1..=STRING_LIMIT).contains(&instrument.name().len()) {
+            return Err(Refused::Unsupported);
+        }
         match instrument.state() {
             State::Total(total) => self.whole(|d| {
                 d.write_instrument_head(instrument, tag::STATE_TOTAL)?;
@@ -299,8 +303,8 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         let by_address = |s: &'static str| (Identity::Static(s.as_ptr().addr()), s);
         self.strings.write_set(
             &mut self.w,
-            // An event holds at most 255 tags; more of an instrument's are refused where the set is defined.
-            Some((Identity::Set(tags.as_ptr().addr()), tags.len() as u8)),
+            // More than 255, which only an instrument can have, are not remembered.
+            u8::try_from(tags.len()).ok().map(|n| (Identity::Set(tags.as_ptr().addr()), n)),
             tags.iter().map(|(key, value)| (by_address(key), by_address(value))),
         )
     }

@@ -186,6 +186,10 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         (key_identity, key): (Identity, &str),
         (value_identity, value): (Identity, &str),
     ) -> Result<(), NoRoom> {
+        // The tables keep the lowest byte of a length: a longer one must not be taken for a shorter one.
+        if key.len() > STRING_LIMIT || value.len() > STRING_LIMIT {
+            return Err(NoRoom);
+        }
         let known = (
             self.find(key_identity, key.len() as u8, key),
             self.find(value_identity, value.len() as u8, value),

@@ -210,7 +210,7 @@ impl Collector {
             return;
         }
         self.swept_ms = now_ms;
-        let before = now_ms.saturating_sub(self.limits.idle.as_millis() as u64);
+        let before = now_ms.saturating_sub(millis(self.limits.idle));
         self.counts.forgotten_series += self.store.sweep(before) as u64;
         let senders = self.senders.len();
         self.senders.retain(|_, s| s.seen_ms >= before);
@@ -246,6 +246,11 @@ impl Collector {
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
+}
+
+/// What does not fit is longer than any process lives.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A sender first heard of with a number below this has just begun: what is missing before it is lost. One first heard
@@ -368,11 +373,11 @@ fn apply(
             series.scaled |= event.rate > 1;
         }
         (Data::Counter(counter), Body::Total(total)) => counter.total(header.epoch, *total),
-        (Data::Gauge { value, time_ns }, Body::Event(event)) if event.time_ns >= *time_ns => {
-            (*value, *time_ns) = (number(&event.content), event.time_ns);
+        (Data::Gauge(gauge), Body::Event(event)) => {
+            gauge.event(header.epoch, header.sequence, event.time_ns, number(&event.content));
         }
-        (Data::Gauge { value, time_ns }, Body::Level(level)) if base_time >= *time_ns => {
-            (*value, *time_ns) = (level.as_f64(), base_time);
+        (Data::Gauge(gauge), Body::Level(level)) => {
+            gauge.state(header.epoch, header.sequence, base_time, level.as_f64());
         }
         (Data::Distribution(distribution), Body::Event(event)) => {
             distribution.add(number(&event.content), event.rate);
@@ -394,7 +399,7 @@ fn apply(
                 *text = Some(said.into());
             }
         }
-        // An older value of a gauge. (Else a class has one kind of data and one kind of body.)
+        // A class has one kind of data and one kind of body.
         _ => {}
     }
 }

@@ -203,7 +203,7 @@ fn exposed_name(name: &str, series: &Series) -> String {
     let suffix = match &series.data {
         Data::Counter(_) | Data::Event { .. } => "_total",
         Data::Set(_) => "_distinct",
-        Data::Gauge { .. } => "",
+        Data::Gauge(_) => "",
         Data::Distribution(d) => match d.unit {
             Unit::Nanoseconds | Unit::Microseconds | Unit::Milliseconds | Unit::Seconds => {
                 "_seconds"
@@ -236,7 +236,7 @@ fn sample(out: &mut String, collector: &Collector, name: &str, series: &Series, 
     }
     match &series.data {
         Data::Counter(counter) => line(out, name, &labels, counter.value()),
-        Data::Gauge { value, .. } => line(out, name, &labels, *value),
+        Data::Gauge(gauge) => line(out, name, &labels, gauge.value()),
         Data::Set(set) => line(out, name, &labels, set.len() as f64),
         Data::Event { count, .. } => line(out, name, &labels, *count as f64),
         Data::Distribution(d) => {

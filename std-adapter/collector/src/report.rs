@@ -260,7 +260,7 @@ fn series_report(collector: &Collector, series: &Series) -> SeriesReport {
     let (mut quantiles, mut text, mut unit) = (None, None, "");
     let value = match &series.data {
         Data::Counter(counter) => counter.value(),
-        Data::Gauge { value, .. } => *value,
+        Data::Gauge(gauge) => gauge.value(),
         Data::Distribution(d) => {
             quantiles = d.quantiles([0.5, 0.99]);
             unit = unit_name(d.unit);

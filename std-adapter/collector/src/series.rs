@@ -59,6 +59,56 @@ impl Counter {
     }
 }
 
+/// A gauge: the latest value.
+///
+/// What is latest follows from the sender's clock where that can be: threads' events are not sent in the order of their
+/// times. But a clock can be set back, and that of a chip begins at 0 with each run; so a run that is new counts for
+/// newer, and so does what is sent later and says to be older by more than threads ever are apart.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Gauge {
+    value: f64,
+    /// When it was recorded: nanoseconds by the sender's clock.
+    time_ns: u64,
+    /// The run and the number of the datagram that brought it.
+    from: Option<(u32, u32)>,
+}
+
+/// Events that are packed one after the other are apart by less, else the clock was set back. A gauge stands still for
+/// no longer than that.
+const APART: u64 = 5_000_000_000;
+
+impl Gauge {
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// A value that was recorded at `time_ns`, from the datagram `sequence` of a run. An older one changes nothing.
+    pub fn event(&mut self, epoch: u32, sequence: u32, time_ns: u64, value: f64) {
+        let set_back = self.time_ns.saturating_sub(time_ns) > APART;
+        if time_ns >= self.time_ns || self.is_new_run(epoch) || (set_back && self.follows(sequence))
+        {
+            *self = Self { value, time_ns, from: Some((epoch, sequence)) };
+        }
+    }
+
+    /// The value as of when the datagram was packed, at `time_ns`. One that comes late changes nothing.
+    pub fn state(&mut self, epoch: u32, sequence: u32, time_ns: u64, value: f64) {
+        if self.is_new_run(epoch) || self.follows(sequence) {
+            *self = Self { value, time_ns, from: Some((epoch, sequence)) };
+        }
+    }
+
+    fn is_new_run(&self, epoch: u32) -> bool {
+        self.from.is_none_or(|(of, _)| of != epoch)
+    }
+
+    fn follows(&self, sequence: u32) -> bool {
+        self.from.is_none_or(|(_, last)| sequence.wrapping_sub(last).cast_signed() >= 0)
+    }
+}
+
 /// Counts of log-linear buckets, as far as they are used.
 #[derive(Clone, Default, Debug)]
 struct Counts {
@@ -233,13 +283,8 @@ impl Set {
 pub enum Data {
     /// See [`Counter`].
     Counter(Counter),
-    /// The latest value, and when it was recorded.
-    Gauge {
-        /// The value.
-        value: f64,
-        /// Nanoseconds, by the sender's clock.
-        time_ns: u64,
-    },
+    /// See [`Gauge`].
+    Gauge(Gauge),
     /// See [`Distribution`].
     Distribution(Box<Distribution>),
     /// See [`Set`].
@@ -259,7 +304,7 @@ impl Data {
     pub fn new(class: Class) -> Self {
         match class {
             Class::Counter => Self::Counter(Counter::default()),
-            Class::Gauge => Self::Gauge { value: 0.0, time_ns: 0 },
+            Class::Gauge => Self::Gauge(Gauge::default()),
             Class::Timing => {
                 let mut timings = Distribution::of_events();
                 timings.unit = Unit::Milliseconds;
@@ -277,7 +322,7 @@ impl Data {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Counter(_) | Self::Gauge { .. } => 0,
+            Self::Counter(_) | Self::Gauge(_) => 0,
             Self::Distribution(d) => size_of::<Distribution>() + d.bytes(),
             Self::Set(s) => size_of::<Set>() + s.members.capacity() * 9,
             Self::Event { text, .. } => text.as_ref().map_or(0, |t| t.len()),

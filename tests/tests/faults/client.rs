@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ringstat_std::{BreakerState, Counter, Recorder, WhenFull};
+use ringstat_core::policy::Policy;
+use ringstat_std::{BreakerState, Counter, Recorder};
 use seccompiler::{SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +26,7 @@ pub(crate) const ROLE: &str = "--as-client";
 pub(crate) struct Setup {
     pub(crate) to: String,
     pub(crate) sender: u64,
-    /// Whether a full ring gives up the oldest, not the newest.
-    pub(crate) drop_oldest: bool,
+    pub(crate) policy: Policy,
     pub(crate) backoff_max: Duration,
     /// Events before each sleep of a millisecond.
     pub(crate) burst: u32,
@@ -171,7 +171,7 @@ pub(crate) fn run(setup: &str) {
     let setup: Setup = serde_json::from_str(setup).expect("the setup");
     let stats = ringstat_std::Client::builder(&setup.to)
         .instruments(&[&REQUESTS, &SELDOM])
-        .when_full(if setup.drop_oldest { WhenFull::DropOldest } else { WhenFull::DropNewest })
+        .policy(setup.policy)
         .refresh_interval(Duration::from_secs(1))
         .backoff_max(setup.backoff_max)
         .sender(Some(setup.sender))

@@ -13,6 +13,7 @@ mod weather;
 
 use libtest_mimic::{Arguments, Trial};
 use netns::Block;
+use ringstat_core::policy::Policy;
 use ringstat_core::testkit::Faults;
 
 fn main() {
@@ -21,10 +22,12 @@ fn main() {
         return client::run(&args.next().unwrap_or_default());
     }
     let trials = vec![
-        trial("a_firewall_that_says_no", || outage::told(Block::Filter, false)),
-        trial("a_firewall_that_says_no_dropping_the_oldest", || outage::told(Block::Filter, true)),
-        trial("a_route_that_is_gone", || outage::told(Block::Route, false)),
-        trial("a_link_that_is_down", || outage::told(Block::Link, false)),
+        trial("a_firewall_that_says_no", || outage::told(Block::Filter, Policy::DropNewest)),
+        trial("a_firewall_that_says_no_dropping_the_oldest", || {
+            outage::told(Block::Filter, Policy::DropOldest)
+        }),
+        trial("a_route_that_is_gone", || outage::told(Block::Route, Policy::ByPriority)),
+        trial("a_link_that_is_down", || outage::told(Block::Link, Policy::DropNewest)),
         trial("a_firewall_that_says_nothing_which_udp_cannot_see", outage::silent),
         trial("the_collector_is_killed_and_comes_back", restart::of_the_collector),
         trial("the_sender_is_killed_and_comes_back", restart::of_the_sender),

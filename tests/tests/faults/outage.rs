@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use ringstat_core::policy::Policy;
+
 use crate::client::{Client, Setup};
 use crate::collector::Collector;
 use crate::netns::{Block, COLLECTOR, Network};
@@ -13,11 +15,11 @@ const FLAT: u64 = 256;
 /// For what takes milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
-fn setup(drop_oldest: bool) -> Setup {
+fn setup(policy: Policy) -> Setup {
     Setup {
         to: format!("{COLLECTOR}:8125"),
         sender: 1,
-        drop_oldest,
+        policy,
         backoff_max: BACKOFF_MAX,
         burst: 40,
         payload: 1472,
@@ -25,10 +27,10 @@ fn setup(drop_oldest: bool) -> Setup {
 }
 
 /// A block that the kernel tells the sender of: nothing leaves the machine, and nothing that left is lost.
-pub(crate) fn told(how: Block, drop_oldest: bool) {
+pub(crate) fn told(how: Block, policy: Policy) {
     let network = Network::new();
-    let collector = Collector::start(&network.collector, &setup(false).to);
-    let mut client = Client::start(&network.client, &setup(drop_oldest));
+    let collector = Collector::start(&network.collector, &setup(Policy::DropNewest).to);
+    let mut client = Client::start(&network.client, &setup(policy));
     // Long enough for every slot of the ring to have been used: from here on memory may not grow.
     let before = client.until("load", SOON, |s| s.sent > 20_000);
     assert_eq!((before.breaker.as_str(), before.opened), ("closed", 0));
@@ -46,7 +48,11 @@ pub(crate) fn told(how: Block, drop_oldest: bool) {
     }
     let during = client.status();
     assert!(during.calls > opened.calls + 100_000, "recording went on: {during:?}");
-    let cause = if drop_oldest { "evicted" } else { "full" };
+    let cause = match policy {
+        Policy::DropNewest => "full",
+        Policy::DropOldest | Policy::ByPriority => "evicted",
+        Policy::Sampled(_) | Policy::Graded(_) => "sampled",
+    };
     assert!(during.dropped[cause] > 50_000, "the policy decided what to give up: {during:?}");
     assert!(most <= before.resident + FLAT, "{} KiB became {most}", before.resident);
     // 100 ms, 200, 400, 800, then seconds less at most a quarter.
@@ -85,8 +91,8 @@ pub(crate) fn told(how: Block, drop_oldest: bool) {
 /// collector knows how much it missed and that totals heal.
 pub(crate) fn silent() {
     let network = Network::new();
-    let collector = Collector::start(&network.collector, &setup(false).to);
-    let mut client = Client::start(&network.client, &setup(false));
+    let collector = Collector::start(&network.collector, &setup(Policy::DropNewest).to);
+    let mut client = Client::start(&network.client, &setup(Policy::DropNewest));
     let before = client.until("load", SOON, |s| s.sent > 20_000);
     network.block(Block::Silent);
     let blocked = Instant::now();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ringstat_core::policy::Policy;
+
 use crate::client::{Client, Setup};
 use crate::collector::Collector;
 use crate::netns::{COLLECTOR, Network};
@@ -13,7 +15,7 @@ fn setup() -> Setup {
     Setup {
         to: format!("{COLLECTOR}:8125"),
         sender: 3,
-        drop_oldest: false,
+        policy: Policy::DropNewest,
         backoff_max: Duration::from_secs(1),
         burst: 40,
         payload: 1472,

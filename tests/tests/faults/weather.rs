@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ringstat_core::policy::Policy;
 use ringstat_core::testkit::{FaultReport, Faults};
 
 use crate::client::{Client, Setup};
@@ -34,7 +35,7 @@ pub(crate) fn bad(faults: Faults) {
     let setup = Setup {
         to,
         sender: 2,
-        drop_oldest: false,
+        policy: Policy::DropNewest,
         backoff_max: Duration::from_secs(1),
         burst: 40,
         // Many small ones: many that can be lost.

@@ -1,0 +1,221 @@
+//! Configurations and arguments of nothing and of far too much.
+
+use std::time::Duration;
+
+use ringstat_collector::{Collector, Limits, Report};
+use ringstat_core::breaker::{self, Breaker, Permit};
+use ringstat_core::sender::{self, Identity, Poll, Sender, Time};
+use ringstat_std::{BuildError, Cause, Client, Config, Outcome, Preset, Recorder};
+
+use crate::{client, end, value};
+
+/// What `build` says about a configuration: the field that it refuses, if any.
+fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
+    let mut config = Preset::LowMemory.config();
+    change(&mut config);
+    match Client::builder("127.0.0.1:9").config(config).build() {
+        Ok(stats) => {
+            let ledger = stats.shutdown(Duration::ZERO);
+            assert!(ledger.closes());
+            None
+        }
+        Err(BuildError::Config { field, value, allowed }) => {
+            assert!(!value.is_empty() && !allowed.is_empty());
+            Some(field)
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
+    type Set = fn(&mut Config, usize);
+    let fields: [(&str, Set, usize, usize); 5] = [
+        ("payload", |c, v| c.payload = v, 128, 65_507),
+        ("shards", |c, v| c.shards = v, 1, 1024),
+        ("shard_events", |c, v| c.shard_events = v, 1, 1 << 24),
+        ("shared_events", |c, v| c.shared_events = v, 1, 1 << 24),
+        ("max_instruments", |c, v| c.max_instruments = v, 0, 1 << 24),
+    ];
+    for (name, set, least, most) in fields {
+        let with = |value| refused(|c| set(c, value));
+        if least > 0 {
+            assert_eq!(with(least - 1), Some(name));
+            assert_eq!(with(0), Some(name));
+        }
+        assert_eq!(with(most + 1), Some(name));
+        assert_eq!(with(usize::MAX), Some(name));
+        assert_eq!(with(least), None, "{name} {least}");
+        // 1 GiB of slots is not for a test.
+        if most < 1 << 24 {
+            assert_eq!(with(most), None, "{name} {most}");
+        }
+    }
+    for events in [0, 1, usize::MAX] {
+        assert_eq!(refused(|c| c.batch_events = events), None, "any batch size is one");
+    }
+}
+
+/// Each bound is fine by itself; together they would be a tebibyte.
+#[test]
+fn rings_that_no_machine_holds_are_refused_before_memory_is_asked_for() {
+    let huge = |c: &mut Config| (c.shards, c.shard_events) = (1024, 1 << 24);
+    assert_eq!(refused(huge), Some("shard_events"));
+    let most = |c: &mut Config| (c.shards, c.shard_events) = (1024, (1 << 16) + 1);
+    assert_eq!(refused(most), Some("shard_events"));
+}
+
+#[test]
+fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
+    type Set = fn(&mut Config, Duration);
+    let fields: [(&str, Set); 8] = [
+        ("batch_age", |c, v| c.batch_age = v),
+        ("flush_interval", |c, v| c.flush_interval = v),
+        ("refresh_interval", |c, v| c.refresh_interval = v),
+        ("heartbeat_interval", |c, v| c.heartbeat_interval = v),
+        ("idle_sleep", |c, v| c.idle_sleep = v),
+        ("resolve_interval", |c, v| c.resolve_interval = v),
+        ("backoff", |c, v| c.backoff = v),
+        ("backoff_max", |c, v| c.backoff_max = v),
+    ];
+    let (least, most) = (Duration::from_micros(1), Duration::from_secs(86_400));
+    let tick = Duration::from_nanos(1);
+    for (name, set) in fields {
+        for value in [Duration::ZERO, least - tick, most + tick, Duration::MAX] {
+            assert_eq!(refused(|c| set(c, value)), Some(name), "{value:?}");
+        }
+        for value in [least, most] {
+            assert_eq!(refused(|c| set(c, value)), None, "{name} {value:?}");
+        }
+    }
+}
+
+#[test]
+fn no_instruments_at_all_is_a_limit_like_any_other() {
+    let (stats, spy) = client(Config { max_instruments: 0, ..Config::default() });
+    stats.counter("a", &[]).add(1);
+    stats.counter("b", &[]).add(2);
+    assert_eq!(stats.overflowed_instruments(), 2);
+    let (_, report) = end(stats, &spy);
+    assert_eq!(value(&report, "ringstat.overflow"), Some(3.0));
+}
+
+#[test]
+fn a_receiver_that_is_none_is_an_error_with_its_name() {
+    for to in ["", "nonsense", "127.0.0.1", "127.0.0.1:99999", ":8125:", "[::1"] {
+        match Client::builder(to).build() {
+            Err(BuildError::Resolve { name, .. }) => assert_eq!(name, to),
+            other => panic!("{to}: {other:?}"),
+        }
+    }
+}
+
+/// `Instant::now() + Duration::MAX` panics; waiting for ever does not.
+#[test]
+fn waiting_for_ever_and_not_at_all_are_both_fine() {
+    let forever = Config { linger: Duration::MAX, ..Config::default() };
+    let (stats, spy) = client(forever.clone());
+    assert_eq!(stats.count("a", 1u8).record(), Outcome::Recorded);
+    stats.flush(Duration::MAX).unwrap();
+    // Whether nothing at all is enough is up to the threads.
+    let _ = stats.flush(Duration::ZERO);
+    let other = stats.clone();
+    assert_eq!(end(stats, &spy).0.sent, 1);
+    assert_eq!(other.flush(Duration::MAX), Ok(()), "there is nothing left to wait for");
+    assert!(other.shutdown(Duration::MAX).closes());
+    let (dropped, spy) = client(forever);
+    assert_eq!(dropped.count("b", 1u8).record(), Outcome::Recorded);
+    drop(dropped);
+    assert!(!spy.datagrams().is_empty());
+    let (stats, _) = client(Config { linger: Duration::ZERO, ..Config::default() });
+    let _ = stats.count("c", 1u8).record();
+    let ledger = stats.shutdown(Duration::ZERO);
+    assert!(ledger.closes(), "{ledger:?}");
+    assert_eq!(ledger.sent + ledger.dropped.get(Cause::Shutdown), 1);
+}
+
+/// The core takes any configuration: what makes no sense is brought to the nearest that does.
+#[test]
+fn a_sender_of_nothing_or_everything_still_sends() {
+    let times = [Duration::ZERO, Duration::MAX];
+    for (payload, time) in [0, 1, usize::MAX].into_iter().flat_map(|p| times.map(|t| (p, t))) {
+        let config = sender::Config {
+            payload,
+            batch_events: 0,
+            batch_age: time,
+            flush_interval: time,
+            refresh_interval: time,
+            heartbeat_interval: time,
+            ..sender::Config::DEFAULT
+        };
+        let mut sender: Sender<26, 16, 0, 4> =
+            Sender::new(Identity { sender: 1, epoch: 1 }, &config);
+        let ring = ringstat_core::stats::Stats::<8>::new(|| 0);
+        assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
+        let mut buf = vec![0; 65_507];
+        let now = Time { monotonic: 5, wall: 5 };
+        let Poll::Send(packed) = ring.poll(&mut sender, now, &mut buf) else {
+            panic!("{payload} {time:?}");
+        };
+        assert_eq!(packed.events, 1);
+        sender.sent(packed);
+        // A buffer that holds nothing gets nothing, and nothing is lost by it.
+        assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
+        for room in [0, 1, 127] {
+            let polled = ring.poll(&mut sender, now, &mut buf[..room]);
+            assert!(matches!(polled, Poll::Wait(_)), "{room} bytes");
+        }
+        assert!(ring.ledger(&sender).closes());
+        assert_eq!(ring.ledger(&sender).in_flight, 1);
+    }
+}
+
+#[test]
+fn a_breaker_of_nothing_or_everything_opens_and_lets_probes_through() {
+    for (failures, backoff, backoff_max) in
+        [(0, 0, 0), (1, u64::MAX, u64::MAX), (1, u64::MAX, 0), (1, 0, u64::MAX)]
+    {
+        let mut breaker = Breaker::new(breaker::Config { failures, backoff, backoff_max }, 1);
+        let mut now = u64::MAX - 10;
+        for _ in 0..100 {
+            assert_eq!(breaker.permit(now), Permit::Send);
+            breaker.failed(now);
+            assert_eq!(breaker.state(), breaker::State::Open);
+            if let Permit::Wait(until) = breaker.permit(now) {
+                assert!(until >= now);
+                now = until;
+            }
+        }
+        assert!(breaker.times_opened() >= 100);
+    }
+}
+
+#[test]
+fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_nothing() {
+    let (stats, spy) = client(Config::default());
+    stats.counter("total", &[]).inc();
+    let _ = stats.count("event", 1u8).record();
+    end(stats, &spy);
+    let none =
+        Limits { senders: 0, series: 0, series_per_sender: 0, bytes: 0, idle: Duration::ZERO };
+    let all = usize::MAX;
+    // The second idle time is a little more than 2^64 milliseconds.
+    for idle in [Duration::MAX, Duration::from_secs(18_446_744_073_709_552)] {
+        let most = Limits { senders: all, series: all, series_per_sender: all, bytes: all, idle };
+        let take = |limits: Limits| {
+            let mut collector = Collector::new(limits);
+            spy.datagrams().iter().for_each(|d| collector.receive(d, 0));
+            collector.tick(3_600_000);
+            Report::of(&collector, 0, 3_600_000, all)
+        };
+        let full = take(most);
+        assert!(full.closes && full.series.len() == 2 && full.senders.len() == 1, "{full:?}");
+        let refused = take(none);
+        assert!(refused.closes && refused.senders.is_empty());
+        assert_eq!(refused.refused_senders, refused.datagrams);
+        let no_series = take(Limits { series: 0, ..most });
+        assert!(no_series.closes, "{no_series:?}");
+        assert!(no_series.refused_series > 0, "a state cannot be added up: {no_series:?}");
+        assert_eq!(no_series.overflowed, 1, "an event can");
+    }
+}

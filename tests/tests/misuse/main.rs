@@ -1,0 +1,58 @@
+//! What a caller can do wrong, and what becomes of it: an error with a type, or a record that is counted under its
+//! cause. Never a panic, never silence, and never harm to what others recorded.
+
+mod clock;
+mod config;
+mod names;
+mod tags;
+mod values;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ringstat_collector::{Collector, Limits, Report};
+use ringstat_core::testkit::SpyTransport;
+use ringstat_core::transport::Transport;
+use ringstat_std::{Cause, Client, Config, Ledger};
+
+/// For what takes milliseconds unless something is wrong.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A client whose datagrams are kept.
+fn client(config: Config) -> (Client, SpyTransport) {
+    let spy = SpyTransport::new();
+    let way = Mutex::new(spy.clone());
+    let builder = Client::builder("unused").config(config);
+    let transport = move |datagram: &[u8]| way.lock().unwrap().send(datagram);
+    (builder.build_with(Arc::new(transport)).unwrap(), spy)
+}
+
+/// Shuts the client down. Returns its ledger and what a collector makes of everything that it sent; both must close,
+/// and nothing that was sent may be malformed.
+fn end(stats: Client, spy: &SpyTransport) -> (Ledger, Report) {
+    let ledger = stats.shutdown(SOON);
+    assert!(ledger.closes() && ledger.in_flight == 0, "{ledger:?}");
+    let mut collector = Collector::new(Limits::default());
+    spy.datagrams().iter().for_each(|datagram| collector.receive(datagram, 0));
+    collector.finish();
+    let report = Report::of(&collector, 0, 0, usize::MAX);
+    assert!(report.closes && report.malformed.is_empty(), "{:?}", report.malformed);
+    assert_eq!(report.lost, 0);
+    assert_eq!(report.senders[0].dropped_at_sender, ledger.dropped.total());
+    (ledger, report)
+}
+
+/// Asserts that so many records were given up for `cause`, and none for another.
+fn assert_only(ledger: &Ledger, cause: Cause, count: u64) {
+    assert_eq!((ledger.dropped.get(cause), ledger.dropped.total()), (count, count), "{ledger:?}");
+}
+
+/// The value of the series of that name.
+fn value(report: &Report, name: &str) -> Option<f64> {
+    report.series.iter().find(|s| s.name == name).map(|s| s.value)
+}
+
+/// A text of that many bytes that lives for ever.
+fn text(length: usize) -> &'static str {
+    Box::leak("x".repeat(length).into_boxed_str())
+}

@@ -15,6 +15,7 @@
 //! - `alloc`: rings whose capacity is chosen at run time.
 //! - `crc32fast`: the fast checksum of hosts.
 //! - `critical-section`: atomics that the target lacks.
+//! - `text`: the lines of DogStatsD and StatsD.
 //! - `testkit`: fake clock, spy and fault transports, a corpus, for your own tests.
 #![no_std]
 #![deny(unsafe_code)]
@@ -48,6 +49,8 @@ pub mod encode;
 pub mod sender;
 // All of it for a chip, in one `static`.
 pub mod stats;
+#[cfg(feature = "text")]
+pub mod text;
 pub mod wire;
 // The caller's socket, and what keeps it from trying in vain.
 pub mod breaker;

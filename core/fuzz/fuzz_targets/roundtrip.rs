@@ -88,7 +88,7 @@ fuzz_target!(|input: Input| {
                     left = rest; // it never fits
                     break;
                 }
-                Err(Refused::UnknownSymbol) => unreachable!("the interner knows its symbols"),
+                Err(refused) => unreachable!("the interner knows its symbols: {refused:?}"),
             }
             left = rest;
         }

@@ -96,11 +96,11 @@ impl Priority {
 pub const DEFAULT_INLINE: usize = 26;
 
 /// How the number in a slot is to be read.
-const FORM_U64: u8 = 0;
-const FORM_I64: u8 = 1;
-const FORM_F32: u8 = 2;
-const FORM_F64: u8 = 3;
-const FORM_DECIMAL: u8 = 4;
+pub(crate) const FORM_U64: u8 = 0;
+pub(crate) const FORM_I64: u8 = 1;
+pub(crate) const FORM_F32: u8 = 2;
+pub(crate) const FORM_F64: u8 = 3;
+pub(crate) const FORM_DECIMAL: u8 = 4;
 const FORM_TEXT: u8 = 5;
 const FORM_SYMBOL: u8 = 6;
 
@@ -338,6 +338,28 @@ impl<const INLINE: usize> Event<INLINE> {
             FORM_SYMBOL => return Content::Symbol(Symbol(self.bits as u32)),
             _ => return Content::Text(self.strings().next().unwrap_or("")),
         })
+    }
+
+    /// Its number as the slot holds it: a `FORM_…` with the scale of a decimal in the high nibble, and the bits. Any
+    /// other form is a text.
+    #[inline]
+    pub(crate) fn raw(&self) -> (u8, u64) {
+        (self.form, self.bits)
+    }
+
+    /// The code of its kind.
+    #[inline]
+    pub(crate) fn kind_code(&self) -> u8 {
+        self.meta & KIND_MASK
+    }
+
+    /// Whether it has normal priority, no sampling rate, no text and no dynamic tags, as most have.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        const PRIORITY: u8 = 3 << PRIORITY_SHIFT;
+        self.meta & PRIORITY == (Priority::Normal as u8) << PRIORITY_SHIFT
+            && self.rate == 1
+            && self.inline_len == 0
     }
 
     /// Its dynamic tags, in the order they were added.

@@ -6,6 +6,9 @@ use super::error::DecodeError;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NoRoom;
 
+/// How many bytes are copied at once where there is room.
+const WIDE: usize = 32;
+
 /// The bit of each byte that says that another follows.
 #[cfg(target_pointer_width = "64")]
 const CONTINUE: u64 = 0x8080_8080_8080_8080;
@@ -80,11 +83,51 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Writes the first `length` bytes of `v`, and may overwrite what follows them in the buffer.
+    #[inline]
+    pub(crate) fn front(&mut self, v: &[u8], length: usize) -> Result<(), NoRoom> {
+        // Two wide stores without a call or a branch on the length, which is another for each string.
+        if length <= WIDE
+            && let Some(from) = v.first_chunk::<WIDE>()
+            && let Some(to) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<WIDE>())
+        {
+            *to = *from;
+            self.at += length;
+            return Ok(());
+        }
+        self.bytes(v.get(..length).ok_or(NoRoom)?)
+    }
+
+    /// A varint below 2^14: the reference to a string, tag or set.
+    #[inline]
+    pub(crate) fn reference(&mut self, v: u16) -> Result<(), NoRoom> {
+        if let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<2>()) {
+            let more = u16::from(v > 0x7F);
+            *place = (v & 0x7F | more << 7 | (v >> 7) << 8).to_le_bytes();
+            self.at += 1 + usize::from(more);
+            return Ok(());
+        }
+        self.varint_bytewise(u64::from(v))
+    }
+
     /// LEB128: seven bits a byte, low ones first.
     #[inline]
     pub(crate) fn varint(&mut self, v: u64) -> Result<(), NoRoom> {
         // One wide store without branches: lengths vary from record to record, and a mispredicted branch costs
         // more than all of this. A chip has neither wide stores nor branch prediction to lose.
+        #[cfg(target_pointer_width = "64")]
+        if v < 1 << 28
+            && let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<4>())
+        {
+            let v = v as u32;
+            let spread = (v & 0x0FFF_C000) << 2 | v & 0x3FFF;
+            let spread = (spread & 0x3F80_3F80) << 1 | spread & 0x007F_007F;
+            let length = varint_length(u64::from(v));
+            let continued = 0x0080_8080 & ((1 << (8 * (length - 1))) - 1);
+            *place = (spread | continued).to_le_bytes();
+            self.at += length;
+            return Ok(());
+        }
         #[cfg(target_pointer_width = "64")]
         if v < 1 << 56
             && let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<8>())

@@ -16,6 +16,7 @@ pub(crate) mod number;
 
 // Sending.
 pub mod encode;
+pub(crate) mod prefixes;
 pub(crate) mod strings;
 
 // Receiving.

@@ -7,6 +7,7 @@
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::form;
+use crate::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64, FORM_U64};
 use crate::value::{POW10, Value};
 
 /// A number ready to be written: its form, and the bits that this form writes.
@@ -37,6 +38,21 @@ impl Number {
         }
     }
 
+    /// The narrowest form of the number in an event's slot; `None` if there is a text.
+    ///
+    /// The same as [`of`](Self::of) its [`Value`], which would be put together only to be taken apart again.
+    #[inline]
+    pub(crate) fn of_slot((form, bits): (u8, u64)) -> Option<Self> {
+        Some(match form & 0xF {
+            FORM_U64 => Self::unsigned(bits),
+            FORM_I64 => Self::integer((bits as i64) < 0, (bits as i64).unsigned_abs()),
+            FORM_F64 => Self::float(f64::from_bits(bits)),
+            FORM_F32 => Self::float(f64::from(f32::from_bits(bits as u32))),
+            FORM_DECIMAL => Self::of(Value::Decimal { mantissa: bits as i64, scale: form >> 4 }),
+            _ => return None,
+        })
+    }
+
     #[inline]
     fn unsigned(v: u64) -> Self {
         Self { form: if v == 1 { form::ONE } else { form::UNSIGNED }, bits: v }
@@ -59,30 +75,63 @@ impl Number {
             mantissa /= 1000;
             scale -= 3;
         }
-        let zeros = u8::from(mantissa.is_multiple_of(10)) + u8::from(mantissa.is_multiple_of(100));
-        let zeros = zeros.min(scale);
-        let shorter = [mantissa, mantissa / 10, mantissa / 100];
-        mantissa = shorter[usize::from(zeros)];
-        scale -= zeros;
+        let (tenth, hundredth) = (mantissa / 10, mantissa / 100);
+        let by_ten = tenth * 10 == mantissa && scale >= 1;
+        let by_hundred = hundredth * 100 == mantissa && scale >= 2;
+        scale -= u8::from(by_ten) + u8::from(by_hundred);
+        mantissa = if by_ten { tenth } else { mantissa };
+        mantissa = if by_hundred { hundredth } else { mantissa };
         if scale == 0 {
             return Some(Self::integer(negative, mantissa));
         }
         if scale > 8 || mantissa >= MANTISSA_LIMIT {
             return None;
         }
-        let form = if negative { form::DECIMAL_NEGATIVE } else { form::DECIMAL };
+        let form = form::DECIMAL + u8::from(negative);
         Some(Self { form, bits: mantissa << 3 | u64::from(scale - 1) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn float(v: f64) -> Self {
+        Self::thousandths(v).unwrap_or_else(|| Self::any_float(v))
+    }
+
+    /// A number of at most three decimal places, which most are, without a branch on which number it is.
+    #[inline(always)]
+    fn thousandths(v: f64) -> Option<Self> {
+        /// Added to a number below 2^52, it leaves no room for a fraction: the bits are then those of the integer.
+        const ROUND: f64 = (1u64 << 52) as f64;
+        let magnitude = v.abs();
+        let rounded = magnitude * 1000.0 + ROUND;
+        let bits = rounded.to_bits().wrapping_sub(ROUND.to_bits());
+        // NaN fails the second, and 0 may be -0.0, which keeps its sign as a float.
+        if bits.wrapping_sub(1) >= u64::from(u32::MAX) || (rounded - ROUND) / 1000.0 != magnitude {
+            return None;
+        }
+        let mantissa = bits as u32;
+        let (tenth, hundredth) = (mantissa / 10, mantissa / 100);
+        let (by_ten, by_hundred) = (tenth * 10 == mantissa, hundredth * 100 == mantissa);
+        let digits = if by_ten { tenth } else { mantissa };
+        let digits = if by_hundred { hundredth } else { digits };
+        let places = 3 - u32::from(by_ten) - u32::from(by_hundred);
+        // A whole number is an integer; from 2^28 on a float may be shorter.
+        if (digits.is_multiple_of(10) && by_hundred) || digits >= 1 << 25 {
+            return None;
+        }
+        let form = form::DECIMAL + u8::from(v.is_sign_negative());
+        Some(Self { form, bits: u64::from(digits << 3 | (places - 1)) })
+    }
+
+    #[inline(never)]
+    fn any_float(v: f64) -> Self {
         let magnitude = v.abs();
         let negative = v.is_sign_negative();
         // -0.0 keeps its sign as a float.
         if magnitude < EXACT as f64 && (magnitude > 0.0 || !negative) {
-            let whole = magnitude as u64;
+            // By way of signed integers: below 2^53 they are the same, and one instruction each way.
+            let whole = magnitude as i64;
             if whole as f64 == magnitude {
-                return Self::integer(negative, whole);
+                return Self::integer(negative, whole as u64);
             }
             // Few decimal places are the commonest, and dividing back is what costs, so the small scales first.
             for scale in [3u8, 6, 8] {
@@ -91,9 +140,9 @@ impl Number {
                 if scaled >= EXACT as f64 {
                     break;
                 }
-                let mantissa = scaled as u64;
+                let mantissa = scaled as i64;
                 if mantissa as f64 / power == magnitude
-                    && let Some(number) = Self::decimal(negative, mantissa, scale)
+                    && let Some(number) = Self::decimal(negative, mantissa as u64, scale)
                 {
                     // Seven bits a byte: from 2^56 on a varint is longer than the float.
                     if number.bits < 1 << 28 || (number.bits < 1 << 56 && !is_single(v)) {

@@ -1,63 +1,86 @@
 //! The sender's side of the per-datagram string table: each string once, with the prefix it shares.
 //!
 //! The first use of a string in a datagram spells it out and gives it the next index; later uses are that index.
-//! A new string that begins like an earlier one says only how much of it it repeats. Two small hash tables make
-//! that cheap: one finds strings and tag sets by identity (the address of static data, the number of a symbol, or
-//! a hash of the content), the other finds an earlier string by its first 4 to 20 bytes. Both are stamped with
-//! a generation, so that a new datagram begins without clearing them, and both may forget: a string that is not
-//! found is spelled out once more, which costs bytes and is never wrong.
+//! A new string that begins like an earlier one says only how much of it it repeats.
+//!
+//! A program says the same things again and again, so what does not depend on the datagram is kept from one to the
+//! next: a hash table finds strings, tags and tag sets by identity (the address of static data, the number of a
+//! symbol, or a hash of the content), [`Prefixes`] holds their bytes and relations, and a tag set is the list of its
+//! tags. What an entry means in the present datagram is stamped with a generation, so that a new datagram begins
+//! without clearing anything. All of it may forget: what is not found is spelled out once more, which costs bytes
+//! and is never wrong.
 
 use super::cursor::{NoRoom, Writer};
+use super::prefixes::{NONE, Prefixes, Stamp};
 use super::{ARENA_LIMIT, STRING_LIMIT, TABLE_LIMIT, string};
+use crate::name::{Symbol, Tag};
 
-/// What makes two uses the same string or tag set.
+/// What makes two uses the same string, tag or tag set: a key, and what sort of key it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Identity {
-    /// The address of a static string.
-    Static(usize),
-    /// The number of an interned string.
-    Symbol(u32),
-    /// A hash of the bytes, which are then compared.
-    Content(u32),
-    /// The address of a static tag set.
-    Set(usize),
-    /// The indices of a tag's key and value.
-    Tag(u16, u16),
+pub(crate) struct Identity {
+    key: usize,
+    sort: u16,
+}
+
+/// Sorts of keys. The low byte is left to the length of the string or set; a sort of 0 is none.
+mod sort {
+    pub(super) const STATIC: u16 = 0x100;
+    pub(super) const SYMBOL: u16 = 0x200;
+    pub(super) const CONTENT: u16 = 0x300;
+    pub(super) const SET: u16 = 0x400;
+    pub(super) const TAG: u16 = 0x500;
 }
 
 impl Identity {
-    /// A key, and what sort of key it is.
-    #[inline(always)]
-    fn parts(self) -> (usize, u16) {
-        match self {
-            Self::Static(address) => (address, 0x000),
-            Self::Symbol(number) => (number as usize, 0x100),
-            Self::Content(hash) => (hash as usize, 0x200),
-            Self::Set(address) => (address, 0x300),
-            Self::Tag(key, value) => ((key as usize) << 16 | value as usize, 0x400),
-        }
+    /// Of a string known at compile time: its address.
+    #[inline]
+    pub(crate) fn of_static(text: &'static str) -> Self {
+        Self { key: text.as_ptr().addr(), sort: sort::STATIC }
+    }
+
+    /// Of an interned string: its number.
+    #[inline]
+    pub(crate) fn of_symbol(symbol: Symbol) -> Self {
+        Self { key: symbol.0 as usize, sort: sort::SYMBOL }
+    }
+
+    /// Of a string that may be gone when its address is used again: a hash of its bytes, which are then compared.
+    #[inline]
+    pub(crate) fn of_content(text: &str) -> Self {
+        Self { key: hash(text.as_bytes()) as usize, sort: sort::CONTENT }
+    }
+
+    /// Of a static tag set: its address.
+    #[inline]
+    fn of_set(tags: &'static [Tag]) -> Self {
+        Self { key: tags.as_ptr().addr(), sort: sort::SET }
+    }
+
+    /// Of a tag: the slots of key and value.
+    #[inline]
+    fn of_tag(key: usize, value: usize) -> Self {
+        Self { key: key << 16 | value, sort: sort::TAG }
     }
 }
 
 #[derive(Clone, Copy)]
 struct Slot {
     key: usize,
-    /// What sort of key, and the length of the string or set.
+    /// What sort of key, and the length of the string or set. 0: the slot is free.
     sort: u16,
-    generation: u16,
-    index: u16,
+    /// Of a string: its leaf among the prefixes. Of a set: where its tags begin among the members. Or [`NONE`].
+    place: u16,
+    stamp: Stamp,
 }
 
-#[derive(Clone, Copy)]
-struct Prefix {
-    generation: u16,
-    index: u16,
-}
+impl Slot {
+    const FREE: Self = Self { key: 0, sort: 0, place: NONE, stamp: Stamp::NEVER };
 
-#[derive(Clone, Copy)]
-struct Span {
-    at: u16,
-    length: u8,
+    /// The index in the datagram of this generation.
+    #[inline(always)]
+    fn index(&self, generation: u16) -> Option<u16> {
+        (self.stamp.generation == generation).then_some(self.stamp.index)
+    }
 }
 
 /// The tables. `SLOTS` (a power of two) entries each; `ARENA` bytes of strings are remembered for prefixes.
@@ -68,24 +91,24 @@ pub(crate) struct Strings<const SLOTS: usize, const ARENA: usize> {
     tags: u16,
     sets: u16,
     members: u16,
+    /// How many uses found no room to be remembered in.
+    missed: u16,
     /// Bytes of all strings with their prefixes written out.
     expanded: u32,
-    used: u16,
     slots: [Slot; SLOTS],
-    prefixes: [[Prefix; SLOTS]; 2],
-    spans: [Span; SLOTS],
-    arena: [u8; ARENA],
+    prefixes: Prefixes<SLOTS, ARENA>,
+    /// The slots of the tags of all known sets, one set behind the other.
+    links: [u16; SLOTS],
+    linked: u16,
 }
 
 /// How far a hash slot may be from its home.
-const PROBES: usize = 4;
-/// Below this a shared prefix costs more than it saves.
-const PREFIX_MIN: usize = 3;
+const PROBES: usize = 8;
 
 impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     pub(crate) const fn new() -> Self {
         const {
-            assert!(SLOTS.is_power_of_two() && SLOTS >= PROBES && SLOTS <= TABLE_LIMIT);
+            assert!(SLOTS.is_power_of_two() && SLOTS <= TABLE_LIMIT);
             assert!(ARENA <= ARENA_LIMIT);
         }
         Self {
@@ -94,306 +117,355 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
             tags: 0,
             sets: 0,
             members: 0,
+            missed: 0,
             expanded: 0,
-            used: 0,
-            slots: [Slot { key: 0, sort: 0, generation: 0, index: 0 }; SLOTS],
-            prefixes: [[Prefix { generation: 0, index: 0 }; SLOTS]; 2],
-            spans: [Span { at: 0, length: 0 }; SLOTS],
-            arena: [0; ARENA],
+            slots: [Slot::FREE; SLOTS],
+            prefixes: Prefixes::new(),
+            links: [0; SLOTS],
+            linked: 0,
         }
     }
 
-    /// Forgets everything: a new datagram begins.
+    /// A new datagram begins: nothing is defined in it.
     pub(crate) fn clear(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-        if self.generation == 0 {
-            // What was stamped 65 536 datagrams ago must not look fresh.
-            self.slots.iter_mut().for_each(|s| s.generation = 0);
-            self.prefixes.as_flattened_mut().iter_mut().for_each(|p| p.generation = 0);
+        // The tables hold what is no longer said, or what was stamped 65 536 datagrams ago and must not look fresh.
+        if self.missed > self.strings / 4 || self.generation == 0 {
+            self.slots.fill(Slot::FREE);
+            self.prefixes.clear();
+            self.linked = 0;
             self.generation = 1;
         }
         self.strings = 0;
         self.tags = 0;
         self.sets = 0;
         self.members = 0;
+        self.missed = 0;
         self.expanded = 0;
-        self.used = 0;
     }
 
-    /// Writes a reference to `text`, or its definition on first use. Returns its index.
+    /// Writes a reference to `text`, or its definition on first use.
     #[inline(always)]
     pub(crate) fn write(
         &mut self,
         w: &mut Writer<'_>,
         identity: Identity,
         text: &str,
-    ) -> Result<u16, NoRoom> {
+    ) -> Result<(), NoRoom> {
         // A string too long for the format is never found, and refused where it would be defined.
-        match self.find(identity, text.len() as u8, text) {
-            Ok(index) => w.varint(2 * u64::from(index) + string::REFERENCE).map(|()| index),
-            Err(vacant) => self.define(w, identity, text, vacant),
+        let at = self.seek(identity, text.len() as u8, text);
+        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
+            Some(index) => w.reference(2 * index + string::REFERENCE as u16),
+            None => self.define(w, at, identity, text),
         }
     }
 
-    /// Writes a reference to a tag set known by `identity`, or its definition on first use.
+    /// Writes a reference to a static tag set, or its definition on first use.
     #[inline(always)]
-    pub(crate) fn write_set<'t>(
+    pub(crate) fn write_set(
         &mut self,
         w: &mut Writer<'_>,
-        identity: Option<(Identity, u8)>,
-        tags: impl ExactSizeIterator<Item = ((Identity, &'t str), (Identity, &'t str))>,
+        tags: &'static [Tag],
     ) -> Result<(), NoRoom> {
-        if let Some((identity, length)) = identity
-            && let Ok(index) = self.find(identity, length, "")
-        {
-            return w.varint(u64::from(index) + 1);
+        let at = self.seek_set(tags);
+        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
+            Some(index) => w.reference(index + 1),
+            None => self.define_static_set(w, at, tags),
         }
-        self.define_set(w, identity, tags)
     }
 
-    #[cold]
-    fn define_set<'t>(
+    /// Writes the definition of a tag set that is not looked for again.
+    pub(crate) fn define_set<'t>(
         &mut self,
         w: &mut Writer<'_>,
-        identity: Option<(Identity, u8)>,
-        tags: impl ExactSizeIterator<Item = ((Identity, &'t str), (Identity, &'t str))>,
+        tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
     ) -> Result<(), NoRoom> {
-        let count = tags.len();
-        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.members) + count > TABLE_LIMIT
-        {
-            return Err(NoRoom);
-        }
-        w.byte(0)?;
-        w.varint(count as u64)?;
+        self.open_set(w, tags.len())?;
         for (key, value) in tags {
-            self.write_tag(w, key, value)?;
-        }
-        self.members += count as u16;
-        // Looked up again: its members may have taken the slot that was free before them.
-        if let Some((identity, length)) = identity
-            && let Err(vacant) = self.find(identity, length, "")
-        {
-            self.remember(vacant, identity, length, self.sets);
+            let identities = (Identity::of_content(key), Identity::of_content(value));
+            self.write_tag(w, identities, (key, value))?;
         }
         self.sets += 1;
         Ok(())
     }
 
-    /// Writes a reference to a tag, or its definition on first use.
+    #[inline(never)]
+    fn define_static_set(
+        &mut self,
+        w: &mut Writer<'_>,
+        mut at: usize,
+        tags: &'static [Tag],
+    ) -> Result<(), NoRoom> {
+        self.open_set(w, tags.len())?;
+        let known = self.slots.get(at).map_or(NONE, |slot| slot.place);
+        if known != NONE {
+            for link in usize::from(known)..usize::from(known) + tags.len() {
+                let tag = self.links.get(link).copied().unwrap_or(NONE);
+                self.write_known_tag(w, usize::from(tag))?;
+            }
+        } else {
+            at = self.learn_set(w, tags)?;
+        }
+        let stamp = Stamp { generation: self.generation, index: self.sets };
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.stamp = stamp;
+        }
+        self.sets += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn open_set(&mut self, w: &mut Writer<'_>, count: usize) -> Result<(), NoRoom> {
+        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.members) + count > TABLE_LIMIT
+        {
+            return Err(NoRoom);
+        }
+        self.members += count as u16;
+        w.byte(0)?;
+        w.varint(count as u64)
+    }
+
+    /// Writes the tags of a set, and remembers them if all of them and their strings are remembered. Returns the
+    /// set's slot.
+    fn learn_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<usize, NoRoom> {
+        let from = self.linked;
+        let mut whole = true;
+        for (i, (key, value)) in tags.iter().enumerate() {
+            let identities = (Identity::of_static(key), Identity::of_static(value));
+            let tag = self.write_tag(w, identities, (key, value))?;
+            let spelt = self.is_spelt(tag);
+            match self.links.get_mut(usize::from(from) + i) {
+                Some(link) if spelt => *link = tag as u16,
+                _ => whole = false,
+            }
+        }
+        if whole {
+            self.linked += tags.len() as u16;
+        } else {
+            self.missed += 1;
+        }
+        // Only now: a tag may have taken the slot that was free before.
+        let set = Identity::of_set(tags);
+        let at = self.seek_set(tags);
+        if let Some(slot) = self.slots.get_mut(at) {
+            let place = if whole { from } else { NONE };
+            *slot = Slot { key: set.key, sort: set.sort | tags.len() as u16, place, ..Slot::FREE };
+        }
+        Ok(at)
+    }
+
+    /// Whether the tag in this slot can be written from memory.
+    fn is_spelt(&self, tag: usize) -> bool {
+        self.slots.get(tag).is_some_and(|slot| {
+            let known = |at: usize| self.slots.get(at).is_some_and(|slot| slot.place != NONE);
+            known(slot.key >> 16) && known(slot.key & 0xFFFF)
+        })
+    }
+
+    /// Writes a reference to a tag, or its definition on first use. Returns its slot.
     fn write_tag(
         &mut self,
         w: &mut Writer<'_>,
-        (key_identity, key): (Identity, &str),
-        (value_identity, value): (Identity, &str),
-    ) -> Result<(), NoRoom> {
+        identities: (Identity, Identity),
+        (key, value): (&str, &str),
+    ) -> Result<usize, NoRoom> {
         // The tables keep the lowest byte of a length: a longer one must not be taken for a shorter one.
         if key.len() > STRING_LIMIT || value.len() > STRING_LIMIT {
             return Err(NoRoom);
         }
-        let known = (
-            self.find(key_identity, key.len() as u8, key),
-            self.find(value_identity, value.len() as u8, value),
-        );
-        if let (Ok(key), Ok(value)) = known
-            && let Ok(index) = self.find(Identity::Tag(key, value), 0, "")
-        {
-            return w.varint(u64::from(index) + 1);
+        let at = (self.place(identities.0, key), self.place(identities.1, value));
+        let tag = if at.0 < SLOTS && at.1 < SLOTS {
+            self.place(Identity::of_tag(at.0, at.1), "")
+        } else {
+            SLOTS
+        };
+        if let Some(index) = self.slots.get(tag).and_then(|slot| slot.index(self.generation)) {
+            w.reference(index + 1)?;
+            return Ok(tag);
         }
+        self.open_tag(w, tag)?;
+        self.write(w, identities.0, key)?;
+        self.write(w, identities.1, value)?;
+        Ok(tag)
+    }
+
+    /// The same for a tag whose strings are remembered.
+    #[inline]
+    fn write_known_tag(&mut self, w: &mut Writer<'_>, tag: usize) -> Result<(), NoRoom> {
+        let slot = self.slots.get(tag).ok_or(NoRoom)?;
+        if let Some(index) = slot.index(self.generation) {
+            return w.reference(index + 1);
+        }
+        let (key, value) = (slot.key >> 16, slot.key & 0xFFFF);
+        self.open_tag(w, tag)?;
+        self.write_known(w, key)?;
+        self.write_known(w, value)
+    }
+
+    #[inline]
+    fn open_tag(&mut self, w: &mut Writer<'_>, tag: usize) -> Result<(), NoRoom> {
         if usize::from(self.tags) >= TABLE_LIMIT {
             return Err(NoRoom);
         }
-        w.byte(0)?;
-        let key = self.write(w, key_identity, key)?;
-        let value = self.write(w, value_identity, value)?;
-        let tag = Identity::Tag(key, value);
-        if let Err(vacant) = self.find(tag, 0, "") {
-            self.remember(vacant, tag, 0, self.tags);
+        let stamp = Stamp { generation: self.generation, index: self.tags };
+        if let Some(slot) = self.slots.get_mut(tag) {
+            slot.stamp = stamp;
         }
         self.tags += 1;
-        Ok(())
+        w.byte(0)
     }
 
-    /// The index of what is known by `identity`, or the slot where it may be remembered.
+    /// Writes the string in this slot, whose bytes are remembered.
+    #[inline]
+    fn write_known(&mut self, w: &mut Writer<'_>, at: usize) -> Result<(), NoRoom> {
+        let slot = self.slots.get(at).ok_or(NoRoom)?;
+        match slot.index(self.generation) {
+            Some(index) => w.reference(2 * index + string::REFERENCE as u16),
+            None => self.spell(w, at, slot.place, &[]),
+        }
+    }
+
+    /// The slot of what is known by `identity`, or the one where it may be remembered; `SLOTS` if there is neither.
     #[inline(always)]
-    fn find(&self, identity: Identity, length: u8, text: &str) -> Result<u16, usize> {
-        let (key, sort) = identity.parts();
-        let home = spread(key);
+    fn seek(&self, identity: Identity, length: u8, text: &str) -> usize {
+        let sort = identity.sort | u16::from(length);
+        let home = spread(identity.key);
         for probe in 0..PROBES {
             let at = home.wrapping_add(probe) & (SLOTS - 1);
             let slot = &self.slots[at];
-            if slot.generation != self.generation {
-                // Slots are filled from home on: behind a free one there is nothing.
-                return Err(at);
-            }
-            if slot.key == key
-                && slot.sort == sort | u16::from(length)
-                && (!matches!(identity, Identity::Content(_))
-                    || self.text(slot.index) == Some(text.as_bytes()))
+            if slot.key == identity.key
+                && slot.sort == sort
+                && (identity.sort != sort::CONTENT
+                    || self.prefixes.text(slot.place) == text.as_bytes())
             {
-                return Ok(slot.index);
+                return at;
+            }
+            // Slots are filled from home on: behind a free one there is nothing.
+            if slot.sort == 0 {
+                return at;
             }
         }
-        Err(home & (SLOTS - 1))
+        SLOTS
     }
 
-    #[inline]
-    fn remember(&mut self, at: usize, identity: Identity, length: u8, index: u16) {
-        let (key, sort) = identity.parts();
-        self.slots[at & (SLOTS - 1)] =
-            Slot { key, sort: sort | u16::from(length), generation: self.generation, index };
+    /// The slot of a tag set. More than 255 tags, which only an instrument can have, are not remembered.
+    #[inline(always)]
+    fn seek_set(&self, tags: &'static [Tag]) -> usize {
+        u8::try_from(tags.len()).map_or(SLOTS, |n| self.seek(Identity::of_set(tags), n, ""))
     }
 
-    /// The bytes of an earlier string, if they are remembered.
-    #[inline]
-    fn text(&self, index: u16) -> Option<&[u8]> {
-        let span = self.spans.get(usize::from(index))?;
-        let at = usize::from(span.at);
-        self.arena.get(at..at + usize::from(span.length)).filter(|t| !t.is_empty())
+    /// The slot of a string or tag, which is remembered if there is room.
+    fn place(&mut self, identity: Identity, text: &str) -> usize {
+        let at = self.seek(identity, text.len() as u8, text);
+        if self.slots.get(at).is_none_or(|slot| slot.sort == 0) {
+            self.learn(at, identity, text);
+        }
+        // What is known only by its content is not remembered without it.
+        if self.slots.get(at).is_some_and(|slot| slot.sort != 0) { at } else { SLOTS }
     }
 
+    /// Remembers a string or tag in a free slot. Returns a string's leaf.
+    fn learn(&mut self, at: usize, identity: Identity, text: &str) -> u16 {
+        let is_text = identity.sort != sort::TAG;
+        let leaf = if is_text { self.prefixes.learn(text.as_bytes()) } else { None };
+        let place = leaf.unwrap_or(NONE);
+        if at >= SLOTS || (is_text && leaf.is_none()) {
+            self.missed = self.missed.saturating_add(1);
+        }
+        if let Some(slot) = self.slots.get_mut(at)
+            && (leaf.is_some() || identity.sort != sort::CONTENT)
+        {
+            let sort = identity.sort | text.len() as u16;
+            *slot = Slot { key: identity.key, sort, place, ..Slot::FREE };
+        }
+        place
+    }
+
+    #[inline(never)]
     fn define(
         &mut self,
         w: &mut Writer<'_>,
+        at: usize,
         identity: Identity,
         text: &str,
-        vacant: usize,
-    ) -> Result<u16, NoRoom> {
-        let bytes = text.as_bytes();
-        if bytes.len() > STRING_LIMIT
-            || usize::from(self.strings) >= TABLE_LIMIT
-            || self.expanded as usize + bytes.len() > ARENA_LIMIT
-        {
+    ) -> Result<(), NoRoom> {
+        if text.len() > STRING_LIMIT {
             return Err(NoRoom);
         }
-        let heads = Heads::of(bytes);
-        let (index, prefix) = self.longest_prefix(text, &heads);
-        if prefix < PREFIX_MIN {
-            w.varint(string::PLAIN)?;
-            w.string(bytes)?;
-        } else {
-            write_prefixed(w, index, prefix, bytes)?;
-        }
-        self.remember(vacant, identity, bytes.len() as u8, self.strings);
-        self.keep(bytes, &heads);
-        self.expanded += bytes.len() as u32;
-        self.strings += 1;
-        Ok(self.strings - 1)
-    }
-
-    /// The earlier string that shares the longest known prefix, and how long it is, cut at a character.
-    #[inline]
-    fn longest_prefix(&self, text: &str, heads: &Heads) -> (u16, usize) {
-        for (length, hash) in heads.longest_first() {
-            let prefix = &self.prefixes[(hash >> 16) as usize & 1][hash as usize & (SLOTS - 1)];
-            if prefix.generation != self.generation {
-                continue;
-            }
-            let Some(earlier) = self.text(prefix.index) else { continue };
-            let mut shared = common_prefix(earlier, text.as_bytes());
-            if shared < length {
-                continue; // another string with the same hash
-            }
-            while !text.is_char_boundary(shared) {
-                shared -= 1;
-            }
-            return (prefix.index, shared);
-        }
-        (0, 0)
-    }
-
-    /// Remembers a string for later prefixes, as long as there is room.
-    #[inline]
-    fn keep(&mut self, bytes: &[u8], heads: &Heads) {
-        let index = self.strings;
-        let Some(span) = self.spans.get_mut(usize::from(index)) else { return };
-        let at = usize::from(self.used);
-        let Some(room) = self.arena.get_mut(at..at + bytes.len()) else {
-            *span = Span { at: 0, length: 0 };
-            return;
+        let mut leaf = match self.slots.get(at) {
+            Some(slot) if slot.sort != 0 => slot.place,
+            _ => self.learn(at, identity, text),
         };
-        room.copy_from_slice(bytes);
-        *span = Span { at: at as u16, length: bytes.len() as u8 };
-        self.used += bytes.len() as u16;
-        for (_, hash) in heads.longest_first() {
-            self.prefixes[(hash >> 16) as usize & 1][hash as usize & (SLOTS - 1)] =
-                Prefix { generation: self.generation, index };
+        // Another interner may have taken over, with another string behind the same number.
+        if identity.sort == sort::SYMBOL && self.prefixes.text(leaf) != text.as_bytes() {
+            leaf = self.learn(at, identity, text);
         }
+        self.spell(w, at, leaf, text.as_bytes())
     }
-}
 
-/// Hashes of a string's first bytes, of several lengths, as far as it has them.
-struct Heads {
-    hashes: [u32; 5],
-    count: usize,
-}
-
-impl Heads {
-    /// Lengths by which an earlier string is looked up.
-    const LENGTHS: [usize; 5] = [4, 8, 12, 16, 20];
-
-    #[inline]
-    fn of(bytes: &[u8]) -> Self {
-        let mut heads = Self { hashes: [0; 5], count: 0 };
-        let mut h = 0;
-        let mut from = 0;
-        for (length, out) in Self::LENGTHS.into_iter().zip(&mut heads.hashes) {
-            let Some(part) = bytes.get(from..length) else { break };
-            for four in part.chunks_exact(4) {
-                h = mix(h, four.first_chunk().map_or(0, |b| u32::from_le_bytes(*b)));
+    /// Spells out the string of this leaf, or `text` if there is no leaf, and stamps its slot.
+    fn spell(
+        &mut self,
+        w: &mut Writer<'_>,
+        at: usize,
+        leaf: u16,
+        text: &[u8],
+    ) -> Result<(), NoRoom> {
+        let mut stamp = Stamp { generation: self.generation, index: self.strings };
+        if let Some(index) = self.prefixes.index(leaf, self.generation) {
+            // The same string under another identity.
+            stamp.index = index;
+            w.reference(2 * index + string::REFERENCE as u16)?;
+        } else {
+            let (earlier, shared) = self.prefixes.define(leaf, stamp);
+            let (tail, length) = self.prefixes.tail(leaf).unwrap_or((text, text.len()));
+            self.expanded += length as u32;
+            if usize::from(self.strings) >= TABLE_LIMIT || self.expanded as usize > ARENA_LIMIT {
+                return Err(NoRoom);
             }
-            *out = h ^ h >> 15;
-            from = length;
-            heads.count += 1;
+            self.strings += 1;
+            write_new(w, earlier, shared, tail, length)?;
         }
-        heads
-    }
-
-    /// The longest is the one to try first.
-    #[inline]
-    fn longest_first(&self) -> impl Iterator<Item = (usize, u32)> {
-        let pairs = Self::LENGTHS.into_iter().zip(self.hashes);
-        pairs.take(self.count).rev()
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.stamp = stamp;
+        }
+        Ok(())
     }
 }
 
-/// Writes a string as the prefix of an earlier one and a rest, in the shorter of the two layouts.
-fn write_prefixed(
+/// The longest prefix and suffix of the short layout.
+const SHORT_PREFIX: usize = 16;
+const SHORT_SUFFIX: usize = 15;
+
+/// Writes a new string, the first `length` bytes of `tail`, in the shortest of the three layouts. It has the first
+/// `shared` bytes in common with string `earlier`.
+#[inline]
+fn write_new(
     w: &mut Writer<'_>,
-    index: u16,
-    prefix: usize,
-    bytes: &[u8],
+    earlier: u16,
+    shared: usize,
+    tail: &[u8],
+    length: usize,
 ) -> Result<(), NoRoom> {
-    let suffix = &bytes[prefix..];
-    if prefix <= 16 && suffix.len() <= 15 {
-        w.varint(2 * u64::from(index) + string::PREFIXED)?;
-        w.byte((prefix as u8 - 1) << 4 | suffix.len() as u8)?;
-    } else {
-        w.varint(string::PREFIXED_LONG)?;
-        w.varint(u64::from(index))?;
-        w.byte(prefix as u8)?;
-        w.byte(suffix.len() as u8)?;
+    let prefix = shared.min(SHORT_PREFIX);
+    let suffix = length - prefix;
+    let reference = 2 * earlier + string::PREFIXED as u16;
+    // What the short layout takes besides the suffix: its reference has a second byte from 128 on.
+    let short = 2 + usize::from(reference > 127);
+    if suffix <= SHORT_SUFFIX && prefix + 2 > short && shared - prefix + short <= 4 {
+        w.reference(reference)?;
+        w.byte((prefix as u8 - 1) << 4 | suffix as u8)?;
+        return w.front(&tail[prefix..], suffix);
     }
-    w.bytes(suffix)
-}
-
-/// How many bytes two strings begin with in common.
-#[inline]
-fn common_prefix(a: &[u8], b: &[u8]) -> usize {
-    let (wide_a, wide_b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let mut shared = 0;
-    for (x, y) in wide_a.zip(wide_b) {
-        let (x, y) = (word(x), word(y));
-        if x != y {
-            return shared + ((x ^ y).trailing_zeros() / 8) as usize;
-        }
-        shared += 8;
+    if shared > 2 {
+        w.byte(string::PREFIXED_LONG as u8)?;
+        w.reference(earlier)?;
+        w.bytes(&[shared as u8, (length - shared) as u8])?;
+        return w.front(&tail[shared..], length - shared);
     }
-    shared + a[shared..].iter().zip(&b[shared..]).take_while(|(x, y)| x == y).count()
-}
-
-#[inline]
-fn word(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |b| u64::from_le_bytes(*b))
+    w.byte(string::PLAIN as u8)?;
+    w.reference(length as u16)?;
+    w.front(tail, length)
 }
 
 /// Mixes an address or number into hash bits (Fibonacci hashing: the odd integer nearest 2^32 / φ).
@@ -429,7 +501,7 @@ mod tests {
     fn write(strings: &mut Strings<64, 512>, text: &'static str) -> alloc::vec::Vec<u8> {
         let mut buf = [0; 300];
         let mut w = Writer::new(&mut buf);
-        strings.write(&mut w, Identity::Static(text.as_ptr().addr()), text).unwrap();
+        strings.write(&mut w, Identity::of_static(text), text).unwrap();
         w.written().to_vec()
     }
 
@@ -449,7 +521,7 @@ mod tests {
         strings.clear();
         write(&mut strings, "http.server.requests");
         assert_eq!(write(&mut strings, "http.server.errors"), b"\x03\xB6errors");
-        assert_eq!(write(&mut strings, "http.client"), b"\x05\x46client");
+        assert_eq!(write(&mut strings, "http.client"), b"\x03\x46client");
         let long = "http.client.requests.by.route.and.method";
         assert_eq!(write(&mut strings, long), b"\x01\x02\x0B\x1D.requests.by.route.and.method");
     }
@@ -470,12 +542,12 @@ mod tests {
         let mut buf = [0; 64];
         let mut w = Writer::new(&mut buf);
         for text in ["route", "table", "route"] {
-            strings.write(&mut w, Identity::Content(hash(text.as_bytes())), text).unwrap();
+            strings.write(&mut w, Identity::of_content(text), text).unwrap();
         }
         assert_eq!(w.written(), b"\x00\x05route\x00\x05table\x02");
         // A colliding hash is not taken for the same string.
-        strings.write(&mut w, Identity::Content(hash(b"route")), "rotue").unwrap();
-        assert!(w.written().ends_with(b"rotue"));
+        strings.write(&mut w, Identity::of_content("route"), "rotue").unwrap();
+        assert!(w.written().ends_with(b"\x03\x13tue"));
     }
 
     #[test]
@@ -485,7 +557,7 @@ mod tests {
         let mut buf = [0; 256];
         let mut w = Writer::new(&mut buf);
         for text in ["aaaa.b", "aaaa.c", "aaaa.d", "aaaa.e", "aaaa.f"] {
-            strings.write(&mut w, Identity::Static(text.as_ptr().addr()), text).unwrap();
+            strings.write(&mut w, Identity::of_static(text), text).unwrap();
         }
         assert_eq!(w.position(), 5 * 8);
     }
@@ -499,7 +571,7 @@ mod tests {
         let mut written = 0;
         for n in 0..2000u32 {
             let text = std::format!("{n:08}");
-            match strings.write(&mut w, Identity::Symbol(n), &text) {
+            match strings.write(&mut w, Identity::of_symbol(Symbol(n)), &text) {
                 Ok(_) => written += 1,
                 Err(NoRoom) => break,
             }

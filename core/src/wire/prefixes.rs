@@ -1,0 +1,275 @@
+//! Strings that a sender has met, in a tree that knows what any two of them begin with in common.
+//!
+//! It is a crit-bit tree: each inner node stands for the first bit in which the strings below it differ. A node is
+//! stamped once a string below it stands in the present datagram, so on the way up from a string the first stamped
+//! node names the earlier string that it shares most with. Stamping ends there as well: a datagram visits each node
+//! once, however many strings it spells out, and compares no bytes. The tree outlives the datagram, since a program
+//! records the same names again and again.
+
+/// "No node", "no leaf", "no parent".
+pub(crate) const NONE: u16 = u16::MAX;
+/// Marks a child that is a leaf.
+const LEAF: u16 = 0x8000;
+
+/// Where a string stands in the present datagram, if `generation` is that of the datagram.
+#[derive(Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) generation: u16,
+    pub(crate) index: u16,
+}
+
+impl Stamp {
+    /// No datagram has this generation.
+    pub(crate) const NEVER: Self = Self { generation: 0, index: 0 };
+}
+
+#[derive(Clone, Copy)]
+struct Leaf {
+    at: u16,
+    length: u8,
+    parent: u16,
+    stamp: Stamp,
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    /// Sixteen times the byte, plus how far from the top the bit is: a deeper node has a larger number.
+    depth: u16,
+    parent: u16,
+    children: [u16; 2],
+    stamp: Stamp,
+}
+
+/// At most `N` strings with at most `ARENA` bytes.
+pub(crate) struct Prefixes<const N: usize, const ARENA: usize> {
+    leaves: [Leaf; N],
+    /// The node at a leaf's number came with that leaf; the first leaf brought none.
+    nodes: [Node; N],
+    count: u16,
+    used: u16,
+    root: u16,
+    arena: [u8; ARENA],
+}
+
+impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
+    pub(crate) const fn new() -> Self {
+        const { assert!(N < LEAF as usize && ARENA <= u16::MAX as usize) };
+        let leaf = Leaf { at: 0, length: 0, parent: NONE, stamp: Stamp::NEVER };
+        let node = Node { depth: 0, parent: NONE, children: [NONE; 2], stamp: Stamp::NEVER };
+        Self {
+            leaves: [leaf; N],
+            nodes: [node; N],
+            count: 0,
+            used: 0,
+            root: NONE,
+            arena: [0; ARENA],
+        }
+    }
+
+    /// Forgets all strings.
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+        self.used = 0;
+        self.root = NONE;
+    }
+
+    /// The bytes of a string.
+    #[inline]
+    pub(crate) fn text(&self, leaf: u16) -> &[u8] {
+        self.tail(leaf).map_or(&[], |(tail, length)| &tail[..length])
+    }
+
+    /// A string's bytes with whatever stands behind them, and how many are its own.
+    #[inline]
+    pub(crate) fn tail(&self, leaf: u16) -> Option<(&[u8], usize)> {
+        let leaf = self.leaves.get(usize::from(leaf))?;
+        let tail = self.arena.get(usize::from(leaf.at)..)?;
+        (tail.len() >= usize::from(leaf.length)).then_some((tail, usize::from(leaf.length)))
+    }
+
+    /// Where a string stands in the datagram of this generation, if it does.
+    #[inline]
+    pub(crate) fn index(&self, leaf: u16, generation: u16) -> Option<u16> {
+        let stamp = self.leaves.get(usize::from(leaf))?.stamp;
+        (stamp.generation == generation).then_some(stamp.index)
+    }
+
+    /// Notes that a string stands in the datagram from now on. Returns the earlier one that it shares most with, the
+    /// first of several, and how many bytes that is, cut at a character.
+    #[inline]
+    pub(crate) fn define(&mut self, leaf: u16, stamp: Stamp) -> (u16, usize) {
+        let Some(leaf) = self.leaves.get_mut(usize::from(leaf)) else { return (0, 0) };
+        leaf.stamp = stamp;
+        let at = usize::from(leaf.at);
+        let mut up = leaf.parent;
+        while let Some(node) = self.nodes.get_mut(usize::from(up)) {
+            if node.stamp.generation == stamp.generation {
+                let mut shared = usize::from(node.depth >> 4);
+                // A continuation byte does not begin a character.
+                while self.arena.get(at + shared).is_some_and(|b| b & 0xC0 == 0x80) && shared > 0 {
+                    shared -= 1;
+                }
+                // Above it there may be nodes of other bits of the same byte, with strings that came before.
+                let mut node = *node;
+                while let Some(above) = self.nodes.get(usize::from(node.parent))
+                    && usize::from(above.depth >> 4) >= shared
+                {
+                    node = *above;
+                }
+                return (node.stamp.index, shared);
+            }
+            node.stamp = stamp;
+            up = node.parent;
+        }
+        (0, 0)
+    }
+
+    /// The leaf of a string, which is a new one if nobody has met it. `None`: no room.
+    pub(crate) fn learn(&mut self, text: &[u8]) -> Option<u16> {
+        let length = u8::try_from(text.len()).ok()?;
+        let (found, shared) = self.nearest(text);
+        if found != NONE && shared == text.len() && self.text(found).len() == shared {
+            return Some(found);
+        }
+        let new = self.count;
+        let slot = usize::from(new);
+        let at = usize::from(self.used);
+        let room = self.arena.get_mut(at..at + text.len())?;
+        let leaf = self.leaves.get_mut(slot)?;
+        room.copy_from_slice(text);
+        *leaf = Leaf { at: at as u16, length, parent: NONE, stamp: Stamp::NEVER };
+        self.count += 1;
+        self.used += text.len() as u16;
+        if found == NONE {
+            self.root = new | LEAF;
+        } else {
+            self.insert(new, found, text, shared);
+        }
+        Some(new)
+    }
+
+    /// Puts the node of `new` where it parts from `found`, with which it has `shared` bytes in common.
+    fn insert(&mut self, new: u16, found: u16, text: &[u8], shared: usize) {
+        let (ours, theirs) = (symbol(text, shared), symbol(self.text(found), shared));
+        let from_top = (ours ^ theirs).leading_zeros() as u16;
+        let depth = (shared as u16) << 4 | from_top;
+        let mut below = found | LEAF;
+        let mut stamp = self.leaves[usize::from(found)].stamp;
+        let mut parent = self.leaves[usize::from(found)].parent;
+        while let Some(node) = self.nodes.get(usize::from(parent))
+            && node.depth > depth
+        {
+            (below, stamp, parent) = (parent, node.stamp, node.parent);
+        }
+        let side = side(ours, depth);
+        let mut children = [below; 2];
+        children[side] = new | LEAF;
+        self.nodes[usize::from(new)] = Node { depth, parent, children, stamp };
+        self.leaves[usize::from(new)].parent = new;
+        self.adopt(below, new);
+        match self.nodes.get_mut(usize::from(parent)) {
+            Some(node) => node.children[usize::from(node.children[1] == below)] = new,
+            None => self.root = new,
+        }
+    }
+
+    fn adopt(&mut self, child: u16, parent: u16) {
+        if child & LEAF != 0 {
+            self.leaves[usize::from(child & !LEAF)].parent = parent;
+        } else {
+            self.nodes[usize::from(child)].parent = parent;
+        }
+    }
+
+    /// The string that shares most with `text`, and how many bytes. [`NONE`] when there is none at all.
+    fn nearest(&self, text: &[u8]) -> (u16, usize) {
+        let mut at = self.root;
+        if at == NONE {
+            return (NONE, 0);
+        }
+        while at & LEAF == 0 {
+            let node = &self.nodes[usize::from(at)];
+            at = node.children[side(symbol(text, usize::from(node.depth >> 4)), node.depth)];
+        }
+        let leaf = at & !LEAF;
+        (leaf, common_prefix(self.text(leaf), text))
+    }
+}
+
+/// The byte at a place, told apart from the end of the string.
+#[inline]
+fn symbol(text: &[u8], at: usize) -> u16 {
+    text.get(at).map_or(0, |b| u16::from(*b) + 1)
+}
+
+/// Which child a symbol belongs to.
+#[inline]
+fn side(symbol: u16, depth: u16) -> usize {
+    usize::from(symbol >> (15 - (depth & 15)) & 1)
+}
+
+/// How many bytes two strings begin with in common.
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(x, y)| x == y).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{string::String, vec::Vec};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against the plain way: compare with every earlier string.
+        #[test]
+        fn the_longest_shared_prefix_is_found(
+            words in proptest::collection::vec("[ab.é\\x00]{0,6}", 1..40),
+            uses in proptest::collection::vec((any::<proptest::sample::Index>(), any::<bool>()), 0..60),
+        ) {
+            let mut tree: Prefixes<64, 1024> = Prefixes::new();
+            let mut earlier: Vec<&String> = Vec::new();
+            let mut generation = 1;
+            for (index, next) in &uses {
+                if *next {
+                    generation += 1;
+                    earlier.clear();
+                }
+                let word = index.get(&words);
+                let leaf = tree.learn(word.as_bytes()).unwrap();
+                prop_assert_eq!(tree.text(leaf), word.as_bytes());
+                if let Some(known) = tree.index(leaf, generation) {
+                    prop_assert_eq!(earlier[usize::from(known)], word);
+                    continue;
+                }
+                prop_assert!(!earlier.contains(&word));
+                let most = earlier.iter().map(|e| common_prefix(e.as_bytes(), word.as_bytes())).max();
+                let mut most = most.unwrap_or(0);
+                while !word.is_char_boundary(most) {
+                    most -= 1;
+                }
+                let stamp = Stamp { generation, index: earlier.len() as u16 };
+                let (like, shared) = tree.define(leaf, stamp);
+                prop_assert_eq!(shared, most);
+                if shared > 0 {
+                    let first = earlier.iter().position(|e| e.starts_with(&word[..shared]));
+                    prop_assert_eq!(first, Some(usize::from(like)));
+                }
+                earlier.push(word);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_is_not_learnt() {
+        let mut tree: Prefixes<3, 8> = Prefixes::new();
+        assert_eq!(tree.learn(b"abc"), Some(0));
+        assert_eq!(tree.learn(b"abcdef"), None, "the arena is full");
+        assert_eq!(tree.learn(b"abc"), Some(0));
+        assert_eq!((tree.learn(b"b"), tree.learn(b"c")), (Some(1), Some(2)));
+        assert_eq!(tree.learn(b"d"), None, "there are three");
+        tree.clear();
+        assert_eq!(tree.learn(b"abcdefgh"), Some(0));
+        let mut none: Prefixes<4, 0> = Prefixes::new();
+        assert_eq!(none.learn(b"a"), None);
+    }
+}

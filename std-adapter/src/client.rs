@@ -22,7 +22,7 @@ use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry}
 use crate::resolve::Target;
 use crate::rings::Rings;
 use crate::udp::Udp;
-use crate::worker::{Outlet, Worker};
+use crate::worker::{self, Outlet};
 
 /// A transport of the caller's: sends one datagram.
 pub type TransportFn = dyn Fn(&[u8]) -> Result<(), SendError> + Send + Sync;
@@ -183,9 +183,9 @@ impl Client {
             valve: AtomicU8::new(0),
             control: Control::default(),
         });
-        let worker = Worker::new(shared.clone(), &config, outlet);
         let thread = std::thread::Builder::new().name("ringstat".into());
-        let handle = thread.spawn(move || worker.run()).map_err(BuildError::Thread)?;
+        let handle = worker::start(thread, shared.clone(), &config, outlet);
+        let handle = handle.map_err(BuildError::Thread)?;
         let thread = Thread {
             handle: Mutex::new(Some(handle)),
             shared: shared.clone(),

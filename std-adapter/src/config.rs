@@ -51,8 +51,41 @@ pub struct Config {
     pub linger: Duration,
     /// Instruments made at run time; further ones go to an overflow series.
     pub max_instruments: usize,
+    /// What is sent: ringstat's own format, or lines for an agent.
+    pub protocol: Protocol,
+    /// The lines of counters and gauges in DogStatsD carry their second, for agents that take them as they are (7.40 or
+    /// later). They do not add such lines up: of two lines of one series in one second only one remains.
+    pub timestamps: bool,
     /// Who the client is; `None`: a random number. Unique among the senders of a collector.
     pub sender: Option<u64>,
+}
+
+/// What a client sends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum Protocol {
+    /// ringstat's own format, for its collector: loss is known, and totals heal.
+    #[default]
+    Native,
+    /// Lines for the Datadog agent, Vector, Telegraf or the Prometheus StatsD exporter. What each record becomes, and
+    /// what it cannot say, is in [`ringstat_core::text`].
+    DogStatsD,
+    /// Lines for the original StatsD server.
+    StatsD,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 3] = [Self::Native, Self::DogStatsD, Self::StatsD];
+
+    /// The name that commands and files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::DogStatsD => "dogstatsd",
+            Self::StatsD => "statsd",
+        }
+    }
 }
 
 /// All shards together hold at most so many events: 4 GiB.
@@ -109,6 +142,8 @@ impl Preset {
             backoff_max: Duration::from_secs(5),
             linger: Duration::from_millis(500),
             max_instruments: 10_000,
+            protocol: Protocol::Native,
+            timestamps: false,
             sender: None,
         };
         match self {
@@ -279,6 +314,10 @@ impl Builder {
         linger: Duration,
         /// See [`Config::max_instruments`].
         max_instruments: usize,
+        /// See [`Config::protocol`].
+        protocol: Protocol,
+        /// See [`Config::timestamps`].
+        timestamps: bool,
         /// See [`Config::sender`].
         sender: Option<u64>,
     }

@@ -45,7 +45,7 @@ mod udp;
 mod worker;
 
 pub use client::{Client, FlushError, TransportFn};
-pub use config::{BuildError, Builder, Config, Policy, Preset};
+pub use config::{BuildError, Builder, Config, Policy, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 

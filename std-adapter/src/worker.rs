@@ -3,17 +3,22 @@
 //! It looks into the rings by itself, so that recorders never pay a system call to wake it: often while there is
 //! something to send, less and less often while there is not.
 
+use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ringstat_core::breaker::{self, Breaker, Permit};
+use ringstat_core::encode::Encode;
+use ringstat_core::event::DEFAULT_INLINE;
 use ringstat_core::ledger::Cause;
 use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
+use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::transport::{SendError, Transport};
-use ringstat_core::wire::TimeUnit;
+use ringstat_core::wire::{self, TimeUnit};
 
 use crate::client::{Shared, TransportFn};
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::resolve::Target;
 use crate::rings::Consumer;
 use crate::udp::{MAX_SEGMENTS, Udp};
@@ -30,9 +35,36 @@ const BREAKER_FAILURES: u32 = 5;
 /// The shortest pause between two looks into the rings.
 const BUSY_SLEEP: Duration = Duration::from_micros(50);
 
-pub(crate) struct Worker {
+/// Starts the worker in a thread, with the encoder of the protocol that is asked for.
+pub(crate) fn start(
+    thread: thread::Builder,
     shared: Arc<Shared>,
-    sender: Sender,
+    config: &Config,
+    outlet: Outlet,
+) -> io::Result<JoinHandle<()>> {
+    let lines =
+        |dialect| <text::Encoder<_>>::new(dialect, Growing::new()).timestamps(config.timestamps);
+    match config.protocol {
+        Protocol::Native => spawn(thread, shared, config, outlet, <wire::Encoder>::new()),
+        Protocol::DogStatsD => spawn(thread, shared, config, outlet, lines(Dialect::DogStatsD)),
+        Protocol::StatsD => spawn(thread, shared, config, outlet, lines(Dialect::StatsD)),
+    }
+}
+
+fn spawn<E: Encode + Send + 'static>(
+    thread: thread::Builder,
+    shared: Arc<Shared>,
+    config: &Config,
+    outlet: Outlet,
+    encoder: E,
+) -> io::Result<JoinHandle<()>> {
+    let worker = Worker::new(shared, config, outlet, encoder);
+    thread.spawn(move || worker.run())
+}
+
+struct Worker<E> {
+    shared: Arc<Shared>,
+    sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E>,
     outlet: Outlet,
     breaker: Breaker,
     idle_sleep: Duration,
@@ -44,8 +76,8 @@ pub(crate) struct Worker {
     flushing: Option<u64>,
 }
 
-impl Worker {
-    pub(crate) fn new(shared: Arc<Shared>, config: &Config, outlet: Outlet) -> Self {
+impl<E: Encode> Worker<E> {
+    fn new(shared: Arc<Shared>, config: &Config, outlet: Outlet, encoder: E) -> Self {
         let config_of_sender = sender::Config {
             payload: config.payload,
             unit: TimeUnit::Nanos,
@@ -58,7 +90,7 @@ impl Worker {
             heartbeat_interval: config.heartbeat_interval,
             pad_full: segments(&outlet, config.payload) > 1,
         };
-        let sender = Sender::new(shared.identity, &config_of_sender);
+        let sender = Sender::with_encoder(shared.identity, &config_of_sender, encoder);
         let room = config.payload * segments(&outlet, config.payload);
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
         let breaker = Breaker::new(
@@ -82,7 +114,7 @@ impl Worker {
         }
     }
 
-    pub(crate) fn run(mut self) {
+    fn run(mut self) {
         // One worker a client, so the drain is free.
         let Some(mut events) = self.shared.rings.consumer() else { return };
         let mut sleep = BUSY_SLEEP;

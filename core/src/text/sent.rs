@@ -39,6 +39,25 @@ struct OnItsWay {
     amount: u64,
 }
 
+impl OnItsWay {
+    /// Whether the line is still on its way once the fate of the datagram `sequence` is known. If it was in there and not
+    /// sent, its amount is taken back from its cell.
+    fn outlives<'a>(
+        &self,
+        sequence: u32,
+        sent: bool,
+        cell: impl FnOnce(usize, usize) -> Option<&'a mut u64>,
+    ) -> bool {
+        if self.sequence != sequence {
+            return true;
+        }
+        if !sent && let Some(cell) = cell(self.instrument as usize, self.cell as usize) {
+            *cell = cell.wrapping_sub(self.amount);
+        }
+        false
+    }
+}
+
 /// Without a heap: room for `CELLS` numbers (a power of two; buckets take room when they are first sent) and for `LINES`
 /// lines on their way. 16 and 24 bytes each.
 ///
@@ -89,13 +108,9 @@ impl<const CELLS: usize, const LINES: usize> Sent for Fixed<CELLS, LINES> {
     fn settle(&mut self, sequence: u32, sent: bool) {
         let Self { sent: cells, on_their_way } = self;
         on_their_way.retain(|line| {
-            if line.sequence == sequence && !sent {
-                let at = short(line.instrument as usize, line.cell as usize);
-                if let Some(cell) = at.and_then(|at| cells.get_mut(&at)) {
-                    *cell = cell.wrapping_sub(line.amount);
-                }
-            }
-            line.sequence != sequence
+            line.outlives(sequence, sent, |instrument, cell| {
+                cells.get_mut(&short(instrument, cell)?)
+            })
         });
     }
 }
@@ -176,13 +191,9 @@ mod growing {
         fn settle(&mut self, sequence: u32, sent: bool) {
             let Self { instruments, on_their_way } = self;
             on_their_way.retain(|line| {
-                if line.sequence == sequence && !sent {
-                    let cells = instruments.get_mut(line.instrument as usize);
-                    if let Some(cell) = cells.and_then(|cells| cells.get_mut(line.cell as usize)) {
-                        *cell = cell.wrapping_sub(line.amount);
-                    }
-                }
-                line.sequence != sequence
+                line.outlives(sequence, sent, |instrument, cell| {
+                    instruments.get_mut(instrument)?.get_mut(cell)
+                })
             });
         }
     }

@@ -39,7 +39,8 @@ pub enum Permit {
 }
 
 /// What the breaker does.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Lets everything through.
     #[default]

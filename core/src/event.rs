@@ -106,6 +106,8 @@ const FORM_SYMBOL: u8 = 6;
 
 const KIND_MASK: u8 = 0b0000_0111;
 const PRIORITY_SHIFT: u8 = 3;
+/// The caller gave the time.
+const STAMPED: u8 = 0b0100_0000;
 const INTERNED: u8 = 0b1000_0000;
 
 /// One record in a ring: at most 64 bytes with the default `INLINE`, dynamic tags included.
@@ -123,7 +125,7 @@ pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     tags: *const Tag,
     name_len: u8,
     tags_len: u8,
-    /// Kind, priority and `INTERNED`.
+    /// Kind, priority, `STAMPED` and `INTERNED`.
     meta: u8,
     /// A `FORM_…` in the low nibble, the scale of a decimal in the high one.
     form: u8,
@@ -248,6 +250,14 @@ impl<const INLINE: usize> Event<INLINE> {
     #[inline]
     pub fn set_time(&mut self, time: u64) {
         self.time = time;
+        self.meta |= STAMPED;
+    }
+
+    /// Whether the caller gave the time, which may then lie far from the record call.
+    #[inline]
+    #[must_use]
+    pub fn is_stamped(&self) -> bool {
+        self.meta & STAMPED != 0
     }
 
     /// Says that this record stands for `rate` of its kind (1 in `rate` was kept). 0 counts as 1.

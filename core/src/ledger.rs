@@ -1,6 +1,6 @@
 //! The ledger: what became of every record.
 //!
-//! `recorded = sent + dropped[by cause] + in flight`, exact at every quiet point. Each stage that gives a record
+//! `recorded = sent + aggregated + dropped[by cause] + in flight`, exact at every quiet point. Each stage that gives a record
 //! up counts it where that happens, under a [`Cause`]; a [`Ledger`] is a snapshot of all stages.
 
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,8 @@ pub struct Ledger {
     /// Events in datagrams that the transport took. Over UDP that does not mean delivered: what the network
     /// lost, the collector counts.
     pub sent: u64,
+    /// Events merged into an instrument of the client, whose state carries what they said: where the client was told to.
+    pub aggregated: u64,
     /// Events given up, by cause.
     pub dropped: Drops,
     /// Events in a ring, or encoded and not yet taken by the transport.
@@ -156,10 +158,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Whether every record is accounted for: `recorded = sent + dropped + in flight`.
+    /// Whether every record is accounted for: `recorded = sent + aggregated + dropped + in flight`.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.recorded == self.sent + self.dropped.total() + self.in_flight
+        self.recorded == self.sent + self.aggregated + self.dropped.total() + self.in_flight
     }
 }
 

@@ -52,9 +52,13 @@ pub mod stats;
 #[cfg(feature = "text")]
 pub mod text;
 pub mod wire;
-// The caller's socket, and what keeps it from trying in vain.
+// The caller's socket, what waits for it, and what keeps it from trying in vain.
 pub mod breaker;
+pub mod pool;
 pub mod transport;
+// How it is all going.
+pub mod health;
+pub mod snapshot;
 
 // Receiving: the wire's decoder, then this.
 pub mod tracker;

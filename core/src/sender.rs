@@ -118,7 +118,13 @@ pub struct Packed {
     pub sequence: u32,
     /// How many events it holds; instruments are not counted.
     pub events: u16,
+    /// When one of them was recorded, by the wall clock: of one event in [`SAMPLE_ONE_IN`], so that an adapter can
+    /// say how long records take.
+    pub recorded: Option<u64>,
 }
+
+/// The latency of one event in so many is looked at.
+pub const SAMPLE_ONE_IN: u32 = 64;
 
 /// What the sender did with the events that it took from the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -176,6 +182,8 @@ pub struct Sender<
     last_packed: Option<u64>,
     /// Events given up as of the last datagram.
     told: u64,
+    /// So many more events until one is looked at.
+    until_sample: u32,
     totals: Totals,
 }
 
@@ -227,6 +235,7 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             sequence: 0,
             last_packed: None,
             told: 0,
+            until_sample: 0,
             totals: Totals::default(),
         }
     }
@@ -349,11 +358,22 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         };
         let mut events = 0;
         let mut full = false;
+        let heartbeat_due = self.heartbeat_due(now);
+        let mut recorded = None;
         let mut datagram = self.encoder.begin(buf, &header, &prologue).ok()?;
         if events_due {
             let empty = datagram.size();
-            (events, full) =
-                fill(&mut datagram, &mut self.carry, &mut self.carried, &mut self.totals, inputs);
+            let mut sample = |event: &Event<INLINE>| {
+                // A time that the caller gave says nothing about how long it waited.
+                if self.until_sample > 0 {
+                    self.until_sample -= 1;
+                } else if !event.is_stamped() {
+                    self.until_sample = SAMPLE_ONE_IN - 1;
+                    recorded = Some(event.time());
+                }
+            };
+            let carry = (&mut self.carry, &mut self.carried);
+            (events, full) = fill(&mut datagram, carry, &mut self.totals, inputs, &mut sample);
             let bytes = datagram.size() - empty;
             self.batcher.packed(usize::from(events), bytes, now.monotonic);
         }
@@ -364,14 +384,16 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         let empty = datagram.records() == 0;
         let len = datagram.finish(full && self.pad_full && !empty);
         self.totals.altered = self.encoder.altered();
-        if empty && !E::HEARTBEATS {
+        // The source had less than it seemed: what is empty goes out as a heartbeat, or not at all.
+        let untold = prologue.account.dropped != self.told;
+        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold)) {
             return None;
         }
         self.told = prologue.account.dropped;
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         self.last_packed = Some(now.monotonic);
-        Some(Packed { len, sequence, events })
+        Some(Packed { len, sequence, events, recorded })
     }
 
     /// The transport took the datagram.
@@ -411,10 +433,10 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
 /// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
 fn fill<S, I, N, const INLINE: usize, const CARRY: usize>(
     datagram: &mut impl Pack,
-    carry: &mut Vec<Event<INLINE>, CARRY>,
-    carried: &mut usize,
+    (carry, carried): (&mut Vec<Event<INLINE>, CARRY>, &mut usize),
     totals: &mut Totals,
     inputs: &mut Inputs<'_, S, I, N>,
+    sample: &mut impl FnMut(&Event<INLINE>),
 ) -> (u16, bool)
 where
     S: Source<Event<INLINE>> + ?Sized,
@@ -425,7 +447,10 @@ where
     loop {
         while let Some(event) = carry.get(*carried) {
             match datagram.event(event, inputs.names) {
-                Ok(()) => packed += 1,
+                Ok(()) => {
+                    packed += 1;
+                    sample(event);
+                }
                 Err(Refused::Full) if datagram.records() > 0 => return (packed, true),
                 Err(Refused::Full) => {
                     // It does not fit an empty datagram. The string tables now hold what was taken back, so that

@@ -132,6 +132,7 @@ impl<const N: usize> Stats<N> {
         Ledger {
             recorded: totals.taken + waiting + refused.total(),
             sent: totals.sent,
+            aggregated: 0,
             dropped,
             in_flight: totals.in_flight() + waiting,
         }

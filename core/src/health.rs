@@ -234,8 +234,7 @@ impl<const N: usize> Window<N> {
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(N > 0) };
-        let zero =
-            Counts { recorded: 0, dropped: 0, sends: 0, send_errors: 0, timed: 0, slow: 0 };
+        let zero = Counts { recorded: 0, dropped: 0, sends: 0, send_errors: 0, timed: 0, slow: 0 };
         Self { ticks: [zero; N], next: 0 }
     }
 
@@ -295,7 +294,8 @@ mod tests {
         ] {
             let health = Health::judge(&readings);
             assert!(health.reasons().eq([reason]), "{reason:?}");
-            let alone = if reason == Reason::Unreachable { Grade::Unhealthy } else { Grade::Degraded };
+            let alone =
+                if reason == Reason::Unreachable { Grade::Unhealthy } else { Grade::Degraded };
             assert_eq!(health.grade(), alone);
         }
         let both = Health::judge(&Readings { buffer_percent: 100, dropped: 900, ..fine });

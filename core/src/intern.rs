@@ -87,6 +87,9 @@ pub struct Interner<const N: usize, const BYTES: usize> {
 unsafe impl<const N: usize, const BYTES: usize> Sync for Interner<N, BYTES> {}
 
 impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
+    /// How many bytes of strings there is room for.
+    pub const BYTES: usize = BYTES;
+
     /// An empty interner.
     #[cfg(not(loom))]
     #[must_use]

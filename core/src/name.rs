@@ -11,7 +11,7 @@ pub type Tag = (&'static str, &'static str);
 pub struct Symbol(pub(crate) u32);
 
 /// What a record is called: a string known at compile time, or one interned at run time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Name {
     /// Known at compile time; costs nothing.
     Static(&'static str),

@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 
 use ringstat_core::breaker;
 use ringstat_core::event::Event;
-use ringstat_core::instrument::Instrument;
+use ringstat_core::health::Health;
+use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram, Instrument};
 use ringstat_core::intern::{InternError, Interner};
 use ringstat_core::ledger::{Cause, Ledger};
 use ringstat_core::name::Symbol;
+use ringstat_core::policy::Throttle;
 use ringstat_core::record::{Outcome, Recorder};
+use ringstat_core::ring::percent;
 use ringstat_core::sender::{Identity, Totals};
+use ringstat_core::snapshot::{BreakerUse, Buffer, Degradation, Memory, Output, PoolUse, Snapshot};
 use ringstat_core::transport::SendError;
 
 use crate::clock::Clock;
@@ -22,6 +26,7 @@ use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry}
 use crate::resolve::Target;
 use crate::rings::Rings;
 use crate::udp::Udp;
+use crate::worker::monitor::{Timings, level};
 use crate::worker::{self, Outlet};
 
 /// A transport of the caller's: sends one datagram.
@@ -49,7 +54,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     pub(crate) names: Names,
+    pub(crate) timings: Timings,
     pub(crate) identity: Identity,
+    /// Bytes that are taken at the start: everything but instruments made at run time.
+    fixed_bytes: usize,
     /// What the record call looks at first: 0 to let everything through, the throttle's level, or [`CLOSED`].
     pub(crate) valve: AtomicU8,
     pub(crate) control: Control,
@@ -74,9 +82,14 @@ pub(crate) struct State {
     pub(crate) stopped: bool,
     /// The sender's account as of its last round.
     pub(crate) totals: Totals,
-    /// The circuit breaker as of then, and how often it has opened.
-    pub(crate) breaker: breaker::State,
-    pub(crate) breaker_opened: u64,
+    /// How things were going then, for snapshots.
+    pub(crate) aggregated: u64,
+    pub(crate) breaker: BreakerUse,
+    pub(crate) output: Output,
+    pub(crate) pool: PoolUse,
+    pub(crate) peak: u64,
+    pub(crate) health: Health,
+    pub(crate) throttle: u8,
 }
 
 impl Control {
@@ -152,14 +165,19 @@ impl Client {
         instruments: Vec<Entry>,
         transport: Option<Arc<TransportFn>>,
     ) -> Result<Self, BuildError> {
-        let outlet = match transport {
-            Some(transport) => Outlet::Custom(transport),
+        let payload = config.payload;
+        let outlets = match transport {
+            Some(transport) => vec![Outlet::Custom(transport)],
             None => {
-                let resolved = Target::resolve(to.clone(), config.resolve_interval);
-                let (target, address) =
-                    resolved.map_err(|source| BuildError::Resolve { name: to, source })?;
-                let udp = Udp::connect(address, config.payload).map_err(BuildError::Socket)?;
-                Outlet::Udp(udp, target)
+                let connect = |to: &String| {
+                    let resolved = Target::resolve(to.clone(), config.resolve_interval);
+                    let (target, address) = resolved
+                        .map_err(|source| BuildError::Resolve { name: to.clone(), source })?;
+                    let udp = Udp::connect(address, payload).map_err(BuildError::Socket)?;
+                    Ok(Outlet::Udp(udp, target))
+                };
+                let both = std::iter::once(&to).chain(&config.redundant).map(connect);
+                both.collect::<Result<Vec<_>, BuildError>>()?
             }
         };
         let identity = Identity {
@@ -169,22 +187,26 @@ impl Client {
             },
             epoch: getrandom::u32().map_err(BuildError::Random)?,
         };
+        let rings =
+            Rings::new(config.shards, config.shard_events, config.shared_events, config.policy);
+        let registry = Registry::new(instruments, config.max_instruments);
+        let segments = outlets.iter().map(|o| o.segments(payload)).max().unwrap_or(1);
         let shared = Arc::new(Shared {
-            rings: Rings::new(
-                config.shards,
-                config.shard_events,
-                config.shared_events,
-                config.policy,
-            ),
+            fixed_bytes: rings.bytes()
+                + size_of::<Shared>()
+                + worker::BYTES
+                + payload * segments,
+            timings: Timings::new(&registry, config.report_interval.is_some()),
+            rings,
             clock: Clock::new(),
-            registry: Registry::new(instruments, config.max_instruments),
+            registry,
             names: Names::new(),
             identity,
             valve: AtomicU8::new(0),
             control: Control::default(),
         });
         let thread = std::thread::Builder::new().name("ringstat".into());
-        let handle = worker::start(thread, shared.clone(), &config, outlet);
+        let handle = worker::start(thread, shared.clone(), &config, outlets);
         let handle = handle.map_err(BuildError::Thread)?;
         let thread = Thread {
             handle: Mutex::new(Some(handle)),
@@ -236,7 +258,17 @@ impl Client {
     #[must_use]
     pub fn breaker(&self) -> (breaker::State, u64) {
         let state = self.shared.control.lock();
-        (state.breaker, state.breaker_opened)
+        (state.breaker.state, state.breaker.opened)
+    }
+
+    /// How the client is doing: health, ledger, buffers, latency, memory, what is held back. Any serde format shows it;
+    /// [`Snapshot`] says what is in it. About ten microseconds.
+    ///
+    /// The same goes out as metrics of the client's own, under `ringstat.client.`, every
+    /// [`Config::report_interval`].
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
     }
 
     /// Who the client is: what a collector shows it under.
@@ -326,16 +358,58 @@ impl Shared {
         }
     }
 
-    fn ledger(&self) -> Ledger {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let ledger = self.ledger();
+        let (used, capacity, fullest) =
+            self.rings.fills().fold((0, 0, 0), |(used, capacity, fullest), (u, c)| {
+                (used + u as u64, capacity + c as u64, percent(u, c).max(fullest))
+            });
+        // What an instrument takes besides its name and tags, at most.
+        const INSTRUMENT: usize = size_of::<Histogram<DEFAULT_BUCKETS>>() + 512;
+        let (made, limit) = (self.registry.made(), self.registry.limit());
+        let state = self.control.lock();
+        Snapshot {
+            sender: self.identity.sender,
+            epoch: self.identity.epoch,
+            uptime_nanos: self.clock.monotonic(),
+            health: state.health,
+            ledger,
+            buffer: Buffer { used, capacity, peak: state.peak.max(used), fullest_percent: fullest },
+            output: state.output,
+            pool: state.pool,
+            latency: self.timings.latency(),
+            memory: Memory {
+                used: (self.fixed_bytes + made * INSTRUMENT) as u64,
+                budget: (self.fixed_bytes + limit * INSTRUMENT) as u64,
+                names: self.names.bytes_used() as u64,
+                names_capacity: Names::BYTES as u64,
+                instruments: made as u64,
+                instruments_capacity: limit as u64,
+                instruments_refused: self.registry.refused(),
+            },
+            breaker: state.breaker,
+            degradation: Degradation {
+                level: level(fullest) as u8,
+                throttle: state.throttle,
+                throttle_one_in: Throttle::one_in(state.throttle),
+            },
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
         // Later stages first: what moves on meanwhile is missed, never counted twice.
-        let totals = self.control.lock().totals;
+        let (totals, aggregated) = {
+            let state = self.control.lock();
+            (state.totals, state.aggregated)
+        };
         let in_rings = self.rings.len() as u64;
         let refused = self.rings.drops();
         let mut dropped = totals.dropped;
         dropped.merge(&refused);
         Ledger {
-            recorded: totals.taken + in_rings + refused.total(),
+            recorded: totals.taken + aggregated + in_rings + refused.total(),
             sent: totals.sent,
+            aggregated,
             dropped,
             in_flight: totals.in_flight() + in_rings,
         }

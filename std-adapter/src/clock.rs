@@ -44,7 +44,8 @@ impl Clock {
         Time { monotonic: self.monotonic(), wall }
     }
 
-    fn monotonic(&self) -> u64 {
+    /// Nanoseconds since the client began.
+    pub(crate) fn monotonic(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -47,6 +47,19 @@ pub struct Config {
     pub backoff: Duration,
     /// up to this.
     pub backoff_max: Duration,
+    /// A second receiver that gets every datagram, too: the failure of one is not the failure of both. A collector that
+    /// hears both takes each datagram once.
+    pub redundant: Option<String>,
+    /// Merge repeated events into instruments of their name and tags: counters are added up, of gauges the last value
+    /// stays, timings go into a histogram. Fewer datagrams, and lost ones heal; each event's own time is given up.
+    pub aggregate: bool,
+    /// Keep only some of the low and normal records while the client is unwell: rings over 80 % full, records given up
+    /// for want of room, or memory above its limit. What is kept says so, and the collector scales up.
+    pub throttle: bool,
+    /// With `throttle`: the resident memory of the process, in bytes, from which on records are throttled. Linux only.
+    pub memory_limit: Option<u64>,
+    /// The client's own metrics go out so often; `None`: not at all.
+    pub report_interval: Option<Duration>,
     /// Dropping the last handle waits so long for what is still to be sent.
     pub linger: Duration,
     /// Instruments made at run time; further ones go to an overflow series.
@@ -140,6 +153,11 @@ impl Preset {
             resolve_interval: Duration::from_secs(60),
             backoff: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
+            redundant: None,
+            aggregate: false,
+            throttle: false,
+            memory_limit: None,
+            report_interval: Some(Duration::from_secs(5)),
             linger: Duration::from_millis(500),
             max_instruments: 10_000,
             protocol: Protocol::Native,
@@ -221,11 +239,18 @@ impl Config {
             ("backoff", self.backoff),
             ("backoff_max", self.backoff_max),
         ];
-        for (field, value) in times {
+        let report = self.report_interval.map(|every| ("report_interval", every));
+        for (field, value) in times.into_iter().chain(report) {
             if value < Duration::from_micros(1) || value > Duration::from_secs(86_400) {
                 let allowed = "1 µs to 1 day".into();
                 return Err(BuildError::Config { field, value: format!("{value:?}"), allowed });
             }
+        }
+        if let Policy::Sampled(n) | Policy::Graded(n) = self.policy
+            && !(2..=64).contains(&n)
+        {
+            let (field, allowed) = ("policy", "sampled or graded with one in 2 to 64".into());
+            return Err(BuildError::Config { field, value: format!("one in {n}"), allowed });
         }
         Ok(())
     }
@@ -310,6 +335,16 @@ impl Builder {
         backoff: Duration,
         /// See [`Config::backoff_max`].
         backoff_max: Duration,
+        /// See [`Config::redundant`].
+        redundant: Option<String>,
+        /// See [`Config::aggregate`].
+        aggregate: bool,
+        /// See [`Config::throttle`].
+        throttle: bool,
+        /// See [`Config::memory_limit`].
+        memory_limit: Option<u64>,
+        /// See [`Config::report_interval`].
+        report_interval: Option<Duration>,
         /// See [`Config::linger`].
         linger: Duration,
         /// See [`Config::max_instruments`].

@@ -51,9 +51,11 @@ pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 
 pub use ringstat_core::breaker::State as BreakerState;
 pub use ringstat_core::event::{Kind, Priority};
+pub use ringstat_core::health::{Grade, Health, Reason};
 pub use ringstat_core::instrument::{Gauge, Histogram, Instrument, Layout, Unit};
 pub use ringstat_core::intern::InternError;
 pub use ringstat_core::ledger::{Cause, Drops, Ledger};
 pub use ringstat_core::name::{Name, Symbol, Tag};
 pub use ringstat_core::record::{Draft, Outcome, Recorder};
+pub use ringstat_core::snapshot::Snapshot;
 pub use ringstat_core::value::Value;

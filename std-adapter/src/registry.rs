@@ -1,5 +1,6 @@
 //! The instruments of a client: those in `static`s, and those made at run time.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use ringstat_core::instrument::{
     Buckets, Counter, DEFAULT_BUCKETS, Gauge, Histogram, Instrument, Instruments, Mark, State, Unit,
 };
 use ringstat_core::name::Tag;
+use ringstat_core::snapshot::Quantiles;
 
 /// One instrument of the client.
 pub(crate) enum Entry {
@@ -87,82 +89,125 @@ impl Registry {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// The instruments, locked for a walk.
-    pub(crate) fn walk(&self) -> Walk<'_> {
-        Walk(self.lock())
+    /// How many instruments were made at run time.
+    pub(crate) fn made(&self) -> usize {
+        self.lock().made.len()
     }
 
-    /// The instrument of that name, tags and type, made if need be.
-    fn make<I: Instrument + Send + Sync + 'static>(
-        &self,
-        name: &str,
-        tags: &[(&str, &str)],
-        new: fn() -> I,
-        wrap: fn(Arc<Owned<I>>) -> Made,
-        unwrap: fn(&Made) -> Option<&Arc<Owned<I>>>,
-    ) -> Arc<Owned<I>> {
+    /// So many may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The instruments, locked for a walk.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk { inner: RefCell::new(self.lock()), limit: self.limit }
+    }
+
+    /// The instrument of that name, tags and type, made if need be; the overflow series where there is no room.
+    fn make<I: Make>(&self, name: &str, tags: &[(&str, &str)]) -> Arc<Owned<I>> {
         let mut inner = self.lock();
-        let key = key(name, tags);
-        if let Some(found) = inner.made.get(&key).and_then(unwrap) {
-            return found.clone();
+        if let Some(made) = inner.make::<I>(key(name, tags), self.limit) {
+            return made;
         }
         // Full, or the name is taken by another type, or it could never be sent: what is recorded goes to a series
         // that says so, one for each type.
-        let valid = !name.is_empty() && name.len() <= 255;
-        let taken = inner.made.contains_key(&key);
-        let key = if inner.made.len() < self.limit && valid && !taken {
-            key
-        } else {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            let overflow = self::key(
-                OVERFLOW,
-                &[("type", std::any::type_name::<I>().rsplit("::").next().unwrap_or(""))],
-            );
-            if let Some(found) = inner.made.get(&overflow).and_then(unwrap) {
-                return found.clone();
-            }
-            overflow
-        };
-        let made = Arc::new(Owned { key: key.clone(), inner: new() });
-        inner.entries.push(Entry::Owned(made.clone()));
-        inner.made.insert(key, wrap(made.clone()));
-        made
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let kind = std::any::type_name::<I>().rsplit("::").next().unwrap_or("");
+        let overflow = key(OVERFLOW, &[("type", kind)]);
+        match inner.make::<I>(overflow.clone(), usize::MAX) {
+            Some(made) => made,
+            // Somebody has an instrument of another type under this very name: it is kept, and sent under none.
+            None => Arc::new(Owned { key: overflow, inner: I::make() }),
+        }
     }
 
     pub(crate) fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
-        OwnedCounter(self.make(
-            name,
-            tags,
-            || Counter::new(""),
-            Made::Counter,
-            |m| match m {
-                Made::Counter(c) => Some(c),
-                _ => None,
-            },
-        ))
+        OwnedCounter(self.make(name, tags))
     }
 
     pub(crate) fn gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
-        OwnedGauge(self.make(
-            name,
-            tags,
-            || Gauge::new(""),
-            Made::Gauge,
-            |m| match m {
-                Made::Gauge(g) => Some(g),
-                _ => None,
-            },
-        ))
+        OwnedGauge(self.make(name, tags))
     }
 
     pub(crate) fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
-        let new = || Histogram::<DEFAULT_BUCKETS>::new("").unit(Unit::Nanoseconds);
-        OwnedHistogram(self.make(name, tags, new, Made::Histogram, |m| match m {
-            Made::Histogram(h) => Some(h),
-            _ => None,
-        }))
+        OwnedHistogram(self.make(name, tags))
+    }
+
+    /// An instrument of the client's own, beside the limit; it is sent if it is `listed`.
+    fn own<I: Make>(&self, name: &str, tags: &[(&str, &str)], listed: bool) -> Arc<Owned<I>> {
+        let made = Arc::new(Owned { key: key(name, tags), inner: I::make() });
+        if listed {
+            self.lock().entries.push(Entry::Owned(made.clone()));
+        }
+        made
+    }
+
+    pub(crate) fn own_counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
+        OwnedCounter(self.own(name, tags, true))
+    }
+
+    pub(crate) fn own_gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+        OwnedGauge(self.own(name, tags, true))
+    }
+
+    pub(crate) fn own_histogram(
+        &self,
+        name: &str,
+        tags: &[(&str, &str)],
+        listed: bool,
+    ) -> OwnedHistogram {
+        OwnedHistogram(self.own(name, tags, listed))
     }
 }
+
+impl Inner {
+    /// The instrument under that key, made if need be and there is room; `None` also where another type has the key,
+    /// or its name could never be sent.
+    fn make<I: Make>(&mut self, key: Key, limit: usize) -> Option<Arc<Owned<I>>> {
+        if let Some(made) = self.made.get(&key) {
+            return I::unwrap(made).cloned();
+        }
+        let valid = !key.name.is_empty() && key.name.len() <= 255;
+        if !valid || self.made.len() >= limit {
+            return None;
+        }
+        let made = Arc::new(Owned { key: key.clone(), inner: I::make() });
+        self.entries.push(Entry::Owned(made.clone()));
+        self.made.insert(key, I::wrap(made.clone()));
+        Some(made)
+    }
+}
+
+/// An instrument that can be made at run time.
+trait Make: Instrument + Send + Sync + Sized + 'static {
+    fn make() -> Self;
+    fn wrap(made: Arc<Owned<Self>>) -> Made;
+    fn unwrap(made: &Made) -> Option<&Arc<Owned<Self>>>;
+}
+
+macro_rules! make {
+    ($type:ident, $variant:ident, $new:expr) => {
+        impl Make for $type {
+            fn make() -> Self {
+                $new
+            }
+            fn wrap(made: Arc<Owned<Self>>) -> Made {
+                Made::$variant(made)
+            }
+            fn unwrap(made: &Made) -> Option<&Arc<Owned<Self>>> {
+                match made {
+                    Made::$variant(made) => Some(made),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+make!(Counter, Counter, Counter::new(""));
+make!(Gauge, Gauge, Gauge::new(""));
+make!(Histogram, Histogram, Histogram::<DEFAULT_BUCKETS>::new("").unit(Unit::Nanoseconds));
 
 fn key(name: &str, tags: &[(&str, &str)]) -> Key {
     let mut tags: Vec<_> = tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
@@ -171,15 +216,40 @@ fn key(name: &str, tags: &[(&str, &str)]) -> Key {
 }
 
 /// The instruments as the sender walks them.
-pub(crate) struct Walk<'a>(MutexGuard<'a, Inner>);
+pub(crate) struct Walk<'a> {
+    /// Borrowed for one instrument at a time, so that some can be made on the way.
+    inner: RefCell<MutexGuard<'a, Inner>>,
+    limit: usize,
+}
+
+impl Walk<'_> {
+    /// The counter of that name and tags, made if there is room.
+    pub(crate) fn try_counter(&self, name: &str, tags: &[(&str, &str)]) -> Option<OwnedCounter> {
+        self.inner.borrow_mut().make(key(name, tags), self.limit).map(OwnedCounter)
+    }
+
+    /// The gauge of that name and tags, made if there is room.
+    pub(crate) fn try_gauge(&self, name: &str, tags: &[(&str, &str)]) -> Option<OwnedGauge> {
+        self.inner.borrow_mut().make(key(name, tags), self.limit).map(OwnedGauge)
+    }
+
+    /// The histogram of that name and tags, made if there is room.
+    pub(crate) fn try_histogram(
+        &self,
+        name: &str,
+        tags: &[(&str, &str)],
+    ) -> Option<OwnedHistogram> {
+        self.inner.borrow_mut().make(key(name, tags), self.limit).map(OwnedHistogram)
+    }
+}
 
 impl Instruments for Walk<'_> {
     fn len(&self) -> usize {
-        self.0.entries.len()
+        self.inner.borrow().entries.len()
     }
 
     fn visit(&self, index: usize, f: &mut dyn FnMut(&dyn Instrument)) {
-        if let Some(entry) = self.0.entries.get(index) {
+        if let Some(entry) = self.inner.borrow().entries.get(index) {
             f(entry.get());
         }
     }
@@ -272,6 +342,12 @@ impl OwnedHistogram {
     #[inline]
     pub fn record(&self, nanos: u64) {
         self.0.inner.record(nanos);
+    }
+
+    /// The values below which shares of the recorded ones lie.
+    #[must_use]
+    pub fn quantiles(&self) -> Quantiles {
+        Quantiles::of(&self.0.inner)
     }
 
     /// How many values were recorded.

@@ -24,6 +24,7 @@ pub(crate) struct Udp {
     socket: UdpSocket,
     /// The size of the segments that the kernel cuts, if it does.
     segment: Option<usize>,
+    payload: usize,
 }
 
 impl Udp {
@@ -38,7 +39,12 @@ impl Udp {
         socket.connect(to)?;
         socket.set_nonblocking(true)?;
         let segment = segmentation(&socket, payload).then_some(payload);
-        Ok(Self { socket, segment })
+        Ok(Self { socket, segment, payload })
+    }
+
+    /// A socket like this one, to another receiver.
+    pub(crate) fn reconnect(&self, to: SocketAddr) -> io::Result<Self> {
+        Self::connect(to, self.payload)
     }
 
     /// How many datagrams of `payload` bytes one [`send_many`](Self::send_many) takes.

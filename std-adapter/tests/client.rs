@@ -50,7 +50,8 @@ fn client(config: Config) -> (Client, Arc<Mutex<Received>>) {
         sink.lock().unwrap().take(&mut decoder.lock().unwrap(), bytes);
         Ok(())
     };
-    let builder = Client::builder("unused").config(config);
+    // Only what the test records.
+    let builder = Client::builder("unused").config(config).report_interval(None);
     (builder.build_with(Arc::new(transport)).unwrap(), received)
 }
 
@@ -251,7 +252,8 @@ fn names_made_at_run_time_arrive_as_strings() {
         }
         Ok(())
     };
-    let stats = Client::builder("unused").build_with(Arc::new(transport)).unwrap();
+    let stats =
+        Client::builder("unused").report_interval(None).build_with(Arc::new(transport)).unwrap();
     for i in 0..3 {
         let name = stats.intern(&format!("shard.{i}.size")).unwrap();
         assert_eq!(stats.gauge(name, 1u8).record(), Outcome::Recorded);

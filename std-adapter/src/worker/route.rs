@@ -1,0 +1,150 @@
+//! The ways to the receivers: one, or two for redundant sending, each with a circuit breaker of its own.
+
+use std::sync::Arc;
+
+use ringstat_core::breaker::{self, Breaker, Permit};
+use ringstat_core::pool::Pool;
+use ringstat_core::transport::{SendError, Transport};
+
+use crate::client::TransportFn;
+use crate::resolve::Target;
+use crate::udp::{MAX_SEGMENTS, Udp};
+
+/// The datagrams that wait to be sent.
+pub(crate) type Datagrams = Pool<Box<[u8]>, MAX_SEGMENTS>;
+
+/// Where datagrams go.
+pub(crate) enum Outlet {
+    Udp(Udp, Target),
+    Custom(Arc<TransportFn>),
+}
+
+impl Outlet {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        match self {
+            Self::Udp(udp, _) => udp.send(bytes),
+            Self::Custom(transport) => transport(bytes),
+        }
+    }
+
+    /// How many datagrams of `payload` bytes it takes in one call.
+    pub(crate) fn segments(&self, payload: usize) -> usize {
+        match self {
+            Self::Udp(udp, _) => udp.segments(payload),
+            Self::Custom(_) => 1,
+        }
+    }
+}
+
+/// What a route made of the datagrams in the pool.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handed {
+    /// It took all.
+    Taken,
+    /// It took those whose bits are set, and will not take the others.
+    Some(u64),
+    /// Its buffer is full, or its breaker open: the same again later.
+    Later,
+    /// It will never take them.
+    Never,
+}
+
+/// Counts over all routes.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Tally {
+    /// Attempts to send.
+    pub(crate) sends: u64,
+    /// Attempts that failed, backpressure aside.
+    pub(crate) errors: u64,
+    /// Attempts that met a full socket buffer.
+    pub(crate) backpressure: u64,
+}
+
+/// One way to a receiver.
+pub(crate) struct Route {
+    pub(crate) outlet: Outlet,
+    breaker: Breaker,
+}
+
+/// So many failures in a row open the circuit breaker.
+const BREAKER_FAILURES: u32 = 5;
+
+impl Route {
+    /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds.
+    pub(crate) fn new(outlet: Outlet, (backoff, backoff_max): (u64, u64), seed: u64) -> Self {
+        let config = breaker::Config { failures: BREAKER_FAILURES, backoff, backoff_max };
+        Self { outlet, breaker: Breaker::new(config, seed) }
+    }
+
+    pub(crate) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// Whether it may be tried now.
+    pub(crate) fn permits(&mut self, now: u64) -> bool {
+        self.breaker.permit(now) == Permit::Send
+    }
+
+    /// Closes the breaker, for a last try.
+    pub(crate) fn try_again(&mut self) {
+        self.breaker.succeeded();
+    }
+
+    /// Sends what the pool holds.
+    pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
+        if !self.permits(now) {
+            self.look_up(true);
+            return Handed::Later;
+        }
+        tally.sends += 1;
+        let handed = match self.outlet.send(pool.bytes()) {
+            Ok(()) => {
+                self.breaker.succeeded();
+                Handed::Taken
+            }
+            // The ring waits, and its policy decides.
+            Err(e) if e.is_backpressure() => {
+                tally.backpressure += 1;
+                return Handed::Later;
+            }
+            // A kernel or device that takes segmentation and then does not do it.
+            Err(SendError::Other) if pool.held().len() > 1 => self.send_each(pool, tally),
+            // Too large: no way will ever carry it, and that says nothing about the way.
+            Err(e) if e.is_permanent() => {
+                tally.errors += 1;
+                Handed::Never
+            }
+            // Nothing left the machine, so nothing is lost yet: it is the probe when the breaker lets one through.
+            Err(_) => {
+                tally.errors += 1;
+                self.breaker.failed(now);
+                self.look_up(true);
+                return Handed::Later;
+            }
+        };
+        self.look_up(false);
+        handed
+    }
+
+    fn send_each(&mut self, pool: &Datagrams, tally: &mut Tally) -> Handed {
+        let mut taken = 0;
+        for (i, (_, bytes)) in pool.datagrams().enumerate() {
+            match self.outlet.send(bytes) {
+                Ok(()) => taken |= 1 << i,
+                Err(_) => tally.errors += 1,
+            }
+        }
+        Handed::Some(taken)
+    }
+
+    /// Moves to another address when the receiver's name has one.
+    pub(crate) fn look_up(&mut self, failed: bool) {
+        let Outlet::Udp(udp, target) = &mut self.outlet else { return };
+        if let Ok(current) = udp.peer()
+            && let Some(moved) = target.poll(current, failed)
+            && let Ok(connected) = udp.reconnect(moved)
+        {
+            *udp = connected;
+        }
+    }
+}

@@ -33,7 +33,6 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
     }
 
     /// Datagrams that are packed and not sent yet, in order.
-    #[must_use]
     pub fn held(&self) -> &[Packed] {
         &self.held
     }

@@ -123,7 +123,7 @@ pub struct Packed {
     pub recorded: Option<u64>,
 }
 
-/// The latency of one event in so many is looked at.
+/// The latency of one event in so many is looked at, and of one in a datagram at most.
 pub const SAMPLE_ONE_IN: u32 = 64;
 
 /// What the sender did with the events that it took from the ring.

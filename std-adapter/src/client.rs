@@ -196,7 +196,7 @@ impl Client {
                 + size_of::<Shared>()
                 + worker::BYTES
                 + payload * segments,
-            timings: Timings::new(&registry, config.report_interval.is_some()),
+            timings: Timings::new(&registry),
             rings,
             clock: Clock::new(),
             registry,

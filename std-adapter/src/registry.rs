@@ -151,13 +151,14 @@ impl Registry {
         OwnedGauge(self.own(name, tags, true))
     }
 
-    pub(crate) fn own_histogram(
-        &self,
-        name: &str,
-        tags: &[(&str, &str)],
-        listed: bool,
-    ) -> OwnedHistogram {
-        OwnedHistogram(self.own(name, tags, listed))
+    /// A histogram of the client's own, which is not sent before it is [listed](Self::list).
+    pub(crate) fn own_histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
+        OwnedHistogram(self.own(name, tags, false))
+    }
+
+    /// Sends the histogram from now on.
+    pub(crate) fn list(&self, histogram: &OwnedHistogram) {
+        self.lock().entries.push(Entry::Owned(histogram.0.clone()));
     }
 }
 

@@ -3,7 +3,7 @@
 //! What a UDP sender really sees, and what is made of it (Linux; other systems differ in detail):
 //!
 //! - `ECONNREFUSED` answers the datagram *before*, and the call that reports it sends nothing: it is tried again at
-//!   once, and only a second refusal counts.
+//!   once. The refusal is counted: it says that nobody listens.
 //! - `EAGAIN` and `ENOBUFS` are backpressure: the datagram is kept and offered again.
 //! - `EMSGSIZE` is permanent for that datagram.
 //! - `ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EPERM`, `EACCES`: there is no way to the receiver now.
@@ -25,6 +25,8 @@ pub(crate) struct Udp {
     /// The size of the segments that the kernel cuts, if it does.
     segment: Option<usize>,
     payload: usize,
+    /// Answers to earlier datagrams that nobody listened.
+    refusals: u64,
 }
 
 impl Udp {
@@ -39,7 +41,7 @@ impl Udp {
         socket.connect(to)?;
         socket.set_nonblocking(true)?;
         let segment = segmentation(&socket, payload).then_some(payload);
-        Ok(Self { socket, segment, payload })
+        Ok(Self { socket, segment, payload, refusals: 0 })
     }
 
     /// A socket like this one, to another receiver.
@@ -53,6 +55,17 @@ impl Udp {
             Some(segment) if segment == payload => (MAX_BYTES / payload).clamp(1, MAX_SEGMENTS),
             _ => 1,
         }
+    }
+
+    /// How often an answer said that nobody listened when an earlier datagram came.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
+    /// Whether such an answer waits to be reported; it is then reported here, and by no later send.
+    pub(crate) fn take_refusal(&self) -> bool {
+        let waiting = self.socket.take_error().ok().flatten();
+        waiting.is_some_and(|e| classify(&e) == SendError::Refused)
     }
 
     /// The receiver.
@@ -73,7 +86,10 @@ impl Transport for Udp {
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         match self.try_send(bytes) {
             // It belongs to an earlier datagram, and this one was not sent.
-            Err(SendError::Refused) => self.try_send(bytes),
+            Err(SendError::Refused) => {
+                self.refusals += 1;
+                self.try_send(bytes)
+            }
             result => result,
         }
     }

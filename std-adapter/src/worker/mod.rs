@@ -158,7 +158,8 @@ impl Worker {
     fn write_report(&mut self, now: sender::Time) {
         self.publish();
         if let Some(report) = &mut self.report {
-            report.write(&self.shared.registry, &self.shared.snapshot(), now.monotonic);
+            let shared = &self.shared;
+            report.write(&shared.registry, &shared.timings, &shared.snapshot(), now.monotonic);
         }
     }
 
@@ -284,7 +285,9 @@ impl Worker {
 
     /// Sends what is left until `deadline`, and counts the rest.
     fn finish(&mut self, events: &mut Consumer, deadline: Instant) {
-        self.write_report(self.shared.clock.advance());
+        if self.report.as_ref().is_some_and(Report::has_begun) {
+            self.write_report(self.shared.clock.advance());
+        }
         self.sender.flush();
         self.flushing = None;
         // One last try, whatever the breakers say.

@@ -22,10 +22,9 @@ pub(crate) struct Timings {
 }
 
 impl Timings {
-    /// Histograms that are sent, too, if they are `listed`.
-    pub(crate) fn new(registry: &Registry, listed: bool) -> Self {
+    pub(crate) fn new(registry: &Registry) -> Self {
         let histogram =
-            |stage| registry.own_histogram("ringstat.client.latency", &[("stage", stage)], listed);
+            |stage| registry.own_histogram("ringstat.client.latency", &[("stage", stage)]);
         Self { in_buffer: histogram("buffer"), send: histogram("send"), total: histogram("total") }
     }
 
@@ -170,6 +169,7 @@ fn resident_memory() -> Option<u64> {
 pub(crate) struct Report {
     every: u64,
     next: u64,
+    begun: bool,
     counters: [Option<OwnedCounter>; COUNTERS.len()],
     gauges: [Option<OwnedGauge>; GAUGES.len()],
     dropped: [Option<OwnedCounter>; Cause::COUNT],
@@ -212,6 +212,7 @@ impl Report {
         Self {
             every,
             next: every,
+            begun: false,
             counters: [const { None }; COUNTERS.len()],
             gauges: [const { None }; GAUGES.len()],
             dropped: [const { None }; Cause::COUNT],
@@ -224,9 +225,25 @@ impl Report {
         monotonic >= self.next
     }
 
+    /// Whether there was a report: a client that does not run for so long sends nothing of its own.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Brings the instruments up to date. They are sent like all others.
-    pub(crate) fn write(&mut self, registry: &Registry, snapshot: &Snapshot, monotonic: u64) {
+    pub(crate) fn write(
+        &mut self,
+        registry: &Registry,
+        timings: &Timings,
+        snapshot: &Snapshot,
+        monotonic: u64,
+    ) {
         self.next = monotonic.saturating_add(self.every);
+        if !std::mem::replace(&mut self.begun, true) {
+            [&timings.in_buffer, &timings.send, &timings.total]
+                .into_iter()
+                .for_each(|h| registry.list(h));
+        }
         let grow =
             |counter: &mut Option<OwnedCounter>, name: &str, tags: &[(&str, &str)], to: u64| {
                 if to > 0 {
@@ -324,14 +341,15 @@ mod tests {
     #[test]
     fn the_report_follows_the_snapshot_and_never_goes_back() {
         let registry = Registry::new(Vec::new(), 0);
+        let timings = Timings::new(&registry);
         let mut report = Report::new(Duration::from_secs(5));
         let mut snapshot = Snapshot::default();
         for recorded in [0, 10, 30, 20] {
             snapshot.ledger.recorded = recorded;
-            report.write(&registry, &snapshot, 0);
+            report.write(&registry, &timings, &snapshot, 0);
         }
         assert_eq!(report.counters[0].as_ref().map(OwnedCounter::total), Some(30));
-        assert_eq!(registry.walk().len(), 1, "and says nothing of what is 0");
+        assert_eq!(registry.walk().len(), 3 + 1, "and says nothing of what is 0");
         assert!(!report.is_due(1) && report.is_due(5_000_000_000));
     }
 }

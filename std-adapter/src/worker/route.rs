@@ -62,9 +62,14 @@ pub(crate) struct Tally {
 
 /// One way to a receiver.
 pub(crate) struct Route {
-    pub(crate) outlet: Outlet,
+    outlet: Outlet,
     breaker: Breaker,
+    /// When the half-open breaker's probe was sent.
+    probed: Option<u64>,
 }
+
+/// So long the answer to a probe may take, in nanoseconds.
+const PROBE_WAIT: u64 = 10_000_000;
 
 /// So many failures in a row open the circuit breaker.
 const BREAKER_FAILURES: u32 = 5;
@@ -73,7 +78,7 @@ impl Route {
     /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds.
     pub(crate) fn new(outlet: Outlet, (backoff, backoff_max): (u64, u64), seed: u64) -> Self {
         let config = breaker::Config { failures: BREAKER_FAILURES, backoff, backoff_max };
-        Self { outlet, breaker: Breaker::new(config, seed) }
+        Self { outlet, breaker: Breaker::new(config, seed), probed: None }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -91,17 +96,51 @@ impl Route {
     }
 
     /// Sends what the pool holds.
+    ///
+    /// A UDP socket takes a datagram for a receiver that is not there, too, and says so only afterwards. So a probe
+    /// counts as a success when no refusal has followed for a while; what it carried is kept until then, and sent again:
+    /// receivers drop duplicates.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
         if !self.permits(now) {
             self.look_up(true);
             return Handed::Later;
         }
-        tally.sends += 1;
-        let handed = match self.outlet.send(pool.bytes()) {
-            Ok(()) => {
-                self.breaker.succeeded();
-                Handed::Taken
+        if self.breaker.state() == breaker::State::HalfOpen
+            && let Outlet::Udp(udp, _) = &self.outlet
+        {
+            match self.probed {
+                // What is left of the time before says nothing about now.
+                None => _ = udp.take_refusal(),
+                Some(at) if now.saturating_sub(at) < PROBE_WAIT => return Handed::Later,
+                Some(_) => {
+                    self.probed = None;
+                    if udp.take_refusal() {
+                        return self.failed(now, tally);
+                    }
+                    self.breaker.succeeded();
+                }
             }
+        }
+        tally.sends += 1;
+        let refusals = self.refusals();
+        let sent = self.outlet.send(pool.bytes());
+        let refused = self.refusals() > refusals;
+        if refused {
+            tally.errors += 1;
+            self.breaker.failed(now);
+        }
+        let handed = match sent {
+            Ok(()) if refused => Handed::Taken,
+            Ok(()) => match (self.breaker.state(), &self.outlet) {
+                (breaker::State::HalfOpen, Outlet::Udp(..)) => {
+                    self.probed = Some(now);
+                    return Handed::Later;
+                }
+                _ => {
+                    self.breaker.succeeded();
+                    Handed::Taken
+                }
+            },
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
@@ -115,15 +154,24 @@ impl Route {
                 Handed::Never
             }
             // Nothing left the machine, so nothing is lost yet: it is the probe when the breaker lets one through.
-            Err(_) => {
-                tally.errors += 1;
-                self.breaker.failed(now);
-                self.look_up(true);
-                return Handed::Later;
-            }
+            Err(_) => return self.failed(now, tally),
         };
         self.look_up(false);
         handed
+    }
+
+    fn failed(&mut self, now: u64, tally: &mut Tally) -> Handed {
+        tally.errors += 1;
+        self.breaker.failed(now);
+        self.look_up(true);
+        Handed::Later
+    }
+
+    fn refusals(&self) -> u64 {
+        match &self.outlet {
+            Outlet::Udp(udp, _) => udp.refusals(),
+            Outlet::Custom(_) => 0,
+        }
     }
 
     fn send_each(&mut self, pool: &Datagrams, tally: &mut Tally) -> Handed {

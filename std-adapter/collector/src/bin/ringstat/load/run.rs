@@ -47,7 +47,7 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
     let counts: Vec<AtomicU64> = (0..numbers.concurrency).map(|_| AtomicU64::new(0)).collect();
     let before = memory::resident();
 
-    let client = Client::builder(to).config(plan.config.clone()).build();
+    let client = Client::builder(to).config(plan.config.clone()).report_interval(None).build();
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
     let handle = client.clone();
     let start = Instant::now() + LEAD;

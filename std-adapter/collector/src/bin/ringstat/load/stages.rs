@@ -73,8 +73,9 @@ pub(crate) fn account(
     loss.send += ledger.in_flight;
     let mut unaccounted = generated.abs_diff(ledger.recorded);
     if !ledger.closes() {
-        unaccounted +=
-            ledger.recorded.abs_diff(ledger.sent + ledger.dropped.total() + ledger.in_flight);
+        unaccounted += ledger
+            .recorded
+            .abs_diff(ledger.sent + ledger.aggregated + ledger.dropped.total() + ledger.in_flight);
     }
     if let Some(received) = received {
         loss.collector = Some(received.refused);

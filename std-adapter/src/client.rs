@@ -192,10 +192,7 @@ impl Client {
         let registry = Registry::new(instruments, config.max_instruments);
         let segments = outlets.iter().map(|o| o.segments(payload)).max().unwrap_or(1);
         let shared = Arc::new(Shared {
-            fixed_bytes: rings.bytes()
-                + size_of::<Shared>()
-                + worker::BYTES
-                + payload * segments,
+            fixed_bytes: rings.bytes() + size_of::<Shared>() + worker::BYTES + payload * segments,
             timings: Timings::new(&registry),
             rings,
             clock: Clock::new(),

@@ -122,21 +122,47 @@ fn every_preset_delivers_from_many_threads_and_closes_its_ledger() {
 }
 
 #[test]
-fn a_receiver_that_is_not_there_costs_records_and_not_the_ledger() {
+fn while_nobody_listens_records_wait_and_they_arrive_when_somebody_does() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     drop(socket);
-    let stats = Client::builder(address.to_string()).build().unwrap();
-    for _ in 0..10 {
-        for i in 0..1000u32 {
-            stats.gauge("g", i).record();
+    let builder = Client::builder(address.to_string()).backoff_max(Duration::from_millis(50));
+    let stats = builder.report_interval(None).build().unwrap();
+    // Each refusal answers the datagram before: a few are lost until it is clear that nobody listens.
+    let mut recorded = 0;
+    while stats.breaker().0 == BreakerState::Closed {
+        recorded += 1;
+        stats.gauge("g", recorded).record();
+        let _ = stats.flush(Duration::from_millis(20));
+        assert!(recorded < 100, "the breaker opens");
+    }
+    let before = stats.ledger();
+    for i in 0..1000u32 {
+        stats.gauge("g", i).record();
+    }
+    assert!(stats.flush(Duration::from_millis(200)).is_err(), "nothing can be sent");
+    let waiting = stats.ledger();
+    assert!(waiting.closes());
+    assert_eq!((waiting.sent, waiting.in_flight), (before.sent, before.in_flight + 1000));
+
+    let socket = UdpSocket::bind(address).unwrap();
+    socket.set_read_timeout(Some(SECOND)).unwrap();
+    let (mut seen, mut events) = (std::collections::HashSet::new(), 0);
+    let mut decoder: Box<Decoder> = Box::default();
+    let mut buf = [0; 2000];
+    while events < waiting.in_flight {
+        let length = socket.recv(&mut buf).unwrap();
+        let mut datagram = decoder.open(&buf[..length]).unwrap();
+        // What the probe carried comes twice.
+        if seen.insert(datagram.header().sequence) {
+            while let Some(record) = datagram.next() {
+                events += u64::from(matches!(record.unwrap().body, Body::Event(_)));
+            }
         }
-        stats.flush(SECOND).unwrap();
     }
     let ledger = stats.shutdown(SECOND);
-    assert_eq!(ledger.recorded, 10_000);
     assert!(ledger.closes());
-    assert_eq!(ledger.sent + ledger.dropped.get(Cause::SendError), 10_000);
+    assert_eq!((ledger.sent, ledger.in_flight), (ledger.recorded, 0));
 }
 
 #[test]

@@ -231,14 +231,17 @@ fn health_says_what_is_wrong_and_recovers() {
 #[test]
 fn the_client_reports_on_itself_over_the_wire() {
     let link = Link::default();
-    let builder = Client::builder("unused").report_interval(Some(Duration::from_millis(20)));
+    let soon = Duration::from_millis(20);
+    let builder = Client::builder("unused").report_interval(Some(soon)).flush_interval(soon);
     let stats = link.client(builder);
     for _ in 0..5000 {
         stats.count("hits", 1u8).record();
     }
     stats.refuse(Cause::Invalid);
     stats.flush(SECOND).unwrap();
-    wait_for("a report", || stats.snapshot().output.datagrams > 2);
+    wait_for("a report", || {
+        link.received.lock().unwrap().totals.contains_key("ringstat.client.recorded")
+    });
     let snapshot = stats.snapshot();
     assert!(snapshot.ledger.closes());
     assert!(snapshot.latency.in_buffer.count >= 5);

@@ -3,18 +3,23 @@
 //! It looks into the rings by itself, so that recorders never pay a system call to wake it: often while there is
 //! something to send, less and less often while there is not.
 
+use std::io;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ringstat_core::breaker::State as BreakerState;
+use ringstat_core::encode::Encode;
+use ringstat_core::event::DEFAULT_INLINE;
 use ringstat_core::ledger::Cause;
 use ringstat_core::ring::Source;
 use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
 use ringstat_core::snapshot::{BreakerUse, Output, PoolUse};
-use ringstat_core::wire::TimeUnit;
+use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::wire::{self, TimeUnit};
 
 use crate::client::Shared;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::rings::Consumer;
 
 mod aggregate;
@@ -30,9 +35,40 @@ pub(crate) use route::Outlet;
 /// The shortest pause between two looks into the rings.
 const BUSY_SLEEP: Duration = Duration::from_micros(50);
 
-pub(crate) struct Worker {
+/// Starts the worker in a thread, with the encoder of the protocol that is asked for. `outlets` has one, or two for
+/// redundant sending.
+pub(crate) fn start(
+    thread: thread::Builder,
     shared: Arc<Shared>,
-    sender: Sender,
+    config: &Config,
+    outlets: Vec<Outlet>,
+) -> io::Result<JoinHandle<()>> {
+    let lines =
+        |dialect| <text::Encoder<_>>::new(dialect, Growing::new()).timestamps(config.timestamps);
+    match config.protocol {
+        Protocol::Native => spawn(thread, shared, config, outlets, <wire::Encoder>::new()),
+        Protocol::DogStatsD => spawn(thread, shared, config, outlets, lines(Dialect::DogStatsD)),
+        Protocol::StatsD => spawn(thread, shared, config, outlets, lines(Dialect::StatsD)),
+    }
+}
+
+fn spawn<E: Encode + Send + 'static>(
+    thread: thread::Builder,
+    shared: Arc<Shared>,
+    config: &Config,
+    outlets: Vec<Outlet>,
+    encoder: E,
+) -> io::Result<JoinHandle<()>> {
+    let worker = Worker::new(shared, config, outlets, encoder);
+    thread.spawn(move || worker.run())
+}
+
+/// What a worker takes besides its pool.
+pub(crate) const BYTES: usize = size_of::<Worker<wire::Encoder>>();
+
+struct Worker<E> {
+    shared: Arc<Shared>,
+    sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E>,
     routes: Vec<Route>,
     /// The datagrams that are still to be sent: room for as many as go out in one call.
     pool: Datagrams,
@@ -46,9 +82,8 @@ pub(crate) struct Worker {
     flushing: Option<u64>,
 }
 
-impl Worker {
-    /// `outlets` has one, or two for redundant sending.
-    pub(crate) fn new(shared: Arc<Shared>, config: &Config, outlets: Vec<Outlet>) -> Self {
+impl<E: Encode> Worker<E> {
+    fn new(shared: Arc<Shared>, config: &Config, outlets: Vec<Outlet>, encoder: E) -> Self {
         let segments = outlets.iter().map(|o| o.segments(config.payload)).min().unwrap_or(1);
         let at_most = |events: usize| if events == 0 { usize::MAX } else { events };
         let config_of_sender = sender::Config {
@@ -67,9 +102,11 @@ impl Worker {
         let backoff = (nanos(config.backoff), nanos(config.backoff_max));
         // Another one for each sender and each run, so that not all come back at once.
         let seed = shared.identity.sender ^ u64::from(shared.identity.epoch);
-        let route = |(i, outlet)| Route::new(outlet, backoff, seed.wrapping_add(i));
+        // Nobody else knows a datagram that comes twice.
+        let repeats = config.protocol == Protocol::Native;
+        let route = |(i, outlet)| Route::new(outlet, backoff, seed.wrapping_add(i), repeats);
         Self {
-            sender: Sender::new(shared.identity, &config_of_sender),
+            sender: Sender::with_encoder(shared.identity, &config_of_sender, encoder),
             routes: (0..).zip(outlets).map(route).collect(),
             pool: Datagrams::new(
                 vec![0; config.payload * segments].into_boxed_slice(),
@@ -86,7 +123,7 @@ impl Worker {
         }
     }
 
-    pub(crate) fn run(mut self) {
+    fn run(mut self) {
         // One worker a client, so the drain is free.
         let Some(mut events) = self.shared.rings.consumer() else { return };
         let mut sleep = BUSY_SLEEP;

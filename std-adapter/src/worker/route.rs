@@ -64,6 +64,8 @@ pub(crate) struct Tally {
 pub(crate) struct Route {
     outlet: Outlet,
     breaker: Breaker,
+    /// Whether a datagram may be sent twice.
+    repeats: bool,
     /// When the half-open breaker's probe was sent.
     probed: Option<u64>,
 }
@@ -75,10 +77,16 @@ const PROBE_WAIT: u64 = 10_000_000;
 const BREAKER_FAILURES: u32 = 5;
 
 impl Route {
-    /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds.
-    pub(crate) fn new(outlet: Outlet, (backoff, backoff_max): (u64, u64), seed: u64) -> Self {
+    /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds; `repeats` says that
+    /// the receiver drops a datagram that it had before.
+    pub(crate) fn new(
+        outlet: Outlet,
+        (backoff, backoff_max): (u64, u64),
+        seed: u64,
+        repeats: bool,
+    ) -> Self {
         let config = breaker::Config { failures: BREAKER_FAILURES, backoff, backoff_max };
-        Self { outlet, breaker: Breaker::new(config, seed), probed: None }
+        Self { outlet, breaker: Breaker::new(config, seed), repeats, probed: None }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -98,14 +106,15 @@ impl Route {
     /// Sends what the pool holds.
     ///
     /// A UDP socket takes a datagram for a receiver that is not there, too, and says so only afterwards. So a probe
-    /// counts as a success when no refusal has followed for a while; what it carried is kept until then, and sent again:
-    /// receivers drop duplicates.
+    /// counts as a success when no refusal has followed for a while; what it carried is kept until then, and sent again,
+    /// where receivers drop duplicates.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
         if !self.permits(now) {
             self.look_up(true);
             return Handed::Later;
         }
-        if self.breaker.state() == breaker::State::HalfOpen
+        if self.repeats
+            && self.breaker.state() == breaker::State::HalfOpen
             && let Outlet::Udp(udp, _) = &self.outlet
         {
             match self.probed {
@@ -131,16 +140,14 @@ impl Route {
         }
         let handed = match sent {
             Ok(()) if refused => Handed::Taken,
-            Ok(()) => match (self.breaker.state(), &self.outlet) {
-                (breaker::State::HalfOpen, Outlet::Udp(..)) => {
-                    self.probed = Some(now);
-                    return Handed::Later;
-                }
-                _ => {
-                    self.breaker.succeeded();
-                    Handed::Taken
-                }
-            },
+            Ok(()) if self.repeats && self.is_probing() => {
+                self.probed = Some(now);
+                return Handed::Later;
+            }
+            Ok(()) => {
+                self.breaker.succeeded();
+                Handed::Taken
+            }
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
@@ -165,6 +172,11 @@ impl Route {
         self.breaker.failed(now);
         self.look_up(true);
         Handed::Later
+    }
+
+    /// Whether what is sent is a probe whose answer is still to come.
+    fn is_probing(&self) -> bool {
+        self.breaker.state() == breaker::State::HalfOpen && matches!(self.outlet, Outlet::Udp(..))
     }
 
     fn refusals(&self) -> u64 {

@@ -47,6 +47,20 @@ fn every_event_is_delivered_or_counted_at_its_stage() {
 }
 
 #[test]
+fn lines_are_counted_at_the_far_end_too() {
+    for protocol in ["dogstatsd", "statsd"] {
+        let args = ["--protocol", protocol, "--rate", "5k", "--duration", "500ms"];
+        let report = load(&args);
+        assert_closes(&report);
+        assert_eq!(report["protocol"], protocol);
+        assert!(number(&report, "/delivered") > 0, "{report}");
+        // A third of the events are distributions, whose lines say when they were due.
+        let timed = number(&report, "/latency_ns/end_to_end/samples");
+        assert!((1..=number(&report, "/delivered") / 2).contains(&timed), "{report}");
+    }
+}
+
+#[test]
 fn a_ring_that_is_too_small_loses_in_the_ring() {
     // 4 events of room, and 1000 come in the time in which the client may sleep.
     let args = ["--rate", "100k", "--duration", "500ms", "--concurrency", "2", "--buffer", "4"];

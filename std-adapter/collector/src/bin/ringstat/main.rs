@@ -157,6 +157,7 @@ Events are due at times that are fixed beforehand; one that is recorded late cou
 Examples:
   ringstat load
   ringstat load --scenario stress --preset high-throughput
+  ringstat load --protocol dogstatsd --addr 127.0.0.1:8125
   ringstat load --rate 200k --duration 5 --concurrency 2 --json
   ringstat load --scenario ladder
 

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ringstat_std::{Config, Preset};
+use ringstat_std::{Config, Preset, Protocol};
 
 use super::scenario::{Numbers, Scenario};
 use crate::failure::{Exit, Failure};
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// The client's configuration, before the flags above
     #[arg(long, value_parser = presets())]
     preset: Option<Preset>,
+    /// What the client sends; lines are counted at the far end, and not stored
+    #[arg(long, default_value = "native", value_parser = protocols())]
+    protocol: Protocol,
     /// The report as one JSON object in a line, and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -86,6 +89,7 @@ impl Args {
         if let Some(age) = self.batch_age {
             config.batch_age = age;
         }
+        config.protocol = self.protocol;
         config.validate().map_err(|e| Failure::new(Exit::Usage, e))?;
         let to = self.addr.as_deref().map(|at| target(at, self.allow_remote)).transpose()?;
         Ok(Plan { scenario: self.scenario, numbers, preset, config, to })
@@ -119,6 +123,12 @@ fn presets() -> impl TypedValueParser<Value = Preset> {
     // The parser lets nothing else through.
     PossibleValuesParser::new(names)
         .map(|name| Preset::ALL.into_iter().find(|p| p.as_str() == name).unwrap_or_default())
+}
+
+fn protocols() -> impl TypedValueParser<Value = Protocol> {
+    let names = Protocol::ALL.map(Protocol::as_str);
+    PossibleValuesParser::new(names)
+        .map(|name| Protocol::ALL.into_iter().find(|p| p.as_str() == name).unwrap_or_default())
 }
 
 fn parse_rate(text: &str) -> Result<u64, String> {

@@ -1,4 +1,7 @@
 //! The far end: a real collector on loopback, and a probe that looks how long events took to get there.
+//!
+//! The collector does not read lines of StatsD, so these the probe counts itself; socket, batching and the kernel's
+//! counter of drops are the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +11,7 @@ use std::time::{Duration, Instant};
 use ringstat_collector::{Config, Limits, Report, Running, Server};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
-use ringstat_std::clock;
+use ringstat_std::{Protocol, clock};
 
 use super::latency::Latencies;
 use super::stages::Received;
@@ -25,8 +28,8 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts one. Of the datagrams of `rate` events a second it looks into so many that its decoding, which comes on
     /// top of the collector's, stays small.
-    pub(crate) fn start(rate: u64) -> Result<Self, Failure> {
-        let probe = Arc::new(Probe::new(rate));
+    pub(crate) fn start(rate: u64, protocol: Protocol) -> Result<Self, Failure> {
+        let probe = Arc::new(Probe::new(rate, protocol));
         let config = Config {
             udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
             http: None,
@@ -36,6 +39,11 @@ impl Receiver {
         let started = Server::start_tapped(config, Arc::new(move |d: &[u8]| tap.look(d)));
         let running = started.map_err(collect::cannot_start)?;
         Ok(Self { running, probe })
+    }
+
+    /// The first event is due at `start`, in nanoseconds since 1970.
+    pub(crate) fn begin(&self, start: u64) {
+        self.probe.start.store(start, Ordering::Relaxed);
     }
 
     /// Where it listens.
@@ -61,7 +69,10 @@ impl Receiver {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        let received = received(&self.running.stop(usize::MAX));
+        let mut received = received(&self.running.stop(usize::MAX));
+        if self.probe.protocol != Protocol::Native {
+            received.events = self.probe.lines.load(Ordering::Relaxed);
+        }
         let latencies = self.probe.lock().latencies.clone();
         (received, latencies)
     }
@@ -80,8 +91,12 @@ fn received(report: &Report) -> Received {
 
 /// Looks into one datagram in `every`, and compares the times of its events with now.
 struct Probe {
+    protocol: Protocol,
     every: u64,
     seen: AtomicU64,
+    /// Lines of the load.
+    lines: AtomicU64,
+    start: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -92,10 +107,16 @@ struct State {
 
 impl Probe {
     /// One datagram holds some 70 events, so that at most about 200 000 events a second are looked at.
-    fn new(rate: u64) -> Self {
+    fn new(rate: u64, protocol: Protocol) -> Self {
         let state = State { decoder: Box::new(Decoder::new()), latencies: Latencies::new() };
-        let every = (rate / 200_000).max(1);
-        Self { every, seen: AtomicU64::new(0), state: Mutex::new(state) }
+        Self {
+            protocol,
+            every: (rate / 200_000).max(1),
+            seen: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+            start: AtomicU64::new(0),
+            state: Mutex::new(state),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -103,9 +124,15 @@ impl Probe {
     }
 
     fn look(&self, datagram: &[u8]) {
-        if !self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every) {
-            return;
+        let timed = self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every);
+        match self.protocol {
+            Protocol::Native if timed => self.native(datagram),
+            Protocol::Native => {}
+            Protocol::DogStatsD | Protocol::StatsD => self.text(datagram, timed),
         }
+    }
+
+    fn native(&self, datagram: &[u8]) {
         let now = clock::exact();
         let state = &mut *self.lock();
         // What is malformed the collector counts.
@@ -117,5 +144,20 @@ impl Probe {
                 state.latencies.record(now.saturating_sub(event.time_ns));
             }
         }
+    }
+
+    fn text(&self, datagram: &[u8], timed: bool) {
+        let now = clock::exact().saturating_sub(self.start.load(Ordering::Relaxed));
+        let prefix = workload::PREFIX.as_bytes();
+        let lines = || datagram.split(|byte| *byte == b'\n').filter(|l| l.starts_with(prefix));
+        self.lines.fetch_add(lines().count() as u64, Ordering::Relaxed);
+        if !timed {
+            return;
+        }
+        let state = &mut *self.lock();
+        let lines = lines().filter_map(|line| std::str::from_utf8(line).ok());
+        lines.filter_map(workload::due).for_each(|due| {
+            state.latencies.record(now.saturating_sub(due));
+        });
     }
 }

@@ -40,7 +40,11 @@ struct Measured {
 pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result<Report, Failure> {
     let numbers = plan.numbers;
     memory::forget_peak();
-    let receiver = plan.to.is_none().then(|| Receiver::start(numbers.rate)).transpose()?;
+    let receiver = plan
+        .to
+        .is_none()
+        .then(|| Receiver::start(numbers.rate, plan.config.protocol))
+        .transpose()?;
     let own = receiver.as_ref().and_then(Receiver::address);
     let to = plan.to.or(own).map(|a| a.to_string()).unwrap_or_default();
     let measured: Vec<Measured> = (0..numbers.concurrency).map(|_| Measured::new()).collect();
@@ -52,6 +56,9 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
     let handle = client.clone();
     let start = Instant::now() + LEAD;
     let start_wall = clock::exact() + LEAD.as_nanos() as u64;
+    if let Some(receiver) = &receiver {
+        receiver.begin(start_wall);
+    }
     let mut look = Look::new(plan, &handle, &counts, start);
     screen.begin(numbers.duration);
     let measured = std::thread::scope(|scope| {
@@ -168,14 +175,13 @@ impl Worker<'_> {
     #[inline]
     fn record(&self, i: u64, measured: &mut Measured) {
         let due = self.schedule.due(i);
-        let time = self.start_wall + due;
         // What becomes of it the ledger knows.
         if !i.is_multiple_of(self.time_every) {
-            let _ = workload::record(self.client, i, time);
+            let _ = workload::record(self.client, i, self.start_wall, due);
             return;
         }
         let begun = self.now();
-        let _ = workload::record(self.client, i, time);
+        let _ = workload::record(self.client, i, self.start_wall, due);
         measured.call.record(self.now() - begun);
         measured.late.record(begun.saturating_sub(due));
     }

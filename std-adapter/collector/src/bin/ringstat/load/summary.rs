@@ -35,6 +35,7 @@ pub(crate) struct Facts {
 pub(crate) struct Report {
     pub(crate) scenario: Scenario,
     pub(crate) preset: &'static str,
+    pub(crate) protocol: &'static str,
     /// Events a second that were asked for, of all threads together.
     pub(crate) rate: u64,
     pub(crate) concurrency: usize,
@@ -46,7 +47,7 @@ pub(crate) struct Report {
     pub(crate) generated: u64,
     /// Events in datagrams that the kernel took.
     pub(crate) sent: u64,
-    /// Events that the collector stored; `null` when it is not ours.
+    /// Events that the collector stored, or lines that arrived; `null` when the receiver is not ours.
     pub(crate) delivered: Option<u64>,
     pub(crate) generated_per_second: f64,
     pub(crate) delivered_per_second: Option<f64>,
@@ -137,6 +138,7 @@ impl Report {
         let mut report = Self {
             scenario: plan.scenario,
             preset: plan.preset.as_str(),
+            protocol: plan.config.protocol.as_str(),
             rate: plan.numbers.rate,
             concurrency: plan.numbers.concurrency,
             seconds,
@@ -204,11 +206,12 @@ impl Report {
         let count = |n: u64| HumanCount(n).to_string();
         writeln!(
             out,
-            "{}: {} events/s from {} threads, preset {}",
+            "{}: {} events/s from {} threads, preset {}, {}",
             self.scenario.as_str(),
             count(self.rate),
             self.concurrency,
-            self.preset
+            self.preset,
+            self.protocol
         )?;
         let line = |out: &mut io::StdoutLock<'_>, what: &str, n: u64, more: String| {
             writeln!(out, "{what:28} {:>14}  {more}", count(n))

@@ -33,9 +33,9 @@ static NAMES: [(Kind, &str); 6] = [
     (Kind::Distribution, "load.queue.depth"),
 ];
 
-/// Records event number `i` as of `time`, in nanoseconds since 1970.
+/// Records event number `i`, due `due` nanoseconds after `start`, which is in nanoseconds since 1970.
 #[inline]
-pub(crate) fn record(client: &Client, i: u64, time: u64) -> Outcome {
+pub(crate) fn record(client: &Client, i: u64, start: u64, due: u64) -> Outcome {
     let (kind, name) = NAMES[(i % NAMES.len() as u64) as usize];
     let tags = TAGS[(i / NAMES.len() as u64 % TAGS.len() as u64) as usize];
     // Any values will do as long as they are not all alike.
@@ -43,9 +43,19 @@ pub(crate) fn record(client: &Client, i: u64, time: u64) -> Outcome {
     let draft = match kind {
         Kind::Count => client.count(name, 1u8),
         Kind::Timing => client.timing(name, Duration::from_micros(value)),
-        Kind::Distribution => client.distribution(name, value),
+        Kind::Distribution => client.distribution(name, due / 1000),
     };
-    draft.tags(tags).at(time).record()
+    draft.tags(tags).at(start + due).record()
+}
+
+/// When the event of a line was due, in nanoseconds after the start, if the line says so: lines have no time stamps
+/// finer than a second, so distributions carry it as their value, in microseconds.
+pub(crate) fn due(line: &str) -> Option<u64> {
+    let distribution =
+        |(kind, name): &(Kind, &str)| matches!(kind, Kind::Distribution) && line.starts_with(name);
+    NAMES.iter().find(|named| distribution(named))?;
+    let micros: u64 = line.split('|').next()?.rsplit(':').next()?.parse().ok()?;
+    Some(micros * 1000)
 }
 
 #[cfg(test)]
@@ -55,5 +65,15 @@ mod tests {
     #[test]
     fn every_name_is_recognised_at_the_far_end() {
         assert!(NAMES.iter().all(|(_, name)| name.starts_with(PREFIX)));
+    }
+
+    #[test]
+    fn a_line_of_a_distribution_says_when_it_was_due() {
+        assert_eq!(due("load.queue.depth:1234|d|#service:shop"), Some(1_234_000));
+        assert_eq!(due("load.queue.depth.shop:7|ms"), Some(7000));
+        for line in ["load.db.query:1234|ms", "load.http.requests:1|c", "load.queue.depth:x|d", ""]
+        {
+            assert_eq!(due(line), None, "{line}");
+        }
     }
 }

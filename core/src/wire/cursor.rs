@@ -220,9 +220,35 @@ impl<'a> Reader<'a> {
         v.copied().ok_or(DecodeError::Truncated)
     }
 
+    /// A varint that most often takes one or two bytes: the reference to a string, tag or set.
+    #[inline(always)]
+    pub(crate) fn reference(&mut self) -> Result<u64, DecodeError> {
+        if let Some(bytes) = self.buf.get(self.at..).and_then(|b| b.first_chunk::<2>()) {
+            let wide = u16::from_le_bytes(*bytes);
+            if wide & 0x8080 != 0x8080 {
+                let more = wide >> 7 & 1;
+                self.at += 1 + usize::from(more);
+                return Ok(u64::from(wide & 0x7F | ((wide >> 1 & 0x3F80) * more)));
+            }
+        }
+        self.varint_bytewise()
+    }
+
     /// LEB128 of at most ten bytes and 64 bits.
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+        #[cfg(target_pointer_width = "64")]
+        if let Some(bytes) = self.buf.get(self.at..).and_then(|b| b.first_chunk::<4>()) {
+            let wide = u32::from_le_bytes(*bytes);
+            let ends = !wide & 0x8080_8080;
+            if ends != 0 {
+                let bits = ends.trailing_zeros(); // the end bit of the last byte
+                self.at += (bits as usize + 1) / 8;
+                let wide = wide & 0x7F7F_7F7F & (u32::MAX >> (31 - bits));
+                let pairs = (wide & 0x7F00_7F00) >> 1 | wide & 0x007F_007F;
+                return Ok(u64::from((pairs & 0x3FFF_0000) >> 2 | pairs & 0x3FFF));
+            }
+        }
         #[cfg(target_pointer_width = "64")]
         if let Some(bytes) = self.buf.get(self.at..).and_then(|b| b.first_chunk::<8>()) {
             let wide = u64::from_le_bytes(*bytes);
@@ -254,14 +280,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string of at most [`STRING_LIMIT`](super::STRING_LIMIT) bytes behind its length, not yet checked.
+    /// The length of a string: at most [`STRING_LIMIT`](super::STRING_LIMIT).
     #[inline]
-    pub(crate) fn string(&mut self) -> Result<&'a [u8], DecodeError> {
-        let length = self.varint()?;
+    pub(crate) fn length(&mut self) -> Result<usize, DecodeError> {
+        let length = self.reference()?;
         if length > super::STRING_LIMIT as u64 {
             return Err(DecodeError::StringTooLong);
         }
-        self.bytes(length as usize)
+        Ok(length as usize)
+    }
+
+    /// A string behind its length, not yet checked.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.length()?;
+        self.bytes(length)
     }
 }
 

@@ -4,6 +4,8 @@
 //! name strings and tag sets by their index in the datagram as well, so that a receiver can look each up once a
 //! datagram and not once a record.
 
+use core::ops::Range;
+
 use heapless::{String, Vec};
 
 use super::cursor::Reader;
@@ -107,9 +109,9 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     }
 
     /// Reads the reference to a string, or its definition.
-    #[inline]
+    #[inline(always)]
     fn string_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let code = r.varint()?;
+        let code = r.reference()?;
         if code >= string::REFERENCE && code.is_multiple_of(2) {
             let index = (code - string::REFERENCE) / 2;
             return if index < self.strings.len() as u64 {
@@ -121,48 +123,108 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         self.define(code, r)
     }
 
+    #[inline(never)]
     fn define(&mut self, code: u64, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
         let at = self.arena.len();
+        let mut prefix = 0..0;
         let suffix = if code == string::PLAIN {
-            r.string()?
+            r.length()?
         } else {
             let short = code != string::PREFIXED_LONG;
             let index = if short { (code - string::PREFIXED) / 2 } else { r.varint()? };
             let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
             let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
             let lengths = r.byte()?;
-            let (prefix, suffix) =
+            let (shared, suffix) =
                 if short { ((lengths >> 4) + 1, lengths & 0xF) } else { (lengths, r.byte()?) };
-            if prefix > length {
+            if shared > length {
                 return Err(DecodeError::BadStringIndex);
             }
-            let at = usize::from(at);
-            let prefix =
-                self.arena.get(at..at + usize::from(prefix)).ok_or(DecodeError::BadUtf8)?;
-            let prefix: String<STRING_LIMIT> =
-                String::try_from(prefix).map_err(|_| DecodeError::StringTooLong)?;
-            self.arena.push_str(&prefix).map_err(|_| DecodeError::TableFull)?;
-            r.bytes(usize::from(suffix))?
+            prefix = usize::from(at)..usize::from(at) + usize::from(shared);
+            if !self.arena.is_char_boundary(prefix.end) {
+                return Err(DecodeError::BadUtf8);
+            }
+            usize::from(suffix)
         };
-        let suffix = core::str::from_utf8(suffix).map_err(|_| DecodeError::BadUtf8)?;
-        self.arena.push_str(suffix).map_err(|_| DecodeError::TableFull)?;
+        let wide = r.rest().first_chunk();
+        let suffix = r.bytes(suffix)?;
+        if !wide.is_some_and(|wide| self.append_short(&prefix, wide, suffix.len())) {
+            self.append(&prefix, suffix)?;
+        }
         let length = u8::try_from(self.arena.len() - at).map_err(|_| DecodeError::StringTooLong)?;
         let index = self.strings.len() as u16;
         self.strings.push(Span { at: at as u16, length }).map_err(|_| DecodeError::TableFull)?;
         Ok(index)
     }
 
-    /// Reads the reference to a tag set, or its definition.
+    /// Appends a string to the arena: a prefix that stands there, and a suffix.
+    fn append(&mut self, prefix: &Range<usize>, suffix: &[u8]) -> Result<(), DecodeError> {
+        let prefix = self.arena.get(prefix.clone()).ok_or(DecodeError::BadUtf8)?;
+        let prefix: String<STRING_LIMIT> =
+            String::try_from(prefix).map_err(|_| DecodeError::StringTooLong)?;
+        let suffix = core::str::from_utf8(suffix).map_err(|_| DecodeError::BadUtf8)?;
+        self.arena.push_str(&prefix).map_err(|_| DecodeError::TableFull)?;
+        self.arena.push_str(suffix).map_err(|_| DecodeError::TableFull)
+    }
+
+    /// The same for a string of ASCII of at most 32 bytes, half of them prefix, as nearly all are: put together in
+    /// registers, so that nothing depends on its length. `wide` begins with the suffix. `false`: nothing was done.
     #[inline]
-    fn set_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let code = r.varint()?;
-        if code > 0 {
-            return if code <= self.sets.len() as u64 {
-                Ok((code - 1) as u16)
-            } else {
-                Err(DecodeError::BadTagIndex)
-            };
+    fn append_short(&mut self, prefix: &Range<usize>, wide: &[u8; 32], suffix: usize) -> bool {
+        const HALF: usize = 16;
+        /// The lowest `n` bytes.
+        fn low(n: usize) -> u128 {
+            if n >= HALF { u128::MAX } else { (1 << (8 * n)) - 1 }
         }
+        let shared = prefix.len();
+        let mut head = 0;
+        if shared > 0 {
+            let tail = self.arena.as_bytes().get(prefix.start..);
+            let Some(chunk) = tail.and_then(|t| t.first_chunk::<HALF>()) else { return false };
+            head = u128::from_le_bytes(*chunk) & low(shared);
+        }
+        if shared > HALF || shared + suffix > wide.len() {
+            return false;
+        }
+        let (front, back) = wide.split_at(HALF);
+        let half = |b: &[u8]| b.first_chunk().map_or(0, |c| u128::from_le_bytes(*c));
+        let (front, back) =
+            (half(front) & low(suffix), half(back) & low(suffix.saturating_sub(HALF)));
+        // In two steps each: a shift by the whole width would be none.
+        let (up, down) = (4 * shared, 64 - 4 * shared);
+        let first = head | front << up << up;
+        let second = back << up << up | front >> down >> down;
+        if (first | second) & 0x8080_8080_8080_8080_8080_8080_8080_8080 != 0 {
+            return false;
+        }
+        let mut whole = [0; 32];
+        whole[..HALF].copy_from_slice(&first.to_le_bytes());
+        whole[HALF..].copy_from_slice(&second.to_le_bytes());
+        let Ok(text) = core::str::from_utf8(&whole) else { return false };
+        // All of it, since a copy of a fixed length is no call, then without the zeros at its end.
+        let end = self.arena.len() + shared + suffix;
+        if text.get(..32).is_none_or(|text| self.arena.push_str(text).is_err()) {
+            return false;
+        }
+        self.arena.truncate(end);
+        true
+    }
+
+    /// Reads the reference to a tag set, or its definition.
+    #[inline(always)]
+    fn set_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
+        let code = r.reference()?;
+        if code == 0 {
+            return self.define_set(r);
+        }
+        if code > self.sets.len() as u64 {
+            return Err(DecodeError::BadTagIndex);
+        }
+        Ok((code - 1) as u16)
+    }
+
+    #[inline(never)]
+    fn define_set(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
         let count = r.varint()?;
         let from = self.members.len();
         if count > (STRINGS - from.min(STRINGS)) as u64 {
@@ -181,7 +243,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
 
     /// Reads the reference to a tag, or its definition.
     fn tag_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let code = r.varint()?;
+        let code = r.reference()?;
         if code > 0 {
             return if code <= self.tags.len() as u64 {
                 Ok((code - 1) as u16)
@@ -196,12 +258,12 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     }
 
     #[inline]
-    fn text(&self, index: u16) -> Text<'_> {
+    fn text(&self, index: u16) -> &str {
         let text = self.strings.get(usize::from(index)).and_then(|span| {
             let at = usize::from(span.at);
             self.arena.get(at..at + usize::from(span.length))
         });
-        Text { index, text: text.unwrap_or("") }
+        text.unwrap_or("")
     }
 }
 
@@ -242,7 +304,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     /// # Errors
     /// The first record that cannot be read ends the datagram: from there on it is `None`. Records before it were
     /// as their sender wrote them, since the checksum is right; the sender is at fault.
-    #[inline]
+    #[inline(always)] // A record is large: it is to be taken apart where it is used, not copied there.
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the decoder")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
         if self.left == 0 {
@@ -267,7 +329,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         padding.iter().any(|b| *b != 0).then_some(Err(DecodeError::TrailingBytes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self) -> Result<Raw, DecodeError> {
         let first = self.r.byte()?;
         let form = (first & tag::FORM) >> tag::FORM_SHIFT;
@@ -281,7 +343,6 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         }
         let set =
             if first & tag::HAS_TAGS != 0 { Some(self.tables.set_ref(&mut self.r)?) } else { None };
-        self.tables.dynamic.clear();
         let body = match first & tag::KIND {
             tag::STATE if second == 0 => self.read_state(form)?,
             kind => {
@@ -289,10 +350,11 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
                 self.read_event(kind, form, second)?
             }
         };
-        Ok(Raw { name, set, body })
+        let has_dynamic = second & extended::DYNAMIC != 0 && !self.tables.dynamic.is_empty();
+        Ok(Raw { name, set, has_dynamic, body })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_event(&mut self, kind: Kind, form: u8, second: u8) -> Result<RawBody, DecodeError> {
         let delta = self.r.varint()?;
         let time = if second & extended::BACKWARD != 0 {
@@ -330,11 +392,13 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         Ok(RawBody::Event { kind, priority, time_ns, content, rate })
     }
 
+    #[inline(never)]
     fn read_dynamic(&mut self) -> Result<(), DecodeError> {
         let count = self.r.varint()?;
         if count > DYNAMIC_TAG_LIMIT as u64 {
             return Err(DecodeError::TableFull);
         }
+        self.tables.dynamic.clear();
         for _ in 0..count {
             let key = self.tables.string_ref(&mut self.r)?;
             let value = self.r.string()?;
@@ -350,6 +414,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         (self.body.len() - self.r.rest().len() - part.len()) as u16
     }
 
+    #[inline(never)]
     fn read_state(&mut self, state: u8) -> Result<RawBody, DecodeError> {
         let r = &mut self.r;
         match state {
@@ -392,6 +457,7 @@ fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
 struct Raw {
     name: u16,
     set: Option<u16>,
+    has_dynamic: bool,
     body: RawBody,
 }
 
@@ -408,27 +474,15 @@ enum RawContent {
 }
 
 impl Raw {
-    #[inline]
+    #[inline(always)]
     fn borrow<'r, const STRINGS: usize, const ARENA: usize>(
         self,
         tables: &'r Decoder<STRINGS, ARENA>,
         body: &'r [u8],
     ) -> Record<'r> {
-        let members = self.set.and_then(|set| {
-            let (from, to) = *tables.sets.get(usize::from(set))?;
-            tables.members.get(usize::from(from)..usize::from(to))
-        });
         Record {
-            name: tables.text(self.name),
-            tags: Tags {
-                set: self.set,
-                members: members.unwrap_or(&[]),
-                tags: &tables.tags,
-                dynamic: &tables.dynamic,
-                strings: &tables.strings,
-                arena: &tables.arena,
-                body,
-            },
+            name: Text { index: self.name, text: tables.text(self.name) },
+            tags: Tags { set: self.set, has_dynamic: self.has_dynamic, tables, body },
             body: match self.body {
                 RawBody::Event { kind, priority, time_ns, content, rate } => {
                     let content = match content {
@@ -513,15 +567,43 @@ pub enum Content<'a> {
     Text(&'a str),
 }
 
+/// The tables of a decoder of any size, as the tags of a record need them.
+trait Tables: Send + Sync {
+    fn text(&self, index: u16) -> &str;
+    fn tag(&self, index: u16) -> Option<(u16, u16)>;
+    fn members(&self, set: u16) -> &[u16];
+    fn dynamic(&self) -> &[Dynamic];
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Tables for Decoder<STRINGS, ARENA> {
+    fn text(&self, index: u16) -> &str {
+        Decoder::text(self, index)
+    }
+
+    fn tag(&self, index: u16) -> Option<(u16, u16)> {
+        self.tags.get(usize::from(index)).copied()
+    }
+
+    fn members(&self, set: u16) -> &[u16] {
+        let members = self
+            .sets
+            .get(usize::from(set))
+            .and_then(|(from, to)| self.members.get(usize::from(*from)..usize::from(*to)));
+        members.unwrap_or(&[])
+    }
+
+    fn dynamic(&self) -> &[Dynamic] {
+        &self.dynamic
+    }
+}
+
 /// The tags of a record: those of its tag set, then its dynamic ones.
 #[derive(Clone, Copy)]
 pub struct Tags<'a> {
     set: Option<u16>,
-    members: &'a [u16],
-    tags: &'a [(u16, u16)],
-    dynamic: &'a [Dynamic],
-    strings: &'a [Span],
-    arena: &'a str,
+    has_dynamic: bool,
+    // One pointer and not a slice for each table: a record is handed over by value.
+    tables: &'a dyn Tables,
     body: &'a [u8],
 }
 
@@ -537,13 +619,13 @@ impl<'a> Tags<'a> {
     #[inline]
     #[must_use]
     pub fn has_dynamic(&self) -> bool {
-        !self.dynamic.is_empty()
+        self.has_dynamic
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.members.len() + self.dynamic.len()
+        self.members().len() + self.dynamic().len()
     }
 
     /// Whether there are none.
@@ -554,17 +636,19 @@ impl<'a> Tags<'a> {
 
     /// Key and value of each, in the order the sender gave them.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let Self { members, tags, dynamic, strings, arena, body, .. } = *self;
-        let text = move |index: u16| {
-            let span = strings.get(usize::from(index));
-            span.and_then(|s| {
-                arena.get(usize::from(s.at)..usize::from(s.at) + usize::from(s.length))
-            })
-            .unwrap_or("")
-        };
-        let fixed = members.iter().filter_map(move |tag| tags.get(usize::from(*tag)));
-        let fixed = fixed.map(move |(key, value)| (text(*key), text(*value)));
-        fixed.chain(dynamic.iter().map(move |d| (text(d.key), checked(body, d.at, d.length))))
+        let Self { tables, body, .. } = *self;
+        let fixed = self.members().iter().filter_map(move |tag| tables.tag(*tag));
+        let fixed = fixed.map(move |(key, value)| (tables.text(key), tables.text(value)));
+        let dynamic = self.dynamic().iter();
+        fixed.chain(dynamic.map(move |d| (tables.text(d.key), checked(body, d.at, d.length))))
+    }
+
+    fn members(&self) -> &'a [u16] {
+        self.set.map_or(&[], |set| self.tables.members(set))
+    }
+
+    fn dynamic(&self) -> &'a [Dynamic] {
+        if self.has_dynamic { self.tables.dynamic() } else { &[] }
     }
 }
 
@@ -602,5 +686,42 @@ impl<'a> Buckets<'a> {
             next += gap;
             Some(((next - 1) as u16, r.varint().ok()?))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Short strings of ASCII are put together in another way than the rest.
+        #[test]
+        fn both_ways_of_appending_agree(
+            earlier in "[a-zé]{1,40}",
+            shared in 0usize..40,
+            suffix in "[a-z._é]{0,40}",
+            behind in any::<[u8; 32]>(),
+        ) {
+            let mut plain: Decoder<4, 256> = Decoder::new();
+            plain.arena.push_str("before").unwrap();
+            plain.arena.push_str(&earlier).unwrap();
+            let shared = shared.min(earlier.len());
+            prop_assume!(earlier.is_char_boundary(shared));
+            let prefix = 6..6 + shared;
+            plain.arena.push_str("and sixteen more").unwrap();
+            let mut short: Decoder<4, 256> = Decoder::new();
+            short.arena.push_str(&plain.arena).unwrap();
+            plain.append(&prefix, suffix.as_bytes()).unwrap();
+            let mut wide = behind;
+            let length = suffix.len().min(32);
+            wide[..length].copy_from_slice(&suffix.as_bytes()[..length]);
+            let done = short.append_short(&prefix, &wide, suffix.len());
+            let ascii = earlier[..shared].is_ascii() && suffix.is_ascii();
+            prop_assert_eq!(done, ascii && shared <= 16 && shared + suffix.len() <= 32);
+            if done {
+                prop_assert_eq!(&short.arena, &plain.arena);
+            }
+        }
     }
 }

@@ -184,23 +184,23 @@ fn is_single(v: f64) -> bool {
 }
 
 /// Reads a number of the given form.
-#[inline]
+#[inline(always)]
 pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
+    // The commonest first, and their integer read in one place: what form comes next is anybody's guess.
+    if form <= form::DECIMAL_NEGATIVE {
+        let bits = r.varint()?;
+        let mantissa = (bits >> 3) as i64;
+        let scale = (bits & 7) as u8 + 1;
+        return match form {
+            form::UNSIGNED => Ok(Value::U64(bits)),
+            form::DECIMAL => Ok(Value::Decimal { mantissa, scale }),
+            form::DECIMAL_NEGATIVE => Ok(Value::Decimal { mantissa: -mantissa, scale }),
+            // -1 - bits
+            _ => i64::try_from(bits).map(|v| Value::I64(!v)).map_err(|_| DecodeError::BadNumber),
+        };
+    }
     let value = match form {
-        form::ONE => Value::U64(1),
-        form::UNSIGNED => Value::U64(r.varint()?),
-        form::NEGATIVE => {
-            let v = i64::try_from(r.varint()?).map_err(|_| DecodeError::BadNumber)?;
-            Value::I64(!v) // -1 - v
-        }
-        form::DECIMAL | form::DECIMAL_NEGATIVE => {
-            let bits = r.varint()?;
-            let mantissa = (bits >> 3) as i64;
-            Value::Decimal {
-                mantissa: if form == form::DECIMAL { mantissa } else { -mantissa },
-                scale: (bits & 7) as u8 + 1,
-            }
-        }
+        form::ONE => return Ok(Value::U64(1)),
         form::F32 => Value::F32(f32::from_le_bytes(r.array()?)),
         form::F64 => Value::F64(f64::from_le_bytes(r.array()?)),
         _ => return Err(DecodeError::BadRecord),

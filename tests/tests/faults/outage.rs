@@ -80,7 +80,9 @@ pub(crate) fn told(how: Block, policy: Policy) {
         assert_eq!(lost, 0, "nothing that was sent was lost");
         assert_eq!(events, last.sent, "each event that was not dropped, once");
     }
-    assert_eq!((known.sender("restarts"), known.sender("duplicates")), (0, 0));
+    assert_eq!(known.sender("restarts"), 0);
+    // A probe that got through is sent again: the answer to the first could have been that nobody listens.
+    assert!(known.sender("duplicates") <= 32, "{} twice", known.sender("duplicates"));
     println!(
         "{how:?}: breaker opened {} times, {} KiB resident, {} recorded = {} sent + {:?}; {lost} datagrams lost",
         during.opened, most, last.recorded, last.sent, last.dropped

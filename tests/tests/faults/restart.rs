@@ -31,10 +31,11 @@ pub(crate) fn of_the_collector() {
     client.until("load", SOON, |s| s.sent > 40_000);
     first.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
     first.kill();
-    let alone = client.status();
+    let alone = client.until("the breaker opens", Duration::from_secs(5), |s| s.opened > 0);
     client.until("load with nobody there", SOON, |s| s.calls > alone.calls + 100_000);
     let second = Collector::start(&network.collector, &setup.to);
-    let back = client.status();
+    let back =
+        client.until("two backoff periods", 2 * setup.backoff_max, |s| s.breaker == "closed");
     client.until("load", SOON, |s| s.sent > back.sent + 40_000);
     let after = client.settle();
     let known = second.until("exact, and what never changes learned again", |k| {

@@ -7,7 +7,7 @@
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::form;
-use crate::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64, FORM_U64};
+use crate::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64};
 use crate::value::{POW10, Value};
 
 /// A number ready to be written: its form, and the bits that this form writes.
@@ -41,11 +41,16 @@ impl Number {
     /// The narrowest form of the number in an event's slot; `None` if there is a text.
     ///
     /// The same as [`of`](Self::of) its [`Value`], which would be put together only to be taken apart again.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_slot((form, bits): (u8, u64)) -> Option<Self> {
+        if form <= FORM_I64 {
+            // Without a branch on the sign or its absence.
+            let negative = bits & (u64::from(form) << 63) != 0;
+            let bits = if negative { !bits } else { bits };
+            let whole = if bits == 1 { form::ONE } else { form::UNSIGNED };
+            return Some(Self { form: if negative { form::NEGATIVE } else { whole }, bits });
+        }
         Some(match form & 0xF {
-            FORM_U64 => Self::unsigned(bits),
-            FORM_I64 => Self::integer((bits as i64) < 0, (bits as i64).unsigned_abs()),
             FORM_F64 => Self::float(f64::from_bits(bits)),
             FORM_F32 => Self::float(f64::from(f32::from_bits(bits as u32))),
             FORM_DECIMAL => Self::of(Value::Decimal { mantissa: bits as i64, scale: form >> 4 }),

@@ -1,10 +1,10 @@
 //! Strings that a sender has met, in a tree that knows what any two of them begin with in common.
 //!
-//! It is a crit-bit tree: each inner node stands for the first bit in which the strings below it differ. A node is
-//! stamped once a string below it stands in the present datagram, so on the way up from a string the first stamped
-//! node names the earlier string that it shares most with. Stamping ends there as well: a datagram visits each node
-//! once, however many strings it spells out, and compares no bytes. The tree outlives the datagram, since a program
-//! records the same names again and again.
+//! It is a crit-bit tree: each inner node stands for the first bit in which the strings below it differ. Nodes of bits
+//! of the same byte make one fork, and forks are what matters here: a fork is stamped once a string below it stands in
+//! the present datagram, so on the way up from a string the first stamped fork names the earlier string that it shares
+//! most with. Stamping ends there as well: a datagram visits each fork once, however many strings it spells out, and
+//! compares no bytes. The tree outlives the datagram, since a program records the same names again and again.
 
 /// "No node", "no leaf", "no parent".
 pub(crate) const NONE: u16 = u16::MAX;
@@ -28,8 +28,11 @@ struct Leaf {
     at: u16,
     length: u8,
     parent: u16,
+    fork: u16,
     stamp: Stamp,
 }
+
+const UNBORN: Leaf = Leaf { at: 0, length: 0, parent: NONE, fork: NONE, stamp: Stamp::NEVER };
 
 #[derive(Clone, Copy)]
 struct Node {
@@ -37,6 +40,16 @@ struct Node {
     depth: u16,
     parent: u16,
     children: [u16; 2],
+    fork: u16,
+}
+
+/// Where strings part: all nodes of one byte.
+#[derive(Clone, Copy)]
+struct Fork {
+    /// How many bytes the strings below have in common.
+    shared: u16,
+    above: u16,
+    /// The first string below that stands in the datagram.
     stamp: Stamp,
 }
 
@@ -45,7 +58,9 @@ pub(crate) struct Prefixes<const N: usize, const ARENA: usize> {
     leaves: [Leaf; N],
     /// The node at a leaf's number came with that leaf; the first leaf brought none.
     nodes: [Node; N],
+    forks: [Fork; N],
     count: u16,
+    forked: u16,
     used: u16,
     root: u16,
     arena: [u8; ARENA],
@@ -54,12 +69,14 @@ pub(crate) struct Prefixes<const N: usize, const ARENA: usize> {
 impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
     pub(crate) const fn new() -> Self {
         const { assert!(N < LEAF as usize && ARENA <= u16::MAX as usize) };
-        let leaf = Leaf { at: 0, length: 0, parent: NONE, stamp: Stamp::NEVER };
-        let node = Node { depth: 0, parent: NONE, children: [NONE; 2], stamp: Stamp::NEVER };
+        let node = Node { depth: 0, parent: NONE, children: [NONE; 2], fork: NONE };
+        let fork = Fork { shared: 0, above: NONE, stamp: Stamp::NEVER };
         Self {
-            leaves: [leaf; N],
+            leaves: [UNBORN; N],
             nodes: [node; N],
+            forks: [fork; N],
             count: 0,
+            forked: 0,
             used: 0,
             root: NONE,
             arena: [0; ARENA],
@@ -69,6 +86,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
     /// Forgets all strings.
     pub(crate) fn clear(&mut self) {
         self.count = 0;
+        self.forked = 0;
         self.used = 0;
         self.root = NONE;
     }
@@ -101,27 +119,37 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         let Some(leaf) = self.leaves.get_mut(usize::from(leaf)) else { return (0, 0) };
         leaf.stamp = stamp;
         let at = usize::from(leaf.at);
-        let mut up = leaf.parent;
-        while let Some(node) = self.nodes.get_mut(usize::from(up)) {
-            if node.stamp.generation == stamp.generation {
-                let mut shared = usize::from(node.depth >> 4);
+        let mut up = leaf.fork;
+        while let Some(fork) = self.forks.get_mut(usize::from(up)) {
+            if fork.stamp.generation == stamp.generation {
+                let (index, shared) = (fork.stamp.index, usize::from(fork.shared));
                 // A continuation byte does not begin a character.
-                while self.arena.get(at + shared).is_some_and(|b| b & 0xC0 == 0x80) && shared > 0 {
-                    shared -= 1;
-                }
-                // Above it there may be nodes of other bits of the same byte, with strings that came before.
-                let mut node = *node;
-                while let Some(above) = self.nodes.get(usize::from(node.parent))
-                    && usize::from(above.depth >> 4) >= shared
-                {
-                    node = *above;
-                }
-                return (node.stamp.index, shared);
+                return match self.arena.get(at + shared) {
+                    Some(byte) if byte & 0xC0 == 0x80 => self.cut(up, at, shared),
+                    _ => (index, shared),
+                };
             }
-            node.stamp = stamp;
-            up = node.parent;
+            fork.stamp = stamp;
+            up = fork.above;
         }
         (0, 0)
+    }
+
+    /// The fork, from `up` on, where the string at `at` parts from others at the end of a character.
+    #[cold]
+    fn cut(&self, up: u16, at: usize, mut shared: usize) -> (u16, usize) {
+        let within = |shared: usize| self.arena.get(at + shared).is_some_and(|b| b & 0xC0 == 0x80);
+        while shared > 0 && within(shared) {
+            shared -= 1;
+        }
+        // Forks above may come before the cut as well, with strings that stand earlier.
+        let mut fork = self.forks[usize::from(up)];
+        while let Some(above) = self.forks.get(usize::from(fork.above))
+            && usize::from(above.shared) >= shared
+        {
+            fork = *above;
+        }
+        (fork.stamp.index, shared)
     }
 
     /// The leaf of a string, which is a new one if nobody has met it. `None`: no room.
@@ -137,7 +165,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         let room = self.arena.get_mut(at..at + text.len())?;
         let leaf = self.leaves.get_mut(slot)?;
         room.copy_from_slice(text);
-        *leaf = Leaf { at: at as u16, length, parent: NONE, stamp: Stamp::NEVER };
+        *leaf = Leaf { at: at as u16, length, ..UNBORN };
         self.count += 1;
         self.used += text.len() as u16;
         if found == NONE {
@@ -154,23 +182,52 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         let from_top = (ours ^ theirs).leading_zeros() as u16;
         let depth = (shared as u16) << 4 | from_top;
         let mut below = found | LEAF;
-        let mut stamp = self.leaves[usize::from(found)].stamp;
         let mut parent = self.leaves[usize::from(found)].parent;
         while let Some(node) = self.nodes.get(usize::from(parent))
             && node.depth > depth
         {
-            (below, stamp, parent) = (parent, node.stamp, node.parent);
+            (below, parent) = (parent, node.parent);
         }
+        let fork = self.fork(shared as u16, below, parent);
         let side = side(ours, depth);
         let mut children = [below; 2];
         children[side] = new | LEAF;
-        self.nodes[usize::from(new)] = Node { depth, parent, children, stamp };
+        self.nodes[usize::from(new)] = Node { depth, parent, children, fork };
         self.leaves[usize::from(new)].parent = new;
+        self.leaves[usize::from(new)].fork = fork;
         self.adopt(below, new);
         match self.nodes.get_mut(usize::from(parent)) {
             Some(node) => node.children[usize::from(node.children[1] == below)] = new,
             None => self.root = new,
         }
+    }
+
+    /// The fork at a byte, between `below` and `parent`: that of one of them, or a new one.
+    fn fork(&mut self, shared: u16, below: u16, parent: u16) -> u16 {
+        let of_node =
+            |nodes: &[Node; N], node: u16| nodes.get(usize::from(node)).map_or(NONE, |n| n.fork);
+        let above = of_node(&self.nodes, parent);
+        let at_byte =
+            |fork: u16| self.forks.get(usize::from(fork)).is_some_and(|f| f.shared == shared);
+        if at_byte(above) {
+            return above;
+        }
+        let new = self.forked;
+        let under = of_node(&self.nodes, below);
+        let stamp = if below & LEAF != 0 {
+            let leaf = &mut self.leaves[usize::from(below & !LEAF)];
+            leaf.fork = new;
+            leaf.stamp
+        } else if at_byte(under) {
+            return under;
+        } else {
+            let fork = &mut self.forks[usize::from(under)];
+            fork.above = new;
+            fork.stamp
+        };
+        self.forks[usize::from(new)] = Fork { shared, above, stamp };
+        self.forked += 1;
+        new
     }
 
     fn adopt(&mut self, child: u16, parent: u16) {

@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
     }
 
     /// LEB128: seven bits a byte, low ones first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self, v: u64) -> Result<(), NoRoom> {
         // One wide store without branches: lengths vary from record to record, and a mispredicted branch costs
         // more than all of this. A chip has neither wide stores nor branch prediction to lose.
@@ -128,6 +128,12 @@ impl<'a> Writer<'a> {
             self.at += length;
             return Ok(());
         }
+        self.long_varint(v)
+    }
+
+    /// The same for one that may be of any length.
+    #[inline(never)]
+    fn long_varint(&mut self, v: u64) -> Result<(), NoRoom> {
         #[cfg(target_pointer_width = "64")]
         if v < 1 << 56
             && let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<8>())

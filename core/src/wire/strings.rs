@@ -329,7 +329,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     #[inline(always)]
     fn seek(&self, identity: Identity, length: u8, text: &str) -> usize {
         let sort = identity.sort | u16::from(length);
-        let home = spread(identity.key);
+        let home = spread::<SLOTS>(identity.key);
         for probe in 0..PROBES {
             let at = home.wrapping_add(probe) & (SLOTS - 1);
             let slot = &self.slots[at];
@@ -351,7 +351,10 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     /// The slot of a tag set. More than 255 tags, which only an instrument can have, are not remembered.
     #[inline(always)]
     fn seek_set(&self, tags: &'static [Tag]) -> usize {
-        u8::try_from(tags.len()).map_or(SLOTS, |n| self.seek(Identity::of_set(tags), n, ""))
+        match u8::try_from(tags.len()) {
+            Ok(count) => self.seek(Identity::of_set(tags), count, ""),
+            Err(_) => SLOTS,
+        }
     }
 
     /// The slot of a string or tag, which is remembered if there is room.
@@ -468,10 +471,11 @@ fn write_new(
     w.front(tail, length)
 }
 
-/// Mixes an address or number into hash bits (Fibonacci hashing: the odd integer nearest 2^32 / φ).
-#[inline]
-fn spread(key: usize) -> usize {
-    (key as u32).wrapping_mul(0x9E37_79B1) as usize >> 12
+/// A slot for an address or number (Fibonacci hashing: the odd integer nearest 2^32 / φ; its high bits are the best).
+#[inline(always)]
+fn spread<const SLOTS: usize>(key: usize) -> usize {
+    const { assert!(SLOTS.is_power_of_two()) };
+    ((u64::from((key as u32).wrapping_mul(0x9E37_79B1)) * SLOTS as u64) >> 32) as usize
 }
 
 /// One step of a hash over four bytes at a time.

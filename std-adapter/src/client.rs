@@ -22,6 +22,8 @@ use ringstat_core::transport::SendError;
 
 use crate::clock::Clock;
 use crate::config::{BuildError, Builder, Config};
+#[cfg(feature = "metrics")]
+use crate::metrics::Descriptions;
 use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
 use crate::resolve::Target;
 use crate::rings::Rings;
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
     pub(crate) names: Names,
+    #[cfg(feature = "metrics")]
+    pub(crate) descriptions: Descriptions,
     pub(crate) timings: Timings,
     pub(crate) identity: Identity,
     /// Bytes that are taken at the start: everything but instruments made at run time.
@@ -198,6 +202,8 @@ impl Client {
             clock: Clock::new(),
             registry,
             names: Names::new(),
+            #[cfg(feature = "metrics")]
+            descriptions: Descriptions::new(config.max_instruments),
             identity,
             valve: AtomicU8::new(0),
             control: Control::default(),
@@ -320,6 +326,13 @@ impl Client {
     #[must_use]
     pub fn overflowed_instruments(&self) -> u64 {
         self.shared.registry.refused()
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Client {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 }
 

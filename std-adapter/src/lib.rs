@@ -33,6 +33,9 @@ mod client;
 mod config;
 mod counter;
 mod registry;
+// The same behind the facade that other crates record through.
+#[cfg(feature = "metrics")]
+pub mod metrics;
 
 // What a record call goes through.
 pub mod clock;

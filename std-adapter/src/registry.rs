@@ -13,6 +13,9 @@ use ringstat_core::instrument::{
 use ringstat_core::name::Tag;
 use ringstat_core::snapshot::Quantiles;
 
+#[cfg(feature = "metrics")]
+use crate::metrics::FloatHistogram;
+
 /// One instrument of the client.
 pub(crate) enum Entry {
     Static(&'static dyn Instrument),
@@ -55,11 +58,22 @@ struct Key {
     tags: Box<[(Box<str>, Box<str>)]>,
 }
 
+impl Key {
+    /// Whether it can be sent.
+    fn is_valid(&self) -> bool {
+        let fits = |s: &str| s.len() <= 255;
+        let tags = self.tags.len() <= 255 && self.tags.iter().all(|(k, v)| fits(k) && fits(v));
+        !self.name.is_empty() && fits(&self.name) && tags
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Made {
     Counter(Arc<Owned<Counter>>),
     Gauge(Arc<Owned<Gauge>>),
     Histogram(Arc<Owned<Histogram>>),
+    #[cfg(feature = "metrics")]
+    Floats(Arc<Owned<FloatHistogram>>),
 }
 
 /// The series that takes what is beyond the limit.
@@ -87,6 +101,12 @@ impl Registry {
     /// Instruments asked for beyond the limit.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts one.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many instruments were made at run time.
@@ -134,6 +154,27 @@ impl Registry {
         OwnedHistogram(self.make(name, tags))
     }
 
+    #[cfg(feature = "metrics")]
+    pub(crate) fn float_histogram(
+        &self,
+        name: &str,
+        tags: &[(&str, &str)],
+    ) -> Arc<Owned<FloatHistogram>> {
+        self.make(name, tags)
+    }
+
+    /// Sets the unit of every histogram of floats with that name.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn set_unit(&self, name: &str, unit: Unit) {
+        for (key, made) in &self.lock().made {
+            if let Made::Floats(histogram) = made
+                && *key.name == *name
+            {
+                histogram.inner.set_unit(unit);
+            }
+        }
+    }
+
     /// An instrument of the client's own, beside the limit; it is sent if it is `listed`.
     fn own<I: Make>(&self, name: &str, tags: &[(&str, &str)], listed: bool) -> Arc<Owned<I>> {
         let made = Arc::new(Owned { key: key(name, tags), inner: I::make() });
@@ -164,13 +205,12 @@ impl Registry {
 
 impl Inner {
     /// The instrument under that key, made if need be and there is room; `None` also where another type has the key,
-    /// or its name could never be sent.
+    /// or it could never be sent.
     fn make<I: Make>(&mut self, key: Key, limit: usize) -> Option<Arc<Owned<I>>> {
         if let Some(made) = self.made.get(&key) {
             return I::unwrap(made).cloned();
         }
-        let valid = !key.name.is_empty() && key.name.len() <= 255;
-        if !valid || self.made.len() >= limit {
+        if !key.is_valid() || self.made.len() >= limit {
             return None;
         }
         let made = Arc::new(Owned { key: key.clone(), inner: I::make() });
@@ -209,6 +249,8 @@ macro_rules! make {
 make!(Counter, Counter, Counter::new(""));
 make!(Gauge, Gauge, Gauge::new(""));
 make!(Histogram, Histogram, Histogram::<DEFAULT_BUCKETS>::new("").unit(Unit::Nanoseconds));
+#[cfg(feature = "metrics")]
+make!(FloatHistogram, Floats, FloatHistogram::new());
 
 fn key(name: &str, tags: &[(&str, &str)]) -> Key {
     let mut tags: Vec<_> = tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
@@ -258,9 +300,9 @@ impl Instruments for Walk<'_> {
 
 /// An instrument whose name and tags came at run time.
 #[derive(Debug)]
-struct Owned<I> {
+pub(crate) struct Owned<I> {
     key: Key,
-    inner: I,
+    pub(crate) inner: I,
 }
 
 impl<I: Instrument> Instrument for Owned<I> {
@@ -289,7 +331,7 @@ impl<I: Instrument> Instrument for Owned<I> {
 
 /// A counter made at run time. Name and tags were looked up once; recording is one atomic operation.
 #[derive(Clone, Debug)]
-pub struct OwnedCounter(Arc<Owned<Counter>>);
+pub struct OwnedCounter(pub(crate) Arc<Owned<Counter>>);
 
 impl OwnedCounter {
     /// Adds one.
@@ -313,7 +355,7 @@ impl OwnedCounter {
 
 /// A gauge made at run time. Name and tags were looked up once; recording is one atomic operation.
 #[derive(Clone, Debug)]
-pub struct OwnedGauge(Arc<Owned<Gauge>>);
+pub struct OwnedGauge(pub(crate) Arc<Owned<Gauge>>);
 
 impl OwnedGauge {
     /// See [`Gauge::set`].

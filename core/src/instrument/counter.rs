@@ -46,6 +46,14 @@ impl Counter {
         self.total.add(n);
     }
 
+    /// Raises the total to at least `total`, for a counter that follows one kept elsewhere. What is lower changes nothing.
+    ///
+    /// One atomic operation; on parts without 64-bit atomics it is two, and callers at the same time may raise it too far.
+    #[inline]
+    pub fn raise_to(&self, total: u64) {
+        self.total.raise_to(total);
+    }
+
     /// The total so far.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -80,6 +88,10 @@ mod tests {
         });
         assert_eq!(COUNTER.total(), u64::from(u32::MAX) - 1 + 40_000);
         assert_eq!(COUNTER.static_identity(), Some(("c", &[("k", "v")][..])));
+        COUNTER.raise_to(7);
+        assert_eq!(COUNTER.total(), u64::from(u32::MAX) - 1 + 40_000);
+        COUNTER.raise_to(u64::MAX - 1);
+        assert_eq!(COUNTER.total(), u64::MAX - 1);
         assert_eq!((COUNTER.tag(0), COUNTER.tag(1)), (Some(("k", "v")), None));
     }
 }

@@ -35,6 +35,11 @@ impl Total {
         self.sum.fetch_add(n, Ordering::Relaxed);
     }
 
+    #[inline]
+    pub(crate) fn raise_to(&self, total: u64) {
+        self.sum.fetch_max(total, Ordering::Relaxed);
+    }
+
     /// Adds where nobody else adds at the same time: no read-modify-write.
     #[inline]
     pub(crate) fn add_alone(&self, n: u64) {
@@ -64,6 +69,11 @@ impl Total {
         if carry || high != 0 {
             self.high.fetch_add(high.wrapping_add(u32::from(carry)), Ordering::Relaxed);
         }
+    }
+
+    #[inline]
+    pub(crate) fn raise_to(&self, total: u64) {
+        self.add(total.saturating_sub(self.get()));
     }
 
     #[inline]

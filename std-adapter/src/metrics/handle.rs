@@ -1,0 +1,65 @@
+//! What the facade holds for an instrument.
+
+use std::sync::Arc;
+
+use metrics::{CounterFn, GaugeFn, HistogramFn};
+use ringstat_core::instrument::{Counter, Gauge};
+use ringstat_core::ledger::Cause;
+
+use super::histogram::FloatHistogram;
+use crate::client::Shared;
+use crate::registry::Owned;
+
+/// One atomic addition behind one indirect call: a kept handle costs what [`OwnedCounter`](crate::OwnedCounter) does.
+impl CounterFn for Owned<Counter> {
+    #[inline]
+    fn increment(&self, value: u64) {
+        self.inner.add(value);
+    }
+
+    #[inline]
+    fn absolute(&self, value: u64) {
+        self.inner.raise_to(value);
+    }
+}
+
+/// An instrument that refuses what is no number, and where that is counted.
+pub(super) struct Checked<I> {
+    pub(super) instrument: Arc<Owned<I>>,
+    pub(super) client: Arc<Shared>,
+}
+
+impl<I> Checked<I> {
+    #[inline]
+    fn count(&self, taken: bool) {
+        if !taken {
+            self.client.rings.refuse(Cause::Invalid);
+        }
+    }
+}
+
+impl GaugeFn for Checked<Gauge> {
+    fn increment(&self, value: f64) {
+        self.count(self.instrument.inner.add(value));
+    }
+
+    fn decrement(&self, value: f64) {
+        self.count(self.instrument.inner.add(-value));
+    }
+
+    #[inline]
+    fn set(&self, value: f64) {
+        self.count(self.instrument.inner.set(value));
+    }
+}
+
+impl HistogramFn for Checked<FloatHistogram> {
+    #[inline]
+    fn record(&self, value: f64) {
+        self.count(self.instrument.inner.record_many(value, 1));
+    }
+
+    fn record_many(&self, value: f64, count: usize) {
+        self.count(self.instrument.inner.record_many(value, count as u64));
+    }
+}

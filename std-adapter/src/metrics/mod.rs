@@ -1,0 +1,213 @@
+//! ringstat behind the `metrics` facade (feature `metrics`).
+//!
+//! One line, and everything that your crates record through the facade is sent:
+//!
+//! ```no_run
+//! let stats = ringstat_std::metrics::install("127.0.0.1:8125")?;
+//! metrics::counter!("http.requests", "service" => "shop").increment(1);
+//! // at the end of the program, what is left:
+//! stats.shutdown(std::time::Duration::from_secs(1));
+//! # Ok::<(), ringstat_std::metrics::InstallError>(())
+//! ```
+//!
+//! With settings of your own, or for an agent that speaks DogStatsD:
+//!
+//! ```no_run
+//! use ringstat_std::{Client, Protocol, metrics::Facade};
+//!
+//! let stats = Client::builder("127.0.0.1:8125").protocol(Protocol::DogStatsD).build()?;
+//! Facade::new(&stats).install().expect("no other recorder is installed");
+//! # Ok::<(), ringstat_std::BuildError>(())
+//! ```
+//!
+//! Counters, gauges and histograms of the facade are instruments made at run time, their labels tags: they aggregate
+//! in place, and nothing of them can be dropped. Histograms hold floats from a billionth to four trillion to 6.3 %, and
+//! what is described as time or bytes has its unit on the wire. NaN and infinities change nothing and are counted in the
+//! ledger as [`Cause::Invalid`](crate::Cause::Invalid).
+//!
+//! A macro without a kept handle looks its key up: no lock, no allocation once the instrument exists. Beyond
+//! [`Config::max_instruments`](crate::Config::max_instruments), and for a name that another type has, records go to the
+//! series `ringstat.overflow`; [`Client::overflowed_instruments`] counts that.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
+use ringstat_core::instrument::Instrument;
+
+use crate::client::{Client, Shared};
+use crate::config::BuildError;
+
+pub use describe::Described;
+pub(crate) use describe::Descriptions;
+use handle::Checked;
+pub(crate) use histogram::FloatHistogram;
+use table::Table;
+
+mod describe;
+mod handle;
+mod histogram;
+mod table;
+
+/// Builds a client that sends to `to` (`HOST:PORT` or `ADDRESS:PORT`), and installs it as the recorder of the process.
+///
+/// The client works until the end of the process; keep the handle to send what is left then, with
+/// [`Client::shutdown`] or [`Client::flush`].
+///
+/// # Errors
+/// See [`InstallError`].
+pub fn install(to: impl Into<String>) -> Result<Client, InstallError> {
+    let client = Client::builder(to).build().map_err(InstallError::Build)?;
+    Facade::new(&client).install().map_err(|_| InstallError::Taken)?;
+    Ok(client)
+}
+
+/// Why nothing was installed.
+#[derive(Debug)]
+pub enum InstallError {
+    /// There is no client.
+    Build(BuildError),
+    /// Another recorder is installed already.
+    Taken,
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(e) => e.fmt(f),
+            Self::Taken => f.write_str("the process has a recorder of the metrics facade already"),
+        }
+    }
+}
+
+impl std::error::Error for InstallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Build(e) => Some(e),
+            Self::Taken => None,
+        }
+    }
+}
+
+/// Takes what is recorded through the facade: a [`metrics::Recorder`].
+#[derive(Debug)]
+pub struct Facade {
+    client: Client,
+    counters: Instruments<Counter>,
+    gauges: Instruments<Gauge>,
+    histograms: Instruments<Histogram>,
+}
+
+/// The instruments of one type.
+#[derive(Debug)]
+struct Instruments<H> {
+    table: Table<H>,
+    /// For everything that has no place in the table.
+    overflow: OnceLock<H>,
+}
+
+impl<H: Clone> Instruments<H> {
+    fn new(limit: usize) -> Self {
+        Self { table: Table::new(limit), overflow: OnceLock::new() }
+    }
+
+    /// The handle of a key; `make` asks the client for it.
+    #[inline]
+    fn handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
+        match self.table.get(key) {
+            Some(handle) => handle.clone(),
+            None => self.new_handle(key, client, make),
+        }
+    }
+
+    #[cold]
+    fn new_handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
+        if !self.table.is_full()
+            && let Some(handle) = self.table.get_or_add(key, || make(key))
+        {
+            return handle.clone();
+        }
+        let mut counted = false;
+        let overflow = self.overflow.get_or_init(|| {
+            counted = true;
+            // For what has no name the registry gives the overflow series, and counts that.
+            make(&Key::from_static_name(""))
+        });
+        if !counted {
+            client.shared().registry.refuse();
+        }
+        overflow.clone()
+    }
+}
+
+impl Facade {
+    /// A recorder that hands everything to `client`, which it keeps working.
+    #[must_use]
+    pub fn new(client: &Client) -> Self {
+        let limit = client.shared().registry.limit();
+        Self {
+            client: client.clone(),
+            counters: Instruments::new(limit),
+            gauges: Instruments::new(limit),
+            histograms: Instruments::new(limit),
+        }
+    }
+
+    /// Makes it the recorder of the process.
+    ///
+    /// # Errors
+    /// When the process has one already; the recorder comes back.
+    pub fn install(self) -> Result<(), metrics::SetRecorderError<Self>> {
+        metrics::set_global_recorder(self)
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.client.shared()
+    }
+}
+
+/// The labels of a key as tags.
+fn tags(key: &Key) -> Vec<(&str, &str)> {
+    key.labels().map(|label| (label.key(), label.value())).collect()
+}
+
+impl metrics::Recorder for Facade {
+    fn describe_counter(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
+        self.shared().descriptions.add(name.as_str(), unit, &text);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
+        self.shared().descriptions.add(name.as_str(), unit, &text);
+    }
+
+    fn describe_histogram(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
+        self.shared().descriptions.add(name.as_str(), unit, &text);
+        self.shared().registry.set_unit(name.as_str(), describe::unit(unit));
+    }
+
+    #[inline]
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        self.counters.handle(key, &self.client, |key| {
+            Counter::from_arc(self.shared().registry.counter(key.name(), &tags(key)).0)
+        })
+    }
+
+    #[inline]
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        self.gauges.handle(key, &self.client, |key| {
+            let instrument = self.shared().registry.gauge(key.name(), &tags(key)).0;
+            Gauge::from_arc(Arc::new(Checked { instrument, client: self.shared().clone() }))
+        })
+    }
+
+    #[inline]
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.histograms.handle(key, &self.client, |key| {
+            let instrument = self.shared().registry.float_histogram(key.name(), &tags(key));
+            if let Some(described) = self.shared().descriptions.get(instrument.name()) {
+                instrument.inner.set_unit(describe::unit(described.unit));
+            }
+            Histogram::from_arc(Arc::new(Checked { instrument, client: self.shared().clone() }))
+        })
+    }
+}

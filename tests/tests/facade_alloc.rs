@@ -1,0 +1,65 @@
+//! Recording through the facade allocates nothing once an instrument exists, kept handle or not.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use metrics::{counter, gauge, histogram};
+use ringstat_std::Client;
+use ringstat_std::metrics::Facade;
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands everything on to the system's allocator; counting touches no memory of its.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Every operation, each of them a lookup.
+fn look_up_and_record() {
+    counter!("requests").increment(1);
+    counter!("requests", "service" => "shop", "zone" => "a", "method" => "get").increment(1);
+    gauge!("level").set(1.5);
+    gauge!("level").increment(1.5);
+    histogram!("sizes", "service" => "shop").record(17.0);
+}
+
+#[test]
+fn recording_allocates_nothing_when_the_instrument_exists() {
+    let client = Client::builder("unused").build_with(Arc::new(|_: &[u8]| Ok(()))).unwrap();
+    Facade::new(&client).install().unwrap();
+    assert!(COUNT.get() > 0, "the counter counts");
+    look_up_and_record();
+    let (kept, level, sizes) = (counter!("requests"), gauge!("level"), histogram!("sizes"));
+    let allocations = std::thread::scope(|scope| {
+        let recording = scope.spawn(|| {
+            let before = COUNT.get();
+            for i in 0..10_000u32 {
+                look_up_and_record();
+                kept.increment(1);
+                level.set(f64::from(i));
+                level.set(f64::NAN);
+                sizes.record(f64::from(i));
+            }
+            COUNT.get() - before
+        });
+        recording.join().unwrap()
+    });
+    assert_eq!(allocations, 0);
+}

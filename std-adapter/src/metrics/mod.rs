@@ -16,8 +16,8 @@
 //! use ringstat_std::{Client, Protocol, metrics::Facade};
 //!
 //! let stats = Client::builder("127.0.0.1:8125").protocol(Protocol::DogStatsD).build()?;
-//! Facade::new(&stats).install().expect("no other recorder is installed");
-//! # Ok::<(), ringstat_std::BuildError>(())
+//! Facade::new(&stats).install()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Counters, gauges and histograms of the facade are instruments made at run time, their labels tags: they aggregate
@@ -58,7 +58,7 @@ mod table;
 /// See [`InstallError`].
 pub fn install(to: impl Into<String>) -> Result<Client, InstallError> {
     let client = Client::builder(to).build().map_err(InstallError::Build)?;
-    Facade::new(&client).install().map_err(|_| InstallError::Taken)?;
+    Facade::new(&client).install()?;
     Ok(client)
 }
 
@@ -156,9 +156,9 @@ impl Facade {
     /// Makes it the recorder of the process.
     ///
     /// # Errors
-    /// When the process has one already; the recorder comes back.
-    pub fn install(self) -> Result<(), metrics::SetRecorderError<Self>> {
-        metrics::set_global_recorder(self)
+    /// [`InstallError::Taken`] when the process has one already.
+    pub fn install(self) -> Result<(), InstallError> {
+        metrics::set_global_recorder(self).map_err(|_| InstallError::Taken)
     }
 
     fn shared(&self) -> &Arc<Shared> {

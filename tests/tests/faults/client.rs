@@ -32,6 +32,23 @@ pub(crate) struct Setup {
     pub(crate) burst: u32,
     /// The largest datagram.
     pub(crate) payload: usize,
+    /// A second address.
+    pub(crate) redundant: Option<String>,
+}
+
+impl Setup {
+    /// The load that all tests begin with: 40 000 events a second at most.
+    pub(crate) fn new(to: String, policy: Policy) -> Self {
+        Self {
+            to,
+            policy,
+            sender: 1,
+            backoff_max: Duration::from_secs(1),
+            burst: 40,
+            payload: 1472,
+            redundant: None,
+        }
+    }
 }
 
 /// What the client knows of itself.
@@ -176,6 +193,7 @@ pub(crate) fn run(setup: &str) {
         .backoff_max(setup.backoff_max)
         .sender(Some(setup.sender))
         .payload(setup.payload)
+        .redundant(setup.redundant)
         .build()
         .expect("a client");
     SELDOM.add(7);

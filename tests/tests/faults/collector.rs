@@ -26,9 +26,10 @@ pub(crate) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     /// Starts it and waits until it listens.
-    pub(crate) fn start(machine: &'a Namespace, udp: &str) -> Self {
+    pub(crate) fn start(machine: &'a Namespace, udp: &[&str]) -> Self {
         let mut command = Command::new(program());
-        command.args(["collect", "--json", "--udp", udp, "--http", HTTP]).stdout(Stdio::piped());
+        command.args(["collect", "--json", "--http", HTTP]).stdout(Stdio::piped());
+        udp.iter().for_each(|at| _ = command.args(["--udp", at]));
         let mut child = machine.enter(|| command.spawn()).expect("the collector starts");
         let mut out = BufReader::new(child.stdout.take().expect("piped"));
         let mut addresses = String::new();

@@ -7,12 +7,13 @@ mod client;
 mod collector;
 mod netns;
 mod outage;
+mod redundant;
 mod relay;
 mod restart;
 mod weather;
 
 use libtest_mimic::{Arguments, Trial};
-use netns::Block;
+use netns::{Block, Hook};
 use ringstat_core::policy::Policy;
 use ringstat_core::testkit::Faults;
 
@@ -31,6 +32,10 @@ fn main() {
         trial("a_firewall_that_says_nothing_which_udp_cannot_see", outage::silent),
         trial("the_collector_is_killed_and_comes_back", restart::of_the_collector),
         trial("the_sender_is_killed_and_comes_back", restart::of_the_sender),
+        trial("two_ways_and_one_of_them_is_forbidden", || redundant::one_way_at_a_time(Hook::Sent)),
+        trial("two_ways_and_one_of_them_is_silent", || {
+            redundant::one_way_at_a_time(Hook::Received)
+        }),
         trial("5_percent_loss", || weather::bad(Faults { loss: 0.05, ..Faults::NONE })),
         trial("30_percent_loss", || weather::bad(Faults { loss: 0.3, ..Faults::NONE })),
         trial("10_percent_reordered_and_10_percent_twice", || {

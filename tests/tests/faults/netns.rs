@@ -72,6 +72,15 @@ pub(crate) enum Block {
     Silent,
 }
 
+/// Where a firewall stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Hook {
+    /// On the client's machine, which tells the sender: EPERM.
+    Sent,
+    /// On the collector's machine, and says nothing.
+    Received,
+}
+
 /// Both machines.
 #[derive(Debug)]
 pub(crate) struct Network {
@@ -96,23 +105,49 @@ impl Network {
 
     pub(crate) fn block(&self, how: Block) {
         match how {
-            Block::Filter => filter(&self.client, "output"),
+            Block::Filter => self.drop(Hook::Sent, "meta l4proto udp"),
             Block::Route => self.client.run("ip", &["route", "del", NETWORK, "dev", DEVICE]),
             Block::Link => self.client.run("ip", &["link", "set", DEVICE, "down"]),
-            Block::Silent => filter(&self.collector, "input"),
+            Block::Silent => self.drop(Hook::Received, "meta l4proto udp"),
         }
     }
 
     pub(crate) fn unblock(&self, how: Block) {
         match how {
-            Block::Filter => self.client.run("nft", &["delete", "table", "inet", TABLE]),
+            Block::Filter => self.drop_nothing(Hook::Sent),
             Block::Route => {
                 self.client.run("ip", &["route", "add", NETWORK, "dev", DEVICE, "src", CLIENT]);
             }
             Block::Link => self.client.run("ip", &["link", "set", DEVICE, "up"]),
-            Block::Silent => self.collector.run("nft", &["delete", "table", "inet", TABLE]),
+            Block::Silent => self.drop_nothing(Hook::Received),
         }
     }
+    /// Drops what goes to a port of the collector.
+    pub(crate) fn drop_port(&self, at: Hook, port: u16) {
+        self.drop(at, &format!("udp dport {port}"));
+    }
+
+    fn drop(&self, at: Hook, which: &str) {
+        let (machine, hook) = match at {
+            Hook::Sent => (&self.client, "output"),
+            Hook::Received => (&self.collector, "input"),
+        };
+        // As one transaction: never half a firewall.
+        let rules = format!(
+            "table inet {TABLE} {{\n chain quiet {{\n type filter hook {hook} priority 0;\n {which} drop\n }}\n}}"
+        );
+        machine.run("nft", &[&rules]);
+    }
+
+    /// Takes the firewall away.
+    pub(crate) fn drop_nothing(&self, at: Hook) {
+        let machine = match at {
+            Hook::Sent => &self.client,
+            Hook::Received => &self.collector,
+        };
+        machine.run("nft", &["delete", "table", "inet", TABLE]);
+    }
+
     /// Makes the client's side of the cable as bad as `faults` say. Returns `false` where the kernel has no `netem`.
     pub(crate) fn netem(&self, faults: &[&str]) -> bool {
         let mut args = vec!["qdisc", "replace", "dev", DEVICE, "root", "netem", "limit", "100000"];
@@ -134,13 +169,4 @@ impl Network {
         std::thread::sleep(std::time::Duration::from_millis(100));
         self.client.run("tc", &["qdisc", "del", "dev", DEVICE, "root"]);
     }
-}
-
-/// Drops all UDP at a hook.
-fn filter(machine: &Namespace, hook: &str) {
-    let rules = format!(
-        "table inet {TABLE} {{\n chain quiet {{\n type filter hook {hook} priority 0;\n meta l4proto udp drop\n }}\n}}"
-    );
-    // As one transaction: never half a firewall.
-    machine.run("nft", &[&rules]);
 }

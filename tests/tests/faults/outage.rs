@@ -16,21 +16,16 @@ const FLAT: u64 = 256;
 const SOON: Duration = Duration::from_secs(20);
 
 fn setup(policy: Policy) -> Setup {
-    Setup {
-        to: format!("{COLLECTOR}:8125"),
-        sender: 1,
-        policy,
-        backoff_max: BACKOFF_MAX,
-        burst: 40,
-        payload: 1472,
-    }
+    let setup = Setup::new(format!("{COLLECTOR}:8125"), policy);
+    Setup { backoff_max: BACKOFF_MAX, ..setup }
 }
 
 /// A block that the kernel tells the sender of: nothing leaves the machine, and nothing that left is lost.
 pub(crate) fn told(how: Block, policy: Policy) {
     let network = Network::new();
-    let collector = Collector::start(&network.collector, &setup(Policy::DropNewest).to);
-    let mut client = Client::start(&network.client, &setup(policy));
+    let setup = setup(policy);
+    let collector = Collector::start(&network.collector, &[&setup.to]);
+    let mut client = Client::start(&network.client, &setup);
     // Long enough for every slot of the ring to have been used: from here on memory may not grow.
     let before = client.until("load", SOON, |s| s.sent > 20_000);
     assert_eq!((before.breaker.as_str(), before.opened), ("closed", 0));
@@ -93,8 +88,9 @@ pub(crate) fn told(how: Block, policy: Policy) {
 /// collector knows how much it missed and that totals heal.
 pub(crate) fn silent() {
     let network = Network::new();
-    let collector = Collector::start(&network.collector, &setup(Policy::DropNewest).to);
-    let mut client = Client::start(&network.client, &setup(Policy::DropNewest));
+    let setup = setup(Policy::DropNewest);
+    let collector = Collector::start(&network.collector, &[&setup.to]);
+    let mut client = Client::start(&network.client, &setup);
     let before = client.until("load", SOON, |s| s.sent > 20_000);
     network.block(Block::Silent);
     let blocked = Instant::now();

@@ -12,28 +12,21 @@ use crate::netns::{COLLECTOR, Network};
 const SOON: Duration = Duration::from_secs(20);
 
 fn setup() -> Setup {
-    Setup {
-        to: format!("{COLLECTOR}:8125"),
-        sender: 3,
-        policy: Policy::DropNewest,
-        backoff_max: Duration::from_secs(1),
-        burst: 40,
-        payload: 1472,
-    }
+    Setup::new(format!("{COLLECTOR}:8125"), Policy::DropNewest)
 }
 
 /// A new collector knows nothing, and must neither count anything twice nor take for lost what the old one had.
 pub(crate) fn of_the_collector() {
     let network = Network::new();
     let setup = setup();
-    let first = Collector::start(&network.collector, &setup.to);
+    let first = Collector::start(&network.collector, &[&setup.to]);
     let mut client = Client::start(&network.client, &setup);
     client.until("load", SOON, |s| s.sent > 40_000);
     first.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
     first.kill();
     let alone = client.until("the breaker opens", Duration::from_secs(5), |s| s.opened > 0);
     client.until("load with nobody there", SOON, |s| s.calls > alone.calls + 100_000);
-    let second = Collector::start(&network.collector, &setup.to);
+    let second = Collector::start(&network.collector, &[&setup.to]);
     let back =
         client.until("two backoff periods", 2 * setup.backoff_max, |s| s.breaker == "closed");
     client.until("load", SOON, |s| s.sent > back.sent + 40_000);
@@ -57,7 +50,7 @@ pub(crate) fn of_the_collector() {
 pub(crate) fn of_the_sender() {
     let network = Network::new();
     let setup = setup();
-    let collector = Collector::start(&network.collector, &setup.to);
+    let collector = Collector::start(&network.collector, &[&setup.to]);
     let mut first = Client::start(&network.client, &setup);
     first.until("load", SOON, |s| s.sent > 40_000);
     collector.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);

@@ -31,16 +31,9 @@ pub(crate) fn bad(faults: Faults) {
     ]);
     let inside = "127.0.0.1:8126";
     let relay = (!netem).then(|| Relay::start(&network.collector, &to, inside, faults));
-    let collector = Collector::start(&network.collector, if netem { &to } else { inside });
-    let setup = Setup {
-        to,
-        sender: 2,
-        policy: Policy::DropNewest,
-        backoff_max: Duration::from_secs(1),
-        burst: 40,
-        // Many small ones: many that can be lost.
-        payload: 256,
-    };
+    let collector = Collector::start(&network.collector, &[if netem { &to } else { inside }]);
+    // Many small ones: many that can be lost.
+    let setup = Setup { payload: 256, ..Setup::new(to, Policy::DropNewest) };
     let mut client = Client::start(&network.client, &setup);
     client.until("load", SOON, |s| s.sent > EVENTS);
     let through = client.settle();

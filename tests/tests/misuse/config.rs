@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use ringstat_collector::{Collector, Limits, Report};
 use ringstat_core::breaker::{self, Breaker, Permit};
+use ringstat_core::policy::Policy;
 use ringstat_core::sender::{self, Identity, Poll, Sender, Time};
-use ringstat_std::{BuildError, Cause, Client, Config, Outcome, Preset, Recorder};
+use ringstat_std::{BuildError, Cause, Client, Config, Outcome, Preset, Priority, Recorder};
 
-use crate::{client, end, value};
+use crate::{SOON, client, end, value};
+
+/// Between two looks at something that changes by itself.
+const TICK: Duration = Duration::from_millis(10);
 
 /// What `build` says about a configuration: the field that it refuses, if any.
 fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
@@ -53,6 +57,46 @@ fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     }
     for events in [0, 1, usize::MAX] {
         assert_eq!(refused(|c| c.batch_events = events), None, "any batch size is one");
+        assert_eq!(refused(|c| c.batch_least = events), None, "and greater than the other, too");
+    }
+}
+
+#[test]
+fn sampling_keeps_one_in_2_to_64() {
+    for policy in [Policy::Sampled, Policy::Graded] {
+        for n in [0, 1, 65, 255] {
+            assert_eq!(refused(|c| c.policy = policy(n)), Some("policy"), "one in {n}");
+        }
+        for n in [2, 64] {
+            assert_eq!(refused(|c| c.policy = policy(n)), None, "one in {n}");
+        }
+    }
+}
+
+/// A limit below what any process takes throttles from the start; the account says so, and what matters gets through.
+#[test]
+fn a_memory_limit_of_nothing_throttles_and_one_of_everything_does_not() {
+    for (limit, throttles) in [(0, cfg!(target_os = "linux")), (u64::MAX, false)] {
+        let config = Config { throttle: true, memory_limit: Some(limit), ..Config::default() };
+        let (stats, spy) = client(config);
+        let throttled = || {
+            (0..1000).for_each(|_| _ = stats.count("low", 1u8).priority(Priority::Low).record());
+            stats.flush(SOON).unwrap();
+            stats.ledger().dropped.get(Cause::Throttled) > 0
+        };
+        // It looks at memory now and then.
+        let seen = (0..if throttles { 2000 } else { 50 }).any(|_| {
+            std::thread::sleep(TICK);
+            throttled()
+        });
+        assert_eq!(seen, throttles, "a limit of {limit}");
+        assert_eq!(
+            stats.count("critical", 1u8).priority(Priority::Critical).record(),
+            Outcome::Recorded
+        );
+        let (ledger, report) = end(stats, &spy);
+        assert_eq!(ledger.dropped.get(Cause::Throttled), ledger.dropped.total());
+        assert_eq!(value(&report, "critical"), Some(1.0));
     }
 }
 
@@ -68,7 +112,7 @@ fn rings_that_no_machine_holds_are_refused_before_memory_is_asked_for() {
 #[test]
 fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     type Set = fn(&mut Config, Duration);
-    let fields: [(&str, Set); 8] = [
+    let fields: [(&str, Set); 9] = [
         ("batch_age", |c, v| c.batch_age = v),
         ("flush_interval", |c, v| c.flush_interval = v),
         ("refresh_interval", |c, v| c.refresh_interval = v),
@@ -77,6 +121,7 @@ fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
         ("resolve_interval", |c, v| c.resolve_interval = v),
         ("backoff", |c, v| c.backoff = v),
         ("backoff_max", |c, v| c.backoff_max = v),
+        ("report_interval", |c, v| c.report_interval = Some(v)),
     ];
     let (least, most) = (Duration::from_micros(1), Duration::from_secs(86_400));
     let tick = Duration::from_nanos(1);
@@ -104,6 +149,11 @@ fn no_instruments_at_all_is_a_limit_like_any_other() {
 fn a_receiver_that_is_none_is_an_error_with_its_name() {
     for to in ["", "nonsense", "127.0.0.1", "127.0.0.1:99999", ":8125:", "[::1"] {
         match Client::builder(to).build() {
+            Err(BuildError::Resolve { name, .. }) => assert_eq!(name, to),
+            other => panic!("{to}: {other:?}"),
+        }
+        // The second one is no less wanted.
+        match Client::builder("127.0.0.1:9").redundant(Some(to.into())).build() {
             Err(BuildError::Resolve { name, .. }) => assert_eq!(name, to),
             other => panic!("{to}: {other:?}"),
         }

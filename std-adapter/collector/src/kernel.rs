@@ -26,7 +26,8 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
     Ok((socket.into(), size))
 }
 
-/// Datagrams that the kernel dropped since the socket at `address` was opened, because nobody read them in time.
+/// Datagrams that the kernel dropped since the socket at `address` was opened, because nobody read them in time. Those
+/// that came in one train of segments, which a sender on this machine makes, are dropped together and count as one.
 /// `None` where the system does not tell.
 pub(crate) fn drops(address: SocketAddr) -> Option<u64> {
     let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };

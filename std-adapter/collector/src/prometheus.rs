@@ -68,7 +68,7 @@ fn own(out: &mut String, collector: &Collector, kernel_drops: u64) {
     one(
         "ringstat_collector_kernel_drops_total",
         "counter",
-        "Datagrams that the kernel dropped.",
+        "Datagrams that the kernel dropped; a train of segments counts as one.",
         kernel_drops,
     );
     one(

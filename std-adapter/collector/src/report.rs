@@ -121,7 +121,7 @@ pub struct Report {
     pub overflowed: u64,
     /// Instrument states that found no room.
     pub refused_series: u64,
-    /// Datagrams that the kernel dropped before the collector could read them.
+    /// Datagrams that the kernel dropped before the collector could read them; a train of segments counts as one.
     pub kernel_drops: u64,
     /// Datagrams lost for good, of all senders.
     pub lost: u64,
@@ -181,7 +181,7 @@ fn overall(report: &Report) -> Health {
         health.because(
             Status::Degraded,
             format!(
-                "the kernel dropped {n} datagrams: raise the receive buffer (net.core.rmem_max)"
+                "the kernel dropped {n} datagrams or trains of them: raise the receive buffer (net.core.rmem_max)"
             ),
         );
     }

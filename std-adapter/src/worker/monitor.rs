@@ -135,7 +135,9 @@ impl Monitor {
             (now.ledger.recorded - self.before.0, crowded_out - self.before.1);
         self.before = (now.ledger.recorded, crowded_out);
         let percent = |part: u64, whole: u64| {
-            u8::try_from((part * 100).checked_div(whole).unwrap_or(0)).unwrap_or(100)
+            // Something of nothing is all of it: a memory limit of 0 is one that is reached.
+            let share = (part * 100).checked_div(whole).unwrap_or(if part > 0 { 100 } else { 0 });
+            u8::try_from(share).unwrap_or(100)
         };
         throttle.observe(Pressure {
             buffer: now.fullest_percent,

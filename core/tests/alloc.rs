@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
+use ringstat_core::encode::{Encode, Pack};
 use ringstat_core::event::{Event, Kind};
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
 use ringstat_core::intern::Interner;
@@ -12,6 +13,7 @@ use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Outcome, Recorder};
 use ringstat_core::ring::mpmc;
 use ringstat_core::testkit::Corpus;
+use ringstat_core::text::{self, Dialect};
 use ringstat_core::wire::{Decoder, Encoder, Header, Prologue};
 
 /// Counts the allocations of each thread.
@@ -135,4 +137,43 @@ fn packing_and_unpacking_allocate_nothing() {
     });
     assert_eq!(count, 0);
     assert!(read >= 6000);
+}
+
+#[test]
+fn lines_allocate_nothing_either() {
+    let events: Vec<Event> = Corpus::new(1)
+        .take(6000)
+        .map(|e| {
+            let mut event = Event::new(Kind::Gauge, e.name.into(), e.value, e.time_ns).unwrap();
+            event.set_tags(e.tags).unwrap();
+            event.push_tag("reserved:", "|").unwrap();
+            event.set_rate(3);
+            event
+        })
+        .collect();
+    let mut encoder: Box<text::Encoder<_>> =
+        Box::new(text::Encoder::new(Dialect::StatsD, text::Fixed::<512, 64>::new()));
+    let mut buf = vec![0; 1472];
+    let mut lines = 0;
+    let count = allocations(|| {
+        for (sequence, events) in (0..).zip(events.chunks(8)) {
+            COUNTER.inc();
+            HISTOGRAM.record(u64::from(sequence));
+            let header = Header { sequence, ..Header::default() };
+            let mut datagram = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+            for event in events {
+                datagram.event(event, &NAMES).unwrap();
+            }
+            for (number, instrument) in
+                [&COUNTER as &dyn Instrument, &GAUGE, &HISTOGRAM].into_iter().enumerate()
+            {
+                datagram.instrument(number, instrument, 0).unwrap();
+            }
+            lines += datagram.records();
+            black_box(datagram.finish(false));
+            encoder.settle(sequence, sequence % 2 == 0);
+        }
+    });
+    assert_eq!(count, 0);
+    assert!(lines > 6000 + 3 * 700);
 }

@@ -163,7 +163,7 @@ pub struct Degradation {
     pub throttle_one_in: u8,
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::instrument::Histogram;

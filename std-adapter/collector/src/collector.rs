@@ -356,6 +356,10 @@ fn class_of(kind: Kind) -> Class {
 }
 
 /// Puts one record into its series.
+///
+/// By what the record is, and only then by what the series holds, although a class has one kind of data: the record is
+/// at hand, and the series still on its way from memory.
+#[inline]
 fn apply(
     series: &mut Series,
     body: &Body<'_>,
@@ -363,35 +367,50 @@ fn apply(
     base_time: u64,
     hasher: &RandomState,
 ) {
-    let number = |content: &Content<'_>| match content {
+    let event = match body {
+        Body::Event(event) => event,
+        Body::Total(total) => {
+            if let Data::Counter(counter) = &mut series.data {
+                counter.total(header.epoch, *total);
+            }
+            return;
+        }
+        Body::Level(level) => {
+            if let Data::Gauge(gauge) = &mut series.data {
+                gauge.state(header.epoch, header.sequence, base_time, level.as_f64());
+            }
+            return;
+        }
+        Body::Buckets(buckets) => {
+            if let Data::Distribution(distribution) = &mut series.data {
+                distribution.unit = buckets.unit;
+                let sum = buckets.sum.as_f64();
+                distribution.state(header.epoch, buckets.layout, sum, buckets.iter());
+            }
+            return;
+        }
+    };
+    let number = match event.content {
         Content::Number(value) => value.as_f64(),
         Content::Text(_) => 1.0,
     };
-    match (&mut series.data, body) {
-        (Data::Counter(counter), Body::Event(event)) => {
-            counter.add(number(&event.content) * f64::from(event.rate));
+    match (event.kind, &mut series.data) {
+        (Kind::Counter, Data::Counter(counter)) => {
+            counter.add(number * f64::from(event.rate));
             series.scaled |= event.rate > 1;
         }
-        (Data::Counter(counter), Body::Total(total)) => counter.total(header.epoch, *total),
-        (Data::Gauge(gauge), Body::Event(event)) => {
-            gauge.event(header.epoch, header.sequence, event.time_ns, number(&event.content));
+        (Kind::Gauge, Data::Gauge(gauge)) => {
+            gauge.event(header.epoch, header.sequence, event.time_ns, number);
         }
-        (Data::Gauge(gauge), Body::Level(level)) => {
-            gauge.state(header.epoch, header.sequence, base_time, level.as_f64());
-        }
-        (Data::Distribution(distribution), Body::Event(event)) => {
-            distribution.add(number(&event.content), event.rate);
+        (Kind::Timing | Kind::Distribution, Data::Distribution(distribution)) => {
+            distribution.add(number, event.rate);
             series.scaled |= event.rate > 1;
         }
-        (Data::Distribution(distribution), Body::Buckets(buckets)) => {
-            distribution.unit = buckets.unit;
-            distribution.state(header.epoch, buckets.layout, buckets.sum.as_f64(), buckets.iter());
-        }
-        (Data::Set(set), Body::Event(event)) => set.add(match event.content {
-            Content::Number(value) => hasher.hash_one(value.as_f64().to_bits()),
+        (Kind::Set, Data::Set(set)) => set.add(match event.content {
+            Content::Number(_) => hasher.hash_one(number.to_bits()),
             Content::Text(text) => hasher.hash_one(text),
         }),
-        (Data::Event { count, text }, Body::Event(event)) => {
+        (Kind::Event, Data::Event { count, text }) => {
             *count += u64::from(event.rate);
             if let Content::Text(said) = event.content
                 && text.as_deref() != Some(said)
@@ -399,7 +418,6 @@ fn apply(
                 *text = Some(said.into());
             }
         }
-        // A class has one kind of data and one kind of body.
         _ => {}
     }
 }

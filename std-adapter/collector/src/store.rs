@@ -14,7 +14,8 @@ use crate::series::{Class, Data};
 /// Strings with small numbers, freed when the last series that uses one is gone.
 #[derive(Debug, Default)]
 struct Strings {
-    numbers: HashMap<Box<str>, u32>,
+    /// Seeded, so that nobody outside can tell which strings collide; and each string of a datagram is looked up here.
+    numbers: HashMap<Box<str>, u32, foldhash::quality::RandomState>,
     entries: Vec<(Box<str>, u32)>,
     free: Vec<u32>,
     bytes: usize,
@@ -314,6 +315,26 @@ impl Store {
 /// Writes the text that a tag set is interned under: sorted, so that the order of tags does not matter.
 fn tag_text(tags: &Tags<'_>, text: &mut String, pairs: &mut Vec<(String, String)>) {
     text.clear();
+    let mut last = ("", "");
+    for tag in tags.iter() {
+        if tag < last {
+            return sorted_text(tags, text, pairs);
+        }
+        push_tag(text, tag.0, tag.1);
+        last = tag;
+    }
+}
+
+fn push_tag(text: &mut String, key: &str, value: &str) {
+    text.push_str(key);
+    text.push(KEY_END);
+    text.push_str(value);
+    text.push(TAG_END);
+}
+
+/// The same for tags that come in another order.
+fn sorted_text(tags: &Tags<'_>, text: &mut String, pairs: &mut Vec<(String, String)>) {
+    text.clear();
     let mut count = 0;
     for (key, value) in tags.iter() {
         if count == pairs.len() {
@@ -328,9 +349,6 @@ fn tag_text(tags: &Tags<'_>, text: &mut String, pairs: &mut Vec<(String, String)
     }
     pairs[..count].sort_unstable();
     for (key, value) in &pairs[..count] {
-        text.push_str(key);
-        text.push(KEY_END);
-        text.push_str(value);
-        text.push(TAG_END);
+        push_tag(text, key, value);
     }
 }

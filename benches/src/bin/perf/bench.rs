@@ -1,0 +1,50 @@
+//! `perf bench`: runs benchmarks of the desk's own suite, and keeps what they say.
+
+use crate::desk::Output;
+use crate::failure::Outcome;
+use crate::results::Run;
+use crate::suite::{self, Effort};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Only those whose names contain one of these
+    filters: Vec<String>,
+    /// Samples of each number
+    #[arg(long, value_name = "N", default_value_t = Effort::default().samples)]
+    samples: usize,
+    /// List them and run nothing
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let chosen = suite::selection(&args.filters)?;
+    if args.list {
+        chosen.iter().for_each(|b| println!("{:12} {}", b.name, b.what));
+        return Ok(());
+    }
+    let effort = Effort { samples: args.samples.max(1), ..Effort::default() };
+    let mut metrics = Vec::new();
+    for benchmark in chosen {
+        metrics.extend(benchmark.run(&effort)?);
+    }
+    args.output.take(Run::now("bench", metrics))
+}
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Exercise {
+    name: String,
+    #[arg(long)]
+    samples: usize,
+}
+
+/// Nothing but the benchmark: where it runs is nothing that a profile should show.
+pub(crate) fn exercise(args: &Exercise) -> Outcome {
+    let effort = Effort { samples: args.samples.max(1), ..Effort::default() };
+    for benchmark in suite::selection(std::slice::from_ref(&args.name))? {
+        benchmark.run(&effort)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! `perf chaos`: the same load with a fault in the middle: how much less gets through, and how soon it is as before.
+//!
+//! ```text
+//!  |--- before ---|--- fault ---|--- after ---|
+//!   throughput     throughput    time until it is 90 % of what it was before
+//! ```
+//!
+//! At the end every record still has to be accounted for.
+
+mod fault;
+mod timeline;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ringstat_collector::{Config, Limits, Running, Server};
+use ringstat_std::{Client, Recorder, Tag};
+
+use crate::desk::Output;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::results::{Metric, Run};
+use fault::{Fault, Way};
+use timeline::Timeline;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// What happens
+    #[arg(value_enum, default_values = ["loss", "outage", "stall", "restart"])]
+    faults: Vec<Fault>,
+    /// The load: that of `ringstat load`
+    #[arg(long, value_enum, default_value_t)]
+    scenario: Scenario,
+    /// How long each fault lasts, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    fault_ms: u64,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Rates and threads as `ringstat load` has them.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Default, Debug)]
+enum Scenario {
+    /// 10 000 a second from 4 threads
+    Baseline,
+    /// 100 000 a second from 8 threads
+    #[default]
+    High,
+    /// 500 000 a second from 16 threads
+    Stress,
+    /// 1 000 000 a second from 32 threads
+    Burst,
+}
+
+impl Scenario {
+    const fn numbers(self) -> (u64, u64) {
+        match self {
+            Self::Baseline => (10_000, 4),
+            Self::High => (100_000, 8),
+            Self::Stress => (500_000, 16),
+            Self::Burst => (1_000_000, 32),
+        }
+    }
+}
+
+/// Long enough to know what is normal.
+const BEFORE: Duration = Duration::from_secs(2);
+/// Who has not recovered by then has not recovered.
+const AFTER: Duration = Duration::from_secs(10);
+/// One look at the collector.
+const LOOK: Duration = Duration::from_millis(50);
+
+static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let mut metrics = Vec::new();
+    for fault in &args.faults {
+        let times = [BEFORE, Duration::from_millis(args.fault_ms), AFTER];
+        metrics.extend(strike(*fault, args.scenario.numbers(), times)?);
+    }
+    args.output.take(Run::now("chaos", metrics))
+}
+
+/// Runs the load, and the fault in the middle of it.
+fn strike(
+    fault: Fault,
+    (rate, threads): (u64, u64),
+    [before, during, after]: [Duration; 3],
+) -> Result<Vec<Metric>, Failure> {
+    let mut far = FarEnd::start()?;
+    let way = Way::to(far.address)?;
+    let client = match fault {
+        // The client's own socket has to find out.
+        Fault::Restart => Client::builder(far.address.to_string()).build(),
+        _ => Client::builder("a way that fails:1").build_with(way.transport()),
+    };
+    let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
+    let stop = AtomicBool::new(false);
+    let timeline = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (client, stop) = (&client, &stop);
+            scope.spawn(move || work(client, rate as f64 / threads as f64, stop));
+        }
+        let timeline = watch(&mut far, fault, &way, [before, during, after]);
+        stop.store(true, Ordering::Relaxed);
+        timeline
+    })?;
+    let ledger = client.shutdown(Duration::from_secs(10));
+    let arrived = far.finish(ledger.sent);
+    if !ledger.closes() || arrived > ledger.sent {
+        let what = format_args!("{arrived} arrived of {ledger:?}").to_string();
+        return Err(Failure::new(Exit::Verdict, what).hint("This is a bug in ringstat."));
+    }
+    let name = |what: &str| format!("chaos.{}.{what}", fault.as_str());
+    let mut metrics = vec![
+        Metric::one(name("before"), "/s", timeline.before()),
+        Metric::one(name("during"), "/s", timeline.during()),
+        Metric::one(name("degraded"), "%", timeline.degraded_percent()),
+        Metric::one(name("dropped"), "events", (ledger.dropped.total() + ledger.in_flight) as f64),
+        Metric::one(name("lost_on_the_way"), "events", (ledger.sent - arrived) as f64),
+    ];
+    match timeline.recovery() {
+        Some(took) => metrics.push(Metric::one(name("recovery"), "ns", took.as_nanos() as f64)),
+        None => {
+            let what = format_args!("{}: not recovered after {after:?}", fault.as_str());
+            return Err(Failure::new(Exit::Verdict, what.to_string()));
+        }
+    }
+    Ok(metrics)
+}
+
+/// Records `rate` events a second, a few at a time.
+fn work(client: &Client, rate: f64, stop: &AtomicBool) {
+    let begun = Instant::now();
+    let mut recorded = 0u64;
+    while !stop.load(Ordering::Relaxed) {
+        let due = (begun.elapsed().as_secs_f64() * rate) as u64;
+        while recorded < due {
+            // The ledger knows what becomes of it.
+            let took = Duration::from_micros(recorded & 0xffff);
+            let _ = client.timing("http.request.duration", took).tags(TAGS).record();
+            recorded += 1;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Looks at the collector again and again, and lets the fault begin and end. Ends as soon as all is well again.
+fn watch(
+    far: &mut FarEnd,
+    fault: Fault,
+    way: &Way,
+    [before, during, after]: [Duration; 3],
+) -> Result<Timeline, Failure> {
+    let begun = Instant::now();
+    let (fault_at, well_at) = (before, before + during);
+    let mut timeline = Timeline::new(fault_at, well_at);
+    let (mut struck, mut mended) = (false, false);
+    loop {
+        std::thread::sleep(LOOK);
+        let now = begun.elapsed();
+        timeline.look(now, far.records());
+        if !struck && now >= fault_at {
+            struck = true;
+            way.set(fault);
+            if fault == Fault::Restart {
+                far.stop();
+            }
+        }
+        if struck && !mended && now >= well_at {
+            mended = true;
+            way.clear();
+            far.start_again()?;
+        }
+        if timeline.recovery().is_some() || now >= well_at + after {
+            return Ok(timeline);
+        }
+    }
+}
+
+/// A collector that can go away and come back.
+struct FarEnd {
+    running: Option<Running>,
+    address: SocketAddr,
+    /// Records of the ones before.
+    before: u64,
+}
+
+impl FarEnd {
+    fn start() -> Result<Self, Failure> {
+        let running = listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        let address = running.udp().first().copied();
+        let address = address.ok_or_else(|| Failure::new(Exit::Environment, "no address"))?;
+        Ok(Self { running: Some(running), address, before: 0 })
+    }
+
+    fn records(&self) -> u64 {
+        self.before + self.running.as_ref().map_or(0, |r| r.report(0).records)
+    }
+
+    fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.before += running.stop(0).records;
+        }
+    }
+
+    fn start_again(&mut self) -> Result<(), Failure> {
+        if self.running.is_none() {
+            self.running = Some(listen(self.address)?);
+        }
+        Ok(())
+    }
+
+    /// Waits for what is still on its way of `sent` events, and returns how many arrived in all.
+    fn finish(mut self, sent: u64) -> u64 {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while self.records() < sent && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.stop();
+        self.before
+    }
+}
+
+fn listen(at: SocketAddr) -> Result<Running, Failure> {
+    let config = Config { udp: vec![at], http: None, limits: Limits::default() };
+    Server::start(config).map_err(|e| Failure::new(Exit::Environment, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_strikes_and_passes_and_every_event_is_accounted_for() {
+        for fault in [Fault::Loss, Fault::Outage, Fault::Stall, Fault::Restart] {
+            let times = [600, 300, 20_000].map(Duration::from_millis);
+            let metrics = strike(fault, (5000, 2), times).unwrap();
+            let value = |what: &str| {
+                let name = format!("chaos.{}.{what}", fault.as_str());
+                metrics.iter().find(|m| m.name == name).map(|m| m.value).unwrap()
+            };
+            assert!(value("before") > 0.0, "{metrics:?}");
+            if fault == Fault::Loss {
+                assert!(value("lost_on_the_way") > 0.0, "{metrics:?}");
+            } else if fault != Fault::Restart {
+                // What waits is sent later; what the ring could not hold was counted by the client.
+                assert_eq!(value("lost_on_the_way"), 0.0, "{metrics:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! How a subcommand fails: an exit code, what happened, and what to do next.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What every subcommand returns.
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// The exit codes, for scripts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// A rule is broken, a regression was found, a goal is missed.
+    Verdict = 1,
+    /// The arguments make no sense. (What clap finds wrong with them is a 2 as well.)
+    Usage = 2,
+    /// The machine stands in the way: a tool, a file, a commit that does not build.
+    Environment = 3,
+}
+
+/// Why it stops.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    hint: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string(), hint: String::new() }
+    }
+
+    /// Adds what to do next.
+    pub(crate) fn hint(mut self, hint: impl Display) -> Self {
+        self.hint = hint.to_string();
+        self
+    }
+
+    /// A file that cannot be opened, read or written.
+    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let message = format_args!("cannot {doing} {}: {error}", path.display()).to_string();
+        Self::new(Exit::Environment, message)
+    }
+
+    /// Says on standard error what is to be said, and returns the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("perf: {}", self.message);
+        if !self.hint.is_empty() {
+            eprintln!("  {}", self.hint);
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::new(Exit::Environment, format_args!("the results file: {error}"))
+            .hint("Name another one with --db, or remove it: it holds measurements only.")
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(Exit::Environment, format_args!("not the JSON that was expected: {error}"))
+    }
+}
+
+/// Output that cannot be written. A reader that has seen enough (`| head`) is no failure.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        Self::new(Exit::Environment, error)
+    }
+}

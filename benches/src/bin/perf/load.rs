@@ -1,0 +1,136 @@
+//! `perf load`: the scenarios of `ringstat load`, kept like every other result.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::desk::Output;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::results::{Metric, Run};
+use crate::tools;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// `ringstat load --help` describes them
+    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "ladder"])]
+    scenarios: Vec<String>,
+    /// Further flags for `ringstat load`, as in `-- --duration 5 --preset reliable`
+    #[arg(last = true)]
+    flags: Vec<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The longest scenario is the ladder's; flags may make any of them longer.
+const LIMIT: Duration = Duration::from_secs(2 * 3600);
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let ringstat = tools::ringstat()?;
+    let mut metrics = Vec::new();
+    let mut failed = Vec::new();
+    for scenario in &args.scenarios {
+        let mut command = Command::new(&ringstat);
+        command.args(["load", "--json", "--scenario", scenario]).args(&args.flags);
+        let ended = tools::run(&mut command, LIMIT)?;
+        // 1: a check did not pass, and the report says which.
+        if !matches!(ended.code, Some(0 | 1)) {
+            ended.success("ringstat load")?;
+            continue;
+        }
+        let report: Value = serde_json::from_slice(&ended.stdout)?;
+        metrics.extend(metrics_of(scenario, &report));
+        failed.extend(failures(&report).map(|what| format!("{scenario}: {what}")));
+    }
+    args.output.take(Run::now("load", metrics))?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Verdict, format_args!("not passed: {}", failed.join("; "))))
+}
+
+/// What of a report is kept.
+pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
+    let mut metrics = Vec::new();
+    let report = match report.get("best") {
+        // A ladder: its best step in full.
+        Some(best) => {
+            let highest = number(report, "/highest_without_loss");
+            metrics
+                .extend(highest.map(|n| Metric::one(format!("load.{scenario}.highest"), "/s", n)));
+            best
+        }
+        None => report,
+    };
+    let mut add = |name: &str, unit: &str, path: &str, less: f64| {
+        if let Some(n) = number(report, path) {
+            let name = format!("load.{scenario}.{name}");
+            metrics.push(Metric::one(name, unit, (n - less).max(0.0)));
+        }
+    };
+    add("generated", "/s", "/generated_per_second", 0.0);
+    add("delivered", "/s", "/delivered_per_second", 0.0);
+    add("drop_rate", "%", "/drop_percent", 0.0);
+    add("unaccounted", "events", "/unaccounted", 0.0);
+    for stage in ["record", "ring", "send", "network", "kernel", "collector"] {
+        add(&format!("lost.{stage}"), "events", &format!("/loss/{stage}"), 0.0);
+    }
+    let clock = number(report, "/latency_ns/clock_ns").unwrap_or(0.0);
+    for p in ["p50", "p95", "p99", "p999"] {
+        // The clock is read before and after the call, and one reading lies within.
+        add(&format!("record.{p}"), "ns", &format!("/latency_ns/record/{p}"), clock);
+        add(&format!("end_to_end.{p}"), "ns", &format!("/latency_ns/end_to_end/{p}"), 0.0);
+    }
+    add("bytes_per_event", "B", "/bytes_per_event", 0.0);
+    add("buffer.peak", "%", "/buffer/peak_percent", 0.0);
+    add("memory", "B", "/memory/growth", 0.0);
+    metrics
+}
+
+fn number(report: &Value, path: &str) -> Option<f64> {
+    report.pointer(path)?.as_f64()
+}
+
+/// The checks that did not pass.
+fn failures(report: &Value) -> impl Iterator<Item = &str> {
+    let report = report.get("best").unwrap_or(report);
+    let checks = report["checks"].as_array().into_iter().flatten();
+    checks.filter(|c| c["pass"] == false).filter_map(|c| c["what"].as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn report() -> Value {
+        json!({
+            "generated_per_second": 1000.0, "delivered_per_second": null, "drop_percent": 0.5,
+            "loss": {"record": 0, "ring": 5, "network": null},
+            "latency_ns": {"clock_ns": 20.0, "record": {"p50": 50, "p99": 10}, "end_to_end": null},
+            "checks": [{"what": "lost", "pass": true}, {"what": "memory added", "pass": false}],
+        })
+    }
+
+    #[test]
+    fn what_a_report_says_is_kept_and_what_it_does_not_know_is_not() {
+        let metrics = metrics_of("high", &report());
+        let value = |name: &str| metrics.iter().find(|m| m.name == name).map(|m| m.value);
+        assert_eq!(value("load.high.generated"), Some(1000.0));
+        assert_eq!(value("load.high.delivered"), None);
+        assert_eq!(value("load.high.lost.ring"), Some(5.0));
+        assert_eq!(value("load.high.lost.network"), None);
+        assert_eq!(value("load.high.record.p50"), Some(30.0));
+        assert_eq!(value("load.high.record.p99"), Some(0.0));
+        assert_eq!(failures(&report()).collect::<Vec<_>>(), ["memory added"]);
+    }
+
+    #[test]
+    fn of_a_ladder_the_top_and_its_best_step_are_kept() {
+        let climb = json!({"highest_without_loss": 400_000, "steps": [], "best": report()});
+        let metrics = metrics_of("ladder", &climb);
+        assert_eq!(metrics[0], Metric::one("load.ladder.highest", "/s", 400_000.0));
+        assert!(metrics.iter().any(|m| m.name == "load.ladder.generated"));
+        assert_eq!(failures(&climb).count(), 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! `perf`, the performance desk: measure, keep, compare, and say whether it got worse.
+//!
+//! ```text
+//!  bench, load, chaos ──► results (SQLite) ──► compare, trend, report, gate, export
+//!  scan, profile: where the time goes, and the memory
+//! ```
+#![forbid(unsafe_code)]
+
+// The measuring,
+mod bench;
+mod chaos;
+mod load;
+mod profile;
+mod scan;
+mod suite;
+// what is kept,
+mod results;
+// what it says,
+mod compare;
+mod gate;
+mod report;
+mod stats;
+mod trend;
+// and what all share.
+mod desk;
+mod failure;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures ringstat, keeps the numbers, and says whether it got faster or slower.
+#[derive(Parser, Debug)]
+#[command(name = "perf", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the desk's own benchmarks, or a selection of them
+    Bench(bench::Args),
+    /// Run one benchmark and keep nothing: what the tools look at
+    #[command(hide = true)]
+    Exercise(bench::Exercise),
+    /// Run scenarios of `ringstat load`, and keep what they say
+    Load(load::Args),
+    /// Run the load with a fault in the middle: how much less gets through, and how soon it recovers
+    Chaos(chaos::Args),
+    /// Count where instructions and allocations go
+    Scan(scan::Args),
+    /// Sample where the time goes: flame graph, heap, system calls
+    Profile(profile::Args),
+    /// Compare two commits or two kept runs: faster, slower, or within the noise
+    Compare(compare::Args),
+    /// Show how each number developed: slope a day, and where it jumped
+    Trend(trend::Args),
+    /// Write everything down: one HTML page with plots, and Markdown
+    Report(report::Args),
+    /// Judge the latest numbers by the committed rules; the exit code is the answer
+    Gate(gate::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
+        Command::Exercise(args) => bench::exercise(&args),
+        Command::Load(args) => load::run(&args),
+        Command::Chaos(args) => chaos::run(&args),
+        Command::Scan(args) => scan::run(&args),
+        Command::Profile(args) => profile::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Trend(args) => trend::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Gate(args) => gate::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,201 @@
+//! `perf profile`: a flame graph of where the time goes, the heap, and how often the system is asked.
+//!
+//! | what | with | written to |
+//! |---|---|---|
+//! | CPU | `perf record`, and inferno for the picture | `NAME.svg` |
+//! | heap | valgrind's DHAT | `NAME.dhat.json`, for `dh_view.html` |
+//! | system calls, and locks that had to wait | `strace -f -c` | the results |
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use inferno::collapse::Collapse;
+use inferno::collapse::perf::{Folder, Options as CollapseOptions};
+use inferno::flamegraph::{self, Options};
+
+use crate::desk::{self, Output};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::results::{Metric, Run};
+use crate::scan::{Target, heap};
+use crate::tools;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Benchmarks of `perf bench --list`, or `load`
+    #[arg(default_values = ["path"])]
+    names: Vec<String>,
+    /// How long each is sampled
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// Samples a second
+    #[arg(long, value_name = "HZ", default_value_t = 499)]
+    frequency: u32,
+    /// Leave out the heap, which takes the longest
+    #[arg(long)]
+    no_heap: bool,
+    /// Where the pictures go
+    #[arg(long, value_name = "DIR", default_value = "target/perf/profile")]
+    out: PathBuf,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The system calls made most often.
+const CALLS: usize = 12;
+const LIMIT: Duration = Duration::from_secs(1200);
+/// For tools that slow everything down.
+const SHORT_SECONDS: f64 = 0.02;
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    std::fs::create_dir_all(&args.out).map_err(|e| Failure::file("make", &args.out, &e))?;
+    let mut metrics = Vec::new();
+    for name in &args.names {
+        let target = Target::find(name, args.seconds.clamp(0.01, 600.0))?;
+        let graph = args.out.join(format!("{name}.svg"));
+        let samples = cpu(&target, args.frequency, &args.out, &graph)?;
+        eprintln!("flame graph: {}", graph.display());
+        metrics.push(Metric::one(format!("profile.{name}.samples"), "samples", samples as f64));
+        for (call, count) in system_calls(&target, &args.out)?.into_iter().take(CALLS) {
+            metrics.push(Metric::one(
+                format!("profile.{name}.calls.{call}"),
+                "calls",
+                count as f64,
+            ));
+        }
+        if !args.no_heap {
+            let sites = heap(&Target::find(name, SHORT_SECONDS)?, &args.out)?;
+            let bytes: f64 = sites.iter().map(|s| s.bytes).sum();
+            let blocks: u64 = sites.iter().map(|s| s.blocks).sum();
+            metrics.push(Metric::one(format!("profile.{name}.heap.bytes"), "B", bytes));
+            metrics.push(Metric::one(
+                format!("profile.{name}.heap.blocks"),
+                "blocks",
+                blocks as f64,
+            ));
+        }
+    }
+    args.output.take(Run::now("profile", metrics))
+}
+
+/// Samples the stacks of `target`, and draws them. Returns how many samples there are.
+fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<usize, Failure> {
+    let data = out.join(format!("{}.data", target.name));
+    let (data, frequency) = (data.to_string_lossy().into_owned(), frequency.to_string());
+    // The clock of the CPU, not its cycles: virtual machines have no counters to lend. The stacks of optimized code
+    // have no frame pointers, so they are unwound from the stack's memory.
+    let flags = [
+        "record",
+        "--quiet",
+        "--event=cpu-clock",
+        "--freq",
+        &frequency,
+        "--call-graph=dwarf,8192",
+        "--output",
+        &data,
+        "--",
+    ];
+    let ended = tools::run(&mut target.under("perf", &flags), LIMIT)?;
+    if !matches!(ended.code, Some(0 | 1)) {
+        ended.success("perf record").map_err(|e| {
+            e.hint(
+                "`sysctl kernel.perf_event_paranoid=1` lets everybody sample their own programs.",
+            )
+        })?;
+    }
+    let mut script = Command::new("perf");
+    script.args(["script", "--no-inline", "--input", &data]);
+    let stacks = tools::run(&mut script, LIMIT)?.success("perf script")?;
+    let (folded, samples) = fold(&stacks)?;
+    if samples == 0 {
+        return Err(Failure::new(Exit::Environment, "there is not one sample")
+            .hint("Take more --seconds, or a higher --frequency."));
+    }
+    desk::write(graph, &draw(&folded, &target.name)?)?;
+    Ok(samples)
+}
+
+/// Stacks as `perf script` prints them, one line for each different one. Returns how many there are in all, too.
+fn fold(stacks: &[u8]) -> Result<(String, usize), Failure> {
+    let mut folder = Folder::from(CollapseOptions::default());
+    let mut folded = Vec::new();
+    folder.collapse(stacks, &mut folded)?;
+    let folded = String::from_utf8_lossy(&folded).into_owned();
+    let count = |line: &str| line.rsplit_once(' ')?.1.parse::<usize>().ok();
+    let samples = folded.lines().filter_map(count).sum();
+    Ok((folded, samples))
+}
+
+/// The picture: SVG, with names to point at.
+fn draw(folded: &str, name: &str) -> Result<String, Failure> {
+    let mut options = Options::default();
+    options.title = format!("ringstat: {name}");
+    let mut svg = Vec::new();
+    flamegraph::from_lines(&mut options, folded.lines(), &mut svg)?;
+    Ok(String::from_utf8_lossy(&svg).into_owned())
+}
+
+/// How often `target` called the system, by call, the most first. A `futex` is a lock that was not free, or waking
+/// who waits for one.
+fn system_calls(target: &Target, out: &Path) -> Result<Vec<(String, u64)>, Failure> {
+    let file = out.join(format!("{}.strace", target.name));
+    let path = file.to_string_lossy().into_owned();
+    let flags = ["-f", "-c", "-S", "calls", "-o", &path];
+    let ended = tools::run(&mut target.under("strace", &flags), LIMIT)?;
+    if !matches!(ended.code, Some(0 | 1)) {
+        ended.success("strace")?;
+    }
+    let text = std::fs::read_to_string(&file).map_err(|e| Failure::file("read", &file, &e))?;
+    Ok(count(&text))
+}
+
+/// Lines like ` 99.5  1.2  34  567  [8]  futex`: the fourth column counts, the last one names.
+fn count(table: &str) -> Vec<(String, u64)> {
+    let line = |line: &str| {
+        let columns: Vec<_> = line.split_whitespace().collect();
+        let (share, name) = (columns.first()?, columns.last()?);
+        share.parse::<f64>().ok()?;
+        let calls = columns.get(3)?.parse().ok()?;
+        (*name != "total").then(|| ((*name).to_owned(), calls))
+    };
+    table.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STACKS: &str = "\
+perf 100 1.000: 1 cpu-clock:
+	55d0 ringstat_core::wire::encode (/bin/perf)
+	55e0 perf::main (/bin/perf)
+
+perf 100 1.002: 1 cpu-clock:
+	55d0 ringstat_core::wire::encode (/bin/perf)
+	55e0 perf::main (/bin/perf)
+
+";
+
+    #[test]
+    fn stacks_become_a_picture_that_names_its_functions() {
+        let (folded, samples) = fold(STACKS.as_bytes()).unwrap();
+        assert_eq!(samples, 2);
+        assert_eq!(folded.trim(), "perf;perf::main;ringstat_core::wire::encode 2");
+        let svg = draw(&folded, "encode").unwrap();
+        assert!(svg.contains("<svg") && svg.contains("ringstat_core::wire::encode"));
+        assert!(svg.contains("ringstat: encode"));
+    }
+
+    #[test]
+    fn what_strace_counts_is_read() {
+        let table = "\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 99.30    0.100000          10      9876        12 futex
+  0.70    0.000700           7       100           sendmsg
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.100700                  9976        12 total
+";
+        assert_eq!(count(table), [("futex".into(), 9876), ("sendmsg".into(), 100)]);
+    }
+}

@@ -1,0 +1,102 @@
+//! `perf report`: everything that is known, as one HTML page that needs nothing else, and as Markdown.
+//!
+//! What there is to say is put together once, as [`Section`]s; page and Markdown only write it down. Pictures are in
+//! the page only.
+
+mod html;
+mod markdown;
+mod plot;
+mod sections;
+
+use std::path::PathBuf;
+
+use crate::desk::{self, Kept};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::gate;
+use crate::results::{Results, Run};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// The page
+    #[arg(long, value_name = "FILE", default_value = "target/perf/report.html")]
+    html: PathBuf,
+    /// The same for a pull request
+    #[arg(long, value_name = "FILE", default_value = "target/perf/report.md")]
+    markdown: PathBuf,
+    /// The targets
+    #[arg(long, value_name = "FILE", default_value = "benches/gate.toml")]
+    rules: PathBuf,
+    #[command(flatten)]
+    kept: Kept,
+}
+
+/// A part of the report: a table, and perhaps a picture of it.
+#[derive(Clone, PartialEq, Default, Debug)]
+struct Section {
+    title: String,
+    note: String,
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    /// SVG.
+    plots: Vec<String>,
+}
+
+/// The latest runs of each kind.
+#[derive(Debug)]
+struct Latest {
+    bench: Option<Run>,
+    load: Option<Run>,
+    chaos: Option<Run>,
+    scan: Option<Run>,
+    /// The run before the latest one, of the same machine.
+    bench_before: Option<Run>,
+    load_before: Option<Run>,
+}
+
+impl Latest {
+    fn of(results: &Results) -> Result<Self, Failure> {
+        let two = |kind| -> Result<(Option<Run>, Option<Run>), Failure> {
+            let mut runs = results.latest(Some(kind), 50)?.into_iter();
+            let latest = runs.next();
+            let before = runs.find(|r| {
+                latest.as_ref().is_some_and(|l| {
+                    (&l.environment.machine, &l.environment.cpu)
+                        == (&r.environment.machine, &r.environment.cpu)
+                })
+            });
+            Ok((latest, before))
+        };
+        let (bench, bench_before) = two("bench")?;
+        let (load, load_before) = two("load")?;
+        Ok(Self {
+            bench,
+            load,
+            chaos: two("chaos")?.0,
+            scan: two("scan")?.0,
+            bench_before,
+            load_before,
+        })
+    }
+
+    /// Those that there are, of the kinds that are judged.
+    fn runs(&self) -> Vec<Run> {
+        [&self.bench, &self.load, &self.chaos].into_iter().flatten().cloned().collect()
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let latest = Latest::of(&args.kept.open()?)?;
+    let runs = latest.runs();
+    let Some(newest) = runs.iter().max_by_key(|r| r.id) else {
+        return Err(Failure::new(Exit::Usage, "nothing was measured yet")
+            .hint("`perf bench`, `perf load`, `perf chaos` and `perf scan` measure."));
+    };
+    let targets = gate::targets(&args.rules, &runs)?;
+    let sections = sections::all(&latest, targets);
+    let title = format!("ringstat performance, {}", newest.environment.short());
+    let about = newest.environment.line();
+    desk::write(&args.html, &html::page(&title, &about, &sections))?;
+    desk::write(&args.markdown, &markdown::page(&title, &about, &sections))?;
+    println!("{}\n{}", args.html.display(), args.markdown.display());
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! What the report says, part by part. A part about which nothing is known is left out.
+
+use super::{Latest, Section, plot};
+use crate::compare;
+use crate::results::{Run, show};
+
+const PERCENTILES: [&str; 4] = ["p50", "p95", "p99", "p999"];
+const STAGES: [&str; 6] = ["record", "ring", "send", "network", "kernel", "collector"];
+
+/// `targets`: what must not be, how much was looked at, and what broke it.
+pub(super) fn all(latest: &Latest, targets: Vec<[String; 3]>) -> Vec<Section> {
+    let mut sections = vec![self::targets(targets)];
+    if let Some(run) = &latest.load {
+        sections.extend([latency(run), throughput(run), memory(run), drops(run)]);
+    }
+    if let Some(run) = &latest.bench {
+        sections.push(benchmarks(run));
+    }
+    for (run, before, what) in [
+        (&latest.bench, &latest.bench_before, "Benchmarks"),
+        (&latest.load, &latest.load_before, "Load"),
+    ] {
+        if let (Some(run), Some(before)) = (run, before) {
+            sections.push(compared(before, run, what));
+        }
+    }
+    if let Some(run) = &latest.chaos {
+        sections.push(chaos(run));
+    }
+    if let Some(run) = &latest.scan {
+        sections.push(hot_paths(run));
+    }
+    sections.retain(|s| !s.rows.is_empty());
+    sections
+}
+
+fn targets(rules: Vec<[String; 3]>) -> Section {
+    Section {
+        title: "Targets".into(),
+        columns: vec!["must not be", "verdict", "measured"],
+        rows: rules.into_iter().map(Vec::from).collect(),
+        ..Section::default()
+    }
+}
+
+/// The scenarios that a run has, in order of their names.
+fn scenarios(run: &Run) -> Vec<String> {
+    let second = |name: &str| name.strip_prefix("load.")?.split('.').next().map(str::to_owned);
+    let mut names: Vec<_> = run.metrics.iter().filter_map(|m| second(&m.name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn value(run: &Run, scenario: &str, name: &str) -> Option<f64> {
+    run.metric(&format!("load.{scenario}.{name}")).map(|m| m.value)
+}
+
+fn cell(value: Option<f64>, unit: &str) -> String {
+    value.map_or_else(|| "not known".into(), |v| show(v, unit))
+}
+
+fn latency(run: &Run) -> Section {
+    let mut section = Section {
+        title: "Latency".into(),
+        note: "End to end is from the time an event was due to its arrival at the collector."
+            .into(),
+        columns: vec!["scenario", "p50", "p95", "p99", "p999"],
+        ..Section::default()
+    };
+    let mut series = Vec::new();
+    for scenario in scenarios(run) {
+        for (what, name) in [("record", "record call"), ("end_to_end", "end to end")] {
+            let values = PERCENTILES.map(|p| value(run, &scenario, &format!("{what}.{p}")));
+            let title = format!("{scenario}, {name}");
+            let cells = values.iter().map(|v| cell(*v, "ns"));
+            section.rows.push(std::iter::once(title.clone()).chain(cells).collect());
+            let known: Option<Vec<f64>> = values.into_iter().collect();
+            series.extend(known.map(|values| (title, values)));
+        }
+    }
+    section.plots.extend(plot::lines("Latency, ns", &PERCENTILES, &series));
+    section
+}
+
+fn throughput(run: &Run) -> Section {
+    let mut section = Section {
+        title: "Throughput".into(),
+        columns: vec!["scenario", "generated", "delivered"],
+        ..Section::default()
+    };
+    let mut bars = Vec::new();
+    for scenario in scenarios(run) {
+        let of = |what| value(run, &scenario, what);
+        let (generated, delivered) = (of("generated"), of("delivered"));
+        bars.extend(delivered.map(|v| (scenario.clone(), v)));
+        section.rows.push(vec![scenario.clone(), cell(generated, "/s"), cell(delivered, "/s")]);
+    }
+    section.plots.extend(plot::bars("Delivered events a second", &bars));
+    section
+}
+
+fn memory(run: &Run) -> Section {
+    let mut section = Section {
+        title: "Memory".into(),
+        note: "What a run added to the process: client, recording threads, and what the collector grew by.".into(),
+        columns: vec!["scenario", "added", "buffer, at most"],
+        ..Section::default()
+    };
+    let mut bars = Vec::new();
+    for scenario in scenarios(run) {
+        let of = |what| value(run, &scenario, what);
+        bars.extend(of("memory").map(|v| (scenario.clone(), v / 1e6)));
+        let row = [cell(of("memory"), "B"), cell(of("buffer.peak"), "%")];
+        section.rows.push(std::iter::once(scenario.clone()).chain(row).collect());
+    }
+    section.plots.extend(plot::bars("Memory added, MB", &bars));
+    section
+}
+
+fn drops(run: &Run) -> Section {
+    let mut section = Section {
+        title: "Drops".into(),
+        note: "Events lost, by the stage that lost them.".into(),
+        columns: vec![
+            "scenario",
+            "rate",
+            "record",
+            "ring",
+            "send",
+            "network",
+            "kernel",
+            "collector",
+        ],
+        ..Section::default()
+    };
+    let mut bars = Vec::new();
+    for scenario in scenarios(run) {
+        let rate = value(run, &scenario, "drop_rate");
+        bars.extend(rate.map(|v| (scenario.clone(), v)));
+        let stages = STAGES.map(|s| cell(value(run, &scenario, &format!("lost.{s}")), ""));
+        let row = [scenario.clone(), cell(rate, "%")].into_iter().chain(stages);
+        section.rows.push(row.collect());
+    }
+    section.plots.extend(plot::bars("Events lost, %", &bars));
+    section
+}
+
+fn benchmarks(run: &Run) -> Section {
+    let row = |m: &crate::results::Metric| {
+        vec![m.name.clone(), show(m.value, &m.unit), m.samples.len().to_string()]
+    };
+    Section {
+        title: "Benchmarks".into(),
+        columns: vec!["", "median", "samples"],
+        rows: run.metrics.iter().map(row).collect(),
+        ..Section::default()
+    }
+}
+
+fn compared(before: &Run, run: &Run, what: &str) -> Section {
+    let row = |c: compare::Compared| {
+        let d = c.comparison;
+        vec![
+            c.name,
+            show(d.base, &c.unit),
+            show(d.head, &c.unit),
+            format!("{:+.1} %", d.change_percent),
+            format!("±{:.1} %", d.noise_percent),
+            d.verdict.as_str().to_owned(),
+        ]
+    };
+    Section {
+        title: format!("{what}: run {} against run {}", run.id, before.id),
+        note: format!(
+            "{} against {}. One sample is too few to say more than 'unchanged'.",
+            run.environment.short(),
+            before.environment.short()
+        ),
+        columns: vec!["", "before", "now", "change", "noise", "verdict"],
+        rows: compare::of_runs(before, run, &[]).into_iter().map(row).collect(),
+        plots: Vec::new(),
+    }
+}
+
+fn chaos(run: &Run) -> Section {
+    let mut faults: Vec<&str> = run
+        .metrics
+        .iter()
+        .filter_map(|m| m.name.strip_prefix("chaos.")?.split('.').next())
+        .collect();
+    faults.dedup();
+    let row = |fault: &str| {
+        let of = |what: &str| run.metric(&format!("chaos.{fault}.{what}"));
+        let shown = ["before", "during", "degraded", "recovery", "dropped", "lost_on_the_way"]
+            .map(|what| of(what).map_or_else(String::new, |m| show(m.value, &m.unit)));
+        std::iter::once(fault.to_owned()).chain(shown).collect()
+    };
+    Section {
+        title: "Faults".into(),
+        note: "Throughput before and during a fault, and the time until it was as before.".into(),
+        columns: vec!["fault", "before", "during", "degraded", "recovered", "dropped", "lost"],
+        rows: faults.into_iter().map(row).collect(),
+        plots: Vec::new(),
+    }
+}
+
+fn hot_paths(run: &Run) -> Section {
+    let row = |m: &crate::results::Metric| {
+        let mut words = m.name.splitn(4, '.').skip(1);
+        let (name, what, place) = (words.next()?, words.next()?, words.next()?);
+        let what = if what == "hot" { "instructions" } else { "allocated" };
+        Some(vec![name.to_owned(), what.to_owned(), place.to_owned(), show(m.value, &m.unit)])
+    };
+    let mut rows: Vec<_> = run.metrics.iter().collect();
+    rows.sort_by(|a, b| b.value.total_cmp(&a.value));
+    rows.sort_by_key(|m| m.name.splitn(4, '.').take(3).collect::<Vec<_>>().join("."));
+    Section {
+        title: "Hot paths".into(),
+        note: "Share of all instructions, without what a function calls; bytes allocated in all."
+            .into(),
+        columns: vec!["benchmark", "", "where", "how much"],
+        rows: rows.into_iter().filter_map(row).collect(),
+        plots: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::Metric;
+
+    #[test]
+    fn every_part_is_there_when_there_is_something_to_say() {
+        let load = |id| {
+            let mut metrics = vec![
+                Metric::one("load.high.generated", "/s", 1e5),
+                Metric::one("load.high.delivered", "/s", 1e5),
+                Metric::one("load.high.drop_rate", "%", 0.5),
+                Metric::one("load.high.lost.ring", "events", 5.0),
+                Metric::one("load.high.memory", "B", 5e6),
+            ];
+            for p in PERCENTILES {
+                metrics.push(Metric::one(format!("load.high.end_to_end.{p}"), "ns", 1e6));
+            }
+            Some(Run { id, ..Run::now("load", metrics) })
+        };
+        let chaos = vec![Metric::one("chaos.loss.before", "/s", 100.0)];
+        let scan = vec![Metric::one("scan.encode.hot.a::b", "%", 50.0)];
+        let latest = Latest {
+            bench: Some(Run::now("bench", vec![Metric::one("encode.ns", "ns", 40.0)])),
+            load: load(2),
+            chaos: Some(Run::now("chaos", chaos)),
+            scan: Some(Run::now("scan", scan)),
+            bench_before: None,
+            load_before: load(1),
+        };
+        let rules = vec![["drop_rate > 1 %", "pass", ""].map(str::to_owned)];
+        let sections = all(&latest, rules);
+        let titles: Vec<_> = sections.iter().map(|s| s.title.as_str()).collect();
+        let expected = [
+            "Targets",
+            "Latency",
+            "Throughput",
+            "Memory",
+            "Drops",
+            "Benchmarks",
+            "Load: run 2 against run 1",
+            "Faults",
+            "Hot paths",
+        ];
+        assert_eq!(titles, expected);
+        for section in &sections {
+            assert!(section.rows.iter().all(|r| r.len() == section.columns.len()), "{section:?}");
+        }
+        for with_picture in &sections[1..5] {
+            assert_eq!(with_picture.plots.len(), 1, "{}", with_picture.title);
+        }
+        // What the load tester does not know is said to be so.
+        assert!(sections[4].rows[0].contains(&"not known".to_owned()));
+    }
+
+    #[test]
+    fn what_nothing_is_known_of_is_left_out() {
+        let latest = Latest {
+            bench: None,
+            load: None,
+            chaos: None,
+            scan: None,
+            bench_before: None,
+            load_before: None,
+        };
+        assert_eq!(all(&latest, Vec::new()), []);
+    }
+}

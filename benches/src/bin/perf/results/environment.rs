@@ -1,0 +1,80 @@
+//! Where a run was measured: without that a number says nothing.
+
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+
+/// Of a machine and what was built on it. Empty where the system does not tell.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub(crate) struct Environment {
+    /// The commit, in full.
+    pub(crate) commit: String,
+    /// Whether files differ from it.
+    pub(crate) dirty: bool,
+    /// The name of the machine.
+    pub(crate) machine: String,
+    pub(crate) kernel: String,
+    pub(crate) cpu: String,
+    pub(crate) cores: u32,
+    /// How the frequency is governed.
+    pub(crate) governor: String,
+    /// Processes that wanted to run, on average over the minute before.
+    pub(crate) load: f64,
+    pub(crate) rustc: String,
+    /// Of ringstat.
+    pub(crate) version: String,
+}
+
+impl Environment {
+    pub(crate) fn here() -> Self {
+        let cpuinfo = read("/proc/cpuinfo");
+        let model = cpuinfo.lines().find(|l| l.starts_with("model name"));
+        let status = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+        Self {
+            commit: output("git", &["rev-parse", "HEAD"]),
+            dirty: !status.is_empty(),
+            machine: read("/proc/sys/kernel/hostname"),
+            kernel: read("/proc/sys/kernel/osrelease"),
+            cpu: model.and_then(|l| l.split_once(": ")).map_or("", |(_, name)| name).to_owned(),
+            cores: std::thread::available_parallelism().map_or(0, |n| n.get() as u32),
+            governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            load: read("/proc/loadavg")
+                .split(' ')
+                .next()
+                .and_then(|l| l.parse().ok())
+                .unwrap_or(0.0),
+            rustc: output("rustc", &["--version"]),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// The commit as people write it.
+    pub(crate) fn short(&self) -> String {
+        let short = self.commit.get(..10).unwrap_or("no commit");
+        format!("{short}{}", if self.dirty { "+" } else { "" })
+    }
+
+    /// In one line.
+    pub(crate) fn line(&self) -> String {
+        let or = |text: &str, other: &str| if text.is_empty() { other } else { text }.to_owned();
+        format!(
+            "{}, {} cores, Linux {}, governor {}, load {:.2}, {}",
+            or(&self.cpu, "unknown CPU"),
+            self.cores,
+            or(&self.kernel, "unknown"),
+            or(&self.governor, "unknown"),
+            self.load,
+            or(&self.rustc, "unknown compiler"),
+        )
+    }
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+fn output(command: &str, args: &[&str]) -> String {
+    let output = Command::new(command).args(args).output();
+    let text = output.ok().filter(|o| o.status.success()).map(|o| o.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&text).trim().to_owned()
+}

@@ -1,0 +1,114 @@
+//! Results: numbers with their names and samples, and where and when they were measured.
+//!
+//! Every subcommand that measures makes a [`Run`] and stores it ([`sqlite`]); the others read runs. A run is also
+//! written as JSON, and as Prometheus text ([`prometheus`]) for a text-file collector.
+
+mod environment;
+mod prometheus;
+mod sqlite;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use environment::Environment;
+pub(crate) use prometheus::exposition;
+pub(crate) use sqlite::Results;
+
+use crate::stats::{Better, median};
+
+/// One number.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Metric {
+    /// Words with dots between them, from the general to the particular: `load.baseline.record.p99`.
+    pub(crate) name: String,
+    pub(crate) unit: String,
+    pub(crate) better: Better,
+    /// The median of the samples.
+    pub(crate) value: f64,
+    /// What was measured, in order.
+    pub(crate) samples: Vec<f64>,
+}
+
+impl Metric {
+    pub(crate) fn new(name: impl Into<String>, unit: &str, samples: Vec<f64>) -> Self {
+        let value = median(&samples);
+        let better = if unit.ends_with("/s") { Better::Higher } else { Better::Lower };
+        Self { name: name.into(), unit: unit.into(), better, value, samples }
+    }
+
+    /// A number that was measured once.
+    pub(crate) fn one(name: impl Into<String>, unit: &str, value: f64) -> Self {
+        Self::new(name, unit, vec![value])
+    }
+}
+
+/// Numbers that were measured together.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Run {
+    /// Its number among the stored ones; 0 when it is not stored.
+    pub(crate) id: i64,
+    /// Seconds since 1970.
+    pub(crate) at: i64,
+    /// The subcommand that measured.
+    pub(crate) kind: String,
+    pub(crate) environment: Environment,
+    pub(crate) metrics: Vec<Metric>,
+}
+
+impl Run {
+    /// A run that was measured just now, here.
+    pub(crate) fn now(kind: &str, metrics: Vec<Metric>) -> Self {
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Self {
+            id: 0,
+            at: since.as_secs() as i64,
+            kind: kind.into(),
+            environment: Environment::here(),
+            metrics,
+        }
+    }
+
+    pub(crate) fn metric(&self, name: &str) -> Option<&Metric> {
+        self.metrics.iter().find(|m| m.name == name)
+    }
+}
+
+/// A number and its unit for a person: three digits that say something.
+pub(crate) fn show(value: f64, unit: &str) -> String {
+    let (value, unit) = match (unit, value.abs()) {
+        ("ns", v) if v >= 1e9 => (value / 1e9, "s"),
+        ("ns", v) if v >= 1e6 => (value / 1e6, "ms"),
+        ("ns", v) if v >= 1e3 => (value / 1e3, "µs"),
+        ("B", v) if v >= 1024.0 * 1024.0 => (value / (1024.0 * 1024.0), "MiB"),
+        ("B", v) if v >= 1024.0 => (value / 1024.0, "KiB"),
+        ("/s", v) if v >= 1e6 => (value / 1e6, "M/s"),
+        ("/s", v) if v >= 1e4 => (value / 1e3, "k/s"),
+        _ => (value, unit),
+    };
+    let number = match value.abs() {
+        _ if value.fract() == 0.0 && value.abs() < 1e6 => format!("{value}"),
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    };
+    format!("{number} {unit}").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_knows_its_median_and_which_way_is_good() {
+        let metric = Metric::new("a.b", "ns", vec![3.0, 1.0, 2.0]);
+        assert_eq!((metric.value, metric.better), (2.0, Better::Lower));
+        assert_eq!(Metric::one("a", "/s", 5.0).better, Better::Higher);
+    }
+
+    #[test]
+    fn numbers_are_shown_with_units_that_fit() {
+        let shown =
+            [(12.34, "ns"), (12_345.0, "ns"), (3.5e6, "/s"), (3_145_728.0, "B"), (0.0, "%")];
+        let shown = shown.map(|(value, unit)| show(value, unit));
+        assert_eq!(shown, ["12.3 ns", "12.3 µs", "3.50 M/s", "3 MiB", "0 %"]);
+    }
+}

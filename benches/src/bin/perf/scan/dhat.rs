@@ -1,0 +1,88 @@
+//! Reads DHAT's output: which places allocated how much.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::callgrind::short;
+use crate::failure::Failure;
+
+/// A place in our code that allocates.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Site {
+    pub(crate) place: String,
+    /// Allocated there in all.
+    pub(crate) bytes: f64,
+    pub(crate) blocks: u64,
+}
+
+#[derive(Deserialize)]
+struct File {
+    pps: Vec<Point>,
+    ftbl: Vec<String>,
+}
+
+/// A way to an allocation.
+#[derive(Deserialize)]
+struct Point {
+    /// Bytes and blocks in all.
+    tb: u64,
+    tbk: u64,
+    /// Frames, the innermost first, as places in the table.
+    fs: Vec<usize>,
+}
+
+/// The places in `text`, which is DHAT's JSON, the most bytes first.
+pub(crate) fn sites(text: &str) -> Result<Vec<Site>, Failure> {
+    let file: File = serde_json::from_str(text)?;
+    let mut sites: HashMap<String, (u64, u64)> = HashMap::new();
+    for point in &file.pps {
+        let frames = || point.fs.iter().filter_map(|i| file.ftbl.get(*i)).map(|f| function(f));
+        // What allocates without ringstat being asked is no business of a scan: the desk itself.
+        let Some(place) = frames().find(|f| is_ours(f)) else { continue };
+        let sum = sites.entry(place).or_default();
+        *sum = (sum.0 + point.tb, sum.1 + point.tbk);
+    }
+    let site = |(place, (bytes, blocks))| Site { place, bytes: bytes as f64, blocks };
+    let mut sites: Vec<_> = sites.into_iter().map(site).collect();
+    sites.sort_by(|a, b| b.bytes.total_cmp(&a.bytes).then_with(|| a.place.cmp(&b.place)));
+    Ok(sites)
+}
+
+fn is_ours(function: &str) -> bool {
+    function.trim_start_matches('<').starts_with("ringstat")
+}
+
+/// Of `0x1234: crate::function (file.rs:12)`, the function.
+fn function(frame: &str) -> String {
+    let name = frame.split_once(": ").map_or(frame, |(_, name)| name);
+    short(name.rsplit_once(" (").map_or(name, |(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocations_are_summed_by_the_innermost_frame_of_ours() {
+        let text = r#"{
+            "pps": [
+                {"tb": 100, "tbk": 2, "fs": [1, 2, 3]},
+                {"tb": 50, "tbk": 1, "fs": [1, 2]},
+                {"tb": 400, "tbk": 1, "fs": [1, 4]}
+            ],
+            "ftbl": ["[root]", "0x1: malloc (in /lib/x.so)",
+                "0x2: ringstat_collector::store::Store::new (store.rs:12)",
+                "0x3: perf::main (main.rs:3)", "0x4: std::rt::init (rt.rs:1)"]
+        }"#;
+        let sites = sites(text).unwrap();
+        let site = |place: &str, bytes, blocks| Site { place: place.into(), bytes, blocks };
+        assert_eq!(sites, [site("ringstat_collector::store::Store::new", 150.0, 3)]);
+    }
+
+    #[test]
+    fn what_is_not_dhats_is_an_error() {
+        assert!(super::sites("{}").is_err());
+        assert!(super::sites("hello").is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! The desk's own benchmarks: the few operations whose speed users notice, short enough to run many times.
+//!
+//! Each checks that its operations did what they should: a fast no-op is a failure, not a record. The numbers against
+//! peers are the business of `perf peers`; the thorough ones, of the Criterion benches.
+
+mod client;
+mod path;
+mod ring;
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use crate::failure::{Exit, Failure};
+use crate::results::Metric;
+
+/// One benchmark; its name is the first word of its metrics' names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Benchmark {
+    pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
+    run: fn(&Effort) -> Result<Vec<Metric>, Wrong>,
+}
+
+/// The operations did not do what they should.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Wrong(pub(crate) String);
+
+/// How much time to spend.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Effort {
+    /// Samples of each number.
+    pub(crate) samples: usize,
+    /// Time that one sample takes, about.
+    pub(crate) sample_time: Duration,
+}
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self { samples: 20, sample_time: Duration::from_millis(5) }
+    }
+}
+
+/// Every benchmark.
+pub(crate) const ALL: [Benchmark; 8] = [
+    Benchmark {
+        name: "record",
+        what: "an event with 3 tags, ring drained meanwhile",
+        run: client::record,
+    },
+    Benchmark { name: "counter", what: "adding 1 to a static counter", run: client::counter },
+    Benchmark {
+        name: "histogram",
+        what: "recording on a static histogram",
+        run: client::histogram,
+    },
+    Benchmark { name: "spsc", what: "a 64 B item through a ring, one thread", run: ring::spsc },
+    Benchmark { name: "encode", what: "an event of the corpus, native format", run: wire::encode },
+    Benchmark { name: "decode", what: "an event of the corpus, native format", run: wire::decode },
+    Benchmark { name: "collect", what: "an event decoded and stored", run: wire::collect },
+    Benchmark { name: "path", what: "record, loopback UDP, collector, no loss", run: path::path },
+];
+
+/// The benchmarks whose names contain one of `filters`; all without filters.
+pub(crate) fn selection(filters: &[String]) -> Result<Vec<Benchmark>, Failure> {
+    let wanted =
+        |b: &&Benchmark| filters.is_empty() || filters.iter().any(|f| b.name.contains(f.as_str()));
+    let chosen: Vec<_> = ALL.iter().filter(wanted).copied().collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = ALL.iter().map(|b| b.name).collect();
+        return Err(Failure::new(
+            Exit::Usage,
+            format_args!("no benchmark is called like {filters:?}"),
+        )
+        .hint(format_args!("There are: {}.", names.join(", "))));
+    }
+    Ok(chosen)
+}
+
+impl Benchmark {
+    pub(crate) fn run(&self, effort: &Effort) -> Result<Vec<Metric>, Failure> {
+        (self.run)(effort).map_err(|Wrong(what)| {
+            Failure::new(Exit::Verdict, format_args!("{}: {what}", self.name))
+                .hint("The operation does not do what it should, so its speed means nothing.")
+        })
+    }
+}
+
+/// Times `operation`, which does `times` things in a call, and returns nanoseconds for each thing. Calls it as often as
+/// a sample's time allows; the first sample only warms up.
+fn time(effort: &Effort, times: u64, mut operation: impl FnMut()) -> Vec<f64> {
+    let begun = Instant::now();
+    operation();
+    let once = begun.elapsed().max(Duration::from_nanos(1));
+    let calls = (effort.sample_time.as_nanos() / once.as_nanos()).clamp(1, 1 << 30) as u64;
+    let mut sample = || {
+        let begun = Instant::now();
+        (0..calls).for_each(|_| operation());
+        begun.elapsed().as_nanos() as f64 / (calls * times) as f64
+    };
+    sample();
+    (0..effort.samples).map(|_| sample()).collect()
+}
+
+/// What `condition` does not confirm is wrong.
+fn check(condition: bool, what: impl FnOnce() -> String) -> Result<(), Wrong> {
+    if condition { Ok(()) } else { Err(Wrong(what())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_benchmark_checks_itself_and_names_its_numbers_after_itself() {
+        let effort = Effort { samples: 2, sample_time: Duration::from_micros(100) };
+        for benchmark in ALL {
+            let metrics = benchmark.run(&effort).unwrap();
+            assert!(!metrics.is_empty());
+            for metric in metrics {
+                assert_eq!(metric.name.split('.').next(), Some(benchmark.name));
+                assert!(metric.value.is_finite() && metric.value >= 0.0, "{metric:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_selection_that_selects_nothing_is_an_error() {
+        let names = |filters: &[&str]| -> Vec<&str> {
+            let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();
+            selection(&filters).map(|s| s.iter().map(|b| b.name).collect()).unwrap_or_default()
+        };
+        assert_eq!(names(&[]).len(), ALL.len());
+        assert_eq!(names(&["code"]), ["encode", "decode"]);
+        assert_eq!(names(&["nothing"]), [""; 0]);
+    }
+}

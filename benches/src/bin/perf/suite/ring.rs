@@ -1,0 +1,28 @@
+//! A ring by itself.
+
+use std::hint::black_box;
+
+use ringstat_core::ring::spsc::Ring;
+
+use super::{Effort, Wrong, check, time};
+use crate::results::Metric;
+
+/// Items pushed before they are popped.
+const ROW: u64 = 512;
+
+/// `spsc.ns`: push and pop of one item.
+pub(super) fn spsc(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
+    let mut ring: Box<Ring<[u64; 8], 1024>> = Box::new(Ring::new());
+    let (mut producer, mut consumer) = ring.split();
+    let (mut pushed, mut popped) = (0u64, 0u64);
+    let samples = time(effort, ROW, || {
+        for i in 0..ROW {
+            pushed += u64::from(producer.push(black_box([i; 8])).is_ok()) * i;
+        }
+        while let Some(item) = consumer.pop() {
+            popped += black_box(item)[7];
+        }
+    });
+    check(pushed == popped && pushed > 0, || format!("{pushed} went in, {popped} came out"))?;
+    Ok(vec![Metric::new("spsc.ns", "ns", samples)])
+}

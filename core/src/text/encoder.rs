@@ -3,6 +3,7 @@
 use super::Dialect;
 use super::clean::{Place, Rule};
 use super::known::Known;
+use super::number::Rate;
 use super::sent::Sent;
 use crate::encode::{Encode, Pack, Refused};
 use crate::event::Event;
@@ -23,6 +24,7 @@ pub struct Encoder<S, const SLOTS: usize = 256, const ARENA: usize = 4096> {
     timestamps: bool,
     known: Known<SLOTS, ARENA>,
     sent: S,
+    rate: Rate,
     altered: u64,
 }
 
@@ -30,7 +32,14 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encoder<S, SLOTS, ARENA> {
     /// An encoder that has seen nothing yet.
     #[must_use]
     pub const fn new(dialect: Dialect, sent: S) -> Self {
-        Self { dialect, timestamps: false, known: Known::new(), sent, altered: 0 }
+        Self {
+            dialect,
+            timestamps: false,
+            known: Known::new(),
+            sent,
+            rate: Rate::new(),
+            altered: 0,
+        }
     }
 
     /// Gives the lines of counters and gauges in DogStatsD their second (version 1.3 of the protocol, agent 7.40 or
@@ -75,6 +84,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encode for Encoder<S, SLOT
             sequence: header.sequence,
             records: 0,
             known: &mut self.known,
+            rate: &mut self.rate,
             sent: &mut self.sent,
             altered: &mut self.altered,
         })
@@ -103,6 +113,7 @@ pub struct Lines<'a, S, const SLOTS: usize, const ARENA: usize> {
     sequence: u32,
     records: u16,
     pub(super) known: &'a mut Known<SLOTS, ARENA>,
+    pub(super) rate: &'a mut Rate,
     sent: &'a mut S,
     pub(super) altered: &'a mut u64,
 }

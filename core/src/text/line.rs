@@ -271,10 +271,9 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         Ok(())
     }
 
-    #[cold]
     fn write_rate(&mut self, rate: u64) -> Result<(), NoRoom> {
         self.w.bytes(b"|@")?;
-        number::write_rate(&mut self.w, rate)
+        self.rate.write(&mut self.w, rate)
     }
 
     #[inline]

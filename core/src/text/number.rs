@@ -56,8 +56,33 @@ fn write_decimal(w: &mut Writer<'_>, mantissa: i64, scale: usize) -> Result<(), 
     Ok(())
 }
 
-/// Writes the sample rate of a record that stands for `n`, without an exponent, which StatsD does not read there.
-pub(super) fn write_rate(w: &mut Writer<'_>, n: u64) -> Result<(), NoRoom> {
+/// The text of the sample rate that was written last: sampled records mostly have the same one again.
+pub(super) struct Rate {
+    n: u64,
+    /// The longest has 37 bytes.
+    text: [u8; 40],
+    length: usize,
+}
+
+impl Rate {
+    pub(super) const fn new() -> Self {
+        Self { n: 0, text: [0; 40], length: 0 }
+    }
+
+    /// Writes the sample rate of a record that stands for `n`.
+    pub(super) fn write(&mut self, w: &mut Writer<'_>, n: u64) -> Result<(), NoRoom> {
+        if self.n != n {
+            let mut text = Writer::new(&mut self.text);
+            write_rate(&mut text, n)?;
+            self.length = text.position();
+            self.n = n;
+        }
+        w.bytes(&self.text[..self.length])
+    }
+}
+
+/// Without an exponent, which StatsD does not read there.
+fn write_rate(w: &mut Writer<'_>, n: u64) -> Result<(), NoRoom> {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(rate(n));
     let Some((digits, exponent)) = text.split_once("e-") else { return w.bytes(text.as_bytes()) };
@@ -119,6 +144,9 @@ mod tests {
         assert_eq!(text(|w| write_rate(w, 10)), "0.1");
         assert_eq!(text(|w| write_rate(w, 1_000_000)), "0.000001");
         assert_eq!(text(|w| write_rate(w, 3_000_000)), "0.00000033333333333333335");
+        let mut rate = Rate::new();
+        let longest = [10, 10, u64::MAX / 3, 1 << 63, 10].map(|n| text(|w| rate.write(w, n)).len());
+        assert_eq!(longest, [3, 3, 37, 37, 3]);
     }
 
     #[test]

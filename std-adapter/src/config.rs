@@ -36,7 +36,7 @@ pub struct Config {
     pub flush_interval: Duration,
     /// Every instrument is sent at least so often.
     pub refresh_interval: Duration,
-    /// A client with nothing to say sends an empty datagram so often.
+    /// A client with nothing to say sends an empty datagram so often. The protocols of agents have none.
     pub heartbeat_interval: Duration,
     /// The worker looks into the rings so often when there is nothing to do; under load much more often. It bounds how
     /// old the cheap clock is, and what the first burst after a pause may fill.
@@ -48,7 +48,8 @@ pub struct Config {
     /// up to this.
     pub backoff_max: Duration,
     /// A second receiver that gets every datagram, too: the failure of one is not the failure of both. A collector that
-    /// hears both takes each datagram once.
+    /// hears both takes each datagram once. Agents do not know what another one has: what only one of two could be sent
+    /// never reaches the other, and a database behind both counts twice.
     pub redundant: Option<String>,
     /// Merge repeated events into instruments of their name and tags: counters are added up, of gauges the last value
     /// stays, timings go into a histogram. Fewer datagrams, and lost ones heal; each event's own time is given up.

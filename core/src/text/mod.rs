@@ -6,18 +6,17 @@
 //!
 //! | record | DogStatsD | StatsD |
 //! |---|---|---|
-//! | counter event | <code>name:amount&#124;c</code> | the same |
-//! | gauge event, [`Gauge`] | <code>name:value&#124;g</code> | the same; a negative value behind a line that sets 0, since a sign there means a change |
-//! | timing | <code>name:milliseconds&#124;ms</code> | the same |
-//! | distribution | <code>name:sample&#124;d</code> | <code>name:sample&#124;ms</code>, the only kind of sample that it has; refused when negative |
-//! | set | <code>name:member&#124;s</code> | the same |
+//! | counter event | `name:amount\|c` | the same |
+//! | gauge event, [`Gauge`] | `name:value\|g` | the same; a negative value behind a line that sets 0, since a sign there means a change |
+//! | timing | `name:milliseconds\|ms` | the same; refused when negative |
+//! | distribution | `name:sample\|d` | `name:sample\|ms`, the only kind of sample that it has; refused when negative |
+//! | set | `name:member\|s` | the same |
 //! | event | `_e{…}:name` with its text, second and `p:low` for a low priority | refused |
-//! | [`Counter`] | what was added since the last datagram that was sent, <code>&#124;c</code>; nothing when nothing was | the same |
-//! | [`Histogram`] | for each bucket that grew its middle with the growth as sample rate, <code>&#124;d</code>; in milliseconds, <code>&#124;ms</code>, when the unit is nano-, micro- or milliseconds | the same, always <code>&#124;ms</code> |
+//! | [`Counter`] | what was added since the last datagram that was sent, `\|c`; nothing when nothing was | the same |
+//! | [`Histogram`] | for each bucket that grew its middle with the growth as sample rate, `\|d`; in milliseconds, `\|ms`, when the unit is nano-, micro- or milliseconds | the same, always `\|ms` |
 //!
-//! A sampled record carries <code>&#124;@rate</code>, tags <code>&#124;#key:value,…</code> (StatsD from version 0.9 on
-//! makes Graphite tags of them), counters and gauges of DogStatsD on request their second, see
-//! [`Encoder::timestamps`].
+//! A sampled record carries `|@rate`, tags `|#key:value,…` (StatsD from version 0.9 on makes Graphite tags of them),
+//! counters and gauges of DogStatsD on request their second, see [`Encoder::timestamps`].
 //!
 //! What is reserved becomes `_`: in names, keys and members `: | @ # ,` and control characters; in the value of a tag
 //! the same without `:`; in StatsD also `;` and `=`. A newline in the text of an event becomes `\n`, as DogStatsD wants

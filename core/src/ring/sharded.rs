@@ -3,7 +3,7 @@
 //! - Capacity: that of each shard, and of the shared ring. Allocation: none after construction. A shard is any [`Lane`]: a
 //!   plain ring, or one that knows priorities.
 //! - Progress: a shard's producer is wait-free and shares nothing with other producers. Who finds no free shard uses
-//!   the shared ring ([`mpmc`]), with the delays that are described there.
+//!   the shared ring ([`mpmc`](super::mpmc)), with the delays that are described there.
 //! - Order: kept for each producer.
 //! - Who: a shard belongs to who claimed it, until the [`ShardProducer`] is dropped; then somebody else may claim it,
 //!   and what is in it stays. Shards are owned, never picked at random: a random pick would make each one

@@ -33,9 +33,10 @@ def text(s):
 
 
 def datagram(body=b"", records=0, sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, failed=0, flags=0,
-             padding=0, magic=b"RS", version=0x10, key=0, unit_bytes=None):
+             padding=0, magic=b"RS", version=0x10, key=0, unit_bytes=None, floor=None):
     out = magic + bytes([version, key]) + struct.pack("<QII", sender, epoch, sequence)
     out += struct.pack("<HB", records, flags) + (unit_bytes or varint(unit)) + varint(base) + varint(dropped) + varint(failed)
+    out += b"" if floor is None else varint(floor)
     return sealed(out + body + bytes(padding))
 
 
@@ -43,21 +44,23 @@ def nanoseconds(time, unit):
     return min(time * 1000 ** unit, 2 ** 64 - 1)
 
 
-def header(sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, failed=0, flags=0, **_):
+def header(sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, failed=0, flags=0, floor=None, **_):
     return {"sender": sender, "epoch": epoch, "sequence": sequence, "time_unit": unit,
             "base_time_ns": nanoseconds(base, unit),
-            "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "wants_ack": bool(flags & 2)}
+            "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "ack_floor": floor}
 
 
-def event(kind, form, name, delta, value, tags=b"", second=0, rate=b"", dynamic=b""):
-    """One event; `name`, `tags`, `value`, `rate` and `dynamic` are bytes as they stand on the wire."""
+def event(kind, form, name, delta, value, tags=b"", second=0, rate=b"", dynamic=b"", above=b""):
+    """One event; `name`, `tags`, `value`, `rate`, `dynamic` and `above` are bytes as they stand on the wire."""
     first = KINDS.index(kind) | form << 3 | (0x40 if tags else 0) | (0x80 if second else 0)
-    return bytes([first]) + (bytes([second]) if second else b"") + name + tags + varint(delta) + value + rate + dynamic
+    return bytes([first]) + (bytes([second]) if second else b"") + name + tags + varint(delta) + value + rate + dynamic + above
 
 
-def meaning(kind, name, value, time_ns=1_000_000, tags=(), priority="normal", rate=1):
+def meaning(kind, name, value, time_ns=1_000_000, tags=(), priority="normal", rate=1, id=None):
     out = {"kind": kind, "name": name, "tags": [list(t) for t in tags], "time_ns": time_ns, "priority": priority,
            "rate": rate}
+    if id is not None:
+        out["id"] = id
     out["text" if isinstance(value, str) else "value"] = value
     return out
 
@@ -122,7 +125,7 @@ def refused(name, refusal, raw):
 valid("heartbeat", b"", [], canonical=True)
 valid("header fields", b"", [], sender=0x0102030405060708, epoch=0xFFFFFFFF, sequence=0xFFFFFFFE,
       dropped=300, failed=2, canonical=True)
-valid("since boot, microseconds, acknowledgement wanted", b"", [], unit=1, flags=3, canonical=True)
+valid("since boot, microseconds, acknowledgement wanted", b"", [], unit=1, flags=3, floor=300, canonical=True)
 valid("milliseconds", event("gauge", 0, new("g"), 5, varint(9)), [meaning("gauge", "g", 9, 1_005_000_000)],
       unit=2, base=1000, canonical=True)
 valid("padding to 128 bytes", event("counter", 7, new("c"), 0, b""), [meaning("counter", "c", 1)], padding=91,
@@ -229,6 +232,16 @@ valid("a histogram with negative exponents and no buckets", b"\x16" + new("h") +
       [{"kind": "buckets", "name": "h", "tags": [], "unit": 0, "precision": 8, "min_exponent": -20, "sum": 1, "buckets": []}],
       canonical=True)
 
+valid("critical events with identifiers, and one without",
+      event("event", 7, new("door.open"), 0, b"", second=0x23, above=varint(0))
+      + event("gauge", 7, new("g"), 0, b"")
+      + event("counter", 0, ref(0), 5, varint(2), second=0x3B, rate=varint(3), dynamic=b"\x01" + new("k") + text("v"), above=varint(1023)),
+      [meaning("event", "door.open", 1, priority="critical", id=70_000), meaning("gauge", "g", 1),
+       meaning("counter", "door.open", 2, 1_000_005, tags=[["k", "v"]], priority="critical", rate=3, id=71_023)],
+      flags=2, floor=70_000, canonical=True, dynamic=[0, 0, 1])
+valid("the highest identifier, of a normal event", event("gauge", 7, new("g"), 0, b"", second=0x20, above=varint(1)),
+      [meaning("gauge", "g", 1, id=2 ** 64 - 1)], flags=2, floor=2 ** 64 - 2, canonical=True)
+
 good = datagram(event("counter", 7, new("c"), 0, b""), 1)
 refused("empty", "truncated", b"")
 refused("header cut short", "truncated", good[:19])
@@ -243,6 +256,8 @@ refused("cut in the middle", "bad_checksum", good[:-1])
 refused("the record count is missing", "truncated", sealed(good[:21]))
 refused("the account ends early", "truncated", sealed(good[:27]))
 refused("the account holds an integer of 65 bits", "bad_varint", sealed(good[:23] + b"\x00" + b"\xff" * 9 + b"\x02"))
+refused("the floor is missing", "truncated", datagram(flags=2))
+refused("a floor of 65 bits", "bad_varint", sealed(datagram(flags=2)[:-4] + b"\xff" * 9 + b"\x02"))
 refused("a reserved flag", "bad_prologue", datagram(flags=4))
 refused("an unknown time unit", "bad_prologue", datagram(unit=3))
 refused("an unknown time unit that 32 bits do not hold", "bad_prologue", datagram(unit=2 ** 40))
@@ -256,8 +271,11 @@ bad("fewer records than announced", "truncated", b"")
 bad("a string cut short", "truncated", b"\x38\x00\x05ab")
 bad("an integer of 65 bits", "bad_varint", event("gauge", 0, new("g"), 0, b"\xff" * 9 + b"\x02"))
 bad("kind 7", "bad_record", b"\x07" + new("x") + b"\x00\x00")
-for bit in (0x20, 0x40, 0x80):
+for bit in (0x40, 0x80):
     bad(f"reserved bit {bit:#x}", "bad_record", event("gauge", 7, new("g"), 0, b"", second=bit))
+bad("an identifier without a floor", "bad_record", event("gauge", 7, new("g"), 0, b"", second=0x20, above=varint(0)))
+bad("an identifier beyond 64 bits", "bad_number", event("gauge", 7, new("g"), 0, b"", second=0x20, above=varint(1)), flags=2, floor=2 ** 64 - 1)
+bad("an identifier cut short", "truncated", event("gauge", 7, new("g"), 0, b"", second=0x20), flags=2, floor=0)
 bad("a reserved bit before an empty name", "bad_record", event("gauge", 7, new(""), 0, b"", second=0x20))
 bad("kind 7 behind an empty name", "empty_name", b"\x07" + new("") + b"\x00\x00")
 bad("a sound record, then one cut short", "truncated", event("gauge", 7, new("g"), 0, b"") + b"\x39" + ref(0), 2)
@@ -319,6 +337,40 @@ bad("something behind the last record", "trailing_bytes", b"\x00\x01", 0)
 bad("one record more than announced", "trailing_bytes", event("gauge", 7, new("g"), 0, b"") * 2)
 
 
+def ack(sender=7, epoch=3, base=0, bitmap=b"", magic=b"RS", version=0x18, key=0):
+    return sealed(magic + bytes([version, key]) + struct.pack("<QIQ", sender, epoch, base) + bitmap)
+
+
+def acknowledged(name, raw, sender=7, epoch=3, base=0, stored=(), canonical=False):
+    line = {"name": name, "hex": raw.hex(), "ack": {"sender": sender, "epoch": epoch, "base": base, "stored": list(stored)}}
+    if canonical:
+        line["canonical"] = True
+    lines.append(line)
+
+
+def bad_ack(name, refusal, raw):
+    lines.append({"name": name, "hex": raw.hex(), "ack": {"refusal": refusal}})
+
+
+acknowledged("acknowledgement of nothing", ack(), canonical=True)
+acknowledged("acknowledgement of all below", ack(base=70_001), base=70_001, canonical=True)
+acknowledged("acknowledgement with gaps", ack(base=5, bitmap=b"\x06\x00\x80"), base=5, stored=[6, 7, 28], canonical=True)
+acknowledged("acknowledgement of the whole window", ack(base=0, bitmap=b"\xff" * 128), stored=range(1024), canonical=True)
+acknowledged("acknowledgement with zeros at its end", ack(base=5, bitmap=b"\x01\x00"), base=5, stored=[5])
+acknowledged("acknowledgement with the highest numbers",
+             ack(sender=2 ** 64 - 1, epoch=2 ** 32 - 1, base=2 ** 64 - 1, bitmap=b"\x01"),
+             sender=2 ** 64 - 1, epoch=2 ** 32 - 1, base=2 ** 64 - 1, stored=[2 ** 64 - 1], canonical=True)
+bad_ack("acknowledgement: empty", "truncated", b"")
+bad_ack("acknowledgement: cut short", "truncated", ack()[:27])
+bad_ack("acknowledgement: more than the window", "too_long", ack(bitmap=b"\x01" * 129))
+bad_ack("acknowledgement: magic", "bad_magic", ack(magic=b"XS"))
+bad_ack("acknowledgement: version", "bad_version", ack(version=0x28))
+bad_ack("acknowledgement: a datagram of records", "bad_mode", datagram(b"", padding=8))
+bad_ack("acknowledgement: key id", "bad_mode", ack(key=1))
+bad_ack("acknowledgement: damaged", "bad_checksum", ack(base=4)[:-1] + b"\x00")
+refused("an acknowledgement, to a receiver", "bad_mode", ack())
+
+
 # The other direction.
 
 class Refused(Exception):
@@ -367,8 +419,8 @@ def utf8(raw):
 class Records:
     """The records of one datagram; `seen` holds those read so far."""
 
-    def __init__(self, body, time, unit):
-        self.r, self.time, self.unit = Reader(body), time, unit
+    def __init__(self, body, time, unit, floor):
+        self.r, self.time, self.unit, self.floor = Reader(body), time, unit, floor
         self.strings, self.bytes, self.tags, self.sets, self.members, self.seen = [], 0, [], [], 0, []
 
     def string(self):
@@ -439,7 +491,7 @@ class Records:
     def record(self):
         first = self.r.byte()
         second = self.r.byte() if first & 0x80 else 0
-        demand(second < 0x20, "bad_record")
+        demand(second < 0x40 and (second < 0x20 or self.floor is not None), "bad_record")
         name = self.string()
         demand(name, "empty_name")
         tags = list(self.tag_set()) if first & 0x40 else []
@@ -460,6 +512,9 @@ class Records:
             count = self.r.varint()
             demand(count <= 16, "table_full")
             tags += [[self.string(), self.r.text()] for _ in range(count)]
+        if second & 32:
+            content["id"] = self.floor + self.r.varint()
+            demand(content["id"] < 2 ** 64, "bad_number")
         return {"kind": kind, "time_ns": nanoseconds(self.time, self.unit), "priority": PRIORITIES[second & 3], "rate": rate, **content}
 
     def state(self, form):
@@ -497,17 +552,31 @@ def decode(raw):
     unit = r.varint()
     demand(unit <= 2, "bad_prologue")
     base, dropped, failed = r.varint(), r.varint(), r.varint()
+    floor = r.varint() if flags & 2 else None
     sender, epoch, sequence = struct.unpack("<QII", raw[4:20])
-    records = Records(r.take(len(r.raw) - r.at), base, unit)
+    records = Records(r.take(len(r.raw) - r.at), base, unit, floor)
     for _ in range(count):
         records.record()
     demand(not any(records.r.raw[records.r.at:]), "trailing_bytes")
-    return {"header": header(sender, epoch, sequence, unit, base, dropped, failed, flags), "records": records.seen}
+    return {"header": header(sender, epoch, sequence, unit, base, dropped, failed, flags, floor), "records": records.seen}
 
 
-def meaning_or_refusal(raw):
+def decode_ack(raw):
+    """The meaning of an acknowledgement."""
+    demand(len(raw) <= 156, "too_long")
+    demand(len(raw) >= 28, "truncated")
+    demand(raw[:2] == b"RS", "bad_magic")
+    demand(raw[2] >> 4 == 1, "bad_version")
+    demand(raw[2] & 15 == 8 and raw[3] == 0, "bad_mode")
+    demand(raw == sealed(raw[:-4]), "bad_checksum")
+    sender, epoch, base = struct.unpack("<QIQ", raw[4:24])
+    bits = int.from_bytes(raw[24:-4], "little")
+    return {"sender": sender, "epoch": epoch, "base": base, "stored": [base + i for i in range(1024) if bits >> i & 1]}
+
+
+def meaning_or_refusal(raw, read=decode):
     try:
-        return decode(raw)
+        return read(raw)
     except Refused as refusal:
         return {"refusal": str(refusal)}
 
@@ -517,7 +586,8 @@ def check():
     if written != "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines):
         sys.exit("vectors.jsonl is not what this program writes")
     for line in map(json.loads, written.splitlines()):
-        got = meaning_or_refusal(bytes.fromhex(line["hex"]))
+        raw = bytes.fromhex(line["hex"])
+        got = {"ack": meaning_or_refusal(raw, decode_ack)} if "ack" in line else meaning_or_refusal(raw)
         for key, value in got.items():
             if line.get(key) != value:
                 sys.exit(f"{line['name']}: {key} is {value}, and not {line.get(key)}")

@@ -69,6 +69,19 @@ pub trait Pack {
         names: &impl Resolve,
     ) -> Result<(), Refused>;
 
+    /// Adds an event that is to be acknowledged. Formats that know no acknowledgements add it like any other.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn identified<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+        _above_floor: u64,
+    ) -> Result<(), Refused> {
+        self.event(event, names)
+    }
+
     /// Adds what the receiver is to know of the instrument with that number, or of a histogram the buckets from
     /// `from_bucket` on. Returns `None` when all of it is in, else the bucket to go on with in the next datagram.
     ///

@@ -45,6 +45,7 @@ pub mod ring;
 
 // Sending: batches become datagrams.
 pub mod batch;
+pub mod critical;
 pub mod encode;
 pub mod sender;
 // All of it for a chip, in one `static`.

@@ -9,6 +9,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use crate::batch::{Batcher, Limits};
+use crate::critical::{Critical, Kept, Packing, Patience};
 use crate::encode::{Encode, Pack, Refused};
 use crate::event::{DEFAULT_INLINE, Event};
 use crate::instrument::Instruments;
@@ -16,9 +17,10 @@ use crate::instrument::walk::Walk;
 use crate::ledger::{Cause, Drops};
 use crate::name::Resolve;
 use crate::ring::Source;
+use crate::wire::ack::Ack;
 use crate::wire::encode::Encoder;
 use crate::wire::header::{Account, Header, Prologue};
-use crate::wire::{PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, TimeUnit};
+use crate::wire::{DecodeError, PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, TimeUnit};
 
 /// The time at a poll, in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -59,6 +61,8 @@ pub struct Config {
     pub refresh_interval: Duration,
     /// A sender with nothing to say sends an empty datagram so often, so that a lost tail shows.
     pub heartbeat_interval: Duration,
+    /// How long critical events wait for their acknowledgement, where they are kept for it.
+    pub patience: Patience,
     /// Fill up datagrams that were closed because they are full, so that they can go out as segments of one size.
     pub pad_full: bool,
 }
@@ -75,6 +79,7 @@ impl Config {
         flush_interval: Duration::from_secs(1),
         refresh_interval: Duration::from_secs(30),
         heartbeat_interval: Duration::from_secs(1),
+        patience: Patience::DEFAULT,
         pad_full: false,
     };
 }
@@ -131,7 +136,7 @@ pub const SAMPLE_ONE_IN: u32 = 64;
 pub struct Totals {
     /// Taken from the ring.
     pub taken: u64,
-    /// In datagrams that the transport took.
+    /// In datagrams that the transport took; of events that are kept until then, acknowledged.
     pub sent: u64,
     /// Given up here, by cause.
     pub dropped: Drops,
@@ -143,6 +148,10 @@ pub struct Totals {
     pub failed: u64,
     /// Strings that the format could not carry as they were, and that went out altered.
     pub altered: u64,
+    /// Events acknowledged.
+    pub acknowledged: u64,
+    /// How often one was sent again.
+    pub repeated: u64,
     /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
     pub unsendable: u64,
 }
@@ -156,13 +165,15 @@ impl Totals {
 }
 
 /// The state machine. `INLINE` as in [`Event`], `SLOTS` and `ARENA` as in [`Encoder`]; `CARRY` events are taken
-/// from the ring at a time. `E` is the format, see [`encode`](crate::encode).
+/// from the ring at a time. `E` is the format, see [`encode`](crate::encode). `K` is the room for critical events
+/// that are kept until they are acknowledged, see [`critical`](crate::critical): none unless asked for.
 pub struct Sender<
     const INLINE: usize = DEFAULT_INLINE,
     const SLOTS: usize = 256,
     const ARENA: usize = 4096,
     const CARRY: usize = 32,
     E = Encoder<SLOTS, ARENA>,
+    K = [Kept<INLINE>; 0],
 > {
     identity: Identity,
     payload: usize,
@@ -176,6 +187,7 @@ pub struct Sender<
     /// Events taken from the ring and not yet packed, from `carried` on.
     carry: Vec<Event<INLINE>, CARRY>,
     carried: usize,
+    critical: Critical<INLINE, K>,
     /// Everything that was waiting is to go out, whatever its age.
     flushing: bool,
     sequence: u32,
@@ -209,6 +221,19 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
     /// Like [`new`](Sender::new), in the format of `encoder`.
     #[must_use]
     pub fn with_encoder(identity: Identity, config: &Config, encoder: E) -> Self {
+        Self::keeping(identity, config, encoder, [])
+    }
+}
+
+impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>
+    Sender<INLINE, SLOTS, ARENA, CARRY, E, K>
+where
+    E: Encode,
+    K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>,
+{
+    /// Like [`with_encoder`](Sender::with_encoder), with room in `kept` for critical events until they are acknowledged.
+    #[must_use]
+    pub fn keeping(identity: Identity, config: &Config, encoder: E, kept: K) -> Self {
         const { assert!(CARRY > 0) };
         let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
         Self {
@@ -231,6 +256,12 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             ),
             carry: Vec::new(),
             carried: 0,
+            critical: Critical::new(
+                kept,
+                config.patience,
+                |d| units(d, config.unit),
+                identity.sender ^ u64::from(identity.epoch),
+            ),
             flushing: false,
             sequence: 0,
             last_packed: None,
@@ -256,6 +287,40 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
     pub fn flush(&mut self) {
         self.flushing = true;
         self.walk.flush();
+    }
+
+    /// Moves critical events from their ring into the store, as many as it has room for, to be sent at the next poll.
+    pub fn keep<S>(&mut self, now: Time, events: &mut S)
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+    {
+        let critical = &mut self.critical;
+        let taken = events.drain(critical.room(), |event| {
+            // A source gives at most as many as it was asked for.
+            let _ = critical.keep(event, now.monotonic);
+        });
+        self.totals.taken += taken as u64;
+    }
+
+    /// Takes a datagram from the receiver, and returns how many events it settles.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that it is for another sender or epoch. Nothing is changed then.
+    pub fn acknowledged(&mut self, datagram: &[u8]) -> Result<u64, AckError> {
+        let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
+        if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {
+            return Err(AckError::Foreign);
+        }
+        let settled = self.critical.acknowledged(&ack);
+        self.totals.sent += settled;
+        self.totals.acknowledged += settled;
+        Ok(settled)
+    }
+
+    /// How many critical events wait for their acknowledgement.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.critical.open()
     }
 
     /// Changes how many events close a batch.
@@ -288,7 +353,8 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
                 || (self.flushing && waiting > 0);
             let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
-            if !events_due && !instruments_due {
+            let critical_due = self.critical.is_due(now.monotonic);
+            if !events_due && !instruments_due && !critical_due {
                 // The last datagram of a flush cannot tell what was given up while it was packed.
                 let flushed = core::mem::take(&mut self.flushing);
                 let untold = flushed && self.given_up(inputs) != self.told;
@@ -325,7 +391,8 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
             let last = self.last_packed.unwrap_or(now.monotonic);
             deadline = deadline.min(last.saturating_add(self.heartbeat));
         }
-        self.batcher.deadline().map_or(deadline, |batch| deadline.min(batch))
+        let others = [self.batcher.deadline(), self.critical.deadline()];
+        others.into_iter().flatten().fold(deadline, u64::min)
     }
 
     fn pack<S, I, N>(
@@ -354,6 +421,7 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
                 dropped: self.given_up(inputs),
                 failed: self.totals.failed,
             },
+            ack_floor: self.critical.floor(),
             ..Prologue::default()
         };
         let mut events = 0;
@@ -361,7 +429,22 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         let heartbeat_due = self.heartbeat_due(now);
         let mut recorded = None;
         let mut datagram = self.encoder.begin(buf, &header, &prologue).ok()?;
-        if events_due {
+        if self.critical.is_due(now.monotonic) {
+            let totals = &mut self.totals;
+            let repeated = &mut totals.repeated;
+            full = self.critical.pack(now.monotonic, &mut totals.dropped, |event, above, again| {
+                let packing = match datagram.identified(event, inputs.names, above) {
+                    Ok(()) => Packing::Packed,
+                    Err(Refused::Full) if datagram.records() > 0 => Packing::Full,
+                    Err(Refused::Full) => Packing::Never(Cause::TooLarge),
+                    Err(Refused::UnknownSymbol) => Packing::Never(Cause::Encode),
+                    Err(Refused::Unsupported) => Packing::Never(Cause::Unsupported),
+                };
+                *repeated += u64::from(again && packing == Packing::Packed);
+                packing
+            });
+        }
+        if events_due && !full {
             let empty = datagram.size();
             let mut sample = |event: &Event<INLINE>| {
                 // A time that the caller gave says nothing about how long it waited.
@@ -426,9 +509,29 @@ impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: u
         self.totals.taken += drained;
         given_up += drained;
         self.totals.dropped.add(cause, given_up);
-        given_up
+        given_up + self.critical.abandon(&mut self.totals.dropped, cause)
     }
 }
+
+/// Why an acknowledgement was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AckError {
+    /// It is none, or damaged.
+    Malformed(DecodeError),
+    /// It is for another sender, or another run of this one.
+    Foreign,
+}
+
+impl core::fmt::Display for AckError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Malformed(e) => e.fmt(f),
+            Self::Foreign => f.write_str("the acknowledgement is for another sender or epoch"),
+        }
+    }
+}
+
+impl core::error::Error for AckError {}
 
 /// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
 fn fill<S, I, N, const INLINE: usize, const CARRY: usize>(

@@ -19,13 +19,14 @@
 //! # assert_eq!(STATS.waiting(), 1);
 //! ```
 
+use crate::critical::Kept;
 use crate::encode::Encode;
-use crate::event::Event;
+use crate::event::{DEFAULT_INLINE, Event, Priority};
 use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
 use crate::name::NoNames;
 use crate::record::{Outcome, Recorder};
-use crate::ring::{Full, mpmc};
+use crate::ring::{Full, Source, mpmc};
 use crate::sender::{Inputs, Poll, Sender, Time};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -46,10 +47,67 @@ pub enum WhenFull {
 #[derive(Debug)]
 pub struct Stats<const N: usize> {
     ring: mpmc::Ring<Event, [mpmc::Cell<Event>; N]>,
+    critical: Option<&'static dyn Reserve>,
     clock: fn() -> u64,
     when_full: WhenFull,
     instruments: &'static [&'static dyn Instrument],
     drops: [AtomicU32; Cause::COUNT],
+}
+
+/// A ring of their own for critical events, which are kept until the collector has acknowledged them: no others delay or
+/// crowd them out. Full, it refuses them.
+///
+/// It goes with a sender that has [room for them](Sender::keeping), and an adapter that hands it the
+/// acknowledgements.
+#[derive(Debug)]
+pub struct CriticalRing<const C: usize>(mpmc::Ring<Event, [mpmc::Cell<Event>; C]>);
+
+impl<const C: usize> CriticalRing<C> {
+    /// An empty ring.
+    #[cfg(not(loom))]
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it lives in a static")]
+    pub const fn new() -> Self {
+        Self(mpmc::Ring::new([const { mpmc::Cell::new() }; C]))
+    }
+}
+
+/// A [`CriticalRing`] of any size.
+trait Reserve: Sync {
+    fn push(&self, event: Event) -> Result<(), Full<Event>>;
+    fn pop(&self) -> Option<Event>;
+    fn len(&self) -> usize;
+}
+
+impl<const C: usize> Reserve for CriticalRing<C> {
+    fn push(&self, event: Event) -> Result<(), Full<Event>> {
+        self.0.push(event)
+    }
+    fn pop(&self) -> Option<Event> {
+        self.0.pop()
+    }
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl core::fmt::Debug for dyn Reserve {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} critical events", self.len())
+    }
+}
+
+impl Source<Event> for &dyn Reserve {
+    fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
+        (0..max).map_while(|_| self.pop().map(&mut f)).count()
+    }
+    fn len(&self) -> usize {
+        Reserve::len(*self)
+    }
+    fn capacity(&self) -> usize {
+        // Nothing asks: a store takes what it has room for.
+        Reserve::len(*self)
+    }
 }
 
 impl core::fmt::Debug for dyn Instrument {
@@ -65,6 +123,7 @@ impl<const N: usize> Stats<N> {
     pub const fn new(clock: fn() -> u64) -> Self {
         Self {
             ring: mpmc::Ring::new([const { mpmc::Cell::new() }; N]),
+            critical: None,
             clock,
             when_full: WhenFull::DropNewest,
             instruments: &[],
@@ -86,10 +145,17 @@ impl<const N: usize> Stats<N> {
         self
     }
 
+    /// Gives critical events a ring of their own.
+    #[must_use]
+    pub const fn critical<const C: usize>(mut self, ring: &'static CriticalRing<C>) -> Self {
+        self.critical = Some(ring);
+        self
+    }
+
     /// How many events wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.ring.len()
+        self.ring.len() + self.critical.map_or(0, Reserve::len)
     }
 
     /// Records given up at the record call, by cause. Each count wraps at 2^32.
@@ -103,12 +169,19 @@ impl<const N: usize> Stats<N> {
     }
 
     /// [`Sender::poll`] with what is in here.
-    pub fn poll<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Encode>(
+    pub fn poll<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>(
         &self,
-        sender: &mut Sender<{ crate::event::DEFAULT_INLINE }, SLOTS, ARENA, CARRY, E>,
+        sender: &mut Sender<DEFAULT_INLINE, SLOTS, ARENA, CARRY, E, K>,
         now: Time,
         buf: &mut [u8],
-    ) -> Poll {
+    ) -> Poll
+    where
+        E: Encode,
+        K: AsRef<[Kept<DEFAULT_INLINE>]> + AsMut<[Kept<DEFAULT_INLINE>]>,
+    {
+        if let Some(mut critical) = self.critical {
+            sender.keep(now, &mut critical);
+        }
         let mut inputs = Inputs {
             events: &mut &self.ring,
             instruments: self.instruments,
@@ -120,15 +193,19 @@ impl<const N: usize> Stats<N> {
 
     /// What became of every record, with the sender that is polled with this: exact at every quiet point.
     #[must_use]
-    pub fn ledger<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Encode>(
+    pub fn ledger<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>(
         &self,
-        sender: &Sender<{ crate::event::DEFAULT_INLINE }, SLOTS, ARENA, CARRY, E>,
-    ) -> Ledger {
+        sender: &Sender<DEFAULT_INLINE, SLOTS, ARENA, CARRY, E, K>,
+    ) -> Ledger
+    where
+        E: Encode,
+        K: AsRef<[Kept<DEFAULT_INLINE>]> + AsMut<[Kept<DEFAULT_INLINE>]>,
+    {
         let totals = sender.totals();
         let refused = self.drops();
         let mut dropped = totals.dropped;
         dropped.merge(&refused);
-        let waiting = self.ring.len() as u64;
+        let waiting = self.waiting() as u64;
         Ledger {
             recorded: totals.taken + waiting + refused.total(),
             sent: totals.sent,
@@ -151,6 +228,14 @@ impl<const N: usize> Recorder for Stats<N> {
     }
 
     fn push(&self, event: Event) -> Outcome {
+        if let Some(critical) = self.critical
+            && event.priority() == Priority::Critical
+        {
+            return match critical.push(event) {
+                Ok(()) => Outcome::Recorded,
+                Err(Full(_)) => self.refuse(Cause::Full),
+            };
+        }
         let mut evicted = false;
         let pushed = match self.when_full {
             WhenFull::DropNewest => self.ring.push(event),
@@ -176,12 +261,45 @@ impl<const N: usize> Recorder for Stats<N> {
 mod tests {
     use super::*;
     use crate::instrument::Counter;
-    use crate::sender::{Config, Identity};
+    use crate::sender::{AckError, Config, Identity};
+    use crate::wire::Encoder;
+    use crate::wire::ack::Ack;
 
     static FRAMES: Counter = Counter::new("frames");
 
     fn now() -> u64 {
         7
+    }
+
+    #[test]
+    fn critical_events_are_kept_until_they_are_acknowledged() {
+        static CRITICAL: CriticalRing<2> = CriticalRing::new();
+        static STATS: Stats<8> = Stats::new(now).critical(&CRITICAL);
+        let identity = Identity { sender: 1, epoch: 1 };
+        let config = Config { payload: 256, ..Config::DEFAULT };
+        let mut sender: Sender<26, 16, 0, 2, _, _> =
+            Sender::keeping(identity, &config, <Encoder<16, 0>>::new(), [Kept::EMPTY; 4]);
+        let alarm =
+            |n: u32| STATS.event("alarm").at(n.into()).priority(Priority::Critical).record();
+        assert_eq!([0, 1].map(alarm), [Outcome::Recorded; 2]);
+        assert_eq!(alarm(2), Outcome::Dropped(Cause::Full));
+        let mut buf = [0; 256];
+        let Poll::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) else {
+            panic!("they are sent at once");
+        };
+        sender.sent(packed);
+        let ledger = STATS.ledger(&sender);
+        assert!(ledger.closes());
+        assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (3, 0, 2));
+        let mut ack = [0; Ack::MAX_LEN];
+        let length = Ack { sender: 1, epoch: 1, base: 0, bitmap: &[0b11] }.emit(&mut ack).unwrap();
+        assert_eq!(sender.acknowledged(&ack[..length]), Ok(2));
+        let foreign = Ack { sender: 1, epoch: 2, base: 9, bitmap: &[] }.emit(&mut ack).unwrap();
+        assert_eq!(sender.acknowledged(&ack[..foreign]), Err(AckError::Foreign));
+        assert!(sender.acknowledged(b"no").is_err());
+        let ledger = STATS.ledger(&sender);
+        assert!(ledger.closes());
+        assert_eq!((ledger.sent, ledger.in_flight, sender.unacknowledged()), (2, 0, 0));
     }
 
     #[test]

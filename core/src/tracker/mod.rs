@@ -41,6 +41,7 @@
 //! [`refused_in_a_row`](SequenceTracker::refused_in_a_row).
 
 mod count;
+pub mod ids;
 mod judge;
 mod verdict;
 mod window;

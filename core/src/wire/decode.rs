@@ -334,7 +334,8 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         let first = self.r.byte()?;
         let form = (first & tag::FORM) >> tag::FORM_SHIFT;
         let second = if first & tag::EXTENDED != 0 { self.r.byte()? } else { 0 };
-        if second & extended::RESERVED != 0 {
+        let unasked = second & extended::IDENTIFIED != 0 && self.prologue.ack_floor.is_none();
+        if second & extended::RESERVED != 0 || unasked {
             return Err(DecodeError::BadRecord);
         }
         let name = self.tables.string_ref(&mut self.r)?;
@@ -382,6 +383,12 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         if second & extended::DYNAMIC != 0 {
             self.read_dynamic()?;
         }
+        let id = if second & extended::IDENTIFIED != 0 {
+            let floor = self.prologue.ack_floor.unwrap_or(0);
+            Some(floor.checked_add(self.r.varint()?).ok_or(DecodeError::BadNumber)?)
+        } else {
+            None
+        };
         let priority = match second & extended::PRIORITY {
             0 => Priority::Normal,
             1 => Priority::Low,
@@ -389,7 +396,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
             _ => Priority::Critical,
         };
         let time_ns = self.time.saturating_mul(self.nanos);
-        Ok(RawBody::Event { kind, priority, time_ns, content, rate })
+        Ok(RawBody::Event { kind, priority, time_ns, content, rate, id })
     }
 
     #[inline(never)]
@@ -462,10 +469,23 @@ struct Raw {
 }
 
 enum RawBody {
-    Event { kind: Kind, priority: Priority, time_ns: u64, content: RawContent, rate: u32 },
+    Event {
+        kind: Kind,
+        priority: Priority,
+        time_ns: u64,
+        content: RawContent,
+        rate: u32,
+        id: Option<u64>,
+    },
     Total(u64),
     Level(Value),
-    Buckets { unit: Unit, layout: Layout, sum: Value, at: usize, length: usize },
+    Buckets {
+        unit: Unit,
+        layout: Layout,
+        sum: Value,
+        at: usize,
+        length: usize,
+    },
 }
 
 enum RawContent {
@@ -484,12 +504,12 @@ impl Raw {
             name: Text { index: self.name, text: tables.text(self.name) },
             tags: Tags { set: self.set, has_dynamic: self.has_dynamic, tables, body },
             body: match self.body {
-                RawBody::Event { kind, priority, time_ns, content, rate } => {
+                RawBody::Event { kind, priority, time_ns, content, rate, id } => {
                     let content = match content {
                         RawContent::Number(value) => Content::Number(value),
                         RawContent::Text(at, length) => Content::Text(checked(body, at, length)),
                     };
-                    Body::Event(Event { kind, priority, time_ns, content, rate })
+                    Body::Event(Event { kind, priority, time_ns, content, rate, id })
                 }
                 RawBody::Total(total) => Body::Total(total),
                 RawBody::Level(level) => Body::Level(level),
@@ -556,6 +576,8 @@ pub struct Event<'a> {
     pub content: Content<'a>,
     /// It stands for so many of its kind; at least 1.
     pub rate: u32,
+    /// What it is acknowledged by, and known by when it comes again.
+    pub id: Option<u64>,
 }
 
 /// The number or text of an event.

@@ -71,6 +71,9 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
         w.varint(account.base_time)?;
         w.varint(account.dropped)?;
         w.varint(account.failed)?;
+        if let Some(floor) = prologue.ack_floor {
+            w.varint(floor)?;
+        }
         Ok(Datagram { strings: &mut self.strings, w, trailer, records: 0, time: account.base_time })
     }
 }
@@ -106,6 +109,15 @@ impl<const SLOTS: usize, const ARENA: usize> Pack for Datagram<'_, SLOTS, ARENA>
         names: &impl Resolve,
     ) -> Result<(), Refused> {
         Self::event(self, event, names)
+    }
+
+    fn identified<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+        above_floor: u64,
+    ) -> Result<(), Refused> {
+        Self::identified(self, event, names, above_floor)
     }
 
     fn instrument(
@@ -155,7 +167,23 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         event: &Event<INLINE>,
         names: &impl Resolve,
     ) -> Result<(), Refused> {
-        self.whole(|d| d.write_event(event, names))?;
+        self.whole(|d| d.write_event(event, names, None))?;
+        self.time = event.time();
+        Ok(())
+    }
+
+    /// Adds an event that is to be acknowledged: its identifier is that much above the prologue's floor, which must be
+    /// there.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn identified<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+        above_floor: u64,
+    ) -> Result<(), Refused> {
+        self.whole(|d| d.write_event(event, names, Some(above_floor)))?;
         self.time = event.time();
         Ok(())
     }
@@ -236,6 +264,7 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         &mut self,
         event: &Event<INLINE>,
         names: &impl Resolve,
+        above_floor: Option<u64>,
     ) -> Result<(), Refused> {
         // Symbols first: nothing is written before they are all known.
         let (identity, name) = match event.name() {
@@ -263,6 +292,9 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         if backward {
             second |= extended::BACKWARD;
         }
+        if above_floor.is_some() {
+            second |= extended::IDENTIFIED;
+        }
         if second == 0 {
             self.w.byte(first)?;
         } else {
@@ -283,6 +315,9 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         }
         if second & extended::DYNAMIC != 0 {
             self.write_dynamic_tags(event)?;
+        }
+        if let Some(above_floor) = above_floor {
+            self.w.varint(above_floor)?;
         }
         Ok(())
     }

@@ -140,17 +140,17 @@ impl TryFrom<u64> for TimeUnit {
 /// What stands between header and records: the sender's own account, in every datagram.
 ///
 /// On the wire: the number of records as two bytes little-endian, one byte of flags, then the rest as postcard
-/// writes it.
+/// writes it, and the floor where there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Prologue {
     /// How many records follow.
     pub records: u16,
     /// Whether times count from the sender's start rather than from 1970.
     pub since_boot: bool,
-    /// Whether the receiver is asked to acknowledge this datagram.
-    pub wants_ack: bool,
     /// When the datagram was packed, and the unit of all times in it.
     pub account: Account,
+    /// The receiver is asked to acknowledge: critical events from this identifier on are outstanding, or may be.
+    pub ack_floor: Option<u64>,
 }
 
 /// The part of the prologue that postcard writes.
@@ -174,7 +174,7 @@ impl Prologue {
 
     pub(crate) fn flags(&self) -> u8 {
         (u8::from(self.since_boot) * Self::SINCE_BOOT)
-            | (u8::from(self.wants_ack) * Self::WANTS_ACK)
+            | (u8::from(self.ack_floor.is_some()) * Self::WANTS_ACK)
     }
 
     /// Reads the prologue and returns what follows it.
@@ -184,16 +184,23 @@ impl Prologue {
         if flags & !(Self::SINCE_BOOT | Self::WANTS_ACK) != 0 {
             return Err(DecodeError::BadPrologue);
         }
-        let (account, rest) = postcard::take_from_bytes(rest).map_err(|e| match e {
+        let refused = |e| match e {
             postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
             postcard::Error::DeserializeBadVarint => DecodeError::BadVarint,
             _ => DecodeError::BadPrologue,
-        })?;
+        };
+        let (account, rest) = postcard::take_from_bytes(rest).map_err(refused)?;
+        let (ack_floor, rest) = if flags & Self::WANTS_ACK != 0 {
+            let (floor, rest) = postcard::take_from_bytes(rest).map_err(refused)?;
+            (Some(floor), rest)
+        } else {
+            (None, rest)
+        };
         let prologue = Self {
             records: u16::from_le_bytes([low, high]),
             since_boot: flags & Self::SINCE_BOOT != 0,
-            wants_ack: flags & Self::WANTS_ACK != 0,
             account,
+            ack_floor,
         };
         Ok((prologue, rest))
     }

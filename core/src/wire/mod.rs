@@ -9,6 +9,7 @@
 //! implementation reads the primitives.
 
 // What both directions share.
+pub mod ack;
 pub(crate) mod crc;
 pub(crate) mod cursor;
 pub mod header;
@@ -82,7 +83,9 @@ pub(crate) mod extended {
     pub(crate) const BACKWARD: u8 = 0b0000_0100;
     pub(crate) const RATE: u8 = 0b0000_1000;
     pub(crate) const DYNAMIC: u8 = 0b0001_0000;
-    pub(crate) const RESERVED: u8 = 0b1110_0000;
+    /// It has an identifier, by which it is acknowledged.
+    pub(crate) const IDENTIFIED: u8 = 0b0010_0000;
+    pub(crate) const RESERVED: u8 = 0b1100_0000;
 }
 
 /// What stands where a string is named: one of these two, or an index (twice it, plus [`REFERENCE`](string::REFERENCE)

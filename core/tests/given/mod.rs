@@ -40,7 +40,7 @@ pub(crate) fn encode(vector: &Json, known: &mut Statics, length: usize) -> Vec<u
     let unit = TimeUnit::try_from(integer("time_unit")).unwrap();
     let prologue = Prologue {
         since_boot: header["since_boot"] == true,
-        wants_ack: header["wants_ack"] == true,
+        ack_floor: header["ack_floor"].as_u64(),
         account: Account {
             unit,
             base_time: integer("base_time_ns") / unit.nanos(),
@@ -63,7 +63,11 @@ pub(crate) fn encode(vector: &Json, known: &mut Statics, length: usize) -> Vec<u
         for (i, record) in vector["records"].as_array().unwrap().iter().enumerate() {
             if record.get("time_ns").is_some() {
                 let dynamic = vector["dynamic"][i].as_u64().unwrap_or(0) as usize;
-                datagram.event(&event(record, dynamic, unit, known, &names), &names).unwrap();
+                let event = event(record, dynamic, unit, known, &names);
+                match record.get("id").and_then(Json::as_u64).zip(prologue.ack_floor) {
+                    Some((id, floor)) => datagram.identified(&event, &names, id - floor).unwrap(),
+                    None => datagram.event(&event, &names).unwrap(),
+                }
             } else {
                 assert_eq!(datagram.instrument(&Given::new(record, known), 0), Ok(None));
             }

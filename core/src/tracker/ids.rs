@@ -1,0 +1,131 @@
+//! Identifiers of critical events: which of them a receiver has.
+//!
+//! A critical event is sent until it is acknowledged, each time in another datagram, so that its identifier and not the
+//! datagram's number tells whether it was there before. The sender says below which identifier nothing is
+//! outstanding, and never has more than [`ID_WINDOW`] of them open: a window of that size knows them all, also in a
+//! receiver that has just begun.
+
+use crate::wire::ack::{Ack, ID_WINDOW};
+
+const BYTES: usize = ID_WINDOW / 8;
+
+/// What is known of the critical events of one epoch. 136 bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct IdWindow {
+    base: u64,
+    /// Bit `i`, low ones first: event `base + i` was here.
+    bits: [u8; BYTES],
+}
+
+/// What an identifier turns out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seen {
+    /// It is here for the first time, and now known.
+    New,
+    /// It was here before, or the sender has given it up since.
+    Before,
+    /// Beyond the window: no sender that keeps to the rules has so many open. It is not taken, and not acknowledged.
+    Beyond,
+}
+
+impl IdWindow {
+    /// A window that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { base: 0, bits: [0; BYTES] }
+    }
+
+    /// Takes note that the sender has nothing outstanding below `floor`. One that goes back changes nothing.
+    pub fn advance(&mut self, floor: u64) {
+        let Some(by) = floor.checked_sub(self.base) else { return };
+        self.base = floor;
+        let Some(bytes) = usize::try_from(by / 8).ok().filter(|b| *b < BYTES) else {
+            self.bits = [0; BYTES];
+            return;
+        };
+        let bits = (by % 8) as u32;
+        for i in 0..BYTES {
+            let at = |i: usize| self.bits.get(i).copied().map_or(0, u16::from);
+            let pair = at(i + bytes) | at(i + bytes + 1) << 8;
+            self.bits[i] = (pair >> bits) as u8;
+        }
+    }
+
+    /// Takes an event.
+    pub fn insert(&mut self, id: u64) -> Seen {
+        let Some(offset) = id.checked_sub(self.base) else { return Seen::Before };
+        let byte = usize::try_from(offset / 8).ok().and_then(|i| self.bits.get_mut(i));
+        let Some(byte) = byte else { return Seen::Beyond };
+        let bit = 1 << (offset % 8);
+        if *byte & bit != 0 {
+            return Seen::Before;
+        }
+        *byte |= bit;
+        Seen::New
+    }
+
+    /// What to tell the sender.
+    #[must_use]
+    pub fn ack(&self, sender: u64, epoch: u32) -> Ack<'_> {
+        Ack { sender, epoch, base: self.base, bitmap: &self.bits }
+    }
+}
+
+impl Default for IdWindow {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use proptest::prelude::*;
+
+    #[test]
+    fn it_begins_anywhere_and_knows_what_is_open() {
+        let mut ids = IdWindow::new();
+        ids.advance(5000);
+        assert_eq!(ids.insert(4999), Seen::Before);
+        assert_eq!(
+            [5000, 6023, 6024].map(|id| ids.insert(id)),
+            [Seen::New, Seen::New, Seen::Beyond]
+        );
+        assert_eq!(ids.insert(5000), Seen::Before);
+        let ack = ids.ack(1, 2);
+        assert!(ack.settles(4999) && ack.settles(5000) && !ack.settles(5001) && ack.settles(6023));
+        ids.advance(u64::MAX);
+        assert_eq!([0, u64::MAX].map(|id| ids.insert(id)), [Seen::Before, Seen::New]);
+    }
+
+    proptest! {
+        /// Against a set.
+        #[test]
+        fn it_is_a_set_with_a_floor(steps in proptest::collection::vec((0u64..1500, any::<bool>()), 0..200)) {
+            let mut ids = IdWindow::new();
+            let (mut model, mut floor) = (BTreeSet::new(), 0);
+            for (id, advance) in steps {
+                let id = id + floor / 2;
+                if advance {
+                    ids.advance(id);
+                    floor = floor.max(id);
+                } else {
+                    let expected = if id < floor || model.contains(&id) {
+                        Seen::Before
+                    } else if id >= floor + ID_WINDOW as u64 {
+                        Seen::Beyond
+                    } else {
+                        model.insert(id);
+                        Seen::New
+                    };
+                    prop_assert_eq!(ids.insert(id), expected);
+                }
+                for probe in floor.saturating_sub(2)..floor + 1030 {
+                    let settled = probe < floor || model.contains(&probe);
+                    prop_assert_eq!(ids.ack(0, 0).settles(probe), settled);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Acknowledgements: the one datagram that goes from a receiver back to a sender.
+//!
+//! A receiver says which critical events of one epoch it has stored: all below [`Ack::base`], and those that the bitmap
+//! names. It says so again and again, so that a lost acknowledgement heals with the next.
+
+use super::crc;
+use super::error::DecodeError;
+use super::header::{MAGIC, VERSION};
+
+/// So many identifiers, from the base on, can be outstanding at a time.
+pub const ID_WINDOW: usize = 1024;
+/// The mode of an acknowledgement, in the low nibble of the third byte.
+pub const MODE: u8 = 8;
+/// Before the bitmap: magic, version and mode, key id, sender, epoch, base.
+const HEAD: usize = 24;
+const TRAILER: usize = 4;
+
+/// What a receiver has stored of one epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ack<'a> {
+    /// Whose events.
+    pub sender: u64,
+    /// Of which of its runs.
+    pub epoch: u32,
+    /// Every event below is settled: stored, or the sender has said that it gave it up.
+    pub base: u64,
+    /// Bit `i`, low ones first, says that event `base + i` is stored.
+    pub bitmap: &'a [u8],
+}
+
+impl<'a> Ack<'a> {
+    /// The longest acknowledgement.
+    pub const MAX_LEN: usize = HEAD + ID_WINDOW / 8 + TRAILER;
+
+    /// Writes the datagram, without the zeros at the bitmap's end, and returns its length. `None` when `buf` is too
+    /// short or the bitmap too long.
+    #[must_use]
+    pub fn emit(&self, buf: &mut [u8]) -> Option<usize> {
+        let used = self.bitmap.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        let bitmap = self.bitmap.get(..used).filter(|b| b.len() <= ID_WINDOW / 8)?;
+        let (body, rest) = buf.split_at_mut_checked(HEAD + used)?;
+        body[..2].copy_from_slice(&MAGIC);
+        body[2] = VERSION << 4 | MODE;
+        body[3] = 0;
+        body[4..12].copy_from_slice(&self.sender.to_le_bytes());
+        body[12..16].copy_from_slice(&self.epoch.to_le_bytes());
+        body[16..24].copy_from_slice(&self.base.to_le_bytes());
+        body[HEAD..].copy_from_slice(bitmap);
+        rest.get_mut(..TRAILER)?.copy_from_slice(&crc::crc32(body).to_le_bytes());
+        Some(HEAD + used + TRAILER)
+    }
+
+    /// Reads a datagram.
+    ///
+    /// # Errors
+    /// The refusals of any datagram, in the same order; [`DecodeError::TooLong`] for a bitmap of more than
+    /// [`ID_WINDOW`] bits.
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, DecodeError> {
+        if datagram.len() > Self::MAX_LEN {
+            return Err(DecodeError::TooLong);
+        }
+        let Some((body, sum)) = datagram.split_last_chunk::<TRAILER>() else {
+            return Err(DecodeError::Truncated);
+        };
+        let Some((head, bitmap)) = body.split_first_chunk::<HEAD>() else {
+            return Err(DecodeError::Truncated);
+        };
+        if head[..2] != MAGIC {
+            return Err(DecodeError::BadMagic);
+        }
+        if head[2] >> 4 != VERSION {
+            return Err(DecodeError::BadVersion);
+        }
+        if head[2] & 0xF != MODE || head[3] != 0 {
+            return Err(DecodeError::BadMode);
+        }
+        if crc::crc32(body) != u32::from_le_bytes(*sum) {
+            return Err(DecodeError::BadChecksum);
+        }
+        let [_, _, _, _, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = *head;
+        Ok(Self {
+            sender: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+            epoch: u32::from_le_bytes([i, j, k, l]),
+            base: u64::from_le_bytes([m, n, o, p, q, r, s, t]),
+            bitmap,
+        })
+    }
+
+    /// Whether it says that this event is settled.
+    #[must_use]
+    pub fn settles(&self, id: u64) -> bool {
+        let Some(offset) = id.checked_sub(self.base) else { return true };
+        let byte = usize::try_from(offset / 8).ok().and_then(|i| self.bitmap.get(i));
+        byte.is_some_and(|byte| byte >> (offset % 8) & 1 != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn it_says_what_is_settled_and_nothing_else() {
+        let ack = Ack { sender: 7, epoch: 3, base: 100, bitmap: &[0b0000_0100, 0, 0b1000_0000, 0] };
+        let mut buf = [0; Ack::MAX_LEN];
+        let length = ack.emit(&mut buf).unwrap();
+        assert_eq!(length, 24 + 3 + 4, "zeros at the end are left out");
+        let read = Ack::parse(&buf[..length]).unwrap();
+        let settled: alloc::vec::Vec<u64> = (95..2000).filter(|id| read.settles(*id)).collect();
+        assert_eq!(settled, [95, 96, 97, 98, 99, 102, 123]);
+        assert!(!read.settles(u64::MAX));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_written() {
+        let ack = Ack { sender: 0, epoch: 0, base: 0, bitmap: &[1; 129] };
+        assert_eq!(ack.emit(&mut [0; 500]), None);
+        assert_eq!(Ack { bitmap: &[1], ..ack }.emit(&mut [0; 28]), None);
+        assert_eq!(Ack { bitmap: &[], ..ack }.emit(&mut [0; 28]), Some(28));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), id in any::<u64>()) {
+            let _ = Ack::parse(&bytes);
+            // With a right frame around them, too.
+            if bytes.len() >= HEAD {
+                bytes[..4].copy_from_slice(&[MAGIC[0], MAGIC[1], VERSION << 4 | MODE, 0]);
+                bytes.truncate(HEAD + ID_WINDOW / 8);
+                let sum = crc::crc32(&bytes).to_le_bytes();
+                bytes.extend(sum);
+                prop_assert!(Ack::parse(&bytes).is_ok_and(|ack| ack.settles(id) || id >= ack.base));
+            }
+        }
+    }
+}

@@ -66,6 +66,14 @@ pub struct Output {
     pub send_errors: u64,
     /// Attempts that met a full socket buffer.
     pub backpressure: u64,
+    /// Critical events acknowledged,
+    pub acknowledged: u64,
+    /// sent again,
+    pub repeated: u64,
+    /// and waiting for their acknowledgement.
+    pub unacknowledged: u64,
+    /// Datagrams from the receiver that were no acknowledgement for this client.
+    pub bad_replies: u64,
 }
 
 /// A pool of places for datagrams, see [`crate::pool`].

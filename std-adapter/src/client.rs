@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringstat_core::breaker;
-use ringstat_core::event::Event;
+use ringstat_core::critical::Kept;
+use ringstat_core::event::{DEFAULT_INLINE, Event};
 use ringstat_core::health::Health;
 use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram, Instrument};
 use ringstat_core::intern::{InternError, Interner};
@@ -21,7 +22,7 @@ use ringstat_core::snapshot::{BreakerUse, Buffer, Degradation, Memory, Output, P
 use ringstat_core::transport::SendError;
 
 use crate::clock::Clock;
-use crate::config::{BuildError, Builder, Config};
+use crate::config::{BuildError, Builder, Config, Protocol};
 #[cfg(feature = "metrics")]
 use crate::metrics::Descriptions;
 use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
@@ -33,6 +34,9 @@ use crate::worker::{self, Outlet};
 
 /// A transport of the caller's: sends one datagram.
 pub type TransportFn = dyn Fn(&[u8]) -> Result<(), SendError> + Send + Sync;
+
+/// The other direction of such a transport: writes the next reply of the receiver, if one waits, and returns its length.
+pub type RepliesFn = dyn Fn(&mut [u8]) -> Option<usize> + Send + Sync;
 
 /// Records events, and sends them and the instruments from a thread of its own. Handles are cheap to clone; dropping
 /// the last one sends what is left, for at most [`Config::linger`].
@@ -167,11 +171,11 @@ impl Client {
         to: String,
         config: Config,
         instruments: Vec<Entry>,
-        transport: Option<Arc<TransportFn>>,
+        transport: Option<(Arc<TransportFn>, Option<Arc<RepliesFn>>)>,
     ) -> Result<Self, BuildError> {
         let payload = config.payload;
         let outlets = match transport {
-            Some(transport) => vec![Outlet::Custom(transport)],
+            Some((transport, replies)) => vec![Outlet::Custom(transport, replies)],
             None => {
                 let connect = |to: &String| {
                     let resolved = Target::resolve(to.clone(), config.resolve_interval);
@@ -191,12 +195,24 @@ impl Client {
             },
             epoch: getrandom::u32().map_err(BuildError::Random)?,
         };
-        let rings =
-            Rings::new(config.shards, config.shard_events, config.shared_events, config.policy);
+        // Who answers nothing acknowledges nothing: critical events are then sent once, like others.
+        let answered = config.protocol == Protocol::Native && outlets.iter().all(Outlet::hears);
+        let rings = Rings::new(
+            config.shards,
+            config.shard_events,
+            config.shared_events,
+            config.policy,
+            if answered { config.critical_events } else { 0 },
+        );
         let registry = Registry::new(instruments, config.max_instruments);
         let segments = outlets.iter().map(|o| o.segments(payload)).max().unwrap_or(1);
         let shared = Arc::new(Shared {
-            fixed_bytes: rings.bytes() + size_of::<Shared>() + worker::BYTES + payload * segments,
+            fixed_bytes: rings.bytes()
+                + size_of::<Shared>()
+                + worker::BYTES
+                + payload * segments
+                + rings.critical().map_or(0, |ring| ring.capacity())
+                    * size_of::<Kept<DEFAULT_INLINE>>(),
             timings: Timings::new(&registry),
             rings,
             clock: Clock::new(),

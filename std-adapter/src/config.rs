@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringstat_core::instrument::Instrument;
+use ringstat_core::wire::ack::ID_WINDOW;
 use ringstat_core::wire::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN, PAYLOAD_MAX, PAYLOAD_MIN};
 
 use crate::client::Client;
@@ -47,6 +48,17 @@ pub struct Config {
     pub backoff: Duration,
     /// up to this.
     pub backoff_max: Duration,
+    /// Room for critical events that are kept until the collector has acknowledged them: 0 to 1024. Until then they are
+    /// sent again, so that each is delivered, once, also over a network that loses datagrams. They have a ring
+    /// of their own; when it is full, they are refused. 0: they are sent once, like others. So they are where there
+    /// is no collector to answer.
+    pub critical_events: usize,
+    /// A critical event is sent again when it is not acknowledged within so long, then twice as long and so on,
+    pub ack_timeout: Duration,
+    /// up to this.
+    pub ack_timeout_max: Duration,
+    /// It is given up after so many attempts, and counted as unacknowledged.
+    pub ack_attempts: u8,
     /// A second receiver that gets every datagram, too: the failure of one is not the failure of both. A collector that
     /// hears both takes each datagram once. Agents do not know what another one has: what only one of two could be sent
     /// never reaches the other, and a database behind both counts twice.
@@ -154,6 +166,10 @@ impl Preset {
             resolve_interval: Duration::from_secs(60),
             backoff: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
+            critical_events: 1024,
+            ack_timeout: Duration::from_millis(200),
+            ack_timeout_max: Duration::from_secs(5),
+            ack_attempts: 10,
             redundant: None,
             aggregate: false,
             throttle: false,
@@ -189,6 +205,8 @@ impl Preset {
                 shards: 2,
                 shard_events: 256,
                 shared_events: 256,
+                critical_events: 32,
+                batch_least: 16,
                 idle_sleep: Duration::from_millis(5),
                 max_instruments: 500,
                 ..default
@@ -216,6 +234,8 @@ impl Config {
             ("shard_events", self.shard_events, EVENTS),
             ("shared_events", self.shared_events, EVENTS),
             ("max_instruments", self.max_instruments, 0..=1 << 24),
+            ("critical_events", self.critical_events, 0..=ID_WINDOW),
+            ("ack_attempts", self.ack_attempts.into(), 1..=usize::from(u8::MAX)),
         ];
         for (field, value, allowed) in sizes {
             if !allowed.contains(&value) {
@@ -239,6 +259,8 @@ impl Config {
             ("resolve_interval", self.resolve_interval),
             ("backoff", self.backoff),
             ("backoff_max", self.backoff_max),
+            ("ack_timeout", self.ack_timeout),
+            ("ack_timeout_max", self.ack_timeout_max),
         ];
         let report = self.report_interval.map(|every| ("report_interval", every));
         for (field, value) in times.into_iter().chain(report) {
@@ -336,6 +358,14 @@ impl Builder {
         backoff: Duration,
         /// See [`Config::backoff_max`].
         backoff_max: Duration,
+        /// See [`Config::critical_events`].
+        critical_events: usize,
+        /// See [`Config::ack_timeout`].
+        ack_timeout: Duration,
+        /// See [`Config::ack_timeout_max`].
+        ack_timeout_max: Duration,
+        /// See [`Config::ack_attempts`].
+        ack_attempts: u8,
         /// See [`Config::redundant`].
         redundant: Option<String>,
         /// See [`Config::aggregate`].
@@ -379,7 +409,21 @@ impl Builder {
         transport: Arc<crate::client::TransportFn>,
     ) -> Result<Client, BuildError> {
         self.config.validate()?;
-        Client::start(self.to, self.config, self.instruments, Some(transport))
+        Client::start(self.to, self.config, self.instruments, Some((transport, None)))
+    }
+
+    /// Like [`build_with`](Self::build_with), with the receiver's replies, too, so that critical events can be
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build_with_replies(
+        self,
+        transport: Arc<crate::client::TransportFn>,
+        replies: Arc<crate::client::RepliesFn>,
+    ) -> Result<Client, BuildError> {
+        self.config.validate()?;
+        Client::start(self.to, self.config, self.instruments, Some((transport, Some(replies))))
     }
 }
 

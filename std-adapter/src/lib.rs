@@ -47,7 +47,7 @@ mod resolve;
 mod udp;
 mod worker;
 
-pub use client::{Client, FlushError, TransportFn};
+pub use client::{Client, FlushError, RepliesFn, TransportFn};
 pub use config::{BuildError, Builder, Config, Policy, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};

@@ -27,6 +27,8 @@ pub(crate) struct Udp {
     payload: usize,
     /// Answers to earlier datagrams that nobody listened.
     refusals: u64,
+    /// One of them came up while replies were read.
+    refused: bool,
 }
 
 impl Udp {
@@ -41,7 +43,7 @@ impl Udp {
         socket.connect(to)?;
         socket.set_nonblocking(true)?;
         let segment = segmentation(&socket, payload).then_some(payload);
-        Ok(Self { socket, segment, payload, refusals: 0 })
+        Ok(Self { socket, segment, payload, refusals: 0, refused: false })
     }
 
     /// A socket like this one, to another receiver.
@@ -63,9 +65,24 @@ impl Udp {
     }
 
     /// Whether such an answer waits to be reported; it is then reported here, and by no later send.
-    pub(crate) fn take_refusal(&self) -> bool {
+    pub(crate) fn take_refusal(&mut self) -> bool {
         let waiting = self.socket.take_error().ok().flatten();
-        waiting.is_some_and(|e| classify(&e) == SendError::Refused)
+        let refused = std::mem::take(&mut self.refused);
+        waiting.is_some_and(|e| classify(&e) == SendError::Refused) || refused
+    }
+
+    /// A datagram from the receiver, if one waits; its length. What is longer than `buf` is cut off.
+    pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
+        match self.socket.recv(buf) {
+            Ok(length) => Some(length),
+            Err(e) => {
+                if classify(&e) == SendError::Refused {
+                    self.refusals += 1;
+                    self.refused = true;
+                }
+                None
+            }
+        }
     }
 
     /// The receiver.

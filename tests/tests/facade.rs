@@ -134,7 +134,7 @@ fn a_crate_that_knows_nothing_of_us_is_heard_at_the_collector() {
     assert_eq!(described.unit, Some(metrics::Unit::Bytes));
     assert!(client.shutdown(SECOND).closes());
     let mut collector = Collector::new(Limits::default());
-    spy.datagrams().iter().for_each(|d| collector.receive(d, 0));
+    spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));
     let seen = Report::of(&collector, 0, 0, 1000);
     let value = |name: &str| seen.series.iter().find(|s| s.name == name).unwrap().value;
     assert!(value("process_resident_memory_bytes") > 100_000.0);

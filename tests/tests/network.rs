@@ -44,7 +44,7 @@ fn through_loss_duplication_and_reordering_totals_are_exact_and_loss_is_known() 
     let report = network.report();
 
     let mut collector = Collector::new(Limits::default());
-    spy.datagrams().iter().for_each(|d| collector.receive(d, 0));
+    spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));
     let seen = Report::of(&collector, 0, 0, 1000);
     assert!(seen.closes);
     assert_eq!(seen.lost + seen.outstanding, report.lost, "exactly what the network lost");

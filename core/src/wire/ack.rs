@@ -29,6 +29,8 @@ pub struct Ack<'a> {
 }
 
 impl<'a> Ack<'a> {
+    /// The shortest acknowledgement: one that names no events.
+    pub const MIN_LEN: usize = HEAD + TRAILER;
     /// The longest acknowledgement.
     pub const MAX_LEN: usize = HEAD + ID_WINDOW / 8 + TRAILER;
 

@@ -8,7 +8,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use ringstat_core::event::Kind;
+use ringstat_core::tracker::ids::{IdWindow, Seen};
 use ringstat_core::tracker::{SequenceTracker, Stats};
+use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::{Body, Content, Datagram};
 use ringstat_core::wire::header::Account;
 use ringstat_core::wire::{DecodeError, Decoder, Header};
@@ -34,6 +36,8 @@ pub struct Sender {
     /// Of epochs that ended: events dropped and datagrams given up by the sender.
     finished: (u64, u64),
     epoch: u32,
+    /// The critical events of this run, once there are any.
+    ids: Option<Box<IdWindow>>,
 }
 
 impl Sender {
@@ -84,6 +88,10 @@ pub struct Counts {
     pub records: u64,
     /// Records stored: in a series of their own or an overflow series.
     pub stored: u64,
+    /// Critical events that came again and are not stored twice, or that break the rules for their identifiers.
+    pub repeated: u64,
+    /// Acknowledgements made.
+    pub acks: u64,
     /// States of instruments beyond a limit: they cannot be added up, and are not stored.
     pub refused_series: u64,
     /// Senders forgotten because they were idle.
@@ -106,7 +114,7 @@ impl Counts {
         self.datagrams
             == self.accepted + self.duplicates + self.refused_senders + self.malformed_total()
                 - self.broken
-            && self.records == self.stored + self.refused_series
+            && self.records == self.stored + self.repeated + self.refused_series
     }
 }
 
@@ -158,15 +166,15 @@ impl Collector {
     }
 
     /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back. Every
-    /// outcome is counted.
-    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) {
+    /// outcome is counted. Returns the sender if it asks for an [acknowledgement](Self::ack).
+    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Option<u64> {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.len() as u64;
         let mut opened = match self.decoder.0.open(datagram) {
             Ok(opened) => opened,
             Err(e) => {
                 self.counts.malformed[e as usize] += 1;
-                return;
+                return None;
             }
         };
         let header = *opened.header();
@@ -174,34 +182,57 @@ impl Collector {
             admit(&mut self.senders, &mut self.probation, &self.hasher, &self.limits, &header);
         let Some(sender) = admitted else {
             self.counts.refused_senders += 1;
-            return;
+            return None;
         };
         sender.datagrams += 1;
         sender.seen_ms = now_ms;
         let verdict = sender.tracker.observe(header.epoch, header.sequence);
         if !verdict.is_new() {
             self.counts.duplicates += 1;
-            return;
+            // The answer to the first one may be lost.
+            return opened.prologue().ack_floor.map(|_| header.sender);
         }
         self.counts.accepted += 1;
+        let asked = opened.prologue().ack_floor;
         take_account(sender, &header, opened.prologue().account);
+        if let Some(floor) = asked {
+            sender.ids.get_or_insert_default().advance(floor);
+        }
         let mut target = Target {
             store: &mut self.store,
             cache: &mut self.cache,
             hasher: &self.hasher,
             header,
             now_ms,
+            ids: sender.ids.as_deref_mut(),
+            repeated: 0,
         };
         target.cache.clear();
         let (read, stored, error) = target.take_all(&mut opened);
+        let repeated = target.repeated;
         sender.records += read;
         self.counts.records += read;
         self.counts.stored += stored;
-        self.counts.refused_series += read - stored;
+        self.counts.repeated += repeated;
+        self.counts.refused_series += read - stored - repeated;
         if let Some(e) = error {
             self.counts.malformed[e as usize] += 1;
             self.counts.broken += 1;
         }
+        asked.map(|_| header.sender)
+    }
+
+    /// Writes what to tell a sender about its critical events, after what it sent is stored; returns the length.
+    ///
+    /// It is no longer than `limit`, the length of the datagram that it answers: who forges its origin gains nothing
+    /// by it. What is left out is said next time. `None` where there is nothing to tell, or no room.
+    pub fn ack(&mut self, sender: u64, limit: usize, buf: &mut [u8]) -> Option<usize> {
+        let known = self.senders.get(&sender)?;
+        let ack = known.ids.as_deref()?.ack(sender, known.epoch);
+        let room = limit.checked_sub(Ack::MIN_LEN)?.min(ack.bitmap.len());
+        let length = Ack { bitmap: &ack.bitmap[..room], ..ack }.emit(buf)?;
+        self.counts.acks += 1;
+        Some(length)
     }
 
     /// Forgets what is idle, when it is time to look. Call it once a second or so.
@@ -290,6 +321,7 @@ fn admit<'a>(
         seen_ms: 0,
         finished: (0, 0),
         epoch: header.epoch,
+        ids: None,
     }))
 }
 
@@ -300,6 +332,7 @@ fn take_account(sender: &mut Sender, header: &Header, account: Account) {
         sender.finished.1 += sender.account.failed;
         sender.account = account;
         sender.epoch = header.epoch;
+        sender.ids = None;
     }
     if account.dropped >= sender.account.dropped && account.failed >= sender.account.failed {
         sender.account = account;
@@ -313,6 +346,9 @@ struct Target<'a> {
     hasher: &'a RandomState,
     header: Header,
     now_ms: u64,
+    ids: Option<&'a mut IdWindow>,
+    /// Events that were here before.
+    repeated: u64,
 }
 
 impl Target<'_> {
@@ -326,6 +362,13 @@ impl Target<'_> {
                 Err(e) => return (read, stored, Some(e)),
             };
             read += 1;
+            if let Body::Event(event) = &record.body
+                && let Some((id, ids)) = event.id.zip(self.ids.as_deref_mut())
+                && ids.insert(id) != Seen::New
+            {
+                self.repeated += 1;
+                continue;
+            }
             let (class, adds) = match record.body {
                 Body::Event(event) => (class_of(event.kind), true),
                 Body::Total(_) => (Class::Counter, false),

@@ -121,6 +121,10 @@ pub struct Report {
     pub overflowed: u64,
     /// Instrument states that found no room.
     pub refused_series: u64,
+    /// Critical events that came again and were not stored twice.
+    pub repeated: u64,
+    /// Acknowledgements sent.
+    pub acknowledgements: u64,
     /// Datagrams that the kernel dropped before the collector could read them; a train of segments counts as one.
     pub kernel_drops: u64,
     /// Datagrams lost for good, of all senders.
@@ -160,6 +164,8 @@ impl Report {
             stored: counts.stored,
             overflowed: collector.store().overflowed,
             refused_series: counts.refused_series,
+            repeated: counts.repeated,
+            acknowledgements: counts.acks,
             kernel_drops,
             lost: senders.iter().map(|s| s.lost).sum(),
             outstanding: senders.iter().map(|s| s.outstanding).sum(),

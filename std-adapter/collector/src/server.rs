@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ringstat_core::wire::ack::Ack;
+
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use crate::collector::Collector;
@@ -236,6 +238,7 @@ fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
     let room = 65_536;
     let mut memory = vec![0u8; room * quinn_udp::BATCH_SIZE];
     let mut meta = vec![RecvMeta::default(); quinn_udp::BATCH_SIZE];
+    let mut asked = Vec::new();
     loop {
         let stopping = shared.stopping();
         let mut buffers: Vec<_> = memory.chunks_exact_mut(room).map(IoSliceMut::new).collect();
@@ -248,13 +251,19 @@ fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                 let mut collector = shared.collector();
                 for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
                     let received = &buffer[..meta.len];
+                    for datagram in received.chunks(meta.stride.max(1)) {
+                        if let Some(sender) = collector.receive(datagram, now) {
+                            ask(&mut asked, sender, meta.addr, datagram.len());
+                        }
+                    }
                     // An empty datagram has a stride of zero, and is refused like any other short one.
-                    received.chunks(meta.stride.max(1)).for_each(|d| collector.receive(d, now));
                     if received.is_empty() {
                         collector.receive(received, now);
                     }
                 }
                 collector.tick(now);
+                drop(collector);
+                acknowledge(socket, shared, &mut asked);
             }
             Err(e)
                 if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
@@ -273,6 +282,28 @@ fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                     return;
                 }
             }
+        }
+    }
+}
+
+/// Who asked for an acknowledgement: the sender, where it is, and how long its datagram was.
+type Asked = (u64, SocketAddr, usize);
+
+/// Notes that a sender asked, once for all of its datagrams that came together.
+fn ask(asked: &mut Vec<Asked>, sender: u64, from: SocketAddr, length: usize) {
+    match asked.iter_mut().find(|(id, at, _)| (*id, *at) == (sender, from)) {
+        Some((.., longest)) => *longest = length.max(*longest),
+        None => asked.push((sender, from, length)),
+    }
+}
+
+/// Answers those who asked. An answer that is lost, here or on the way, is asked for again.
+fn acknowledge(socket: &UdpSocket, shared: &Shared, asked: &mut Vec<Asked>) {
+    let mut buf = [0; Ack::MAX_LEN];
+    for (sender, from, limit) in asked.drain(..) {
+        let length = shared.collector().ack(sender, limit, &mut buf);
+        if let Some(length) = length {
+            let _ = socket.send_to(&buf[..length], from);
         }
     }
 }

@@ -155,7 +155,7 @@ fn bad_input_is_refused_counted_and_bounded() {
         collector.receive(&bytes, 0);
     }
     let valid = datagram(9, 0, &[("a.name", &[("k", "v")], 1.5, 1), ("a.nother", &[], 2.0, 3)]);
-    (0..valid.len()).for_each(|end| collector.receive(&valid[..end], 0));
+    (0..valid.len()).for_each(|end| _ = collector.receive(&valid[..end], 0));
     for bit in 0..valid.len() * 8 {
         let mut flipped = valid.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -175,7 +175,7 @@ fn bad_input_is_refused_counted_and_bounded() {
     assert!(collector.senders().count() <= 2000);
     assert!(collector.counts().refused_senders > 95_000);
     // A new sender that goes on sending gets in all the same.
-    (0..3).for_each(|n| collector.receive(&datagram(7_777_777, n, &[("new", &[], 1.0, 1)]), 0));
+    (0..3).for_each(|n| _ = collector.receive(&datagram(7_777_777, n, &[("new", &[], 1.0, 1)]), 0));
     assert!(collector.senders().any(|(id, _)| id == 7_777_777));
 
     // 1 000 000 distinct series from one sender that got in.

@@ -85,6 +85,8 @@ pub(crate) struct Rings {
     id: u64,
     all: All,
     policy: Policy,
+    /// For critical events, where they are kept until they are acknowledged.
+    critical: Option<mpmc::Ring<Event, Cells>>,
     /// For who has no shard.
     shared_gate: SharedGate,
     /// Given up at the record call: counts for each shard, written by its owner, and last those that all others share.
@@ -115,7 +117,14 @@ struct Owned {
 }
 
 impl Rings {
-    pub(crate) fn new(shards: usize, events: usize, shared: usize, policy: Policy) -> Self {
+    /// `shards` rings for `events` each, one for `shared`, and one for `critical` critical events if that is not 0.
+    pub(crate) fn new(
+        shards: usize,
+        events: usize,
+        shared: usize,
+        policy: Policy,
+        critical: usize,
+    ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let shards = shards.max(1);
         let all = if policy.ranks() {
@@ -133,6 +142,7 @@ impl Rings {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             all,
             policy,
+            critical: (critical > 0).then(|| mpmc::Ring::new(boxed(critical))),
             shared_gate: SharedGate::new(policy),
             drops: (0..=shards).map(|_| CachePadded::default()).collect(),
             alive: Arc::default(),
@@ -145,6 +155,11 @@ impl Rings {
             All::Plain(all) => Sharded::drain(all.clone()).map(Consumer::Plain),
             All::Ranked(all) => Sharded::drain(all.clone()).map(Consumer::Ranked),
         }
+    }
+
+    /// The ring of critical events.
+    pub(crate) fn critical(&self) -> Option<&mpmc::Ring<Event, Cells>> {
+        self.critical.as_ref()
     }
 
     /// How full each ring is, in events used and capacity: the shards, then the shared one.
@@ -164,7 +179,8 @@ impl Rings {
 
     /// How many events wait.
     pub(crate) fn len(&self) -> usize {
-        self.fills().map(|(used, _)| used).sum()
+        let critical = self.critical.as_ref().map_or(0, mpmc::Ring::len);
+        self.fills().map(|(used, _)| used).sum::<usize>() + critical
     }
 
     /// Memory of the rings at most, in bytes.
@@ -179,7 +195,8 @@ impl Rings {
         let events = self.fills().enumerate().map(|(index, (_, capacity))| {
             capacity * if index < shards { slot } else { size_of::<mpmc::Cell<Event>>() }
         });
-        events.sum::<usize>() + counts
+        let critical = self.critical.as_ref().map_or(0, mpmc::Ring::capacity);
+        events.sum::<usize>() + critical * size_of::<mpmc::Cell<Event>>() + counts
     }
 
     /// Records given up at the record call, by cause.
@@ -202,6 +219,9 @@ impl Rings {
     /// Puts an event into this thread's shard.
     #[inline]
     pub(crate) fn push(&self, event: Event) -> Outcome {
+        if event.priority() == Priority::Critical && self.critical.is_some() {
+            return self.push_critical(event);
+        }
         OWNED
             .try_with(|owned| {
                 // Nobody else borrows it: nothing in here records.
@@ -213,6 +233,15 @@ impl Rings {
             })
             // The thread is ending and its shard is already given back.
             .unwrap_or_else(|_| self.push_shared(event))
+    }
+
+    /// Puts an event where no other can delay it or crowd it out.
+    #[cold]
+    fn push_critical(&self, event: Event) -> Outcome {
+        match self.critical.as_ref().map(|ring| ring.push(event)) {
+            Some(Ok(())) => Outcome::Recorded,
+            _ => self.refuse(Cause::Full),
+        }
     }
 
     /// Puts an event into this thread's shard, if it is one of those that are kept at this level of throttling.

@@ -15,7 +15,7 @@ fn shared_len(rings: &Rings) -> usize {
 
 #[test]
 fn threads_own_shards_and_the_rest_share() {
-    let rings = Rings::new(2, 8, 8, Policy::DropNewest);
+    let rings = Rings::new(2, 8, 8, Policy::DropNewest, 0);
     let barrier = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -38,7 +38,7 @@ fn what_a_full_ring_gives_up_is_counted() {
     for (policy, kept, cause) in
         [(Policy::DropNewest, 0, Cause::Full), (Policy::DropOldest, 4, Cause::Evicted)]
     {
-        let rings = Rings::new(1, 8, 8, policy);
+        let rings = Rings::new(1, 8, 8, policy, 0);
         for n in 0..12 {
             rings.push(event(n));
         }
@@ -53,7 +53,7 @@ fn what_a_full_ring_gives_up_is_counted() {
 #[test]
 fn one_thread_can_record_to_many_clients() {
     let clients: std::vec::Vec<_> =
-        (0..5).map(|_| Rings::new(1, 8, 8, Policy::DropNewest)).collect();
+        (0..5).map(|_| Rings::new(1, 8, 8, Policy::DropNewest, 0)).collect();
     for n in 0..6 {
         for rings in &clients {
             assert_eq!(rings.push(event(n)), Outcome::Recorded);
@@ -79,7 +79,7 @@ fn contents(rings: &Rings) -> std::vec::Vec<Event> {
 
 /// A thousand records of each priority in turn, into rings for a hundred: what is kept, by priority.
 fn kept(policy: Policy) -> ([usize; 4], Drops) {
-    let rings = Rings::new(1, 100, 8, policy);
+    let rings = Rings::new(1, 100, 8, policy, 0);
     let mut recorded = 0;
     for n in 0..1000 {
         for priority in Priority::ALL {
@@ -118,7 +118,7 @@ fn each_policy_keeps_what_it_promises() {
 
 #[test]
 fn graded_keeps_normal_ones_out_of_what_is_left_for_higher_ones() {
-    let rings = Rings::new(1, 100, 8, Policy::Graded(10));
+    let rings = Rings::new(1, 100, 8, Policy::Graded(10), 0);
     for n in 0..1000 {
         rings.push(ranked(Priority::Normal, n));
     }
@@ -132,7 +132,7 @@ fn graded_keeps_normal_ones_out_of_what_is_left_for_higher_ones() {
 
 #[test]
 fn sampled_ones_say_what_they_stand_for() {
-    let rings = Rings::new(1, 1000, 8, Policy::Sampled(10));
+    let rings = Rings::new(1, 1000, 8, Policy::Sampled(10), 0);
     for n in 0..2000 {
         rings.push(event(n));
     }
@@ -146,7 +146,7 @@ fn sampled_ones_say_what_they_stand_for() {
 #[test]
 fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
     for (level, one_in) in [(1, 2), (2, 8), (3, 32)] {
-        let rings = Rings::new(1, 4000, 8, Policy::DropNewest);
+        let rings = Rings::new(1, 4000, 8, Policy::DropNewest, 0);
         for n in 0..320 {
             rings.push_throttled(ranked(Priority::Low, n), level);
             rings.push_throttled(ranked(Priority::High, n), level);
@@ -173,7 +173,7 @@ proptest! {
         let policy = [
             Policy::DropNewest, Policy::DropOldest, Policy::ByPriority, Policy::Sampled(3), Policy::Graded(3),
         ][policy];
-        let rings = Rings::new(1, 20, 8, policy);
+        let rings = Rings::new(1, 20, 8, policy, 0);
         let mut consumer = rings.consumer().unwrap();
         let mut inside = [0usize; 4];
         let (mut recorded, mut taken) = (0, 0);

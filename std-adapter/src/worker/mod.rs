@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ringstat_core::breaker::State as BreakerState;
+use ringstat_core::critical::{Kept, Patience};
 use ringstat_core::encode::Encode;
 use ringstat_core::event::DEFAULT_INLINE;
 use ringstat_core::ledger::Cause;
@@ -16,6 +17,7 @@ use ringstat_core::ring::Source;
 use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
 use ringstat_core::snapshot::{BreakerUse, Output, PoolUse};
 use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::{self, TimeUnit};
 
 use crate::client::Shared;
@@ -68,7 +70,7 @@ pub(crate) const BYTES: usize = size_of::<Worker<wire::Encoder>>();
 
 struct Worker<E> {
     shared: Arc<Shared>,
-    sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E>,
+    sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E, Box<[Kept<DEFAULT_INLINE>]>>,
     routes: Vec<Route>,
     /// The datagrams that are still to be sent: room for as many as go out in one call.
     pool: Datagrams,
@@ -96,6 +98,11 @@ impl<E: Encode> Worker<E> {
             flush_interval: config.flush_interval,
             refresh_interval: config.refresh_interval,
             heartbeat_interval: config.heartbeat_interval,
+            patience: Patience {
+                timeout: config.ack_timeout,
+                timeout_max: config.ack_timeout_max,
+                attempts: config.ack_attempts,
+            },
             pad_full: segments > 1,
         };
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
@@ -106,7 +113,12 @@ impl<E: Encode> Worker<E> {
         let repeats = config.protocol == Protocol::Native;
         let route = |(i, outlet)| Route::new(outlet, backoff, seed.wrapping_add(i), repeats);
         Self {
-            sender: Sender::with_encoder(shared.identity, &config_of_sender, encoder),
+            sender: Sender::keeping(
+                shared.identity,
+                &config_of_sender,
+                encoder,
+                vec![Kept::EMPTY; shared.rings.critical().map_or(0, |ring| ring.capacity())].into(),
+            ),
             routes: (0..).zip(outlets).map(route).collect(),
             pool: Datagrams::new(
                 vec![0; config.payload * segments].into_boxed_slice(),
@@ -146,6 +158,10 @@ impl<E: Encode> Worker<E> {
     fn round(&mut self, events: &mut Consumer) -> bool {
         let now = self.shared.clock.advance();
         self.observe(events, now);
+        self.hear();
+        if let Some(mut critical) = self.shared.rings.critical() {
+            self.sender.keep(now, &mut critical);
+        }
         // While every breaker is open, everything waits where the drop policy reaches it: in the ring.
         let mut open = true;
         for route in &mut self.routes {
@@ -161,12 +177,32 @@ impl<E: Encode> Worker<E> {
         self.publish();
         if idle
             && sent
+            && self.sender.unacknowledged() == 0
             && let Some(flush) = self.flushing.take()
         {
             self.shared.control.lock().flush_done = flush;
             self.shared.control.changed();
         }
         !idle && sent
+    }
+
+    /// Takes the receivers' acknowledgements.
+    fn hear(&mut self) {
+        // More than are answered in a round would be somebody else's.
+        const REPLIES: usize = 64;
+        if self.sender.unacknowledged() == 0 {
+            return;
+        }
+        // One byte more than the longest one, to tell what is longer.
+        let mut buf = [0; Ack::MAX_LEN + 1];
+        for route in &mut self.routes {
+            for _ in 0..REPLIES {
+                let Some(length) = route.receive(&mut buf) else { break };
+                if self.sender.acknowledged(&buf[..length]).is_err() {
+                    self.tally.bad_replies += 1;
+                }
+            }
+        }
     }
 
     /// Looks at how things are going, where it is time.
@@ -223,6 +259,10 @@ impl<E: Encode> Worker<E> {
             bytes: totals.bytes,
             failed: totals.failed,
             send_errors: self.tally.errors,
+            acknowledged: totals.acknowledged,
+            repeated: totals.repeated,
+            unacknowledged: self.sender.unacknowledged() as u64,
+            bad_replies: self.tally.bad_replies,
             backpressure: self.tally.backpressure,
         };
         state.pool = PoolUse {
@@ -331,7 +371,7 @@ impl<E: Encode> Worker<E> {
         self.routes.iter_mut().for_each(Route::try_again);
         loop {
             let more = self.round(events);
-            if !more && self.pool.is_empty() {
+            if !more && self.pool.is_empty() && self.sender.unacknowledged() == 0 {
                 break;
             }
             if Instant::now() >= deadline {
@@ -343,6 +383,9 @@ impl<E: Encode> Worker<E> {
         }
         let sender = &mut self.sender;
         self.pool.release(|packed| sender.gave_up(packed, Cause::Shutdown));
+        if let Some(mut critical) = self.shared.rings.critical() {
+            self.sender.abandon(&mut critical, Cause::Shutdown);
+        }
         self.sender.abandon(events, Cause::Shutdown);
         self.publish();
         let mut state = self.shared.control.lock();

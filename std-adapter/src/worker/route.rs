@@ -6,7 +6,7 @@ use ringstat_core::breaker::{self, Breaker, Permit};
 use ringstat_core::pool::Pool;
 use ringstat_core::transport::{SendError, Transport};
 
-use crate::client::TransportFn;
+use crate::client::{RepliesFn, TransportFn};
 use crate::resolve::Target;
 use crate::udp::{MAX_SEGMENTS, Udp};
 
@@ -16,14 +16,15 @@ pub(crate) type Datagrams = Pool<Box<[u8]>, MAX_SEGMENTS>;
 /// Where datagrams go.
 pub(crate) enum Outlet {
     Udp(Udp, Target),
-    Custom(Arc<TransportFn>),
+    /// With what gives the receiver's replies, if it replies.
+    Custom(Arc<TransportFn>, Option<Arc<RepliesFn>>),
 }
 
 impl Outlet {
     fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         match self {
             Self::Udp(udp, _) => udp.send(bytes),
-            Self::Custom(transport) => transport(bytes),
+            Self::Custom(transport, _) => transport(bytes),
         }
     }
 
@@ -31,7 +32,20 @@ impl Outlet {
     pub(crate) fn segments(&self, payload: usize) -> usize {
         match self {
             Self::Udp(udp, _) => udp.segments(payload),
-            Self::Custom(_) => 1,
+            Self::Custom(..) => 1,
+        }
+    }
+
+    /// Whether the receiver's replies can be heard.
+    pub(crate) fn hears(&self) -> bool {
+        !matches!(self, Self::Custom(_, None))
+    }
+
+    /// The next reply, if one waits; its length.
+    pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
+        match self {
+            Self::Udp(udp, _) => udp.receive(buf),
+            Self::Custom(_, replies) => replies.as_ref().and_then(|replies| replies(buf)),
         }
     }
 }
@@ -58,6 +72,8 @@ pub(crate) struct Tally {
     pub(crate) errors: u64,
     /// Attempts that met a full socket buffer.
     pub(crate) backpressure: u64,
+    /// Replies that were no acknowledgement of ours.
+    pub(crate) bad_replies: u64,
 }
 
 /// One way to a receiver.
@@ -68,6 +84,8 @@ pub(crate) struct Route {
     repeats: bool,
     /// When the half-open breaker's probe was sent.
     probed: Option<u64>,
+    /// Refusals that the breaker knows of.
+    refusals_seen: u64,
 }
 
 /// So long the answer to a probe may take, in nanoseconds.
@@ -86,7 +104,13 @@ impl Route {
         repeats: bool,
     ) -> Self {
         let config = breaker::Config { failures: BREAKER_FAILURES, backoff, backoff_max };
-        Self { outlet, breaker: Breaker::new(config, seed), repeats, probed: None }
+        Self {
+            outlet,
+            breaker: Breaker::new(config, seed),
+            repeats,
+            probed: None,
+            refusals_seen: 0,
+        }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -115,15 +139,20 @@ impl Route {
         }
         if self.repeats
             && self.breaker.state() == breaker::State::HalfOpen
-            && let Outlet::Udp(udp, _) = &self.outlet
+            && let Outlet::Udp(udp, _) = &mut self.outlet
         {
             match self.probed {
                 // What is left of the time before says nothing about now.
-                None => _ = udp.take_refusal(),
+                None => {
+                    udp.take_refusal();
+                    self.refusals_seen = udp.refusals();
+                }
                 Some(at) if now.saturating_sub(at) < PROBE_WAIT => return Handed::Later,
                 Some(_) => {
                     self.probed = None;
-                    if udp.take_refusal() {
+                    let refused = udp.take_refusal();
+                    self.refusals_seen = udp.refusals();
+                    if refused {
                         return self.failed(now, tally);
                     }
                     self.breaker.succeeded();
@@ -131,9 +160,9 @@ impl Route {
             }
         }
         tally.sends += 1;
-        let refusals = self.refusals();
         let sent = self.outlet.send(pool.bytes());
-        let refused = self.refusals() > refusals;
+        let refusals = self.refusals();
+        let refused = std::mem::replace(&mut self.refusals_seen, refusals) < refusals;
         if refused {
             tally.errors += 1;
             self.breaker.failed(now);
@@ -182,8 +211,13 @@ impl Route {
     fn refusals(&self) -> u64 {
         match &self.outlet {
             Outlet::Udp(udp, _) => udp.refusals(),
-            Outlet::Custom(_) => 0,
+            Outlet::Custom(..) => 0,
         }
+    }
+
+    /// The next reply of the receiver, if one waits; its length.
+    pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
+        self.outlet.receive(buf)
     }
 
     fn send_each(&mut self, pool: &Datagrams, tally: &mut Tally) -> Handed {

@@ -47,7 +47,7 @@ fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
     let mut collector = Collector::new(Limits::default());
     let mut take = |now| {
         let datagrams = due(&RING, &mut sender, at(now, 0));
-        datagrams.iter().for_each(|d| collector.receive(d, 0));
+        datagrams.iter().for_each(|d| _ = collector.receive(d, 0));
         (datagrams.len(), Report::of(&collector, 0, 0, 10))
     };
     take(HOUR);
@@ -125,7 +125,7 @@ fn a_gauge_follows_a_wall_clock_that_is_set_back() {
         assert!(RING.gauge("event", level).at(wall).record().is_recorded());
         sender.flush();
         let datagrams = due(&RING, &mut sender, at(now, wall));
-        datagrams.iter().for_each(|d| collector.receive(d, 0));
+        datagrams.iter().for_each(|d| _ = collector.receive(d, 0));
         let report = Report::of(&collector, 0, 0, 10);
         assert_eq!(value(&report, "level"), Some(f64::from(level)));
         assert_eq!(value(&report, "event"), Some(f64::from(level)));
@@ -145,7 +145,7 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
         for _ in epoch..10 {
             assert!(RING.gauge("event", level).at(wall).record().is_recorded());
             sender.flush();
-            due(&RING, &mut sender, at(0, wall)).iter().for_each(|d| collector.receive(d, 0));
+            due(&RING, &mut sender, at(0, wall)).iter().for_each(|d| _ = collector.receive(d, 0));
         }
         let report = Report::of(&collector, 0, 0, 10);
         assert_eq!(value(&report, "level"), Some(f64::from(level)), "epoch {epoch}");
@@ -162,7 +162,7 @@ fn a_collector_whose_clock_falls_back_forgets_nobody() {
     assert!(RING.count("a", 1u8).record().is_recorded());
     sender.flush();
     let datagrams = due(&RING, &mut sender, at(SECOND, 0));
-    datagrams.iter().for_each(|d| collector.receive(d, 50 * 3_600_000));
+    datagrams.iter().for_each(|d| _ = collector.receive(d, 50 * 3_600_000));
     collector.tick(50 * 3_600_000);
     collector.tick(0);
     let report = Report::of(&collector, 0, 0, 10);

@@ -254,7 +254,7 @@ fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_no
         let most = Limits { senders: all, series: all, series_per_sender: all, bytes: all, idle };
         let take = |limits: Limits| {
             let mut collector = Collector::new(limits);
-            spy.datagrams().iter().for_each(|d| collector.receive(d, 0));
+            spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));
             collector.tick(3_600_000);
             Report::of(&collector, 0, 3_600_000, all)
         };

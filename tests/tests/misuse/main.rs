@@ -33,7 +33,7 @@ fn end(stats: Client, spy: &SpyTransport) -> (Ledger, Report) {
     let ledger = stats.shutdown(SOON);
     assert!(ledger.closes() && ledger.in_flight == 0, "{ledger:?}");
     let mut collector = Collector::new(Limits::default());
-    spy.datagrams().iter().for_each(|datagram| collector.receive(datagram, 0));
+    spy.datagrams().iter().for_each(|datagram| _ = collector.receive(datagram, 0));
     collector.finish();
     let report = Report::of(&collector, 0, 0, usize::MAX);
     assert!(report.closes && report.malformed.is_empty(), "{:?}", report.malformed);

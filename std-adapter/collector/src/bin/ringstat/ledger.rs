@@ -12,7 +12,7 @@ const SENDERS: usize = 20;
 pub(crate) fn print(report: &Report) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let malformed: u64 = report.malformed.values().sum();
-    let lines: [(&str, u64); 11] = [
+    let lines: [(&str, u64); 12] = [
         ("datagrams", report.datagrams),
         ("  taken", report.accepted),
         ("  seen before", report.duplicates),
@@ -20,6 +20,7 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
         ("  of senders without room", report.refused_senders),
         ("records", report.records),
         ("  stored", report.stored),
+        ("  seen before (critical)", report.repeated),
         ("  states without room", report.refused_series),
         ("of these, in overflow series", report.overflowed),
         ("dropped by the kernel", report.kernel_drops),

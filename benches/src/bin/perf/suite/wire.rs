@@ -109,7 +109,7 @@ pub(super) fn collect(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let (mut passes, mut stored) = (0, 0);
     let samples = time(effort, EVENTS, || {
         let mut collector = Collector::new(Limits::default());
-        datagrams.iter().for_each(|d| collector.receive(d, 0));
+        datagrams.iter().for_each(|d| _ = collector.receive(d, 0));
         passes += 1;
         stored += collector.counts().stored;
     });

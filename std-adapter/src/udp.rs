@@ -5,7 +5,8 @@
 //! - `ECONNREFUSED` answers the datagram *before*, and the call that reports it sends nothing: it is tried again at
 //!   once. The refusal is counted: it says that nobody listens.
 //! - `EAGAIN` and `ENOBUFS` are backpressure: the datagram is kept and offered again.
-//! - `EMSGSIZE` is permanent for that datagram.
+//! - `EMSGSIZE` is permanent for that datagram; for a train of them it means that a segment is larger than the link's
+//!   packets, and they go one by one.
 //! - `ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EPERM`, `EACCES`: there is no way to the receiver now.
 
 use std::io;
@@ -57,6 +58,15 @@ impl Udp {
             Some(segment) if segment == payload => (MAX_BYTES / payload).clamp(1, MAX_SEGMENTS),
             _ => 1,
         }
+    }
+
+    /// Has the kernel cut what is longer than a datagram, or not. Returns whether it ever did.
+    pub(crate) fn set_segmentation(&self, on: bool) -> bool {
+        self.segment.is_some_and(|segment| {
+            // Where it is refused the next send says so.
+            segmentation(&self.socket, if on { segment } else { 0 });
+            true
+        })
     }
 
     /// How often an answer said that nobody listened when an earlier datagram came.
@@ -133,7 +143,7 @@ fn classify(error: &io::Error) -> SendError {
     SendError::Other
 }
 
-/// Whether the kernel cuts for us (UDP_SEGMENT, Linux 4.18).
+/// Whether the kernel cuts for us (UDP_SEGMENT, Linux 4.18). A size of 0 turns it off.
 #[cfg(target_os = "linux")]
 fn segmentation(socket: &UdpSocket, payload: usize) -> bool {
     use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};

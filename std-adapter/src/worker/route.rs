@@ -28,6 +28,14 @@ impl Outlet {
         }
     }
 
+    /// Has the kernel cut trains into datagrams, or not. Returns whether it ever did.
+    fn set_segmentation(&mut self, on: bool) -> bool {
+        match self {
+            Self::Udp(udp, ..) => udp.set_segmentation(on),
+            Self::Custom(..) => false,
+        }
+    }
+
     /// How many datagrams of `payload` bytes it takes in one call.
     pub(crate) fn segments(&self, payload: usize) -> usize {
         match self {
@@ -86,7 +94,12 @@ pub(crate) struct Route {
     probed: Option<u64>,
     /// Refusals that the breaker knows of.
     refusals_seen: u64,
+    /// Until then datagrams go one by one, since trains of them do not.
+    singly_until: Option<u64>,
 }
+
+/// So long datagrams go one by one before trains are tried again, in nanoseconds.
+const SINGLY: u64 = 60_000_000_000;
 
 /// So long the answer to a probe may take, in nanoseconds.
 const PROBE_WAIT: u64 = 10_000_000;
@@ -110,6 +123,7 @@ impl Route {
             repeats,
             probed: None,
             refusals_seen: 0,
+            singly_until: None,
         }
     }
 
@@ -160,7 +174,7 @@ impl Route {
             }
         }
         tally.sends += 1;
-        let sent = self.outlet.send(pool.bytes());
+        let sent = self.hand_over(pool, now, tally);
         let refusals = self.refusals();
         let refused = std::mem::replace(&mut self.refusals_seen, refusals) < refusals;
         if refused {
@@ -168,22 +182,20 @@ impl Route {
             self.breaker.failed(now);
         }
         let handed = match sent {
-            Ok(()) if refused => Handed::Taken,
-            Ok(()) if self.repeats && self.is_probing() => {
+            Ok(taken) if refused => taken,
+            Ok(_) if self.repeats && self.is_probing() => {
                 self.probed = Some(now);
                 return Handed::Later;
             }
-            Ok(()) => {
+            Ok(taken) => {
                 self.breaker.succeeded();
-                Handed::Taken
+                taken
             }
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
                 return Handed::Later;
             }
-            // A kernel or device that takes segmentation and then does not do it.
-            Err(SendError::Other) if pool.held().len() > 1 => self.send_each(pool, tally),
             // Too large: no way will ever carry it, and that says nothing about the way.
             Err(e) if e.is_permanent() => {
                 tally.errors += 1;
@@ -220,15 +232,44 @@ impl Route {
         self.outlet.receive(buf)
     }
 
-    fn send_each(&mut self, pool: &Datagrams, tally: &mut Tally) -> Handed {
+    /// Hands the pool to the socket: as one train where the kernel cuts it into datagrams.
+    fn hand_over(
+        &mut self,
+        pool: &Datagrams,
+        now: u64,
+        tally: &mut Tally,
+    ) -> Result<Handed, SendError> {
+        if self.singly_until.is_some_and(|until| now >= until) {
+            self.outlet.set_segmentation(true);
+            self.singly_until = None;
+        }
+        if self.singly_until.is_none() {
+            match self.outlet.send(pool.bytes()) {
+                Ok(()) => return Ok(Handed::Taken),
+                // The link's packets have become smaller than a segment, or a device takes segmentation and then does
+                // not do it. What goes singly the kernel can cut into fragments.
+                Err(SendError::TooLarge | SendError::Other)
+                    if self.outlet.set_segmentation(false) =>
+                {
+                    self.singly_until = Some(now.saturating_add(SINGLY));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        self.send_each(pool, tally)
+    }
+
+    fn send_each(&mut self, pool: &Datagrams, tally: &mut Tally) -> Result<Handed, SendError> {
         let mut taken = 0;
         for (i, (_, bytes)) in pool.datagrams().enumerate() {
             match self.outlet.send(bytes) {
                 Ok(()) => taken |= 1 << i,
+                // All of them again, later, where the receiver drops those that it had.
+                Err(e) if !e.is_permanent() && (self.repeats || taken == 0) => return Err(e),
                 Err(_) => tally.errors += 1,
             }
         }
-        Handed::Some(taken)
+        Ok(Handed::Some(taken))
     }
 
     /// Moves to another address when the receiver's name has one.
@@ -239,6 +280,7 @@ impl Route {
             && let Ok(connected) = udp.reconnect(moved)
         {
             *udp = connected;
+            self.singly_until = None;
         }
     }
 }

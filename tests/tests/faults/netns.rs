@@ -139,6 +139,11 @@ impl Network {
         machine.run("nft", &[&rules]);
     }
 
+    /// Sets the largest packet that the client's link takes.
+    pub(crate) fn mtu(&self, bytes: u16) {
+        self.client.run("ip", &["link", "set", DEVICE, "mtu", &bytes.to_string()]);
+    }
+
     /// Takes the firewall away.
     pub(crate) fn drop_nothing(&self, at: Hook) {
         let machine = match at {

@@ -117,3 +117,26 @@ pub(crate) fn silent() {
     assert_eq!((known.sender("restarts"), known.sender("lost_at_sender")), (0, 0));
     println!("Silent: {} datagrams sent = {received} received + {lost} lost", last.datagrams);
 }
+
+/// A tunnel takes the place of the link, and packets become smaller: what no longer goes as segments goes one by one,
+/// and what no longer fits a packet the kernel cuts. Nothing of it is an outage.
+pub(crate) fn smaller_packets() {
+    let network = Network::new();
+    // Several datagrams at a time, for the kernel to cut.
+    let setup = Setup { burst: 400, payload: 700, ..setup(Policy::DropNewest) };
+    let collector = Collector::start(&network.collector, &[&setup.to]);
+    let mut client = Client::start(&network.client, &setup);
+    let before = client.until("load", SOON, |s| s.sent > 100_000);
+    network.mtu(576);
+    let during = client.until("load", SOON, |s| s.sent > before.sent + 400_000);
+    network.mtu(1500);
+    client.until("load", SOON, |s| s.sent > during.sent + 100_000);
+    let after = client.settle();
+    assert_eq!((after.opened, after.failed), (0, 0), "{after:?}");
+    let known = collector.until("exact", |k| k.series("requests") == after.requests);
+    assert_eq!(known.series("events"), after.sent, "each event once");
+    let last = client.end();
+    let known = collector.end();
+    assert_eq!((known.sender("received"), known.sender("lost")), (last.datagrams, 0));
+    println!("smaller packets: {} datagrams, {} events", last.datagrams, last.sent);
+}

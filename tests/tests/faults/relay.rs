@@ -1,7 +1,7 @@
 //! A bad network in user space, for kernels without `netem`: a process between client and collector would be one more
-//! thing to go wrong, so it is a thread with two sockets in the collector's namespace.
+//! thing to go wrong, so it is two threads with two sockets in the collector's namespace.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -13,79 +13,119 @@ use ringstat_core::transport::{SendError, Transport};
 
 use crate::netns::Namespace;
 
-/// Forwards datagrams, with faults on purpose that it counts exactly.
+/// Forwards datagrams both ways, with faults on purpose that it counts exactly.
 #[derive(Debug)]
 pub(crate) struct Relay {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    network: Mutex<FaultTransport<Forward>>,
+    there: Mutex<FaultTransport<Out>>,
+    back: Mutex<FaultTransport<Out>>,
+    /// The client's address, once it has sent something.
+    client: Mutex<Option<SocketAddr>>,
     stop: AtomicBool,
 }
 
-impl Shared {
-    fn network(&self) -> MutexGuard<'_, FaultTransport<Forward>> {
-        self.network.lock().unwrap_or_else(PoisonError::into_inner)
+/// A socket to forward to: it is connected, or an address is given.
+#[derive(Debug)]
+struct Out {
+    socket: Arc<UdpSocket>,
+    to: Option<SocketAddr>,
+}
+
+impl Transport for Out {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        let sent = match self.to {
+            Some(to) => self.socket.send_to(datagram, to),
+            None => self.socket.send(datagram),
+        };
+        sent.map(drop).map_err(|_| SendError::Other)
     }
 }
 
-/// The socket towards the collector.
-#[derive(Debug)]
-struct Forward(UdpSocket);
-
-impl Transport for Forward {
-    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
-        self.0.send(datagram).map(drop).map_err(|_| SendError::Other)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Relay {
-    /// Forwards what arrives at `at` to `to`, both on `machine`.
+    /// Forwards what arrives at `at` to `to`, both on `machine`, and what is answered back.
     pub(crate) fn start(machine: &Namespace, at: &str, to: &str, faults: Faults) -> Self {
-        let (from, forward) = machine.enter(|| {
-            let forward = UdpSocket::bind("127.0.0.1:0").expect("a port");
-            forward.connect(to).expect("an address");
-            (UdpSocket::bind(at).expect("the port is free"), forward)
+        let (outer, inner) = machine.enter(|| {
+            let inner = UdpSocket::bind("127.0.0.1:0").expect("a port");
+            inner.connect(to).expect("an address");
+            (UdpSocket::bind(at).expect("the port is free"), inner)
         });
-        // The relay itself must lose nothing.
-        setsockopt(&from, RcvBufForce, &(16 << 20)).expect("root may");
-        from.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-        let network = Mutex::new(FaultTransport::new(Forward(forward), faults, 42));
-        let shared = Arc::new(Shared { network, stop: AtomicBool::new(false) });
-        let mine = shared.clone();
-        let thread = std::thread::spawn(move || {
-            let mut buf = vec![0; 65_536];
-            while !mine.stop.load(Ordering::Relaxed) {
-                // Nothing there: look whether to stop.
-                let Ok(length) = from.recv(&mut buf) else { continue };
-                // What could not be forwarded shows in the report.
-                let _ = mine.network().send(&buf[..length]);
-            }
+        for socket in [&outer, &inner] {
+            // The relay itself must lose nothing.
+            setsockopt(socket, RcvBufForce, &(16 << 20)).expect("root may");
+            socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+        }
+        let (outer, inner) = (Arc::new(outer), Arc::new(inner));
+        let network = |socket: &Arc<UdpSocket>, seed| {
+            let out = Out { socket: socket.clone(), to: None };
+            Mutex::new(FaultTransport::new(out, faults, seed))
+        };
+        let shared = Arc::new(Shared {
+            there: network(&inner, 42),
+            back: network(&outer, 43),
+            client: Mutex::default(),
+            stop: AtomicBool::new(false),
         });
-        Self { shared, thread: Some(thread) }
+        let (there, back) = (shared.clone(), shared.clone());
+        let threads = vec![
+            std::thread::spawn(move || {
+                there.receive(&outer, |from, datagram| {
+                    *lock(&there.client) = Some(from);
+                    // What could not be forwarded shows in the report.
+                    let _ = lock(&there.there).send(datagram);
+                });
+            }),
+            std::thread::spawn(move || {
+                back.receive(&inner, |_, datagram| {
+                    let mut network = lock(&back.back);
+                    network.inner_mut().to = *lock(&back.client);
+                    let _ = network.send(datagram);
+                });
+            }),
+        ];
+        Self { shared, threads }
     }
 
-    /// How many datagrams it was given.
+    /// How many datagrams of the client it was given.
     pub(crate) fn offered(&self) -> u64 {
-        self.shared.network().report().offered
+        lock(&self.shared.there).report().offered
     }
 
-    /// The network is well again; what was held back is on its way. Returns what it did.
+    /// The network is well again; what was held back is on its way. Returns what it did to the client's datagrams.
     pub(crate) fn recover(&self) -> FaultReport {
-        let mut network = self.shared.network();
-        network.set_faults(Faults::NONE);
-        network.flush();
-        network.report()
+        for network in [&self.shared.back, &self.shared.there] {
+            let mut network = lock(network);
+            network.set_faults(Faults::NONE);
+            network.flush();
+        }
+        lock(&self.shared.there).report()
+    }
+}
+
+impl Shared {
+    /// Hands on what arrives, until it is told to stop.
+    fn receive(&self, socket: &UdpSocket, mut hand_on: impl FnMut(SocketAddr, &[u8])) {
+        let mut buf = vec![0; 65_536];
+        while !self.stop.load(Ordering::Relaxed) {
+            // Nothing there, or nobody there yet: look whether to stop.
+            let Ok((length, from)) = socket.recv_from(&mut buf) else { continue };
+            hand_on(from, &buf[..length]);
+        }
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic in there has been printed; this one may be unwinding, too.
             let _ = thread.join();
         }

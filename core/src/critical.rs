@@ -57,6 +57,8 @@ pub(crate) enum Packing {
     Full,
     /// It can never be sent.
     Never(Cause),
+    /// No datagram has room for it. Nothing may follow it in this one, whose string tables know what was taken back.
+    TooLarge,
 }
 
 /// A store over `K`: an array or boxed slice of [`Kept`], at most [`ID_WINDOW`] long; without one, nothing is
@@ -69,6 +71,8 @@ pub struct Critical<const INLINE: usize, K> {
     len: usize,
     /// The identifier of the event at the head.
     floor: u64,
+    /// No identifier from here on was ever sent.
+    unsent: u64,
     /// The earliest of all times at which something is due, or earlier.
     next_due: u64,
     timeout: u64,
@@ -93,6 +97,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
             head: 0,
             len: 0,
             floor: 0,
+            unsent: 0,
             next_due: u64::MAX,
             timeout: units(patience.timeout),
             timeout_max: units(patience.timeout_max),
@@ -141,7 +146,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
 
     /// Whether something is to be sent or given up now.
     pub(crate) fn is_due(&self, now: u64) -> bool {
-        self.open > 0 && now >= self.next_due
+        self.open > 0 && self.is_over(self.next_due, now)
     }
 
     /// When something is due next.
@@ -163,8 +168,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
             let Kept { event: Some(event), due, attempts } = self.slots.as_ref()[at] else {
                 continue;
             };
-            // A clock that goes back makes nothing due for ever: no wait is longer than the longest.
-            if due > now && due - now <= self.longest() {
+            if !self.is_over(due, now) {
                 next_due = next_due.min(due);
                 continue;
             }
@@ -177,6 +181,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
             };
             match packing {
                 Packing::Packed => {
+                    self.unsent = self.unsent.max(self.floor.wrapping_add(offset as u64 + 1));
                     let again = now.saturating_add(self.wait(attempts));
                     next_due = next_due.min(again);
                     let slot = &mut self.slots.as_mut()[at];
@@ -190,6 +195,11 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
                     drops.add(cause, 1);
                     self.settle(at);
                 }
+                Packing::TooLarge => {
+                    drops.add(Cause::TooLarge, 1);
+                    self.settle(at);
+                    full = true;
+                }
             }
         }
         self.next_due = next_due;
@@ -197,21 +207,23 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
         full
     }
 
-    /// Takes an acknowledgement, and returns how many events it settles.
-    pub(crate) fn acknowledged(&mut self, ack: &Ack<'_>) -> u64 {
+    /// Takes an acknowledgement, and returns how many events it settles. `None` if nobody who was sent what was sent can
+    /// have written it: its base is a floor that was never told, or it names an event that was never sent.
+    pub(crate) fn acknowledged(&mut self, ack: &Ack<'_>) -> Option<u64> {
+        if ack.base > self.floor || ack.end() > self.unsent.max(self.floor) {
+            return None;
+        }
         let mut settled = 0;
         for offset in 0..self.len {
             let at = self.place(offset);
-            let slot = &self.slots.as_ref()[at];
-            // What was never sent is not settled, whatever somebody says.
-            let sent = slot.event.is_some() && slot.attempts > 0;
-            if sent && ack.settles(self.floor.wrapping_add(offset as u64)) {
+            let id = self.floor.wrapping_add(offset as u64);
+            if self.slots.as_ref()[at].event.is_some() && ack.settles(id) {
                 self.settle(at);
                 settled += 1;
             }
         }
         self.close_gaps();
-        settled
+        Some(settled)
     }
 
     /// Gives up everything: as unacknowledged what was sent, as `cause` what was not.
@@ -249,8 +261,10 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
         }
     }
 
-    fn longest(&self) -> u64 {
-        self.timeout_max.saturating_add(self.timeout_max / 4)
+    /// Whether a wait until `due` is over. A clock that went back prolongs none: no wait is longer than the longest.
+    fn is_over(&self, due: u64, now: u64) -> bool {
+        let longest = self.timeout_max.saturating_add(self.timeout_max / 4);
+        due <= now || due - now > longest
     }
 
     /// How long to wait for the acknowledgement of another attempt after `attempts`: a quarter more or less.
@@ -335,16 +349,15 @@ mod tests {
         (0..4).for_each(|n| store.keep(event(n), 0).unwrap());
         assert!(store.keep(event(9), 0).is_err());
         assert_eq!(sent(&mut store, 0, &mut drops, 2), [0, 1], "no room for the others");
-        let ack = |base, bitmap: &[u8]| Ack { sender: 0, epoch: 0, base, bitmap }.settles(base);
-        assert!(!ack(0, &[]));
-        let all = Ack { sender: 0, epoch: 0, base: 0, bitmap: &[0b1110] };
-        assert_eq!(store.acknowledged(&all), 1, "2 and 3 were never sent");
+        let ack = |base, bitmap| Ack { sender: 0, epoch: 0, base, bitmap };
+        assert_eq!(store.acknowledged(&ack(0, &[0b0110])), None, "2 was never sent");
+        assert_eq!(store.acknowledged(&ack(1, &[])), None, "nor was 1 ever the floor");
+        assert_eq!(store.acknowledged(&ack(0, &[0b0010])), Some(1));
         assert_eq!((store.open(), store.floor(), store.room()), (3, Some(0), 0), "a hole");
         assert_eq!(sent(&mut store, 1, &mut drops, 9), [2, 3]);
-        let base = Ack { sender: 0, epoch: 0, base: 3, bitmap: &[] };
-        assert_eq!(store.acknowledged(&base), 2);
+        assert_eq!(store.acknowledged(&ack(0, &[0b0111])), Some(2));
         assert_eq!((store.open(), store.floor(), store.room()), (1, Some(3), 3));
-        assert_eq!(store.acknowledged(&base), 0, "once");
+        assert_eq!(store.acknowledged(&ack(0, &[0b0111])), Some(0), "once");
         assert_eq!(store.abandon(&mut drops, Cause::Shutdown), 1);
         assert_eq!(drops.get(Cause::Unacknowledged), 1);
     }
@@ -354,7 +367,7 @@ mod tests {
         let mut store = store::<2>();
         let mut drops = Drops::NONE;
         store.keep(event(0), 0).unwrap();
-        store.pack(0, &mut drops, |_, _, _| Packing::Never(Cause::TooLarge));
+        assert!(store.pack(0, &mut drops, |_, _, _| Packing::TooLarge), "nothing may follow it");
         assert_eq!((drops.get(Cause::TooLarge), store.open()), (1, 0));
         let mut none = self::store::<0>();
         assert!(none.keep(event(0), 0).is_err() && !none.is_due(u64::MAX));
@@ -367,6 +380,7 @@ mod tests {
         let mut drops = Drops::NONE;
         store.keep(event(0), 1_000_000).unwrap();
         assert_eq!(sent(&mut store, 1_000_000, &mut drops, 9), [0]);
+        assert!(!store.is_due(1_000_001) && store.is_due(5));
         assert_eq!(sent(&mut store, 5, &mut drops, 9), [0]);
     }
 
@@ -405,7 +419,7 @@ mod tests {
                         }
                     },
                     _ => if dice % 3 != 0 {
-                        acknowledged += store.acknowledged(&receiver.ack(0, 0));
+                        acknowledged += store.acknowledged(&receiver.ack(0, 0)).expect("it is honest");
                     },
                 }
                 prop_assert_eq!(kept, acknowledged + drops.total() + store.open() as u64);

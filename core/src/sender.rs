@@ -305,13 +305,14 @@ where
     /// Takes a datagram from the receiver, and returns how many events it settles.
     ///
     /// # Errors
-    /// What is wrong with it, or that it is for another sender or epoch. Nothing is changed then.
+    /// What is wrong with it, that it is for another sender or epoch, or that no receiver can have written it. Nothing is
+    /// changed then.
     pub fn acknowledged(&mut self, datagram: &[u8]) -> Result<u64, AckError> {
         let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
         if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {
             return Err(AckError::Foreign);
         }
-        let settled = self.critical.acknowledged(&ack);
+        let settled = self.critical.acknowledged(&ack).ok_or(AckError::Impossible)?;
         self.totals.sent += settled;
         self.totals.acknowledged += settled;
         Ok(settled)
@@ -436,7 +437,7 @@ where
                 let packing = match datagram.identified(event, inputs.names, above) {
                     Ok(()) => Packing::Packed,
                     Err(Refused::Full) if datagram.records() > 0 => Packing::Full,
-                    Err(Refused::Full) => Packing::Never(Cause::TooLarge),
+                    Err(Refused::Full) => Packing::TooLarge,
                     Err(Refused::UnknownSymbol) => Packing::Never(Cause::Encode),
                     Err(Refused::Unsupported) => Packing::Never(Cause::Unsupported),
                 };
@@ -520,6 +521,8 @@ pub enum AckError {
     Malformed(DecodeError),
     /// It is for another sender, or another run of this one.
     Foreign,
+    /// It settles what was never sent.
+    Impossible,
 }
 
 impl core::fmt::Display for AckError {
@@ -527,6 +530,7 @@ impl core::fmt::Display for AckError {
         match self {
             Self::Malformed(e) => e.fmt(f),
             Self::Foreign => f.write_str("the acknowledgement is for another sender or epoch"),
+            Self::Impossible => f.write_str("the acknowledgement settles what was never sent"),
         }
     }
 }

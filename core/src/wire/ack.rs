@@ -88,6 +88,14 @@ impl<'a> Ack<'a> {
         })
     }
 
+    /// No event from here on is named; the base where none is.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        let Some(last) = self.bitmap.iter().rposition(|b| *b != 0) else { return self.base };
+        let bits = last as u64 * 8 + u64::from(8 - self.bitmap[last].leading_zeros());
+        self.base.saturating_add(bits)
+    }
+
     /// Whether it says that this event is settled.
     #[must_use]
     pub fn settles(&self, id: u64) -> bool {
@@ -112,6 +120,9 @@ mod tests {
         let settled: alloc::vec::Vec<u64> = (95..2000).filter(|id| read.settles(*id)).collect();
         assert_eq!(settled, [95, 96, 97, 98, 99, 102, 123]);
         assert!(!read.settles(u64::MAX));
+        assert_eq!(read.end(), 124);
+        assert_eq!(Ack { bitmap: &[0, 0], ..read }.end(), 100);
+        assert_eq!(Ack { base: u64::MAX, ..read }.end(), u64::MAX);
     }
 
     #[test]

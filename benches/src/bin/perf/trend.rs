@@ -67,10 +67,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// faster, they are others.
 pub(crate) fn trends(runs: &[Run], filters: &[String]) -> Vec<Trend> {
     let Some(latest) = runs.last() else { return Vec::new() };
-    let here = |r: &&Run| {
-        (&r.environment.machine, &r.environment.cpu)
-            == (&latest.environment.machine, &latest.environment.cpu)
-    };
+    let here = |r: &&Run| r.environment.same_machine(&latest.environment);
     let runs: Vec<&Run> = runs.iter().filter(here).collect();
     let mut names: Vec<&str> =
         runs.iter().flat_map(|r| &r.metrics).map(|m| m.name.as_str()).collect();

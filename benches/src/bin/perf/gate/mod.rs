@@ -109,7 +109,7 @@ fn latest(kept: &Kept) -> Result<Vec<Run>, Failure> {
     let results = kept.open()?;
     let mut runs = Vec::new();
     for kind in ["bench", "load", "chaos"] {
-        runs.extend(results.latest(Some(kind), 1)?);
+        runs.extend(results.current(kind)?);
     }
     if runs.is_empty() {
         return Err(Failure::new(Exit::Usage, "nothing was measured yet")

@@ -41,6 +41,9 @@ struct Section {
     plots: Vec<String>,
 }
 
+/// How many runs back the one before is looked for.
+const LOOK_BACK: usize = 50;
+
 /// The latest runs of each kind.
 #[derive(Debug)]
 struct Latest {
@@ -56,26 +59,18 @@ struct Latest {
 impl Latest {
     fn of(results: &Results) -> Result<Self, Failure> {
         let two = |kind| -> Result<(Option<Run>, Option<Run>), Failure> {
-            let mut runs = results.latest(Some(kind), 50)?.into_iter();
-            let latest = runs.next();
-            let before = runs.find(|r| {
-                latest.as_ref().is_some_and(|l| {
-                    (&l.environment.machine, &l.environment.cpu)
-                        == (&r.environment.machine, &r.environment.cpu)
-                })
-            });
+            let latest = results.current(kind)?;
+            let here = |r: &Run| {
+                let same = |l: &Run| l.id != r.id && l.environment.same_machine(&r.environment);
+                latest.as_ref().is_some_and(same)
+            };
+            let before = results.latest(Some(kind), LOOK_BACK)?.into_iter().find(here);
             Ok((latest, before))
         };
         let (bench, bench_before) = two("bench")?;
         let (load, load_before) = two("load")?;
-        Ok(Self {
-            bench,
-            load,
-            chaos: two("chaos")?.0,
-            scan: two("scan")?.0,
-            bench_before,
-            load_before,
-        })
+        let (chaos, scan) = (results.current("chaos")?, results.current("scan")?);
+        Ok(Self { bench, load, chaos, scan, bench_before, load_before })
     }
 
     /// Those that there are, of the kinds that are judged.

@@ -48,6 +48,16 @@ impl Environment {
         }
     }
 
+    /// Whether it is the same machine.
+    pub(crate) fn same_machine(&self, other: &Self) -> bool {
+        (&self.machine, &self.cpu) == (&other.machine, &other.cpu)
+    }
+
+    /// Whether it is the same commit, too, as far as that can be known.
+    pub(crate) fn same_code(&self, other: &Self) -> bool {
+        self.same_machine(other) && (&self.commit, self.dirty) == (&other.commit, other.dirty)
+    }
+
     /// The commit as people write it.
     pub(crate) fn short(&self) -> String {
         let short = self.commit.get(..10).unwrap_or("no commit");

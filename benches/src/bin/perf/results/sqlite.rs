@@ -99,6 +99,21 @@ impl Results {
         runs.into_iter().map(|run| self.filled(run)).collect()
     }
 
+    /// The latest run of a kind, and what runs shortly before it measured besides on the same commit and machine: a
+    /// scenario at a time is as good as all at once.
+    pub(crate) fn current(&self, kind: &str) -> Result<Option<Run>, Failure> {
+        /// How far to look back.
+        const RUNS: usize = 50;
+        let mut runs = self.latest(Some(kind), RUNS)?.into_iter();
+        let Some(mut current) = runs.next() else { return Ok(None) };
+        for older in runs.filter(|r| r.environment.same_code(&current.environment)) {
+            let new = |m: &Metric| current.metric(&m.name).is_none();
+            let besides: Vec<_> = older.metrics.into_iter().filter(new).collect();
+            current.metrics.extend(besides);
+        }
+        Ok(Some(current))
+    }
+
     fn filled(&self, mut run: Run) -> Result<Run, Failure> {
         let mut statement = self.0.prepare(
             "SELECT name, unit, better, value, samples FROM metrics WHERE run = ?1 ORDER BY name",
@@ -182,6 +197,25 @@ mod tests {
         assert_eq!(ids(Some("bench"), 9), [3, 1]);
         assert_eq!(ids(Some("bench"), 1), [3]);
         assert_eq!(ids(Some("chaos"), 1), [0; 0]);
+    }
+
+    #[test]
+    fn what_was_measured_one_after_the_other_is_seen_together() {
+        let mut results = results();
+        let mut store = |name: &str, value, commit: &str| {
+            let mut run = Run::now("load", vec![Metric::one(name, "ns", value)]);
+            run.environment.commit = commit.into();
+            results.store(&mut run).unwrap();
+        };
+        store("a", 1.0, "old");
+        store("b", 2.0, "new");
+        store("c", 3.0, "old");
+        store("b", 4.0, "new");
+        store("d", 5.0, "new");
+        let current = results.current("load").unwrap().unwrap();
+        let value = |name| current.metric(name).map(|m| m.value);
+        assert_eq!(["a", "b", "c", "d"].map(value), [None, Some(4.0), None, Some(5.0)]);
+        assert_eq!(results.current("bench").unwrap(), None);
     }
 
     #[test]

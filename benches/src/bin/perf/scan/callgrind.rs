@@ -29,7 +29,8 @@ pub(super) fn scan(target: &Target, out: &Path) -> Result<Vec<Hot>, Failure> {
     Ok(parse(&String::from_utf8_lossy(&output)))
 }
 
-/// Lines like `12,345 (67.89%)  src/lib.rs:crate::function [/path/of/binary]`.
+/// Lines like `12,345 (67.89%)  src/lib.rs:crate::function [/path/of/binary]`. A function has a line for each file that
+/// was inlined into it; they are added up.
 fn parse(text: &str) -> Vec<Hot> {
     let line = |line: &str| {
         let (count, rest) = line.trim_start().split_once(' ')?;
@@ -47,7 +48,15 @@ fn parse(text: &str) -> Vec<Hot> {
         let percent = percent.trim().parse().ok()?;
         Some(Hot { function: short(function), percent })
     };
-    text.lines().filter_map(line).collect()
+    let mut hot: Vec<Hot> = Vec::new();
+    for found in text.lines().filter_map(line) {
+        match hot.iter_mut().find(|h| h.function == found.function) {
+            Some(known) => known.percent += found.percent,
+            None => hot.push(found),
+        }
+    }
+    hot.sort_by(|a, b| b.percent.total_cmp(&a.percent));
+    hot
 }
 
 /// Without the parameters and the hash at the end.
@@ -74,12 +83,13 @@ Ir
 Ir                    file:function
 --------------------------------------------------------------------------------
 60,123,456 (60.12%)  core/src/wire/encode.rs:ringstat_core::wire::encode::Datagram<_,_>::event [/bin/perf]
-   123,456 ( 0.12%)  ???:memcpy::h0123456789abcdef [/lib/libc.so.6]
+   223,456 ( 0.25%)  ???:memcpy::h0123456789abcdef [/lib/libc.so.6]
+   123,456 ( 0.12%)  core/src/wire/cursor.rs:ringstat_core::wire::encode::Datagram<_,_>::event [/bin/perf]
 ";
         let hot = parse(text);
         assert_eq!(hot.len(), 2, "{hot:?}");
         assert_eq!(hot[0].function, "ringstat_core::wire::encode::Datagram<_,_>::event");
-        assert_eq!((hot[0].percent, hot[1].percent), (60.12, 0.12));
+        assert_eq!((hot[0].percent, hot[1].percent), (60.12 + 0.12, 0.25));
         assert_eq!(hot[1].function, "memcpy");
     }
 }

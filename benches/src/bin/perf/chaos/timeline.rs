@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::stats::median;
-
 /// As before is: so much of the throughput before.
 const RECOVERED: f64 = 0.9;
-/// In so many looks in a row.
-const IN_A_ROW: usize = 3;
+/// On average over so many looks.
+const IN_A_ROW: usize = 4;
+/// Of which none counts for more than so many times the throughput before: datagrams come in lumps, but one lump of
+/// what had waited is no recovery.
+const LUMP: f64 = 2.0;
 
 /// Looks at a running total.
 #[derive(Debug)]
@@ -28,21 +29,23 @@ impl Timeline {
         self.looks.push((now, arrived));
     }
 
-    /// Events a second: the median of the looks before the fault, the first quarter left out.
+    /// Events a second before the fault, the first quarter of that time left out.
     pub(super) fn before(&self) -> f64 {
-        let rates: Vec<_> = self.rates(self.fault_at / 4, self.fault_at).map(|r| r.1).collect();
-        if rates.is_empty() { 0.0 } else { median(&rates) }
+        self.between(self.fault_at / 4, self.fault_at)
     }
 
-    /// Events a second during the fault, on average.
+    /// Events a second during the fault.
     pub(super) fn during(&self) -> f64 {
         // The look after the fault began is the first one that lies wholly within it.
-        let within = |l: &&(Duration, u64)| l.0 >= self.fault_at && l.0 <= self.well_at;
-        let first = self.looks.iter().find(within);
-        let last = self.looks.iter().rfind(within);
+        self.between(self.fault_at, self.well_at)
+    }
+
+    fn between(&self, from: Duration, to: Duration) -> f64 {
+        let within = |l: &&(Duration, u64)| l.0 >= from && l.0 <= to;
+        let (first, last) = (self.looks.iter().find(within), self.looks.iter().rfind(within));
         let (Some(first), Some(last)) = (first, last) else { return 0.0 };
         let seconds = (last.0 - first.0).as_secs_f64();
-        if seconds > 0.0 { (last.1 - first.1) as f64 / seconds } else { 0.0 }
+        if seconds > 0.0 { last.1.saturating_sub(first.1) as f64 / seconds } else { 0.0 }
     }
 
     /// By how many percent less gets through.
@@ -51,22 +54,20 @@ impl Timeline {
         if before > 0.0 { (1.0 - self.during() / before).max(0.0) * 100.0 } else { 0.0 }
     }
 
-    /// From the end of the fault to the first of several looks in a row that see as much as before; `None`: not yet.
+    /// From the end of the fault to the first of several looks that together see as much as before; `None`: not yet.
     pub(super) fn recovery(&self) -> Option<Duration> {
-        let enough = self.before() * RECOVERED;
-        let after: Vec<_> = self.rates(self.well_at, Duration::MAX).collect();
-        let well =
-            after.windows(IN_A_ROW).find(|w| w.iter().all(|r| r.1 >= enough && r.1 > 0.0))?;
-        Some(well[0].0 - self.well_at)
-    }
-
-    /// Times of looks and the events a second since the look before, from `from` to before `to`.
-    fn rates(&self, from: Duration, to: Duration) -> impl Iterator<Item = (Duration, f64)> {
+        let before = self.before();
         let rate = |w: &[(Duration, u64)]| {
             let seconds = (w[1].0 - w[0].0).as_secs_f64().max(1e-9);
             (w[1].0, w[1].1.saturating_sub(w[0].1) as f64 / seconds)
         };
-        self.looks.windows(2).map(rate).filter(move |r| r.0 > from && r.0 <= to)
+        let after: Vec<_> =
+            self.looks.windows(2).map(rate).filter(|r| r.0 > self.well_at).collect();
+        let well = |w: &&[(Duration, f64)]| {
+            let mean = w.iter().map(|r| r.1.min(before * LUMP)).sum::<f64>() / w.len() as f64;
+            before > 0.0 && mean >= before * RECOVERED && w[0].1 > 0.0
+        };
+        Some(after.windows(IN_A_ROW).find(well)?[0].0 - self.well_at)
     }
 }
 
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_halves_the_throughput_and_takes_a_while_to_pass() {
-        let timeline = timeline(&[(10, 100), (10, 50), (4, 70), (10, 100)]);
+        let timeline = timeline(&[(10, 100), (10, 50), (4, 50), (10, 100)]);
         assert!((timeline.before() - 1000.0).abs() < 1e-6);
         assert!((timeline.during() - 500.0).abs() < 1e-6);
         assert!((timeline.degraded_percent() - 50.0).abs() < 1e-6);
@@ -99,16 +100,18 @@ mod tests {
     }
 
     #[test]
-    fn one_good_look_is_no_recovery() {
+    fn one_lump_is_no_recovery() {
+        assert_eq!(timeline(&[(10, 100), (10, 0), (1, 5000), (5, 0)]).recovery(), None);
         let timeline = timeline(&[(10, 100), (10, 0), (1, 100), (1, 0), (2, 100)]);
-        assert_eq!(timeline.degraded_percent(), 100.0);
-        assert_eq!(timeline.recovery(), None);
+        assert_eq!((timeline.degraded_percent(), timeline.recovery()), (100.0, None));
     }
 
     #[test]
-    fn a_backlog_that_arrives_at_once_is_not_less_than_before() {
-        let timeline = timeline(&[(10, 100), (10, 0), (1, 1000), (5, 100)]);
-        assert_eq!(timeline.recovery(), Some(Duration::from_millis(100)));
+    fn datagrams_that_come_in_lumps_are_as_good_as_before() {
+        let steady = [(10, 100), (10, 0)];
+        let lumps = (0..8).map(|i| (1, if i % 2 == 0 { 200 } else { 0 }));
+        let arrivals: Vec<_> = steady.into_iter().chain(lumps).collect();
+        assert_eq!(timeline(&arrivals).recovery(), Some(Duration::from_millis(100)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::prelude::*;
 
-const SIZE: (u32, u32) = (640, 300);
+const SIZE: (u32, u32) = (720, 320);
 const FONT: &str = "sans-serif";
 /// Told apart by people who do not see all colours, too.
 const COLOURS: [RGBColor; 8] = [
@@ -16,6 +16,9 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(120, 120, 0),
     RGBColor(90, 90, 90),
 ];
+
+/// Room for the names of lines, to the right of them, in labels.
+const LEGEND: usize = 2;
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
@@ -58,7 +61,10 @@ pub(super) fn lines(title: &str, labels: &[&str], series: &[(String, Vec<f64>)])
             .margin(8)
             .x_label_area_size(30)
             .y_label_area_size(70)
-            .build_cartesian_2d(Names::new(labels.len()), (least * 0.8..most * 1.5).log_scale())?;
+            .build_cartesian_2d(
+                Names::new(labels.len() + LEGEND),
+                (least * 0.8..most * 1.5).log_scale(),
+            )?;
         let name = |x: &f64| labels.get(*x as usize).map_or(String::new(), ToString::to_string);
         chart.configure_mesh().x_label_formatter(&name).y_label_formatter(&|y| short(*y)).draw()?;
         for ((name, values), colour) in series.iter().zip(COLOURS.iter().cycle()) {
@@ -71,7 +77,7 @@ pub(super) fn lines(title: &str, labels: &[&str], series: &[(String, Vec<f64>)])
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperLeft)
+            .position(SeriesLabelPosition::UpperRight)
             .background_style(WHITE.mix(0.8))
             .draw()?;
         Ok(root.present()?)

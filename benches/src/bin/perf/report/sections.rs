@@ -43,12 +43,14 @@ fn targets(rules: Vec<[String; 3]>) -> Section {
     }
 }
 
-/// The scenarios that a run has, in order of their names.
+/// The scenarios that a run has, from little to much.
 fn scenarios(run: &Run) -> Vec<String> {
+    const ORDER: [&str; 5] = ["baseline", "high", "stress", "burst", "ladder"];
     let second = |name: &str| name.strip_prefix("load.")?.split('.').next().map(str::to_owned);
     let mut names: Vec<_> = run.metrics.iter().filter_map(|m| second(&m.name)).collect();
     names.sort_unstable();
     names.dedup();
+    names.sort_by_key(|name| ORDER.iter().position(|known| known == name));
     names
 }
 

@@ -1,5 +1,7 @@
 //! `perf bench`: runs benchmarks of the desk's own suite, and keeps what they say.
 
+mod criterion;
+
 use crate::desk::Output;
 use crate::failure::Outcome;
 use crate::results::Run;
@@ -12,14 +14,21 @@ pub(crate) struct Args {
     /// Samples of each number
     #[arg(long, value_name = "N", default_value_t = Effort::default().samples)]
     samples: usize,
-    /// List them and run nothing
+    /// Run the Criterion benches instead, which are more, and take much longer
     #[arg(long)]
+    criterion: bool,
+    /// List them and run nothing
+    #[arg(long, conflicts_with = "criterion")]
     list: bool,
     #[command(flatten)]
     output: Output,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
+    if args.criterion {
+        let metrics = criterion::run(&args.filters)?;
+        return args.output.take(Run::now("bench", metrics));
+    }
     let chosen = suite::selection(&args.filters)?;
     if args.list {
         chosen.iter().for_each(|b| println!("{:12} {}", b.name, b.what));

@@ -47,7 +47,8 @@ def nanoseconds(time, unit):
 def header(sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, failed=0, flags=0, floor=None, **_):
     return {"sender": sender, "epoch": epoch, "sequence": sequence, "time_unit": unit,
             "base_time_ns": nanoseconds(base, unit),
-            "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "ack_floor": floor}
+            "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "packed": bool(flags & 4),
+            "ack_floor": floor}
 
 
 def event(kind, form, name, delta, value, tags=b"", second=0, rate=b"", dynamic=b"", above=b""):
@@ -84,6 +85,34 @@ def like(i, prefix, suffix):
 def like_long(i, prefix, suffix):
     """The same in the long layout."""
     return b"\x01" + varint(i) + bytes([prefix, len(suffix)]) + suffix.encode()
+
+
+ALPHABET = [chr(c) for c in (*range(0x20, 0x40), *range(0x60, 0x7F))] + ["_"]
+
+
+def six(s):
+    """Packed characters."""
+    return sum(ALPHABET.index(c) << 6 * i for i, c in enumerate(s)).to_bytes((6 * len(s) + 7) // 8, "little")
+
+
+def unsix(raw, characters):
+    bits = int.from_bytes(raw, "little")
+    return "".join(ALPHABET[bits >> 6 * i & 63] for i in range(characters))
+
+
+def packed_new(s):
+    """`new` where strings are packed, and this one is."""
+    return b"\x00" + varint(2 * len(s) + 1) + six(s)
+
+
+def unpacked_new(s):
+    """`new` where strings are packed, but not this one."""
+    return b"\x00" + varint(2 * len(s.encode())) + s.encode()
+
+
+def packed_like(i, prefix, suffix):
+    """`like` where strings are packed."""
+    return varint(2 * i + 3) + bytes([prefix - 1 << 4 | len(suffix)]) + six(suffix)
 
 
 def tag(key, value):
@@ -195,6 +224,29 @@ valid("a prefix of characters of two bytes",
       [meaning("gauge", "été.a", 1), meaning("gauge", "été.b", 1)])
 valid("characters that share a byte", event("gauge", 7, new("température"), 0, b"") + event("gauge", 7, like(0, 4, "ère"), 0, b""),
       [meaning("gauge", "température", 1), meaning("gauge", "tempère", 1)], canonical=True)
+valid("packed strings",
+      event("counter", 7, packed_new("http.server.requests"), 0, b"")
+      + event("counter", 7, packed_like(0, 12, "errors"), 0, b"",
+              tags=tag_set(tag(packed_new("zone_id"), packed_new("9-a/b:~`")), tag(unpacked_new("Zone"), packed_new("eu"))))
+      + event("counter", 7, packed_like(0, 16, "ests.by.method"), 0, b"")
+      + event("counter", 7, unpacked_new("Zürich.a"), 0, b"")
+      + event("counter", 7, like_long(7, 8, "b"), 0, b""),
+      [meaning("counter", "http.server.requests", 1),
+       meaning("counter", "http.server.errors", 1, tags=[["zone_id", "9-a/b:~`"], ["Zone", "eu"]]),
+       meaning("counter", "http.server.requests.by.method", 1), meaning("counter", "Zürich.a", 1),
+       meaning("counter", "Zürich.b", 1)], flags=4, canonical=True)
+valid("all characters that can be packed", event("gauge", 7, packed_new("".join(ALPHABET)), 0, b""),
+      [meaning("gauge", "".join(ALPHABET), 1)], flags=4, canonical=True)
+valid("the longest packed string", event("gauge", 7, packed_new("n" * 255), 0, b""), [meaning("gauge", "n" * 255, 1)], flags=4,
+      canonical=True)
+valid("a packed suffix of a string that cannot be packed", event("gauge", 7, unpacked_new("é"), 0, b"")
+      + event("gauge", 7, packed_like(0, 2, "_a"), 0, b"") + event("gauge", 7, packed_like(1, 4, ""), 0, b""),
+      [meaning("gauge", n, 1) for n in ("é", "é_a", "é_a")], flags=4)
+valid("bits left over behind packed characters", event("gauge", 7, b"\x00" + varint(3) + b"\xe1", 0, b""), [meaning("gauge", "a", 1)],
+      flags=4)
+valid("dynamic tags where strings are packed",
+      event("set", 6, packed_new("users"), 0, text("zoë"), second=16, dynamic=b"\x01" + packed_new("plan") + text("free_1")),
+      [meaning("set", "users", "zoë", tags=[["plan", "free_1"]])], flags=4, canonical=True, dynamic=[1])
 valid("dynamic tags",
       event("timing", 2, new("db.query"), 0, varint(15 << 3), second=16, dynamic=b"\x02" + new("table") + text("orders") + new("op") + text(""))
       + event("timing", 2, ref(0), 0, varint(25 << 3), second=16, dynamic=b"\x01" + ref(1) + text("users")),
@@ -258,7 +310,7 @@ refused("the account ends early", "truncated", sealed(good[:27]))
 refused("the account holds an integer of 65 bits", "bad_varint", sealed(good[:23] + b"\x00" + b"\xff" * 9 + b"\x02"))
 refused("the floor is missing", "truncated", datagram(flags=2))
 refused("a floor of 65 bits", "bad_varint", sealed(datagram(flags=2)[:-4] + b"\xff" * 9 + b"\x02"))
-refused("a reserved flag", "bad_prologue", datagram(flags=4))
+refused("a reserved flag", "bad_prologue", datagram(flags=8))
 refused("an unknown time unit", "bad_prologue", datagram(unit=3))
 refused("an unknown time unit that 32 bits do not hold", "bad_prologue", datagram(unit=2 ** 40))
 
@@ -306,6 +358,11 @@ bad("a string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 256)
 bad("a string longer than 255 and than the datagram", "string_too_long", b"\x39\x00" + varint(2 ** 63))
 bad("a text of 256 bytes", "string_too_long", event("set", 6, new("s"), 0, text("t" * 256)))
 bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, like_long(0, 250, "nnnnnn"), 0, b""), 2)
+bad("a packed string of 256 characters", "string_too_long", event("gauge", 7, packed_new("n" * 256), 0, b""), flags=4)
+bad("an unpacked string of 256 bytes among packed ones", "string_too_long", event("gauge", 7, unpacked_new("n" * 256), 0, b""), flags=4)
+bad("a packed string cut short", "truncated", b"\x38" + packed_new("abcdef")[:-1], flags=4)
+bad("an unpacked string that is not UTF-8 among packed ones", "bad_utf8", event("gauge", 7, b"\x00\x02\xff", 0, b""), flags=4)
+bad("an empty packed name", "empty_name", event("gauge", 7, packed_new(""), 0, b""), flags=4)
 bad("an empty name", "empty_name", event("gauge", 7, new(""), 0, b""))
 bad("17 dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x11" + (new("k") + text("v")) * 17))
 bad("an absurd number of dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=varint(2 ** 40)))
@@ -419,8 +476,8 @@ def utf8(raw):
 class Records:
     """The records of one datagram; `seen` holds those read so far."""
 
-    def __init__(self, body, time, unit, floor):
-        self.r, self.time, self.unit, self.floor = Reader(body), time, unit, floor
+    def __init__(self, body, time, unit, floor, packed):
+        self.r, self.time, self.unit, self.floor, self.packed = Reader(body), time, unit, floor, packed
         self.strings, self.bytes, self.tags, self.sets, self.members, self.seen = [], 0, [], [], 0, []
 
     def string(self):
@@ -428,7 +485,11 @@ class Records:
         if c >= 2 and c % 2 == 0:
             demand((c - 2) // 2 < len(self.strings), "bad_string_index")
             return self.strings[(c - 2) // 2]
-        if c == 0:
+        if c == 0 and self.packed:
+            n = self.r.varint()
+            demand(n >> 1 <= 255, "string_too_long")
+            string = self.characters(n >> 1) if n & 1 else utf8(self.r.take(n >> 1))
+        elif c == 0:
             string = self.r.text()
         else:
             i = self.r.varint() if c == 1 else (c - 3) // 2
@@ -440,13 +501,17 @@ class Records:
                 b = self.r.byte()
                 p, s = (b >> 4) + 1, b & 15
             demand(p <= len(earlier), "bad_string_index")
-            string = utf8(earlier[:p]) + utf8(self.r.take(s))
+            prefix = utf8(earlier[:p])
+            string = prefix + (self.characters(s) if self.packed and c != 1 else utf8(self.r.take(s)))
         length = len(string.encode())
         demand(length <= 255, "string_too_long")
         self.bytes += length
         demand(self.bytes <= 16_384 and len(self.strings) < 1024, "table_full")
         self.strings.append(string)
         return string
+
+    def characters(self, count):
+        return unsix(self.r.take((6 * count + 7) // 8), count)
 
     def tag_set(self):
         c = self.r.varint()
@@ -548,13 +613,13 @@ def decode(raw):
     demand(raw == sealed(raw[:-4]), "bad_checksum")
     r = Reader(raw[20:-4])
     count, flags = struct.unpack("<HB", r.take(3))
-    demand(flags <= 3, "bad_prologue")
+    demand(flags <= 7, "bad_prologue")
     unit = r.varint()
     demand(unit <= 2, "bad_prologue")
     base, dropped, failed = r.varint(), r.varint(), r.varint()
     floor = r.varint() if flags & 2 else None
     sender, epoch, sequence = struct.unpack("<QII", raw[4:20])
-    records = Records(r.take(len(r.raw) - r.at), base, unit, floor)
+    records = Records(r.take(len(r.raw) - r.at), base, unit, floor, flags & 4)
     for _ in range(count):
         records.record()
     demand(not any(records.r.raw[records.r.at:]), "trailing_bytes")

@@ -97,7 +97,7 @@ fn every_golden_datagram_means_what_it_should() {
                     "sender": h.sender, "epoch": h.epoch, "sequence": h.sequence,
                     "time_unit": p.account.unit as u8, "base_time_ns": open.base_time_ns(),
                     "dropped": p.account.dropped, "failed": p.account.failed,
-                    "since_boot": p.since_boot, "ack_floor": p.ack_floor,
+                    "since_boot": p.since_boot, "packed": p.packed, "ack_floor": p.ack_floor,
                 });
                 while let Some(record) = open.next() {
                     match record {

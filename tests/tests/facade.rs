@@ -152,8 +152,10 @@ fn one_line_installs_it_and_a_second_one_says_why_not() {
     assert!(matches!(ringstat_std::metrics::install(address), Err(InstallError::Taken)));
     assert!(matches!(ringstat_std::metrics::install("nowhere"), Err(InstallError::Build(_))));
     assert!(stats.shutdown(SECOND).closes());
+    let mut collector = Collector::new(Limits::default());
     let mut buf = [0; 2048];
-    while let length = agent.recv(&mut buf).unwrap()
-        && !buf[..length].windows(9).any(|w| w == b"installed")
-    {}
+    while !Report::of(&collector, 0, 0, 1000).series.iter().any(|s| s.name == "installed") {
+        let length = agent.recv(&mut buf).unwrap();
+        collector.receive(&buf[..length], 0);
+    }
 }

@@ -174,7 +174,7 @@ fn a_large_histogram_takes_several_datagrams() {
 
 #[test]
 fn what_can_never_be_sent_is_counted_and_does_not_stop_the_rest() {
-    let long: &'static str = Box::leak("x".repeat(250).into_boxed_str());
+    let long: &'static str = Box::leak("X".repeat(250).into_boxed_str());
     let mut ring = ring();
     let (mut producer, mut consumer) = ring.split();
     let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);

@@ -1,6 +1,7 @@
 //! Reading and writing primitives at a position in a buffer, as postcard lays them out.
 
 use super::error::DecodeError;
+use super::packed;
 
 /// The buffer has no room left; the writer's position is then meaningless until it is reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +97,29 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.bytes(v.get(..length).ok_or(NoRoom)?)
+    }
+
+    /// Packs the first `characters` of `v`, and may overwrite what follows in the buffer.
+    #[inline]
+    pub(crate) fn packed(&mut self, mut v: &[u8], mut characters: usize) -> Result<(), NoRoom> {
+        loop {
+            let bytes = packed::pack_step(v, characters);
+            let length = packed::length(characters.min(16));
+            match self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut()) {
+                Some(to) => *to = bytes,
+                None => self
+                    .buf
+                    .get_mut(self.at..self.at + length)
+                    .ok_or(NoRoom)?
+                    .copy_from_slice(&bytes[..length]),
+            }
+            self.at += length;
+            if characters <= 16 {
+                return Ok(());
+            }
+            v = v.get(16..).unwrap_or(&[]);
+            characters -= 16;
+        }
     }
 
     /// A varint below 2^14: the reference to a string, tag or set.

@@ -13,7 +13,7 @@ use super::error::DecodeError;
 use super::header::{Header, Prologue};
 use super::{
     ARENA_LIMIT, DYNAMIC_TAG_LIMIT, PAYLOAD_MAX, STRING_LIMIT, TABLE_LIMIT, crc, extended, form,
-    number, string, tag,
+    number, packed, string, tag,
 };
 use crate::event::{Kind, Priority};
 use crate::instrument::{Layout, Unit};
@@ -24,6 +24,8 @@ use crate::value::Value;
 /// The defaults hold whatever the format allows (about 30 KiB). A receiver that knows its senders, or a test on a
 /// chip, can do with less: what does not fit is refused with [`DecodeError::TableFull`].
 pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
+    /// Whether strings are packed in this datagram.
+    packed: bool,
     /// All strings of the datagram, prefixes written out, one behind the other.
     arena: String<ARENA>,
     strings: Vec<Span, STRINGS>,
@@ -62,6 +64,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     pub const fn new() -> Self {
         const { assert!(STRINGS <= TABLE_LIMIT && ARENA <= ARENA_LIMIT) };
         Self {
+            packed: false,
             arena: String::new(),
             strings: Vec::new(),
             tags: Vec::new(),
@@ -91,6 +94,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
             return Err(DecodeError::BadChecksum);
         }
         let (prologue, body) = Prologue::parse(&sealed[Header::LEN..])?;
+        self.packed = prologue.packed;
         self.arena.clear();
         self.strings.clear();
         self.tags.clear();
@@ -127,10 +131,18 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     fn define(&mut self, code: u64, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
         let at = self.arena.len();
         let mut prefix = 0..0;
+        let packed;
         let suffix = if code == string::PLAIN {
-            r.length()?
+            let count = r.reference()?;
+            packed = self.packed && count % 2 == 1;
+            let length = if self.packed { count / 2 } else { count };
+            if length > STRING_LIMIT as u64 {
+                return Err(DecodeError::StringTooLong);
+            }
+            length as usize
         } else {
             let short = code != string::PREFIXED_LONG;
+            packed = self.packed && short;
             let index = if short { (code - string::PREFIXED) / 2 } else { r.varint()? };
             let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
             let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
@@ -147,9 +159,18 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
             usize::from(suffix)
         };
         let wide = r.rest().first_chunk();
-        let suffix = r.bytes(suffix)?;
-        if !wide.is_some_and(|wide| self.append_short(&prefix, wide, suffix.len())) {
-            self.append(&prefix, suffix)?;
+        if packed {
+            let bytes = r.bytes(packed::length(suffix))?;
+            let done = wide
+                .is_some_and(|wide| self.append_short(&prefix, &packed::unpack_wide(wide), suffix));
+            if !done {
+                self.append(&prefix, &packed::unpack_long(bytes)[..suffix])?;
+            }
+        } else {
+            let bytes = r.bytes(suffix)?;
+            if !wide.is_some_and(|wide| self.append_short(&prefix, wide, suffix)) {
+                self.append(&prefix, bytes)?;
+            }
         }
         let length = u8::try_from(self.arena.len() - at).map_err(|_| DecodeError::StringTooLong)?;
         let index = self.strings.len() as u16;

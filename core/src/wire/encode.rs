@@ -58,7 +58,7 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
         if buf.len() < PAYLOAD_MIN {
             return Err(Refused::Full);
         }
-        self.strings.clear();
+        self.strings.clear(prologue.packed);
         let limit = buf.len().min(PAYLOAD_MAX);
         let buf = &mut buf[..limit];
         let (body, trailer) = buf.split_at_mut(buf.len() - TRAILER);

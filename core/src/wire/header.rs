@@ -141,16 +141,26 @@ impl TryFrom<u64> for TimeUnit {
 ///
 /// On the wire: the number of records as two bytes little-endian, one byte of flags, then the rest as postcard
 /// writes it, and the floor where there is one.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prologue {
     /// How many records follow.
     pub records: u16,
     /// Whether times count from the sender's start rather than from 1970.
     pub since_boot: bool,
+    /// Whether new strings are packed into six bits a character where that can be.
+    pub packed: bool,
     /// When the datagram was packed, and the unit of all times in it.
     pub account: Account,
     /// The receiver is asked to acknowledge: critical events from this identifier on are outstanding, or may be.
     pub ack_floor: Option<u64>,
+}
+
+impl Default for Prologue {
+    /// All zero, and strings packed.
+    fn default() -> Self {
+        let account = Account::default();
+        Self { records: 0, since_boot: false, packed: true, account, ack_floor: None }
+    }
 }
 
 /// The part of the prologue that postcard writes.
@@ -171,17 +181,19 @@ impl Prologue {
     pub(crate) const RECORDS_AT: usize = Header::LEN;
     const SINCE_BOOT: u8 = 1;
     const WANTS_ACK: u8 = 2;
+    const PACKED: u8 = 4;
 
     pub(crate) fn flags(&self) -> u8 {
         (u8::from(self.since_boot) * Self::SINCE_BOOT)
             | (u8::from(self.ack_floor.is_some()) * Self::WANTS_ACK)
+            | (u8::from(self.packed) * Self::PACKED)
     }
 
     /// Reads the prologue and returns what follows it.
     pub(crate) fn parse(body: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
         let (&[low, high, flags], rest) =
             body.split_first_chunk::<3>().ok_or(DecodeError::Truncated)?;
-        if flags & !(Self::SINCE_BOOT | Self::WANTS_ACK) != 0 {
+        if flags & !(Self::SINCE_BOOT | Self::WANTS_ACK | Self::PACKED) != 0 {
             return Err(DecodeError::BadPrologue);
         }
         let refused = |e| match e {
@@ -199,6 +211,7 @@ impl Prologue {
         let prologue = Self {
             records: u16::from_le_bytes([low, high]),
             since_boot: flags & Self::SINCE_BOOT != 0,
+            packed: flags & Self::PACKED != 0,
             account,
             ack_floor,
         };

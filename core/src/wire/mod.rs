@@ -14,6 +14,7 @@ pub(crate) mod crc;
 pub(crate) mod cursor;
 pub mod header;
 pub(crate) mod number;
+pub(crate) mod packed;
 
 // Sending.
 pub mod encode;

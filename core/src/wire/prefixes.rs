@@ -6,6 +6,8 @@
 //! most with. Stamping ends there as well: a datagram visits each fork once, however many strings it spells out, and
 //! compares no bytes. The tree outlives the datagram, since a program records the same names again and again.
 
+use super::packed;
+
 /// "No node", "no leaf", "no parent".
 pub(crate) const NONE: u16 = u16::MAX;
 /// Marks a child that is a leaf.
@@ -27,12 +29,15 @@ impl Stamp {
 struct Leaf {
     at: u16,
     length: u8,
+    /// Whether it can be packed.
+    fits: bool,
     parent: u16,
     fork: u16,
     stamp: Stamp,
 }
 
-const UNBORN: Leaf = Leaf { at: 0, length: 0, parent: NONE, fork: NONE, stamp: Stamp::NEVER };
+const UNBORN: Leaf =
+    Leaf { at: 0, length: 0, fits: false, parent: NONE, fork: NONE, stamp: Stamp::NEVER };
 
 #[derive(Clone, Copy)]
 struct Node {
@@ -105,6 +110,12 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         (tail.len() >= usize::from(leaf.length)).then_some((tail, usize::from(leaf.length)))
     }
 
+    /// Whether a string can be packed.
+    #[inline]
+    pub(crate) fn fits(&self, leaf: u16) -> Option<bool> {
+        self.leaves.get(usize::from(leaf)).map(|leaf| leaf.fits)
+    }
+
     /// Where a string stands in the datagram of this generation, if it does.
     #[inline]
     pub(crate) fn index(&self, leaf: u16, generation: u16) -> Option<u16> {
@@ -165,7 +176,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         let room = self.arena.get_mut(at..at + text.len())?;
         let leaf = self.leaves.get_mut(slot)?;
         room.copy_from_slice(text);
-        *leaf = Leaf { at: at as u16, length, ..UNBORN };
+        *leaf = Leaf { at: at as u16, length, fits: packed::fits(text), ..UNBORN };
         self.count += 1;
         self.used += text.len() as u16;
         if found == NONE {

@@ -12,7 +12,7 @@
 
 use super::cursor::{NoRoom, Writer};
 use super::prefixes::{NONE, Prefixes, Stamp};
-use super::{ARENA_LIMIT, STRING_LIMIT, TABLE_LIMIT, string};
+use super::{ARENA_LIMIT, STRING_LIMIT, TABLE_LIMIT, packed, string};
 use crate::name::{Symbol, Tag};
 
 /// What makes two uses the same string, tag or tag set: a key, and what sort of key it is.
@@ -86,6 +86,8 @@ impl Slot {
 /// The tables. `SLOTS` (a power of two) entries each; `ARENA` bytes of strings are remembered for prefixes.
 pub(crate) struct Strings<const SLOTS: usize, const ARENA: usize> {
     generation: u16,
+    /// Whether strings are packed in this datagram.
+    packed: bool,
     /// Strings, tags and tag sets defined in this datagram, and the members of all sets.
     strings: u16,
     tags: u16,
@@ -113,6 +115,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         }
         Self {
             generation: 0,
+            packed: false,
             strings: 0,
             tags: 0,
             sets: 0,
@@ -127,7 +130,8 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     }
 
     /// A new datagram begins: nothing is defined in it.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self, packed: bool) {
+        self.packed = packed;
         self.generation = self.generation.wrapping_add(1);
         // The tables hold what is no longer said, or what was stamped 65 536 datagrams ago and must not look fresh.
         if self.missed > self.strings / 4 || self.generation == 0 {
@@ -427,7 +431,12 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
                 return Err(NoRoom);
             }
             self.strings += 1;
-            write_new(w, earlier, shared, tail, length)?;
+            let fits = || self.prefixes.fits(leaf).unwrap_or_else(|| packed::fits(text));
+            match (self.packed, self.packed && fits()) {
+                (false, _) => write_new(w, Packing::None, earlier, shared, tail, length)?,
+                (_, false) => write_new(w, Packing::Others, earlier, shared, tail, length)?,
+                (_, true) => write_new(w, Packing::This, earlier, shared, tail, length)?,
+            }
         }
         if let Some(slot) = self.slots.get_mut(at) {
             slot.stamp = stamp;
@@ -440,35 +449,67 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
 const SHORT_PREFIX: usize = 16;
 const SHORT_SUFFIX: usize = 15;
 
+/// Whether strings of a datagram are packed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Packing {
+    /// None of them.
+    None,
+    /// Those that can be, and this is none of them.
+    Others,
+    /// This one.
+    This,
+}
+
 /// Writes a new string, the first `length` bytes of `tail`, in the shortest of the three layouts. It has the first
 /// `shared` bytes in common with string `earlier`.
-#[inline]
+#[inline(always)] // Once for each packing.
 fn write_new(
     w: &mut Writer<'_>,
+    packing: Packing,
     earlier: u16,
     shared: usize,
     tail: &[u8],
     length: usize,
 ) -> Result<(), NoRoom> {
+    let text = |characters| match packing {
+        Packing::This => packed::length(characters),
+        _ => characters,
+    };
+    let write = |w: &mut Writer<'_>, from: usize| match packing {
+        Packing::This => w.packed(&tail[from..], length - from),
+        _ => w.front(&tail[from..], length - from),
+    };
+    // The plain layout's integer says whether the string is packed, if any are.
+    let count = match packing {
+        Packing::None => length,
+        Packing::Others => 2 * length,
+        Packing::This => 2 * length + 1,
+    };
+    let plain = 2 + usize::from(count > 127) + text(length);
+    let long = 4 + usize::from(earlier > 127) + length - shared;
     let prefix = shared.min(SHORT_PREFIX);
     let suffix = length - prefix;
     let reference = 2 * earlier + string::PREFIXED as u16;
-    // What the short layout takes besides the suffix: its reference has a second byte from 128 on.
-    let short = 2 + usize::from(reference > 127);
-    if suffix <= SHORT_SUFFIX && prefix + 2 > short && shared - prefix + short <= 4 {
+    let short = 2 + usize::from(reference > 127) + text(suffix);
+    if prefix > 0
+        && suffix <= SHORT_SUFFIX
+        && packing != Packing::Others
+        && short < plain
+        && short <= long
+    {
         w.reference(reference)?;
         w.byte((prefix as u8 - 1) << 4 | suffix as u8)?;
-        return w.front(&tail[prefix..], suffix);
+        return write(w, prefix);
     }
-    if shared > 2 {
+    if shared > 0 && long < plain {
         w.byte(string::PREFIXED_LONG as u8)?;
         w.reference(earlier)?;
         w.bytes(&[shared as u8, (length - shared) as u8])?;
         return w.front(&tail[shared..], length - shared);
     }
     w.byte(string::PLAIN as u8)?;
-    w.reference(length as u16)?;
-    w.front(tail, length)
+    w.reference(count as u16)?;
+    write(w, 0)
 }
 
 /// A slot for an address or number (Fibonacci hashing: the odd integer nearest 2^32 / φ; its high bits are the best).
@@ -512,17 +553,17 @@ mod tests {
     #[test]
     fn a_string_is_spelled_out_once_a_datagram() {
         let mut strings = Strings::new();
-        strings.clear();
+        strings.clear(false);
         assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
         assert_eq!(write(&mut strings, "abc"), b"\x02");
-        strings.clear();
+        strings.clear(false);
         assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
     }
 
     #[test]
     fn shared_prefixes_are_not_repeated() {
         let mut strings = Strings::new();
-        strings.clear();
+        strings.clear(false);
         write(&mut strings, "http.server.requests");
         assert_eq!(write(&mut strings, "http.server.errors"), b"\x03\xB6errors");
         assert_eq!(write(&mut strings, "http.client"), b"\x03\x46client");
@@ -533,7 +574,7 @@ mod tests {
     #[test]
     fn a_prefix_never_cuts_a_character() {
         let mut strings = Strings::new();
-        strings.clear();
+        strings.clear(false);
         write(&mut strings, "température");
         // é and è share their first byte.
         assert_eq!(write(&mut strings, "tempère"), b"\x03\x34\xC3\xA8re");
@@ -542,7 +583,7 @@ mod tests {
     #[test]
     fn equal_content_is_found_by_content() {
         let mut strings: Strings<64, 512> = Strings::new();
-        strings.clear();
+        strings.clear(false);
         let mut buf = [0; 64];
         let mut w = Writer::new(&mut buf);
         for text in ["route", "table", "route"] {
@@ -557,7 +598,7 @@ mod tests {
     #[test]
     fn without_an_arena_it_still_writes_what_can_be_read() {
         let mut strings: Strings<4, 0> = Strings::new();
-        strings.clear();
+        strings.clear(false);
         let mut buf = [0; 256];
         let mut w = Writer::new(&mut buf);
         for text in ["aaaa.b", "aaaa.c", "aaaa.d", "aaaa.e", "aaaa.f"] {
@@ -569,7 +610,7 @@ mod tests {
     #[test]
     fn the_tables_of_a_receiver_are_never_overrun() {
         let mut strings: Strings<64, 512> = Strings::new();
-        strings.clear();
+        strings.clear(false);
         let mut buf = alloc::vec![0; 65_000];
         let mut w = Writer::new(&mut buf);
         let mut written = 0;
@@ -587,7 +628,7 @@ mod tests {
     fn generations_wrap_without_confusion() {
         let mut strings: Strings<64, 512> = Strings::new();
         for _ in 0..70_000 {
-            strings.clear();
+            strings.clear(false);
             assert_ne!(strings.generation, 0);
         }
         assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");

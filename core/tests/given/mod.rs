@@ -40,6 +40,7 @@ pub(crate) fn encode(vector: &Json, known: &mut Statics, length: usize) -> Vec<u
     let unit = TimeUnit::try_from(integer("time_unit")).unwrap();
     let prologue = Prologue {
         since_boot: header["since_boot"] == true,
+        packed: header["packed"] == true,
         ack_floor: header["ack_floor"].as_u64(),
         account: Account {
             unit,

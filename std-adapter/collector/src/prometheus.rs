@@ -54,6 +54,18 @@ fn own(out: &mut String, collector: &Collector, kernel_drops: u64) {
     one("ringstat_collector_records_total", "counter", "Records read.", counts.records);
     one("ringstat_collector_stored_total", "counter", "Records stored.", counts.stored);
     one(
+        "ringstat_collector_repeated_total",
+        "counter",
+        "Critical events that came again, and were not stored twice.",
+        counts.repeated,
+    );
+    one(
+        "ringstat_collector_acknowledgements_total",
+        "counter",
+        "Acknowledgements made.",
+        counts.acks,
+    );
+    one(
         "ringstat_collector_overflowed_total",
         "counter",
         "Records that went to an overflow series.",

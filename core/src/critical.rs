@@ -116,19 +116,20 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
     /// How many events it can take now.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.capacity() - self.len
+        self.capacity().saturating_sub(self.len)
     }
 
     /// How many events wait for their acknowledgement.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.open
+        // Where there is no room at all, this is 0 at compile time, and what would send them is left out.
+        if self.capacity() == 0 { 0 } else { self.open }
     }
 
     /// The lowest identifier that is outstanding; what is asked for in each datagram while there is one.
     #[must_use]
     pub fn floor(&self) -> Option<u64> {
-        (self.open > 0).then_some(self.floor)
+        (self.open() > 0).then_some(self.floor)
     }
 
     /// Takes an event, to be sent at once. Gives it back when there is no room.
@@ -146,12 +147,12 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
 
     /// Whether something is to be sent or given up now.
     pub(crate) fn is_due(&self, now: u64) -> bool {
-        self.open > 0 && self.is_over(self.next_due, now)
+        self.open() > 0 && self.is_over(self.next_due, now)
     }
 
     /// When something is due next.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        (self.open > 0).then_some(self.next_due)
+        (self.open() > 0).then_some(self.next_due)
     }
 
     /// Offers what is due to `pack`, with how far its identifier is above the floor and whether it was sent before, and

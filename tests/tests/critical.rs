@@ -1,6 +1,9 @@
 //! Critical events are delivered, once each, over networks that lose, copy and reorder datagrams both ways.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{Collector, Config, Limits, Report, Running, Server};
@@ -12,7 +15,7 @@ use ringstat_core::name::NoNames;
 use ringstat_core::ring::mpmc;
 use ringstat_core::sender::{self, Identity, Inputs, Poll, Sender, Time};
 use ringstat_core::testkit::{FaultTransport, Faults, LinkReceiver, LinkSender, link};
-use ringstat_core::transport::Transport;
+use ringstat_core::transport::{SendError, Transport};
 use ringstat_core::wire::Encoder;
 use ringstat_core::wire::ack::Ack;
 use ringstat_std::{Client, Outcome, Recorder};
@@ -220,6 +223,99 @@ fn a_collector_that_restarts_gets_what_the_first_had_not_and_each_has_them_once(
     let report = second.stop(100);
     assert_eq!(seen(&report, "alarm"), 500.0, "those that the first did not have, once each");
     assert!(report.closes);
+}
+
+/// Stands between a client and a collector, and loses, copies and reorders datagrams both ways.
+struct BadNetwork {
+    address: SocketAddr,
+    lost: [Arc<AtomicU64>; 2],
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Where what comes out of the bad network goes.
+struct Onward(UdpSocket, SocketAddr);
+
+impl Transport for Onward {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        self.0.send_to(datagram, self.1).map(|_| ()).map_err(|_| SendError::Other)
+    }
+}
+
+impl BadNetwork {
+    fn before(collector: SocketAddr, faults: Faults) -> Self {
+        let socket = || {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            socket
+        };
+        let (near, far) = (socket(), socket());
+        let address = near.local_addr().unwrap();
+        let lost: [Arc<AtomicU64>; 2] = Default::default();
+        let stop = Arc::new(AtomicBool::new(false));
+        // The client's address is known when it has sent something; nothing comes back before.
+        let client = Arc::new(OnceLock::new());
+        let run = |from: &UdpSocket, to: &UdpSocket, seed, there: bool| {
+            let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            let (stop, lost, client) = (stop.clone(), lost[seed as usize].clone(), client.clone());
+            std::thread::spawn(move || {
+                let onward = Onward(to, collector);
+                let mut network = FaultTransport::new(onward, faults, seed);
+                let mut buf = [0; 2048];
+                while !stop.load(Ordering::Relaxed) {
+                    let Ok((length, origin)) = from.recv_from(&mut buf) else { continue };
+                    if there {
+                        let _ = client.set(origin);
+                    } else if let Some(client) = client.get() {
+                        network.inner_mut().1 = *client;
+                    }
+                    let _ = network.send(&buf[..length]);
+                    lost.store(network.report().lost, Ordering::Relaxed);
+                }
+            })
+        };
+        let threads = vec![run(&near, &far, 0, true), run(&far, &near, 1, false)];
+        Self { address, lost, stop, threads }
+    }
+
+    fn end(self) -> [u64; 2] {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+        self.lost.map(|lost| lost.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn over_sockets_that_lose_a_third_both_ways_each_arrives_once() {
+    let running = collector("127.0.0.1:0");
+    let faults = Faults { loss: 0.3, duplicate: 0.1, reorder: 0.1, ..Faults::NONE };
+    let network = BadNetwork::before(running.udp()[0], faults);
+    let stats = Client::builder(network.address.to_string())
+        .report_interval(None)
+        .ack_timeout(Duration::from_millis(5))
+        .ack_timeout_max(Duration::from_millis(20))
+        .ack_attempts(255)
+        .build()
+        .unwrap();
+    let mut sum = 0;
+    for round in 0..20 {
+        for n in 0..50 {
+            sum += round * n;
+            let alarm = stats.count("alarms", round * n).priority(Priority::Critical).record();
+            assert_eq!(alarm, Outcome::Recorded);
+        }
+        stats.flush(SECOND).unwrap();
+    }
+    let snapshot = stats.snapshot();
+    assert_eq!((snapshot.output.acknowledged, snapshot.output.unacknowledged), (1000, 0));
+    assert!(snapshot.output.repeated > 0);
+    let ledger = stats.shutdown(SECOND);
+    assert_eq!((ledger.recorded, ledger.sent, ledger.dropped.total()), (1000, 1000, 0));
+    let lost = network.end();
+    assert!(lost.iter().all(|lost| *lost > 0), "{lost:?}: it was put to the test");
+    let report = running.stop(100);
+    assert_eq!(seen(&report, "alarms"), f64::from(sum));
+    assert!(report.closes && report.repeated > 0);
 }
 
 #[test]

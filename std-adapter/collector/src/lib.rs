@@ -29,7 +29,7 @@ mod web;
 pub use collector::{Collector, Counts, Sender};
 pub use limits::Limits;
 pub use prometheus::metrics;
-pub use report::{Health, Report, SenderReport, SeriesReport, Status};
+pub use report::{Health, Own, Report, SenderReport, SeriesReport, Status};
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
 pub use server::{Config, Running, Server, StartError, TapFn};
 pub use store::{OVERFLOW, Series, Store};

@@ -1,9 +1,10 @@
 //! What the collector knows, as plain data: for JSON, the page, and the command's tables.
 
+use ringstat_core::health::Reason;
 use ringstat_core::instrument::Unit;
 use ringstat_core::wire::DecodeError;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::collector::{Collector, Sender};
 use crate::series::{Class, Data};
@@ -71,7 +72,13 @@ pub struct SenderReport {
     pub restarts: u64,
     /// Events that it gave up before they reached a datagram.
     pub dropped_at_sender: u64,
+    /// What it says of itself: its metrics under `ringstat.client.`, by the rest of the name and the tag's value. Of
+    /// histograms, the 99th percentile.
+    pub own: Own,
 }
+
+/// What a sender says of itself.
+pub type Own = BTreeMap<String, f64>;
 
 /// One series.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -150,7 +157,9 @@ impl Report {
         let counts = collector.counts();
         let mut senders: Vec<_> = collector.senders().collect();
         senders.sort_unstable_by_key(|(id, s)| (std::cmp::Reverse(s.seen_ms), *id));
-        let senders: Vec<_> = senders.iter().map(|(id, s)| sender_report(*id, s, now_ms)).collect();
+        let mut own = own_metrics(collector);
+        let mut of = |id, s| sender_report(id, s, own.remove(&id).unwrap_or_default(), now_ms);
+        let senders: Vec<_> = senders.iter().map(|(id, s)| of(*id, s)).collect();
         let malformed = DecodeError::ALL.into_iter().zip(counts.malformed);
         let mut report = Self {
             health: Health::default(),
@@ -206,7 +215,39 @@ fn overall(report: &Report) -> Health {
     health
 }
 
-fn sender_report(id: u64, sender: &Sender, now_ms: u64) -> SenderReport {
+/// What each sender says of itself. Linear in the number of series.
+fn own_metrics(collector: &Collector) -> HashMap<u64, Own> {
+    let store = collector.store();
+    let mut all: HashMap<u64, Own> = HashMap::new();
+    for series in store.iter() {
+        let Some(name) = store.name(series).strip_prefix("ringstat.client.") else { continue };
+        let value = match &series.data {
+            Data::Counter(counter) => counter.value(),
+            Data::Gauge(gauge) => gauge.value(),
+            Data::Distribution(d) => d.quantiles([0.99]).map_or(0.0, |[p99]| p99),
+            Data::Set(_) | Data::Event { .. } => continue,
+        };
+        let tag = store.tags(series).next();
+        let name = tag.map_or_else(|| name.to_owned(), |(_, value)| format!("{name}.{value}"));
+        all.entry(series.sender).or_default().insert(name, value);
+    }
+    all
+}
+
+/// What a sender's own health check complains of.
+fn complaints(own: &Own, health: &mut Health) {
+    let grade = own.get("health").copied().unwrap_or(0.0);
+    if grade < 1.0 {
+        return;
+    }
+    let status = if grade < 2.0 { Status::Degraded } else { Status::Unhealthy };
+    let says = |reason: &Reason| own.get(&format!("unwell.{}", reason.as_str())) == Some(&1.0);
+    for reason in Reason::ALL.into_iter().filter(says) {
+        health.because(status, format!("it says that {}", reason.explain()));
+    }
+}
+
+fn sender_report(id: u64, sender: &Sender, own: Own, now_ms: u64) -> SenderReport {
     let stats = sender.sequence();
     let mut health = Health::default();
     let expected = stats.received + stats.lost + stats.outstanding;
@@ -222,6 +263,7 @@ fn sender_report(id: u64, sender: &Sender, now_ms: u64) -> SenderReport {
         health
             .because(Status::Degraded, format!("it dropped {:.1} % of its events", drops * 100.0));
     }
+    complaints(&own, &mut health);
     // Silence is shown and not judged: who sends one value and ends is as silent as who crashed.
     let silent_ms = now_ms.saturating_sub(sender.seen_ms);
     SenderReport {
@@ -240,6 +282,7 @@ fn sender_report(id: u64, sender: &Sender, now_ms: u64) -> SenderReport {
         missed_before_start: stats.missed_before_start.into(),
         restarts: stats.restarts.into(),
         dropped_at_sender: sender.dropped(),
+        own,
     }
 }
 

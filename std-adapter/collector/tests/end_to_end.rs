@@ -253,3 +253,18 @@ fn the_demo_accounts_for_every_event_on_both_sides() {
     assert_eq!(report["collector"]["lost"], 0);
     assert_eq!(report["collector"]["closes"], true);
 }
+
+#[test]
+fn the_demo_heals_over_a_bad_network_and_a_restart() {
+    let faults = "loss=20%,reorder=5%,cut,restart";
+    let output = run(&["demo", "--json", "--seconds", "8", "--fault", faults], "");
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    let report = json(stdout(&output));
+    assert_eq!(report["unaccounted"], 0, "counters are exact, critical events stored once each");
+    assert_eq!(report["client_closes"], true);
+    assert!(report["network"]["lost"].as_u64() > Some(0), "it was put to the test");
+    assert!(report["critical"][0].as_u64() > Some(10));
+    let wrong = run(&["demo", "--fault", "fire"], "");
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(stderr(&wrong).contains("loss=P%"), "{}", stderr(&wrong));
+}

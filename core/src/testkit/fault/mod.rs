@@ -71,6 +71,12 @@ impl<T: Transport> FaultTransport<T> {
         Self { inner, faults, outage: None, rng: Rng::new(seed), now: 0, held: Vec::new(), report }
     }
 
+    /// What it does to datagrams now.
+    #[must_use]
+    pub const fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// Changes the faults from now on.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;

@@ -3,6 +3,7 @@
 //! A collector and a client talk over loopback; one thread takes readings, others record what they do, and at the end
 //! both sides must agree on every event.
 
+mod fault;
 mod readings;
 mod screen;
 mod view;
@@ -19,7 +20,9 @@ use ringstat_std::{Client, Instrument, Ledger, Recorder};
 use crate::collect;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger;
+use crate::network::Network;
 use crate::report;
+use fault::Plan;
 use readings::Readings;
 use screen::Screen;
 use view::View;
@@ -37,6 +40,10 @@ pub(crate) struct Args {
     /// Where the page is to be; port 0: any that is free
     #[arg(long, value_name = "ADDR", default_value_t = (Ipv4Addr::LOCALHOST, 0).into())]
     http: SocketAddr,
+    /// Faults, separated by commas: loss=P%, duplicate=P%, reorder=P%, cut (no way to the collector in the second
+    /// quarter), restart (of the collector, after half of the time)
+    #[arg(long, value_name = "FAULTS")]
+    fault: Option<Plan>,
     /// The address of the page first, and both ledgers at the end, each as one JSON object in a line
     #[arg(long)]
     json: bool,
@@ -48,10 +55,25 @@ struct Report {
     client: Ledger,
     client_closes: bool,
     datagrams_sent: u64,
+    /// With faults: what the network did to the datagrams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network: Option<Simulated>,
+    /// Critical events recorded, and stored by the collectors.
+    critical: (u64, u64),
     /// Events that the client sent and the collector does not have, or the other way round; and by how much the
     /// totals of a counter differ.
     unaccounted: u64,
     collector: ringstat_collector::Report,
+}
+
+/// What the network did.
+#[derive(Clone, Copy, serde::Serialize, Debug)]
+struct Simulated {
+    offered: u64,
+    lost: u64,
+    sent_twice: u64,
+    late: u64,
+    failed: u64,
 }
 
 /// The client's ledger for a person.
@@ -64,43 +86,116 @@ struct Shown {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let ended = collect::when_ended()?;
-    let running = collect::start(Config {
-        udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
-        http: Some(args.http),
-        limits: Limits::default(),
-    })?;
-    let to = running.udp().first().map(ToString::to_string).unwrap_or_default();
-    let client = Client::builder(to)
+    if args.fault.is_some() && args.seconds < 8 {
+        return Err(Failure::new(
+            Exit::Usage,
+            "faults need time to happen: give --seconds 8 or more",
+        ));
+    }
+    let mut collectors = Collectors::start(args.http)?;
+    let network = match &args.fault {
+        Some(plan) => Some(Network::new(&collectors.address(), plan.network, SEED)?),
+        None => None,
+    };
+    let builder = Client::builder(collectors.address())
         .instruments(workload::INSTRUMENTS)
         .flush_interval(ROUND / 2)
-        .build()
-        .map_err(|e| Failure::new(Exit::Environment, e))?;
-    let page = running.http().map(|at| format!("http://{at}/")).unwrap_or_default();
+        .report_interval(Some(ROUND))
+        .backoff_max(ROUND);
+    let client = match &network {
+        Some(network) => builder.build_with_replies(network.transport(), network.replies()),
+        None => builder.build(),
+    };
+    let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
+    let page = collectors.page();
     if args.json {
         report::print(&serde_json::json!({ "page": page }), true, false)?;
     } else {
         println!("The page is at {page} (/metrics and /health are there, too).");
+        if let Some(plan) = &args.fault {
+            println!("Faults: {}.", plan.describe());
+        }
     }
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for thread in 0..workload::THREADS {
-            let (client, stop) = (&client, &stop);
-            scope.spawn(move || workload::work(client, thread, stop));
-        }
-        let shown = watch(args, &client, &running, &ended);
+    let alarms = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workload::THREADS)
+            .map(|thread| {
+                let (client, stop) = (&client, &stop);
+                scope.spawn(move || workload::work(client, thread, stop))
+            })
+            .collect();
+        let shown = watch(args, &client, &mut collectors, network.as_ref(), &ended);
         stop.store(true, Ordering::Relaxed);
-        shown
+        let alarms: u64 = workers.into_iter().map(|w| w.join().unwrap_or(0)).sum();
+        shown.map(|()| alarms)
     })?;
-    settle(args, client, running)
+    settle(args, client, collectors, network, alarms)
+}
+
+/// Where faults begin: the same ones each time.
+const SEED: u64 = 7;
+
+/// The collector, and the ones before it.
+struct Collectors {
+    /// `None` while it is gone.
+    running: Option<Running>,
+    udp: SocketAddr,
+    http: Option<SocketAddr>,
+    /// Critical events that earlier ones stored.
+    alarms: u64,
+}
+
+impl Collectors {
+    fn start(http: SocketAddr) -> Result<Self, Failure> {
+        let running = Self::open((Ipv4Addr::LOCALHOST, 0).into(), http)?;
+        let udp = running.udp().first().copied();
+        let udp = udp.ok_or_else(|| Failure::new(Exit::Environment, "no address to send to"))?;
+        let http = running.http();
+        Ok(Self { running: Some(running), udp, http, alarms: 0 })
+    }
+
+    fn open(udp: SocketAddr, http: SocketAddr) -> Result<Running, Failure> {
+        collect::start(Config { udp: vec![udp], http: Some(http), limits: Limits::default() })
+    }
+
+    fn address(&self) -> String {
+        self.udp.to_string()
+    }
+
+    fn page(&self) -> String {
+        self.http.map(|at| format!("http://{at}/")).unwrap_or_default()
+    }
+
+    /// Takes the collector away, or starts another one in its place.
+    fn be_gone(&mut self, gone: bool) -> Outcome {
+        match (gone, self.running.take()) {
+            (true, Some(running)) => {
+                self.alarms += alarms(&running.stop(usize::MAX));
+            }
+            (false, None) => {
+                let http = self.http.unwrap_or((Ipv4Addr::LOCALHOST, 0).into());
+                self.running = Some(Self::open(self.udp, http)?);
+            }
+            (_, as_it_is) => self.running = as_it_is,
+        }
+        Ok(())
+    }
+}
+
+/// Critical events that a collector has stored.
+fn alarms(report: &ringstat_collector::Report) -> u64 {
+    let stored = report.series.iter().filter(|s| s.name == workload::ALARM);
+    stored.map(|s| s.value as u64).sum()
 }
 
 /// Takes readings and shows what the collector has, until the time is over or somebody ends it.
 fn watch(
     args: &Args,
     client: &Client,
-    running: &Running,
+    collectors: &mut Collectors,
+    network: Option<&Network>,
     ended: &mpsc::Receiver<()>,
-) -> std::io::Result<()> {
+) -> Outcome {
     let mut readings = Readings::new(client);
     let mut screen = Screen::new();
     let mut view = View::new();
@@ -112,32 +207,74 @@ fn watch(
         client.timing("demo.readings", before.elapsed()).record();
         let left = if limit.is_zero() { ROUND } else { limit.saturating_sub(begun.elapsed()) };
         if left.is_zero() || ended.recv_timeout(left.min(ROUND)).is_ok() {
-            return Ok(());
+            break;
+        }
+        if let Some((plan, network)) = args.fault.as_ref().zip(network) {
+            network.cut(plan.is_cut(begun.elapsed(), limit));
+            collectors.be_gone(plan.is_gone(begun.elapsed(), limit))?;
         }
         if !args.json {
-            screen.show(&view.frame(begun.elapsed(), client, running))?;
+            screen.show(&view.frame(begun.elapsed(), client, collectors.running.as_ref()))?;
         }
     }
+    collectors.be_gone(false)?;
+    Ok(())
 }
 
 /// Ends both sides, waits until everything that was sent has arrived, and compares.
-fn settle(args: &Args, client: Client, running: Running) -> Outcome {
+fn settle(
+    args: &Args,
+    client: Client,
+    collectors: Collectors,
+    network: Option<Network>,
+    recorded: u64,
+) -> Outcome {
+    // What was lost heals when the network does.
+    if let Some(network) = &network {
+        network.recover();
+        let _ = client.flush(ARRIVAL);
+        let _ = client.flush(ARRIVAL);
+    }
+    let Collectors { running: Some(running), alarms: before, .. } = collectors else {
+        return Err(Failure::new(Exit::Environment, "the collector did not come back"));
+    };
     let handle = client.clone();
     let client = client.shutdown(ARRIVAL);
     let datagrams_sent = handle.totals().datagrams;
     let deadline = Instant::now() + ARRIVAL;
-    while running.report(0).datagrams < datagrams_sent && Instant::now() < deadline {
+    let all_in = || network.is_some() || running.report(0).datagrams >= datagrams_sent;
+    while !all_in() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
     let arrived = running.report(usize::MAX);
     let events: u64 = arrived.series.iter().map(view::events).sum();
     let tasks = arrived.series.iter().find(|s| s.name == workload::TASKS.name());
     let tasks = tasks.map_or(0, |s| s.value as u64);
+    let alarms = alarms(&arrived) + before;
     let collector = running.stop(0);
+    // Events that are not critical are lost where datagrams are; instruments and critical ones never.
+    let events_missing = if network.is_some() {
+        0
+    } else {
+        (client.sent - alarms.min(client.sent)).abs_diff(events)
+    };
     let report = Report {
         client_closes: client.closes(),
         datagrams_sent,
-        unaccounted: client.sent.abs_diff(events) + workload::TASKS.total().abs_diff(tasks),
+        network: network.map(|network| {
+            let report = network.report();
+            Simulated {
+                offered: report.offered,
+                lost: report.lost,
+                sent_twice: report.duplicated,
+                late: report.reordered,
+                failed: report.failed,
+            }
+        }),
+        critical: (recorded, alarms),
+        unaccounted: events_missing
+            + workload::TASKS.total().abs_diff(tasks)
+            + recorded.abs_diff(alarms),
         client,
         collector,
     };
@@ -149,7 +286,20 @@ fn settle(args: &Args, client: Client, running: Running) -> Outcome {
         report::print(&Shown { ledger: client, ledger_closes }, false, false)?;
         println!("\nThe collector's ledger:");
         ledger::print(&report.collector)?;
-        println!("\nunaccounted between the two: {unaccounted}");
+        if let Some(network) = &report.network {
+            println!("\nThe network:");
+            report::print(network, false, false)?;
+        }
+        println!(
+            "\n{:32} {:>9} counted, {tasks:>9} at the collector",
+            "tasks (a counter)",
+            workload::TASKS.total()
+        );
+        println!(
+            "{:32} {recorded:>9} recorded, {alarms:>8} stored, once each",
+            "alarms (critical events)"
+        );
+        println!("unaccounted between the two: {unaccounted}");
     }
     verdict(&report)
 }
@@ -159,7 +309,9 @@ fn verdict(report: &Report) -> Outcome {
     if !client_closes || !collector.closes {
         return Err(Failure::new(Exit::Loss, "a ledger does not close: this is a bug in ringstat"));
     }
-    let missing = client.in_flight + client.dropped.total() + collector.lost + unaccounted;
+    // With faults, datagrams are lost on purpose.
+    let lost = if report.network.is_some() { 0 } else { collector.lost };
+    let missing = client.in_flight + client.dropped.total() + lost + unaccounted;
     if missing > 0 {
         let what = "not everything that was recorded arrived";
         return Err(Failure::new(Exit::Loss, what).hint(

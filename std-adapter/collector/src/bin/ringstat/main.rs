@@ -31,6 +31,7 @@ mod value;
 // What the subcommands share on the way out.
 mod failure;
 mod ledger;
+mod network;
 mod report;
 mod table;
 

@@ -4,7 +4,6 @@
 //! keeps the receiver's socket buffer from overflowing. What the network loses, the collector counts.
 
 mod feed;
-mod lossy;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -18,12 +17,13 @@ use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::names::Names;
+use crate::network::Network;
 use crate::record::{Line, TagList};
 use crate::report;
 use crate::source::{self, Item, Records};
 use crate::value::{Content, Number};
 use feed::Feed;
-use lossy::{Lossy, Simulated};
+use ringstat_core::testkit::Faults;
 
 /// Where a collector listens unless it is told otherwise.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
@@ -104,6 +104,13 @@ fn parse_share(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("from 0 to 1".into()) }
 }
 
+/// What `--loss` did to the datagrams.
+#[derive(Clone, Copy, Serialize, Debug)]
+struct Simulated {
+    offered: u64,
+    lost: u64,
+}
+
 /// What became of it all.
 #[derive(Serialize, Debug)]
 struct Report {
@@ -127,7 +134,9 @@ struct Report {
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let timeout = Duration::from_secs(args.timeout);
-    let lossy = args.loss.map(|loss| Lossy::new(&args.to, loss, args.seed)).transpose()?;
+    let faults = |loss| Faults { loss, ..Faults::NONE };
+    let lossy =
+        args.loss.map(|loss| Network::new(&args.to, faults(loss), args.seed)).transpose()?;
     let client = connect(args, lossy.as_ref())?;
     let mut feed =
         Feed::new(&client, RING, if args.file.is_some() { args.rate } else { 0 }, timeout);
@@ -160,13 +169,16 @@ pub(crate) fn run(args: &Args) -> Outcome {
         bytes: totals.bytes,
         failed_datagrams: totals.failed,
         refused: refused + overflowed,
-        simulated: lossy.map(|lossy| lossy.report()),
+        simulated: lossy.map(|lossy| {
+            let report = lossy.report();
+            Simulated { offered: report.offered, lost: report.lost }
+        }),
     };
     report::print(&report, args.json, false)?;
     verdict(&report)
 }
 
-fn connect(args: &Args, lossy: Option<&Lossy>) -> Result<Client, Failure> {
+fn connect(args: &Args, lossy: Option<&Network>) -> Result<Client, Failure> {
     // What is sent is the user's own, and nothing of the client's.
     let builder = Client::builder(&args.to)
         .report_interval(None)
@@ -180,7 +192,7 @@ fn connect(args: &Args, lossy: Option<&Lossy>) -> Result<Client, Failure> {
         .max_instruments(1 << 20)
         .sender(args.sender);
     let client = match lossy {
-        Some(lossy) => builder.build_with(lossy.transport()),
+        Some(lossy) => builder.build_with_replies(lossy.transport(), lossy.replies()),
         None => builder.build(),
     };
     client.map_err(|e| {
@@ -240,7 +252,7 @@ fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Out
 }
 
 /// Sends what is left, and then what tells the collector how much there was.
-fn close(client: &Client, lossy: Option<&Lossy>, timeout: Duration) {
+fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
     // What is not sent in time is in the ledger, which decides.
     let _ = client.flush(timeout);
     if let Some(lossy) = lossy {

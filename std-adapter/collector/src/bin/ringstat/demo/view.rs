@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{Class, Report, Running, SeriesReport};
-use ringstat_std::Client;
+use ringstat_std::{Client, Snapshot};
 
 use super::screen::Frame;
 
@@ -20,27 +20,41 @@ impl View {
     }
 
     /// The state of both sides, `since` the beginning.
-    pub(crate) fn frame(&mut self, since: Duration, client: &Client, running: &Running) -> Frame {
-        let report = running.report(usize::MAX);
+    pub(crate) fn frame(
+        &mut self,
+        since: Duration,
+        client: &Client,
+        running: Option<&Running>,
+    ) -> Frame {
+        let report = running.map(|running| running.report(usize::MAX));
         let seconds = self.at.elapsed().as_secs_f64().max(1e-3);
         self.at = Instant::now();
-        let mut rows: Vec<_> = report.series.iter().map(|s| self.row(s, seconds)).collect();
+        // What the client says of itself stands above the table.
+        let series = report.iter().flat_map(|report| &report.series);
+        let series = series.filter(|s| !s.name.starts_with("ringstat.client."));
+        let mut rows: Vec<_> = series.map(|s| self.row(s, seconds)).collect();
         // In one order from frame to frame, whatever was heard of last.
         rows.sort_unstable();
-        let ledger = client.ledger();
+        let snapshot = client.snapshot();
+        let ledger = snapshot.ledger;
         let sent = format!(
             "client:    {:>9} events recorded  {:>9} sent      {:>5} dropped",
             ledger.recorded,
             ledger.sent,
             ledger.dropped.total()
         );
-        let received = format!(
-            "collector: {:>9} datagrams        {:>9} records   {:>5} lost",
-            report.datagrams, report.records, report.lost
-        );
+        let received = report.as_ref().map_or("collector: gone".to_owned(), |report| {
+            format!(
+                "collector: {:>9} datagrams        {:>9} records   {:>5} lost",
+                report.datagrams, report.records, report.lost
+            )
+        });
+        let mut title = vec![String::new(), sent];
+        title.extend(state(&snapshot));
+        title.push(received);
         Frame {
-            line: line(since, &ledger, &report),
-            title: vec![String::new(), sent, received],
+            line: line(since, &snapshot, report.as_ref()),
+            title,
             columns: &["series", "kind", "value", "a second", "median", "99 %"],
             texts: 2,
             rows,
@@ -74,18 +88,54 @@ impl View {
     }
 }
 
-fn line(since: Duration, ledger: &ringstat_std::Ledger, report: &Report) -> String {
+/// How the client is doing, in three lines.
+fn state(snapshot: &Snapshot) -> [String; 3] {
+    let Snapshot { buffer, degradation, output, breaker, health, ledger, .. } = snapshot;
+    let dropped: Vec<_> = ledger
+        .dropped
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(cause, n)| format!("{n} {}", cause.as_str().replace('_', " ")))
+        .collect();
+    [
+        format!(
+            "           {health}; breaker {:?}, opened {} times; level {}, throttle {}",
+            breaker.state, breaker.opened, degradation.level, degradation.throttle
+        ),
+        format!(
+            "           rings: {} of {} used, {} at most; critical: {} acknowledged, {} waiting, {} sent again",
+            buffer.used,
+            buffer.capacity,
+            buffer.peak,
+            output.acknowledged,
+            output.unacknowledged,
+            output.repeated
+        ),
+        format!(
+            "           dropped: {}",
+            if dropped.is_empty() { "nothing".into() } else { dropped.join(", ") }
+        ),
+    ]
+}
+
+fn line(since: Duration, snapshot: &Snapshot, report: Option<&Report>) -> String {
+    let Snapshot { ledger, health, breaker, output, .. } = snapshot;
+    let collector = report.map_or("gone".to_owned(), |report| {
+        format!(
+            "{} datagrams, {} records, {} lost, {} series",
+            report.datagrams, report.records, report.lost, report.series_count
+        )
+    });
     format!(
-        "{:3} s  client: {} events recorded, {} sent, {} dropped  \
-         collector: {} datagrams, {} records, {} lost, {} series",
+        "{:3} s  client: {} events recorded, {} sent, {} dropped, {} waiting, {} critical acknowledged, \
+         breaker {:?}, {health}  collector: {collector}",
         since.as_secs(),
         ledger.recorded,
         ledger.sent,
         ledger.dropped.total(),
-        report.datagrams,
-        report.records,
-        report.lost,
-        report.series_count,
+        ledger.in_flight,
+        output.acknowledged,
+        breaker.state,
     )
 }
 

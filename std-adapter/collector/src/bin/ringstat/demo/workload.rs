@@ -13,16 +13,21 @@ pub(crate) static TASKS: Counter = Counter::new("demo.tasks").tags(&[("source", 
 static TASK_TIME: Histogram =
     Histogram::new("demo.task.time").tags(&[("source", "workload")]).unit(Unit::Nanoseconds);
 
+/// A critical event: delivered whatever the network does.
+pub(crate) const ALARM: &str = "demo.alarm";
+
 /// What the threads record on besides events.
 pub(crate) static INSTRUMENTS: &[&dyn Instrument] = &[&TASKS, &TASK_TIME];
 
-/// Does small pieces of work until it is to stop, and records each: two instruments, and two events.
-pub(crate) fn work(client: &Client, thread: usize, stop: &AtomicBool) {
+/// Does small pieces of work until it is to stop, and records each: two instruments, and two events. Every hundredth
+/// raises an alarm. Returns how many there were that were not refused.
+pub(crate) fn work(client: &Client, thread: usize, stop: &AtomicBool) -> u64 {
     /// A breath between two pieces, so that the demo does not warm the room.
     const REST: Duration = Duration::from_millis(2);
     let worker = thread.to_string();
     let mut seed = thread as u64 + 1;
     let mut data = vec![0u64; 4096];
+    let (mut pieces, mut alarms) = (0u64, 0);
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
         for value in &mut data {
@@ -41,5 +46,11 @@ pub(crate) fn work(client: &Client, thread: usize, stop: &AtomicBool) {
         let late = rest.elapsed().saturating_sub(REST);
         let priority = if late > REST { Priority::High } else { Priority::Low };
         client.distribution("demo.wakeup.late", late).priority(priority).record();
+        pieces += 1;
+        if pieces.is_multiple_of(100) {
+            let alarm = client.event(ALARM).priority(Priority::Critical).record();
+            alarms += u64::from(alarm.is_recorded());
+        }
     }
+    alarms
 }

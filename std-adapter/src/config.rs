@@ -15,6 +15,8 @@ pub use ringstat_core::policy::Policy;
 
 /// How a client works. Begin with a [`Preset`] and change what must differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Config {
     /// The largest datagram, in bytes of UDP payload: 128 to 65 507.
     pub payload: usize,
@@ -32,21 +34,29 @@ pub struct Config {
     /// datagram is full, or by age.
     pub batch_events: usize,
     /// A batch closes when its first event has waited for so long.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub batch_age: Duration,
     /// Instruments that have changed are sent so often.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub flush_interval: Duration,
     /// Every instrument is sent at least so often.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub refresh_interval: Duration,
     /// A client with nothing to say sends an empty datagram so often. The protocols of agents have none.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub heartbeat_interval: Duration,
     /// The worker looks into the rings so often when there is nothing to do; under load much more often. It bounds how
     /// old the cheap clock is, and what the first burst after a pause may fill.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub idle_sleep: Duration,
     /// A receiver given by name is looked up again so often.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub resolve_interval: Duration,
     /// When there is no way to the receiver, it is tried again after so long, then twice as long and so on,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff: Duration,
     /// up to this.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff_max: Duration,
     /// Room for critical events that are kept until the collector has acknowledged them: 0 to 1024. Until then they are
     /// sent again, so that each is delivered, once, also over a network that loses datagrams. They have a ring
@@ -54,8 +64,10 @@ pub struct Config {
     /// is no collector to answer.
     pub critical_events: usize,
     /// A critical event is sent again when it is not acknowledged within so long, then twice as long and so on,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub ack_timeout: Duration,
     /// up to this.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub ack_timeout_max: Duration,
     /// It is given up after so many attempts, and counted as unacknowledged.
     pub ack_attempts: u8,
@@ -72,8 +84,10 @@ pub struct Config {
     /// With `throttle`: the resident memory of the process, in bytes, from which on records are throttled. Linux only.
     pub memory_limit: Option<u64>,
     /// The client's own metrics go out so often; `None`: not at all.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub report_interval: Option<Duration>,
     /// Dropping the last handle waits so long for what is still to be sent.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub linger: Duration,
     /// Instruments made at run time; further ones go to an overflow series.
     pub max_instruments: usize,
@@ -88,6 +102,8 @@ pub struct Config {
 
 /// What a client sends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Protocol {
     /// ringstat's own format, for its collector: loss is known, and totals heal.
     #[default]
@@ -119,6 +135,8 @@ const SHARD_EVENTS_MAX: usize = 1 << 26;
 
 /// Where to begin.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Preset {
     /// 16 rings of 8192 events (8 MiB, used as needed), batches of 100 ms.
     #[default]

@@ -9,30 +9,31 @@ use ringstat_collector::{Config, Limits, Running, Server, StartError};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger;
 use crate::report;
+use crate::settings::Collector;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where datagrams come in; may be given several times; port 0: any that is free
-    #[arg(long, value_name = "ADDR", default_value = crate::send::DEFAULT_ADDRESS)]
+    /// Where datagrams come in; may be given several times; port 0: any that is free [default: 127.0.0.1:8125]
+    #[arg(long, value_name = "ADDR")]
     udp: Vec<SocketAddr>,
-    /// Where the page, /metrics and /health are; port 0: any that is free
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9125")]
-    http: SocketAddr,
-    /// Senders at a time; datagrams of others are refused
-    #[arg(long, value_name = "N", default_value_t = Limits::default().senders)]
-    max_senders: usize,
-    /// Series at a time; what is beyond goes to the series ringstat.overflow
-    #[arg(long, value_name = "N", default_value_t = Limits::default().series)]
-    max_series: usize,
-    /// Series of one sender at a time
-    #[arg(long, value_name = "N", default_value_t = Limits::default().series_per_sender)]
-    max_series_per_sender: usize,
-    /// Memory of all series, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().bytes)]
-    max_bytes: usize,
-    /// Senders and series not heard of for so long are forgotten
-    #[arg(long, value_name = "SECONDS", default_value_t = Limits::default().idle.as_secs())]
-    idle: u64,
+    /// Where the page, /metrics and /health are; port 0: any that is free [default: 127.0.0.1:9125]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Senders at a time; datagrams of others are refused [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_senders: Option<usize>,
+    /// Series at a time; what is beyond goes to the series ringstat.overflow [default: 100000]
+    #[arg(long, value_name = "N")]
+    max_series: Option<usize>,
+    /// Series of one sender at a time [default: 20000]
+    #[arg(long, value_name = "N")]
+    max_series_per_sender: Option<usize>,
+    /// Memory of all series, in bytes [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<usize>,
+    /// Senders and series not heard of for so long are forgotten [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    idle: Option<u64>,
     /// The addresses first, and the ledger at the end, each as one JSON object in a line
     #[arg(long)]
     json: bool,
@@ -45,17 +46,18 @@ struct Addresses<'a> {
     http: Option<SocketAddr>,
 }
 
-pub(crate) fn run(args: &Args) -> Outcome {
+pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     let ended = when_ended()?;
+    let limits = settings.limits();
     let running = start(Config {
-        udp: args.udp.clone(),
-        http: Some(args.http),
+        udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
+        http: Some(args.http.unwrap_or(settings.http)),
         limits: Limits {
-            senders: args.max_senders,
-            series: args.max_series,
-            series_per_sender: args.max_series_per_sender,
-            bytes: args.max_bytes,
-            idle: Duration::from_secs(args.idle),
+            senders: args.max_senders.unwrap_or(limits.senders),
+            series: args.max_series.unwrap_or(limits.series),
+            series_per_sender: args.max_series_per_sender.unwrap_or(limits.series_per_sender),
+            bytes: args.max_bytes.unwrap_or(limits.bytes),
+            idle: args.idle.map_or(limits.idle, Duration::from_secs),
         },
     })?;
     if args.json {

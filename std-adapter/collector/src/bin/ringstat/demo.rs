@@ -22,6 +22,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::ledger;
 use crate::network::Network;
 use crate::report;
+use crate::settings::Settings;
 use fault::Plan;
 use readings::Readings;
 use screen::Screen;
@@ -84,7 +85,7 @@ struct Shown {
     ledger_closes: bool,
 }
 
-pub(crate) fn run(args: &Args) -> Outcome {
+pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     let ended = collect::when_ended()?;
     if args.fault.is_some() && args.seconds < 8 {
         return Err(Failure::new(
@@ -98,6 +99,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         None => None,
     };
     let builder = Client::builder(collectors.address())
+        .config(settings.client)
         .instruments(workload::INSTRUMENTS)
         .flush_interval(ROUND / 2)
         .report_interval(Some(ROUND))

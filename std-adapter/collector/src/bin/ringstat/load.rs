@@ -34,8 +34,8 @@ use crate::collect;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::report;
 
-pub(crate) fn run(args: &Args) -> Outcome {
-    let plan = args.plan()?;
+pub(crate) fn run(args: &Args, client: ringstat_std::Config) -> Outcome {
+    let plan = args.plan(client)?;
     let ended = collect::when_ended()?;
     let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
     std::thread::spawn(move || {

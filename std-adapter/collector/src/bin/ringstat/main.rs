@@ -7,6 +7,7 @@
 //! | `send` | sends a value or a file of them |
 //! | `encode` | packs JSON lines into datagrams and says what they cost |
 //! | `load` | records as much as it is told to, and says what became of every event |
+//! | `settings` | prints the settings in force, which a file and the environment may change |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
 //!
 //! Reports go to standard output, one JSON object with `--json`; errors go to standard error and say what to do next.
@@ -24,6 +25,7 @@
 mod lines;
 mod names;
 mod record;
+mod settings;
 mod source;
 mod state;
 mod value;
@@ -44,9 +46,11 @@ mod encode;
 mod load;
 mod send;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use settings::Settings;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -61,6 +65,10 @@ Exit codes:
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Settings in TOML; `ringstat settings` prints them all. Variables as RINGSTAT_CLIENT__POLICY or
+    /// RINGSTAT_COLLECTOR__MAX_SERIES go before the file, and flags before both
+    #[arg(long, value_name = "FILE", global = true, env = "RINGSTAT_CONFIG")]
+    config: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -80,10 +88,20 @@ enum Command {
     /// Unpack datagrams into JSON lines, or say why not
     #[command(after_help = DECODE)]
     Decode(decode::Args),
+    /// Print the settings in force, as a file to begin with
+    #[command(after_help = SETTINGS)]
+    Settings,
     /// Put the client and a collector under load, and say what was lost where
     #[command(after_help = LOAD)]
     Load(load::Args),
 }
+
+const SETTINGS: &str = "\
+Examples:
+  ringstat settings > ringstat.toml
+  RINGSTAT_CLIENT__SHARDS=4 ringstat --config ringstat.toml settings
+
+Exit codes: 0 they are valid, 2 they are not, 3 the file cannot be read";
 
 const DEMO: &str = "\
 Examples:
@@ -166,16 +184,21 @@ Exit codes: 0 all checks pass (pace, drops < 1 %, p99 < 100 ms, memory < 10 MB),
 2 usage, 3 no free port or unknown host";
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Collect(args) => collect::run(&args),
-        Command::Encode(args) => encode::run(&args),
-        Command::Decode(args) => decode::run(&args),
-        Command::Send(args) => send::run(&args),
-        Command::Load(args) => load::run(&args),
-    };
-    match outcome {
+    match run(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: Cli) -> failure::Outcome {
+    let settings = Settings::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Demo(args) => demo::run(&args, settings),
+        Command::Collect(args) => collect::run(&args, settings.collector),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Send(args) => send::run(&args, settings),
+        Command::Settings => settings.print(),
+        Command::Load(args) => load::run(&args, settings.client),
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_core::event::{DEFAULT_INLINE, Kind, Priority};
-use ringstat_core::wire::{PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN};
-use ringstat_std::{BuildError, Cause, Client, Ledger, Value};
+use ringstat_core::wire::{PAYLOAD_MAX, PAYLOAD_MIN};
+use ringstat_std::{BuildError, Cause, Client, Config, Ledger, Value};
 use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -20,6 +20,7 @@ use crate::names::Names;
 use crate::network::Network;
 use crate::record::{Line, TagList};
 use crate::report;
+use crate::settings::Settings;
 use crate::source::{self, Item, Records};
 use crate::value::{Content, Number};
 use feed::Feed;
@@ -60,13 +61,13 @@ pub(crate) struct Args {
     /// buffer may not follow
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     rate: u32,
-    /// Where the collector listens: HOST:PORT
-    #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADDRESS)]
-    to: String,
-    /// The largest datagram, in bytes of UDP payload
-    #[arg(long, value_name = "N", default_value_t = PAYLOAD_ETHERNET as u16,
+    /// Where the collector listens: HOST:PORT [default: 127.0.0.1:8125]
+    #[arg(long, value_name = "ADDR")]
+    to: Option<String>,
+    /// The largest datagram, in bytes of UDP payload [default: 1472]
+    #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u16).range(PAYLOAD_MIN as i64..=PAYLOAD_MAX as i64))]
-    mtu: u16,
+    mtu: Option<u16>,
     /// Who sends, in hexadecimal; without it a new sender each time. Give one to what runs again and again
     #[arg(long, value_name = "ID", value_parser = crate::encode::parse_sender)]
     sender: Option<u64>,
@@ -132,12 +133,12 @@ struct Report {
     simulated: Option<Simulated>,
 }
 
-pub(crate) fn run(args: &Args) -> Outcome {
+pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
+    let to = args.to.clone().unwrap_or(settings.to);
     let timeout = Duration::from_secs(args.timeout);
     let faults = |loss| Faults { loss, ..Faults::NONE };
-    let lossy =
-        args.loss.map(|loss| Network::new(&args.to, faults(loss), args.seed)).transpose()?;
-    let client = connect(args, lossy.as_ref())?;
+    let lossy = args.loss.map(|loss| Network::new(&to, faults(loss), args.seed)).transpose()?;
+    let client = connect(args, &to, settings.client, lossy.as_ref())?;
     let mut feed =
         Feed::new(&client, RING, if args.file.is_some() { args.rate } else { 0 }, timeout);
     let mut refused = 0;
@@ -159,7 +160,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let ledger = client.shutdown(timeout);
     let totals = totals.totals();
     let report = Report {
-        to: args.to.clone(),
+        to,
         sender: format!("{:016x}", identity.sender),
         ledger,
         ledger_closes: ledger.closes(),
@@ -178,19 +179,26 @@ pub(crate) fn run(args: &Args) -> Outcome {
     verdict(&report)
 }
 
-fn connect(args: &Args, lossy: Option<&Network>) -> Result<Client, Failure> {
+fn connect(
+    args: &Args,
+    to: &str,
+    config: Config,
+    lossy: Option<&Network>,
+) -> Result<Client, Failure> {
+    let payload = args.mtu.map_or(config.payload, usize::from);
     // What is sent is the user's own, and nothing of the client's.
-    let builder = Client::builder(&args.to)
+    let builder = Client::builder(to)
+        .config(config)
         .report_interval(None)
-        .payload(usize::from(args.mtu))
+        .payload(payload)
         .shard_events(RING)
         .shared_events(RING)
         .heartbeat_interval(HEARTBEAT)
         // Every flush carries all totals: whatever was lost, the last one makes good.
         .flush_interval(Duration::from_millis(500))
         .refresh_interval(Duration::from_millis(500))
-        .max_instruments(1 << 20)
-        .sender(args.sender);
+        .max_instruments(1 << 20);
+    let builder = if args.sender.is_some() { builder.sender(args.sender) } else { builder };
     let client = match lossy {
         Some(lossy) => builder.build_with_replies(lossy.transport(), lossy.replies()),
         None => builder.build(),

@@ -62,7 +62,8 @@ pub(crate) struct Plan {
 }
 
 impl Args {
-    pub(crate) fn plan(&self) -> Result<Plan, Failure> {
+    /// `settings` are those of the client where no preset is named.
+    pub(crate) fn plan(&self, settings: Config) -> Result<Plan, Failure> {
         let of = self.scenario.numbers();
         let numbers = Numbers {
             rate: self.rate.unwrap_or(of.rate),
@@ -76,7 +77,7 @@ impl Args {
             let most = LONGEST.as_secs() / 60;
             return Err(Failure::new(Exit::Usage, format_args!("--duration: {most}m at most")));
         }
-        let mut config = preset.config();
+        let mut config = self.preset.map_or(settings, Preset::config);
         if let Some(events) = numbers.buffer {
             config.shards = numbers.concurrency;
             config.shard_events = (events as usize).div_ceil(numbers.concurrency);

@@ -137,6 +137,11 @@ fn measure(binary: &PathBuf, filters: &[String]) -> Result<Run, Failure> {
     Ok(serde_json::from_slice(&output)?)
 }
 
+/// The noise as it stands beside a verdict.
+pub(crate) fn noise(comparison: &Comparison) -> String {
+    comparison.noise_percent.map_or_else(|| "not known".into(), |noise| format!("±{noise:.1} %"))
+}
+
 /// For a person: every verdict with the noise beside it.
 pub(crate) fn render(compared: &[Compared]) -> String {
     const COLUMNS: [&str; 8] =
@@ -150,7 +155,7 @@ pub(crate) fn render(compared: &[Compared]) -> String {
             format!("{:+.1} %", d.change_percent),
             format!("{:+.1} and {:+.1} %", d.low_percent, d.high_percent),
             format!("{:.4}", d.p),
-            format!("±{:.1} %", d.noise_percent),
+            noise(d),
             d.verdict.as_str().to_owned(),
         ]
     };

@@ -1,7 +1,7 @@
 //! One rule: `record.p99 > 100ns`, `drop_rate > 1 %`, `encode.ns +10 % against baseline`, `+50 % against baseline`.
 //!
-//! A name stands for the number that is called so, or else for all whose names end with it: `drop_rate` for that of
-//! every scenario. Units may differ in scale: `1.5 ms` is compared with nanoseconds.
+//! A name stands for the number that is called so; a single word, and what follows `*.`, for all whose names end with it:
+//! `drop_rate` for that of every scenario, `*.end_to_end.p99` likewise. Units may differ in scale: `1.5 ms` is compared with nanoseconds.
 
 use std::fmt;
 
@@ -107,12 +107,14 @@ impl Rule {
     }
 
     fn select<'a>(&self, metrics: &[&'a Metric]) -> Vec<&'a Metric> {
-        let exactly: Vec<_> = metrics.iter().copied().filter(|m| m.name == self.name).collect();
-        if !exactly.is_empty() {
-            return exactly;
-        }
-        let end = format!(".{}", self.name);
-        let fits = |m: &&Metric| self.name.is_empty() || m.name.ends_with(&end);
+        let end = match self.name.strip_prefix("*.") {
+            Some(end) => Some(end),
+            None => (!self.name.contains('.')).then_some(self.name.as_str()),
+        };
+        let fits = |m: &&Metric| {
+            let before = end.and_then(|end| m.name.strip_suffix(end));
+            self.name.is_empty() || m.name == self.name || before.is_some_and(|b| b.ends_with('.'))
+        };
         metrics.iter().copied().filter(fits).collect()
     }
 
@@ -199,17 +201,22 @@ mod tests {
     }
 
     #[test]
-    fn a_short_name_stands_for_all_that_end_with_it_unless_one_is_called_so() {
-        let mut metrics = vec![
+    fn a_word_stands_for_all_that_end_with_it_and_a_whole_name_for_itself() {
+        let metrics = vec![
             Metric::one("load.high.drop_rate", "%", 2.0),
             Metric::one("load.baseline.drop_rate", "%", 0.0),
-            Metric::one("load.burst.drop_rate", "%", 3.0),
             Metric::one("raindrop_rate", "%", 9.0),
+            Metric::one("record.p99", "ns", 50.0),
+            Metric::one("load.high.record.p99", "ns", 500.0),
         ];
-        let all = ["load.high.drop_rate", "load.burst.drop_rate"];
-        assert_eq!(broken("drop_rate > 1 %", &metrics, &[]), all);
-        metrics.push(Metric::one("drop_rate", "%", 0.5));
-        assert_eq!(broken("drop_rate > 1 %", &metrics, &[]), [""; 0]);
+        let broken = |rule| broken(rule, &metrics, &[]);
+        assert_eq!(broken("drop_rate > 1 %"), ["load.high.drop_rate"]);
+        assert_eq!(broken("load.high.drop_rate > 1 %"), ["load.high.drop_rate"]);
+        assert_eq!(broken("high.drop_rate > 1 %"), [""; 0]);
+        assert_eq!(broken("*.high.drop_rate > 1 %"), ["load.high.drop_rate"]);
+        assert_eq!(broken("record.p99 > 100ns"), [""; 0]);
+        assert_eq!(broken("*.record.p99 > 100ns"), ["load.high.record.p99"]);
+        assert_eq!(broken("p99 > 10ns"), ["record.p99", "load.high.record.p99"]);
     }
 
     #[test]

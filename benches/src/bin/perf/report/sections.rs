@@ -168,14 +168,14 @@ fn compared(before: &Run, run: &Run, what: &str) -> Section {
             show(d.base, &c.unit),
             show(d.head, &c.unit),
             format!("{:+.1} %", d.change_percent),
-            format!("±{:.1} %", d.noise_percent),
+            compare::noise(&d),
             d.verdict.as_str().to_owned(),
         ]
     };
     Section {
         title: format!("{what}: run {} against run {}", run.id, before.id),
         note: format!(
-            "{} against {}. One sample is too few to say more than 'unchanged'.",
+            "{} against {}. Where the noise is not known, there are too few samples to say more than 'unchanged'.",
             run.environment.short(),
             before.environment.short()
         ),

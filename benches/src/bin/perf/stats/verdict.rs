@@ -13,6 +13,8 @@ use super::{change_percent, median, quantile, rank_test};
 const MATTERS_PERCENT: f64 = 5.0;
 /// Chance may explain this many comparisons in a hundred.
 const CHANCE: f64 = 0.01;
+/// Fewer samples of the base say nothing about the noise.
+const LEAST: usize = 4;
 /// How often samples are drawn again to see how far medians scatter.
 const DRAWS: usize = 2000;
 
@@ -58,8 +60,8 @@ pub(crate) struct Comparison {
     pub(crate) high_percent: f64,
     /// Of the rank test.
     pub(crate) p: f64,
-    /// So large a change this machine shows between two runs of the same program.
-    pub(crate) noise_percent: f64,
+    /// So large a change this machine shows between two runs of the same program; `None`: too few samples to know.
+    pub(crate) noise_percent: Option<f64>,
     pub(crate) verdict: Verdict,
 }
 
@@ -70,12 +72,15 @@ pub(crate) fn compare(base: &[f64], again: &[f64], head: &[f64], better: Better)
     let mut rng = Rng::new(1);
     let aa = spread(&mut rng, &all, &all, all.len() / 2, head.len());
     let seen = change_percent(median(base), median(again)).abs();
-    let noise_percent = aa.0.abs().max(aa.1.abs()).max(if seen.is_finite() { seen } else { 0.0 });
+    let noise = aa.0.abs().max(aa.1.abs()).max(if seen.is_finite() { seen } else { 0.0 });
+    let noise_percent = (all.len() >= LEAST).then_some(noise);
     let (low_percent, high_percent) = spread(&mut rng, &all, head, all.len(), head.len());
     let (was, is) = (median(&all), median(head));
     let change = change_percent(was, is);
     let p = rank_test(&all, head);
-    let counts = change.abs() > MATTERS_PERCENT && p < CHANCE && change.abs() > noise_percent;
+    let counts = change.abs() > MATTERS_PERCENT
+        && p < CHANCE
+        && noise_percent.is_some_and(|noise| change.abs() > noise);
     let verdict = match (counts, (change < 0.0) == (better == Better::Lower)) {
         (false, _) => Verdict::Unchanged,
         (true, true) => Verdict::Improvement,
@@ -165,7 +170,7 @@ mod tests {
         let again: Vec<f64> = (0..20).map(|i| 120.0 + f64::from(i % 3)).collect();
         let head: Vec<f64> = (0..20).map(|i| 118.0 + f64::from(i % 2)).collect();
         let comparison = compare(&base, &again, &head, Better::Lower);
-        assert!(comparison.noise_percent >= 19.0, "{comparison:?}");
+        assert!(comparison.noise_percent >= Some(19.0), "{comparison:?}");
         assert_eq!(comparison.verdict, Verdict::Unchanged);
     }
 
@@ -181,7 +186,7 @@ mod tests {
     #[test]
     fn too_few_samples_say_nothing() {
         let comparison = compare(&[100.0], &[], &[200.0], Better::Lower);
-        assert_eq!(comparison.verdict, Verdict::Unchanged);
+        assert_eq!((comparison.verdict, comparison.noise_percent), (Verdict::Unchanged, None));
         assert_eq!(compare(&[], &[], &[], Better::Lower).verdict, Verdict::Unchanged);
     }
 }

@@ -1,0 +1,111 @@
+//! The real `perf`, from measuring to judging. What is judged are bytes, which are the same everywhere; times are only
+//! looked at.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A folder of its own that goes away with the test.
+struct Desk(PathBuf);
+
+impl Desk {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Left over from a run that was killed.
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_string_lossy().into_owned()
+    }
+
+    /// Runs `perf` with results kept in this folder, and expects it to end with `code`.
+    fn perf(&self, args: &[&str], code: i32) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_perf"));
+        let output = command.args(args).args(["--db", &self.path("db")]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        output
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_slice(&self.perf(args, 0).stdout).unwrap()
+    }
+
+    fn rules(&self, fail_if: &str) -> String {
+        let path = self.path("gate.toml");
+        std::fs::write(&path, format!("[[rule]]\nfail_if = \"{fail_if}\"\n")).unwrap();
+        path
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const BENCH: [&str; 5] = ["bench", "encode", "--samples", "5", "--json"];
+
+#[test]
+fn what_is_measured_is_kept_compared_and_judged() {
+    let desk = Desk::new("judged");
+    let first = desk.json(&BENCH);
+    let second = desk.json(&BENCH);
+    assert_eq!((&first["id"], &second["id"]), (&1.into(), &2.into()));
+    assert!(first["environment"]["cores"].as_u64() > Some(0), "{first}");
+
+    let output = Command::new(env!("CARGO_BIN_EXE_perf"))
+        .args(["compare", "@1", "@2", "encode.bytes", "--json", "--db", &desk.path("db")])
+        .output()
+        .unwrap();
+    let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(compared[0]["name"], "encode.bytes");
+    assert_eq!(
+        (&compared[0]["change_percent"], &compared[0]["verdict"]),
+        (&0.0.into(), &"unchanged".into())
+    );
+
+    let trend = desk.json(&["trend", "encode.bytes", "--json"]);
+    assert_eq!((&trend[0]["runs"], &trend[0]["changes"]), (&2.into(), &Value::Array(vec![])));
+
+    desk.perf(&["gate", "--rules", &desk.rules("encode.bytes > 1 KiB")], 0);
+    desk.perf(&["gate", "--rules", &desk.rules("encode.bytes > 1B")], 1);
+    desk.perf(&["gate", "--rules", &desk.rules("other > 1B")], 2);
+    desk.perf(
+        &["gate", "--rules", &desk.rules("encode.bytes +1 % against baseline"), "--baseline", "@1"],
+        0,
+    );
+}
+
+#[test]
+fn everything_is_written_down() {
+    let desk = Desk::new("written");
+    let prometheus = desk.path("perf.prom");
+    desk.perf(&["bench", "encode", "--samples", "2", "--prometheus", &prometheus], 0);
+    let text = std::fs::read_to_string(prometheus).unwrap();
+    assert!(text.contains("ringstat_perf{name=\"encode.bytes\",unit=\"B\"} 1"), "{text}");
+
+    let (html, markdown) = (desk.path("report.html"), desk.path("report.md"));
+    let rules = desk.rules("encode.bytes > 1 KiB");
+    desk.perf(&["report", "--html", &html, "--markdown", &markdown, "--rules", &rules], 0);
+    for path in [html, markdown] {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("encode.bytes") && text.contains("pass"), "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_dry_run_is_not_kept_and_what_is_not_there_is_said() {
+    let desk = Desk::new("dry");
+    assert_eq!(desk.json(&["bench", "encode", "--samples", "1", "--json", "--dry"])["id"], 0);
+    desk.perf(&["trend"], 2);
+    desk.perf(&["gate", "--rules", &desk.rules("a > 1")], 2);
+    desk.perf(&["compare", "@1", "@2"], 2);
+    desk.perf(&["compare", "no-such-commit", "HEAD", "encode"], 2);
+    desk.perf(&["compare", "@1", "HEAD"], 2);
+    desk.perf(&["bench", "nothing-like-it"], 2);
+}

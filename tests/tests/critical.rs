@@ -191,7 +191,7 @@ fn a_collector_that_restarts_gets_what_the_first_had_not_and_each_has_them_once(
     let first = collector("127.0.0.1:0");
     let address = first.udp()[0];
     let stats = Client::builder(address.to_string())
-        .report_interval(None)
+        .report_interval(Some(Duration::from_millis(10)))
         .ack_timeout(Duration::from_millis(20))
         .ack_timeout_max(Duration::from_millis(100))
         .ack_attempts(200)
@@ -222,6 +222,8 @@ fn a_collector_that_restarts_gets_what_the_first_had_not_and_each_has_them_once(
     assert_eq!((ledger.recorded, ledger.sent), (1000, 1000));
     let report = second.stop(100);
     assert_eq!(seen(&report, "alarm"), 500.0, "those that the first did not have, once each");
+    let told = |name: &str| seen(&report, &format!("ringstat.client.{name}"));
+    assert_eq!((told("acknowledged"), told("unacknowledged")), (1000.0, 0.0), "as it says itself");
     assert!(report.closes);
 }
 

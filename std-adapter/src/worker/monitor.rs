@@ -181,7 +181,7 @@ pub(crate) struct Report {
 /// A name behind `ringstat.client.`, and where its value stands.
 type Reading = (&'static str, fn(&Snapshot) -> u64);
 
-const COUNTERS: [Reading; 11] = [
+const COUNTERS: [Reading; 14] = [
     ("recorded", |s| s.ledger.recorded),
     ("sent", |s| s.ledger.sent),
     ("aggregated", |s| s.ledger.aggregated),
@@ -190,15 +190,19 @@ const COUNTERS: [Reading; 11] = [
     ("bytes", |s| s.output.bytes),
     ("send_errors", |s| s.output.send_errors),
     ("backpressure", |s| s.output.backpressure),
+    ("acknowledged", |s| s.output.acknowledged),
+    ("repeated", |s| s.output.repeated),
+    ("bad_replies", |s| s.output.bad_replies),
     ("pool_hits", |s| s.pool.hits),
     ("pool_misses", |s| s.pool.misses),
     ("breaker_opened", |s| s.breaker.opened),
 ];
 
-const GAUGES: [Reading; 10] = [
+const GAUGES: [Reading; 11] = [
     ("buffer_used", |s| s.buffer.used),
     ("buffer_capacity", |s| s.buffer.capacity),
     ("buffer_peak", |s| s.buffer.peak),
+    ("unacknowledged", |s| s.output.unacknowledged),
     ("memory_used", |s| s.memory.used),
     ("memory_budget", |s| s.memory.budget),
     ("names_bytes", |s| s.memory.names),

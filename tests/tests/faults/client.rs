@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ringstat_core::policy::Policy;
-use ringstat_std::{BreakerState, Counter, Recorder};
+use ringstat_std::{BreakerState, Counter, Priority, Recorder};
 use seccompiler::{SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,10 @@ pub(crate) struct Status {
     pub(crate) opened: u64,
     /// Record calls that the recording thread has made, counted by itself.
     pub(crate) calls: u64,
+    /// So many of these were critical. Each adds its number to the counter of that name.
+    pub(crate) critical: u64,
+    /// Critical ones that were refused at the record call.
+    pub(crate) refused: u64,
     /// The totals of the two instruments.
     pub(crate) requests: u64,
     pub(crate) seldom: u64,
@@ -77,11 +81,22 @@ impl Status {
         self.dropped.values().sum()
     }
 
+    /// What all critical events add up to: any other sum means that one is missing, or there twice.
+    pub(crate) fn critical_sum(&self) -> u64 {
+        self.critical * (self.critical + 1) / 2
+    }
+
+    /// Events sent, critical ones aside, once all of those are settled.
+    pub(crate) fn events(&self) -> u64 {
+        self.sent - self.critical
+    }
+
     /// Asserts that every record call is accounted for, with nothing under way.
     pub(crate) fn assert_closed(&self) {
         assert_eq!(self.recorded, self.calls, "every call is counted once: {self:?}");
         assert_eq!(self.in_flight, 0, "{self:?}");
         assert_eq!(self.recorded, self.sent + self.drops(), "{self:?}");
+        assert!(self.refused == 0 && !self.dropped.contains_key("unacknowledged"), "{self:?}");
     }
 }
 
@@ -142,10 +157,11 @@ impl Client {
         }
     }
 
-    /// Stops recording, and sends everything.
+    /// Stops recording, and sends everything, until all that is critical is acknowledged.
     pub(crate) fn settle(&mut self) -> Status {
         self.ask("pause");
-        let status = self.ask("flush");
+        self.ask("flush");
+        let status = self.until("acknowledged", Duration::from_secs(60), |s| s.in_flight == 0);
         status.assert_closed();
         status
     }
@@ -194,6 +210,8 @@ pub(crate) fn run(setup: &str) {
         .sender(Some(setup.sender))
         .payload(setup.payload)
         .redundant(setup.redundant)
+        // None may be given up for bad luck alone.
+        .ack_attempts(100)
         .build()
         .expect("a client");
     SELDOM.add(7);
@@ -245,15 +263,22 @@ fn answer(stats: &ringstat_std::Client, load: &Load) {
         seldom: SELDOM.total(),
         resident: resident(),
         // Last: whatever the ledger has seen is in here.
+        critical: load.critical.load(Ordering::Acquire),
+        refused: load.refused.load(Ordering::Acquire),
         calls: load.calls.load(Ordering::Acquire),
     };
     println!("{}", serde_json::to_string(&status).expect("plain data"));
 }
 
+/// One event in so many rounds is critical: some 500 in the longest outage, for which there must be room.
+const CRITICAL_EVERY: u64 = 20;
+
 /// The recording thread's orders and account.
 #[derive(Debug, Default)]
 struct Load {
     calls: AtomicU64,
+    critical: AtomicU64,
+    refused: AtomicU64,
     pause: AtomicBool,
     paused: AtomicBool,
 }
@@ -271,13 +296,25 @@ impl Load {
         // A thread's first record claims its ring.
         once();
         only_sleep();
-        loop {
+        for round in 1_u64.. {
             let pause = self.pause.load(Ordering::Acquire);
             self.paused.store(pause, Ordering::Release);
             if !pause {
                 (0..burst).for_each(|_| once());
+                if round.is_multiple_of(CRITICAL_EVERY) {
+                    self.record_critical(stats);
+                }
             }
             std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn record_critical(&self, stats: &ringstat_std::Client) {
+        self.calls.fetch_add(1, Ordering::Release);
+        let number = self.critical.fetch_add(1, Ordering::Release) + 1;
+        let critical = stats.count("critical", number).priority(Priority::Critical);
+        if !critical.record().is_recorded() {
+            self.refused.fetch_add(1, Ordering::Release);
         }
     }
 

@@ -30,6 +30,7 @@ fn main() {
         trial("a_route_that_is_gone", || outage::told(Block::Route, Policy::ByPriority)),
         trial("a_link_that_is_down", || outage::told(Block::Link, Policy::DropNewest)),
         trial("a_firewall_that_says_nothing_which_udp_cannot_see", outage::silent),
+        trial("answers_that_never_arrive", outage::no_answers),
         trial("a_link_whose_packets_become_smaller", outage::smaller_packets),
         trial("the_collector_is_killed_and_comes_back", restart::of_the_collector),
         trial("the_sender_is_killed_and_comes_back", restart::of_the_sender),

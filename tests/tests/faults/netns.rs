@@ -4,8 +4,10 @@
 //! test. Nothing in here touches the network of the machine itself.
 
 use std::fs::File;
+use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -100,7 +102,26 @@ impl Network {
             machine.run("ip", &["address", "add", &format!("{address}/24"), "dev", DEVICE]);
             machine.run("ip", &["link", "set", DEVICE, "up"]);
         }
-        Self { client, collector }
+        let network = Self { client, collector };
+        network.wait_for_carrier();
+        network
+    }
+
+    /// The kernel takes a moment to see that a link is up, and until then loses what is sent without a word.
+    fn wait_for_carrier(&self) {
+        let there = self.collector.enter(|| UdpSocket::bind((COLLECTOR, 9)));
+        let there = there.expect("the address is there");
+        there.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
+        let here =
+            self.client.enter(|| UdpSocket::bind((CLIENT, 0))).expect("the address is there");
+        for _ in 0..2000 {
+            // Refused or unreachable: not yet.
+            let _ = here.send_to(b"?", (COLLECTOR, 9));
+            if there.recv(&mut [0]).is_ok() {
+                return;
+            }
+        }
+        panic!("no link between the namespaces");
     }
 
     pub(crate) fn block(&self, how: Block) {
@@ -127,16 +148,16 @@ impl Network {
         self.drop(at, &format!("udp dport {port}"));
     }
 
+    /// Drops what the collector answers, on the client's machine.
+    pub(crate) fn drop_answers(&self) {
+        filter(&self.client, "input", "meta l4proto udp");
+    }
+
     fn drop(&self, at: Hook, which: &str) {
-        let (machine, hook) = match at {
-            Hook::Sent => (&self.client, "output"),
-            Hook::Received => (&self.collector, "input"),
-        };
-        // As one transaction: never half a firewall.
-        let rules = format!(
-            "table inet {TABLE} {{\n chain quiet {{\n type filter hook {hook} priority 0;\n {which} drop\n }}\n}}"
-        );
-        machine.run("nft", &[&rules]);
+        match at {
+            Hook::Sent => filter(&self.client, "output", which),
+            Hook::Received => filter(&self.collector, "input", which),
+        }
     }
 
     /// Sets the largest packet that the client's link takes.
@@ -171,7 +192,16 @@ impl Network {
     /// A good cable again; what was delayed has arrived.
     pub(crate) fn netem_off(&self) {
         self.netem(&[]);
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(100));
         self.client.run("tc", &["qdisc", "del", "dev", DEVICE, "root"]);
     }
+}
+
+/// Drops some packets at a hook.
+fn filter(machine: &Namespace, hook: &str, which: &str) {
+    // As one transaction: never half a firewall.
+    let rules = format!(
+        "table inet {TABLE} {{\n chain quiet {{\n type filter hook {hook} priority 0;\n {which} drop\n }}\n}}"
+    );
+    machine.run("nft", &[&rules]);
 }

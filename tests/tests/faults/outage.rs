@@ -6,7 +6,7 @@ use ringstat_core::policy::Policy;
 
 use crate::client::{Client, Setup};
 use crate::collector::Collector;
-use crate::netns::{Block, COLLECTOR, Network};
+use crate::netns::{Block, COLLECTOR, Hook, Network};
 
 const BLOCKED: Duration = Duration::from_secs(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
@@ -64,6 +64,7 @@ pub(crate) fn told(how: Block, policy: Policy) {
 
     let known = collector.until("exact", |k| k.series("requests") == after.requests);
     assert_eq!(known.series("seldom"), 7);
+    assert_eq!(known.series("critical"), after.critical_sum(), "each critical event once");
     let events = known.series("events");
     assert_eq!(known.sender("dropped_at_sender"), after.drops());
     let last = client.end();
@@ -73,7 +74,7 @@ pub(crate) fn told(how: Block, policy: Policy) {
     if how != Block::Link {
         // A link that goes down takes along what is in its queue.
         assert_eq!(lost, 0, "nothing that was sent was lost");
-        assert_eq!(events, last.sent, "each event that was not dropped, once");
+        assert_eq!(events, last.events(), "each event that was not dropped, once");
     }
     assert_eq!(known.sender("restarts"), 0);
     // A probe that got through is sent again: the answer to the first could have been that nobody listens.
@@ -108,7 +109,12 @@ pub(crate) fn silent() {
     client.until("load", SOON, |s| s.sent > during.sent + 20_000);
     let after = client.settle();
     let known = collector.until("exact", |k| k.series("requests") == after.requests);
-    assert!(known.series("events") < after.sent, "events do not heal");
+    assert!(known.series("events") < after.events(), "events do not heal");
+    assert_eq!(
+        known.series("critical"),
+        after.critical_sum(),
+        "but each critical one is there once"
+    );
     let last = client.end();
     let known = collector.end();
     let (received, lost) = (known.sender("received"), known.sender("lost"));
@@ -134,9 +140,37 @@ pub(crate) fn smaller_packets() {
     let after = client.settle();
     assert_eq!((after.opened, after.failed), (0, 0), "{after:?}");
     let known = collector.until("exact", |k| k.series("requests") == after.requests);
-    assert_eq!(known.series("events"), after.sent, "each event once");
+    assert_eq!(known.series("events"), after.events(), "each event once");
     let last = client.end();
     let known = collector.end();
     assert_eq!((known.sender("received"), known.sender("lost")), (last.datagrams, 0));
     println!("smaller packets: {} datagrams, {} events", last.datagrams, last.sent);
+}
+
+/// The events get through and their acknowledgements do not: each is sent again and again, and counts once.
+pub(crate) fn no_answers() {
+    let network = Network::new();
+    let setup = setup(Policy::DropNewest);
+    let collector = Collector::start(&network.collector, &[&setup.to]);
+    let mut client = Client::start(&network.client, &setup);
+    client.until("load", SOON, |s| s.sent > 20_000);
+    network.drop_answers();
+    let blocked = client.status();
+    let during = client.until("critical events", SOON, |s| s.critical > blocked.critical + 100);
+    assert!(during.in_flight > 50, "nothing says that they arrived: {during:?}");
+    assert_eq!((during.opened, during.drops()), (0, 0), "all else goes on: {during:?}");
+    let known = collector.until("again and again", |k| k.number("repeated") > 100);
+    assert!(known.series("critical") <= during.critical_sum());
+    network.drop_nothing(Hook::Sent);
+    let after = client.settle();
+    let known = collector.until("exact", |k| k.series("requests") == after.requests);
+    assert_eq!(known.series("critical"), after.critical_sum(), "each critical event once");
+    assert_eq!(known.series("events"), after.events());
+    println!(
+        "no answers: {} critical events, {} came again",
+        after.critical,
+        known.number("repeated")
+    );
+    client.end();
+    collector.end();
 }

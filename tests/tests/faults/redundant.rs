@@ -31,7 +31,8 @@ pub(crate) fn one_way_at_a_time(at: Hook) {
     let after = client.settle();
     assert_eq!(after.drops(), 0, "{after:?}");
     let known = collector.until("exact", |k| k.series("requests") == after.requests);
-    assert_eq!(known.series("events"), after.sent, "each event once");
+    assert_eq!(known.series("events"), after.events(), "each event once");
+    assert_eq!(known.series("critical"), after.critical_sum(), "each critical event once");
     let last = client.end();
     let known = collector.end();
     assert_eq!((known.sender("received"), known.sender("lost")), (last.datagrams, 0));

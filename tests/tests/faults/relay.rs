@@ -94,9 +94,16 @@ impl Relay {
         Self { shared, threads }
     }
 
-    /// How many datagrams of the client it was given.
-    pub(crate) fn offered(&self) -> u64 {
-        lock(&self.shared.there).report().offered
+    /// Waits until so many datagrams of the client have come.
+    pub(crate) fn until_offered(&self, datagrams: u64) {
+        let offered = || lock(&self.shared.there).report().offered;
+        for _ in 0..1000 {
+            if offered() >= datagrams {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the cable lost some: {} of {datagrams}", offered());
     }
 
     /// The network is well again; what was held back is on its way. Returns what it did to the client's datagrams.

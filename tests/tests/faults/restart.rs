@@ -22,8 +22,13 @@ pub(crate) fn of_the_collector() {
     let first = Collector::start(&network.collector, &[&setup.to]);
     let mut client = Client::start(&network.client, &setup);
     client.until("load", SOON, |s| s.sent > 40_000);
-    first.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
+    // Quiet for a moment, so that it is known who has which critical event.
+    let quiet = client.settle();
+    first.until("all of it", |k| {
+        k.series("requests") == quiet.requests && k.series("critical") == quiet.critical_sum()
+    });
     first.kill();
+    client.resume();
     let alone = client.until("the breaker opens", Duration::from_secs(5), |s| s.opened > 0);
     client.until("load with nobody there", SOON, |s| s.calls > alone.calls + 100_000);
     let second = Collector::start(&network.collector, &[&setup.to]);
@@ -36,6 +41,9 @@ pub(crate) fn of_the_collector() {
     });
     let events = known.series("events");
     assert!(events >= 40_000 && events < after.sent, "its own only: {events} of {}", after.sent);
+    // Those from when nobody was there, too, and none that was acknowledged before.
+    let critical = after.critical_sum() - quiet.critical_sum();
+    assert_eq!(known.series("critical"), critical, "each critical event once");
     assert_eq!(known.sender("dropped_at_sender"), after.drops());
     let last = client.end();
     let known = second.end();
@@ -71,7 +79,9 @@ pub(crate) fn of_the_sender() {
     let both = before.series("requests") + after.requests;
     let known = collector.until("exact", |k| k.series("requests") == both);
     assert_eq!(known.series("seldom"), 14, "7 in each run");
-    assert_eq!(known.series("events"), before.series("events") + after.sent);
+    assert_eq!(known.series("events"), before.series("events") + after.events());
+    let critical = before.series("critical") + after.critical_sum();
+    assert_eq!(known.series("critical"), critical, "each critical event once, of both runs");
     assert_eq!(known.sender("restarts"), 1);
     let last = second.end();
     let known = collector.end();

@@ -2,8 +2,10 @@
 
 use std::net::UdpSocket;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ringstat_collector::{Config, Limits, Server};
 use ringstat_core::policy::Policy;
 use ringstat_std::{Cause, Client, Drops, Outcome, Preset, Priority, Recorder};
 
@@ -97,4 +99,46 @@ fn into_the_default_closes_the_ledger() {
 #[test]
 fn into_the_largest_preset_closes_the_ledger() {
     every_policy(Preset::HighThroughput);
+}
+
+/// Of 32 000 critical events at once most find no room: their recorders are told. Each of the others arrives once.
+#[test]
+fn critical_ones_that_were_taken_arrive_once() {
+    let at = ([127, 0, 0, 1], 0).into();
+    let limits = Limits::default();
+    let collector = Server::start(Config { udp: vec![at], http: None, limits }).unwrap();
+    let stats = Client::builder(collector.udp()[0].to_string()).build().unwrap();
+    let (start, next) = (Barrier::new(THREADS as usize), AtomicU64::new(1));
+    let record = || {
+        let (mut taken, mut sum) = (0_u64, 0);
+        start.wait();
+        for _ in 0..1000 {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let outcome = stats.count("critical", number).priority(Priority::Critical).record();
+            match outcome {
+                Outcome::Dropped(cause) => assert_eq!(cause, Cause::Full),
+                _ => (taken, sum) = (taken + 1, sum + number),
+            }
+        }
+        (taken, sum)
+    };
+    let (taken, sum) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(record)).collect();
+        let told = threads.into_iter().map(|t| t.join().unwrap());
+        told.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    });
+    let done = || stats.ledger().in_flight == 0;
+    assert!((0..6000).any(|_| done() || {
+        std::thread::sleep(Duration::from_millis(10));
+        false
+    }));
+    let ledger = stats.shutdown(SOON);
+    println!("critical: {taken} taken, {ledger:?}");
+    assert!(taken >= 1024, "there is room for so many: {taken}");
+    assert_eq!((ledger.recorded, ledger.sent), (THREADS * 1000, taken));
+    assert_eq!(ledger.dropped.get(Cause::Full), ledger.dropped.total());
+    let report = collector.stop(100);
+    let critical = report.series.iter().find(|s| s.name == "critical").unwrap();
+    // One missing, or one twice, would make another sum.
+    assert_eq!(critical.value, sum as f64);
 }

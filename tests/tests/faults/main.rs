@@ -28,6 +28,9 @@ fn main() {
             outage::told(Block::Filter, Policy::DropOldest)
         }),
         trial("a_route_that_is_gone", || outage::told(Block::Route, Policy::ByPriority)),
+        trial("a_route_that_is_gone_with_degradation_step_by_step", || {
+            outage::told(Block::Route, Policy::Graded(10))
+        }),
         trial("a_link_that_is_down", || outage::told(Block::Link, Policy::DropNewest)),
         trial("a_firewall_that_says_nothing_which_udp_cannot_see", outage::silent),
         trial("answers_that_never_arrive", outage::no_answers),

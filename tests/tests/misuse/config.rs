@@ -34,12 +34,13 @@ fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
 #[test]
 fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     type Set = fn(&mut Config, usize);
-    let fields: [(&str, Set, usize, usize); 5] = [
+    let fields: [(&str, Set, usize, usize); 6] = [
         ("payload", |c, v| c.payload = v, 128, 65_507),
         ("shards", |c, v| c.shards = v, 1, 1024),
         ("shard_events", |c, v| c.shard_events = v, 1, 1 << 24),
         ("shared_events", |c, v| c.shared_events = v, 1, 1 << 24),
         ("max_instruments", |c, v| c.max_instruments = v, 0, 1 << 24),
+        ("critical_events", |c, v| c.critical_events = v, 0, 1024),
     ];
     for (name, set, least, most) in fields {
         let with = |value| refused(|c| set(c, value));
@@ -58,6 +59,9 @@ fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     for events in [0, 1, usize::MAX] {
         assert_eq!(refused(|c| c.batch_events = events), None, "any batch size is one");
         assert_eq!(refused(|c| c.batch_least = events), None, "and greater than the other, too");
+    }
+    for (attempts, field) in [(0, Some("ack_attempts")), (1, None), (255, None)] {
+        assert_eq!(refused(|c| c.ack_attempts = attempts), field);
     }
 }
 
@@ -112,7 +116,7 @@ fn rings_that_no_machine_holds_are_refused_before_memory_is_asked_for() {
 #[test]
 fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     type Set = fn(&mut Config, Duration);
-    let fields: [(&str, Set); 9] = [
+    let fields: [(&str, Set); 11] = [
         ("batch_age", |c, v| c.batch_age = v),
         ("flush_interval", |c, v| c.flush_interval = v),
         ("refresh_interval", |c, v| c.refresh_interval = v),
@@ -122,6 +126,8 @@ fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
         ("backoff", |c, v| c.backoff = v),
         ("backoff_max", |c, v| c.backoff_max = v),
         ("report_interval", |c, v| c.report_interval = Some(v)),
+        ("ack_timeout", |c, v| c.ack_timeout = v),
+        ("ack_timeout_max", |c, v| c.ack_timeout_max = v),
     ];
     let (least, most) = (Duration::from_micros(1), Duration::from_secs(86_400));
     let tick = Duration::from_nanos(1);

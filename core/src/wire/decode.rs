@@ -613,7 +613,8 @@ pub enum Content<'a> {
 /// The tables of a decoder of any size, as the tags of a record need them.
 trait Tables: Send + Sync {
     fn text(&self, index: u16) -> &str;
-    fn tag(&self, index: u16) -> Option<(u16, u16)>;
+    /// Key and value of a tag.
+    fn tag(&self, index: u16) -> Option<(&str, &str)>;
     fn members(&self, set: u16) -> &[u16];
     fn dynamic(&self) -> &[Dynamic];
 }
@@ -623,8 +624,9 @@ impl<const STRINGS: usize, const ARENA: usize> Tables for Decoder<STRINGS, ARENA
         Decoder::text(self, index)
     }
 
-    fn tag(&self, index: u16) -> Option<(u16, u16)> {
-        self.tags.get(usize::from(index)).copied()
+    fn tag(&self, index: u16) -> Option<(&str, &str)> {
+        let (key, value) = self.tags.get(usize::from(index))?;
+        Some((Decoder::text(self, *key), Decoder::text(self, *value)))
     }
 
     fn members(&self, set: u16) -> &[u16] {
@@ -681,7 +683,6 @@ impl<'a> Tags<'a> {
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let Self { tables, body, .. } = *self;
         let fixed = self.members().iter().filter_map(move |tag| tables.tag(*tag));
-        let fixed = fixed.map(move |(key, value)| (tables.text(key), tables.text(value)));
         let dynamic = self.dynamic().iter();
         fixed.chain(dynamic.map(move |d| (tables.text(d.key), checked(body, d.at, d.length))))
     }

@@ -2,8 +2,9 @@
 //!
 //! The specification is `core/docs/protocol.md`, with golden bytes in `core/docs/vectors.jsonl`; this module is
 //! one implementation of it. In flow order: [`encode`] writes records straight into the datagram's buffer, with
-//! `strings` naming each string once a datagram and `number` choosing the narrowest exact form; [`header`] and
-//! `crc` frame it; [`decode`] checks and reads it back without allocating.
+//! `strings` naming each string once a datagram, `prefixes`, `spelling` and `packed` keeping that short, and `number`
+//! choosing the narrowest exact form; [`header`] and `crc` frame it; [`decode`] checks and reads it back without
+//! allocating.
 //!
 //! Integers, strings and floats stand exactly as the `postcard` crate writes them, so that any postcard
 //! implementation reads the primitives.
@@ -19,6 +20,7 @@ pub(crate) mod packed;
 // Sending.
 pub mod encode;
 pub(crate) mod prefixes;
+pub(crate) mod spelling;
 pub(crate) mod strings;
 
 // Receiving.

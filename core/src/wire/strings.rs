@@ -12,6 +12,7 @@
 
 use super::cursor::{NoRoom, Writer};
 use super::prefixes::{NONE, Prefixes, Stamp};
+use super::spelling::{Packing, write_new};
 use super::{ARENA_LIMIT, STRING_LIMIT, TABLE_LIMIT, packed, string};
 use crate::name::{Symbol, Tag};
 
@@ -443,73 +444,6 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         }
         Ok(())
     }
-}
-
-/// The longest prefix and suffix of the short layout.
-const SHORT_PREFIX: usize = 16;
-const SHORT_SUFFIX: usize = 15;
-
-/// Whether strings of a datagram are packed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Packing {
-    /// None of them.
-    None,
-    /// Those that can be, and this is none of them.
-    Others,
-    /// This one.
-    This,
-}
-
-/// Writes a new string, the first `length` bytes of `tail`, in the shortest of the three layouts. It has the first
-/// `shared` bytes in common with string `earlier`.
-#[inline(always)] // Once for each packing.
-fn write_new(
-    w: &mut Writer<'_>,
-    packing: Packing,
-    earlier: u16,
-    shared: usize,
-    tail: &[u8],
-    length: usize,
-) -> Result<(), NoRoom> {
-    let text = |characters| match packing {
-        Packing::This => packed::length(characters),
-        _ => characters,
-    };
-    let write = |w: &mut Writer<'_>, from: usize| match packing {
-        Packing::This => w.packed(&tail[from..], length - from),
-        _ => w.front(&tail[from..], length - from),
-    };
-    // The plain layout's integer says whether the string is packed, if any are.
-    let count = match packing {
-        Packing::None => length,
-        Packing::Others => 2 * length,
-        Packing::This => 2 * length + 1,
-    };
-    let plain = 2 + usize::from(count > 127) + text(length);
-    let long = 4 + usize::from(earlier > 127) + length - shared;
-    let prefix = shared.min(SHORT_PREFIX);
-    let suffix = length - prefix;
-    let reference = 2 * earlier + string::PREFIXED as u16;
-    let short = 2 + usize::from(reference > 127) + text(suffix);
-    if prefix > 0
-        && suffix <= SHORT_SUFFIX
-        && packing != Packing::Others
-        && short < plain
-        && short <= long
-    {
-        w.reference(reference)?;
-        w.byte((prefix as u8 - 1) << 4 | suffix as u8)?;
-        return write(w, prefix);
-    }
-    if shared > 0 && long < plain {
-        w.byte(string::PREFIXED_LONG as u8)?;
-        w.reference(earlier)?;
-        w.bytes(&[shared as u8, (length - shared) as u8])?;
-        return w.front(&tail[shared..], length - shared);
-    }
-    w.byte(string::PLAIN as u8)?;
-    w.reference(count as u16)?;
-    write(w, 0)
 }
 
 /// A slot for an address or number (Fibonacci hashing: the odd integer nearest 2^32 / φ; its high bits are the best).

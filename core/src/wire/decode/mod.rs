@@ -1,0 +1,372 @@
+//! Unpacking: a datagram is checked, then read record by record, borrowing from the datagram and from the decoder.
+//!
+//! Nothing is allocated and nothing panics, whatever the bytes. UTF-8 is checked once for each new string. Records
+//! name strings and tag sets by their index in the datagram as well, so that a receiver can look each up once a
+//! datagram and not once a record.
+
+use heapless::{String, Vec};
+
+use super::cursor::Reader;
+use super::error::DecodeError;
+use super::header::{Header, Prologue};
+use super::{
+    ARENA_LIMIT, DYNAMIC_TAG_LIMIT, PAYLOAD_MAX, TABLE_LIMIT, crc, extended, form, number, tag,
+};
+use crate::event::{Kind, Priority};
+use crate::instrument::{Layout, Unit};
+use crate::value::Value;
+
+mod record;
+mod tables;
+
+use record::checked;
+pub use record::{Body, Buckets, Content, Event, Record, Tags, Text};
+
+/// The tables of a receiver, kept from datagram to datagram.
+///
+/// The defaults hold whatever the format allows (about 30 KiB). A receiver that knows its senders, or a test on a
+/// chip, can do with less: what does not fit is refused with [`DecodeError::TableFull`].
+pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
+    /// Whether strings are packed in this datagram.
+    packed: bool,
+    /// All strings of the datagram, prefixes written out, one behind the other.
+    arena: String<ARENA>,
+    strings: Vec<Span, STRINGS>,
+    /// Keys and values of all tags.
+    tags: Vec<(u16, u16), STRINGS>,
+    /// The tags of all sets, one set behind the other.
+    members: Vec<u16, STRINGS>,
+    /// Where each set begins and ends among the members.
+    sets: Vec<(u16, u16), STRINGS>,
+    dynamic: Vec<Dynamic, DYNAMIC_TAG_LIMIT>,
+}
+
+#[derive(Clone, Copy)]
+struct Span {
+    at: u16,
+    length: u8,
+}
+
+/// A dynamic tag of the record just read: its key's index, and where its value stands in the datagram.
+#[derive(Clone, Copy)]
+struct Dynamic {
+    key: u16,
+    at: u16,
+    length: u8,
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Default for Decoder<STRINGS, ARENA> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
+    /// A decoder with empty tables.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(STRINGS <= TABLE_LIMIT && ARENA <= ARENA_LIMIT) };
+        Self {
+            packed: false,
+            arena: String::new(),
+            strings: Vec::new(),
+            tags: Vec::new(),
+            members: Vec::new(),
+            sets: Vec::new(),
+            dynamic: Vec::new(),
+        }
+    }
+
+    /// Checks length, header, checksum and prologue, and opens the datagram for reading its records.
+    ///
+    /// # Errors
+    /// Why the datagram is refused. No record of it should be believed then.
+    pub fn open<'a>(
+        &'a mut self,
+        datagram: &'a [u8],
+    ) -> Result<Datagram<'a, STRINGS, ARENA>, DecodeError> {
+        if datagram.len() > PAYLOAD_MAX {
+            return Err(DecodeError::TooLong);
+        }
+        let header = Header::parse(datagram)?;
+        let (sealed, sum) = datagram.split_last_chunk().ok_or(DecodeError::Truncated)?;
+        if sealed.len() < Header::LEN {
+            return Err(DecodeError::Truncated);
+        }
+        if crc::crc32(sealed) != u32::from_le_bytes(*sum) {
+            return Err(DecodeError::BadChecksum);
+        }
+        let (prologue, body) = Prologue::parse(&sealed[Header::LEN..])?;
+        self.packed = prologue.packed;
+        self.arena.clear();
+        self.strings.clear();
+        self.tags.clear();
+        self.members.clear();
+        self.sets.clear();
+        Ok(Datagram {
+            left: prologue.records,
+            time: prologue.account.base_time,
+            nanos: prologue.account.unit.nanos(),
+            header,
+            prologue,
+            body,
+            r: Reader::new(body),
+            tables: self,
+        })
+    }
+}
+
+/// An open datagram: its header, prologue, and the records still to be read.
+pub struct Datagram<'a, const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
+    header: Header,
+    prologue: Prologue,
+    /// What the reader reads: records, padding.
+    body: &'a [u8],
+    r: Reader<'a>,
+    left: u16,
+    time: u64,
+    nanos: u64,
+    tables: &'a mut Decoder<STRINGS, ARENA>,
+}
+
+impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
+    /// Who sent it, and which one it is.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The sender's account.
+    #[must_use]
+    pub fn prologue(&self) -> &Prologue {
+        &self.prologue
+    }
+
+    /// When it was packed, in nanoseconds from the origin that the prologue names. Saturates.
+    #[must_use]
+    pub fn base_time_ns(&self) -> u64 {
+        self.prologue.account.base_time.saturating_mul(self.nanos)
+    }
+
+    /// The next record, or `None` behind the last one.
+    ///
+    /// # Errors
+    /// The first record that cannot be read ends the datagram: from there on it is `None`. Records before it were
+    /// as their sender wrote them, since the checksum is right; the sender is at fault.
+    #[inline(always)] // A record is large: it is to be taken apart where it is used, not copied there.
+    #[expect(clippy::should_implement_trait, reason = "a record borrows from the decoder")]
+    pub fn next(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
+        if self.left == 0 {
+            return self.end();
+        }
+        self.left -= 1;
+        match self.read() {
+            Ok(raw) => Some(Ok(raw.borrow(self.tables, self.body))),
+            Err(e) => {
+                self.left = 0;
+                self.r = Reader::new(&[]);
+                Some(Err(e))
+            }
+        }
+    }
+
+    /// Behind the last record there is nothing but zeros.
+    #[cold]
+    fn end(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
+        let padding = self.r.rest();
+        self.r = Reader::new(&[]);
+        padding.iter().any(|b| *b != 0).then_some(Err(DecodeError::TrailingBytes))
+    }
+
+    #[inline(always)]
+    fn read(&mut self) -> Result<Raw, DecodeError> {
+        let first = self.r.byte()?;
+        let form = (first & tag::FORM) >> tag::FORM_SHIFT;
+        let second = if first & tag::EXTENDED != 0 { self.r.byte()? } else { 0 };
+        let unasked = second & extended::IDENTIFIED != 0 && self.prologue.ack_floor.is_none();
+        if second & extended::RESERVED != 0 || unasked {
+            return Err(DecodeError::BadRecord);
+        }
+        let name = self.tables.string_ref(&mut self.r)?;
+        if self.tables.strings.get(usize::from(name)).is_none_or(|s| s.length == 0) {
+            return Err(DecodeError::EmptyName);
+        }
+        let set =
+            if first & tag::HAS_TAGS != 0 { Some(self.tables.set_ref(&mut self.r)?) } else { None };
+        let body = match first & tag::KIND {
+            tag::STATE if second == 0 => self.read_state(form)?,
+            kind => {
+                let kind = *Kind::ALL.get(usize::from(kind)).ok_or(DecodeError::BadRecord)?;
+                self.read_event(kind, form, second)?
+            }
+        };
+        let has_dynamic = second & extended::DYNAMIC != 0 && !self.tables.dynamic.is_empty();
+        Ok(Raw { name, set, has_dynamic, body })
+    }
+
+    #[inline(always)]
+    fn read_event(&mut self, kind: Kind, form: u8, second: u8) -> Result<RawBody, DecodeError> {
+        let delta = self.r.varint()?;
+        let time = if second & extended::BACKWARD != 0 {
+            self.time.checked_sub(delta)
+        } else {
+            self.time.checked_add(delta)
+        };
+        self.time = time.ok_or(DecodeError::BadTime)?;
+        let content = if form == form::TEXT {
+            let text = self.r.string()?;
+            core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
+            RawContent::Text(self.span_of(text), text.len() as u8)
+        } else {
+            RawContent::Number(number::read(form, &mut self.r)?)
+        };
+        let rate = if second & extended::RATE != 0 {
+            let rate = u32::try_from(self.r.varint()?).map_err(|_| DecodeError::BadNumber)?;
+            if rate == 0 {
+                return Err(DecodeError::BadNumber);
+            }
+            rate
+        } else {
+            1
+        };
+        if second & extended::DYNAMIC != 0 {
+            self.read_dynamic()?;
+        }
+        let id = if second & extended::IDENTIFIED != 0 {
+            let floor = self.prologue.ack_floor.unwrap_or(0);
+            Some(floor.checked_add(self.r.varint()?).ok_or(DecodeError::BadNumber)?)
+        } else {
+            None
+        };
+        let priority = match second & extended::PRIORITY {
+            0 => Priority::Normal,
+            1 => Priority::Low,
+            2 => Priority::High,
+            _ => Priority::Critical,
+        };
+        let time_ns = self.time.saturating_mul(self.nanos);
+        Ok(RawBody::Event { kind, priority, time_ns, content, rate, id })
+    }
+
+    #[inline(never)]
+    fn read_dynamic(&mut self) -> Result<(), DecodeError> {
+        let count = self.r.varint()?;
+        if count > DYNAMIC_TAG_LIMIT as u64 {
+            return Err(DecodeError::TableFull);
+        }
+        self.tables.dynamic.clear();
+        for _ in 0..count {
+            let key = self.tables.string_ref(&mut self.r)?;
+            let value = self.r.string()?;
+            core::str::from_utf8(value).map_err(|_| DecodeError::BadUtf8)?;
+            let entry = Dynamic { key, at: self.span_of(value), length: value.len() as u8 };
+            self.tables.dynamic.push(entry).map_err(|_| DecodeError::TableFull)?;
+        }
+        Ok(())
+    }
+
+    /// Where `part`, the bytes just read, begins in the body.
+    fn span_of(&self, part: &[u8]) -> u16 {
+        (self.body.len() - self.r.rest().len() - part.len()) as u16
+    }
+
+    #[inline(never)]
+    fn read_state(&mut self, state: u8) -> Result<RawBody, DecodeError> {
+        let r = &mut self.r;
+        match state {
+            tag::STATE_TOTAL => Ok(RawBody::Total(r.varint()?)),
+            tag::STATE_LEVEL => Ok(RawBody::Level(number::read_with_form(r)?)),
+            tag::STATE_BUCKETS => {
+                let unit = Unit::from_code(r.byte()?).ok_or(DecodeError::BadBuckets)?;
+                let layout = Layout { precision: r.byte()?, min_exponent: r.byte()? as i8 };
+                if !(1..=Buckets::PRECISION_LIMIT).contains(&layout.precision) {
+                    return Err(DecodeError::BadBuckets);
+                }
+                let sum = number::read_with_form(r)?;
+                let before = r.rest();
+                check_pairs(r)?;
+                let length = before.len() - r.rest().len();
+                let at = self.body.len() - before.len();
+                Ok(RawBody::Buckets { unit, layout, sum, at, length })
+            }
+            _ => Err(DecodeError::BadRecord),
+        }
+    }
+}
+
+/// Walks the bucket pairs up to their closing zero.
+fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
+    let mut next = 0u64;
+    loop {
+        let gap = r.varint()?;
+        if gap == 0 {
+            return Ok(());
+        }
+        next = next.saturating_add(gap);
+        if next > Buckets::INDEX_LIMIT || r.varint()? == 0 {
+            return Err(DecodeError::BadBuckets);
+        }
+    }
+}
+
+/// A record as indices and positions, before it borrows the strings.
+struct Raw {
+    name: u16,
+    set: Option<u16>,
+    has_dynamic: bool,
+    body: RawBody,
+}
+
+enum RawBody {
+    Event {
+        kind: Kind,
+        priority: Priority,
+        time_ns: u64,
+        content: RawContent,
+        rate: u32,
+        id: Option<u64>,
+    },
+    Total(u64),
+    Level(Value),
+    Buckets {
+        unit: Unit,
+        layout: Layout,
+        sum: Value,
+        at: usize,
+        length: usize,
+    },
+}
+
+enum RawContent {
+    Number(Value),
+    Text(u16, u8),
+}
+
+impl Raw {
+    #[inline(always)]
+    fn borrow<'r, const STRINGS: usize, const ARENA: usize>(
+        self,
+        tables: &'r Decoder<STRINGS, ARENA>,
+        body: &'r [u8],
+    ) -> Record<'r> {
+        Record {
+            name: Text { index: self.name, text: tables.text(self.name) },
+            tags: Tags { set: self.set, has_dynamic: self.has_dynamic, tables, body },
+            body: match self.body {
+                RawBody::Event { kind, priority, time_ns, content, rate, id } => {
+                    let content = match content {
+                        RawContent::Number(value) => Content::Number(value),
+                        RawContent::Text(at, length) => Content::Text(checked(body, at, length)),
+                    };
+                    Body::Event(Event { kind, priority, time_ns, content, rate, id })
+                }
+                RawBody::Total(total) => Body::Total(total),
+                RawBody::Level(level) => Body::Level(level),
+                RawBody::Buckets { unit, layout, sum, at, length } => {
+                    let pairs = body.get(at..at + length).unwrap_or(&[]);
+                    Body::Buckets(Buckets { unit, layout, sum, pairs })
+                }
+            },
+        }
+    }
+}

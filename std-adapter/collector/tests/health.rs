@@ -1,0 +1,50 @@
+//! Each sender's health in the collector: what the collector sees, and what the sender says of itself.
+
+use ringstat_collector::{Collector, Limits, Report, Status};
+use ringstat_core::instrument::{Counter, Gauge, Instrument};
+use ringstat_core::wire::{Encoder, Header, Prologue};
+
+static HEALTH: Gauge = Gauge::new("ringstat.client.health");
+static DROPS: Gauge = Gauge::new("ringstat.client.unwell").tags(&[("reason", "drops")]);
+static BUFFER: Gauge = Gauge::new("ringstat.client.unwell").tags(&[("reason", "buffer")]);
+static RECORDED: Counter = Counter::new("ringstat.client.recorded");
+
+fn says(collector: &mut Collector, sender: u64, sequence: u32, instruments: &[&dyn Instrument]) {
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buf = vec![0; 1472];
+    let header = Header { sender, sequence, epoch: 1, ..Header::default() };
+    let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+    for instrument in instruments {
+        assert_eq!(open.instrument(*instrument, 0), Ok(None));
+    }
+    let length = open.finish(false);
+    collector.receive(&buf[..length], 0);
+}
+
+#[test]
+fn a_sender_that_says_it_is_unwell_is_shown_as_such_until_it_recovers() {
+    let mut collector = Collector::new(Limits::default());
+    HEALTH.set(2.0);
+    DROPS.set(1.0);
+    BUFFER.set(0.0);
+    RECORDED.add(77);
+    says(&mut collector, 1, 0, &[&HEALTH, &DROPS, &BUFFER, &RECORDED]);
+    says(&mut collector, 2, 0, &[&RECORDED]);
+    let report = Report::of(&collector, 0, 0, 0);
+    let sender = |id: &str| report.senders.iter().find(|s| s.id.ends_with(id)).unwrap();
+    assert_eq!(sender("1").health.status, Status::Unhealthy);
+    assert_eq!(
+        sender("1").health.reasons,
+        ["it says that more than 1 % of the records are given up"]
+    );
+    assert_eq!(sender("1").own["recorded"], 77.0);
+    assert_eq!(sender("1").own["unwell.drops"], 1.0);
+    assert_eq!(sender("2").health.status, Status::Healthy, "each speaks for itself");
+    assert_eq!(report.health.status, Status::Unhealthy, "the worst of all");
+
+    HEALTH.set(0.0);
+    DROPS.set(0.0);
+    says(&mut collector, 1, 1, &[&HEALTH, &DROPS]);
+    let report = Report::of(&collector, 0, 0, 0);
+    assert!(report.senders.iter().all(|s| s.health.status == Status::Healthy), "{report:?}");
+}

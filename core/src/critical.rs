@@ -4,7 +4,7 @@
 //! all before it have gone, so that a receiver needs to know no more than a window. A store that is full takes
 //! no more; who feeds it leaves events in their ring, and a full ring refuses them at the record call.
 //!
-//! Nothing is lost silently: an event leaves by [`Critical::acknowledged`], or it is given up after so many attempts and
+//! Nothing is lost silently: an event leaves when it is acknowledged, or it is given up after so many attempts and
 //! counted as [`Cause::Unacknowledged`].
 
 use core::time::Duration;

@@ -10,6 +10,7 @@
 mod bench;
 mod chaos;
 mod load;
+mod peers;
 mod profile;
 mod scan;
 mod suite;
@@ -42,6 +43,8 @@ struct Cli {
 enum Command {
     /// Run the desk's own benchmarks, or a selection of them
     Bench(bench::Args),
+    /// ringstat beside what a user would pick instead, with a goal for each number
+    Peers(peers::Args),
     /// Run one benchmark and keep nothing: what the tools look at
     #[command(hide = true)]
     Exercise(bench::Exercise),
@@ -66,6 +69,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Bench(args) => bench::run(&args),
+        Command::Peers(args) => peers::run(&args),
         Command::Exercise(args) => bench::exercise(&args),
         Command::Load(args) => load::run(&args),
         Command::Chaos(args) => chaos::run(&args),

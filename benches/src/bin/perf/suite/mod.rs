@@ -60,6 +60,21 @@ pub(crate) const ALL: [Benchmark; 8] = [
     Benchmark { name: "path", what: "record, loopback UDP, collector, no loss", run: path::path },
 ];
 
+/// Events a second through client, loopback and collector, none lost.
+pub(crate) fn delivered(events: u64) -> Result<f64, Wrong> {
+    path::once(events)
+}
+
+/// The corpus in datagrams of ringstat's format.
+pub(crate) fn datagrams() -> Result<Vec<Vec<u8>>, Wrong> {
+    wire::datagrams()
+}
+
+/// What encodes the corpus, each time it is called, and returns the number of events.
+pub(crate) fn encoder() -> Result<impl FnMut() -> u64, Wrong> {
+    wire::encoder()
+}
+
 /// The benchmarks whose names contain one of `filters`; all without filters.
 pub(crate) fn selection(filters: &[String]) -> Result<Vec<Benchmark>, Failure> {
     let wanted =

@@ -30,7 +30,8 @@ pub(super) fn path(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     Ok(vec![Metric::new("path.events", "/s", samples.collect::<Result<_, _>>()?)])
 }
 
-fn once(events: u64) -> Result<f64, Wrong> {
+/// Events a second of one run with so many.
+pub(super) fn once(events: u64) -> Result<f64, Wrong> {
     let config = Config {
         udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
         http: None,

@@ -75,13 +75,26 @@ pub(super) fn encode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     ])
 }
 
-fn datagrams() -> Result<Vec<Vec<u8>>, Wrong> {
+/// The corpus in datagrams.
+pub(super) fn datagrams() -> Result<Vec<Vec<u8>>, Wrong> {
     let events = corpus()?;
     let mut encoder: Box<Encoder> = Box::default();
     let (mut all, mut buf) = (Vec::new(), vec![0; PAYLOAD_ETHERNET]);
     pack(&mut encoder, &mut buf, &events, |d| all.push(d.to_vec()));
     check(!all.is_empty(), || "nothing was encoded".into())?;
     Ok(all)
+}
+
+/// What encodes the corpus once more, and returns the number of events.
+pub(super) fn encoder() -> Result<impl FnMut() -> u64, Wrong> {
+    let events = corpus()?;
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buf = vec![0; PAYLOAD_ETHERNET];
+    Ok(move || {
+        pack(&mut encoder, &mut buf, &events, |d| {
+            std::hint::black_box(d);
+        })
+    })
 }
 
 /// `decode.ns` for each event.

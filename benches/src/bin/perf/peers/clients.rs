@@ -1,0 +1,172 @@
+//! Whole clients: what the calling thread pays to record.
+
+use std::hint::black_box;
+use std::net::UdpSocket;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use cadence::prelude::*;
+use cadence::{BufferedUdpMetricSink, StatsdClient};
+use ringstat_std::{Client, Counter, Preset, Recorder, Tag};
+
+use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
+
+static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
+
+/// Events in a row that ringstat's rings hold, so that none is given up.
+const ROW: u64 = 8000;
+
+/// A client whose datagrams are thrown away by its transport.
+fn client() -> Measured<Client> {
+    let builder = Client::builder("nowhere:1").preset(Preset::HighThroughput).report_interval(None);
+    Ok(builder.build_with(std::sync::Arc::new(|_: &[u8]| Ok(())))?)
+}
+
+/// cadence, buffered, to a socket that nobody reads: the kernel drops what does not fit.
+fn cadence() -> Measured<(StatsdClient, UdpSocket)> {
+    let sink = UdpSocket::bind("127.0.0.1:0")?;
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.set_nonblocking(true)?;
+    let buffered = BufferedUdpMetricSink::from(sink.local_addr()?, socket)?;
+    Ok((StatsdClient::from_sink("app", buffered), sink))
+}
+
+/// Times rows of `record`, which returns whether it took the event, in `threads` threads at once.
+fn rows_of(
+    threads: usize,
+    row_count: u64,
+    record: impl Fn(u64) -> bool + Sync,
+    drain: impl Fn() -> Measured<()>,
+) -> Measured<f64> {
+    let mut total = 0.0;
+    for _ in 0..row_count {
+        let start = Barrier::new(threads);
+        let times: Vec<(f64, u64)> = thread::scope(|scope| {
+            let running: Vec<_> = (0..threads)
+                .map(|_| {
+                    let (start, record) = (&start, &record);
+                    scope.spawn(move || {
+                        start.wait();
+                        let mut taken = 0;
+                        let time = nanos(ROW, || {
+                            taken = (0..ROW).filter(|n| record(black_box(*n))).count() as u64;
+                        });
+                        (time, taken)
+                    })
+                })
+                .collect();
+            running.into_iter().map(|t| t.join().unwrap_or((0.0, 0))).collect()
+        });
+        check(times.iter().all(|(_, taken)| *taken == ROW), || {
+            format!("not all taken: {times:?}")
+        })?;
+        total += times.iter().map(|(time, _)| time).sum::<f64>() / threads as f64;
+        drain()?;
+    }
+    Ok(total / row_count as f64)
+}
+
+fn events(effort: &Effort) -> Measured<Vec<Row>> {
+    let stats = client()?;
+    let drain = || Ok(stats.flush(Duration::from_secs(10))?);
+    let (peer, _sink) = cadence()?;
+    let count = effort.operations(64);
+    let count = (count / 8).max(1);
+    let ours = |n: u64| stats.count("http.requests", n).tags(TAGS).record().is_recorded();
+    let ours_dynamic = |n: u64| {
+        let event = stats.count("http.requests", n);
+        event.tag("svc", "shop").tag("rt", "/cart").tag("az", "eu").record().is_recorded()
+    };
+    let theirs = |n: u64| {
+        let metric = peer.count_with_tags("http.requests", n);
+        let metric = metric.with_tag("service", "shop").with_tag("route", "/cart");
+        metric.with_tag("region", "eu-west-1").try_send().is_ok()
+    };
+    let nothing = || Ok(());
+    let mut rows = Vec::new();
+    for (threads, bound) in [(1, 15.0), (2, 20.0)] {
+        let pair = in_turns(
+            effort,
+            || rows_of(threads, count, ours, drain),
+            || rows_of(threads, count, theirs, nothing),
+        )?;
+        let what = format!("event with 3 tags, {threads} thread(s), against cadence buffered");
+        let times = 1.0 / pair.ratio;
+        rows.push(Row::new(
+            &what,
+            times,
+            Goal::AtLeast(20.0),
+            " times faster",
+            pair.detail("cadence"),
+        ));
+        let what = format!("event with 3 tags, {threads} thread(s)");
+        rows.push(Row::new(&what, pair.ours, Goal::AtMost(bound), " ns", String::new()));
+    }
+    let pair = in_turns(
+        effort,
+        || rows_of(1, count, ours_dynamic, drain),
+        || rows_of(1, count, theirs, nothing),
+    )?;
+    rows.push(Row::new(
+        "event with 3 dynamic tags against cadence buffered",
+        1.0 / pair.ratio,
+        Goal::AtLeast(8.0),
+        " times faster",
+        pair.detail("cadence"),
+    ));
+    let ledger = stats.shutdown(Duration::from_secs(10));
+    check(ledger.closes() && ledger.dropped.total() == 0, || format!("{ledger:?}"))?;
+    Ok(rows)
+}
+
+/// Nanoseconds for each of `each` calls in each of so many threads at once.
+fn together(threads: u64, each: u64, inc: impl Fn() + Sync) -> f64 {
+    let start = Barrier::new(threads as usize);
+    let times: Vec<f64> = thread::scope(|scope| {
+        let spawn = |_| {
+            scope.spawn(|| {
+                start.wait();
+                nanos(each, || (0..each).for_each(|_| inc()))
+            })
+        };
+        let running: Vec<_> = (0..threads).map(spawn).collect();
+        running.into_iter().map(|t| t.join().unwrap_or(0.0)).collect()
+    });
+    times.iter().sum::<f64>() / threads as f64
+}
+
+fn counters(effort: &Effort) -> Measured<Vec<Row>> {
+    static OURS: Counter = Counter::new("requests");
+    let theirs = prometheus::IntCounter::new("requests", "requests")?;
+    let each = effort.operations(2_000_000);
+    let mut rows = Vec::new();
+    let mut total = 0;
+    for threads in [1, 2] {
+        let pair = in_turns(
+            effort,
+            || {
+                total += threads * each;
+                Ok(together(threads, each, || black_box(&OURS).inc()))
+            },
+            || Ok(together(threads, each, || black_box(&theirs).inc())),
+        )?;
+        let what = format!("counter, {threads} thread(s), by a bare prometheus counter");
+        rows.push(if threads == 1 {
+            Row::new(&what, pair.ratio, Goal::AtMost(1.0), "", pair.detail("prometheus"))
+        } else {
+            let times = 1.0 / pair.ratio;
+            Row::new(&what, times, Goal::AtLeast(5.0), " times faster", pair.detail("prometheus"))
+        });
+    }
+    check(OURS.total() == total && theirs.get() == total, || {
+        format!("{} and {} of {total}", OURS.total(), theirs.get())
+    })?;
+    Ok(rows)
+}
+
+pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
+    let mut rows = events(effort)?;
+    rows.extend(counters(effort)?);
+    Ok(rows)
+}

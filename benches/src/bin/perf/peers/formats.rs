@@ -1,0 +1,319 @@
+//! Formats: time and bytes of one event.
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+
+use ringstat_core::encode::{Encode, Pack};
+use ringstat_core::event::{Event, Kind};
+use ringstat_core::name::{NoNames, Tag};
+use ringstat_core::testkit::Rng;
+use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::wire::{Decoder, Encoder, Header, PAYLOAD_ETHERNET, PAYLOAD_JUMBO, Prologue};
+use serde::{Deserialize, Serialize};
+
+use super::{Effort, Goal, Measured, Pair, Row, check, in_turns, nanos};
+
+/// The event as postcard writes it, field after field.
+#[derive(Serialize, Deserialize)]
+struct Flat<'a> {
+    kind: u8,
+    #[serde(borrow)]
+    name: &'a str,
+    value: f64,
+    time: i64,
+    #[serde(borrow)]
+    tags: [(&'a str, &'a str); 3],
+}
+
+/// One event of the corpus, as its user wrote it.
+#[derive(Clone, Copy)]
+struct Written {
+    kind: Kind,
+    name: &'static str,
+    tags: &'static [Tag; 3],
+    value: f64,
+    time: u64,
+}
+
+/// 6000 events: 50 names of about 21 characters in random order, 20 sets of 3 tags, integers and floats, exact
+/// nanoseconds some tens of microseconds apart.
+fn corpus() -> Vec<Written> {
+    let mut rng = Rng::new(20);
+    let first = ["http", "db", "cache", "queue", "auth"];
+    let second = ["server", "client", "worker", "session", "request"];
+    let third = ["latency.ms", "errors"];
+    let mut names: Vec<&'static str> = Vec::new();
+    for a in first {
+        for b in second {
+            for c in third {
+                names.push(format!("{a}.{b}.{c}").leak());
+            }
+        }
+    }
+    let sets: Vec<&'static [Tag; 3]> = (0..20)
+        .map(|n| {
+            let tags: [Tag; 3] = [
+                ("service", ["shop", "search", "pay", "stock"][n % 4]),
+                ("region", ["eu-west-1", "eu-north-1", "us-east-1", "us-west-2", "ap-1"][n % 5]),
+                ("instance", format!("i-{n:04}").leak()),
+            ];
+            &*Box::leak(Box::new(tags))
+        })
+        .collect();
+    let mut time = 1_790_000_000_000_000_000;
+    (0..6000)
+        .map(|_| {
+            time += rng.below(60_000);
+            let integer = rng.chance(0.5);
+            let value = if integer {
+                rng.below(1000) as f64
+            } else {
+                // What a user measures: a few decimals, or a float with all its digits.
+                let tenth = rng.below(100_000) as f64 / 100.0;
+                if rng.chance(0.8) { tenth } else { rng.unit() * 100.0 }
+            };
+            Written {
+                kind: [Kind::Counter, Kind::Gauge, Kind::Timing][rng.below(3) as usize],
+                name: names[rng.below(names.len() as u64) as usize],
+                tags: sets[rng.below(20) as usize],
+                value,
+                time,
+            }
+        })
+        .collect()
+}
+
+fn events(corpus: &[Written]) -> Measured<Vec<Event>> {
+    let event = |w: &Written| {
+        let mut event = Event::new(w.kind, w.name.into(), w.value.into(), w.time)?;
+        event.set_tags(w.tags)?;
+        Ok(event)
+    };
+    let all: Result<_, ringstat_core::ledger::Cause> = corpus.iter().map(event).collect();
+    all.map_err(|cause| super::Wrong(format!("the corpus has an event that is refused: {cause:?}")))
+}
+
+/// Packs all events with `encoder` and hands every datagram to `each`.
+fn pack<E: Encode>(
+    encoder: &mut E,
+    payload: usize,
+    events: &[Event],
+    mut each: impl FnMut(&[u8]),
+) -> usize {
+    let (mut at, mut sequence) = (0, 0);
+    let mut buf = vec![0; payload];
+    while at < events.len() {
+        let mut prologue = Prologue::default();
+        prologue.account.base_time = events[at].time();
+        let header = Header { sender: 1, sequence, ..Header::default() };
+        let first = at;
+        let Ok(mut datagram) = encoder.begin(&mut buf, &header, &prologue) else { break };
+        while events.get(at).is_some_and(|event| datagram.event(event, &NoNames).is_ok()) {
+            at += 1;
+        }
+        let length = datagram.finish(false);
+        if at == first {
+            break;
+        }
+        each(&buf[..length]);
+        sequence += 1;
+    }
+    at
+}
+
+fn flat<'a>(w: &Written) -> Flat<'a> {
+    Flat { kind: w.kind as u8, name: w.name, value: w.value, time: w.time as i64, tags: *w.tags }
+}
+
+fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec<Row>> {
+    let count = events.len() as u64;
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut datagrams = Vec::new();
+    let packed = pack(&mut *encoder, PAYLOAD_ETHERNET, events, |d| datagrams.push(d.to_vec()));
+    check(packed == events.len(), || format!("{packed} of {count} were packed"))?;
+    let flats: Vec<Vec<u8>> =
+        corpus.iter().map(|w| postcard::to_allocvec(&flat(w))).collect::<Result<_, _>>()?;
+
+    let mut buf = [0; 256];
+    let encode = in_turns(
+        effort,
+        || {
+            let mut packed = 0;
+            let time = nanos(count, || {
+                packed = pack(&mut *encoder, PAYLOAD_ETHERNET, events, |d| {
+                    black_box(d);
+                });
+            });
+            check(packed == events.len(), || "not all packed".into())?;
+            Ok(time)
+        },
+        || {
+            let mut bytes = 0;
+            let time = nanos(count, || {
+                for w in corpus {
+                    bytes +=
+                        postcard::to_slice(&flat(black_box(w)), &mut buf).map_or(0, |b| b.len());
+                }
+            });
+            check(bytes > 50 * events.len(), || "postcard wrote too little".into())?;
+            Ok(time)
+        },
+    )?;
+    let mut decoder: Box<Decoder> = Box::default();
+    let decode = in_turns(
+        effort,
+        || {
+            let mut decoded = 0;
+            let time = nanos(count, || {
+                for datagram in &datagrams {
+                    let Ok(mut opened) = decoder.open(datagram) else { continue };
+                    while let Some(Ok(record)) = opened.next() {
+                        black_box(&record);
+                        decoded += 1;
+                    }
+                }
+            });
+            check(decoded == count, || format!("{decoded} of {count} were decoded"))?;
+            Ok(time)
+        },
+        || {
+            let mut decoded = 0;
+            let time = nanos(count, || {
+                for bytes in &flats {
+                    if let Ok(flat) = postcard::from_bytes::<Flat<'_>>(bytes) {
+                        black_box(&flat);
+                        decoded += 1;
+                    }
+                }
+            });
+            check(decoded == count, || "postcard did not decode all".into())?;
+            Ok(time)
+        },
+    )?;
+    let row = |what: &str, pair: &Pair| {
+        Row::new(what, pair.ratio, Goal::AtMost(0.5), "", pair.detail("postcard"))
+    };
+    let mut rows = vec![
+        row("encode an event by postcard's flat encoding", &encode),
+        row("decode an event by postcard with borrowed strings", &decode),
+    ];
+    let peers = format!(
+        "postcard flat {:.1} B",
+        flats.iter().map(Vec::len).sum::<usize>() as f64 / count as f64
+    );
+    for (payload, goal) in [(PAYLOAD_ETHERNET, 16.0), (PAYLOAD_JUMBO, 11.0)] {
+        let mut bytes = 0;
+        pack(&mut *encoder, payload, events, |d| bytes += d.len());
+        let mut lines = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
+        let mut text = 0;
+        pack(&mut lines, payload, events, |d| text += d.len());
+        let detail = format!("{peers}, DogStatsD {:.1} B", text as f64 / count as f64);
+        let what = format!("bytes an event, datagrams of {payload}");
+        rows.push(Row::new(&what, bytes as f64 / count as f64, Goal::AtMost(goal), " B", detail));
+    }
+    Ok(rows)
+}
+
+/// A line by hand, as fast as it goes: `name:value|g|#k:v,k:v,k:v`.
+fn by_hand(w: &Written, out: &mut Vec<u8>) {
+    out.extend_from_slice(w.name.as_bytes());
+    out.push(b':');
+    if w.value.fract() == 0.0 {
+        out.extend_from_slice(itoa::Buffer::new().format(w.value as u64).as_bytes());
+    } else {
+        out.extend_from_slice(zmij::Buffer::new().format(w.value).as_bytes());
+    }
+    out.extend_from_slice(b"|g|#");
+    for (i, (key, value)) in w.tags.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(key.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.push(b'\n');
+}
+
+fn by_write(w: &Written, out: &mut String) {
+    let [(a, b), (c, d), (e, f)] = w.tags;
+    let _ = writeln!(out, "{}:{}|g|#{a}:{b},{c}:{d},{e}:{f}", w.name, w.value);
+}
+
+fn lines(effort: &Effort, corpus: &[Written]) -> Measured<Vec<Row>> {
+    let gauges: Vec<Written> = corpus.iter().map(|w| Written { kind: Kind::Gauge, ..*w }).collect();
+    let events = events(&gauges)?;
+    let count = events.len() as u64;
+    let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
+    // All three write the same bytes, datagram by datagram.
+    let (mut ours, mut hand, mut write) = (Vec::new(), Vec::new(), String::new());
+    pack(&mut encoder, PAYLOAD_ETHERNET, &events, |d| {
+        ours.extend_from_slice(d);
+        if d.last() != Some(&b'\n') {
+            ours.push(b'\n');
+        }
+    });
+    gauges.iter().for_each(|w| by_hand(w, &mut hand));
+    gauges.iter().for_each(|w| by_write(w, &mut write));
+    check(ours.len().abs_diff(hand.len()) * 100 < hand.len(), || "other lines by hand".into())?;
+    check(write.len().abs_diff(hand.len()) * 20 < hand.len(), || "other lines by write!".into())?;
+    let per_datagram = 18;
+    let mut time_ours = || {
+        let mut packed = 0;
+        let time = nanos(count, || {
+            packed = pack(&mut encoder, PAYLOAD_ETHERNET, &events, |d| {
+                black_box(d);
+            });
+        });
+        check(packed == events.len(), || "not all packed".into())?;
+        Ok(time)
+    };
+    let by_hand = in_turns(effort, &mut time_ours, || {
+        let mut out = Vec::with_capacity(2 * PAYLOAD_ETHERNET);
+        Ok(nanos(count, || {
+            for chunk in gauges.chunks(per_datagram) {
+                out.clear();
+                chunk.iter().for_each(|w| by_hand(w, &mut out));
+                black_box(&out);
+            }
+        }))
+    })?;
+    let by_write = in_turns(effort, &mut time_ours, || {
+        let mut out = String::with_capacity(2 * PAYLOAD_ETHERNET);
+        Ok(nanos(count, || {
+            for chunk in gauges.chunks(per_datagram) {
+                out.clear();
+                chunk.iter().for_each(|w| by_write(w, &mut out));
+                black_box(&out);
+            }
+        }))
+    })?;
+    let third = 1.0 / 3.0;
+    Ok(vec![
+        Row::new(
+            "DogStatsD line by a hand-written one with itoa and zmij",
+            by_hand.ratio,
+            Goal::AtMost(1.1),
+            "",
+            by_hand.detail("by hand"),
+        ),
+        Row {
+            goal: "at most a third".into(),
+            ..Row::new(
+                "DogStatsD line by write!",
+                by_write.ratio,
+                Goal::AtMost(third),
+                "",
+                by_write.detail("write!"),
+            )
+        },
+    ])
+}
+
+pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
+    let corpus = corpus();
+    let events = events(&corpus)?;
+    let mut rows = native(effort, &corpus, &events)?;
+    rows.extend(lines(effort, &corpus)?);
+    Ok(rows)
+}

@@ -1,0 +1,176 @@
+//! `perf peers`: ringstat beside what a user would pick instead, in one run, with a goal for each number.
+//!
+//! Rounds of both take turns, so that a busy machine troubles both alike, and a ratio is the median of the rounds'
+//! ratios. Each operation is checked before its time counts: what does nothing is fast.
+
+mod clients;
+mod facade;
+mod formats;
+mod memory;
+mod path;
+mod print;
+mod rings;
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::stats::median;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// One JSON array on standard output, nothing else
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// A Markdown table, with this command, machine and date, and the picture `benches/peers.svg`
+    #[arg(long)]
+    markdown: bool,
+    /// A few short rounds: shows that all of it runs and is right; the times mean little
+    #[arg(long)]
+    quick: bool,
+    /// Only rows whose name contains this
+    #[arg(value_name = "FILTER")]
+    filter: Option<String>,
+}
+
+/// One line of the table.
+#[derive(Clone, PartialEq, Serialize, Debug)]
+pub(crate) struct Row {
+    /// What is compared, and with whom.
+    pub(crate) what: String,
+    /// The ratio, or the number that the goal is about.
+    pub(crate) measured: f64,
+    /// In words.
+    pub(crate) goal: String,
+    /// Whether it is reached.
+    pub(crate) met: bool,
+    /// Both sides, for the reader.
+    pub(crate) detail: String,
+}
+
+/// A bound on what is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Row {
+    pub(crate) fn new(what: &str, measured: f64, goal: Goal, unit: &str, detail: String) -> Self {
+        let (met, words) = match goal {
+            Goal::AtMost(bound) => (measured <= bound, format!("at most {bound}{unit}")),
+            Goal::AtLeast(bound) => (measured >= bound, format!("at least {bound}{unit}")),
+        };
+        Self { what: what.to_owned(), measured, goal: words, met, detail }
+    }
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) rounds: usize,
+    /// Operations of a round are divided by this.
+    divisor: u64,
+}
+
+impl Effort {
+    pub(crate) fn operations(&self, many: u64) -> u64 {
+        (many / self.divisor).max(64)
+    }
+}
+
+/// Both sides, each in nanoseconds for one operation, and their ratio: the medians over all rounds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pair {
+    pub(crate) ours: f64,
+    pub(crate) theirs: f64,
+    /// Ours by theirs.
+    pub(crate) ratio: f64,
+}
+
+impl Pair {
+    pub(crate) fn detail(&self, peer: &str) -> String {
+        format!("{:.1} ns, {peer} {:.1} ns", self.ours, self.theirs)
+    }
+}
+
+/// A measurement that failed its check.
+#[derive(Debug)]
+pub(crate) struct Wrong(pub(crate) String);
+
+impl<E: std::error::Error> From<E> for Wrong {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(crate) type Measured<T> = Result<T, Wrong>;
+
+/// What is not so makes the measurement worthless.
+pub(crate) fn check(is_so: bool, what: impl FnOnce() -> String) -> Measured<()> {
+    if is_so { Ok(()) } else { Err(Wrong(what())) }
+}
+
+/// Runs both in turns, the first round only to warm up.
+pub(crate) fn in_turns(
+    effort: &Effort,
+    mut ours: impl FnMut() -> Measured<f64>,
+    mut theirs: impl FnMut() -> Measured<f64>,
+) -> Measured<Pair> {
+    let mut rounds = Vec::with_capacity(effort.rounds);
+    for round in 0..=effort.rounds {
+        let pair = (ours()?, theirs()?);
+        if round > 0 {
+            rounds.push(pair);
+        }
+    }
+    let of = |f: fn(&(f64, f64)) -> f64| median(&rounds.iter().map(f).collect::<Vec<_>>());
+    Ok(Pair { ours: of(|r| r.0), theirs: of(|r| r.1), ratio: of(|r| r.0 / r.1) })
+}
+
+/// Nanoseconds for each of `times` operations.
+pub(crate) fn nanos(times: u64, operation: impl FnOnce()) -> f64 {
+    let begun = Instant::now();
+    operation();
+    begun.elapsed().as_nanos() as f64 / times as f64
+}
+
+/// The parts of the table, in its order.
+const PARTS: [(&str, fn(&Effort) -> Measured<Vec<Row>>); 6] = [
+    ("rings", rings::rows),
+    ("clients", clients::rows),
+    ("facade", facade::rows),
+    ("formats", formats::rows),
+    ("path", path::rows),
+    ("memory", memory::rows),
+];
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let effort = if args.quick {
+        Effort { rounds: 1, divisor: 50 }
+    } else {
+        Effort { rounds: 9, divisor: 1 }
+    };
+    let mut rows = Vec::new();
+    for (part, measure) in PARTS {
+        if !args.json {
+            eprintln!("measuring {part} …");
+        }
+        let measured = measure(&effort).map_err(|Wrong(what)| {
+            Failure::new(Exit::Verdict, format_args!("{part}: {what}"))
+                .hint("An operation does not do what it should, so its speed means nothing.")
+        })?;
+        rows.extend(measured);
+    }
+    if let Some(filter) = &args.filter {
+        rows.retain(|row| row.what.contains(filter.as_str()));
+    }
+    if args.json {
+        print::json(&rows)
+    } else if args.markdown {
+        print::markdown(&rows)
+    } else {
+        print::table(&rows)
+    }
+}

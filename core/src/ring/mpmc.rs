@@ -1,6 +1,6 @@
 //! Any number of producers and consumers over one bounded ring.
 //!
-//! - Capacity: exactly that of its storage. Allocation: none.
+//! - Capacity: exactly that of its storage, at most 2^32 − 1 on 64 bits. Allocation: none.
 //! - Progress: a party that is preempted between claiming a slot and finishing it delays what lies *behind* that slot:
 //!   consumers see the ring as empty from there on, and producers that have come around to it see it as full. Nobody
 //!   waits or spins for it, and it never corrupts anything; but interrupts and threads that must not be delayed by one
@@ -37,6 +37,10 @@ pub struct Cell<T> {
 
 /// The slot holds an item.
 const HOLDS: usize = 1;
+
+/// Whether half a word counts slots and the other half laps; with 32 bits there are not enough for both.
+const WIDE: bool = usize::BITS >= 64;
+const HALF_WORD: usize = 1 << (usize::BITS / 2);
 
 impl<T: Copy> Cell<T> {
     const_fn! {
@@ -211,13 +215,17 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.cells.slots().len()
+        let slots = self.cells.slots().len();
+        // What is above half a word, more memory than machines have, is not used: see `one_lap`.
+        if WIDE { slots.min(HALF_WORD - 1) } else { slots }
     }
 
     /// From one lap to the next: a power of two above every slot's number, so that laps wrap with the word.
+    ///
+    /// On 64 bits a constant: each operation waits for the one before it, and for whatever it computes first.
     #[inline(always)]
     fn one_lap(&self) -> usize {
-        (self.capacity() + 1).next_power_of_two()
+        if WIDE { HALF_WORD } else { (self.capacity() + 1).next_power_of_two() }
     }
 
     /// The slot at a position, and the bits of its lap.

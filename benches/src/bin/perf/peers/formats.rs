@@ -6,8 +6,9 @@ use std::hint::black_box;
 use ringstat_core::encode::{Encode, Pack};
 use ringstat_core::event::{Event, Kind};
 use ringstat_core::name::{NoNames, Tag};
-use ringstat_core::testkit::Rng;
+use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::value::Value;
 use ringstat_core::wire::{Decoder, Encoder, Header, PAYLOAD_ETHERNET, PAYLOAD_JUMBO, Prologue};
 use serde::{Deserialize, Serialize};
 
@@ -30,62 +31,32 @@ struct Flat<'a> {
 struct Written {
     kind: Kind,
     name: &'static str,
-    tags: &'static [Tag; 3],
-    value: f64,
+    tags: &'static [Tag],
+    value: Value,
     time: u64,
 }
 
 /// 6000 events: 50 names of about 21 characters in random order, 20 sets of 3 tags, integers and floats, exact
-/// nanoseconds some tens of microseconds apart.
+/// nanoseconds.
 fn corpus() -> Vec<Written> {
-    let mut rng = Rng::new(20);
-    let first = ["http", "db", "cache", "queue", "auth"];
-    let second = ["server", "client", "worker", "session", "request"];
-    let third = ["latency.ms", "errors"];
-    let mut names: Vec<&'static str> = Vec::new();
-    for a in first {
-        for b in second {
-            for c in third {
-                names.push(format!("{a}.{b}.{c}").leak());
-            }
-        }
-    }
-    let sets: Vec<&'static [Tag; 3]> = (0..20)
-        .map(|n| {
-            let tags: [Tag; 3] = [
-                ("service", ["shop", "search", "pay", "stock"][n % 4]),
-                ("region", ["eu-west-1", "eu-north-1", "us-east-1", "us-west-2", "ap-1"][n % 5]),
-                ("instance", format!("i-{n:04}").leak()),
-            ];
-            &*Box::leak(Box::new(tags))
-        })
-        .collect();
-    let mut time = 1_790_000_000_000_000_000;
-    (0..6000)
-        .map(|_| {
-            time += rng.below(60_000);
-            let integer = rng.chance(0.5);
-            let value = if integer {
-                rng.below(1000) as f64
-            } else {
-                // What a user measures: a few decimals, or a float with all its digits.
-                let tenth = rng.below(100_000) as f64 / 100.0;
-                if rng.chance(0.8) { tenth } else { rng.unit() * 100.0 }
-            };
-            Written {
-                kind: [Kind::Counter, Kind::Gauge, Kind::Timing][rng.below(3) as usize],
-                name: names[rng.below(names.len() as u64) as usize],
-                tags: sets[rng.below(20) as usize],
-                value,
-                time,
-            }
-        })
-        .collect()
+    let written = |e: CorpusEvent| Written {
+        kind: match e.kind {
+            CorpusKind::Counter => Kind::Counter,
+            CorpusKind::Gauge => Kind::Gauge,
+            CorpusKind::Timing => Kind::Timing,
+            CorpusKind::Distribution => Kind::Distribution,
+        },
+        name: e.name,
+        tags: e.tags,
+        value: e.value,
+        time: e.time_ns,
+    };
+    Corpus::new(7).take(6000).map(written).collect()
 }
 
 fn events(corpus: &[Written]) -> Measured<Vec<Event>> {
     let event = |w: &Written| {
-        let mut event = Event::new(w.kind, w.name.into(), w.value.into(), w.time)?;
+        let mut event = Event::new(w.kind, w.name.into(), w.value, w.time)?;
         event.set_tags(w.tags)?;
         Ok(event)
     };
@@ -122,7 +93,14 @@ fn pack<E: Encode>(
 }
 
 fn flat<'a>(w: &Written) -> Flat<'a> {
-    Flat { kind: w.kind as u8, name: w.name, value: w.value, time: w.time as i64, tags: *w.tags }
+    let tag = |i: usize| w.tags.get(i).copied().unwrap_or_default();
+    Flat {
+        kind: w.kind as u8,
+        name: w.name,
+        value: w.value.as_f64(),
+        time: w.time as i64,
+        tags: [tag(0), tag(1), tag(2)],
+    }
 }
 
 fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec<Row>> {
@@ -218,10 +196,10 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
 fn by_hand(w: &Written, out: &mut Vec<u8>) {
     out.extend_from_slice(w.name.as_bytes());
     out.push(b':');
-    if w.value.fract() == 0.0 {
-        out.extend_from_slice(itoa::Buffer::new().format(w.value as u64).as_bytes());
-    } else {
-        out.extend_from_slice(zmij::Buffer::new().format(w.value).as_bytes());
+    match w.value {
+        Value::U64(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        Value::I64(n) => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+        other => out.extend_from_slice(zmij::Buffer::new().format(other.as_f64()).as_bytes()),
     }
     out.extend_from_slice(b"|g|#");
     for (i, (key, value)) in w.tags.iter().enumerate() {
@@ -236,8 +214,12 @@ fn by_hand(w: &Written, out: &mut Vec<u8>) {
 }
 
 fn by_write(w: &Written, out: &mut String) {
-    let [(a, b), (c, d), (e, f)] = w.tags;
-    let _ = writeln!(out, "{}:{}|g|#{a}:{b},{c}:{d},{e}:{f}", w.name, w.value);
+    let [(a, b), (c, d), (e, f)] = w.tags else { return };
+    let _ = match w.value {
+        Value::U64(n) => writeln!(out, "{}:{n}|g|#{a}:{b},{c}:{d},{e}:{f}", w.name),
+        Value::I64(n) => writeln!(out, "{}:{n}|g|#{a}:{b},{c}:{d},{e}:{f}", w.name),
+        other => writeln!(out, "{}:{}|g|#{a}:{b},{c}:{d},{e}:{f}", w.name, other.as_f64()),
+    };
 }
 
 fn lines(effort: &Effort, corpus: &[Written]) -> Measured<Vec<Row>> {

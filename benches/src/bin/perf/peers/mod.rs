@@ -150,7 +150,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let effort = if args.quick {
         Effort { rounds: 1, divisor: 50 }
     } else {
-        Effort { rounds: 9, divisor: 1 }
+        Effort { rounds: 25, divisor: 1 }
     };
     let mut rows = Vec::new();
     for (part, measure) in PARTS {

@@ -220,7 +220,8 @@ fn two_producers(
                 start.wait();
                 for n in (first as u64..items).step_by(2) {
                     while !push(item(n)) {
-                        spin_loop();
+                        // There are more threads than this machine may have cores.
+                        thread::yield_now();
                     }
                 }
             });
@@ -230,7 +231,7 @@ fn two_producers(
         while seen < items {
             let taken = pop(&mut |item| sum += item[7]);
             if taken == 0 {
-                spin_loop();
+                thread::yield_now();
             }
             seen += taken as u64;
         }

@@ -266,6 +266,11 @@ pub(crate) struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// So many instruments may be made at run time.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// The counter of that name and tags, made if there is room.
     pub(crate) fn try_counter(&self, name: &str, tags: &[(&str, &str)]) -> Option<OwnedCounter> {
         self.inner.borrow_mut().make(key(name, tags), self.limit).map(OwnedCounter)

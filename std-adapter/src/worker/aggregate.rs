@@ -128,6 +128,8 @@ impl Aggregate {
         let key = Key { kind: event.kind() as u8, name: event.name(), tags, dynamic };
         let made = match self.made.get(&key) {
             Some(made) => made,
+            // Keys of one instrument may differ in where its tags stand, so instruments alone are no bound on them.
+            None if self.made.len() >= 2 * registry.limit() => return false,
             None => match make(event, registry, names) {
                 Some(made) => self.made.entry(key).or_insert(made),
                 None => return false,
@@ -259,6 +261,20 @@ mod tests {
         let beyond = Event::new(Kind::Counter, "another".into(), 1u8.into(), 0).unwrap();
         assert!(!take(&beyond), "no room for its instrument");
         assert_eq!(registry_len(walk), 1);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_also_for_the_same_tags_in_other_places() {
+        let registry = Registry::new(std::vec::Vec::new(), 4);
+        let walk = registry.walk();
+        let mut aggregate = Aggregate::default();
+        let taken = (0..100).filter(|_| {
+            let mut count = event(Kind::Counter, 1u8.into());
+            count.set_tags(vec![("a", "b")].leak()).unwrap();
+            aggregate.take(&count, &walk, &NoNames)
+        });
+        assert_eq!((taken.count(), walk.len()), (8, 1));
+        assert_eq!(aggregate.made.len(), 8);
     }
 
     fn registry_len(walk: Walk<'_>) -> usize {

@@ -27,7 +27,7 @@ use crate::ledger::{Cause, Drops, Ledger};
 use crate::name::NoNames;
 use crate::record::{Outcome, Recorder};
 use crate::ring::{Full, Source, mpmc};
-use crate::sender::{Inputs, Poll, Sender, Time};
+use crate::sender::{Inputs, Poll, Sender, Time, Totals};
 use crate::sync::{AtomicU32, Ordering};
 
 /// What a full ring gives up.
@@ -50,6 +50,8 @@ pub struct Stats<const N: usize> {
     critical: Option<&'static dyn Reserve>,
     clock: fn() -> u64,
     when_full: WhenFull,
+    /// From so many waiting events on, each record calls this.
+    wake: Option<(usize, fn())>,
     instruments: &'static [&'static dyn Instrument],
     drops: [AtomicU32; Cause::COUNT],
 }
@@ -126,6 +128,7 @@ impl<const N: usize> Stats<N> {
             critical: None,
             clock,
             when_full: WhenFull::DropNewest,
+            wake: None,
             instruments: &[],
             drops: [const { AtomicU32::new(0) }; Cause::COUNT],
         }
@@ -142,6 +145,15 @@ impl<const N: usize> Stats<N> {
     #[must_use]
     pub const fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
+        self
+    }
+
+    /// Calls `wake` at each record from `waiting` waiting events on, and at each critical one: to tell the sender's task
+    /// that there is something to do before its next deadline. It is called where the record is made, so also in
+    /// interrupts.
+    #[must_use]
+    pub const fn wake(mut self, waiting: usize, wake: fn()) -> Self {
+        self.wake = Some((waiting, wake));
         self
     }
 
@@ -201,7 +213,12 @@ impl<const N: usize> Stats<N> {
         E: Encode,
         K: AsRef<[Kept<DEFAULT_INLINE>]> + AsMut<[Kept<DEFAULT_INLINE>]>,
     {
-        let totals = sender.totals();
+        self.account(sender.totals())
+    }
+
+    /// The same, from the totals of the sender: for who does not have the sender itself.
+    #[must_use]
+    pub fn account(&self, totals: &Totals) -> Ledger {
         let refused = self.drops();
         let mut dropped = totals.dropped;
         dropped.merge(&refused);
@@ -232,7 +249,12 @@ impl<const N: usize> Recorder for Stats<N> {
             && event.priority() == Priority::Critical
         {
             return match critical.push(event) {
-                Ok(()) => Outcome::Recorded,
+                Ok(()) => {
+                    if let Some((_, wake)) = self.wake {
+                        wake();
+                    }
+                    Outcome::Recorded
+                }
                 Err(Full(_)) => self.refuse(Cause::Full),
             };
         }
@@ -244,6 +266,11 @@ impl<const N: usize> Recorder for Stats<N> {
                 self.count(Cause::Evicted);
             }),
         };
+        if let Some((waiting, wake)) = self.wake
+            && self.ring.len() >= waiting
+        {
+            wake();
+        }
         match pushed {
             Ok(()) if evicted => Outcome::RecordedEvicting,
             Ok(()) => Outcome::Recorded,

@@ -1,0 +1,15 @@
+//! Time: embassy's clock in microseconds.
+
+use embassy_time::Instant;
+use ringstat_core::sender::Time;
+
+/// Microseconds since boot: the clock for [`Stats::new`](ringstat_core::stats::Stats::new).
+#[must_use]
+pub fn micros() -> u64 {
+    Instant::now().as_micros()
+}
+
+/// Now, by both of the sender's clocks.
+pub(crate) fn now(wall: fn() -> u64) -> Time {
+    Time { monotonic: micros(), wall: wall() }
+}

@@ -1,0 +1,51 @@
+//! ringstat on a microcontroller: one `static`, one task.
+//!
+//! Tasks and interrupts record by way of the static; the task of [`run`] packs what they recorded and sends it over an
+//! embassy-net UDP socket. Everything is allocated statically: the task's buffers are part of its future.
+//!
+//! ```text
+//!  task, interrupt ─► STATS: ring, critical ring, instruments ─► run: pack ─► UDP socket ─► collector
+//!                                                                 ▲────────── acknowledgements ┘
+//! ```
+//!
+//! ```
+//! use embassy_net::{IpAddress, Stack};
+//! use ringstat_core::instrument::Counter;
+//! use ringstat_core::record::Recorder;
+//! use ringstat_core::stats::{CriticalRing, Stats};
+//! use ringstat_embassy::{Config, micros, run, wake};
+//!
+//! static FRAMES: Counter = Counter::new("radio.frames");
+//! static ALARMS: CriticalRing<8> = CriticalRing::new();
+//! static STATS: Stats<64> =
+//!     Stats::new(micros).instruments(&[&FRAMES]).critical(&ALARMS).wake(16, wake);
+//!
+//! // #[embassy_executor::task]
+//! async fn metrics(stack: Stack<'static>) -> ! {
+//!     // Who it is, and which run: the epoch from a random source or a counter in flash.
+//!     let config = Config::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, 1);
+//!     // Datagrams of up to 1472 bytes, 16 names a datagram told apart, 8 alarms kept until acknowledged.
+//!     run::<64, 1472, 16, 8>(stack, &STATS, config).await
+//! }
+//!
+//! // anywhere, also in interrupts:
+//! FRAMES.inc();
+//! STATS.gauge("board.celsius", 21i32).record();
+//! ```
+//!
+//! # What it costs
+//! The task sleeps until something is due: a batch, the next flush or heartbeat, an acknowledgement, a change of the
+//! network. It does not touch the socket while the link or the address is missing; events then wait in the ring, and
+//! [`WhenFull`](ringstat_core::stats::WhenFull) decides what a full one gives up. An interrupt that records masks
+//! nothing where the part has compare-and-swap; where it has not (Cortex-M0), each atomic operation masks interrupts for a few
+//! instructions, see [`ringstat_core::stats`].
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod clock;
+mod config;
+mod task;
+
+pub use clock::micros;
+pub use config::Config;
+pub use task::{run, totals, wake};

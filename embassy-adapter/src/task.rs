@@ -1,0 +1,180 @@
+//! The task: core's sender over an embassy-net UDP socket.
+
+use core::cell::Cell;
+use core::future::poll_fn;
+use core::task::Poll as Ready;
+
+use embassy_futures::select::{Either, select, select4};
+use embassy_net::udp::{self, PacketMetadata, UdpSocket};
+use embassy_net::{IpEndpoint, Stack};
+use embassy_sync::blocking_mutex::Mutex;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{Duration, Instant, Timer};
+use ringstat_core::breaker::{Breaker, Permit};
+use ringstat_core::critical::Kept;
+use ringstat_core::event::DEFAULT_INLINE;
+use ringstat_core::ledger::{Cause, Drops};
+use ringstat_core::sender::{Poll, Sender, Totals};
+use ringstat_core::stats::Stats;
+use ringstat_core::transport::SendError;
+use ringstat_core::wire::Encoder;
+use ringstat_core::wire::ack::Ack;
+
+use crate::clock;
+use crate::config::Config;
+
+/// A batch waits. One task a program, so one signal.
+static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
+
+/// What the sender has done so far.
+static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals {
+    taken: 0,
+    sent: 0,
+    dropped: Drops::NONE,
+    datagrams: 0,
+    bytes: 0,
+    failed: 0,
+    altered: 0,
+    acknowledged: 0,
+    repeated: 0,
+    unsendable: 0,
+}));
+
+/// Wakes the task: for [`Stats::wake`]. Safe from interrupts; masks them for a few instructions.
+pub fn wake() {
+    WAKE.signal(());
+}
+
+/// The sender's account as of the task's last round: with [`Stats::account`] the ledger of the whole.
+#[must_use]
+pub fn totals() -> Totals {
+    TOTALS.lock(Cell::get)
+}
+
+/// How long room in the socket's buffer is waited for before everything is looked at again.
+const BUSY: Duration = Duration::from_millis(100);
+/// The shortest pause between two rounds.
+const LEAST: Duration = Duration::from_millis(1);
+/// Replies are read in rows of this.
+const REPLIES: usize = 8;
+
+/// Sends what `stats` records, for ever. One task a program.
+///
+/// `PAYLOAD` is the largest datagram (at least 128 bytes; also `payload` of [`Config::sender`], whichever is less),
+/// `SLOTS` a power of two from 4 on: so many names and tags a datagram are told apart, `KEEP` how many critical events
+/// are kept until they are acknowledged, at most 1024. All of that is in the future, so in the task's static memory.
+pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const KEEP: usize>(
+    stack: Stack<'_>,
+    stats: &Stats<N>,
+    config: Config,
+) -> ! {
+    let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
+    let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
+    let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
+    // Port 0 is the only one that cannot be bound to on a new socket.
+    if socket.bind(config.local_port.max(1)).is_err() {
+        core::future::pending::<()>().await;
+    }
+    let seed = config.identity.sender ^ u64::from(config.identity.epoch);
+    let mut breaker = Breaker::new(config.breaker, seed);
+    let mut sender: Sender<
+        DEFAULT_INLINE,
+        SLOTS,
+        0,
+        4,
+        Encoder<SLOTS, 0>,
+        [Kept<DEFAULT_INLINE>; KEEP],
+    > = Sender::keeping(config.identity, &config.sender, Encoder::new(), [Kept::EMPTY; KEEP]);
+    let mut packet = [0; PAYLOAD];
+    let mut held = None;
+    loop {
+        hear(&socket, config.to, |reply| {
+            // What is wrong with a reply changes nothing, and is asked for again.
+            let _ = sender.acknowledged(reply);
+        })
+        .await;
+        TOTALS.lock(|totals| totals.set(*sender.totals()));
+        let now = clock::now(config.wall);
+        // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile.
+        if !stack.is_link_up() {
+            stack.wait_link_up().await;
+            continue;
+        }
+        if !stack.is_config_up() {
+            select(stack.wait_config_up(), stack.wait_link_down()).await;
+            continue;
+        }
+        if let Permit::Wait(until) = breaker.permit(now.monotonic) {
+            idle(stack, &socket, until).await;
+            continue;
+        }
+        let packed = match held.take() {
+            Some(packed) => packed,
+            None => match stats.poll(&mut sender, now, &mut packet) {
+                Poll::Send(packed) => packed,
+                Poll::Wait(until) => {
+                    let waiting = stats.waiting() > 0;
+                    let look = now.monotonic.saturating_add(config.look.as_micros());
+                    idle(stack, &socket, if waiting { until.min(look) } else { until }).await;
+                    continue;
+                }
+            },
+        };
+        match send(&socket, config.to, packet.get(..packed.len).unwrap_or(&[])).await {
+            Ok(()) => {
+                breaker.succeeded();
+                sender.sent(packed);
+            }
+            // `send` has waited already.
+            Err(SendError::WouldBlock) => held = Some(packed),
+            Err(SendError::TooLarge) => sender.gave_up(packed, Cause::SendError),
+            // Nothing left the chip, so nothing is lost yet: it is the breaker's probe.
+            Err(_) => {
+                held = Some(packed);
+                breaker.failed(now.monotonic);
+            }
+        }
+    }
+}
+
+/// Gives one datagram to the socket, and waits for room, but not for long: that a link is down makes no room.
+async fn send(socket: &UdpSocket<'_>, to: IpEndpoint, datagram: &[u8]) -> Result<(), SendError> {
+    match select(socket.send_to(datagram, to), Timer::after(BUSY)).await {
+        Either::First(Ok(())) => Ok(()),
+        Either::First(Err(udp::SendError::NoRoute)) => Err(SendError::Unreachable),
+        Either::First(Err(udp::SendError::PacketTooLarge)) => Err(SendError::TooLarge),
+        Either::First(Err(udp::SendError::SocketNotBound)) => Err(SendError::Other),
+        Either::Second(()) => Err(SendError::WouldBlock),
+    }
+}
+
+/// Reads what has come from the collector's address, without waiting for more.
+async fn hear(socket: &UdpSocket<'_>, from: IpEndpoint, mut reply: impl FnMut(&[u8])) {
+    let mut buf = [0; Ack::MAX_LEN];
+    for _ in 0..REPLIES {
+        let received = poll_fn(|cx| {
+            Ready::Ready(match socket.poll_recv_from(&mut buf, cx) {
+                Ready::Ready(received) => Some(received),
+                Ready::Pending => None,
+            })
+        });
+        match received.await {
+            None => return,
+            // What is longer than any acknowledgement is none, and is gone.
+            Some(Err(udp::RecvError::Truncated)) => {}
+            Some(Ok((length, meta))) if meta.endpoint.addr == from.addr => {
+                reply(buf.get(..length).unwrap_or(&[]));
+            }
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+/// Sleeps until that time of the clock, a batch, a reply, or a change of the network.
+async fn idle(stack: Stack<'_>, socket: &UdpSocket<'_>, until: u64) {
+    // Never at once: whatever a deadline says, other tasks have their turn.
+    let at = Instant::from_micros(until.min(u64::MAX / 2)).max(Instant::now() + LEAST);
+    let (timer, reply) = (Timer::at(at), socket.wait_recv_ready());
+    select4(timer, WAKE.wait(), reply, stack.wait_link_down()).await;
+}

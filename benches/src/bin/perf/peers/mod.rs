@@ -174,3 +174,22 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print::table(&rows)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_measures_what_it_says_and_checks_itself() {
+        let effort = Effort { rounds: 1, divisor: 500 };
+        let mut names = std::collections::BTreeSet::new();
+        for (part, measure) in PARTS {
+            let rows = measure(&effort).unwrap_or_else(|Wrong(what)| panic!("{part}: {what}"));
+            for row in rows {
+                assert!(row.measured.is_finite() && row.measured >= 0.0, "{row:?}");
+                assert!(names.insert(row.what.clone()), "{} twice", row.what);
+            }
+        }
+        assert_eq!(names.len(), 32, "{names:?}");
+    }
+}

@@ -18,6 +18,8 @@ type Item = [u64; 8];
 
 const SIZE: usize = 4096;
 const BATCH: usize = 32;
+/// How long a consumer waits for a batch to grow.
+const PAUSE: usize = 32;
 
 fn item(n: u64) -> Item {
     [n; 8]
@@ -232,6 +234,9 @@ fn two_producers(
             let taken = pop(&mut |item| sum += item[7]);
             if taken == 0 {
                 thread::yield_now();
+            } else if taken < BATCH {
+                // A drain that looks after each single item fetches its cache lines for each single item.
+                (0..PAUSE).for_each(|_| spin_loop());
             }
             seen += taken as u64;
         }
@@ -250,7 +255,9 @@ fn ours_shared(items: u64) -> Measured<f64> {
 fn crossbeam_shared(items: u64) -> Measured<f64> {
     let queue = ArrayQueue::new(SIZE);
     let (mut a, mut b) = (|i| queue.push(i).is_ok(), |i| queue.push(i).is_ok());
-    two_producers(items, [&mut a, &mut b], |f| queue.pop().map(f).map_or(0, |()| 1))
+    two_producers(items, [&mut a, &mut b], |f| {
+        (0..BATCH).map_while(|_| queue.pop().map(&mut *f)).count()
+    })
 }
 
 type Lane = overwrite::Ring<Item, Box<[Slot<Item>]>>;

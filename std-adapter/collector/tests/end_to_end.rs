@@ -264,6 +264,10 @@ fn the_demo_heals_over_a_bad_network_and_a_restart() {
     assert_eq!(report["client_closes"], true);
     assert!(report["network"]["lost"].as_u64() > Some(0), "it was put to the test");
     assert!(report["critical"][0].as_u64() > Some(10));
+    let snapshot = &report["snapshot"];
+    assert!(snapshot["breaker"]["opened"].as_u64() > Some(0), "the way was cut: {snapshot}");
+    assert!(snapshot["latency"]["total"]["count"].as_u64() > Some(0));
+    assert_eq!(snapshot["ledger"]["recorded"], report["client"]["recorded"]);
     let wrong = run(&["demo", "--fault", "fire"], "");
     assert_eq!(wrong.status.code(), Some(2));
     assert!(stderr(&wrong).contains("loss=P%"), "{}", stderr(&wrong));

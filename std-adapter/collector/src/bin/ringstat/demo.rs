@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{Config, Limits, Running};
-use ringstat_std::{Client, Instrument, Ledger, Recorder};
+use ringstat_std::{Client, Instrument, Ledger, Recorder, Snapshot};
 
 use crate::collect;
 use crate::failure::{Exit, Failure, Outcome};
@@ -59,6 +59,8 @@ struct Report {
     /// With faults: what the network did to the datagrams.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<Simulated>,
+    /// How the client was doing at the end.
+    snapshot: Snapshot,
     /// Critical events recorded, and stored by the collectors.
     critical: (u64, u64),
     /// Events that the client sent and the collector does not have, or the other way round; and by how much the
@@ -273,6 +275,7 @@ fn settle(
                 failed: report.failed,
             }
         }),
+        snapshot: handle.snapshot(),
         critical: (recorded, alarms),
         unaccounted: events_missing
             + workload::TASKS.total().abs_diff(tasks)

@@ -1,0 +1,126 @@
+//! Levels that any number of producers and consumers share.
+
+use super::{LEVELS, PATIENCE, Prioritized};
+use crate::ring::sharded::Fallback;
+use crate::ring::{Full, Storage, mpmc};
+use crate::sync::{AtomicU32, Ordering, const_fn};
+
+/// What matters more is sent first, for any number of producers and consumers: a ring of its own for each level, so that
+/// no level takes another's room.
+///
+/// Progress and order within a level are those of [`mpmc`]. The highest level is taken first; lower ones have
+/// their turn once in 16 items.
+#[derive(Debug)]
+pub struct Shared<T, C> {
+    levels: [mpmc::Ring<T, C>; LEVELS],
+    /// Items taken so far: says whose turn it is. Several consumers need not agree on it.
+    turn: AtomicU32,
+}
+
+impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
+    const_fn! {
+        /// Over empty rings, one for each level from the lowest on.
+        #[must_use]
+        pub const fn new(levels: [mpmc::Ring<T, C>; LEVELS]) -> Self {
+            Self { levels, turn: AtomicU32::new(0) }
+        }
+    }
+
+    fn level(&self, item: &T) -> &mpmc::Ring<T, C> {
+        &self.levels[item.level().min(LEVELS - 1)]
+    }
+
+    /// Takes the item whose turn it is.
+    pub fn pop(&self) -> Option<T> {
+        let turn = self.turn.load(Ordering::Relaxed);
+        self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
+        // Each 16th item is the turn of a lower level, one after the other.
+        let favoured = (turn % (PATIENCE + 1) == PATIENCE)
+            .then_some((turn / (PATIENCE + 1)) as usize % (LEVELS - 1));
+        let order = favoured.into_iter().chain((0..LEVELS).rev());
+        order.into_iter().find_map(|level| self.levels[level].pop())
+    }
+
+    /// Adds an item in place of the oldest of the lowest level below its own, which goes to `evicted`.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when there is no lower one, or no room in its own level.
+    pub fn push_replacing(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        let below = self.levels.iter().take(item.level().min(LEVELS - 1));
+        match below.into_iter().find_map(mpmc::Ring::pop) {
+            Some(lower) => {
+                let mut evicted = evicted;
+                evicted(lower);
+                self.level(&item).push_evicting(item, evicted)
+            }
+            None => Err(Full(item)),
+        }
+    }
+}
+
+impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Fallback<T> for Shared<T, C> {
+    fn push(&self, item: T) -> Result<(), Full<T>> {
+        self.level(&item).push(item)
+    }
+
+    fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        self.level(&item).push_evicting(item, evicted)
+    }
+
+    fn take(&self, max: usize, mut f: impl FnMut(T)) -> usize {
+        (0..max).map_while(|_| self.pop().map(&mut f)).count()
+    }
+
+    fn len(&self) -> usize {
+        self.levels.iter().map(mpmc::Ring::len).sum()
+    }
+
+    fn capacity(&self) -> usize {
+        self.levels.iter().map(mpmc::Ring::capacity).sum()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    struct Ranked(usize, u32);
+
+    impl Prioritized for Ranked {
+        fn level(&self) -> usize {
+            self.0
+        }
+    }
+
+    #[test]
+    fn shared_levels_have_room_of_their_own_and_a_turn() {
+        let shared: Shared<Ranked, [mpmc::Cell<Ranked>; 2]> =
+            Shared::new(core::array::from_fn(|_| {
+                mpmc::Ring::new(core::array::from_fn(|_| mpmc::Cell::new()))
+            }));
+        for level in 0..LEVELS {
+            for n in 0..2 {
+                shared.push(Ranked(level, n)).unwrap();
+            }
+            assert_eq!(shared.push(Ranked(level, 9)), Err(Full(Ranked(level, 9))));
+        }
+        let mut evicted = Vec::new();
+        shared.push_evicting(Ranked(2, 9), |item| evicted.push(item)).unwrap();
+        shared.push_replacing(Ranked(1, 8), |item| evicted.push(item)).unwrap();
+        assert_eq!(evicted, [Ranked(2, 0), Ranked(0, 0), Ranked(1, 0)]);
+        assert_eq!((shared.len(), shared.capacity()), (7, 8));
+        assert_eq!(shared.push_replacing(Ranked(0, 7), |_| ()), Err(Full(Ranked(0, 7))));
+        let mut taken = Vec::new();
+        shared.take(99, |item| taken.push(item));
+        assert_eq!(taken.iter().map(|r| r.0).collect::<Vec<_>>(), [3, 3, 2, 2, 1, 1, 0]);
+        let mut waited = 0;
+        shared.push(Ranked(0, 1)).unwrap();
+        while shared.pop() != Some(Ranked(0, 1)) {
+            shared.push(Ranked(3, 1)).unwrap();
+            waited += 1;
+        }
+        assert!(waited <= 3 * 16, "the lowest waited for {waited}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Hot operations, one after the other, for callgrind: it counts what runs inside [`measured`], and nothing else.
+//!
+//! `.ci/instructions` runs this once for each operation under callgrind, divides by [`TIMES`], and compares with
+//! `limits.txt`. Instructions are the same in each run, where times are not.
+
+use std::hint::black_box;
+
+use ringstat_core::event::{Event, Kind};
+use ringstat_core::instrument::Histogram;
+use ringstat_core::name::{NoNames, Tag};
+use ringstat_core::record::Recorder;
+use ringstat_core::ring::{Slot, boxed, mpmc, overwrite, spsc};
+use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
+use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::wire::ack::Ack;
+use ringstat_core::wire::{Decoder, Encoder, Header, Prologue};
+use ringstat_std::{Client, Counter};
+
+/// An operation is run so often.
+const TIMES: usize = 1000;
+
+static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
+
+/// What callgrind looks at: `--toggle-collect=*measured*`.
+#[inline(never)]
+fn measured(operation: &mut dyn FnMut(usize)) {
+    for n in 0..TIMES {
+        operation(black_box(n));
+    }
+}
+
+fn event(n: usize) -> Event {
+    let e: CorpusEvent = Corpus::new(7).nth(n % 100).expect("it has no end");
+    let kind = match e.kind {
+        CorpusKind::Counter => Kind::Counter,
+        CorpusKind::Gauge => Kind::Gauge,
+        CorpusKind::Timing => Kind::Timing,
+        CorpusKind::Distribution => Kind::Distribution,
+    };
+    let mut event = Event::new(kind, e.name.into(), e.value, e.time_ns).expect("a sound event");
+    event.set_tags(e.tags).expect("few tags");
+    event
+}
+
+/// A datagram full of events, and how many there are.
+fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
+    let mut prologue = Prologue::default();
+    prologue.account.base_time = events[0].time();
+    let mut datagram = encoder.begin(buf, &Header::default(), &prologue).expect("room");
+    for event in events {
+        if datagram.event(event, &NoNames).is_err() {
+            break;
+        }
+    }
+    datagram.finish(false)
+}
+
+fn client() -> Client {
+    // A ring that holds all, and a worker that looks into it once a day.
+    let builder = Client::builder("nowhere:1").idle_sleep(std::time::Duration::from_secs(86_400));
+    let client = builder.build_with(std::sync::Arc::new(|_: &[u8]| Ok(()))).expect("a client");
+    // The first record of a thread takes its ring.
+    assert!(client.count("first", 1u8).record().is_recorded());
+    client
+}
+
+fn main() {
+    let operation = std::env::args().nth(1).unwrap_or_default();
+    let mut done = 0;
+    match operation.as_str() {
+        "record" => {
+            let stats = client();
+            measured(&mut |n| {
+                done += usize::from(
+                    stats.count("http.requests", n as u64).tags(TAGS).record().is_recorded(),
+                );
+            });
+        }
+        "record_dynamic" => {
+            let stats = client();
+            measured(&mut |n| {
+                let event = stats.count("http.requests", n as u64).tags(TAGS).tag("user", "alice");
+                done += usize::from(event.record().is_recorded());
+            });
+        }
+        "counter" => {
+            static COUNTER: Counter = Counter::new("requests");
+            COUNTER.inc();
+            measured(&mut |_| COUNTER.inc());
+            done = COUNTER.total() as usize - 1;
+        }
+        "histogram" => {
+            static HISTOGRAM: Histogram = Histogram::new("took");
+            measured(&mut |n| HISTOGRAM.record(n as u64 * 977));
+            done = HISTOGRAM.count() as usize;
+        }
+        "spsc" => {
+            let mut ring: Box<spsc::Ring<[u64; 8], 1024>> = Box::default();
+            let (mut producer, mut consumer) = ring.split();
+            measured(&mut |n| {
+                let pushed = producer.push([n as u64; 8]).is_ok();
+                done += usize::from(pushed && consumer.pop().is_some());
+            });
+        }
+        "overwrite" => {
+            let mut ring: overwrite::Ring<[u64; 8], Box<[Slot<[u64; 8]>]>> =
+                overwrite::Ring::new(boxed(1024));
+            let (mut producer, _) = ring.split();
+            measured(&mut |n| done += usize::from(producer.push([n as u64; 8]).is_ok()));
+        }
+        "mpmc" => {
+            let ring: mpmc::Ring<[u64; 8], Box<[mpmc::Cell<[u64; 8]>]>> =
+                mpmc::Ring::new(boxed(1024));
+            measured(&mut |n| {
+                let pushed = ring.push([n as u64; 8]).is_ok();
+                done += usize::from(pushed && ring.pop().is_some());
+            });
+        }
+        "pack" => {
+            // For a datagram of 1472 bytes, checksum and all.
+            let events: Vec<Event> = (0..100).map(event).collect();
+            let (mut encoder, mut buf): (Box<Encoder>, _) = (Box::default(), [0; 1472]);
+            measured(&mut |_| {
+                done += usize::from(pack(&mut encoder, &mut buf, &events) > 1000);
+            });
+        }
+        "decode" => {
+            let events: Vec<Event> = (0..100).map(event).collect();
+            let (mut encoder, mut buf): (Box<Encoder>, _) = (Box::default(), [0; 1472]);
+            let length = pack(&mut encoder, &mut buf, &events);
+            let mut decoder: Box<Decoder> = Box::default();
+            measured(&mut |_| {
+                let mut datagram = decoder.open(&buf[..length]).expect("a sound datagram");
+                while let Some(record) = datagram.next() {
+                    black_box(&record.expect("a sound record"));
+                }
+                done += 1;
+            });
+        }
+        "line" => {
+            let event = event(1);
+            let mut buf = [0; 1472];
+            let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
+            measured(&mut |_| {
+                use ringstat_core::encode::{Encode, Pack};
+                let datagram = encoder.begin(&mut buf, &Header::default(), &Prologue::default());
+                let mut datagram = datagram.expect("room");
+                done += usize::from(datagram.event(&event, &NoNames).is_ok());
+                black_box(datagram.finish(false));
+            });
+        }
+        "ack" => {
+            let mut buf = [0; Ack::MAX_LEN];
+            let ack = Ack { sender: 1, epoch: 1, base: 7, bitmap: &[0xFF; 16] };
+            let length = ack.emit(&mut buf).expect("room");
+            measured(&mut |_| done += usize::from(Ack::parse(black_box(&buf[..length])).is_ok()));
+        }
+        other => {
+            eprintln!("no operation is called '{other}': see benches/instructions/limits.txt");
+            std::process::exit(2);
+        }
+    }
+    // A fast no-op is no record.
+    assert_eq!(done, TIMES, "{operation} does what it should");
+}

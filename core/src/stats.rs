@@ -1,10 +1,11 @@
 //! Everything that a chip records with, in one `static`.
 //!
-//! [`Stats`] holds the ring, the instruments' list, the clock and the count of what was given up, and implements
+//! [`Stats`] knows the ring, the instruments, the clock and the count of what was given up, and implements
 //! [`Recorder`]: tasks and interrupts record by `&'static STATS`. Whoever owns the socket polls a
 //! [`Sender`] with it.
 //!
 //! ```
+//! use ringstat_core::event_ring;
 //! use ringstat_core::instrument::Counter;
 //! use ringstat_core::record::Recorder;
 //! use ringstat_core::stats::Stats;
@@ -12,7 +13,7 @@
 //! fn now() -> u64 { 0 } // the chip's timer
 //!
 //! static FRAMES: Counter = Counter::new("radio.frames");
-//! static STATS: Stats<64> = Stats::new(now).instruments(&[&FRAMES]);
+//! static STATS: Stats<64> = Stats::new(event_ring!(64), now).instruments(&[&FRAMES]);
 //!
 //! FRAMES.inc();
 //! STATS.gauge("board.celsius", 21i32).record();
@@ -40,13 +41,13 @@ pub enum WhenFull {
     DropOldest,
 }
 
-/// Room for `N` events. 60 to 72 bytes each.
+/// What records go to, and where the sender finds them. `N` is the size of the ring.
 ///
 /// One ring for all tasks and interrupts: see [`mpmc`] for what a recorder that is preempted in the middle delays, and
 /// for how long interrupts are masked where there is no compare-and-swap.
 #[derive(Debug)]
 pub struct Stats<const N: usize> {
-    ring: mpmc::Ring<Event, [mpmc::Cell<Event>; N]>,
+    ring: &'static EventRing<N>,
     critical: Option<&'static dyn Reserve>,
     clock: fn() -> u64,
     when_full: WhenFull,
@@ -56,32 +57,39 @@ pub struct Stats<const N: usize> {
     drops: [AtomicU32; Cause::COUNT],
 }
 
-/// A ring of their own for critical events, which are kept until the collector has acknowledged them: no others delay or
-/// crowd them out. Full, it refuses them.
+/// Room for `N` events, 60 to 72 bytes each; [`event_ring!`](crate::event_ring) makes one in place.
 ///
-/// It goes with a sender that has [room for them](Sender::keeping), and an adapter that hands it the
-/// acknowledgements.
+/// It is a static of its own since all of it is zero in the beginning: it takes memory but no flash.
 #[derive(Debug)]
-pub struct CriticalRing<const C: usize>(mpmc::Ring<Event, [mpmc::Cell<Event>; C]>);
+pub struct EventRing<const N: usize>(mpmc::Ring<Event, [mpmc::Cell<Event>; N]>);
 
-impl<const C: usize> CriticalRing<C> {
+impl<const N: usize> EventRing<N> {
     /// An empty ring.
     #[cfg(not(loom))]
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it lives in a static")]
     pub const fn new() -> Self {
-        Self(mpmc::Ring::new([const { mpmc::Cell::new() }; C]))
+        Self(mpmc::Ring::new([const { mpmc::Cell::new() }; N]))
     }
 }
 
-/// A [`CriticalRing`] of any size.
+/// A `&'static` [`EventRing`](crate::stats::EventRing) with room for so many events, for the initializer of a static.
+#[macro_export]
+macro_rules! event_ring {
+    ($capacity:expr) => {{
+        static RING: $crate::stats::EventRing<{ $capacity }> = $crate::stats::EventRing::new();
+        &RING
+    }};
+}
+
+/// An [`EventRing`] of any size.
 trait Reserve: Sync {
     fn push(&self, event: Event) -> Result<(), Full<Event>>;
     fn pop(&self) -> Option<Event>;
     fn len(&self) -> usize;
 }
 
-impl<const C: usize> Reserve for CriticalRing<C> {
+impl<const N: usize> Reserve for EventRing<N> {
     fn push(&self, event: Event) -> Result<(), Full<Event>> {
         self.0.push(event)
     }
@@ -119,12 +127,12 @@ impl core::fmt::Debug for dyn Instrument {
 }
 
 impl<const N: usize> Stats<N> {
-    /// An empty ring; `clock` gives the time that events are stamped with.
+    /// Records go to `ring`, which nobody else uses; `clock` gives the time that events are stamped with.
     #[cfg(not(loom))]
     #[must_use]
-    pub const fn new(clock: fn() -> u64) -> Self {
+    pub const fn new(ring: &'static EventRing<N>, clock: fn() -> u64) -> Self {
         Self {
-            ring: mpmc::Ring::new([const { mpmc::Cell::new() }; N]),
+            ring,
             critical: None,
             clock,
             when_full: WhenFull::DropNewest,
@@ -157,9 +165,13 @@ impl<const N: usize> Stats<N> {
         self
     }
 
-    /// Gives critical events a ring of their own.
+    /// Gives critical events a ring of their own, in which they are kept until the collector has acknowledged them: no others
+    /// delay or crowd them out. Full, it refuses them.
+    ///
+    /// It goes with a sender that has [room for them](Sender::keeping), and an adapter that hands it the
+    /// acknowledgements.
     #[must_use]
-    pub const fn critical<const C: usize>(mut self, ring: &'static CriticalRing<C>) -> Self {
+    pub const fn critical<const C: usize>(mut self, ring: &'static EventRing<C>) -> Self {
         self.critical = Some(ring);
         self
     }
@@ -167,7 +179,7 @@ impl<const N: usize> Stats<N> {
     /// How many events wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.ring.len() + self.critical.map_or(0, Reserve::len)
+        self.ring.0.len() + self.critical.map_or(0, Reserve::len)
     }
 
     /// Records given up at the record call, by cause. Each count wraps at 2^32.
@@ -195,7 +207,7 @@ impl<const N: usize> Stats<N> {
             sender.keep(now, &mut critical);
         }
         let mut inputs = Inputs {
-            events: &mut &self.ring,
+            events: &mut &self.ring.0,
             instruments: self.instruments,
             names: &NoNames,
             dropped: self.drops().total(),
@@ -260,14 +272,14 @@ impl<const N: usize> Recorder for Stats<N> {
         }
         let mut evicted = false;
         let pushed = match self.when_full {
-            WhenFull::DropNewest => self.ring.push(event),
-            WhenFull::DropOldest => self.ring.push_evicting(event, |_| {
+            WhenFull::DropNewest => self.ring.0.push(event),
+            WhenFull::DropOldest => self.ring.0.push_evicting(event, |_| {
                 evicted = true;
                 self.count(Cause::Evicted);
             }),
         };
         if let Some((waiting, wake)) = self.wake
-            && self.ring.len() >= waiting
+            && self.ring.0.len() >= waiting
         {
             wake();
         }
@@ -300,8 +312,7 @@ mod tests {
 
     #[test]
     fn critical_events_are_kept_until_they_are_acknowledged() {
-        static CRITICAL: CriticalRing<2> = CriticalRing::new();
-        static STATS: Stats<8> = Stats::new(now).critical(&CRITICAL);
+        static STATS: Stats<8> = Stats::new(event_ring!(8), now).critical(event_ring!(2));
         let identity = Identity { sender: 1, epoch: 1 };
         let config = Config { payload: 256, ..Config::DEFAULT };
         let mut sender: Sender<26, 16, 0, 2, _, _> =
@@ -332,7 +343,7 @@ mod tests {
     #[test]
     fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
         static STATS: Stats<8> =
-            Stats::new(now).instruments(&[&FRAMES]).when_full(WhenFull::DropOldest);
+            Stats::new(event_ring!(8), now).instruments(&[&FRAMES]).when_full(WhenFull::DropOldest);
         let mut sender: Sender<26, 16, 0, 2> = Sender::new(
             Identity { sender: 1, epoch: 1 },
             &Config { payload: 256, ..Config::DEFAULT },

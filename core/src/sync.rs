@@ -1,7 +1,7 @@
 //! Every atomic of this crate enters here, so that one file switches all of them.
 //!
 //! - normally: `portable-atomic`, which is `core::sync::atomic` where the target has the operation, and a
-//!   critical section where it has not (64-bit atomics on 32-bit parts, compare-and-swap on thumbv6m);
+//!   critical section where it has not (compare-and-swap on thumbv6m; for 64-bit values on 32-bit parts see `wide`);
 //! - under `--cfg loom`: loom's models, so that the rings and the interner are checked exhaustively.
 //!
 //! loom's constructors are not `const`, hence [`const_fn!`], which makes a `const fn` that loses its `const`
@@ -14,7 +14,18 @@ pub(crate) use loom::{
 };
 
 #[cfg(not(loom))]
-pub(crate) use portable_atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use portable_atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+
+#[cfg(all(not(loom), target_has_atomic = "64"))]
+pub(crate) use portable_atomic::AtomicU64;
+
+#[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "critical-section"))]
+mod wide;
+#[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "critical-section"))]
+pub(crate) use wide::AtomicU64;
+
+#[cfg(all(not(loom), not(target_has_atomic = "64"), not(feature = "critical-section")))]
+compile_error!("this target has no 64-bit atomics: enable the feature `critical-section`");
 
 /// `core::cell::UnsafeCell` with loom's closure interface, so that one source serves both.
 #[cfg(not(loom))]

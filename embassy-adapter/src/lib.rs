@@ -10,15 +10,18 @@
 //!
 //! ```
 //! use embassy_net::{IpAddress, Stack};
+//! use ringstat_core::event_ring;
 //! use ringstat_core::instrument::Counter;
 //! use ringstat_core::record::Recorder;
-//! use ringstat_core::stats::{CriticalRing, Stats};
+//! use ringstat_core::stats::Stats;
 //! use ringstat_embassy::{Config, micros, run, wake};
 //!
 //! static FRAMES: Counter = Counter::new("radio.frames");
-//! static ALARMS: CriticalRing<8> = CriticalRing::new();
-//! static STATS: Stats<64> =
-//!     Stats::new(micros).instruments(&[&FRAMES]).critical(&ALARMS).wake(16, wake);
+//! // Room for 64 events, and for 8 alarms.
+//! static STATS: Stats<64> = Stats::new(event_ring!(64), micros)
+//!     .instruments(&[&FRAMES])
+//!     .critical(event_ring!(8))
+//!     .wake(16, wake);
 //!
 //! // #[embassy_executor::task]
 //! async fn metrics(stack: Stack<'static>) -> ! {

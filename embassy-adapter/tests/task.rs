@@ -11,9 +11,10 @@ use embassy_net_driver_channel as channel;
 use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
 use embassy_time::Timer;
 use ringstat_core::event::Priority;
+use ringstat_core::event_ring;
 use ringstat_core::instrument::Counter;
 use ringstat_core::record::Recorder;
-use ringstat_core::stats::{CriticalRing, Stats};
+use ringstat_core::stats::Stats;
 use ringstat_core::tracker::ids::{IdWindow, Seen};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
@@ -21,9 +22,10 @@ use ringstat_core::wire::decode::Body;
 use ringstat_embassy::{Config, micros, run, totals, wake};
 
 static FRAMES: Counter = Counter::new("radio.frames");
-static ALARMS: CriticalRing<16> = CriticalRing::new();
-static STATS: Stats<256> =
-    Stats::new(micros).instruments(&[&FRAMES]).critical(&ALARMS).wake(32, wake);
+static STATS: Stats<256> = Stats::new(event_ring!(256), micros)
+    .instruments(&[&FRAMES])
+    .critical(event_ring!(16))
+    .wake(32, wake);
 
 const CHIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const COLLECTOR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);

@@ -67,13 +67,20 @@ impl<const N: usize> EventRing<N> {
     /// An empty ring.
     #[cfg(not(loom))]
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "it lives in a static")]
     pub const fn new() -> Self {
         Self(mpmc::Ring::new([const { mpmc::Cell::new() }; N]))
     }
 }
 
-/// A `&'static` [`EventRing`](crate::stats::EventRing) with room for so many events, for the initializer of a static.
+#[cfg(not(loom))]
+impl<const N: usize> Default for EventRing<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A `&'static` [`EventRing`](crate::stats::EventRing) with room for so many events, for the initializer of a static. (Elsewhere each place that
+/// says it has one ring, however often it is passed.)
 #[macro_export]
 macro_rules! event_ring {
     ($capacity:expr) => {{

@@ -1,0 +1,170 @@
+//! Tasks and a timer interrupt record; the adapter's task sends to a collector over Ethernet; in the end the chip says what it knows.
+//!
+//! Arguments, all of them optional: `to=IP:PORT`, `ip=IP/BITS` (DHCP without it), `gateway=IP`, `sender=N`, `epoch=N`, `events=N`, `critical=N`,
+//! `pace=MICROSECONDS` between two records of a task.
+#![no_std]
+#![no_main]
+
+use core::net::{Ipv4Addr, SocketAddrV4};
+use core::time::Duration as Took;
+
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net_driver_channel as channel;
+use embassy_time::{Duration, Instant, Timer};
+use portable_atomic::{AtomicU32, Ordering};
+use ringstat_core::event::Priority;
+use ringstat_core::event_ring;
+use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
+use ringstat_core::record::Recorder;
+use ringstat_core::name::Tag;
+use ringstat_core::stats::Stats;
+use ringstat_embassy::{Config, micros, totals, wake};
+use ringstat_firmware::host::{self, Args};
+use ringstat_firmware::report::Report;
+use ringstat_firmware::{board, lan9118, run};
+use static_cell::StaticCell;
+
+static FROM_TASK: [Tag; 1] = [("from", "task")];
+static FROM_INTERRUPT: [Tag; 1] = [("from", "interrupt")];
+static REQUESTS: Counter = Counter::new("requests");
+static TICKS: Counter = Counter::new("board.ticks");
+static LEVEL: Gauge = Gauge::new("board.level");
+static WORK: Histogram = Histogram::new("board.work");
+static INSTRUMENTS: [&dyn Instrument; 4] = [&REQUESTS, &TICKS, &LEVEL, &WORK];
+static STATS: Stats<256> = Stats::new(event_ring!(256), micros)
+    .instruments(&INSTRUMENTS)
+    .critical(event_ring!(32))
+    .wake(32, wake);
+
+/// How many alarms may wait for their acknowledgement before the program waits, too.
+const UNACKNOWLEDGED: u64 = 32;
+/// Records of the interrupt that are still to be made.
+static TO_TICK: AtomicU32 = AtomicU32::new(0);
+/// Between two of them: a millisecond.
+const TICK: u32 = board::TICKS_PER_SECOND / 1000;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    host::panicked(info)
+}
+
+#[entry]
+fn main() -> ! {
+    run::run(|spawner| {
+        spawner.spawn(start(spawner).unwrap());
+    })
+}
+
+#[embassy_executor::task]
+async fn start(spawner: Spawner) {
+    static ARGS: StaticCell<Args> = StaticCell::new();
+    static STATE: StaticCell<channel::State<{ lan9118::FRAME }, 4, 4>> = StaticCell::new();
+    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
+    let args = ARGS.init(Args::read());
+    let (device, runner) = lan9118::start(STATE.init(channel::State::new()));
+    spawner.spawn(ethernet(runner).unwrap());
+    let (sender, epoch) = (args.parse("sender", 1), args.parse("epoch", 1));
+    let seed = sender << 32 | u64::from(epoch);
+    let (stack, runner) =
+        embassy_net::new(device, net_config(args), RESOURCES.init(StackResources::new()), seed);
+    spawner.spawn(net(runner).unwrap());
+    let to = args.parse("to", SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 8125));
+    let mut config = Config::new((*to.ip(), to.port()), sender, epoch);
+    config.sender.batch_age = Took::from_millis(20);
+    spawner.spawn(metrics(stack, config).unwrap());
+    let events: u32 = args.parse("events", 10_000);
+    let pace = Duration::from_micros(args.parse("pace", 400));
+    TO_TICK.store(events / 4, Ordering::Relaxed);
+    board::interrupt(board::Timer::High, TICK, tick);
+    spawner.spawn(work(events - events / 4, pace, args).unwrap());
+}
+
+fn net_config(args: &Args) -> NetConfig {
+    let Some(address) = args.get("ip") else {
+        return NetConfig::dhcpv4(embassy_net::DhcpConfig::default());
+    };
+    let (address, bits) = address.split_once('/').unwrap_or((address, "24"));
+    let (Ok(address), Ok(bits @ 0..=32)) = (address.parse(), bits.parse()) else {
+        host::fail("ip must be an address and the length of its prefix: 10.0.2.15/24");
+    };
+    let gateway: Ipv4Addr = args.parse("gateway", Ipv4Addr::new(10, 0, 2, 2));
+    NetConfig::ipv4_static(StaticConfigV4 {
+        address: Ipv4Cidr::new(address, bits),
+        gateway: Some(gateway),
+        dns_servers: Default::default(),
+    })
+}
+
+#[embassy_executor::task]
+async fn ethernet(runner: channel::Runner<'static, { lan9118::FRAME }>) -> ! {
+    lan9118::run(runner).await
+}
+
+#[embassy_executor::task]
+async fn net(mut runner: Runner<'static, channel::Device<'static, { lan9118::FRAME }>>) -> ! {
+    runner.run().await
+}
+
+#[embassy_executor::task]
+async fn metrics(stack: Stack<'static>, config: Config) -> ! {
+    ringstat_embassy::run::<256, 1472, 64, 64>(stack, &STATS, config).await
+}
+
+/// In the interrupt.
+fn tick() {
+    TICKS.inc();
+    let left = TO_TICK.load(Ordering::Relaxed);
+    if left > 0 {
+        TO_TICK.store(left - 1, Ordering::Relaxed);
+        STATS.count("events", 1u8).tags(&FROM_INTERRUPT).record();
+    }
+    board::interrupt(board::Timer::High, TICK, tick);
+}
+
+/// Records at its pace, as a program would, then waits for all to arrive.
+#[embassy_executor::task]
+async fn work(events: u32, pace: Duration, args: &'static Args) {
+    let critical: u64 = args.parse("critical", 1000);
+    let every = u64::from(events) / critical.max(1);
+    let (mut alarms, mut rest) = (0, 0);
+    for n in 0..events {
+        let began = Instant::now();
+        REQUESTS.inc();
+        LEVEL.set_int(n.cast_signed());
+        STATS.count("events", 1u8).tags(&FROM_TASK).record();
+        rest += 1;
+        while alarms < critical && (rest >= every || n + 1 == events) {
+            while alarms >= totals().acknowledged + UNACKNOWLEDGED {
+                Timer::after_millis(1).await;
+            }
+            alarms += 1;
+            rest = 0;
+            STATS.count("critical", 1u8).priority(Priority::Critical).record();
+        }
+        WORK.record_duration(Took::from_micros(began.elapsed().as_micros()));
+        Timer::at(began + pace).await;
+    }
+    end().await
+}
+
+/// Waits until nothing is in flight and the instruments have been sent as they are, and says what the chip knows.
+async fn end() -> ! {
+    let quiet = |n: u32| TO_TICK.load(Ordering::Relaxed) == 0 && STATS.account(&totals()).in_flight == 0 && n > 0;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !quiet(1) && Instant::now() < deadline {
+        Timer::after_millis(10).await;
+    }
+    board::interrupt(board::Timer::High, board::TICKS_PER_SECOND, || {});
+    Timer::after_secs(3).await;
+    let totals = totals();
+    let ledger = STATS.account(&totals);
+    let more = [
+        ("requests", REQUESTS.total()),
+        ("ticks", TICKS.total()),
+        ("work", WORK.count()),
+    ];
+    host::say(format_args!("{}", Report { ledger, totals, more: &more }));
+    host::exit(ledger.closes() && ledger.in_flight == 0)
+}

@@ -1,0 +1,168 @@
+//! BBC micro:bit, a Cortex-M0 at 16 MHz: no compare-and-swap, 16 kB of memory.
+//!
+//! TIMER0 is the clock, at 16 MHz; its first compare register wakes, the third tells that it has gone round. TIMER1 and TIMER2 interrupt the
+//! program. Registers: nRF51 Series Reference Manual, chapter 19.
+
+use core::cell::RefCell;
+use core::task::Waker;
+
+use cortex_m_rt::exception;
+use critical_section::{CriticalSection, Mutex};
+use embassy_time_driver::Driver;
+use embassy_time_queue_utils::Queue;
+use portable_atomic::{AtomicU32, Ordering};
+
+use super::{Irq, Timer, enable, read, write};
+
+/// What QEMU calls the board.
+pub const NAME: &str = "microbit";
+
+/// How fast [`ticks`] counts.
+pub const TICKS_PER_SECOND: u32 = 16_000_000;
+/// 16 ticks make a microsecond.
+const MICRO_BITS: u32 = 4;
+const ROUND_BITS: u32 = u32::BITS - MICRO_BITS;
+
+const CLOCK_TIMER: usize = 0x4000_8000;
+const PROGRAM: [usize; 2] = [0x4000_9000, 0x4000_A000];
+const START: usize = 0x000;
+const STOP: usize = 0x004;
+const ZERO: usize = 0x00C;
+const CAPTURE: usize = 0x040;
+const COMPARE: usize = 0x140;
+const INTERRUPTS: usize = 0x304;
+const NO_INTERRUPTS: usize = 0x308;
+const WIDTH: usize = 0x508;
+const PRESCALER: usize = 0x510;
+const VALUE: usize = 0x540;
+/// Of the width: 32 bits, which only TIMER0 has, and 16.
+const WIDE: u32 = 3;
+const NARROW: u32 = 0;
+/// Compare registers of the clock: what wakes, what is read, and zero.
+const WAKE: usize = 0;
+const READ: usize = 1;
+const GONE_ROUND: usize = 2;
+
+/// An event or interrupt bit of a compare register.
+const fn event(register: usize) -> usize {
+    COMPARE + 4 * register
+}
+
+const fn bit(register: usize) -> u32 {
+    1 << (16 + register)
+}
+
+pub(super) fn init() {
+    write(CLOCK_TIMER + WIDTH, WIDE);
+    write(CLOCK_TIMER + PRESCALER, 0);
+    write(CLOCK_TIMER + VALUE + 4 * GONE_ROUND, 0);
+    write(CLOCK_TIMER + START, 1);
+    // The event of having started at zero is none of having gone round.
+    write(CLOCK_TIMER + event(GONE_ROUND), 0);
+    write(CLOCK_TIMER + INTERRUPTS, bit(GONE_ROUND));
+    enable(Irq(8), 2);
+    enable(Irq(9), 1);
+    enable(Irq(10), 0);
+}
+
+/// Counts up at [`TICKS_PER_SECOND`], and goes round after some four minutes.
+#[inline(always)]
+#[must_use]
+pub fn ticks() -> u32 {
+    write(CLOCK_TIMER + CAPTURE + 4 * READ, 1);
+    read(CLOCK_TIMER + VALUE + 4 * READ)
+}
+
+pub(super) fn arm(timer: Timer, after: u32) {
+    let base = PROGRAM[timer as usize];
+    write(base + STOP, 1);
+    write(base + ZERO, 1);
+    write(base + WIDTH, NARROW);
+    write(base + PRESCALER, 0);
+    write(base + event(0), 0);
+    write(base + VALUE, after.min(0xFFFF));
+    write(base + INTERRUPTS, bit(0));
+    write(base + START, 1);
+}
+
+struct Clock {
+    /// How often the counter has gone round.
+    rounds: AtomicU32,
+    queue: Mutex<RefCell<Queue>>,
+}
+
+embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
+    rounds: AtomicU32::new(0),
+    queue: Mutex::new(RefCell::new(Queue::new())),
+});
+
+impl Clock {
+    /// Sets the compare register to the earliest deadline.
+    fn set_alarm(&self, cs: CriticalSection<'_>) {
+        let mut queue = self.queue.borrow_ref_mut(cs);
+        loop {
+            let next = queue.next_expiration(self.now());
+            write(CLOCK_TIMER + event(WAKE), 0);
+            if next == u64::MAX {
+                write(CLOCK_TIMER + NO_INTERRUPTS, bit(WAKE));
+                return;
+            }
+            // Longer than a round is looked at again after one.
+            write(CLOCK_TIMER + VALUE + 4 * WAKE, (next << MICRO_BITS) as u32);
+            write(CLOCK_TIMER + INTERRUPTS, bit(WAKE));
+            // Else it has passed while it was being set, perhaps without being noticed.
+            if next > self.now() + 1 {
+                return;
+            }
+        }
+    }
+}
+
+impl Driver for Clock {
+    fn now(&self) -> u64 {
+        critical_section::with(|_| {
+            let mut rounds = self.rounds.load(Ordering::Relaxed);
+            let mut at = ticks();
+            // It has gone round, and the interrupt that counts it has not come yet.
+            if read(CLOCK_TIMER + event(GONE_ROUND)) != 0 {
+                at = ticks();
+                rounds = rounds.wrapping_add(1);
+            }
+            u64::from(rounds) << ROUND_BITS | u64::from(at >> MICRO_BITS)
+        })
+    }
+
+    fn schedule_wake(&self, at: u64, waker: &Waker) {
+        critical_section::with(|cs| {
+            if self.queue.borrow_ref_mut(cs).schedule_wake(at, waker) {
+                self.set_alarm(cs);
+            }
+        });
+    }
+}
+
+#[exception]
+unsafe fn DefaultHandler(irq: i16) {
+    match irq {
+        8 => critical_section::with(|cs| {
+            if read(CLOCK_TIMER + event(GONE_ROUND)) != 0 {
+                write(CLOCK_TIMER + event(GONE_ROUND), 0);
+                CLOCK.rounds.fetch_add(1, Ordering::Relaxed);
+            }
+            if read(CLOCK_TIMER + event(WAKE)) != 0 {
+                CLOCK.set_alarm(cs);
+            }
+        }),
+        9 => program(Timer::Low),
+        10 => program(Timer::High),
+        // A fault: nothing can go on.
+        _ => crate::host::fail("an interrupt that nobody asked for"),
+    }
+}
+
+fn program(timer: Timer) {
+    let base = PROGRAM[timer as usize];
+    write(base + STOP, 1);
+    write(base + event(0), 0);
+    super::call(timer);
+}

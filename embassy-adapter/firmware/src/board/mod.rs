@@ -1,0 +1,85 @@
+//! The two boards: a clock that embassy-time is driven by, and two timers whose interrupts record.
+
+use core::sync::atomic::Ordering;
+
+use cortex_m::interrupt::InterruptNumber;
+use cortex_m::peripheral::{NVIC, Peripherals};
+use portable_atomic::AtomicPtr;
+
+#[cfg(microbit)]
+mod microbit;
+#[cfg(microbit)]
+use microbit as chip;
+#[cfg(not(microbit))]
+mod mps2;
+#[cfg(not(microbit))]
+use mps2 as chip;
+
+pub use chip::{NAME, TICKS_PER_SECOND, ticks};
+
+/// One of the two timers that are free for the program. The second may interrupt the first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timer {
+    /// At the lower priority.
+    Low,
+    /// At the higher priority.
+    High,
+}
+
+/// What the timers' interrupts call: an `fn()`, or null.
+static HANDLERS: [AtomicPtr<()>; 2] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 2];
+
+/// Starts the clock.
+pub fn init() {
+    chip::init();
+}
+
+/// Calls `handler` in the timer's interrupt once `after` ticks from now have passed. To be called again it is set again.
+pub fn interrupt(timer: Timer, after: u32, handler: fn()) {
+    if let Some(cell) = HANDLERS.get(timer as usize) {
+        cell.store(handler as *mut (), Ordering::Release);
+    }
+    chip::arm(timer, after.max(1));
+}
+
+/// What the chip's interrupt handlers call.
+fn call(timer: Timer) {
+    let handler = HANDLERS.get(timer as usize).map(|cell| cell.load(Ordering::Acquire));
+    if let Some(handler) = handler.filter(|handler| !handler.is_null()) {
+        // SAFETY: only `interrupt` stores something, and what it stores is an `fn()`.
+        let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
+        handler();
+    }
+}
+
+/// An interrupt of the chip, by its number.
+#[derive(Clone, Copy)]
+pub(crate) struct Irq(pub(crate) u16);
+
+// SAFETY: the numbers are those of the chips' manuals, and below 32 on both.
+unsafe impl InterruptNumber for Irq {
+    fn number(self) -> u16 {
+        self.0
+    }
+}
+
+/// Lets an interrupt in, at one of four priorities: 0 before all others, then 1, 2, 3.
+pub(crate) fn enable(irq: Irq, priority: u8) {
+    // SAFETY: the priority is set before the interrupt is let in, and nothing in here relies on one being masked.
+    unsafe {
+        Peripherals::steal().NVIC.set_priority(irq, priority << 6);
+        NVIC::unmask(irq);
+    }
+}
+
+/// Reads a register.
+pub(crate) fn read(address: usize) -> u32 {
+    // SAFETY: the callers name registers of the peripherals of their board, which are there always.
+    unsafe { (address as *const u32).read_volatile() }
+}
+
+/// Writes a register.
+pub(crate) fn write(address: usize, value: u32) {
+    // SAFETY: as in `read`; no register that is written in here moves memory or changes what Rust may assume.
+    unsafe { (address as *mut u32).write_volatile(value) }
+}

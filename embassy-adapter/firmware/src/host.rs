@@ -1,0 +1,114 @@
+//! The way to the machine that runs the emulator: arguments, a line of text, the end. All of it by semihosting.
+
+use core::fmt::{self, Write as _};
+use core::panic::PanicInfo;
+
+use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
+use cortex_m_semihosting::{hio, syscall1};
+
+/// `SYS_GET_CMDLINE`.
+const GET_CMDLINE: usize = 0x15;
+
+/// The words after the program's name on the emulator's command line, each `key=value`.
+#[derive(Debug)]
+pub struct Args {
+    line: [u8; 512],
+    length: usize,
+}
+
+impl Args {
+    /// Asks for them.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut args = Self { line: [0; 512], length: 0 };
+        let mut block = [args.line.as_mut_ptr() as usize, args.line.len()];
+        // SAFETY: the block names a buffer of ours and its length, and is what this call takes.
+        let failed = unsafe { syscall1(GET_CMDLINE, block.as_mut_ptr() as usize) };
+        if failed == 0 {
+            args.length = block[1].min(args.line.len());
+        }
+        args
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let line = core::str::from_utf8(self.line.get(..self.length)?).ok()?;
+        let mut words = line.trim_end_matches('\0').split_ascii_whitespace();
+        words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+    }
+
+    /// The value of a key as whatever it stands for; `default` where there is none. What cannot be read ends the program.
+    pub fn parse<T: core::str::FromStr>(&self, key: &str, default: T) -> T {
+        match self.get(key).map(str::parse) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(_)) => {
+                say(format_args!("cannot read the value of {key}"));
+                exit(false)
+            }
+        }
+    }
+}
+
+/// Writes a line to the emulator's standard output.
+pub fn say(line: fmt::Arguments<'_>) {
+    if let Ok(mut out) = hio::hstdout() {
+        // Nobody there to read is nobody to tell.
+        let _ = writeln!(Lines { out: &mut out, buf: [0; 256], used: 0 }, "{line}");
+    }
+}
+
+/// Each write is a stop of the machine, so they are gathered.
+struct Lines<'a> {
+    out: &'a mut hio::HostStream,
+    buf: [u8; 256],
+    used: usize,
+}
+
+impl fmt::Write for Lines<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        for &byte in s.as_bytes() {
+            if self.used == self.buf.len() {
+                self.flush()?;
+            }
+            if let Some(room) = self.buf.get_mut(self.used) {
+                *room = byte;
+                self.used += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lines<'_> {
+    fn flush(&mut self) -> fmt::Result {
+        let used = core::mem::take(&mut self.used);
+        self.out.write_all(self.buf.get(..used).unwrap_or(&[])).map_err(|()| fmt::Error)
+    }
+}
+
+impl Drop for Lines<'_> {
+    fn drop(&mut self) {
+        let _ = self.flush();
+    }
+}
+
+/// Ends the emulator: with 0 if all is `well`, else with 1.
+pub fn exit(well: bool) -> ! {
+    loop {
+        debug::exit(if well { EXIT_SUCCESS } else { EXIT_FAILURE });
+    }
+}
+
+/// Says what is wrong and ends.
+pub fn fail(what: &str) -> ! {
+    say(format_args!("failed: {what}"));
+    exit(false)
+}
+
+/// For `#[panic_handler]`.
+pub fn panicked(info: &PanicInfo<'_>) -> ! {
+    say(format_args!("{info}"));
+    exit(false)
+}

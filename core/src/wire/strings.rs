@@ -439,7 +439,10 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
                 (_, true) => write_new(w, Packing::This, earlier, shared, tail, length)?,
             }
         }
-        if let Some(slot) = self.slots.get_mut(at) {
+        // A slot that stays free must not look like that of whoever comes to it next.
+        if let Some(slot) = self.slots.get_mut(at)
+            && slot.sort != 0
+        {
             slot.stamp = stamp;
         }
         Ok(())
@@ -539,6 +542,20 @@ mod tests {
             strings.write(&mut w, Identity::of_static(text), text).unwrap();
         }
         assert_eq!(w.position(), 5 * 8);
+    }
+
+    #[test]
+    fn without_an_arena_what_is_not_remembered_is_never_taken_for_something_else() {
+        let mut strings: Strings<4, 0> = Strings::new();
+        strings.clear(false);
+        let mut buf = [0; 256];
+        for text in ["one", "two", "three", "four", "five", "six"] {
+            for identity in [Identity::of_content(text), Identity::of_static(text)] {
+                let mut w = Writer::new(&mut buf);
+                strings.write(&mut w, identity, text).unwrap();
+                assert!(w.written().ends_with(text.as_bytes()), "{text}: {:?}", w.written());
+            }
+        }
     }
 
     #[test]

@@ -4,13 +4,16 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-const MICROBIT: &str = "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K RAM : ORIGIN = 0x20000000, LENGTH = 16K }";
-const MPS2: &str = "MEMORY { FLASH : ORIGIN = 0, LENGTH = 4M RAM : ORIGIN = 0x20000000, LENGTH = 4M }";
+const MICROBIT: &str =
+    "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K RAM : ORIGIN = 0x20000000, LENGTH = 16K }";
+const MPS2: &str =
+    "MEMORY { FLASH : ORIGIN = 0, LENGTH = 4M RAM : ORIGIN = 0x20000000, LENGTH = 4M }";
 
 fn main() {
     let microbit = env::var("TARGET").is_ok_and(|target| target.starts_with("thumbv6m"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    fs::write(out.join("memory.x"), if microbit { MICROBIT } else { MPS2 }).expect("a writable OUT_DIR");
+    fs::write(out.join("memory.x"), if microbit { MICROBIT } else { MPS2 })
+        .expect("a writable OUT_DIR");
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rerun-if-changed=build.rs");
     if microbit {

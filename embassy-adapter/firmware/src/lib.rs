@@ -18,4 +18,5 @@ pub mod host;
 pub mod lan9118;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod stack;

@@ -21,7 +21,12 @@ impl fmt::Display for Report<'_> {
         let Self { ledger, totals, more } = self;
         write!(f, "{{\"recorded\":{},\"sent\":{},", ledger.recorded, ledger.sent)?;
         write!(f, "\"in_flight\":{},\"closes\":{},", ledger.in_flight, ledger.closes())?;
-        write!(f, "\"dropped_total\":{},\"dropped\":{},", ledger.dropped.total(), Causes(&ledger.dropped))?;
+        write!(
+            f,
+            "\"dropped_total\":{},\"dropped\":{},",
+            ledger.dropped.total(),
+            Causes(&ledger.dropped)
+        )?;
         write!(f, "\"datagrams\":{},\"bytes\":{},", totals.datagrams, totals.bytes)?;
         write!(f, "\"acknowledged\":{},\"repeated\":{}", totals.acknowledged, totals.repeated)?;
         for (name, value) in *more {

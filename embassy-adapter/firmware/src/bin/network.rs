@@ -17,8 +17,8 @@ use portable_atomic::{AtomicU32, Ordering};
 use ringstat_core::event::Priority;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::record::Recorder;
 use ringstat_core::name::Tag;
+use ringstat_core::record::Recorder;
 use ringstat_core::stats::Stats;
 use ringstat_embassy::{Config, micros, totals, wake};
 use ringstat_firmware::host::{self, Args};
@@ -151,7 +151,9 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
 
 /// Waits until nothing is in flight and the instruments have been sent as they are, and says what the chip knows.
 async fn end() -> ! {
-    let quiet = |n: u32| TO_TICK.load(Ordering::Relaxed) == 0 && STATS.account(&totals()).in_flight == 0 && n > 0;
+    let quiet = |n: u32| {
+        TO_TICK.load(Ordering::Relaxed) == 0 && STATS.account(&totals()).in_flight == 0 && n > 0
+    };
     let deadline = Instant::now() + Duration::from_secs(60);
     while !quiet(1) && Instant::now() < deadline {
         Timer::after_millis(10).await;
@@ -160,11 +162,7 @@ async fn end() -> ! {
     Timer::after_secs(3).await;
     let totals = totals();
     let ledger = STATS.account(&totals);
-    let more = [
-        ("requests", REQUESTS.total()),
-        ("ticks", TICKS.total()),
-        ("work", WORK.count()),
-    ];
+    let more = [("requests", REQUESTS.total()), ("ticks", TICKS.total()), ("work", WORK.count())];
     host::say(format_args!("{}", Report { ledger, totals, more: &more }));
     host::exit(ledger.closes() && ledger.in_flight == 0)
 }

@@ -1,0 +1,80 @@
+//! Record, batch, pack, decode and compare, on a chip without a network: argument `events=N`.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use ringstat_core::event_ring;
+use ringstat_core::instrument::{Counter, Gauge, Histogram};
+use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
+use ringstat_core::stats::Stats;
+use ringstat_core::value::Value;
+use ringstat_core::wire::decode::Body;
+use ringstat_core::wire::{DecodeError, Decoder, TimeUnit};
+use ringstat_firmware::report::Report;
+use ringstat_firmware::{board, host, sample};
+use static_cell::StaticCell;
+
+static ROUNDS: Counter = Counter::new("rounds");
+static LEVEL: Gauge = Gauge::new("level");
+static LENGTHS: Histogram<64> = Histogram::new("lengths");
+static STATS: Stats<32> =
+    Stats::new(event_ring!(32), || 0).instruments(&[&ROUNDS, &LEVEL, &LENGTHS]);
+static DECODER: StaticCell<Decoder<48, 768>> = StaticCell::new();
+
+const PAYLOAD: usize = 512;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    host::panicked(info)
+}
+
+#[entry]
+fn main() -> ! {
+    board::init();
+    let events: u32 = host::Args::read().parse("events", 10_000);
+    let config = Config { payload: PAYLOAD, unit: TimeUnit::Micros, ..Config::DEFAULT };
+    let mut sender: Sender<26, 16, 0, 4> = Sender::new(Identity { sender: 7, epoch: 1 }, &config);
+    let decoder = DECODER.init(Decoder::new());
+    let mut buf = [0; PAYLOAD];
+    let (mut next, mut seen) = (0, 0);
+    let mut last = (0, Value::U64(0));
+    while next < events || seen < events {
+        // As many as the ring takes: the first that it refuses comes again, and is counted.
+        while next < events && sample::record(&STATS, next).is_recorded() {
+            next += 1;
+        }
+        ROUNDS.inc();
+        LEVEL.set_int(next.cast_signed());
+        sender.flush();
+        let time = Time { monotonic: u64::from(next), wall: u64::from(next) };
+        while let Poll::Send(packed) = STATS.poll(&mut sender, time, &mut buf) {
+            let datagram = &mut buf[..packed.len];
+            let damaged = packed.len / 2;
+            datagram[damaged] ^= 0x10;
+            if decoder.open(datagram).err() != Some(DecodeError::BadChecksum) {
+                host::fail("a damaged datagram was taken");
+            }
+            datagram[damaged] ^= 0x10;
+            let Ok(mut opened) = decoder.open(datagram) else {
+                host::fail("a datagram was refused")
+            };
+            LENGTHS.record(packed.len as u64);
+            while let Some(record) = opened.next() {
+                let Ok(record) = record else { host::fail("a record was refused") };
+                match record.body {
+                    Body::Total(total) => last.0 = total,
+                    Body::Level(level) => last.1 = level,
+                    Body::Buckets(_) => {}
+                    Body::Event(_) if sample::number_of(&record) == Some(seen) => seen += 1,
+                    Body::Event(_) => host::fail("not the event that was recorded"),
+                }
+            }
+            sender.sent(packed);
+        }
+    }
+    let ledger = STATS.ledger(&sender);
+    let more = [("seen", u64::from(seen)), ("rounds", ROUNDS.total())];
+    host::say(format_args!("{}", Report { ledger, totals: *sender.totals(), more: &more }));
+    let instruments = last == (ROUNDS.total(), Value::I64(events.into()));
+    host::exit(ledger.closes() && ledger.sent == u64::from(events) && instruments)
+}

@@ -1,0 +1,43 @@
+//! Events that can be checked: everything in one follows from its number, so that one that is put together of two shows.
+
+use ringstat_core::event::Kind;
+use ringstat_core::name::Tag;
+use ringstat_core::record::{Outcome, Recorder};
+use ringstat_core::stats::Stats;
+use ringstat_core::value::Value;
+use ringstat_core::wire::decode::{Body, Content, Record};
+
+const NAMES: [&str; 5] =
+    ["motor.turns", "radio.frames.received", "battery", "sensor.samples.taken", "uart.errors"];
+const TAGS: [&[Tag]; 3] = [&[], &[("side", "left")], &[("side", "right"), ("stage", "2")]];
+
+/// Records the event with that number.
+pub fn record<const N: usize>(stats: &Stats<N>, number: u32) -> Outcome {
+    let (name, tags) = of(number);
+    let draft = stats.count(name, number).tags(tags).at(u64::from(number));
+    if has_text(number) { draft.tag("even", "yes").record() } else { draft.record() }
+}
+
+/// The number of an event, if it is all that this number says.
+#[must_use]
+pub fn number_of(record: &Record<'_>) -> Option<u32> {
+    let Body::Event(event) = record.body else { return None };
+    let Content::Number(Value::U64(number)) = event.content else { return None };
+    let number = u32::try_from(number).ok()?;
+    let (name, tags) = of(number);
+    let dynamic: &[(&str, &str)] = if has_text(number) { &[("even", "yes")] } else { &[] };
+    let whole = event.kind == Kind::Counter
+        && event.time_ns == u64::from(number) * 1000
+        && record.name.text == name
+        && record.tags.iter().eq(tags.iter().chain(dynamic).copied());
+    whole.then_some(number)
+}
+
+fn of(number: u32) -> (&'static str, &'static [Tag]) {
+    (NAMES[(number % 5) as usize], TAGS[(number % 3) as usize])
+}
+
+/// Some have a tag that is written into the slot.
+fn has_text(number: u32) -> bool {
+    number % 4 == 0
+}

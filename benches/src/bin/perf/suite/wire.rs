@@ -1,10 +1,9 @@
 //! The wire format, and the collector behind it.
 
+use ringstat_benches::corpus::{self, pack};
 use ringstat_collector::{Collector, Limits};
-use ringstat_core::event::{Event, Kind};
-use ringstat_core::name::NoNames;
-use ringstat_core::testkit::{Corpus, CorpusKind};
-use ringstat_core::wire::{Decoder, Encoder, Header, PAYLOAD_ETHERNET, Prologue};
+use ringstat_core::event::Event;
+use ringstat_core::wire::{Decoder, Encoder, PAYLOAD_ETHERNET};
 
 use super::{Effort, Wrong, check, time};
 use crate::results::Metric;
@@ -13,47 +12,8 @@ use crate::results::Metric;
 const EVENTS: u64 = 6000;
 
 fn corpus() -> Result<Vec<Event>, Wrong> {
-    let event = |e: ringstat_core::testkit::CorpusEvent| {
-        let kind = match e.kind {
-            CorpusKind::Counter => Kind::Counter,
-            CorpusKind::Gauge => Kind::Gauge,
-            CorpusKind::Timing => Kind::Timing,
-            CorpusKind::Distribution => Kind::Distribution,
-        };
-        let mut event = Event::new(kind, e.name.into(), e.value, e.time_ns)?;
-        event.set_tags(e.tags)?;
-        Ok(event)
-    };
-    let events: Result<Vec<_>, ringstat_core::ledger::Cause> =
-        Corpus::new(7).take(EVENTS as usize).map(event).collect();
-    events.map_err(|cause| Wrong(format!("the corpus has an event that is refused: {cause:?}")))
-}
-
-/// Encodes all events, and hands over every datagram. Returns the number of events that went in.
-fn pack(
-    encoder: &mut Encoder,
-    buf: &mut [u8],
-    events: &[Event],
-    mut each: impl FnMut(&[u8]),
-) -> u64 {
-    let (mut at, mut sequence) = (0, 0);
-    while at < events.len() {
-        let mut prologue = Prologue::default();
-        prologue.account.base_time = events[at].time();
-        let header = Header { sender: 1, sequence, ..Header::default() };
-        let first = at;
-        let Ok(mut datagram) = encoder.begin(buf, &header, &prologue) else { break };
-        while events.get(at).is_some_and(|event| datagram.event(event, &NoNames).is_ok()) {
-            at += 1;
-        }
-        let length = datagram.finish(false);
-        if at == first {
-            break;
-        }
-        each(&buf[..length]);
-        sequence += 1;
-    }
-    at as u64
+    corpus::events(EVENTS as usize)
+        .map_err(|cause| Wrong(format!("the corpus has an event that is refused: {cause:?}")))
 }
 
 /// `encode.ns` and `encode.bytes`, for each event.
@@ -77,10 +37,7 @@ pub(super) fn encode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
 
 /// The corpus in datagrams.
 pub(super) fn datagrams() -> Result<Vec<Vec<u8>>, Wrong> {
-    let events = corpus()?;
-    let mut encoder: Box<Encoder> = Box::default();
-    let (mut all, mut buf) = (Vec::new(), vec![0; PAYLOAD_ETHERNET]);
-    pack(&mut encoder, &mut buf, &events, |d| all.push(d.to_vec()));
+    let all = corpus::datagrams(&corpus()?, PAYLOAD_ETHERNET);
     check(!all.is_empty(), || "nothing was encoded".into())?;
     Ok(all)
 }

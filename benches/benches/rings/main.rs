@@ -1,0 +1,176 @@
+//! Rings: items of 64 bytes through ringstat's rings, and through rtrb, ringbuf, heapless, crossbeam, thingbuf and
+//! embassy-sync, of 1024, 4096 and 16 384 items each.
+//!
+//! - `one by one`: a row pushed, then popped, by one thread. What the operations themselves cost.
+//! - `batches`: the same in batches of 32; where a ring has none, one by one.
+//! - `two threads`: from one to the other, in batches.
+//! - `two producers`: from two to one, where the ring allows it.
+//!
+//! Every item must come out, once, in the order of its producer and priority.
+//!
+//! `cargo bench -p ringstat-benches --bench rings`, with a part of a name behind `--` for a selection, as in
+//! `-- 'two threads/4096'`.
+
+mod peers;
+
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use peers::{Item, Pop, Push, Ring};
+use ringstat_benches::threads::{Patience, together};
+
+const BATCH: usize = 32;
+/// Items in a row of one thread, less than the smallest ring holds.
+const ROW: u64 = 512;
+/// Items that go from thread to thread at a time: several rounds through the largest ring.
+const MANY: u64 = 65_536;
+
+/// Checks what comes out.
+#[derive(Default)]
+struct Order {
+    next: [u64; 8],
+    seen: u64,
+    wrong: bool,
+}
+
+impl Order {
+    fn take(&mut self, item: Item) {
+        let (lane, place) = item.lane();
+        self.wrong |= self.next[lane] != place;
+        self.next[lane] = place + 1;
+        self.seen += 1;
+    }
+
+    fn check(&self, name: &str, expected: u64) {
+        assert!(!self.wrong, "{name}: out of order");
+        assert_eq!(self.seen, expected, "{name}");
+    }
+}
+
+/// A row through the ring, by one thread.
+fn row<P: Push, C: Pop>(producer: &mut P, consumer: &mut C, batch: usize, order: &mut Order) {
+    let end = order.seen + ROW;
+    let mut n = order.seen;
+    while n < end {
+        let pushed = if batch == 1 {
+            usize::from(producer.push(Item::new(0, n)))
+        } else {
+            producer.push_batch(batch, |i| Item::new(0, n + i))
+        };
+        assert!(pushed > 0, "there is room for a row");
+        n += pushed as u64;
+    }
+    loop {
+        let taken = if batch == 1 {
+            consumer.pop().map(|item| order.take(item)).is_some()
+        } else {
+            consumer.pop_batch(batch, |item| order.take(item)) > 0
+        };
+        if !taken {
+            break;
+        }
+    }
+}
+
+fn one_thread<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, batch: usize) {
+    let mut ring = R::new();
+    let (mut producers, mut consumer) = ring.ends(1);
+    let mut order = Order::default();
+    let mut rows = 0;
+    group.bench_function(R::NAME, |b| {
+        b.iter(|| {
+            row(&mut producers[0], &mut consumer, batch, &mut order);
+            rows += 1;
+        });
+    });
+    order.check(R::NAME, rows * ROW);
+}
+
+/// `items` from each producer to one consumer, and how long it takes.
+fn through<R: Ring>(producers: usize, items: u64) -> Duration {
+    let mut ring = R::new();
+    let (producers, mut consumer) = ring.ends(producers);
+    let all = producers.len() as u64 * items;
+    let mut order = Order::default();
+    let produce = |(number, mut producer): (usize, R::Producer<'_>)| {
+        let mut patience = Patience::default();
+        let mut n = 0;
+        while n < items {
+            let batch = (items - n).min(BATCH as u64) as usize;
+            let pushed = producer.push_batch(batch, |i| Item::new(number, n + i));
+            n += pushed as u64;
+            if pushed == 0 { patience.wait() } else { patience.renew() }
+        }
+    };
+    let consume = || {
+        let mut patience = Patience::default();
+        while order.seen < all {
+            let taken = consumer.pop_batch(BATCH, |item| order.take(item));
+            if taken == 0 { patience.wait() } else { patience.renew() }
+        }
+    };
+    let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = vec![Box::new(consume)];
+    for each in producers.into_iter().enumerate() {
+        jobs.push(Box::new(|| produce(each)));
+    }
+    let (_, taken) = together(jobs);
+    order.check(R::NAME, all);
+    taken
+}
+
+fn threads<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize) {
+    let each = MANY / producers as u64;
+    group.bench_function(R::NAME, |b| {
+        b.iter_custom(|times| through::<R>(producers, times * each));
+    });
+}
+
+/// Runs `$bench::<Ring>($arguments)` for every ring of `$n` items that is `shared`, or for all.
+macro_rules! every_ring {
+    ($n:ident, $shared_only:expr, $bench:ident($($argument:expr),*)) => {
+        every_ring!(@ $n, $shared_only, $bench($($argument),*),
+            Spsc, Mpmc, Sharded, Priority, PriorityShared, Rtrb, Ringbuf, HeaplessSpsc,
+            HeaplessMpmc, Crossbeam, Thing, Embassy)
+    };
+    (@ $n:ident, $shared_only:expr, $bench:ident $arguments:tt, $($ring:ident),*) => {
+        $(if <peers::$ring<$n> as Ring>::SHARED || !$shared_only {
+            $bench::<peers::$ring<$n>> $arguments;
+        })*
+    };
+}
+
+fn size<const N: usize>(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group(format!("rings/one by one/{N}"));
+    group.throughput(Throughput::Elements(ROW));
+    every_ring!(N, false, one_thread(&mut group, 1));
+    group.finish();
+    let mut group = criterion.benchmark_group(format!("rings/batches/{N}"));
+    group.throughput(Throughput::Elements(ROW));
+    every_ring!(N, false, one_thread(&mut group, BATCH));
+    group.finish();
+    let mut group = criterion.benchmark_group(format!("rings/two threads/{N}"));
+    group.throughput(Throughput::Elements(MANY));
+    every_ring!(N, false, threads(&mut group, 1));
+    group.finish();
+    let mut group = criterion.benchmark_group(format!("rings/two producers/{N}"));
+    group.throughput(Throughput::Elements(MANY));
+    every_ring!(N, true, threads(&mut group, 2));
+    group.finish();
+}
+
+fn rings(criterion: &mut Criterion) {
+    size::<1024>(criterion);
+    size::<4096>(criterion);
+    size::<16_384>(criterion);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = rings
+}
+criterion_main!(benches);

@@ -1,0 +1,109 @@
+//! Threads that begin together.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs each job in a thread of its own. None begins before all are there. Returns what they returned, in order, and
+/// the time from the first beginning to the last end.
+///
+/// # Panics
+/// When a job does.
+pub fn together<T, F>(jobs: impl IntoIterator<Item = F>) -> (Vec<T>, Duration)
+where
+    T: Send,
+    F: FnOnce() -> T + Send,
+{
+    let jobs: Vec<F> = jobs.into_iter().collect();
+    let start = Barrier::new(jobs.len());
+    let (mut results, mut begins, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    thread::scope(|scope| {
+        let spawn = |job: F| {
+            scope.spawn(|| {
+                start.wait();
+                let begun = Instant::now();
+                let result = job();
+                (result, begun, Instant::now())
+            })
+        };
+        let running: Vec<_> = jobs.into_iter().map(spawn).collect();
+        for thread in running {
+            let (result, begun, ended) =
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            results.push(result);
+            begins.push(begun);
+            ends.push(ended);
+        }
+    });
+    let taken = match (begins.iter().min(), ends.iter().max()) {
+        (Some(begun), Some(ended)) => *ended - *begun,
+        _ => Duration::ZERO,
+    };
+    (results, taken)
+}
+
+/// Waits for another thread: busily at first, for it may run at this moment; then so that it may run at all, where there
+/// are more threads than cores; and not for ever.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Patience {
+    spins: u32,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    const SPINS: u32 = 128;
+    const END: Duration = Duration::from_secs(20);
+
+    /// There was nothing to do.
+    ///
+    /// # Panics
+    /// After 20 seconds in which there was nothing to do.
+    #[inline]
+    pub fn wait(&mut self) {
+        if self.spins < Self::SPINS {
+            self.spins += 1;
+            std::hint::spin_loop();
+        } else {
+            self.give_way();
+        }
+    }
+
+    #[cold]
+    fn give_way(&mut self) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        assert!(since.elapsed() < Self::END, "waited for {:?} in vain", Self::END);
+        thread::yield_now();
+    }
+
+    /// There was something to do.
+    #[inline]
+    pub fn renew(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn all_run_at_once_and_come_back_in_order() {
+        let there = AtomicU32::new(0);
+        let job = |n| {
+            let there = &there;
+            move || {
+                there.fetch_add(1, Ordering::Relaxed);
+                let mut patience = Patience::default();
+                while there.load(Ordering::Relaxed) < 4 {
+                    patience.wait();
+                }
+                n
+            }
+        };
+        let (results, taken) = together((0..4).map(job));
+        assert_eq!(results, [0, 1, 2, 3]);
+        assert!(taken > Duration::ZERO);
+        assert_eq!(together(Vec::<fn()>::new()), (vec![], Duration::ZERO));
+    }
+}

@@ -1,5 +1,6 @@
 //! The corpus of `ringstat_core::testkit` as events, and packed into datagrams.
 
+use ringstat_core::encode::{Encode, Pack};
 use ringstat_core::event::{Event, Kind};
 use ringstat_core::ledger::Cause;
 use ringstat_core::name::NoNames;
@@ -25,14 +26,14 @@ pub fn events(count: usize) -> Result<Vec<Event>, Cause> {
     Corpus::new(7).take(count).map(event).collect()
 }
 
-/// Packs all events into datagrams of at most `buf.len()` bytes and hands each one over. Returns how many events went
-/// in: all, unless one is larger than a datagram.
-pub fn pack(
-    encoder: &mut Encoder,
+/// Packs all events with `encoder` into datagrams of at most `buf.len()` bytes and hands each one over. Returns how many
+/// events went in: all, unless one does not fit into any datagram.
+pub fn pack<E: Encode>(
+    encoder: &mut E,
     buf: &mut [u8],
     events: &[Event],
     mut each: impl FnMut(&[u8]),
-) -> u64 {
+) -> usize {
     let (mut at, mut sequence) = (0, 0);
     while at < events.len() {
         let mut prologue = Prologue::default();
@@ -50,14 +51,37 @@ pub fn pack(
         each(&buf[..length]);
         sequence += 1;
     }
-    at as u64
+    at
 }
 
 /// All events in datagrams of at most `payload` bytes.
 #[must_use]
 pub fn datagrams(events: &[Event], payload: usize) -> Vec<Vec<u8>> {
     let mut encoder: Box<Encoder> = Box::default();
-    let (mut all, mut buf) = (Vec::new(), vec![0; payload]);
-    pack(&mut encoder, &mut buf, events, |datagram| all.push(datagram.to_vec()));
+    let mut all = Vec::new();
+    pack(&mut *encoder, &mut vec![0; payload], events, |datagram| all.push(datagram.to_vec()));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringstat_core::wire::{Decoder, PAYLOAD_ETHERNET};
+
+    #[test]
+    fn every_event_is_in_one_datagram() {
+        let events = events(1000).unwrap();
+        let mut decoder: Box<Decoder> = Box::default();
+        let mut records = 0;
+        for datagram in datagrams(&events, PAYLOAD_ETHERNET) {
+            assert!(datagram.len() <= PAYLOAD_ETHERNET);
+            let mut opened = decoder.open(&datagram).unwrap();
+            while let Some(record) = opened.next() {
+                record.unwrap();
+                records += 1;
+            }
+        }
+        assert_eq!(records, events.len());
+        assert!(datagrams(&events, 8).is_empty(), "no datagram is that short");
+    }
 }

@@ -3,13 +3,13 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use ringstat_core::encode::{Encode, Pack};
+use ringstat_benches::corpus::pack;
 use ringstat_core::event::{Event, Kind};
-use ringstat_core::name::{NoNames, Tag};
+use ringstat_core::name::Tag;
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::value::Value;
-use ringstat_core::wire::{Decoder, Encoder, Header, PAYLOAD_ETHERNET, PAYLOAD_JUMBO, Prologue};
+use ringstat_core::wire::{Decoder, Encoder, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
 use serde::{Deserialize, Serialize};
 
 use super::{Effort, Goal, Measured, Pair, Row, check, in_turns, nanos};
@@ -64,34 +64,6 @@ fn events(corpus: &[Written]) -> Measured<Vec<Event>> {
     all.map_err(|cause| super::Wrong(format!("the corpus has an event that is refused: {cause:?}")))
 }
 
-/// Packs all events with `encoder` and hands every datagram to `each`.
-fn pack<E: Encode>(
-    encoder: &mut E,
-    payload: usize,
-    events: &[Event],
-    mut each: impl FnMut(&[u8]),
-) -> usize {
-    let (mut at, mut sequence) = (0, 0);
-    let mut buf = vec![0; payload];
-    while at < events.len() {
-        let mut prologue = Prologue::default();
-        prologue.account.base_time = events[at].time();
-        let header = Header { sender: 1, sequence, ..Header::default() };
-        let first = at;
-        let Ok(mut datagram) = encoder.begin(&mut buf, &header, &prologue) else { break };
-        while events.get(at).is_some_and(|event| datagram.event(event, &NoNames).is_ok()) {
-            at += 1;
-        }
-        let length = datagram.finish(false);
-        if at == first {
-            break;
-        }
-        each(&buf[..length]);
-        sequence += 1;
-    }
-    at
-}
-
 fn flat<'a>(w: &Written) -> Flat<'a> {
     let tag = |i: usize| w.tags.get(i).copied().unwrap_or_default();
     Flat {
@@ -107,7 +79,8 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
     let count = events.len() as u64;
     let mut encoder: Box<Encoder> = Box::default();
     let mut datagrams = Vec::new();
-    let packed = pack(&mut *encoder, PAYLOAD_ETHERNET, events, |d| datagrams.push(d.to_vec()));
+    let packed =
+        pack(&mut *encoder, &mut vec![0; PAYLOAD_ETHERNET], events, |d| datagrams.push(d.to_vec()));
     check(packed == events.len(), || format!("{packed} of {count} were packed"))?;
     let flats: Vec<Vec<u8>> =
         corpus.iter().map(|w| postcard::to_allocvec(&flat(w))).collect::<Result<_, _>>()?;
@@ -118,7 +91,7 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
         || {
             let mut packed = 0;
             let time = nanos(count, || {
-                packed = pack(&mut *encoder, PAYLOAD_ETHERNET, events, |d| {
+                packed = pack(&mut *encoder, &mut vec![0; PAYLOAD_ETHERNET], events, |d| {
                     black_box(d);
                 });
             });
@@ -181,10 +154,10 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
     );
     for (payload, goal) in [(PAYLOAD_ETHERNET, 16.0), (PAYLOAD_JUMBO, 11.0)] {
         let mut bytes = 0;
-        pack(&mut *encoder, payload, events, |d| bytes += d.len());
+        pack(&mut *encoder, &mut vec![0; payload], events, |d| bytes += d.len());
         let mut lines = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
         let mut text = 0;
-        pack(&mut lines, payload, events, |d| text += d.len());
+        pack(&mut lines, &mut vec![0; payload], events, |d| text += d.len());
         let detail = format!("{peers}, DogStatsD {:.1} B", text as f64 / count as f64);
         let what = format!("bytes an event, datagrams of {payload}");
         rows.push(Row::new(&what, bytes as f64 / count as f64, Goal::AtMost(goal), " B", detail));
@@ -229,7 +202,7 @@ fn lines(effort: &Effort, corpus: &[Written]) -> Measured<Vec<Row>> {
     let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
     // All three write the same bytes, datagram by datagram.
     let (mut ours, mut hand, mut write) = (Vec::new(), Vec::new(), String::new());
-    pack(&mut encoder, PAYLOAD_ETHERNET, &events, |d| {
+    pack(&mut encoder, &mut vec![0; PAYLOAD_ETHERNET], &events, |d| {
         ours.extend_from_slice(d);
         if d.last() != Some(&b'\n') {
             ours.push(b'\n');
@@ -243,7 +216,7 @@ fn lines(effort: &Effort, corpus: &[Written]) -> Measured<Vec<Row>> {
     let mut time_ours = || {
         let mut packed = 0;
         let time = nanos(count, || {
-            packed = pack(&mut encoder, PAYLOAD_ETHERNET, &events, |d| {
+            packed = pack(&mut encoder, &mut vec![0; PAYLOAD_ETHERNET], &events, |d| {
                 black_box(d);
             });
         });

@@ -22,10 +22,10 @@ pub(super) fn encode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = vec![0; PAYLOAD_ETHERNET];
     let mut bytes = 0;
-    let packed = pack(&mut encoder, &mut buf, &events, |d| bytes += d.len());
-    check(packed == EVENTS, || format!("{packed} of {EVENTS} were encoded"))?;
+    let packed = pack(&mut *encoder, &mut buf, &events, |d| bytes += d.len());
+    check(packed as u64 == EVENTS, || format!("{packed} of {EVENTS} were encoded"))?;
     let samples = time(effort, EVENTS, || {
-        pack(&mut encoder, &mut buf, &events, |d| {
+        pack(&mut *encoder, &mut buf, &events, |d| {
             std::hint::black_box(d);
         });
     });
@@ -48,9 +48,9 @@ pub(super) fn encoder() -> Result<impl FnMut() -> u64, Wrong> {
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = vec![0; PAYLOAD_ETHERNET];
     Ok(move || {
-        pack(&mut encoder, &mut buf, &events, |d| {
+        pack(&mut *encoder, &mut buf, &events, |d| {
             std::hint::black_box(d);
-        })
+        }) as u64
     })
 }
 

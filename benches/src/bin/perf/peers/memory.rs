@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use allocation_counter::measure;
+use ringstat_benches::corpus::renumber;
 use ringstat_collector::{Collector, Limits};
 use ringstat_core::event::Event;
 use ringstat_core::ring::{Slot, spsc};
@@ -64,13 +65,7 @@ fn wire() -> Measured<Vec<Row>> {
     let mut collector = Collector::new(Limits::default());
     let mut sequence = 0u32;
     let mut pass = |collector: &mut Collector, all: &mut [Vec<u8>]| {
-        for datagram in all.iter_mut() {
-            datagram[16..20].copy_from_slice(&sequence.to_le_bytes());
-            sequence += 1;
-            let end = datagram.len() - 4;
-            let sum = crc32fast::hash(&datagram[..end]).to_le_bytes();
-            datagram[end..].copy_from_slice(&sum);
-        }
+        renumber(all, &mut sequence);
         let counted = measure(|| all.iter().for_each(|d| _ = collector.receive(d, 0)));
         counted.count_total
     };

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cadence::prelude::*;
 use cadence::{BufferedUdpMetricSink, StatsdClient};
+use ringstat_benches::corpus::renumber;
 use ringstat_collector::{Collector, Limits};
 use ringstat_core::wire::Decoder;
 
@@ -83,19 +84,10 @@ fn collector(effort: &Effort) -> Measured<Row> {
     let mut collector = Collector::new(Limits::default());
     let mut sequence = 0u32;
     let mut fresh = datagrams.clone();
-    let mut renumber = |all: &mut Vec<Vec<u8>>| {
-        for datagram in all {
-            datagram[16..20].copy_from_slice(&sequence.to_le_bytes());
-            sequence += 1;
-            let end = datagram.len() - 4;
-            let sum = crc32fast::hash(&datagram[..end]).to_le_bytes();
-            datagram[end..].copy_from_slice(&sum);
-        }
-    };
     let pair = in_turns(
         effort,
         || {
-            renumber(&mut fresh);
+            renumber(&mut fresh, &mut sequence);
             let before = collector.counts().accepted;
             let time = nanos(count, || fresh.iter().for_each(|d| _ = collector.receive(d, 0)));
             check(collector.counts().accepted - before == count, || "not all accepted".into())?;

@@ -1,0 +1,110 @@
+//! The whole path: record, client, loopback, collector.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringstat_collector::{Config, Limits, Server};
+use ringstat_std::{Client, Recorder, Tag};
+
+use crate::threads::together;
+
+/// The static tags of what is recorded.
+pub static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
+
+/// The recording threads wait while so many events are under way: neither rings nor socket overflow.
+const UNDER_WAY: u64 = 16_384;
+/// Datagrams that may wait in the socket.
+const IN_SOCKET: u64 = 64;
+/// They look after so many events.
+const LOOK: u64 = 1024;
+/// What has not arrived by then will not.
+const END: Duration = Duration::from_secs(30);
+
+/// What did not happen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Undelivered(pub String);
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Undelivered {}
+
+fn wrong(error: &dyn std::error::Error) -> Undelivered {
+    Undelivered(error.to_string())
+}
+
+/// Records `events` timings in each of `threads` threads, as fast as it goes without loss. Returns the time until the
+/// last datagram has been received.
+///
+/// # Errors
+/// When client or collector do not start, or the collector has not stored every event at the end.
+pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
+    let config = Config {
+        udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        http: None,
+        limits: Limits::default(),
+    };
+    // Counted on the way, so that looking costs next to nothing.
+    let received = Arc::new(AtomicU64::new(0));
+    let count = received.clone();
+    let tap = Arc::new(move |_: &[u8]| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let collector = Server::start_tapped(config, tap).map_err(|e| wrong(&e))?;
+    let to = collector.udp().first().map(ToString::to_string).unwrap_or_default();
+    // Nothing but the events: the collector counts everything that it stores.
+    let builder = Client::builder(to).shard_events(2 * UNDER_WAY as usize).report_interval(None);
+    let client = builder.build().map_err(|e| wrong(&e))?;
+
+    let begun = Instant::now();
+    let late = || begun.elapsed() > END;
+    let busy = || {
+        // The worker tells what it has sent after it has, so that more may have been received.
+        let sent = client.totals().datagrams;
+        let in_socket = sent.saturating_sub(received.load(Ordering::Relaxed));
+        client.ledger().in_flight > UNDER_WAY || in_socket > IN_SOCKET
+    };
+    let record = || {
+        for i in 0..events {
+            let took = Duration::from_micros(i & 0xffff);
+            client.timing("http.request.duration", took).tags(TAGS).record();
+            while i % LOOK == 0 && busy() && !late() {
+                thread::yield_now();
+            }
+        }
+    };
+    together((0..threads).map(|_| record));
+    client.flush(END).map_err(|e| wrong(&e))?;
+    let sent = client.totals().datagrams;
+    while received.load(Ordering::Relaxed) < sent && !late() {
+        thread::yield_now();
+    }
+    let taken = begun.elapsed();
+
+    let report = collector.stop(0);
+    if report.stored != threads * events {
+        let ledger = client.ledger();
+        return Err(Undelivered(format!(
+            "{} of {} arrived: {ledger:?}",
+            report.stored,
+            threads * events
+        )));
+    }
+    Ok(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn everything_arrives_from_one_thread_and_from_two() {
+        assert!(super::deliver(1, 2000).is_ok_and(|taken| !taken.is_zero()));
+        super::deliver(2, 20_000).unwrap();
+    }
+}

@@ -6,6 +6,8 @@
 
 #![allow(unsafe_code)] // Thin pointers to 'static data: they save 16 of the 64 bytes of a slot.
 
+use core::mem::MaybeUninit;
+
 use crate::ledger::Cause;
 use crate::name::{Name, Symbol, Tag};
 use crate::value::Value;
@@ -132,8 +134,9 @@ pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     /// This record stands for `rate` of its kind.
     rate: u8,
     inline_len: u8,
-    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn.
-    inline: [u8; INLINE],
+    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first `inline_len` bytes are
+    /// written; the others are left as they are, which is a third of what a record without them would cost on a chip.
+    inline: [MaybeUninit<u8>; INLINE],
 }
 
 // SAFETY: the pointers lead to 'static data that is never written (`&'static str`, `&'static [Tag]`), or are
@@ -180,7 +183,7 @@ impl<const INLINE: usize> Event<INLINE> {
             form,
             rate: 1,
             inline_len: 0,
-            inline: [0; INLINE],
+            inline: [MaybeUninit::uninit(); INLINE],
         })
     }
 
@@ -232,8 +235,10 @@ impl<const INLINE: usize> Event<INLINE> {
             let end = at + 1 + string.len();
             let room = self.inline.get_mut(at..end).ok_or(Cause::TooManyTags)?;
             let (length, bytes) = room.split_first_mut().ok_or(Cause::TooManyTags)?;
-            *length = string.len() as u8;
-            bytes.copy_from_slice(string.as_bytes());
+            length.write(string.len() as u8);
+            // The lengths are equal; said this way, the compiler sees it and has no panic to provide for.
+            let bytes = bytes.get_mut(..string.len()).ok_or(Cause::TooManyTags)?;
+            bytes.write_copy_of_slice(string.as_bytes());
             at = end;
         }
         self.inline_len = at as u8;
@@ -391,7 +396,9 @@ impl<const INLINE: usize> Event<INLINE> {
 
     #[inline]
     fn strings(&self) -> impl Iterator<Item = &str> {
-        let mut rest = self.inline.get(..usize::from(self.inline_len)).unwrap_or(&[]);
+        let written = self.inline.get(..usize::from(self.inline_len)).unwrap_or(&[]);
+        // SAFETY: `push_inline` alone moves `inline_len`, and to where it has written without a gap.
+        let mut rest = unsafe { written.assume_init_ref() };
         core::iter::from_fn(move || {
             let (length, tail) = rest.split_first()?;
             let (string, tail) = tail.split_at_checked(usize::from(*length))?;

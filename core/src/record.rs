@@ -7,7 +7,7 @@
 //! # use core::time::Duration;
 //! # struct Client; impl Recorder for Client {
 //! # fn now(&self) -> u64 { 0 }
-//! # fn push(&self, _: Event) -> Outcome { Outcome::Recorded }
+//! # fn push(&self, _: &Event) -> Outcome { Outcome::Recorded }
 //! # fn refuse(&self, cause: Cause) -> Outcome { Outcome::Dropped(cause) } }
 //! # let stats = Client; let elapsed = Duration::from_millis(3);
 //! stats.timing("db.query", elapsed).tag("table", "orders").record();
@@ -49,7 +49,7 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
     fn now(&self) -> u64;
 
     /// Hands over a finished event. Counted in the ledger whatever becomes of it.
-    fn push(&self, event: Event<INLINE>) -> Outcome;
+    fn push(&self, event: &Event<INLINE>) -> Outcome;
 
     /// Counts a record that could not even become an event.
     fn refuse(&self, cause: Cause) -> Outcome;
@@ -179,9 +179,9 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     /// Hands the event over. Never blocks, never allocates.
     #[inline]
     pub fn record(self) -> Outcome {
-        match self.event {
+        match &self.event {
             Ok(event) => self.recorder.push(event),
-            Err(cause) => self.recorder.refuse(cause),
+            Err(cause) => self.recorder.refuse(*cause),
         }
     }
 }

@@ -27,7 +27,7 @@ use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
 use crate::name::NoNames;
 use crate::record::{Outcome, Recorder};
-use crate::ring::{Full, Source, mpmc};
+use crate::ring::{Source, mpmc};
 use crate::sender::{Inputs, Poll, Sender, Time, Totals};
 use crate::sync::{AtomicU32, Ordering};
 
@@ -91,14 +91,14 @@ macro_rules! event_ring {
 
 /// An [`EventRing`] of any size.
 trait Reserve: Sync {
-    fn push(&self, event: Event) -> Result<(), Full<Event>>;
+    fn push(&self, event: &Event) -> bool;
     fn pop(&self) -> Option<Event>;
     fn len(&self) -> usize;
 }
 
 impl<const N: usize> Reserve for EventRing<N> {
-    fn push(&self, event: Event) -> Result<(), Full<Event>> {
-        self.0.push(event)
+    fn push(&self, event: &Event) -> bool {
+        self.0.try_push(event)
     }
     fn pop(&self) -> Option<Event> {
         self.0.pop()
@@ -251,6 +251,44 @@ impl<const N: usize> Stats<N> {
         }
     }
 
+    /// Wakes the sender's task if there is enough for it.
+    fn tell(&self) {
+        if let Some((waiting, wake)) = self.wake
+            && self.ring.0.len() >= waiting
+        {
+            wake();
+        }
+    }
+
+    // The two that follow are seldom, and would take registers from what is not.
+
+    #[inline(never)]
+    fn push_critical(&self, critical: &dyn Reserve, event: &Event) -> Outcome {
+        if !critical.push(event) {
+            return self.refuse(Cause::Full);
+        }
+        if let Some((_, wake)) = self.wake {
+            wake();
+        }
+        Outcome::Recorded
+    }
+
+    #[inline(never)]
+    fn push_full(&self, event: &Event) -> Outcome {
+        let mut evicted = false;
+        let pushed = self.when_full == WhenFull::DropOldest
+            && self.ring.0.try_push_evicting(event, |_| {
+                evicted = true;
+                self.count(Cause::Evicted);
+            });
+        self.tell();
+        match pushed {
+            true if evicted => Outcome::RecordedEvicting,
+            true => Outcome::Recorded,
+            false => self.refuse(Cause::Full),
+        }
+    }
+
     fn count(&self, cause: Cause) {
         if let Some(cell) = self.drops.get(cause as usize) {
             cell.fetch_add(1, Ordering::Relaxed);
@@ -263,38 +301,17 @@ impl<const N: usize> Recorder for Stats<N> {
         (self.clock)()
     }
 
-    fn push(&self, event: Event) -> Outcome {
-        if let Some(critical) = self.critical
-            && event.priority() == Priority::Critical
+    fn push(&self, event: &Event) -> Outcome {
+        if event.priority() == Priority::Critical
+            && let Some(critical) = self.critical
         {
-            return match critical.push(event) {
-                Ok(()) => {
-                    if let Some((_, wake)) = self.wake {
-                        wake();
-                    }
-                    Outcome::Recorded
-                }
-                Err(Full(_)) => self.refuse(Cause::Full),
-            };
+            return self.push_critical(critical, event);
         }
-        let mut evicted = false;
-        let pushed = match self.when_full {
-            WhenFull::DropNewest => self.ring.0.push(event),
-            WhenFull::DropOldest => self.ring.0.push_evicting(event, |_| {
-                evicted = true;
-                self.count(Cause::Evicted);
-            }),
-        };
-        if let Some((waiting, wake)) = self.wake
-            && self.ring.0.len() >= waiting
-        {
-            wake();
+        if !self.ring.0.try_push(event) {
+            return self.push_full(event);
         }
-        match pushed {
-            Ok(()) if evicted => Outcome::RecordedEvicting,
-            Ok(()) => Outcome::Recorded,
-            Err(Full(_)) => self.refuse(Cause::Full),
-        }
+        self.tell();
+        Outcome::Recorded
     }
 
     fn refuse(&self, cause: Cause) -> Outcome {

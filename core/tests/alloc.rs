@@ -58,9 +58,12 @@ impl Recorder for Stats {
     fn now(&self) -> u64 {
         1
     }
-    fn push(&self, event: Event) -> Outcome {
-        RING.push_evicting(event, |_| ())
-            .map_or(Outcome::Dropped(Cause::Full), |()| Outcome::Recorded)
+    fn push(&self, event: &Event) -> Outcome {
+        if RING.try_push_evicting(event, |_| ()) {
+            Outcome::Recorded
+        } else {
+            Outcome::Dropped(Cause::Full)
+        }
     }
     fn refuse(&self, cause: Cause) -> Outcome {
         Outcome::Dropped(cause)

@@ -449,11 +449,11 @@ impl Recorder for Client {
     }
 
     #[inline]
-    fn push(&self, event: Event) -> Outcome {
+    fn push(&self, event: &Event) -> Outcome {
         match self.shared.valve.load(Ordering::Relaxed) {
-            0 => self.shared.rings.push(event),
+            0 => self.shared.rings.push(*event),
             CLOSED => self.refuse(Cause::Shutdown),
-            level => self.shared.rings.push_throttled(event, level),
+            level => self.shared.rings.push_throttled(*event, level),
         }
     }
 

@@ -134,6 +134,17 @@ impl<T: Copy> Slot<T> {
         self.0.with_mut(|slot| unsafe { (*slot).write(item) });
     }
 
+    /// Copies the item in: from memory to memory, without a stop on the stack.
+    ///
+    /// # Safety
+    /// As for [`write`](Self::write).
+    #[inline(always)]
+    unsafe fn copy_from(&self, item: &T) {
+        // SAFETY: the caller has the slot to itself; both places hold a `T`, and `item` is elsewhere, since a slot is never
+        // lent out.
+        self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
+    }
+
     /// Copies the item out.
     ///
     /// # Safety

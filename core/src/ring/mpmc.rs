@@ -102,9 +102,15 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     /// [`Full`] gives it back when there is no room, or a consumer has not finished with the slot that is next.
     #[inline]
     pub fn push(&self, item: T) -> Result<(), Full<T>> {
+        if self.try_push(&item) { Ok(()) } else { Err(Full(item)) }
+    }
+
+    /// The same for an item that stays where it is: whether there was room for a copy of it.
+    #[inline]
+    pub fn try_push(&self, item: &T) -> bool {
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
-            let (cell, lap) = self.at(tail);
+            let Some((cell, lap)) = self.at(tail) else { return false };
             // Acquire: who emptied the slot has read it.
             let stamp = cell.stamp.load(Ordering::Acquire);
             if stamp == lap {
@@ -119,9 +125,9 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                     Ok(_) => {
                         // SAFETY: the stamp says that the slot is empty and ready for this lap, and moving the tail
                         // from this very position made it ours alone until the stamp below.
-                        unsafe { cell.slot.write(item) };
+                        unsafe { cell.slot.copy_from(item) };
                         cell.stamp.store(lap | HOLDS, publish());
-                        return Ok(());
+                        return true;
                     }
                     Err(now) => tail = now,
                 }
@@ -129,7 +135,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                 // The slot still belongs to an earlier lap: full. Or the tail has moved on since it was read.
                 let now = self.tail.load(Ordering::Relaxed);
                 if now == tail {
-                    return Err(Full(item));
+                    return false;
                 }
                 tail = now;
             }
@@ -141,19 +147,23 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     /// # Errors
     /// [`Full`] gives the item back when other producers took the room that was made, four times.
     #[inline]
-    pub fn push_evicting(&self, item: T, mut evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+    pub fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
+        if self.try_push_evicting(&item, evicted) { Ok(()) } else { Err(Full(item)) }
+    }
+
+    /// The same for an item that stays where it is: whether there was or was made room for a copy of it.
+    #[inline]
+    pub fn try_push_evicting(&self, item: &T, mut evicted: impl FnMut(T)) -> bool {
         const ATTEMPTS: usize = 4;
-        let mut item = item;
         for _ in 0..ATTEMPTS {
-            match self.push(item) {
-                Ok(()) => return Ok(()),
-                Err(Full(back)) => item = back,
+            if self.try_push(item) {
+                return true;
             }
             if let Some(oldest) = self.pop() {
                 evicted(oldest);
             }
         }
-        self.push(item)
+        self.try_push(item)
     }
 
     /// Takes the oldest item. `None` when there is none, or its producer has not finished it.
@@ -161,7 +171,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     pub fn pop(&self) -> Option<T> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
-            let (cell, lap) = self.at(head);
+            let (cell, lap) = self.at(head)?;
             // Acquire: who filled the slot has written it.
             let stamp = cell.stamp.load(Ordering::Acquire);
             if stamp == lap | HOLDS {
@@ -228,11 +238,12 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
         if WIDE { HALF_WORD } else { (self.capacity() + 1).next_power_of_two() }
     }
 
-    /// The slot at a position, and the bits of its lap.
+    /// The slot at a position, and the bits of its lap. Every position has one; that it might not is said without a panic, so that
+    /// no recorder can reach one.
     #[inline(always)]
-    fn at(&self, position: usize) -> (&Cell<T>, usize) {
+    fn at(&self, position: usize) -> Option<(&Cell<T>, usize)> {
         let mask = self.one_lap() - 1;
-        (&self.cells.slots()[position & mask], position & !mask)
+        Some((self.cells.slots().get(position & mask)?, position & !mask))
     }
 
     /// The position behind this one.

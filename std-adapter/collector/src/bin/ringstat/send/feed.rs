@@ -49,7 +49,7 @@ impl<'a> Feed<'a> {
         }
         self.room -= 1;
         // Whatever is refused all the same is in the ledger.
-        let _ = self.client.push(event);
+        let _ = self.client.push(&event);
         Ok(())
     }
 

@@ -1,0 +1,122 @@
+//! How many instructions each call takes: run with `-icount shift=8,sleep=off`, so that the clock counts them.
+//!
+//! One line for each: a name and a number, of the call alone, without the loop around it and the closure that holds it.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::sync::atomic::{Ordering, compiler_fence};
+
+use cortex_m_rt::entry;
+use portable_atomic::AtomicU32;
+use ringstat_core::instrument::{Counter, Gauge, Histogram};
+use ringstat_core::name::Tag;
+use ringstat_core::record::Recorder;
+use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
+use ringstat_core::stats::{EventRing, Stats};
+use ringstat_core::wire::TimeUnit;
+use ringstat_firmware::{board, host};
+
+static COUNTER: Counter = Counter::new("radio.frames");
+static GAUGE: Gauge = Gauge::new("board.celsius");
+static HISTOGRAM: Histogram<64> = Histogram::new("loop.micros");
+static RING: EventRing<32> = EventRing::new();
+static STATS: Stats<32> = Stats::new(&RING, clock);
+static TAGS: [Tag; 3] = [("board", "mps2"), ("bus", "spi"), ("unit", "left")];
+static NOW: AtomicU32 = AtomicU32::new(0);
+
+/// One instruction takes 256 ns of the emulator's time.
+const TICKS_PER_THOUSAND: u64 = 256 * board::TICKS_PER_SECOND as u64 / 1_000_000;
+/// As many calls as the ring takes.
+const CALLS: u32 = 32;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    host::panicked(info)
+}
+
+/// What a chip's clock costs is the chip's affair: here it is a load.
+fn clock() -> u64 {
+    NOW.load(portable_atomic::Ordering::Relaxed).into()
+}
+
+#[entry]
+fn main() -> ! {
+    board::init();
+    let empty = ticks(|_| ());
+    let say = |name: &str, ticks: u64, calls: u64| {
+        let instructions = (ticks * 1000).div_ceil(calls * TICKS_PER_THOUSAND);
+        host::say(format_args!("{name} {instructions}"));
+    };
+    macro_rules! each {
+        ($name:expr, $call:expr) => {
+            say($name, ticks($call).saturating_sub(empty), CALLS.into())
+        };
+    }
+    each!("counter_inc", |_| COUNTER.inc());
+    each!("counter_add", |n| COUNTER.add(black_box(n.into())));
+    each!("gauge_set_int", |n| GAUGE.set_int(black_box(n.cast_signed())));
+    each!("gauge_set", |_| _ = GAUGE.set(black_box(21.5)));
+    each!("histogram_record", |n| HISTOGRAM.record(black_box(100 * u64::from(n))));
+
+    let mut sender: Sender<26, 64, 0, 4> = Sender::new(
+        Identity { sender: 7, epoch: 1 },
+        &Config { unit: TimeUnit::Micros, ..Config::DEFAULT },
+    );
+    each!("record_event", |n| _ = black_box(STATS.count("radio.frames", n).record()));
+    drain(&mut sender);
+    each!("record_event_3_tags", |n| {
+        _ = black_box(STATS.count("radio.frames", n).tags(&TAGS).record());
+    });
+    drain(&mut sender);
+    each!("record_event_dynamic_tag", |n| {
+        let tag = black_box("uplink");
+        _ = black_box(STATS.count("radio.frames", n).tag("port", tag).record());
+    });
+    drain(&mut sender);
+    // The same datagram with one event and with all of them: what an event adds, and what is left.
+    let mut buf = [0; 1472];
+    let mut pack = |events: u32| {
+        (0..events).for_each(|n| _ = STATS.count("radio.frames", n).tags(&TAGS).record());
+        sender.flush();
+        let before = board::ticks();
+        compiler_fence(Ordering::SeqCst);
+        let poll = STATS.poll(&mut sender, Time::default(), &mut buf);
+        compiler_fence(Ordering::SeqCst);
+        let ticks = board::ticks().wrapping_sub(before);
+        let Poll::Send(packed) = poll else { host::fail("nothing was packed") };
+        if u32::from(packed.events) != events {
+            host::fail("not all in one datagram");
+        }
+        sender.sent(packed);
+        u64::from(ticks)
+    };
+    pack(1);
+    let (one, all) = (pack(1), pack(CALLS));
+    say("encode_event", all - one, u64::from(CALLS) - 1);
+    say("pack_datagram_of_one_event", one, 1);
+    host::exit(true)
+}
+
+/// What so many calls take.
+#[inline(never)]
+fn ticks(mut call: impl FnMut(u32)) -> u64 {
+    let before = board::ticks();
+    for n in 0..CALLS {
+        compiler_fence(Ordering::SeqCst);
+        call(n);
+        compiler_fence(Ordering::SeqCst);
+    }
+    board::ticks().wrapping_sub(before).into()
+}
+
+fn drain(sender: &mut Sender<26, 64, 0, 4>) {
+    let mut buf = [0; 1472];
+    if STATS.waiting() != CALLS as usize {
+        host::fail("not every call recorded");
+    }
+    sender.flush();
+    while let Poll::Send(packed) = STATS.poll(sender, Time::default(), &mut buf) {
+        sender.sent(packed);
+    }
+}

@@ -1,0 +1,68 @@
+//! The proof that no record call can panic: this links only if none of them reaches the panic handler, which calls what is
+//! nowhere. It is linked, and never run.
+//!
+//! With the feature `flawed` one of the calls can panic, and it must not link.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::time::Duration;
+
+// Its critical section.
+use cortex_m as _;
+use cortex_m_rt::entry;
+use portable_atomic::{AtomicU32, Ordering::Relaxed};
+use ringstat_core::event::Priority;
+use ringstat_core::event_ring;
+use ringstat_core::instrument::{Counter, Gauge, Histogram};
+use ringstat_core::name::Tag;
+use ringstat_core::record::Recorder;
+use ringstat_core::stats::{Stats, WhenFull};
+
+static COUNTER: Counter = Counter::new("counter");
+static GAUGE: Gauge = Gauge::new("gauge");
+static HISTOGRAM: Histogram<64> = Histogram::new("histogram");
+static NEWEST: Stats<16> = Stats::new(event_ring!(16), clock).critical(event_ring!(4));
+static OLDEST: Stats<16> = Stats::new(event_ring!(16), clock).when_full(WhenFull::DropOldest);
+static NOW: AtomicU32 = AtomicU32::new(0);
+
+fn clock() -> u64 {
+    NOW.load(Relaxed).into()
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        fn a_record_call_can_panic() -> !;
+    }
+    // SAFETY: there is no such function, so this is never linked, and what is not linked is not called.
+    unsafe { a_record_call_can_panic() }
+}
+
+#[entry]
+fn main() -> ! {
+    loop {
+        COUNTER.inc();
+        COUNTER.add(black_box(2));
+        GAUGE.set_int(black_box(-2));
+        GAUGE.set(black_box(2.0));
+        GAUGE.add(black_box(2.0));
+        HISTOGRAM.record(black_box(2));
+        HISTOGRAM.record_duration(black_box(Duration::MAX));
+        records(black_box(&NEWEST));
+        records(black_box(&OLDEST));
+        #[cfg(feature = "flawed")]
+        black_box([1, 2, 3][black_box(3)]);
+    }
+}
+
+fn records(stats: &Stats<16>) {
+    let (name, tags, text) = (black_box("name"), black_box(&[("a", "b")] as &[Tag]), black_box("text"));
+    black_box(stats.count(name, black_box(1u64)).tags(tags).record());
+    black_box(stats.gauge(name, black_box(1.0)).tag(text, text).tag(text, text).record());
+    black_box(stats.gauge(name, black_box(1.0f32)).at(black_box(5)).record());
+    black_box(stats.timing(name, black_box(Duration::MAX)).sampled(black_box(9)).record());
+    black_box(stats.distribution(name, black_box(-1i64)).record());
+    black_box(stats.set(name, black_box(1u32)).record());
+    black_box(stats.event(name).text(text).priority(Priority::Critical).record());
+}

@@ -9,12 +9,14 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
+use ringstat_core::event::{Event, Kind};
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
-use ringstat_core::name::Tag;
+use ringstat_core::name::{NoNames, Tag};
 use ringstat_core::record::Recorder;
 use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
 use ringstat_core::stats::{EventRing, Stats};
-use ringstat_core::wire::TimeUnit;
+use ringstat_core::wire::header::{Account, Header, Prologue};
+use ringstat_core::wire::{Encoder, Mode, TimeUnit};
 use ringstat_firmware::{board, host};
 
 static COUNTER: Counter = Counter::new("radio.frames");
@@ -29,6 +31,8 @@ static NOW: AtomicU32 = AtomicU32::new(0);
 const TICKS_PER_THOUSAND: u64 = 256 * board::TICKS_PER_SECOND as u64 / 1_000_000;
 /// As many calls as the ring takes.
 const CALLS: u32 = 32;
+/// Room for all of them.
+const PAYLOAD: usize = 512;
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
@@ -59,9 +63,9 @@ fn main() -> ! {
     each!("gauge_set", |_| _ = GAUGE.set(black_box(21.5)));
     each!("histogram_record", |n| HISTOGRAM.record(black_box(100 * u64::from(n))));
 
-    let mut sender: Sender<26, 64, 0, 4> = Sender::new(
+    let mut sender: Sender<26, 32, 0, 4> = Sender::new(
         Identity { sender: 7, epoch: 1 },
-        &Config { unit: TimeUnit::Micros, ..Config::DEFAULT },
+        &Config { unit: TimeUnit::Micros, payload: PAYLOAD, ..Config::DEFAULT },
     );
     each!("record_event", |n| _ = black_box(STATS.count("radio.frames", n).record()));
     drain(&mut sender);
@@ -74,28 +78,62 @@ fn main() -> ! {
         _ = black_box(STATS.count("radio.frames", n).tag("port", tag).record());
     });
     drain(&mut sender);
-    // The same datagram with one event and with all of them: what an event adds, and what is left.
-    let mut buf = [0; 1472];
-    let mut pack = |events: u32| {
-        (0..events).for_each(|n| _ = STATS.count("radio.frames", n).tags(&TAGS).record());
-        sender.flush();
-        let before = board::ticks();
-        compiler_fence(Ordering::SeqCst);
-        let poll = STATS.poll(&mut sender, Time::default(), &mut buf);
-        compiler_fence(Ordering::SeqCst);
-        let ticks = board::ticks().wrapping_sub(before);
-        let Poll::Send(packed) = poll else { host::fail("nothing was packed") };
-        if u32::from(packed.events) != events {
-            host::fail("not all in one datagram");
+    // With one event and with all of them: what an event adds, and what is left. The second time names and tags are known.
+    let events: [Event; CALLS as usize] = core::array::from_fn(|n| {
+        let event = Event::new(Kind::Counter, "radio.frames".into(), (n as u32).into(), n as u64);
+        let mut event = event.unwrap_or_else(|_| host::fail("not an event"));
+        if event.set_tags(&TAGS).is_err() {
+            host::fail("not its tags");
         }
-        sender.sent(packed);
-        u64::from(ticks)
+        event
+    });
+    let mut encoder: Encoder<32, 0> = Encoder::new();
+    let mut buf = [0; PAYLOAD];
+    let header = Header { mode: Mode::Checksum, key: 0, sender: 7, epoch: 1, sequence: 0 };
+    let account = Account { unit: TimeUnit::Micros, ..Account::default() };
+    let prologue =
+        Prologue { records: 0, since_boot: true, packed: true, ack_floor: None, account };
+    let mut encode = |events: &[Event]| {
+        let Ok(mut datagram) = encoder.begin(&mut buf, &header, &prologue) else {
+            host::fail("a datagram")
+        };
+        let encoded = ticks_of(|| {
+            for event in events {
+                if datagram.event(event, &NoNames).is_err() {
+                    host::fail("an event has no room");
+                }
+            }
+        });
+        let finished = ticks_of(|| _ = black_box(datagram.finish(false)));
+        (encoded, finished)
     };
-    pack(1);
-    let (one, all) = (pack(1), pack(CALLS));
-    say("encode_event", all - one, u64::from(CALLS) - 1);
-    say("pack_datagram_of_one_event", one, 1);
+    encode(&events[..1]);
+    let (first, all) = (encode(&events[..1]).0, encode(&events));
+    say("encode_event", all.0 - first, u64::from(CALLS) - 1);
+    say("encode_first_event", first, 1);
+    say("finish_datagram_crc", all.1, 1);
+    for n in 0..CALLS {
+        _ = STATS.count("radio.frames", n).tags(&TAGS).record();
+    }
+    sender.flush();
+    let mut packed = Poll::Wait(0);
+    let whole = ticks_of(|| packed = STATS.poll(&mut sender, Time::default(), &mut buf));
+    match packed {
+        Poll::Send(packed) if u32::from(packed.events) == CALLS => sender.sent(packed),
+        _ => host::fail("not all in one datagram"),
+    }
+    say("pack_datagram_of_32_events", whole, 1);
     host::exit(true)
+}
+
+/// What one call takes.
+#[inline(never)]
+fn ticks_of(call: impl FnOnce()) -> u64 {
+    let before = board::ticks();
+    compiler_fence(Ordering::SeqCst);
+    call();
+    compiler_fence(Ordering::SeqCst);
+    board::ticks().wrapping_sub(before).into()
 }
 
 /// What so many calls take.
@@ -110,8 +148,8 @@ fn ticks(mut call: impl FnMut(u32)) -> u64 {
     board::ticks().wrapping_sub(before).into()
 }
 
-fn drain(sender: &mut Sender<26, 64, 0, 4>) {
-    let mut buf = [0; 1472];
+fn drain(sender: &mut Sender<26, 32, 0, 4>) {
+    let mut buf = [0; PAYLOAD];
     if STATS.waiting() != CALLS as usize {
         host::fail("not every call recorded");
     }

@@ -57,7 +57,8 @@ fn main() -> ! {
 }
 
 fn records(stats: &Stats<16>) {
-    let (name, tags, text) = (black_box("name"), black_box(&[("a", "b")] as &[Tag]), black_box("text"));
+    let (name, tags, text) =
+        (black_box("name"), black_box(&[("a", "b")] as &[Tag]), black_box("text"));
     black_box(stats.count(name, black_box(1u64)).tags(tags).record());
     black_box(stats.gauge(name, black_box(1.0)).tag(text, text).tag(text, text).record());
     black_box(stats.gauge(name, black_box(1.0f32)).at(black_box(5)).record());

@@ -8,19 +8,24 @@ const MARGIN: usize = 128;
 
 unsafe extern "C" {
     /// The end of the static memory, above which the stack may grow.
-    static mut __sheap: u32;
+    static __sheap: u32;
     static _stack_start: u32;
 }
 
-fn bottom() -> *mut u32 {
-    &raw mut __sheap
+fn top() -> usize {
+    (&raw const _stack_start).addr()
+}
+
+/// The lowest word that is painted.
+fn lowest(limit: usize) -> usize {
+    (top() - limit).max((&raw const __sheap).addr()).next_multiple_of(4)
 }
 
 /// Paints what is free, up to `limit` bytes below the top.
 #[inline(never)]
 pub fn paint(limit: usize) {
     let here = cortex_m::register::msp::read() as usize - MARGIN;
-    let mut at = (here.saturating_sub(limit)).max(bottom() as usize) & !3;
+    let mut at = lowest(limit);
     while at < here {
         // SAFETY: between the end of the static memory and the stack pointer nothing lives; interrupts push below the stack pointer and
         // are done when they return.
@@ -32,12 +37,11 @@ pub fn paint(limit: usize) {
 /// How many bytes below the top were used since [`paint`], with the same limit.
 #[inline(never)]
 pub fn deepest(limit: usize) -> usize {
-    let top = &raw const _stack_start as usize;
-    let here = cortex_m::register::msp::read() as usize - MARGIN;
-    let mut at = (here.saturating_sub(limit)).max(bottom() as usize) & !3;
+    let here = cortex_m::register::msp::read() as usize;
+    let mut at = lowest(limit);
     // SAFETY: memory of the chip that nothing else writes to while this reads.
     while at < here && unsafe { ptr::read_volatile(at as *const u32) } == PAINT {
         at += 4;
     }
-    top - at
+    top() - at
 }

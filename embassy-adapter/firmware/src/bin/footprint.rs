@@ -1,0 +1,202 @@
+//! A firmware with a network stack and a UDP socket, and the same one with ringstat: what it adds is the difference.
+//!
+//! Without a feature it counts in a static and sends a word now and then, so that all of the stack is there. `small`: counters and gauges,
+//! 256-byte datagrams. `full`: histograms, events with tags and text, critical events, 1472-byte datagrams.
+//! It runs for a second and says how deep its stack went, interrupts included.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use cortex_m_rt::entry;
+use embassy_executor::Spawner;
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embassy_net::{
+    Config as NetConfig, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
+};
+use embassy_net_driver_channel as channel;
+use embassy_time::Timer;
+use ringstat_firmware::wire::FRAME;
+use ringstat_firmware::{board, host, run, stack as painted, wire};
+use static_cell::StaticCell;
+
+/// Where the stack is looked at: so much below its top.
+const DEPTH: usize = 4096;
+const OTHER: (Ipv4Address, u16) = (Ipv4Address::new(10, 0, 0, 2), 8125);
+/// Between two interrupts: a millisecond.
+const TICK: u32 = board::TICKS_PER_SECOND / 1000;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    host::exit(false)
+}
+
+#[entry]
+fn main() -> ! {
+    painted::paint(DEPTH);
+    run::run(|spawner| start(spawner))
+}
+
+fn start(spawner: Spawner) {
+    static STATE: StaticCell<channel::State<FRAME, 1, 1>> = StaticCell::new();
+    static RESOURCES: StaticCell<StackResources<2>> = StaticCell::new();
+    let (device, runner) = wire::start(STATE.init(channel::State::new()));
+    let config = NetConfig::ipv4_static(StaticConfigV4 {
+        address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, 1), 24),
+        gateway: None,
+        dns_servers: Default::default(),
+    });
+    let resources = RESOURCES.init(StackResources::new());
+    let (stack, network) = embassy_net::new(device, config, resources, 1);
+    spawner.spawn(wire_task(runner).unwrap());
+    spawner.spawn(network_task(network).unwrap());
+    spawner.spawn(words(stack).unwrap());
+    spawner.spawn(work().unwrap());
+    #[cfg(any(feature = "small", feature = "full"))]
+    spawner.spawn(with::metrics(stack).unwrap());
+    board::interrupt(board::Timer::High, TICK, tick);
+}
+
+#[embassy_executor::task]
+async fn wire_task(runner: channel::Runner<'static, FRAME>) -> ! {
+    wire::run(runner).await
+}
+
+#[embassy_executor::task]
+async fn network_task(mut runner: Runner<'static, channel::Device<'static, FRAME>>) -> ! {
+    runner.run().await
+}
+
+/// What the firmware does with the network without ringstat.
+#[embassy_executor::task]
+async fn words(stack: Stack<'static>) -> ! {
+    let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 1], [PacketMetadata::EMPTY; 1]);
+    let (mut rx, mut tx) = ([0; 16], [0; 16]);
+    let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
+    if socket.bind(9).is_err() {
+        host::exit(false);
+    }
+    loop {
+        if socket.send_to(black_box(b"a word"), OTHER).await.is_err() {
+            host::exit(false);
+        }
+        let _ = embassy_futures::select::select(
+            socket.recv_from(&mut [0; 16]),
+            Timer::after_millis(100),
+        )
+        .await;
+    }
+}
+
+/// And what it does besides.
+#[embassy_executor::task]
+async fn work() -> ! {
+    for n in 0..100 {
+        record(black_box(n));
+        Timer::after_millis(10).await;
+    }
+    let depth = painted::deepest(DEPTH);
+    host::say(format_args!("stack {depth} sent {}", sent()));
+    host::exit(true)
+}
+
+/// In the interrupt.
+fn tick() {
+    count();
+    board::interrupt(board::Timer::High, TICK, tick);
+}
+
+#[cfg(not(any(feature = "small", feature = "full")))]
+use without::{count, record, sent};
+#[cfg(not(any(feature = "small", feature = "full")))]
+mod without {
+    use portable_atomic::{AtomicU32, Ordering::Relaxed};
+
+    static TICKS: AtomicU32 = AtomicU32::new(0);
+
+    pub(crate) fn count() {
+        TICKS.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn record(_: u32) {}
+
+    pub(crate) fn sent() -> u64 {
+        0
+    }
+}
+
+#[cfg(any(feature = "small", feature = "full"))]
+use with::{count, record, sent};
+#[cfg(any(feature = "small", feature = "full"))]
+mod with {
+    use embassy_net::Stack;
+    use ringstat_core::event_ring;
+    use ringstat_core::instrument::{Counter, Gauge, Instrument};
+    use ringstat_core::stats::Stats;
+    use ringstat_embassy::{Config, micros, totals};
+
+    static TICKS: Counter = Counter::new("board.ticks");
+    static LEVEL: Gauge = Gauge::new("board.level");
+
+    pub(crate) fn count() {
+        TICKS.inc();
+    }
+
+    pub(crate) fn sent() -> u64 {
+        totals().datagrams
+    }
+
+    #[cfg(feature = "small")]
+    pub(crate) use small::{metrics, record};
+    #[cfg(feature = "small")]
+    mod small {
+        use super::*;
+
+        static INSTRUMENTS: [&dyn Instrument; 2] = [&TICKS, &LEVEL];
+        static STATS: Stats<1> = Stats::new(event_ring!(1), micros).instruments(&INSTRUMENTS);
+
+        pub(crate) fn record(n: u32) {
+            LEVEL.set_int(n.cast_signed());
+        }
+
+        #[embassy_executor::task]
+        pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
+            let config = Config::new(crate::OTHER, 1, 1);
+            ringstat_embassy::run::<1, 256, 4, 0>(stack, &STATS, config).await
+        }
+    }
+
+    #[cfg(feature = "full")]
+    pub(crate) use full::{metrics, record};
+    #[cfg(feature = "full")]
+    mod full {
+        use ringstat_core::event::Priority;
+        use ringstat_core::instrument::Histogram;
+        use ringstat_core::record::Recorder;
+        use ringstat_embassy::wake;
+
+        use super::*;
+
+        static WORK: Histogram<64> = Histogram::new("board.work");
+        static INSTRUMENTS: [&dyn Instrument; 3] = [&TICKS, &LEVEL, &WORK];
+        static STATS: Stats<32> = Stats::new(event_ring!(32), micros)
+            .instruments(&INSTRUMENTS)
+            .critical(event_ring!(8))
+            .wake(16, wake);
+
+        pub(crate) fn record(n: u32) {
+            LEVEL.set(f64::from(n) / 10.0);
+            WORK.record(n.into());
+            STATS.count("work", n).tags(&[("stage", "one")]).tag("line", "2").record();
+            if n % 10 == 0 {
+                STATS.event("alarm").text("too hot").priority(Priority::Critical).record();
+            }
+        }
+
+        #[embassy_executor::task]
+        pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
+            let config = Config::new(crate::OTHER, 1, 1);
+            ringstat_embassy::run::<32, 1472, 32, 8>(stack, &STATS, config).await
+        }
+    }
+}

@@ -16,7 +16,7 @@ use ringstat_std::{BreakerState, Counter, Priority, Recorder};
 use seccompiler::{SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
-use crate::netns::Namespace;
+use ringstat_tests::netns::Namespace;
 
 /// The argument that makes this program the client; its [`Setup`] follows.
 pub(crate) const ROLE: &str = "--as-client";

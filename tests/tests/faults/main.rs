@@ -4,7 +4,6 @@
 //! Needs root, `ip` and `nft`: `.ci/faults` installs and runs it all. What cannot be set up fails; nothing is skipped.
 
 mod client;
-mod collector;
 mod netns;
 mod outage;
 mod redundant;

@@ -1,15 +1,10 @@
 //! Two machines and a cable between them, made of network namespaces and a veth pair.
 //!
-//! The namespaces have no names: a file descriptor holds each, so that nothing is left behind whatever becomes of the
-//! test. Nothing in here touches the network of the machine itself.
-
-use std::fs::File;
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sched::{CloneFlags, setns, unshare};
+use ringstat_tests::netns::Namespace;
 
 /// The address of the machine that the client runs on.
 pub(crate) const CLIENT: &str = "10.9.9.1";
@@ -19,47 +14,6 @@ const NETWORK: &str = "10.9.9.0/24";
 const DEVICE: &str = "veth0";
 /// The same name at both ends: each is alone with it.
 const TABLE: &str = "ringstat";
-
-/// A network namespace. It ends with the last process in it once this is dropped.
-#[derive(Debug)]
-pub(crate) struct Namespace(File);
-
-impl Namespace {
-    fn new() -> Self {
-        let made = std::thread::spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET)
-                .expect("a network namespace: this test needs root (CAP_SYS_ADMIN)");
-            // What the thread leaves behind is held by this.
-            File::open("/proc/thread-self/ns/net").expect("/proc is there")
-        });
-        let namespace = Self(made.join().expect("a namespace"));
-        namespace.run("ip", &["link", "set", "lo", "up"]);
-        namespace
-    }
-
-    /// Runs `f` inside, on a thread of its own. Processes that it starts and sockets that it opens stay inside.
-    pub(crate) fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
-        let inside = || {
-            setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace can be entered");
-            f()
-        };
-        std::thread::scope(|scope| scope.spawn(inside).join())
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    }
-
-    /// Runs a command inside. That it fails is a failure of the test.
-    fn run(&self, program: &str, args: &[&str]) {
-        let output = self.enter(|| Command::new(program).args(args).output());
-        let output = output.unwrap_or_else(|e| panic!("{program}: {e}; see .ci/faults"));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{program} {}: {said}", args.join(" "));
-    }
-
-    /// What other processes can call it by while this one lives.
-    fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
-    }
-}
 
 /// How the way is blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

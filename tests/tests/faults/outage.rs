@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ringstat_core::policy::Policy;
 
 use crate::client::{Client, Setup};
-use crate::collector::Collector;
 use crate::netns::{Block, COLLECTOR, Hook, Network};
+use ringstat_tests::collector::Collector;
 
 const BLOCKED: Duration = Duration::from_secs(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use ringstat_core::testkit::{FaultReport, FaultTransport, Faults};
 use ringstat_core::transport::{SendError, Transport};
 
-use crate::netns::Namespace;
+use ringstat_tests::netns::Namespace;
 
 /// Forwards datagrams both ways, with faults on purpose that it counts exactly.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ringstat_core::policy::Policy;
 
 use crate::client::{Client, Setup};
-use crate::collector::Collector;
 use crate::netns::{COLLECTOR, Network};
+use ringstat_tests::collector::Collector;
 
 /// For what takes milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);

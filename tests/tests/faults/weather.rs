@@ -7,9 +7,9 @@ use ringstat_core::policy::Policy;
 use ringstat_core::testkit::{FaultReport, Faults};
 
 use crate::client::{Client, Setup};
-use crate::collector::Collector;
 use crate::netns::{COLLECTOR, Network};
 use crate::relay::Relay;
+use ringstat_tests::collector::Collector;
 
 const SOON: Duration = Duration::from_secs(30);
 

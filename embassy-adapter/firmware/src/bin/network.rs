@@ -1,7 +1,8 @@
 //! Tasks and a timer interrupt record; the adapter's task sends to a collector over Ethernet; in the end the chip says what it knows.
 //!
 //! Arguments, all of them optional: `to=IP:PORT`, `ip=IP/BITS` (DHCP without it), `gateway=IP`, `sender=N`, `epoch=N`, `events=N`, `critical=N`,
-//! `pace=MICROSECONDS` between two records of a task.
+//! `pace=MICROSECONDS` between two
+//! records of a task, `pause=MILLISECONDS` after half of them.
 #![no_std]
 #![no_main]
 
@@ -129,7 +130,11 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
     let critical: u64 = args.parse("critical", 1000);
     let every = u64::from(events) / critical.max(1);
     let (mut alarms, mut rest) = (0, 0);
+    let pause = Duration::from_millis(args.parse("pause", 0));
     for n in 0..events {
+        if n == events / 2 {
+            Timer::after(pause).await;
+        }
         let began = Instant::now();
         REQUESTS.inc();
         LEVEL.set_int(n.cast_signed());

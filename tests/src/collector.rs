@@ -11,14 +11,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::netns::Namespace;
+use super::netns::Namespace;
 
 /// Where it serves, inside its namespace.
 const HTTP: &str = "127.0.0.1:9125";
 
 /// A collector that runs. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Collector<'a> {
+pub struct Collector<'a> {
     machine: &'a Namespace,
     child: Child,
     out: BufReader<ChildStdout>,
@@ -26,7 +26,7 @@ pub(crate) struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     /// Starts it and waits until it listens.
-    pub(crate) fn start(machine: &'a Namespace, udp: &[&str]) -> Self {
+    pub fn start(machine: &'a Namespace, udp: &[&str]) -> Self {
         let mut command = Command::new(program());
         command.args(["collect", "--json", "--http", HTTP]).stdout(Stdio::piped());
         udp.iter().for_each(|at| _ = command.args(["--udp", at]));
@@ -39,7 +39,7 @@ impl<'a> Collector<'a> {
     }
 
     /// What it knows now.
-    pub(crate) fn state(&self) -> Known {
+    pub fn state(&self) -> Known {
         let answer = self.machine.enter(|| {
             let mut stream = TcpStream::connect(HTTP).expect("the collector serves");
             let request = "GET /api/state HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
@@ -54,7 +54,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Asks until `done`: what was sent takes a moment to be read.
-    pub(crate) fn until(&self, what: &str, done: impl Fn(&Known) -> bool) -> Known {
+    pub fn until(&self, what: &str, done: impl Fn(&Known) -> bool) -> Known {
         for _ in 0..1000 {
             let known = self.state();
             if known.senders() > 0 && done(&known) {
@@ -66,13 +66,13 @@ impl<'a> Collector<'a> {
     }
 
     /// Ends it without a word, as the kernel does when memory is short.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().expect("it ran");
         self.child.wait().expect("it ends");
     }
 
     /// Ends it as an operator does, and returns its last word, in which nothing is outstanding.
-    pub(crate) fn end(mut self) -> Known {
+    pub fn end(mut self) -> Known {
         kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).expect("it runs");
         let mut ledger = String::new();
         self.out.read_to_string(&mut ledger).expect("its ledger");
@@ -91,27 +91,45 @@ impl Drop for Collector<'_> {
 
 /// What a collector knows, with one sender.
 #[derive(Debug)]
-pub(crate) struct Known(Value);
+pub struct Known(Value);
 
 impl Known {
     /// A number of the collector's own.
-    pub(crate) fn number(&self, field: &str) -> u64 {
+    pub fn number(&self, field: &str) -> u64 {
         self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
     /// How many senders it has heard of.
-    pub(crate) fn senders(&self) -> usize {
+    pub fn senders(&self) -> usize {
         self.0["senders"].as_array().map_or(0, Vec::len)
     }
 
     /// A number about the sender.
-    pub(crate) fn sender(&self, field: &str) -> u64 {
+    pub fn sender(&self, field: &str) -> u64 {
         assert_eq!(self.senders(), 1, "{}", self.0);
         self.0["senders"][0][field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
+    /// The sum of all series of a name, whatever their tags.
+    #[must_use]
+    pub fn sum(&self, name: &str) -> u64 {
+        let all = self.0["series"].as_array().expect("series");
+        let values = all.iter().filter(|s| s["name"] == name).map(|s| s["value"].as_f64());
+        values.map(|value| value.expect("a number") as u64).sum()
+    }
+
+    /// What it knows of the sender with that number.
+    #[must_use]
+    pub fn of(&self, sender: u64, field: &str) -> u64 {
+        let id = format!("{sender:016x}");
+        let all = self.0["senders"].as_array().expect("senders");
+        let known = all.iter().find(|s| s["id"] == id.as_str());
+        let value = known.and_then(|s| s[field].as_u64());
+        value.unwrap_or_else(|| panic!("{field} of {id} in {}", self.0))
+    }
+
     /// The value of a series; 0 before it is known.
-    pub(crate) fn series(&self, name: &str) -> u64 {
+    pub fn series(&self, name: &str) -> u64 {
         let all = self.0["series"].as_array().expect("series");
         let mut named = all.iter().filter(|s| s["name"] == name);
         let value = named.next().map_or(0.0, |s| s["value"].as_f64().expect("a number"));

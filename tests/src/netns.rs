@@ -1,0 +1,58 @@
+//! A network namespace: a machine of its own, as far as the network goes.
+//!
+//! It has no name: a file descriptor holds it, so that nothing is left behind whatever becomes of the test. Nothing in here
+//! touches the network of the machine itself.
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// A network namespace. It ends with the last process in it once this is dropped.
+#[derive(Debug)]
+pub struct Namespace(File);
+
+impl Namespace {
+    /// A new one, with nothing but its loopback.
+    ///
+    /// # Panics
+    /// When it cannot be made, which takes root.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it is not made of nothing")]
+    pub fn new() -> Self {
+        let made = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)
+                .expect("a network namespace: this test needs root (CAP_SYS_ADMIN)");
+            // What the thread leaves behind is held by this.
+            File::open("/proc/thread-self/ns/net").expect("/proc is there")
+        });
+        let namespace = Self(made.join().expect("a namespace"));
+        namespace.run("ip", &["link", "set", "lo", "up"]);
+        namespace
+    }
+
+    /// Runs `f` inside, on a thread of its own. Processes that it starts and sockets that it opens stay inside.
+    pub fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        let inside = || {
+            setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace can be entered");
+            f()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Runs a command inside. That it fails is a failure of the test.
+    pub fn run(&self, program: &str, args: &[&str]) {
+        let output = self.enter(|| Command::new(program).args(args).output());
+        let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{program} {}: {said}", args.join(" "));
+    }
+
+    /// What other processes can call it by while this one lives.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+}

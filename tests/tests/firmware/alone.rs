@@ -1,0 +1,31 @@
+//! Chips without a network.
+
+use ringstat_tests::netns::Namespace;
+
+use crate::chip::{Board, Setup};
+
+/// Record, batch, pack, decode, compare.
+pub(crate) fn checks_itself(board: Board) {
+    let chip = Setup::new(board, "alone", &["events=10000".into()]);
+    let said = chip.start(&Namespace::new()).end();
+    said.assert_closed();
+    assert_eq!((said.number("seen"), said.number("sent")), (10_000, 10_000));
+    // The ring was full again and again: that was part of it.
+    assert!(said.number("dropped_total") > 0);
+}
+
+/// A million interrupts that record, each of them while something else is recording.
+pub(crate) fn interrupted(board: Board) {
+    let times = 1_000_000;
+    let chip = Setup::new(board, "preempt", &[format!("times={times}")]);
+    // With instructions counted an interrupt comes between any two of them.
+    let said = chip.with(&["-icount", "shift=6,sleep=off"]).start(&Namespace::new()).end();
+    said.assert_closed();
+    assert!(said.number("middle") >= times);
+    assert_eq!(said.number("calls"), said.number("recorded"));
+    println!(
+        "{} interrupts in the middle of {} calls",
+        said.number("middle"),
+        said.number("calls")
+    );
+}

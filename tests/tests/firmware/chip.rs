@@ -1,0 +1,150 @@
+//! An emulated chip: QEMU with one of the firmwares.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use ringstat_tests::netns::Namespace;
+use serde_json::Value;
+
+/// No program takes longer: QEMU is ended then, and with it the test.
+const PATIENCE: &str = "240";
+
+/// A board, as QEMU and rustc name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Board {
+    machine: &'static [&'static str],
+    target: &'static str,
+}
+
+/// Arm MPS2, AN385: Cortex-M3 with Ethernet.
+pub(crate) const MPS2: Board = Board {
+    machine: &["-machine", "mps2-an385", "-cpu", "cortex-m3"],
+    target: "thumbv7m-none-eabi",
+};
+
+/// BBC micro:bit: Cortex-M0, no network.
+pub(crate) const MICROBIT: Board =
+    Board { machine: &["-machine", "microbit"], target: "thumbv6m-none-eabi" };
+
+/// A firmware that is to run.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    command: Command,
+    monitor: Option<PathBuf>,
+}
+
+impl Setup {
+    /// A program on a board, with its arguments.
+    pub(crate) fn new(board: Board, program: &str, args: &[String]) -> Self {
+        let firmware = concat!(env!("CARGO_MANIFEST_DIR"), "/../embassy-adapter/firmware/target");
+        let elf = PathBuf::from(firmware).join(board.target).join("release").join(program);
+        assert!(
+            elf.exists(),
+            "{} is missing: run embassy-adapter/firmware/check.sh",
+            elf.display()
+        );
+        let mut command = Command::new("timeout");
+        command.args([PATIENCE, "qemu-system-arm"]).args(board.machine);
+        command.args(["-display", "none", "-serial", "none", "-kernel"]).arg(elf);
+        let words: String = args.iter().map(|arg| format!(",arg={arg}")).collect();
+        command.arg("-semihosting-config");
+        command.arg(format!("enable=on,target=native,arg={program}{words}"));
+        Self { command, monitor: None }
+    }
+
+    /// More of QEMU's own arguments.
+    pub(crate) fn with(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    /// With QEMU's monitor at a socket of that name, which is how its cable is pulled out.
+    pub(crate) fn monitored(mut self, name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("ringstat-{name}-{}", std::process::id()));
+        self.command.args(["-monitor", &format!("unix:{},server,nowait", path.display())]);
+        self.monitor = Some(path);
+        self
+    }
+
+    /// Starts it, inside of a namespace.
+    pub(crate) fn start(mut self, machine: &Namespace) -> Chip {
+        if self.monitor.is_none() {
+            self.command.args(["-monitor", "none"]);
+        }
+        self.command.stdout(Stdio::piped());
+        let child = machine.enter(|| self.command.spawn());
+        Chip {
+            child: child.expect("QEMU starts: see embassy-adapter/firmware/check.sh"),
+            monitor: self.monitor,
+        }
+    }
+}
+
+/// A chip that runs. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Chip {
+    child: Child,
+    monitor: Option<PathBuf>,
+}
+
+impl Chip {
+    /// Waits for its end and returns its last word.
+    pub(crate) fn end(mut self) -> Said {
+        let mut said = String::new();
+        let mut out = self.child.stdout.take().expect("piped");
+        out.read_to_string(&mut said).expect("what it says");
+        let status = self.child.wait().expect("it ends");
+        assert!(status.success(), "the firmware ended with {status} and said: {said}");
+        Said(serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}")))
+    }
+
+    /// Tells the emulator something, and waits until it is done.
+    pub(crate) fn tell(&self, command: &str) {
+        let path = self.monitor.as_ref().expect("it has a monitor");
+        let mut monitor = UnixStream::connect(path).expect("the monitor answers");
+        monitor.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        writeln!(monitor, "{command}").expect("it reads");
+        // It repeats the command, answers and prompts again.
+        let mut out = BufReader::new(monitor);
+        let mut prompts = 0;
+        while prompts < 2 {
+            let mut piece = Vec::new();
+            let read = out.read_until(b')', &mut piece).expect("it answers");
+            assert!(read > 0, "the monitor stays until it has answered");
+            prompts += usize::from(piece.ends_with(b"(qemu)"));
+        }
+    }
+}
+
+impl Drop for Chip {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(path) = &self.monitor {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The account that a firmware gives of itself in the end.
+#[derive(Debug)]
+pub(crate) struct Said(Value);
+
+impl Said {
+    /// A number.
+    pub(crate) fn number(&self, field: &str) -> u64 {
+        self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
+    }
+
+    /// Every record was sent, dropped for a cause, or is still there, and none is still there.
+    pub(crate) fn assert_closed(&self) {
+        assert_eq!(self.0["closes"], true, "{}", self.0);
+        assert_eq!(self.number("in_flight"), 0, "{}", self.0);
+        let fates = self.number("sent") + self.number("dropped_total");
+        assert_eq!(self.number("recorded"), fates, "{}", self.0);
+    }
+}

@@ -1,0 +1,35 @@
+//! Firmware on emulated chips, with the real collector: `embassy-adapter/firmware/check.sh` builds both and runs this.
+//!
+//! Each test has a network namespace of its own, which takes root. What cannot be set up fails; nothing is skipped.
+
+mod alone;
+mod chip;
+mod network;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let trials = vec![
+        trial("cortex_m3_records_packs_and_decodes", || alone::checks_itself(chip::MPS2)),
+        trial("cortex_m0_records_packs_and_decodes", || alone::checks_itself(chip::MICROBIT)),
+        trial("cortex_m3_interrupted_in_the_middle_a_million_times", || {
+            alone::interrupted(chip::MPS2);
+        }),
+        trial("cortex_m0_interrupted_in_the_middle_a_million_times", || {
+            alone::interrupted(chip::MICROBIT);
+        }),
+        trial("everything_arrives", network::everything_arrives),
+        trial("two_devices_are_told_apart", network::two_devices),
+        trial("the_collector_is_restarted", network::collector_restarted),
+        trial("the_link_goes_down_and_comes_back", network::link_down_and_up),
+        trial("the_cable_is_dead_and_nobody_knows", network::dead_cable),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        test();
+        Ok(())
+    })
+}

@@ -1,0 +1,168 @@
+//! Chips with Ethernet, and the collector.
+
+use std::time::Duration;
+
+use ringstat_tests::collector::Collector;
+use ringstat_tests::netns::Namespace;
+
+use crate::chip::{Chip, MPS2, Said, Setup};
+
+const EVENTS: u64 = 10_000;
+const CRITICAL: u64 = 1_000;
+/// Where the machine is for a chip behind QEMU's own network, and for one on a TAP device.
+const BEHIND: &str = "10.0.2.2:8125";
+const TAP: &str = "tap0";
+const MACHINE: &str = "10.5.0.1";
+
+/// A firmware that records, with what is the same in all tests.
+fn load(to: &str, more: &[&str]) -> Setup {
+    let mut args =
+        vec![format!("to={to}"), format!("events={EVENTS}"), format!("critical={CRITICAL}")];
+    args.extend(more.iter().map(ToString::to_string));
+    Setup::new(MPS2, "network", &args)
+}
+
+/// The network that QEMU itself makes, which reaches the loopback of the machine. No cable that could be pulled.
+const USER: [&str; 2] = ["-nic", "user,model=lan9118"];
+
+fn assert_complete(said: &Said) {
+    said.assert_closed();
+    assert_eq!(said.number("recorded"), EVENTS + CRITICAL);
+    assert_eq!((said.number("sent"), said.number("dropped_total")), (EVENTS + CRITICAL, 0));
+    assert_eq!(said.number("acknowledged"), CRITICAL);
+}
+
+/// 10 000 events and 1 000 critical ones, none lost, and both ledgers say so. The chip's address is from DHCP.
+pub(crate) fn everything_arrives() {
+    let machine = Namespace::new();
+    let collector = Collector::start(&machine, &["127.0.0.1:8125"]);
+    let said = load(BEHIND, &["sender=7"]).with(&USER).start(&machine).end();
+    assert_complete(&said);
+    let known = collector.state();
+    assert_eq!((known.sum("events"), known.series("critical")), (EVENTS, CRITICAL));
+    assert_eq!(known.series("requests"), said.number("requests"));
+    assert_eq!(known.series("board.ticks"), said.number("ticks"));
+    let known = collector.end();
+    assert_eq!((known.sender("received"), known.sender("lost")), (said.number("datagrams"), 0));
+    assert_eq!(known.sender("dropped_at_sender"), 0);
+}
+
+/// Two at a time, each with an account of its own.
+pub(crate) fn two_devices() {
+    let machine = Namespace::new();
+    let collector = Collector::start(&machine, &["127.0.0.1:8125"]);
+    let start = |more: &[&str]| load(BEHIND, more).with(&USER).start(&machine);
+    let chips = [start(&["sender=1"]), start(&["sender=2", "ip=10.0.2.15/24"])];
+    let said = chips.map(Chip::end);
+    said.iter().for_each(assert_complete);
+    let known = collector.state();
+    assert_eq!((known.sum("events"), known.sum("critical")), (2 * EVENTS, 2 * CRITICAL));
+    let requests: u64 = said.iter().map(|said| said.number("requests")).sum();
+    assert_eq!(known.sum("requests"), requests);
+    let known = collector.end();
+    assert_eq!(known.senders(), 2);
+    for (sender, said) in [1, 2].into_iter().zip(&said) {
+        assert_eq!(known.of(sender, "received"), said.number("datagrams"));
+        assert_eq!(known.of(sender, "lost"), 0);
+    }
+}
+
+/// The collector ends in the middle, and another one takes its place: critical events arrive once, totals are exact.
+pub(crate) fn collector_restarted() {
+    let machine = Namespace::new();
+    let first = Collector::start(&machine, &["127.0.0.1:8125"]);
+    let chip = load(BEHIND, &["pause=3000"]).with(&USER).start(&machine);
+    // In the pause it is known who has which critical event.
+    first.until("half of it", |k| k.series("critical") >= CRITICAL / 2);
+    std::thread::sleep(Duration::from_millis(1000));
+    let before = (first.state().series("critical"), first.end());
+    // The chip goes on, and nobody listens.
+    std::thread::sleep(Duration::from_millis(4000));
+    let second = Collector::start(&machine, &["127.0.0.1:8125"]);
+    let said = chip.end();
+    said.assert_closed();
+    assert_eq!(said.number("recorded") - said.number("dropped_total"), said.number("sent"));
+    assert_eq!(said.number("acknowledged"), CRITICAL);
+    assert!(said.number("repeated") > 0, "some had to be sent again");
+    let known = second.state();
+    assert_eq!(before.0 + known.series("critical"), CRITICAL, "each once");
+    assert_eq!(known.series("requests"), said.number("requests"));
+    assert_eq!(known.series("board.ticks"), said.number("ticks"));
+    let known = second.end();
+    let missed = known.sender("missed_before_start");
+    assert!(missed > before.1.sender("received"), "it knows that it came late");
+    assert_eq!(known.sender("received") + missed + known.sender("lost"), said.number("datagrams"));
+    println!(
+        "{missed} datagrams before the second collector, {} critical events again",
+        said.number("repeated")
+    );
+}
+
+/// A machine with a TAP device, and a collector that listens there.
+fn tap() -> Namespace {
+    let machine = Namespace::new();
+    machine.run("ip", &["tuntap", "add", "dev", TAP, "mode", "tap"]);
+    machine.run("ip", &["address", "add", &format!("{MACHINE}/24"), "dev", TAP]);
+    machine.run("ip", &["link", "set", TAP, "up"]);
+    machine
+}
+
+fn on_tap(name: &str) -> Setup {
+    let nic = format!("tap,id=cable,model=lan9118,ifname={TAP},script=no,downscript=no");
+    load(&format!("{MACHINE}:8125"), &["ip=10.5.0.2/24", "gateway=10.5.0.1"])
+        .with(&["-nic", &nic])
+        .monitored(name)
+}
+
+/// What holds after any trouble on the way: critical events once, totals exact, every datagram received or known as lost.
+fn assert_accounted(collector: Collector<'_>, said: &Said) {
+    said.assert_closed();
+    assert_eq!(said.number("acknowledged"), CRITICAL);
+    let known = collector.state();
+    assert_eq!(known.series("critical"), CRITICAL, "each once");
+    assert_eq!(known.series("requests"), said.number("requests"));
+    assert_eq!(known.series("board.ticks"), said.number("ticks"));
+    let events = known.sum("events");
+    let known = collector.end();
+    assert_eq!(known.sender("dropped_at_sender"), said.number("dropped_total"));
+    assert_eq!(known.sender("received") + known.sender("lost"), said.number("datagrams"));
+    let sent = said.number("sent") - CRITICAL;
+    assert!(events <= sent && (events == sent || known.sender("lost") > 0), "{events} of {sent}");
+    println!(
+        "{} of {} datagrams lost, {} records dropped at the chip, {} critical events again",
+        known.sender("lost"),
+        said.number("datagrams"),
+        said.number("dropped_total"),
+        said.number("repeated"),
+    );
+}
+
+/// The chip sees that the link is down, and keeps what it can.
+pub(crate) fn link_down_and_up() {
+    let machine = tap();
+    let collector = Collector::start(&machine, &[&format!("{MACHINE}:8125")]);
+    let chip = on_tap("link").start(&machine);
+    collector.until("load", |k| k.sum("events") > EVENTS / 5);
+    chip.tell("set_link cable off");
+    std::thread::sleep(Duration::from_millis(1500));
+    let there = collector.state();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(collector.state().number("datagrams"), there.number("datagrams"), "it is down");
+    chip.tell("set_link cable on");
+    let said = chip.end();
+    assert!(said.number("dropped_total") > 0, "the ring does not hold two seconds");
+    assert_accounted(collector, &said);
+}
+
+/// The other end is down, which the chip cannot see: what it sends meanwhile is lost, and known to be.
+pub(crate) fn dead_cable() {
+    let machine = tap();
+    let collector = Collector::start(&machine, &[&format!("{MACHINE}:8125")]);
+    let chip = on_tap("cable").start(&machine);
+    collector.until("load", |k| k.sum("events") > EVENTS / 5);
+    machine.run("ip", &["link", "set", TAP, "down"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    machine.run("ip", &["link", "set", TAP, "up"]);
+    let said = chip.end();
+    assert_accounted(collector, &said);
+}

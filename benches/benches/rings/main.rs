@@ -21,6 +21,8 @@ use peers::{Item, Pop, Push, Ring};
 use ringstat_benches::threads::{Patience, together};
 
 const BATCH: usize = 32;
+/// How long a consumer lets a batch grow: who looks after each single item fetches cache lines for each single item.
+const PAUSE: usize = 32;
 /// Items in a row of one thread, less than the smallest ring holds.
 const ROW: u64 = 512;
 /// Items that go from thread to thread at a time: several rounds through the largest ring.
@@ -106,8 +108,14 @@ fn through<R: Ring>(producers: usize, items: u64) -> Duration {
     let consume = || {
         let mut patience = Patience::default();
         while order.seen < all {
-            let taken = consumer.pop_batch(BATCH, |item| order.take(item));
-            if taken == 0 { patience.wait() } else { patience.renew() }
+            match consumer.pop_batch(BATCH, |item| order.take(item)) {
+                0 => patience.wait(),
+                BATCH => patience.renew(),
+                _ => {
+                    patience.renew();
+                    (0..PAUSE).for_each(|_| std::hint::spin_loop());
+                }
+            }
         }
     };
     let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = vec![Box::new(consume)];

@@ -2,7 +2,8 @@
 //! behind Criterion's mean.
 //!
 //! ringstat's events and instruments, beside cadence (buffered, and behind its queue) and prometheus. What the clock
-//! takes to be read is in every number, and comes first by itself.
+//! takes to be read is in every number, and comes first by itself; it does not wait until a call has ended, so that
+//! a call of a few nanoseconds shows as less.
 //!
 //! Every call must be taken, and counted where it ends.
 //!

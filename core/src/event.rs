@@ -98,7 +98,7 @@ impl Priority {
 pub const DEFAULT_INLINE: usize = 26;
 
 /// How the number in a slot is to be read.
-const FORM_U64: u8 = 0;
+pub(crate) const FORM_U64: u8 = 0;
 pub(crate) const FORM_I64: u8 = 1;
 pub(crate) const FORM_F32: u8 = 2;
 pub(crate) const FORM_F64: u8 = 3;

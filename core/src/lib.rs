@@ -45,6 +45,7 @@ pub mod ring;
 
 // Sending: batches become datagrams.
 pub mod batch;
+pub mod beacon;
 pub mod critical;
 pub mod encode;
 pub mod sender;

@@ -199,9 +199,15 @@ pub struct Sender<
     totals: Totals,
 }
 
-/// A duration in units of the clock, at least one.
+/// A duration in units of the clock, at least one. (`as_micros` and the like divide 128 bits: 4 kB on a chip.)
+#[inline(never)]
 fn units(duration: Duration, unit: TimeUnit) -> u64 {
-    u64::try_from(duration.as_nanos() / u128::from(unit.nanos())).unwrap_or(u64::MAX).max(1)
+    let (per_second, rest) = match unit {
+        TimeUnit::Nanos => (1_000_000_000, duration.subsec_nanos()),
+        TimeUnit::Micros => (1_000_000, duration.subsec_micros()),
+        TimeUnit::Millis => (1_000, duration.subsec_millis()),
+    };
+    duration.as_secs().saturating_mul(per_second).saturating_add(rest.into()).max(1)
 }
 
 impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>

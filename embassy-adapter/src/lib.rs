@@ -45,10 +45,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod beacon;
 mod clock;
 mod config;
 mod task;
 
+pub use beacon::{BeaconConfig, run_beacon};
 pub use clock::micros;
 pub use config::Config;
 pub use task::{run, totals, wake};

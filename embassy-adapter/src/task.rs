@@ -18,7 +18,7 @@ use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::sender::{Poll, Sender, Totals};
 use ringstat_core::stats::Stats;
 use ringstat_core::transport::SendError;
-use ringstat_core::wire::Encoder;
+use ringstat_core::wire::LeanEncoder;
 use ringstat_core::wire::ack::Ack;
 
 use crate::clock;
@@ -62,7 +62,7 @@ const REPLIES: usize = 8;
 /// Sends what `stats` records, for ever. One task a program.
 ///
 /// `PAYLOAD` is the largest datagram (at least 128 bytes; also `payload` of [`Config::sender`], whichever is less),
-/// `SLOTS` a power of two from 4 on: so many names and tags a datagram are told apart, `KEEP` how many critical events
+/// `SLOTS` a power of two: so many names and tag sets a datagram are said once only, `KEEP` how many critical events
 /// are kept until they are acknowledged, at most 1024. All of that is in the future, so in the task's static memory.
 pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const KEEP: usize>(
     stack: Stack<'_>,
@@ -83,9 +83,9 @@ pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const
         SLOTS,
         0,
         4,
-        Encoder<SLOTS, 0>,
+        LeanEncoder<SLOTS>,
         [Kept<DEFAULT_INLINE>; KEEP],
-    > = Sender::keeping(config.identity, &config.sender, Encoder::new(), [Kept::EMPTY; KEEP]);
+    > = Sender::keeping(config.identity, &config.sender, LeanEncoder::new(), [Kept::EMPTY; KEEP]);
     let mut packet = [0; PAYLOAD];
     let mut held = None;
     loop {

@@ -1,6 +1,7 @@
 //! The checksum of mode 0: CRC-32 as in Ethernet and zlib (CRC-32/ISO-HDLC).
 //!
-//! Hosts take `crc32fast` (feature of that name: 37 ns for 1472 bytes); chips a table of 1 KiB.
+//! Hosts take `crc32fast` (feature of that name: 37 ns for 1472 bytes), chips a table of 1 KiB (feature `crc-table`), and where that
+//! is too much it is computed bit by bit, some eight times slower.
 
 #[cfg(feature = "crc32fast")]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
@@ -9,8 +10,11 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
 
 #[cfg(not(feature = "crc32fast"))]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    static CRC: crc::Crc<u32, crc::Table<1>> =
-        crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
+    #[cfg(feature = "crc-table")]
+    type Table = crc::Table<1>;
+    #[cfg(not(feature = "crc-table"))]
+    type Table = crc::NoTable;
+    static CRC: crc::Crc<u32, Table> = crc::Crc::<u32, Table>::new(&crc::CRC_32_ISO_HDLC);
     CRC.checksum(bytes)
 }
 

@@ -5,7 +5,7 @@ use super::packed;
 
 /// The buffer has no room left; the writer's position is then meaningless until it is reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct NoRoom;
+pub struct NoRoom;
 
 /// How many bytes are copied at once where there is room.
 const WIDE: usize = 32;
@@ -43,7 +43,7 @@ fn gather_sevens(mut v: u64) -> u64 {
 }
 
 /// Writes at a position, never beyond the end.
-pub(crate) struct Writer<'a> {
+pub struct Writer<'a> {
     buf: &'a mut [u8],
     at: usize,
 }
@@ -62,6 +62,11 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn rewind(&mut self, at: usize) {
         self.at = at;
+    }
+
+    /// Whether these bytes were written at that place.
+    pub(crate) fn stands_at(&self, at: usize, bytes: &[u8]) -> bool {
+        at + bytes.len() <= self.at && self.buf.get(at..).is_some_and(|b| b.starts_with(bytes))
     }
 
     #[inline]

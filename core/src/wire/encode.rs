@@ -5,8 +5,9 @@
 
 use super::cursor::{NoRoom, Writer};
 use super::header::{Header, Prologue};
-use super::number::Number;
+use super::lean::Lean;
 use super::strings::{Identity, Strings};
+use super::table::Table;
 use super::{PAYLOAD_MAX, PAYLOAD_MIN, STRING_LIMIT, crc, extended, form, tag};
 pub use crate::encode::Refused;
 use crate::encode::{Encode, Pack};
@@ -54,32 +55,31 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
         buf: &'a mut [u8],
         header: &Header,
         prologue: &Prologue,
-    ) -> Result<Datagram<'a, SLOTS, ARENA>, Refused> {
-        if buf.len() < PAYLOAD_MIN {
-            return Err(Refused::Full);
-        }
-        self.strings.clear(prologue.packed);
-        let limit = buf.len().min(PAYLOAD_MAX);
-        let buf = &mut buf[..limit];
-        let (body, trailer) = buf.split_at_mut(buf.len() - TRAILER);
-        let mut w = Writer::new(body);
-        w.bytes(&header.emit())?;
-        w.bytes(&[0, 0, prologue.flags()])?;
-        // The account as postcard writes it: field after field, integers as varints.
-        let account = &prologue.account;
-        w.varint(account.unit as u64)?;
-        w.varint(account.base_time)?;
-        w.varint(account.dropped)?;
-        w.varint(account.failed)?;
-        if let Some(floor) = prologue.ack_floor {
-            w.varint(floor)?;
-        }
-        Ok(Datagram { strings: &mut self.strings, w, trailer, records: 0, time: account.base_time })
+    ) -> Result<Datagram<'a, Strings<SLOTS, ARENA>>, Refused> {
+        Datagram::open(&mut self.strings, buf, header, prologue)
     }
 }
 
-impl<const SLOTS: usize, const ARENA: usize> Encode for Encoder<SLOTS, ARENA> {
-    type Datagram<'a> = Datagram<'a, SLOTS, ARENA>;
+/// The string table of a chip: what it writes is not the shortest, but takes little to write.
+///
+/// `SLOTS` strings and tag sets of a datagram are found again, 12 bytes each on a 32-bit chip; nothing is remembered from one
+/// datagram to the next. Names are not packed and share no prefixes, floats take their four or eight bytes: no floating
+/// point and no division is linked for it. Receivers see no difference.
+#[derive(Default)]
+pub struct LeanEncoder<const SLOTS: usize> {
+    strings: Lean<SLOTS>,
+}
+
+impl<const SLOTS: usize> LeanEncoder<SLOTS> {
+    /// An encoder.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { strings: Lean::new() }
+    }
+}
+
+impl<const SLOTS: usize> Encode for LeanEncoder<SLOTS> {
+    type Datagram<'a> = Datagram<'a, Lean<SLOTS>>;
 
     const HEARTBEATS: bool = true;
 
@@ -88,12 +88,27 @@ impl<const SLOTS: usize, const ARENA: usize> Encode for Encoder<SLOTS, ARENA> {
         buf: &'a mut [u8],
         header: &Header,
         prologue: &Prologue,
-    ) -> Result<Datagram<'a, SLOTS, ARENA>, Refused> {
+    ) -> Result<Datagram<'a, Lean<SLOTS>>, Refused> {
+        Datagram::open(&mut self.strings, buf, header, prologue)
+    }
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Encode for Encoder<SLOTS, ARENA> {
+    type Datagram<'a> = Datagram<'a, Strings<SLOTS, ARENA>>;
+
+    const HEARTBEATS: bool = true;
+
+    fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Datagram<'a, Strings<SLOTS, ARENA>>, Refused> {
         Self::begin(self, buf, header, prologue)
     }
 }
 
-impl<const SLOTS: usize, const ARENA: usize> Pack for Datagram<'_, SLOTS, ARENA> {
+impl<T: Table> Pack for Datagram<'_, T> {
     fn records(&self) -> u16 {
         Self::records(self)
     }
@@ -135,8 +150,8 @@ impl<const SLOTS: usize, const ARENA: usize> Pack for Datagram<'_, SLOTS, ARENA>
 }
 
 /// A datagram in the making.
-pub struct Datagram<'a, const SLOTS: usize, const ARENA: usize> {
-    strings: &'a mut Strings<SLOTS, ARENA>,
+pub struct Datagram<'a, T> {
+    strings: &'a mut T,
     w: Writer<'a>,
     /// The last bytes of the buffer: the checksum stands there when the datagram is filled to its limit.
     trailer: &'a mut [u8],
@@ -144,7 +159,38 @@ pub struct Datagram<'a, const SLOTS: usize, const ARENA: usize> {
     time: u64,
 }
 
-impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
+impl<'a, T: Table> Datagram<'a, T> {
+    pub(crate) fn open(
+        strings: &'a mut T,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Self, Refused> {
+        if buf.len() < PAYLOAD_MIN {
+            return Err(Refused::Full);
+        }
+        let prologue = Prologue { packed: prologue.packed && T::PACKED, ..*prologue };
+        strings.clear(prologue.packed);
+        let limit = buf.len().min(PAYLOAD_MAX);
+        let buf = &mut buf[..limit];
+        let (body, trailer) = buf.split_at_mut(buf.len() - TRAILER);
+        let mut w = Writer::new(body);
+        w.bytes(&header.emit())?;
+        w.bytes(&[0, 0, prologue.flags()])?;
+        // The account as postcard writes it: field after field, integers as varints.
+        let account = &prologue.account;
+        w.varint(account.unit as u64)?;
+        w.varint(account.base_time)?;
+        w.varint(account.dropped)?;
+        w.varint(account.failed)?;
+        if let Some(floor) = prologue.ack_floor {
+            w.varint(floor)?;
+        }
+        Ok(Datagram { strings, w, trailer, records: 0, time: account.base_time })
+    }
+}
+
+impl<T: Table> Datagram<'_, T> {
     /// How many records it holds.
     #[must_use]
     pub fn records(&self) -> u16 {
@@ -210,8 +256,9 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
             }),
             State::Level(level) => self.whole(|d| {
                 d.write_instrument_head(instrument, tag::STATE_LEVEL)?;
-                Ok(Number::of(level).write_with_form(&mut d.w).map(|()| None)?)
+                Ok(T::number(level).write_with_form(&mut d.w).map(|()| None)?)
             }),
+            State::Buckets(_) if !T::ANY_INSTRUMENT => Err(Refused::Unsupported),
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, tag::STATE_BUCKETS)?;
                 d.w.byte(instrument.unit() as u8)?;
@@ -241,10 +288,10 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
 
     /// Runs `write`, and takes everything back if it fails.
     #[inline]
-    fn whole<T>(
+    fn whole<R>(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<T, Refused>,
-    ) -> Result<T, Refused> {
+        write: impl FnOnce(&mut Self) -> Result<R, Refused>,
+    ) -> Result<R, Refused> {
         let start = self.w.position();
         if self.records == u16::MAX {
             return Err(Refused::Full);
@@ -274,7 +321,7 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
                 (Identity::of_symbol(symbol), name)
             }
         };
-        let number = match Number::of_slot(event.raw()) {
+        let number = match T::number_of_slot(event.raw()) {
             Some(number) => Ok(number),
             None => Err(match event.content() {
                 Content::Text(text) => text,
@@ -350,6 +397,9 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
                 self.strings.write_set(&mut self.w, tags)
             };
         }
+        if !T::ANY_INSTRUMENT {
+            return Err(NoRoom);
+        }
         // Made at run time: its strings may be freed and their address used again, so content decides.
         let count = (0..).take_while(|i| instrument.tag(*i).is_some()).count();
         self.w.byte(first | if count == 0 { 0 } else { tag::HAS_TAGS })?;
@@ -372,7 +422,7 @@ impl<const SLOTS: usize, const ARENA: usize> Datagram<'_, SLOTS, ARENA> {
         const PAIR_MAX: usize = 21;
         let layout = buckets.layout();
         self.w.bytes(&[layout.precision, layout.min_exponent as u8])?;
-        Number::of(buckets.sum()).write_with_form(&mut self.w)?;
+        T::number(buckets.sum()).write_with_form(&mut self.w)?;
         // Each pair is the distance from the bucket before, plus one, and the count there.
         let mut next = 0;
         for index in from..buckets.buckets() {

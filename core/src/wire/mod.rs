@@ -19,16 +19,18 @@ pub(crate) mod packed;
 
 // Sending.
 pub mod encode;
+pub(crate) mod lean;
 pub(crate) mod prefixes;
 pub(crate) mod spelling;
 pub(crate) mod strings;
+pub(crate) mod table;
 
 // Receiving.
 pub mod decode;
 pub mod error;
 
 pub use decode::Decoder;
-pub use encode::Encoder;
+pub use encode::{Encoder, LeanEncoder};
 pub use error::DecodeError;
 pub use header::{Header, Mode, Prologue, TimeUnit};
 

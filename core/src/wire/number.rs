@@ -7,12 +7,12 @@
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::form;
-use crate::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64};
+use crate::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64, FORM_U64};
 use crate::value::{POW10, Value};
 
 /// A number ready to be written: its form, and the bits that this form writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Number {
+pub struct Number {
     pub(crate) form: u8,
     bits: u64,
 }
@@ -56,6 +56,36 @@ impl Number {
             FORM_DECIMAL => Self::of(Value::Decimal { mantissa: bits as i64, scale: form >> 4 }),
             _ => return None,
         })
+    }
+
+    /// `value` in the form that it was given in: without a division, and without floating point.
+    pub(crate) fn as_given(value: Value) -> Self {
+        match value {
+            Value::U64(v) => Self::unsigned(v),
+            Value::I64(v) => Self::integer(v < 0, v.unsigned_abs()),
+            Value::F32(v) => Self { form: form::F32, bits: u64::from(v.to_bits()) },
+            Value::F64(v) => Self { form: form::F64, bits: v.to_bits() },
+            Value::Decimal { mantissa, scale: 0 } => {
+                Self::integer(mantissa < 0, mantissa.unsigned_abs())
+            }
+            // A valid value has at most 8 places, and a mantissa that leaves room for them.
+            Value::Decimal { mantissa, scale } => Self {
+                form: form::DECIMAL + u8::from(mantissa < 0),
+                bits: mantissa.unsigned_abs() << 3 | u64::from(scale - 1),
+            },
+        }
+    }
+
+    /// The same for the number in an event's slot; `None` if there is a text.
+    pub(crate) fn as_given_in_slot((form, bits): (u8, u64)) -> Option<Self> {
+        Some(Self::as_given(match form & 0xF {
+            FORM_U64 => Value::U64(bits),
+            FORM_I64 => Value::I64(bits as i64),
+            FORM_F64 => Value::F64(f64::from_bits(bits)),
+            FORM_F32 => Value::F32(f32::from_bits(bits as u32)),
+            FORM_DECIMAL => Value::Decimal { mantissa: bits as i64, scale: form >> 4 },
+            _ => return None,
+        }))
     }
 
     #[inline]

@@ -11,16 +11,19 @@
 //! and is never wrong.
 
 use super::cursor::{NoRoom, Writer};
+use super::number::Number;
 use super::prefixes::{NONE, Prefixes, Stamp};
 use super::spelling::{Packing, write_new};
+use super::table::Table;
 use super::{ARENA_LIMIT, STRING_LIMIT, TABLE_LIMIT, packed, string};
 use crate::name::{Symbol, Tag};
+use crate::value::Value;
 
 /// What makes two uses the same string, tag or tag set: a key, and what sort of key it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Identity {
-    key: usize,
-    sort: u16,
+pub struct Identity {
+    pub(super) key: usize,
+    pub(super) sort: u16,
 }
 
 /// Sorts of keys. The low byte is left to the length of the string or set; a sort of 0 is none.
@@ -53,8 +56,14 @@ impl Identity {
 
     /// Of a static tag set: its address.
     #[inline]
-    fn of_set(tags: &'static [Tag]) -> Self {
+    pub(super) fn of_set(tags: &'static [Tag]) -> Self {
         Self { key: tags.as_ptr().addr(), sort: sort::SET }
+    }
+
+    /// Whether it may be shared by different strings.
+    #[inline]
+    pub(super) fn is_content(self) -> bool {
+        self.sort == sort::CONTENT
     }
 
     /// Of a tag: the slots of key and value.
@@ -85,7 +94,7 @@ impl Slot {
 }
 
 /// The tables. `SLOTS` (a power of two) entries each; `ARENA` bytes of strings are remembered for prefixes.
-pub(crate) struct Strings<const SLOTS: usize, const ARENA: usize> {
+pub struct Strings<const SLOTS: usize, const ARENA: usize> {
     generation: u16,
     /// Whether strings are packed in this datagram.
     packed: bool,
@@ -130,70 +139,16 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         }
     }
 
-    /// A new datagram begins: nothing is defined in it.
-    pub(crate) fn clear(&mut self, packed: bool) {
-        self.packed = packed;
-        self.generation = self.generation.wrapping_add(1);
-        // The tables hold what is no longer said, or what was stamped 65 536 datagrams ago and must not look fresh.
-        if self.missed > self.strings / 4 || self.generation == 0 {
-            self.slots.fill(Slot::FREE);
-            self.prefixes.clear();
-            self.linked = 0;
-            self.generation = 1;
+    #[inline]
+    fn open_set(&mut self, w: &mut Writer<'_>, count: usize) -> Result<(), NoRoom> {
+        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.members) + count > TABLE_LIMIT
+        {
+            return Err(NoRoom);
         }
-        self.strings = 0;
-        self.tags = 0;
-        self.sets = 0;
-        self.members = 0;
-        self.missed = 0;
-        self.expanded = 0;
+        self.members += count as u16;
+        w.byte(0)?;
+        w.varint(count as u64)
     }
-
-    /// Writes a reference to `text`, or its definition on first use.
-    #[inline(always)]
-    pub(crate) fn write(
-        &mut self,
-        w: &mut Writer<'_>,
-        identity: Identity,
-        text: &str,
-    ) -> Result<(), NoRoom> {
-        // A string too long for the format is never found, and refused where it would be defined.
-        let at = self.seek(identity, text.len() as u8, text);
-        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
-            Some(index) => w.reference(2 * index + string::REFERENCE as u16),
-            None => self.define(w, at, identity, text),
-        }
-    }
-
-    /// Writes a reference to a static tag set, or its definition on first use.
-    #[inline(always)]
-    pub(crate) fn write_set(
-        &mut self,
-        w: &mut Writer<'_>,
-        tags: &'static [Tag],
-    ) -> Result<(), NoRoom> {
-        let at = self.seek_set(tags);
-        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
-            Some(index) => w.reference(index + 1),
-            None => self.define_static_set(w, at, tags),
-        }
-    }
-
-    /// Writes the definition of a tag set that is not looked for again.
-    pub(crate) fn define_set<'t>(
-        &mut self,
-        w: &mut Writer<'_>,
-        tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
-    ) -> Result<(), NoRoom> {
-        self.open_set(w, tags.len())?;
-        for (key, value) in tags {
-            let identities = (Identity::of_content(key), Identity::of_content(value));
-            self.write_tag(w, identities, (key, value))?;
-        }
-        self.sets += 1;
-        Ok(())
-    }
-
     #[inline(never)]
     fn define_static_set(
         &mut self,
@@ -217,17 +172,6 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         }
         self.sets += 1;
         Ok(())
-    }
-
-    #[inline]
-    fn open_set(&mut self, w: &mut Writer<'_>, count: usize) -> Result<(), NoRoom> {
-        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.members) + count > TABLE_LIMIT
-        {
-            return Err(NoRoom);
-        }
-        self.members += count as u16;
-        w.byte(0)?;
-        w.varint(count as u64)
     }
 
     /// Writes the tags of a set, and remembers them if all of them and their strings are remembered. Returns the
@@ -449,9 +393,75 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     }
 }
 
+impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
+    const PACKED: bool = true;
+    const ANY_INSTRUMENT: bool = true;
+
+    fn clear(&mut self, packed: bool) {
+        self.packed = packed;
+        self.generation = self.generation.wrapping_add(1);
+        // The tables hold what is no longer said, or what was stamped 65 536 datagrams ago and must not look fresh.
+        if self.missed > self.strings / 4 || self.generation == 0 {
+            self.slots.fill(Slot::FREE);
+            self.prefixes.clear();
+            self.linked = 0;
+            self.generation = 1;
+        }
+        self.strings = 0;
+        self.tags = 0;
+        self.sets = 0;
+        self.members = 0;
+        self.missed = 0;
+        self.expanded = 0;
+    }
+
+    #[inline(always)]
+    fn write(&mut self, w: &mut Writer<'_>, identity: Identity, text: &str) -> Result<(), NoRoom> {
+        // A string too long for the format is never found, and refused where it would be defined.
+        let at = self.seek(identity, text.len() as u8, text);
+        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
+            Some(index) => w.reference(2 * index + string::REFERENCE as u16),
+            None => self.define(w, at, identity, text),
+        }
+    }
+
+    #[inline(always)]
+    fn write_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<(), NoRoom> {
+        let at = self.seek_set(tags);
+        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
+            Some(index) => w.reference(index + 1),
+            None => self.define_static_set(w, at, tags),
+        }
+    }
+
+    fn define_set<'t>(
+        &mut self,
+        w: &mut Writer<'_>,
+        tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
+    ) -> Result<(), NoRoom> {
+        self.open_set(w, tags.len())?;
+        for (key, value) in tags {
+            let identities = (Identity::of_content(key), Identity::of_content(value));
+            self.write_tag(w, identities, (key, value))?;
+        }
+        self.sets += 1;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn number(value: Value) -> Number {
+        Number::of(value)
+    }
+
+    #[inline(always)]
+    fn number_of_slot(slot: (u8, u64)) -> Option<Number> {
+        Number::of_slot(slot)
+    }
+}
+
 /// A slot for an address or number (Fibonacci hashing: the odd integer nearest 2^32 / φ; its high bits are the best).
 #[inline(always)]
-fn spread<const SLOTS: usize>(key: usize) -> usize {
+pub(super) fn spread<const SLOTS: usize>(key: usize) -> usize {
     const { assert!(SLOTS.is_power_of_two()) };
     ((u64::from((key as u32).wrapping_mul(0x9E37_79B1)) * SLOTS as u64) >> 32) as usize
 }

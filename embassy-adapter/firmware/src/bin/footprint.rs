@@ -1,7 +1,7 @@
 //! A firmware with a network stack and a UDP socket, and the same one with ringstat: what it adds is the difference.
 //!
 //! Without a feature it counts in a static and sends a word now and then, so that all of the stack is there. `small`: counters and gauges,
-//! 256-byte datagrams. `full`: histograms, events with tags and text, critical events, 1472-byte datagrams.
+//! 128-byte datagrams. `full`: histograms, events with tags and text, critical events, 1472-byte datagrams.
 //! It runs for a second and says how deep its stack went, interrupts included.
 #![no_std]
 #![no_main]
@@ -18,7 +18,7 @@ use embassy_net_driver_channel as channel;
 use embassy_time::Timer;
 use ringstat_firmware::wire::FRAME;
 use ringstat_firmware::{board, host, run, stack as painted, wire};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 /// Where the stack is looked at: so much below its top.
 const DEPTH: usize = 4096;
@@ -38,16 +38,16 @@ fn main() -> ! {
 }
 
 fn start(spawner: Spawner) {
-    static STATE: StaticCell<channel::State<FRAME, 1, 1>> = StaticCell::new();
-    static RESOURCES: StaticCell<StackResources<2>> = StaticCell::new();
-    let (device, runner) = wire::start(STATE.init(channel::State::new()));
+    static STATE: ConstStaticCell<channel::State<FRAME, 1, 1>> =
+        ConstStaticCell::new(channel::State::new());
+    static RESOURCES: ConstStaticCell<StackResources<3>> = ConstStaticCell::new(StackResources::new());
+    let (device, runner) = wire::start(STATE.take());
     let config = NetConfig::ipv4_static(StaticConfigV4 {
         address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, 1), 24),
         gateway: None,
         dns_servers: Default::default(),
     });
-    let resources = RESOURCES.init(StackResources::new());
-    let (stack, network) = embassy_net::new(device, config, resources, 1);
+    let (stack, network) = embassy_net::new(device, config, RESOURCES.take(), 1);
     spawner.spawn(wire_task(runner).unwrap());
     spawner.spawn(network_task(network).unwrap());
     spawner.spawn(words(stack).unwrap());
@@ -96,7 +96,7 @@ async fn work() -> ! {
         Timer::after_millis(10).await;
     }
     let depth = painted::deepest(DEPTH);
-    host::say(format_args!("stack {depth} sent {}", sent()));
+    host::say(format_args!("{depth}"));
     host::exit(true)
 }
 
@@ -107,7 +107,7 @@ fn tick() {
 }
 
 #[cfg(not(any(feature = "small", feature = "full")))]
-use without::{count, record, sent};
+use without::{count, record};
 #[cfg(not(any(feature = "small", feature = "full")))]
 mod without {
     use portable_atomic::{AtomicU32, Ordering::Relaxed};
@@ -119,21 +119,14 @@ mod without {
     }
 
     pub(crate) fn record(_: u32) {}
-
-    pub(crate) fn sent() -> u64 {
-        0
-    }
 }
 
 #[cfg(any(feature = "small", feature = "full"))]
-use with::{count, record, sent};
+use with::{count, record};
 #[cfg(any(feature = "small", feature = "full"))]
 mod with {
     use embassy_net::Stack;
-    use ringstat_core::event_ring;
     use ringstat_core::instrument::{Counter, Gauge, Instrument};
-    use ringstat_core::stats::Stats;
-    use ringstat_embassy::{Config, micros, totals};
 
     static TICKS: Counter = Counter::new("board.ticks");
     static LEVEL: Gauge = Gauge::new("board.level");
@@ -142,18 +135,15 @@ mod with {
         TICKS.inc();
     }
 
-    pub(crate) fn sent() -> u64 {
-        totals().datagrams
-    }
-
     #[cfg(feature = "small")]
     pub(crate) use small::{metrics, record};
     #[cfg(feature = "small")]
     mod small {
+        use ringstat_embassy::BeaconConfig;
+
         use super::*;
 
         static INSTRUMENTS: [&dyn Instrument; 2] = [&TICKS, &LEVEL];
-        static STATS: Stats<1> = Stats::new(event_ring!(1), micros).instruments(&INSTRUMENTS);
 
         pub(crate) fn record(n: u32) {
             LEVEL.set_int(n.cast_signed());
@@ -161,8 +151,8 @@ mod with {
 
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = Config::new(crate::OTHER, 1, 1);
-            ringstat_embassy::run::<1, 256, 4, 0>(stack, &STATS, config).await
+            let config = BeaconConfig::new(crate::OTHER, 1, 1);
+            ringstat_embassy::run_beacon::<128>(stack, &INSTRUMENTS, config).await
         }
     }
 
@@ -172,20 +162,22 @@ mod with {
     mod full {
         use ringstat_core::event::Priority;
         use ringstat_core::instrument::Histogram;
+        use ringstat_core::event_ring;
         use ringstat_core::record::Recorder;
-        use ringstat_embassy::wake;
+        use ringstat_core::stats::Stats;
+        use ringstat_embassy::{Config, micros, wake};
 
         use super::*;
 
         static WORK: Histogram<64> = Histogram::new("board.work");
         static INSTRUMENTS: [&dyn Instrument; 3] = [&TICKS, &LEVEL, &WORK];
-        static STATS: Stats<32> = Stats::new(event_ring!(32), micros)
+        static STATS: Stats<16> = Stats::new(event_ring!(16), micros)
             .instruments(&INSTRUMENTS)
-            .critical(event_ring!(8))
-            .wake(16, wake);
+            .critical(event_ring!(4))
+            .wake(8, wake);
 
         pub(crate) fn record(n: u32) {
-            LEVEL.set(f64::from(n) / 10.0);
+            LEVEL.set([21.5, 22.25][n as usize % 2]);
             WORK.record(n.into());
             STATS.count("work", n).tags(&[("stage", "one")]).tag("line", "2").record();
             if n % 10 == 0 {
@@ -196,7 +188,7 @@ mod with {
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
             let config = Config::new(crate::OTHER, 1, 1);
-            ringstat_embassy::run::<32, 1472, 32, 8>(stack, &STATS, config).await
+            ringstat_embassy::run::<16, 1472, 16, 4>(stack, &STATS, config).await
         }
     }
 }

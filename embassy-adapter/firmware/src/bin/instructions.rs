@@ -9,6 +9,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
+use ringstat_core::encode::Encode;
 use ringstat_core::event::{Event, Kind};
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
 use ringstat_core::name::{NoNames, Tag};
@@ -16,7 +17,7 @@ use ringstat_core::record::Recorder;
 use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
 use ringstat_core::stats::{EventRing, Stats};
 use ringstat_core::wire::header::{Account, Header, Prologue};
-use ringstat_core::wire::{Encoder, Mode, TimeUnit};
+use ringstat_core::wire::{LeanEncoder, Mode, TimeUnit};
 use ringstat_firmware::{board, host};
 
 static COUNTER: Counter = Counter::new("radio.frames");
@@ -63,9 +64,10 @@ fn main() -> ! {
     each!("gauge_set", |_| _ = GAUGE.set(black_box(21.5)));
     each!("histogram_record", |n| HISTOGRAM.record(black_box(100 * u64::from(n))));
 
-    let mut sender: Sender<26, 32, 0, 4> = Sender::new(
+    let mut sender: Sender<26, 32, 0, 4, LeanEncoder<32>> = Sender::with_encoder(
         Identity { sender: 7, epoch: 1 },
         &Config { unit: TimeUnit::Micros, payload: PAYLOAD, ..Config::DEFAULT },
+        LeanEncoder::new(),
     );
     each!("record_event", |n| _ = black_box(STATS.count("radio.frames", n).record()));
     drain(&mut sender);
@@ -78,7 +80,7 @@ fn main() -> ! {
         _ = black_box(STATS.count("radio.frames", n).tag("port", tag).record());
     });
     drain(&mut sender);
-    // With one event and with all of them: what an event adds, and what is left. The second time names and tags are known.
+    // With one event and with all of them: what an event adds, and what is left.
     let events: [Event; CALLS as usize] = core::array::from_fn(|n| {
         let event = Event::new(Kind::Counter, "radio.frames".into(), (n as u32).into(), n as u64);
         let mut event = event.unwrap_or_else(|_| host::fail("not an event"));
@@ -87,7 +89,7 @@ fn main() -> ! {
         }
         event
     });
-    let mut encoder: Encoder<32, 0> = Encoder::new();
+    let mut encoder = LeanEncoder::<32>::new();
     let mut buf = [0; PAYLOAD];
     let header = Header { mode: Mode::Checksum, key: 0, sender: 7, epoch: 1, sequence: 0 };
     let account = Account { unit: TimeUnit::Micros, ..Account::default() };
@@ -107,7 +109,6 @@ fn main() -> ! {
         let finished = ticks_of(|| _ = black_box(datagram.finish(false)));
         (encoded, finished)
     };
-    encode(&events[..1]);
     let (first, all) = (encode(&events[..1]).0, encode(&events));
     say("encode_event", all.0 - first, u64::from(CALLS) - 1);
     say("encode_first_event", first, 1);
@@ -148,7 +149,7 @@ fn ticks(mut call: impl FnMut(u32)) -> u64 {
     board::ticks().wrapping_sub(before).into()
 }
 
-fn drain(sender: &mut Sender<26, 32, 0, 4>) {
+fn drain(sender: &mut Sender<26, 32, 0, 4, LeanEncoder<32>>) {
     let mut buf = [0; PAYLOAD];
     if STATS.waiting() != CALLS as usize {
         host::fail("not every call recorded");

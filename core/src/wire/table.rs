@@ -1,0 +1,42 @@
+//! What a datagram's string table is to the one who writes records: two ways to keep it.
+//!
+//! [`Strings`](super::strings::Strings) remembers what was said in earlier datagrams, shortens strings by the prefixes they share and
+//! packs them; [`Lean`](super::lean::Lean) does none of it and takes a tenth of the memory and a quarter of the code;
+//! [`Bare`](super::lean::Bare) remembers nothing at all.
+
+use super::cursor::{NoRoom, Writer};
+use super::number::Number;
+use super::strings::Identity;
+use crate::name::Tag;
+use crate::value::Value;
+
+/// A table.
+pub trait Table {
+    /// Whether strings are packed in the datagrams it is for.
+    const PACKED: bool;
+
+    /// Whether instruments may be histograms, and have names made at run time. Where they may not, the code for it is left out.
+    const ANY_INSTRUMENT: bool;
+
+    /// A new datagram begins: nothing is defined in it.
+    fn clear(&mut self, packed: bool);
+
+    /// Writes a reference to `text`, or its definition on first use.
+    fn write(&mut self, w: &mut Writer<'_>, identity: Identity, text: &str) -> Result<(), NoRoom>;
+
+    /// Writes a reference to a static tag set, or its definition on first use.
+    fn write_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<(), NoRoom>;
+
+    /// Writes the definition of a tag set that is not looked for again.
+    fn define_set<'t>(
+        &mut self,
+        w: &mut Writer<'_>,
+        tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
+    ) -> Result<(), NoRoom>;
+
+    /// How a number is written.
+    fn number(value: Value) -> Number;
+
+    /// The same for the number in an event's slot; `None` if there is a text.
+    fn number_of_slot(slot: (u8, u64)) -> Option<Number>;
+}

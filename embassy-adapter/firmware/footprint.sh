@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# What ringstat adds to a firmware, and how many instructions its calls take, against the limits in footprint.txt.
+#
+# Sizes: the same firmware (embassy-net, one UDP socket) without ringstat, with the smallest configuration and with the full one, linked for
+# each target; the stack's depth from running them under QEMU. Instructions: counted by QEMU. No limit is a time.
+# `--set` writes what was measured, and a twentieth, as the new limits.
+set -euo pipefail
+cd "$(dirname "$0")"
+source ../../.ci/thumb
+command -v qemu-system-arm >/dev/null || thumb_install qemu-system-arm
+measured=$(mktemp)
+trap 'rm -f "$measured"' EXIT
+
+emulate() { # target, program, QEMU's arguments…
+  local target=$1 program=$2 machine=microbit
+  shift 2
+  [ "$target" = thumbv6m-none-eabi ] || machine=mps2-an385
+  timeout 120 qemu-system-arm -machine $machine -display none -monitor none -serial none \
+    -semihosting-config enable=on,target=native -kernel "target/$target/release/$program" "$@"
+}
+
+for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
+  for config in none small full; do
+    features=()
+    [ $config = none ] || features=(--features $config)
+    [ $config = full ] || features+=(--no-default-features)
+    thumb_cargo build -q --release --locked --target $target --bin footprint "${features[@]}"
+    elf=target/$target/release/footprint
+    read -r text data bss _ < <(size "$elf" | tail -1)
+    rings=0
+    for size in $(nm -S "$elf" | awk '/STATS.*RING/ { print $2 }'); do
+      rings=$((rings + 16#$size))
+    done
+    stack=$(emulate $target footprint)
+    if [ $config = none ]; then
+      before=("$text" "$data" "$bss" "$stack")
+      continue
+    fi
+    {
+      echo "$target $config flash $((text + data - before[0] - before[1]))"
+      echo "$target $config ram_beside_rings $((data + bss - rings - before[1] - before[2]))"
+      echo "$target $config stack $((stack - before[3]))"
+    } >>"$measured"
+    echo "$target $config rings $rings" >>"$measured"
+  done
+  thumb_cargo build -q --release --locked --target $target --bin instructions
+  emulate $target instructions -icount shift=8,sleep=off | sed "s/^/$target instructions /" >>"$measured"
+done
+
+if [ "${1:-}" = --set ]; then
+  {
+    grep '^#' footprint.txt
+    awk '{ print $1, $2, $3, int($4 * 1.05 + 0.5) }' "$measured"
+  } >footprint.new
+  mv footprint.new footprint.txt
+fi
+
+# Goals are those of a Cortex-M3; a limit is what no change may exceed.
+awk '
+  FNR == NR { if ($1 == "#goal") goal[$2 " " $3 " " $4] = $5; else if ($1 !~ /^#/) limit[$1 " " $2 " " $3] = $4; next }
+  FNR == 1 { printf "%-20s %-13s %-28s %8s %8s %8s\n", "target", "configuration", "what", "measured", "limit", "goal" }
+  {
+    key = $1 " " $2 " " $3
+    verdict = ""
+    if (key in goal) verdict = $4 <= goal[key] ? "met" : "missed"
+    if (!(key in limit)) { verdict = verdict " NO LIMIT"; bad = 1 }
+    else if ($4 > limit[key]) { verdict = verdict " OVER THE LIMIT"; bad = 1 }
+    printf "%-20s %-13s %-28s %8d %8s %8s %s\n", $1, $2, $3, $4, limit[key], goal[key], verdict
+    seen[key] = 1
+  }
+  END {
+    for (key in limit) if (!(key in seen)) { print "not measured: " key; bad = 1 }
+    exit bad
+  }' footprint.txt "$measured"

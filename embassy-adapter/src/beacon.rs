@@ -1,0 +1,90 @@
+//! The smallest task: core's beacon over an embassy-net UDP socket.
+
+use embassy_net::udp::{PacketMetadata, UdpSocket};
+use embassy_net::{IpEndpoint, Stack};
+use embassy_time::{Duration, Ticker, with_timeout};
+use ringstat_core::beacon::Beacon;
+use ringstat_core::instrument::Instrument;
+use ringstat_core::sender::Identity;
+use ringstat_core::wire::TimeUnit;
+
+use crate::clock::micros;
+
+/// Where [`run_beacon`] sends, as whom, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct BeaconConfig {
+    /// The collector.
+    pub to: IpEndpoint,
+    /// The port that datagrams come from.
+    pub local_port: u16,
+    /// Who sends.
+    pub identity: Identity,
+    /// All instruments are sent so often.
+    pub interval: Duration,
+}
+
+impl BeaconConfig {
+    /// Once a second to a collector at `to`; `sender` and `epoch` as for [`Config::new`](crate::Config::new).
+    #[must_use]
+    pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
+        Self {
+            to: to.into(),
+            local_port: 49_125,
+            identity: Identity { sender, epoch },
+            interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How long room in the socket's buffer is waited for.
+const BUSY: Duration = Duration::from_millis(100);
+
+/// Sends how all instruments stand, for ever: for parts that record no events and have little memory. No static, no ring:
+///
+/// ```
+/// use embassy_net::{IpAddress, Stack};
+/// use ringstat_core::instrument::{Counter, Gauge, Instrument};
+/// use ringstat_embassy::{BeaconConfig, run_beacon};
+///
+/// static FRAMES: Counter = Counter::new("radio.frames");
+/// static LEVEL: Gauge = Gauge::new("board.level");
+/// static INSTRUMENTS: [&dyn Instrument; 2] = [&FRAMES, &LEVEL];
+///
+/// // #[embassy_executor::task]
+/// async fn metrics(stack: Stack<'static>) -> ! {
+///     let config = BeaconConfig::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, 1);
+///     run_beacon::<256>(stack, &INSTRUMENTS, config).await
+/// }
+/// ```
+///
+/// `PAYLOAD` is the largest datagram, at least 128 bytes, and the only buffer. While there is no network nothing is sent, and
+/// nothing is missing afterwards: what an instrument says includes all that it did not say before.
+pub async fn run_beacon<const PAYLOAD: usize>(
+    stack: Stack<'_>,
+    instruments: &[&dyn Instrument],
+    config: BeaconConfig,
+) -> ! {
+    let (mut tx_meta, mut tx) = ([PacketMetadata::EMPTY; 1], [0; PAYLOAD]);
+    let mut socket = UdpSocket::new(stack, &mut [], &mut [], &mut tx_meta, &mut tx);
+    // Port 0 is the only one that cannot be bound to on a new socket.
+    if socket.bind(config.local_port.max(1)).is_err() {
+        core::future::pending::<()>().await;
+    }
+    let mut beacon = Beacon::new(config.identity, TimeUnit::Micros);
+    let mut every = Ticker::every(config.interval);
+    loop {
+        every.next().await;
+        while stack.is_link_up() && stack.is_config_up() {
+            // Straight into the socket's buffer.
+            let pack = |buf: &mut [u8]| match beacon.pack(micros(), instruments, buf) {
+                Some(packed) => (packed.len, packed.last),
+                None => (0, true),
+            };
+            let sent = with_timeout(BUSY, socket.send_to_with(PAYLOAD, config.to, pack)).await;
+            // No room and no route are for the next time.
+            if !matches!(sent, Ok(Ok(false))) {
+                break;
+            }
+        }
+    }
+}

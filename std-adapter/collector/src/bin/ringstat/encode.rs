@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use ringstat_core::encode::Pack;
 use ringstat_core::name::NoNames;
-use ringstat_core::wire::encode::{Datagram, Refused};
+use ringstat_core::wire::encode::Refused;
 use ringstat_core::wire::header::Account;
 use ringstat_core::wire::{Encoder, Header, PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, Prologue};
 use serde::Serialize;
@@ -158,13 +159,13 @@ fn next(waiting: &mut Pending, records: &mut Records) -> Result<Pending, Failure
     Ok(records.next()?.map(|(line, item)| (line, item, 0)))
 }
 
-fn add<const SLOTS: usize, const ARENA: usize>(
-    datagram: &mut Datagram<'_, SLOTS, ARENA>,
+fn add(
+    datagram: &mut impl Pack,
     item: &Item<INLINE>,
     bucket: usize,
 ) -> Result<Option<usize>, Refused> {
     match item {
         Item::Event(event) => datagram.event(event, &NoNames).map(|()| None),
-        Item::State(state) => datagram.instrument(state, bucket),
+        Item::State(state) => datagram.instrument(0, state, bucket),
     }
 }

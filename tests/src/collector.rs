@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::netns::Namespace;
+use super::program;
 
 /// Where it serves, inside its namespace.
 const HTTP: &str = "127.0.0.1:9125";
@@ -139,29 +140,8 @@ impl Known {
     }
 }
 
-/// Builds the command with the profile of this test, so that it is never an old one that is tested.
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let me = std::env::current_exe().expect("this program");
-        let directory = me.ancestors().nth(2).expect("target/PROFILE/deps/faults");
-        let profile = match directory.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(other) => other,
-        };
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let args = [
-            "build",
-            "-q",
-            "--locked",
-            "-p",
-            "ringstat-collector",
-            "--bin",
-            "ringstat",
-            "--profile",
-        ];
-        let built = Command::new(cargo).args(args).arg(profile).status().expect("cargo runs");
-        assert!(built.success(), "the command builds");
-        directory.join("ringstat")
-    })
+    let args = ["-p", "ringstat-collector", "--bin", "ringstat"];
+    PROGRAM.get_or_init(|| program::build(&args, "ringstat"))
 }

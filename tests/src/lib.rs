@@ -5,3 +5,5 @@
 pub mod collector;
 #[cfg(target_os = "linux")]
 pub mod netns;
+#[cfg(target_os = "linux")]
+pub mod program;

@@ -4,9 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ringstat_tests::netns::Namespace;
+use ringstat_tests::program;
 use serde_json::Value;
 
 /// No program takes longer: QEMU is ended then, and with it the test.
@@ -33,6 +35,7 @@ pub(crate) const MICROBIT: Board =
 #[derive(Debug)]
 pub(crate) struct Setup {
     command: Command,
+    emulated: bool,
     monitor: Option<PathBuf>,
 }
 
@@ -52,7 +55,17 @@ impl Setup {
         let words: String = args.iter().map(|arg| format!(",arg={arg}")).collect();
         command.arg("-semihosting-config");
         command.arg(format!("enable=on,target=native,arg={program}{words}"));
-        Self { command, monitor: None }
+        Self { command, emulated: true, monitor: None }
+    }
+
+    /// The same client as a program of this machine, with embassy-net over a TAP device.
+    pub(crate) fn host(args: &[String]) -> Self {
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        let build = ["-p", "ringstat-embassy", "--example", "tap"];
+        let program = PROGRAM.get_or_init(|| program::build(&build, "examples/tap"));
+        let mut command = Command::new("timeout");
+        command.arg(PATIENCE).arg(program).args(args);
+        Self { command, emulated: false, monitor: None }
     }
 
     /// More of QEMU's own arguments.
@@ -71,13 +84,13 @@ impl Setup {
 
     /// Starts it, inside of a namespace.
     pub(crate) fn start(mut self, machine: &Namespace) -> Chip {
-        if self.monitor.is_none() {
+        if self.emulated && self.monitor.is_none() {
             self.command.args(["-monitor", "none"]);
         }
         self.command.stdout(Stdio::piped());
         let child = machine.enter(|| self.command.spawn());
         Chip {
-            child: child.expect("QEMU starts: see embassy-adapter/firmware/check.sh"),
+            child: child.expect("it starts: see embassy-adapter/firmware/check.sh"),
             monitor: self.monitor,
         }
     }

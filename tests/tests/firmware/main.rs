@@ -1,4 +1,4 @@
-//! Firmware on emulated chips, with the real collector: `embassy-adapter/firmware/check.sh` builds both and runs this.
+//! Firmware on emulated chips, and the same client over a TAP device, with the real collector: `embassy-adapter/firmware/check.sh` builds both and runs this.
 //!
 //! Each test has a network namespace of its own, which takes root. What cannot be set up fails; nothing is skipped.
 
@@ -19,8 +19,10 @@ fn main() {
             alone::interrupted(chip::MICROBIT);
         }),
         trial("everything_arrives", network::everything_arrives),
+        trial("everything_arrives_from_the_host", network::everything_arrives_from_the_host),
         trial("two_devices_are_told_apart", network::two_devices),
         trial("the_collector_is_restarted", network::collector_restarted),
+        trial("the_collector_is_restarted_for_the_host", network::collector_restarted_for_the_host),
         trial("the_link_goes_down_and_comes_back", network::link_down_and_up),
         trial("the_cable_is_dead_and_nobody_knows", network::dead_cable),
     ];

@@ -13,13 +13,23 @@ const CRITICAL: u64 = 1_000;
 const BEHIND: &str = "10.0.2.2:8125";
 const TAP: &str = "tap0";
 const MACHINE: &str = "10.5.0.1";
+const LISTEN: &str = "127.0.0.1:8125";
+const LISTEN_TAP: &str = "10.5.0.1:8125";
 
 /// A firmware that records, with what is the same in all tests.
 fn load(to: &str, more: &[&str]) -> Setup {
-    let mut args =
-        vec![format!("to={to}"), format!("events={EVENTS}"), format!("critical={CRITICAL}")];
-    args.extend(more.iter().map(ToString::to_string));
-    Setup::new(MPS2, "network", &args)
+    Setup::new(MPS2, "network", &args(to, more))
+}
+
+/// The same on this machine, over a TAP device.
+fn host_load(more: &[&str]) -> Setup {
+    let tap = [format!("tap={TAP}"), "ip=10.5.0.2".into()];
+    Setup::host(&[args(LISTEN_TAP, more), tap.into()].concat())
+}
+
+fn args(to: &str, more: &[&str]) -> Vec<String> {
+    let always = [format!("to={to}"), format!("events={EVENTS}"), format!("critical={CRITICAL}")];
+    always.into_iter().chain(more.iter().map(ToString::to_string)).collect()
 }
 
 /// The network that QEMU itself makes, which reaches the loopback of the machine. No cable that could be pulled.
@@ -32,11 +42,20 @@ fn assert_complete(said: &Said) {
     assert_eq!(said.number("acknowledged"), CRITICAL);
 }
 
-/// 10 000 events and 1 000 critical ones, none lost, and both ledgers say so. The chip's address is from DHCP.
+/// From an emulated chip, whose address is from DHCP.
 pub(crate) fn everything_arrives() {
-    let machine = Namespace::new();
-    let collector = Collector::start(&machine, &["127.0.0.1:8125"]);
-    let said = load(BEHIND, &["sender=7"]).with(&USER).start(&machine).end();
+    arrives(&Namespace::new(), LISTEN, load(BEHIND, &["sender=7"]).with(&USER));
+}
+
+/// From the same client on this machine.
+pub(crate) fn everything_arrives_from_the_host() {
+    arrives(&tap(), LISTEN_TAP, host_load(&["sender=7"]));
+}
+
+/// 10 000 events and 1 000 critical ones, none lost, and both ledgers say so.
+fn arrives(machine: &Namespace, listen: &str, load: Setup) {
+    let collector = Collector::start(machine, &[listen]);
+    let said = load.start(machine).end();
     assert_complete(&said);
     let known = collector.state();
     assert_eq!((known.sum("events"), known.series("critical")), (EVENTS, CRITICAL));
@@ -50,7 +69,7 @@ pub(crate) fn everything_arrives() {
 /// Two at a time, each with an account of its own.
 pub(crate) fn two_devices() {
     let machine = Namespace::new();
-    let collector = Collector::start(&machine, &["127.0.0.1:8125"]);
+    let collector = Collector::start(&machine, &[LISTEN]);
     let start = |more: &[&str]| load(BEHIND, more).with(&USER).start(&machine);
     let chips = [start(&["sender=1"]), start(&["sender=2", "ip=10.0.2.15/24"])];
     let said = chips.map(Chip::end);
@@ -67,18 +86,27 @@ pub(crate) fn two_devices() {
     }
 }
 
-/// The collector ends in the middle, and another one takes its place: critical events arrive once, totals are exact.
+/// For an emulated chip.
 pub(crate) fn collector_restarted() {
-    let machine = Namespace::new();
-    let first = Collector::start(&machine, &["127.0.0.1:8125"]);
-    let chip = load(BEHIND, &["pause=3000"]).with(&USER).start(&machine);
+    restarted(&Namespace::new(), LISTEN, load(BEHIND, &["pause=3000"]).with(&USER));
+}
+
+/// For the same client on this machine.
+pub(crate) fn collector_restarted_for_the_host() {
+    restarted(&tap(), LISTEN_TAP, host_load(&["pause=3000"]));
+}
+
+/// The collector ends in the middle, and another one takes its place: critical events arrive once, totals are exact.
+fn restarted(machine: &Namespace, listen: &str, load: Setup) {
+    let first = Collector::start(machine, &[listen]);
+    let chip = load.start(machine);
     // In the pause it is known who has which critical event.
     first.until("half of it", |k| k.series("critical") >= CRITICAL / 2);
     std::thread::sleep(Duration::from_millis(1000));
     let before = (first.state().series("critical"), first.end());
     // The chip goes on, and nobody listens.
     std::thread::sleep(Duration::from_millis(4000));
-    let second = Collector::start(&machine, &["127.0.0.1:8125"]);
+    let second = Collector::start(machine, &[listen]);
     let said = chip.end();
     said.assert_closed();
     assert_eq!(said.number("recorded") - said.number("dropped_total"), said.number("sent"));
@@ -109,9 +137,7 @@ fn tap() -> Namespace {
 
 fn on_tap(name: &str) -> Setup {
     let nic = format!("tap,id=cable,model=lan9118,ifname={TAP},script=no,downscript=no");
-    load(&format!("{MACHINE}:8125"), &["ip=10.5.0.2/24", "gateway=10.5.0.1"])
-        .with(&["-nic", &nic])
-        .monitored(name)
+    load(LISTEN_TAP, &["ip=10.5.0.2/24", "gateway=10.5.0.1"]).with(&["-nic", &nic]).monitored(name)
 }
 
 /// What holds after any trouble on the way: critical events once, totals exact, every datagram received or known as lost.
@@ -140,7 +166,7 @@ fn assert_accounted(collector: Collector<'_>, said: &Said) {
 /// The chip sees that the link is down, and keeps what it can.
 pub(crate) fn link_down_and_up() {
     let machine = tap();
-    let collector = Collector::start(&machine, &[&format!("{MACHINE}:8125")]);
+    let collector = Collector::start(&machine, &[LISTEN_TAP]);
     let chip = on_tap("link").start(&machine);
     collector.until("load", |k| k.sum("events") > EVENTS / 5);
     chip.tell("set_link cable off");
@@ -157,7 +183,7 @@ pub(crate) fn link_down_and_up() {
 /// The other end is down, which the chip cannot see: what it sends meanwhile is lost, and known to be.
 pub(crate) fn dead_cable() {
     let machine = tap();
-    let collector = Collector::start(&machine, &[&format!("{MACHINE}:8125")]);
+    let collector = Collector::start(&machine, &[LISTEN_TAP]);
     let chip = on_tap("cable").start(&machine);
     collector.until("load", |k| k.sum("events") > EVENTS / 5);
     machine.run("ip", &["link", "set", TAP, "down"]);

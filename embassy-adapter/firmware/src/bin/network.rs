@@ -156,11 +156,9 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
 
 /// Waits until nothing is in flight and the instruments have been sent as they are, and says what the chip knows.
 async fn end() -> ! {
-    let quiet = |n: u32| {
-        TO_TICK.load(Ordering::Relaxed) == 0 && STATS.account(&totals()).in_flight == 0 && n > 0
-    };
+    let busy = || TO_TICK.load(Ordering::Relaxed) > 0 || STATS.account(&totals()).in_flight > 0;
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !quiet(1) && Instant::now() < deadline {
+    while busy() && Instant::now() < deadline {
         Timer::after_millis(10).await;
     }
     board::interrupt(board::Timer::High, board::TICKS_PER_SECOND, || {});

@@ -20,6 +20,11 @@
 //! # assert_eq!(STATS.waiting(), 1);
 //! ```
 
+mod lane;
+
+use lane::All;
+pub use lane::Lane;
+
 use crate::critical::Kept;
 use crate::encode::Encode;
 use crate::event::{DEFAULT_INLINE, Event, Priority};
@@ -48,7 +53,9 @@ pub enum WhenFull {
 #[derive(Debug)]
 pub struct Stats<const N: usize> {
     ring: &'static EventRing<N>,
-    critical: Option<&'static dyn Reserve>,
+    /// Rings of one task, interrupt or core each.
+    lanes: &'static [&'static dyn AnyRing],
+    critical: Option<&'static dyn AnyRing>,
     clock: fn() -> u64,
     when_full: WhenFull,
     /// From so many waiting events on, each record calls this.
@@ -89,11 +96,18 @@ macro_rules! event_ring {
     }};
 }
 
-/// An [`EventRing`] of any size.
+/// An [`EventRing`] of any size; nothing else is one.
+#[expect(private_bounds, reason = "what it can do is for this module alone")]
+pub trait AnyRing: Reserve {}
+
+impl<const N: usize> AnyRing for EventRing<N> {}
+
+/// What is done with a ring of any size.
 trait Reserve: Sync {
     fn push(&self, event: &Event) -> bool;
     fn pop(&self) -> Option<Event>;
     fn len(&self) -> usize;
+    fn capacity(&self) -> usize;
 }
 
 impl<const N: usize> Reserve for EventRing<N> {
@@ -106,15 +120,18 @@ impl<const N: usize> Reserve for EventRing<N> {
     fn len(&self) -> usize {
         self.0.len()
     }
-}
-
-impl core::fmt::Debug for dyn Reserve {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} critical events", self.len())
+    fn capacity(&self) -> usize {
+        N
     }
 }
 
-impl Source<Event> for &dyn Reserve {
+impl core::fmt::Debug for dyn AnyRing {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} of {} events", self.len(), self.capacity())
+    }
+}
+
+impl Source<Event> for &dyn AnyRing {
     fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
         (0..max).map_while(|_| self.pop().map(&mut f)).count()
     }
@@ -122,8 +139,7 @@ impl Source<Event> for &dyn Reserve {
         Reserve::len(*self)
     }
     fn capacity(&self) -> usize {
-        // Nothing asks: a store takes what it has room for.
-        Reserve::len(*self)
+        Reserve::capacity(*self)
     }
 }
 
@@ -140,6 +156,7 @@ impl<const N: usize> Stats<N> {
     pub const fn new(ring: &'static EventRing<N>, clock: fn() -> u64) -> Self {
         Self {
             ring,
+            lanes: &[],
             critical: None,
             clock,
             when_full: WhenFull::DropNewest,
@@ -183,10 +200,37 @@ impl<const N: usize> Stats<N> {
         self
     }
 
+    /// Gives tasks, interrupts and cores rings of their own: lane 0, 1 and so on, for [`lane`](Self::lane).
+    ///
+    /// The ring for all is safe for everybody. But what is recorded while a task is interrupted in the middle of a record call waits until
+    /// the task has finished, and one that records much crowds out the others. In a lane nobody else is in the way.
+    ///
+    /// ```
+    /// # use ringstat_core::{event_ring, record::Recorder, stats::Stats};
+    /// # fn now() -> u64 { 0 }
+    /// const TIMER: usize = 0;
+    /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).lanes(&[event_ring!(16)]);
+    ///
+    /// // In the timer's interrupt:
+    /// STATS.lane(TIMER).gauge("timer.late", 3u8).record();
+    /// ```
+    #[must_use]
+    pub const fn lanes(mut self, rings: &'static [&'static dyn AnyRing]) -> Self {
+        self.lanes = rings;
+        self
+    }
+
+    /// Records in lane `index`, and where that is full in the ring for all. Without a lane of that number: always there.
+    #[inline]
+    #[must_use]
+    pub fn lane(&self, index: usize) -> Lane<'_, N> {
+        Lane::new(self, self.lanes.get(index).copied())
+    }
+
     /// How many events wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.ring.0.len() + self.critical.map_or(0, Reserve::len)
+        All(self).len() + self.critical.map_or(0, |ring| ring.len())
     }
 
     /// Records given up at the record call, by cause. Each count wraps at 2^32.
@@ -214,7 +258,7 @@ impl<const N: usize> Stats<N> {
             sender.keep(now, &mut critical);
         }
         let mut inputs = Inputs {
-            events: &mut &self.ring.0,
+            events: &mut All(self),
             instruments: self.instruments,
             names: &NoNames,
             dropped: self.drops().total(),
@@ -260,10 +304,19 @@ impl<const N: usize> Stats<N> {
         }
     }
 
+    /// The same, whichever ring it is in.
+    fn tell_all(&self) {
+        if let Some((waiting, wake)) = self.wake
+            && All(self).len() >= waiting
+        {
+            wake();
+        }
+    }
+
     // The two that follow are seldom, and would take registers from what is not.
 
     #[inline(never)]
-    fn push_critical(&self, critical: &dyn Reserve, event: &Event) -> Outcome {
+    fn push_critical(&self, critical: &dyn AnyRing, event: &Event) -> Outcome {
         if !critical.push(event) {
             return self.refuse(Cause::Full);
         }
@@ -279,7 +332,7 @@ impl<const N: usize> Stats<N> {
         let pushed = self.when_full == WhenFull::DropOldest
             && self.ring.0.try_push_evicting(event, |_| {
                 evicted = true;
-                self.count(Cause::Evicted);
+                self.tally(Cause::Evicted);
             });
         self.tell();
         match pushed {
@@ -289,7 +342,7 @@ impl<const N: usize> Stats<N> {
         }
     }
 
-    fn count(&self, cause: Cause) {
+    fn tally(&self, cause: Cause) {
         if let Some(cell) = self.drops.get(cause as usize) {
             cell.fetch_add(1, Ordering::Relaxed);
         }
@@ -315,7 +368,7 @@ impl<const N: usize> Recorder for Stats<N> {
     }
 
     fn refuse(&self, cause: Cause) -> Outcome {
-        self.count(cause);
+        self.tally(cause);
         Outcome::Dropped(cause)
     }
 }
@@ -362,6 +415,33 @@ mod tests {
         let ledger = STATS.ledger(&sender);
         assert!(ledger.closes());
         assert_eq!((ledger.sent, ledger.in_flight, sender.unacknowledged()), (2, 0, 0));
+    }
+
+    #[test]
+    fn a_lane_holds_its_own_and_lends_from_the_ring_for_all() {
+        static STATS: Stats<4> =
+            Stats::new(event_ring!(4), now).lanes(&[event_ring!(2), event_ring!(3)]);
+        let mut sender: Sender<26, 16, 0, 2> = Sender::new(
+            Identity { sender: 1, epoch: 1 },
+            &Config { payload: 512, ..Config::DEFAULT },
+        );
+        let record = |lane: usize, times: usize| -> usize {
+            (0..times).filter(|_| STATS.lane(lane).count("c", 1u8).record().is_recorded()).count()
+        };
+        // Two in the lane and four in the ring for all, which has none left for others; they have their own.
+        assert_eq!(record(0, 10), 6);
+        assert_eq!(STATS.count("c", 1u8).record(), Outcome::Dropped(Cause::Full));
+        assert_eq!((record(1, 10), record(2, 1)), (3, 0));
+        assert_eq!(STATS.lane(1).count("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
+        assert!(STATS.ledger(&sender).closes());
+        sender.flush();
+        let mut buf = [0; 512];
+        while let Poll::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) {
+            sender.sent(packed);
+        }
+        let ledger = STATS.ledger(&sender);
+        assert!(ledger.closes());
+        assert_eq!((ledger.sent, ledger.in_flight, ledger.recorded), (9, 0, 9 + 4 + 1 + 7 + 1 + 1));
     }
 
     #[test]

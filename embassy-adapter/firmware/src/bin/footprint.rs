@@ -40,7 +40,8 @@ fn main() -> ! {
 fn start(spawner: Spawner) {
     static STATE: ConstStaticCell<channel::State<FRAME, 1, 1>> =
         ConstStaticCell::new(channel::State::new());
-    static RESOURCES: ConstStaticCell<StackResources<3>> = ConstStaticCell::new(StackResources::new());
+    static RESOURCES: ConstStaticCell<StackResources<3>> =
+        ConstStaticCell::new(StackResources::new());
     let (device, runner) = wire::start(STATE.take());
     let config = NetConfig::ipv4_static(StaticConfigV4 {
         address: Ipv4Cidr::new(Ipv4Address::new(10, 0, 0, 1), 24),
@@ -161,8 +162,8 @@ mod with {
     #[cfg(feature = "full")]
     mod full {
         use ringstat_core::event::Priority;
-        use ringstat_core::instrument::Histogram;
         use ringstat_core::event_ring;
+        use ringstat_core::instrument::Histogram;
         use ringstat_core::record::Recorder;
         use ringstat_core::stats::Stats;
         use ringstat_embassy::{Config, micros, wake};

@@ -36,9 +36,12 @@ static WORK: Histogram = Histogram::new("board.work");
 static INSTRUMENTS: [&dyn Instrument; 4] = [&REQUESTS, &TICKS, &LEVEL, &WORK];
 static STATS: Stats<256> = Stats::new(event_ring!(256), micros)
     .instruments(&INSTRUMENTS)
+    .lanes(&[event_ring!(64)])
     .critical(event_ring!(32))
     .wake(32, wake);
 
+/// The lane of the interrupt.
+const INTERRUPT: usize = 0;
 /// How many alarms may wait for their acknowledgement before the program waits, too.
 const UNACKNOWLEDGED: u64 = 32;
 /// Records of the interrupt that are still to be made.
@@ -119,7 +122,7 @@ fn tick() {
     let left = TO_TICK.load(Ordering::Relaxed);
     if left > 0 {
         TO_TICK.store(left - 1, Ordering::Relaxed);
-        STATS.count("events", 1u8).tags(&FROM_INTERRUPT).record();
+        STATS.lane(INTERRUPT).count("events", 1u8).tags(&FROM_INTERRUPT).record();
     }
     board::interrupt(board::Timer::High, TICK, tick);
 }

@@ -1,0 +1,362 @@
+//! Whole clients: what the thread that records pays, with 1 thread and with 2 on the same instruments.
+//!
+//! Four things that every user does, in the way that each client's own users do them: count by a handle that is kept, count with three tags,
+//! set a gauge, take a sample for a histogram. Those that have kept handles are ringstat's instruments, ringstat and
+//! metrics-exporter-dogstatsd behind the `metrics` facade, prometheus, prometheus-client and OpenTelemetry; cadence has none, and writes a
+//! line each time, into a buffer before a socket, or into a queue before that.
+//! ringstat's count with three tags is an event, which carries its own time; the others add to a total.
+//!
+//! Where a client can be asked, what it counted must be what was counted.
+//!
+//! `cargo bench -p ringstat-benches --bench clients`
+
+use std::hint::black_box;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cadence::prelude::*;
+use cadence::{BufferedUdpMetricSink, MetricSink, QueuingMetricSink, StatsdClient};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use metrics_exporter_dogstatsd::DogStatsDBuilder;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use ringstat_benches::threads::together;
+use ringstat_std::metrics::Facade;
+use ringstat_std::{Counter, Gauge, Histogram, Recorder, Tag};
+
+/// Calls of each thread in a row: half of what a ring of the default preset holds, so that none is given up.
+const ROW: u64 = 4000;
+const TAGS: [Tag; 3] = [("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
+const BUCKETS: [f64; 12] =
+    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
+
+/// A client, seen as its user sees it.
+trait Client: Sync {
+    /// Counts one, by the best handle that there is.
+    fn count(&self);
+    /// Counts one, with [`TAGS`].
+    fn tagged(&self);
+    fn gauge(&self, value: f64);
+    fn histogram(&self, value: f64);
+    /// What [`count`](Self::count) has counted, if it can be asked.
+    fn counted(&self) -> Option<u64>;
+    /// Between two rows, while no clock runs.
+    fn settle(&self) {}
+}
+
+/// ringstat, as it is meant to be used.
+struct Ours(ringstat_std::Client);
+
+static COUNTER: Counter = Counter::new("requests");
+static GAUGE: Gauge = Gauge::new("level");
+static HISTOGRAM: Histogram = Histogram::new("took");
+
+impl Client for Ours {
+    fn count(&self) {
+        black_box(&COUNTER).inc();
+    }
+    fn tagged(&self) {
+        assert!(self.0.count("http.requests", 1u8).tags(&TAGS).record().is_recorded());
+    }
+    fn gauge(&self, value: f64) {
+        assert!(GAUGE.set(value));
+    }
+    fn histogram(&self, value: f64) {
+        HISTOGRAM.record(value as u64);
+    }
+    fn counted(&self) -> Option<u64> {
+        Some(COUNTER.total())
+    }
+    fn settle(&self) {
+        self.0.flush(Duration::from_secs(20)).expect("its thread is there");
+    }
+}
+
+/// Any recorder behind the `metrics` facade, by handles that are kept, as its macros keep none.
+struct Behind {
+    counter: metrics::Counter,
+    tagged: metrics::Counter,
+    gauge: metrics::Gauge,
+    histogram: metrics::Histogram,
+    /// ringstat, if that is what is behind it.
+    ours: Option<ringstat_std::Client>,
+}
+
+impl Behind {
+    fn new(recorder: &dyn metrics::Recorder, ours: Option<ringstat_std::Client>) -> Self {
+        metrics::with_local_recorder(recorder, || Self {
+            counter: metrics::counter!("facade.requests"),
+            tagged: metrics::counter!("facade.http.requests", &TAGS),
+            gauge: metrics::gauge!("facade.level"),
+            histogram: metrics::histogram!("facade.took"),
+            ours,
+        })
+    }
+}
+
+impl Client for Behind {
+    fn count(&self) {
+        self.counter.increment(1);
+    }
+    fn tagged(&self) {
+        self.tagged.increment(1);
+    }
+    fn gauge(&self, value: f64) {
+        self.gauge.set(value);
+    }
+    fn histogram(&self, value: f64) {
+        self.histogram.record(value);
+    }
+    fn counted(&self) -> Option<u64> {
+        self.ours.as_ref().map(|client| client.counter("facade.requests", &[]).total())
+    }
+}
+
+impl Client for StatsdClient {
+    fn count(&self) {
+        Counted::count(self, "requests", 1).expect("it is taken");
+    }
+    fn tagged(&self) {
+        let metric = self.count_with_tags("http.requests", 1);
+        TAGS.iter()
+            .fold(metric, |metric, (key, value)| metric.with_tag(key, value))
+            .try_send()
+            .expect("it is taken");
+    }
+    fn gauge(&self, value: f64) {
+        Gauged::gauge(self, "level", value).expect("it is taken");
+    }
+    fn histogram(&self, value: f64) {
+        Histogrammed::histogram(self, "took", value).expect("it is taken");
+    }
+    fn counted(&self) -> Option<u64> {
+        None
+    }
+    fn settle(&self) {
+        StatsdClient::flush(self).expect("it is sent");
+    }
+}
+
+/// The crate `prometheus`.
+struct Prometheus {
+    counter: prometheus::IntCounter,
+    tagged: prometheus::IntCounterVec,
+    gauge: prometheus::Gauge,
+    histogram: prometheus::Histogram,
+}
+
+impl Prometheus {
+    fn new() -> prometheus::Result<Self> {
+        let options = prometheus::HistogramOpts::new("took", "time").buckets(BUCKETS.into());
+        Ok(Self {
+            counter: prometheus::IntCounter::new("requests", "so many")?,
+            tagged: prometheus::IntCounterVec::new(
+                prometheus::Opts::new("http_requests", "so many"),
+                &TAGS.map(|(key, _)| key),
+            )?,
+            gauge: prometheus::Gauge::new("level", "how high")?,
+            histogram: prometheus::Histogram::with_opts(options)?,
+        })
+    }
+}
+
+impl Client for Prometheus {
+    fn count(&self) {
+        self.counter.inc();
+    }
+    fn tagged(&self) {
+        self.tagged.with_label_values(&TAGS.map(|(_, value)| value)).inc();
+    }
+    fn gauge(&self, value: f64) {
+        self.gauge.set(value);
+    }
+    fn histogram(&self, value: f64) {
+        self.histogram.observe(value);
+    }
+    fn counted(&self) -> Option<u64> {
+        Some(self.counter.get())
+    }
+}
+
+/// The crate `prometheus-client`.
+struct PrometheusClient {
+    counter: prometheus_client::metrics::counter::Counter,
+    tagged: Family<Labels, prometheus_client::metrics::counter::Counter>,
+    gauge: prometheus_client::metrics::gauge::Gauge<f64, std::sync::atomic::AtomicU64>,
+    histogram: prometheus_client::metrics::histogram::Histogram,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Labels {
+    service: &'static str,
+    route: &'static str,
+    region: &'static str,
+}
+
+impl Client for PrometheusClient {
+    fn count(&self) {
+        self.counter.inc();
+    }
+    fn tagged(&self) {
+        let [service, route, region] = TAGS.map(|(_, value)| value);
+        self.tagged.get_or_create(&Labels { service, route, region }).inc();
+    }
+    fn gauge(&self, value: f64) {
+        self.gauge.set(value);
+    }
+    fn histogram(&self, value: f64) {
+        self.histogram.observe(value);
+    }
+    fn counted(&self) -> Option<u64> {
+        Some(self.counter.get())
+    }
+}
+
+/// OpenTelemetry's SDK, with an exporter that keeps in memory what it is asked for.
+struct OpenTelemetry {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+    counter: opentelemetry::metrics::Counter<u64>,
+    tagged: opentelemetry::metrics::Counter<u64>,
+    gauge: opentelemetry::metrics::Gauge<f64>,
+    histogram: opentelemetry::metrics::Histogram<f64>,
+}
+
+impl OpenTelemetry {
+    fn new() -> Self {
+        let exporter = InMemoryMetricExporter::default();
+        let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
+        let meter = provider.meter("clients");
+        Self {
+            counter: meter.u64_counter("requests").build(),
+            tagged: meter.u64_counter("http.requests").build(),
+            gauge: meter.f64_gauge("level").build(),
+            histogram: meter.f64_histogram("took").with_boundaries(BUCKETS.into()).build(),
+            provider,
+            exporter,
+        }
+    }
+}
+
+impl Client for OpenTelemetry {
+    fn count(&self) {
+        self.counter.add(1, &[]);
+    }
+    fn tagged(&self) {
+        self.tagged.add(1, &TAGS.map(|(key, value)| KeyValue::new(key, value)));
+    }
+    fn gauge(&self, value: f64) {
+        self.gauge.record(value, &[]);
+    }
+    fn histogram(&self, value: f64) {
+        self.histogram.record(value, &[]);
+    }
+    fn counted(&self) -> Option<u64> {
+        self.exporter.reset();
+        self.provider.force_flush().expect("it exports");
+        let all = self.exporter.get_finished_metrics().expect("it has exported");
+        let scopes = all.last().into_iter().flat_map(|all| all.scope_metrics());
+        let mut named = scopes.flat_map(|scope| scope.metrics()).filter(|m| m.name() == "requests");
+        Some(named.next().map_or(0, |metric| match metric.data() {
+            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                sum.data_points().map(|point| point.value()).sum()
+            }
+            other => panic!("a counter is a sum: {other:?}"),
+        }))
+    }
+}
+
+/// What is done with a client.
+type Operation<C> = (&'static str, fn(&C, u64));
+
+fn run<C: Client>(criterion: &mut Criterion, name: &str, client: &C) {
+    let operations: [Operation<C>; 4] = [
+        ("counter", |client, _| client.count()),
+        ("counter with 3 tags", |client, _| client.tagged()),
+        ("gauge", |client, n| client.gauge(black_box(n as f64))),
+        ("histogram", |client, n| client.histogram(black_box(n as f64))),
+    ];
+    for (what, operation) in operations {
+        for threads in [1, 2] {
+            let mut group = criterion.benchmark_group(format!("{what}, {threads} thread(s)"));
+            group.sample_size(20).throughput(Throughput::Elements(threads * ROW));
+            let (before, mut rows) = (client.counted(), 0);
+            group.bench_function(BenchmarkId::from_parameter(name), |b| {
+                b.iter_custom(|times| {
+                    rows += times;
+                    let job = || (0..ROW).for_each(|n| operation(client, n));
+                    let row = |_| {
+                        let (_, taken) = together((0..threads).map(|_| job));
+                        client.settle();
+                        taken
+                    };
+                    (0..times).map(row).sum()
+                });
+            });
+            if let (Some(before), Some(now)) = (before, client.counted()) {
+                let calls = if what == "counter" { rows * threads * ROW } else { 0 };
+                assert_eq!(now - before, calls, "{name}: {what}");
+            }
+        }
+    }
+}
+
+fn ours() -> ringstat_std::Client {
+    let builder = ringstat_std::Client::builder("nowhere:1").report_interval(None);
+    builder.build_with(Arc::new(|_: &[u8]| Ok(()))).expect("settings that are sound")
+}
+
+/// A socket that nobody reads, for clients that want one: the kernel drops what does not fit.
+fn sink() -> (UdpSocket, UdpSocket) {
+    let sink = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.set_nonblocking(true).expect("a socket");
+    (sink, socket)
+}
+
+fn cadence(
+    sink: impl MetricSink + Sync + Send + std::panic::RefUnwindSafe + 'static,
+) -> StatsdClient {
+    StatsdClient::from_sink("app", sink)
+}
+
+fn clients(criterion: &mut Criterion) {
+    run(criterion, "ringstat", &Ours(ours()));
+    let client = ours();
+    let facade = Facade::new(&client);
+    run(criterion, "ringstat behind the facade", &Behind::new(&facade, Some(client)));
+
+    let (nobody, _) = sink();
+    let address = nobody.local_addr().expect("it is bound").to_string();
+    let builder = DogStatsDBuilder::default().with_remote_address(address);
+    let builder = builder.expect("an address").with_synchronous_backend();
+    let exporter = builder.build().expect("settings that are sound");
+    run(criterion, "metrics-exporter-dogstatsd", &Behind::new(&exporter, None));
+
+    let (nobody, socket) = sink();
+    let address = nobody.local_addr().expect("it is bound");
+    let buffered = BufferedUdpMetricSink::from(address, socket).expect("an address");
+    run(criterion, "cadence, buffered", &cadence(buffered));
+    let (nobody, socket) = sink();
+    let address = nobody.local_addr().expect("it is bound");
+    let buffered = BufferedUdpMetricSink::from(address, socket).expect("an address");
+    run(criterion, "cadence, queued", &cadence(QueuingMetricSink::from(buffered)));
+
+    run(criterion, "prometheus", &Prometheus::new().expect("names that are sound"));
+    let prometheus_client = PrometheusClient {
+        counter: Default::default(),
+        tagged: Family::default(),
+        gauge: Default::default(),
+        histogram: prometheus_client::metrics::histogram::Histogram::new(BUCKETS),
+    };
+    run(criterion, "prometheus-client", &prometheus_client);
+    run(criterion, "opentelemetry", &OpenTelemetry::new());
+}
+
+criterion_group!(benches, clients);
+criterion_main!(benches);

@@ -48,9 +48,13 @@
 mod beacon;
 mod clock;
 mod config;
+#[cfg(feature = "dns")]
+mod dns;
 mod task;
 
 pub use beacon::{BeaconConfig, run_beacon};
 pub use clock::micros;
 pub use config::Config;
+#[cfg(feature = "dns")]
+pub use dns::resolve;
 pub use task::{run, totals, wake};

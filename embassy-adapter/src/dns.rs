@@ -1,0 +1,40 @@
+//! The collector by its name.
+
+use embassy_net::dns::DnsQueryType;
+use embassy_net::{IpEndpoint, Stack};
+use embassy_time::{Duration, Timer};
+
+/// The first pause after a failure; each further one is twice as long,
+const PAUSE: Duration = Duration::from_secs(1);
+/// up to this.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Asks for the address of `name` until there is one: for [`Config::new`](crate::Config::new), before
+/// [`run`](crate::run).
+///
+/// Waits for the network first. Events wait in the ring meanwhile, as they do while a link is down. The stack's resources need a socket
+/// more; names of at most 255 bytes. An address that changes later is found at the next start.
+///
+/// ```
+/// # use embassy_net::Stack;
+/// # use ringstat_core::{event_ring, stats::Stats};
+/// # use ringstat_embassy::{Config, micros, resolve, run};
+/// # static STATS: Stats<64> = Stats::new(event_ring!(64), micros);
+/// async fn metrics(stack: Stack<'static>) -> ! {
+///     let collector = resolve(stack, "metrics.example.org", 8125).await;
+///     run::<64, 1472, 16, 0>(stack, &STATS, Config::new(collector, 0xC0FFEE, 1)).await
+/// }
+/// ```
+pub async fn resolve(stack: Stack<'_>, name: &str, port: u16) -> IpEndpoint {
+    let mut pause = PAUSE;
+    loop {
+        stack.wait_config_up().await;
+        if let Ok(found) = stack.dns_query(name, DnsQueryType::A).await
+            && let Some(address) = found.first()
+        {
+            return IpEndpoint::new(*address, port);
+        }
+        Timer::after(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}

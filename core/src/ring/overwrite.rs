@@ -323,11 +323,13 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Source<T> for 
     fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
         let mut taken = 0;
         while taken < max {
-            let count = self.claim((max - taken).min(CLAIM), &mut f);
-            if count == 0 {
+            let wanted = (max - taken).min(CLAIM);
+            let count = self.claim(wanted, &mut f);
+            taken += count;
+            // Who looks again at once finds one item, and then the next one: each look takes the producer's cache line away.
+            if count < wanted {
                 break;
             }
-            taken += count;
         }
         taken
     }

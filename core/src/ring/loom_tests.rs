@@ -84,7 +84,9 @@ fn overwrite_gives_each_item_to_one_end() {
         });
         let popping = thread::spawn(move || {
             let mut taken = Vec::new();
+            // Each looks at the producer's position once.
             consumer.drain(2, |i| taken.push(i));
+            consumer.drain(1, |i| taken.push(i));
             (consumer, taken)
         });
         let (evicted, refused) = pushing.join().unwrap();

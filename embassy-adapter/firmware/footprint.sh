@@ -3,7 +3,7 @@
 #
 # Sizes: the same firmware (embassy-net, one UDP socket) without ringstat, with the smallest configuration and with the full one, linked for
 # each target; the stack's depth from running them under QEMU. Instructions: counted by QEMU. No limit is a time.
-# `--set` writes what was measured, and a twentieth, as the new limits.
+# `--set` writes what was measured, and a twentieth, as the new limits; `--markdown` prints the table of the README.
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../.ci/thumb
@@ -53,6 +53,27 @@ if [ "${1:-}" = --set ]; then
     awk '{ print $1, $2, $3, int($4 * 1.05 + 0.5) }' "$measured"
   } >footprint.new
   mv footprint.new footprint.txt
+fi
+
+if [ "${1:-}" = --markdown ]; then
+  awk '
+    FNR == NR { if ($1 == "#goal") goal[$3 " " $4] = $5; next }
+    { key = $2 " " $3; value[$1 " " key] = $4 }
+    $1 ~ /v7m/ && $3 != "rings" { order[++n] = key }
+    END {
+      print "| | Cortex-M3 | Cortex-M0 | goal (M3) | |"
+      print "|---|---|---|---|---|"
+      for (i = 1; i <= n; i++) {
+        key = order[i]
+        split(key, part, " ")
+        what = part[1] == "instructions" ? "`" part[2] "`, instructions" : part[1] ": " part[2] ", bytes"
+        gsub(/_/, " ", what)
+        m3 = value["thumbv7m-none-eabi " key]
+        met = !(key in goal) ? "" : m3 <= goal[key] ? "met" : "**missed**"
+        printf "| %s | %d | %d | %s | %s |\n", what, m3, value["thumbv6m-none-eabi " key], goal[key], met
+      }
+    }' footprint.txt "$measured"
+  exit
 fi
 
 # Goals are those of a Cortex-M3; a limit is what no change may exceed.

@@ -215,7 +215,10 @@ fn watch(
         }
         if let Some((plan, network)) = args.fault.as_ref().zip(network) {
             network.cut(plan.is_cut(begun.elapsed(), limit));
-            collectors.be_gone(plan.is_gone(begun.elapsed(), limit))?;
+            let gone = plan.is_gone(begun.elapsed(), limit);
+            // Not yet, if it would take an acknowledgement with it.
+            let stays = gone && collectors.running.is_some() && !is_acknowledged(client);
+            collectors.be_gone(gone && !stays)?;
         }
         if !args.json {
             screen.show(&view.frame(begun.elapsed(), client, collectors.running.as_ref()))?;
@@ -223,6 +226,22 @@ fn watch(
     }
     collectors.be_gone(false)?;
     Ok(())
+}
+
+/// Whether every critical event is acknowledged, or is so within a moment. A collector knows nothing of what one before it has
+/// stored: if it went with an acknowledgement still under way, the next one would store that event once more.
+fn is_acknowledged(client: &Client) -> bool {
+    let deadline = Instant::now() + ROUND / 4;
+    let _ = client.flush(ROUND / 4);
+    loop {
+        if client.snapshot().output.unacknowledged == 0 {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Ends both sides, waits until everything that was sent has arrived, and compares.

@@ -23,7 +23,7 @@ impl Plan {
 
     /// Whether the collector is gone then.
     pub(crate) fn is_gone(&self, since: Duration, whole: Duration) -> bool {
-        self.restart && (whole / 2..whole * 5 / 8).contains(&since)
+        self.restart && (whole / 2..whole * 3 / 4).contains(&since)
     }
 
     /// In one line, for a person.
@@ -86,7 +86,7 @@ mod tests {
         assert!(plan.describe().starts_with("20 % of the datagrams lost, both ways; 10 %"));
         let second = Duration::from_secs(1);
         let gone = |n: u32| plan.is_gone(second * n, second * 16);
-        assert_eq!([7, 8, 9, 10].map(gone), [false, true, true, false]);
+        assert_eq!([7, 8, 11, 12].map(gone), [false, true, true, false]);
     }
 
     #[test]

@@ -112,6 +112,7 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
             generated,
             ledger,
             totals,
+            send_errors: handle.snapshot().output.send_errors,
             delivered: arrived.as_ref().map(|(received, _)| received.events),
             account,
             latency: Latency {

@@ -23,6 +23,7 @@ pub(crate) struct Facts {
     pub(crate) generated: u64,
     pub(crate) ledger: Ledger,
     pub(crate) totals: Totals,
+    pub(crate) send_errors: u64,
     pub(crate) delivered: Option<u64>,
     pub(crate) account: Account,
     pub(crate) latency: Latency,
@@ -54,6 +55,9 @@ pub(crate) struct Report {
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,
     pub(crate) bytes_per_event: f64,
+    /// Attempts to send that failed: no way to the receiver, or nobody listens there. What UDP tells of the latter comes
+    /// after the datagram was taken, so this is the only sign of it where the receiver is not ours.
+    pub(crate) send_errors: u64,
     pub(crate) lost: u64,
     pub(crate) drop_percent: f64,
     pub(crate) loss: Loss,
@@ -151,6 +155,7 @@ impl Report {
             datagrams: totals.datagrams,
             bytes: totals.bytes,
             bytes_per_event: totals.bytes as f64 / ledger.sent.max(1) as f64,
+            send_errors: facts.send_errors,
             lost,
             drop_percent: percent(lost, generated),
             loss: facts.account.loss,
@@ -185,6 +190,7 @@ impl Report {
                 pass: pace >= PACE_PERCENT,
             },
             at_most("lost", self.drop_percent, DROP_PERCENT, "%"),
+            at_most("sends that failed", self.send_errors as f64, 1.0, "in all"),
         ];
         if let Some(p) = self.latency_ns.end_to_end {
             checks.push(at_most("p99 end to end", p.p99 as f64 / 1e6, P99_MS, "ms"));
@@ -221,6 +227,10 @@ impl Report {
         let datagrams = count(self.datagrams);
         let size = format!("{datagrams} datagrams, {:.1} B an event", self.bytes_per_event);
         line(&mut out, "sent", self.sent, size)?;
+        if self.send_errors > 0 {
+            let hint = "does anybody listen there? what it got is not known".into();
+            line(&mut out, "sends that failed", self.send_errors, hint)?;
+        }
         if let (Some(n), Some(rate)) = (self.delivered, self.delivered_per_second) {
             line(&mut out, "delivered", n, a_second(rate))?;
         }

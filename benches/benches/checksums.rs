@@ -39,7 +39,8 @@ const IMPLEMENTATIONS: [(&str, fn(&[u8]) -> u32); 5] = [
     ("bit by bit", bit_by_bit),
 ];
 
-/// The beginning of a datagram, and its checksum by the slow way, which agrees with what ringstat wrote behind the whole.
+/// The beginning of a datagram, and its checksum by the slow way, which agrees with what ringstat wrote behind the
+/// whole.
 fn beginning(length: usize) -> (Vec<u8>, u32) {
     let events = corpus::events(2000).expect("the corpus is sound");
     // No datagram with events is as short as the shortest here.

@@ -1,10 +1,10 @@
 //! Whole clients: what the thread that records pays, with 1 thread and with 2 on the same instruments.
 //!
-//! Four things that every user does, in the way that each client's own users do them: count by a handle that is kept, count with three tags,
-//! set a gauge, take a sample for a histogram. Those that have kept handles are ringstat's instruments, ringstat and
-//! metrics-exporter-dogstatsd behind the `metrics` facade, prometheus, prometheus-client and OpenTelemetry; cadence has none, and writes a
-//! line each time, into a buffer before a socket, or into a queue before that.
-//! ringstat's count with three tags is an event, which carries its own time; the others add to a total.
+//! Four things that every user does, in the way that each client's own users do them: count by a handle that is kept,
+//! count with three tags, set a gauge, take a sample for a histogram. Those that have kept handles are ringstat's
+//! instruments, ringstat and metrics-exporter-dogstatsd behind the `metrics` facade, prometheus, prometheus-client
+//! and OpenTelemetry; cadence has none, and writes a line each time, into a buffer before a socket, or into a queue
+//! before that. ringstat's count with three tags is an event, which carries its own time; the others add to a total.
 //!
 //! Where a client can be asked, what it counted must be what was counted.
 //!

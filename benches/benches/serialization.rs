@@ -1,9 +1,10 @@
-//! Serialization: one event of the corpus at a time, written and read back, in the formats that a client could have taken.
+//! Serialization: one event of the corpus at a time, written and read back, in the formats that a client could have
+//! taken.
 //!
-//! ringstat's own (datagrams of 1472 and 8972 bytes, whose string tables need more than one event) and its DogStatsD lines; as one flat
-//! structure postcard, JSON (serde_json), MessagePack (rmp-serde, without field names) and Protocol Buffers (prost). All of them write
-//! into a buffer that is there already, and all but prost read with borrowed strings. Bytes and heap allocations of an event are
-//! printed first; ringstat must allocate nothing.
+//! ringstat's own (datagrams of 1472 and 8972 bytes, whose string tables need more than one event) and its DogStatsD
+//! lines; as one flat structure postcard, JSON (serde_json), MessagePack (rmp-serde, without field names) and
+//! Protocol Buffers (prost). All of them write into a buffer that is there already, and all but prost read with
+//! borrowed strings. Bytes and heap allocations of an event are printed first; ringstat must allocate nothing.
 //!
 //! What is read must be what was written, event for event.
 //!

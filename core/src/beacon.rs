@@ -1,8 +1,8 @@
 //! The smallest sender: says how all instruments stand, again and again, and nothing else.
 //!
-//! For parts that count and measure but record no events: no ring, no store, nothing to wait for an acknowledgement. What an
-//! instrument says is its total or latest value, so a datagram that is lost is made good by the next; nothing can be
-//! given up, and nothing needs an account.
+//! For parts that count and measure but record no events: no ring, no store, nothing to wait for an acknowledgement.
+//! What an instrument says is its total or latest value, so a datagram that is lost is made good by the next; nothing
+//! can be given up, and nothing needs an account.
 //!
 //! ```
 //! use ringstat_core::beacon::Beacon;
@@ -57,11 +57,11 @@ impl Beacon {
         Self { identity, unit, sequence: 0, next: 0 }
     }
 
-    /// Packs as many instruments as have room, from where the last datagram ended; of a longer buffer only 1472 bytes are used. Without
-    /// any it is a sign of life.
+    /// Packs as many instruments as have room, from where the last datagram ended; of a longer buffer only 1472 bytes
+    /// are used. Without any it is a sign of life.
     ///
-    /// What cannot be said is passed over: a histogram, an instrument whose name was made at run time, is empty or longer than 255
-    /// bytes, or that no datagram of this size has room for. `None`: the buffer has fewer than
+    /// What cannot be said is passed over: a histogram, an instrument whose name was made at run time, is empty or
+    /// longer than 255 bytes, or that no datagram of this size has room for. `None`: the buffer has fewer than
     /// [`PAYLOAD_MIN`](crate::wire::PAYLOAD_MIN) bytes.
     pub fn pack(
         &mut self,

@@ -134,8 +134,9 @@ pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     /// This record stands for `rate` of its kind.
     rate: u8,
     inline_len: u8,
-    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first `inline_len` bytes are
-    /// written; the others are left as they are, which is a third of what a record without them would cost on a chip.
+    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first
+    /// `inline_len` bytes are written; the others are left as they are, which is a third of what a record without
+    /// them would cost on a chip.
     inline: [MaybeUninit<u8>; INLINE],
 }
 

@@ -311,8 +311,8 @@ where
     /// Takes a datagram from the receiver, and returns how many events it settles.
     ///
     /// # Errors
-    /// What is wrong with it, that it is for another sender or epoch, or that no receiver can have written it. Nothing is
-    /// changed then.
+    /// What is wrong with it, that it is for another sender or epoch, or that no receiver can have written it.
+    /// Nothing is changed then.
     pub fn acknowledged(&mut self, datagram: &[u8]) -> Result<u64, AckError> {
         let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
         if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {

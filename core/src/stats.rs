@@ -86,8 +86,8 @@ impl<const N: usize> Default for EventRing<N> {
     }
 }
 
-/// A `&'static` [`EventRing`](crate::stats::EventRing) with room for so many events, for the initializer of a static. (Elsewhere each place that
-/// says it has one ring, however often it is passed.)
+/// A `&'static` [`EventRing`](crate::stats::EventRing) with room for so many events, for the initializer of a static.
+/// (Elsewhere each place that says it has one ring, however often it is passed.)
 #[macro_export]
 macro_rules! event_ring {
     ($capacity:expr) => {{
@@ -189,8 +189,8 @@ impl<const N: usize> Stats<N> {
         self
     }
 
-    /// Gives critical events a ring of their own, in which they are kept until the collector has acknowledged them: no others
-    /// delay or crowd them out. Full, it refuses them.
+    /// Gives critical events a ring of their own, in which they are kept until the collector has acknowledged them:
+    /// no others delay or crowd them out. Full, it refuses them.
     ///
     /// It goes with a sender that has [room for them](Sender::keeping), and an adapter that hands it the
     /// acknowledgements.
@@ -202,8 +202,9 @@ impl<const N: usize> Stats<N> {
 
     /// Gives tasks, interrupts and cores rings of their own: lane 0, 1 and so on, for [`lane`](Self::lane).
     ///
-    /// The ring for all is safe for everybody. But what is recorded while a task is interrupted in the middle of a record call waits until
-    /// the task has finished, and one that records much crowds out the others. In a lane nobody else is in the way.
+    /// The ring for all is safe for everybody. But what is recorded while a task is interrupted in the middle of a
+    /// record call waits until the task has finished, and one that records much crowds out the others. In a lane
+    /// nobody else is in the way.
     ///
     /// ```
     /// # use ringstat_core::{event_ring, record::Recorder, stats::Stats};

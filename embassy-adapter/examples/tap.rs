@@ -1,4 +1,5 @@
-//! The same client on a host: embassy-net over a TAP device, with Embassy's executor on std. To try what a chip does without one.
+//! The same client on a host: embassy-net over a TAP device, with Embassy's executor on std. To try what a chip does
+//! without one.
 //!
 //! ```text
 //! sudo ip tuntap add dev tap0 mode tap user $USER && sudo ip address add 10.5.0.1/24 dev tap0 && sudo ip link set tap0 up
@@ -6,9 +7,9 @@
 //! cargo run -p ringstat-embassy --example tap -- tap=tap0 ip=10.5.0.2 to=10.5.0.1:8125
 //! ```
 //!
-//! More arguments: `sender=N`, `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of the task,
-//! `pause=MILLISECONDS` after half of them. A thread, in the place of an interrupt, records a quarter of the events. In the end it prints its
-//! ledger as JSON, and fails if that does not close.
+//! More arguments: `sender=N`, `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of the
+//! task, `pause=MILLISECONDS` after half of them. A thread, in the place of an interrupt, records a quarter of the
+//! events. In the end it prints its ledger as JSON, and fails if that does not close.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::exit;

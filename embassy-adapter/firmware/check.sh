@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Builds the firmwares and runs them under QEMU, against the real collector: everything arrives, two devices at once, the collector
-# restarted, the link down and up, interrupts in the middle of a record call. And links the proof that no record call can panic.
+# Builds the firmwares and runs them under QEMU, against the real collector: everything arrives, two devices at once,
+# the collector restarted, the link down and up, interrupts in the middle of a record call. And links the proof that
+# no record call can panic.
 #
-# Installs what is missing (QEMU, and where rustup has no thumb targets Debian's compiler); the tests make network namespaces, which
-# takes root, real or in a user namespace. What cannot be set up is a failure.
+# Installs what is missing (QEMU, and where rustup has no thumb targets Debian's compiler); the tests make network
+# namespaces, which takes root, real or in a user namespace. What cannot be set up is a failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../.ci/thumb

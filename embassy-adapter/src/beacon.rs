@@ -39,7 +39,8 @@ impl BeaconConfig {
 /// How long room in the socket's buffer is waited for.
 const BUSY: Duration = Duration::from_millis(100);
 
-/// Sends how all instruments stand, for ever: for parts that record no events and have little memory. No static, no ring:
+/// Sends how all instruments stand, for ever: for parts that record no events and have little memory. No static, no
+/// ring:
 ///
 /// ```
 /// use embassy_net::{IpAddress, Stack};
@@ -57,8 +58,8 @@ const BUSY: Duration = Duration::from_millis(100);
 /// }
 /// ```
 ///
-/// `PAYLOAD` is the largest datagram, at least 128 bytes, and the only buffer. While there is no network nothing is sent, and
-/// nothing is missing afterwards: what an instrument says includes all that it did not say before.
+/// `PAYLOAD` is the largest datagram, at least 128 bytes, and the only buffer. While there is no network nothing is
+/// sent, and nothing is missing afterwards: what an instrument says includes all that it did not say before.
 pub async fn run_beacon<const PAYLOAD: usize>(
     stack: Stack<'_>,
     instruments: &[&dyn Instrument],

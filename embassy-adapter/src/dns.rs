@@ -12,8 +12,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Asks for the address of `name` until there is one: for [`Config::new`](crate::Config::new), before
 /// [`run`](crate::run).
 ///
-/// Waits for the network first. Events wait in the ring meanwhile, as they do while a link is down. The stack's resources need a socket
-/// more; names of at most 255 bytes. An address that changes later is found at the next start.
+/// Waits for the network first. Events wait in the ring meanwhile, as they do while a link is down. The stack's
+/// resources need a socket more; names of at most 255 bytes. An address that changes later is found at the next
+/// start.
 ///
 /// ```
 /// # use embassy_net::Stack;

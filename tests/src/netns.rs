@@ -1,7 +1,7 @@
 //! A network namespace: a machine of its own, as far as the network goes.
 //!
-//! It has no name: a file descriptor holds it, so that nothing is left behind whatever becomes of the test. Nothing in here
-//! touches the network of the machine itself.
+//! It has no name: a file descriptor holds it, so that nothing is left behind whatever becomes of the test. Nothing
+//! in here touches the network of the machine itself.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;

@@ -1,4 +1,5 @@
-//! Programs of this workspace, built with the profile of the test that runs them, so that it is never an old one that is tested.
+//! Programs of this workspace, built with the profile of the test that runs them, so that it is never an old one that
+//! is tested.
 
 use std::path::PathBuf;
 use std::process::Command;

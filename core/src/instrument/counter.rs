@@ -46,9 +46,11 @@ impl Counter {
         self.total.add(n);
     }
 
-    /// Raises the total to at least `total`, for a counter that follows one kept elsewhere. What is lower changes nothing.
+    /// Raises the total to at least `total`, for a counter that follows one kept elsewhere. What is lower changes
+    /// nothing.
     ///
-    /// One atomic operation; on parts without 64-bit atomics it is two, and callers at the same time may raise it too far.
+    /// One atomic operation; on parts without 64-bit atomics it is two, and callers at the same time may raise it too
+    /// far.
     #[inline]
     pub fn raise_to(&self, total: u64) {
         self.total.raise_to(total);

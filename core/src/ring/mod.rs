@@ -140,8 +140,8 @@ impl<T: Copy> Slot<T> {
     /// As for [`write`](Self::write).
     #[inline(always)]
     unsafe fn copy_from(&self, item: &T) {
-        // SAFETY: the caller has the slot to itself; both places hold a `T`, and `item` is elsewhere, since a slot is never
-        // lent out.
+        // SAFETY: the caller has the slot to itself; both places hold a `T`, and `item` is elsewhere, since a slot is
+        // never lent out.
         self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
     }
 

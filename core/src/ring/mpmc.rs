@@ -238,8 +238,8 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
         if WIDE { HALF_WORD } else { (self.capacity() + 1).next_power_of_two() }
     }
 
-    /// The slot at a position, and the bits of its lap. Every position has one; that it might not is said without a panic, so that
-    /// no recorder can reach one.
+    /// The slot at a position, and the bits of its lap. Every position has one; that it might not is said without a
+    /// panic, so that no recorder can reach one.
     #[inline(always)]
     fn at(&self, position: usize) -> Option<(&Cell<T>, usize)> {
         let mask = self.one_lap() - 1;

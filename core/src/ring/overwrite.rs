@@ -326,7 +326,8 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Source<T> for 
             let wanted = (max - taken).min(CLAIM);
             let count = self.claim(wanted, &mut f);
             taken += count;
-            // Who looks again at once finds one item, and then the next one: each look takes the producer's cache line away.
+            // Who looks again at once finds one item, and then the next one: each look takes the producer's cache
+            // line away.
             if count < wanted {
                 break;
             }

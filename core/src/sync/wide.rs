@@ -1,7 +1,7 @@
 //! A 64-bit atomic for parts whose widest has 32 bits.
 //!
-//! `portable-atomic` would take a spin lock where there is compare-and-swap (thumbv7m), and an interrupt that came while a task
-//! holds it would spin for ever. A critical section cannot be interrupted, and takes no table of locks.
+//! `portable-atomic` would take a spin lock where there is compare-and-swap (thumbv7m), and an interrupt that came
+//! while a task holds it would spin for ever. A critical section cannot be interrupted, and takes no table of locks.
 
 use core::cell::Cell;
 
@@ -9,8 +9,8 @@ use critical_section::Mutex;
 
 use super::Ordering;
 
-/// What [`Gauge`](crate::instrument::Gauge) needs of an atomic. Every call is a critical section of a few instructions, so that the
-/// orderings have nothing to add.
+/// What [`Gauge`](crate::instrument::Gauge) needs of an atomic. Every call is a critical section of a few
+/// instructions, so that the orderings have nothing to add.
 #[derive(Debug)]
 pub(crate) struct AtomicU64(Mutex<Cell<u64>>);
 

@@ -40,8 +40,8 @@ struct OnItsWay {
 }
 
 impl OnItsWay {
-    /// Whether the line is still on its way once the fate of the datagram `sequence` is known. If it was in there and not
-    /// sent, its amount is taken back from its cell.
+    /// Whether the line is still on its way once the fate of the datagram `sequence` is known. If it was in there and
+    /// not sent, its amount is taken back from its cell.
     fn outlives<'a>(
         &self,
         sequence: u32,

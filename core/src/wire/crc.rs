@@ -1,7 +1,7 @@
 //! The checksum of mode 0: CRC-32 as in Ethernet and zlib (CRC-32/ISO-HDLC).
 //!
-//! Hosts take `crc32fast` (feature of that name: 37 ns for 1472 bytes), chips a table of 1 KiB (feature `crc-table`), and where that
-//! is too much it is computed bit by bit, some eight times slower.
+//! Hosts take `crc32fast` (feature of that name: 37 ns for 1472 bytes), chips a table of 1 KiB (feature `crc-table`),
+//! and where that is too much it is computed bit by bit, some eight times slower.
 
 #[cfg(feature = "crc32fast")]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {

@@ -62,9 +62,9 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
 
 /// The string table of a chip: what it writes is not the shortest, but takes little to write.
 ///
-/// `SLOTS` strings and tag sets of a datagram are found again, 12 bytes each on a 32-bit chip; nothing is remembered from one
-/// datagram to the next. Names are not packed and share no prefixes, floats take their four or eight bytes: no floating
-/// point and no division is linked for it. Receivers see no difference.
+/// `SLOTS` strings and tag sets of a datagram are found again, 12 bytes each on a 32-bit chip; nothing is remembered
+/// from one datagram to the next. Names are not packed and share no prefixes, floats take their four or eight bytes:
+/// no floating point and no division is linked for it. Receivers see no difference.
 #[derive(Default)]
 pub struct LeanEncoder<const SLOTS: usize> {
     strings: Lean<SLOTS>,

@@ -1,8 +1,8 @@
 //! The string table of a chip: each string once a datagram, and as it is.
 //!
-//! Nothing outlives the datagram, so nothing has to be forgotten: a hash table from what is known by its address or number to its
-//! index, and for other strings from a hash to where they stand in the datagram itself. What finds no room there is spelled
-//! out again, which costs bytes and is never wrong.
+//! Nothing outlives the datagram, so nothing has to be forgotten: a hash table from what is known by its address or
+//! number to its index, and for other strings from a hash to where they stand in the datagram itself. What finds no
+//! room there is spelled out again, which costs bytes and is never wrong.
 
 use super::cursor::{NoRoom, Writer};
 use super::number::Number;
@@ -182,8 +182,8 @@ impl<const SLOTS: usize> Table for Lean<SLOTS> {
     }
 }
 
-/// No table: every string is spelled out where it stands. For datagrams of at most 1472 bytes, in which there is no room for more
-/// strings, tags or sets than a receiver can take.
+/// No table: every string is spelled out where it stands. For datagrams of at most 1472 bytes, in which there is no
+/// room for more strings, tags or sets than a receiver can take.
 pub(crate) struct Bare;
 
 impl Table for Bare {

@@ -15,7 +15,8 @@ pub trait Table {
     /// Whether strings are packed in the datagrams it is for.
     const PACKED: bool;
 
-    /// Whether instruments may be histograms, and have names made at run time. Where they may not, the code for it is left out.
+    /// Whether instruments may be histograms, and have names made at run time. Where they may not, the code for it is
+    /// left out.
     const ANY_INSTRUMENT: bool;
 
     /// A new datagram begins: nothing is defined in it.

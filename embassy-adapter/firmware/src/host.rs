@@ -38,7 +38,8 @@ impl Args {
         words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
     }
 
-    /// The value of a key as whatever it stands for; `default` where there is none. What cannot be read ends the program.
+    /// The value of a key as whatever it stands for; `default` where there is none. What cannot be read ends the
+    /// program.
     pub fn parse<T: core::str::FromStr>(&self, key: &str, default: T) -> T {
         match self.get(key).map(str::parse) {
             None => default,

@@ -1,7 +1,7 @@
 //! The LAN9118 Ethernet controller of the MPS2 board, behind embassy-net-driver-channel.
 //!
-//! An interrupt says that a frame has come; the task of [`run`] moves frames between the controller's FIFOs and the channel that embassy-net
-//! reads. Registers: SMSC LAN9118 data sheet, revision 1.5, chapter 5.
+//! An interrupt says that a frame has come; the task of [`run`] moves frames between the controller's FIFOs and the
+//! channel that embassy-net reads. Registers: SMSC LAN9118 data sheet, revision 1.5, chapter 5.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll};

@@ -1,4 +1,5 @@
-//! What the firmwares of this folder share: two boards as QEMU has them, an executor that sleeps, and the way to the host.
+//! What the firmwares of this folder share: two boards as QEMU has them, an executor that sleeps, and the way to the
+//! host.
 //!
 //! | program | board | what it shows |
 //! |---|---|---|

@@ -27,8 +27,8 @@ pub fn paint(limit: usize) {
     let here = cortex_m::register::msp::read() as usize - MARGIN;
     let mut at = lowest(limit);
     while at < here {
-        // SAFETY: between the end of the static memory and the stack pointer nothing lives; interrupts push below the stack pointer and
-        // are done when they return.
+        // SAFETY: between the end of the static memory and the stack pointer nothing lives; interrupts push below the
+        // stack pointer and are done when they return.
         unsafe { ptr::write_volatile(at as *mut u32, PAINT) };
         at += 4;
     }

@@ -1,4 +1,5 @@
-//! Firmware on emulated chips, and the same client over a TAP device, with the real collector: `embassy-adapter/firmware/check.sh` builds both and runs this.
+//! Firmware on emulated chips, and the same client over a TAP device, with the real collector:
+//! `embassy-adapter/firmware/check.sh` builds both and runs this.
 //!
 //! Each test has a network namespace of its own, which takes root. What cannot be set up fails; nothing is skipped.
 

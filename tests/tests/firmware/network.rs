@@ -140,7 +140,8 @@ fn on_tap(name: &str) -> Setup {
     load(LISTEN_TAP, &["ip=10.5.0.2/24", "gateway=10.5.0.1"]).with(&["-nic", &nic]).monitored(name)
 }
 
-/// What holds after any trouble on the way: critical events once, totals exact, every datagram received or known as lost.
+/// What holds after any trouble on the way: critical events once, totals exact, every datagram received or known as
+/// lost.
 fn assert_accounted(collector: Collector<'_>, said: &Said) {
     said.assert_closed();
     assert_eq!(said.number("acknowledged"), CRITICAL);

@@ -38,8 +38,8 @@ fn at(monotonic: u64, wall: u64) -> Time {
     Time { monotonic, wall }
 }
 
-/// It should not, but a chip's timer that is reset does. Batches, walks and heartbeats begin again; nothing waits for the
-/// old time to come back.
+/// It should not, but a chip's timer that is reset does. Batches, walks and heartbeats begin again; nothing waits for
+/// the old time to come back.
 #[test]
 fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
     static LEVEL: Gauge = Gauge::new("level");

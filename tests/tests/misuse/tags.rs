@@ -99,8 +99,8 @@ fn of_instruments_that_can_never_be_sent_cost_the_others_nothing() {
     assert_eq!((value(&report, "huge"), value(&report, "long")), (None, None));
 }
 
-/// Strings are told apart by where they are and how long: these two begin at the same place, and the lengths are the same
-/// in their lowest byte.
+/// Strings are told apart by where they are and how long: these two begin at the same place, and the lengths are the
+/// same in their lowest byte.
 #[test]
 fn a_value_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it() {
     let (stats, spy) = client(Config::default());

@@ -1,7 +1,7 @@
 //! ringstat on a W5500-EVB-Pico: Ethernet by a W5500, both cores and an interrupt record.
 //!
-//! What belongs to this board is marked BOARD; the rest is the same on any other. Start a collector on the machine at [`COLLECTOR`]
-//! with `ringstat collect --udp 0.0.0.0:8125`, flash with `cargo run --release`, and look at its page.
+//! What belongs to this board is marked BOARD; the rest is the same on any other. Start a collector on the machine at
+//! [`COLLECTOR`] with `ringstat collect --udp 0.0.0.0:8125`, flash with `cargo run --release`, and look at its page.
 #![no_std]
 #![no_main]
 
@@ -92,7 +92,8 @@ async fn main(spawner: Spawner) {
         Ok(()) => u64::from_be_bytes(id),
         Err(_) => RoscRng.next_u64(),
     };
-    // BOARD: which run this is. Two runs must not have the same number, and this chip has nothing that counts them: random.
+    // BOARD: which run this is. Two runs must not have the same number, and this chip has nothing that counts them:
+    // random.
     let epoch = RoscRng.next_u32();
 
     // BOARD: Ethernet.

@@ -1,8 +1,8 @@
 //! A firmware with a network stack and a UDP socket, and the same one with ringstat: what it adds is the difference.
 //!
-//! Without a feature it counts in a static and sends a word now and then, so that all of the stack is there. `small`: counters and gauges,
-//! 128-byte datagrams. `full`: histograms, events with tags and text, critical events, 1472-byte datagrams.
-//! It runs for a second and says how deep its stack went, interrupts included.
+//! Without a feature it counts in a static and sends a word now and then, so that all of the stack is there. `small`:
+//! counters and gauges, 128-byte datagrams. `full`: histograms, events with tags and text, critical events, 1472-byte
+//! datagrams. It runs for a second and says how deep its stack went, interrupts included.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,9 @@
-//! Tasks and a timer interrupt record; the adapter's task sends to a collector over Ethernet; in the end the chip says what it knows.
+//! Tasks and a timer interrupt record; the adapter's task sends to a collector over Ethernet; in the end the chip
+//! says what it knows.
 //!
-//! Arguments, all of them optional: `to=IP:PORT`, `ip=IP/BITS` (DHCP without it), `gateway=IP`, `sender=N`, `epoch=N`, `events=N`, `critical=N`,
-//! `pace=MICROSECONDS` between two
-//! records of a task, `pause=MILLISECONDS` after half of them.
+//! Arguments, all of them optional: `to=IP:PORT`, `ip=IP/BITS` (DHCP without it), `gateway=IP`, `sender=N`,
+//! `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of a task, `pause=MILLISECONDS` after
+//! half of them.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The proof that no record call can panic: this links only if none of them reaches the panic handler, which calls what is
-//! nowhere. It is linked, and never run.
+//! The proof that no record call can panic: this links only if none of them reaches the panic handler, which calls
+//! what is nowhere. It is linked, and never run.
 //!
 //! With the feature `flawed` one of the calls can panic, and it must not link.
 #![no_std]

@@ -1,9 +1,9 @@
-//! Interrupts that record in the middle of a record call, at random points: of the task's by two timers, and of the first
-//! timer's by the second.
+//! Interrupts that record in the middle of a record call, at random points: of the task's by two timers, and of the
+//! first timer's by the second.
 //!
-//! Argument `times=N`: so many interrupts must have come in the middle of one. Every event that comes out must be one that went in,
-//! those of each source in their order, and none may be missing that was not refused. The emulator must count instructions
-//! (`-icount`): it lets interrupts in only between basic blocks otherwise.
+//! Argument `times=N`: so many interrupts must have come in the middle of one. Every event that comes out must be one
+//! that went in, those of each source in their order, and none may be missing that was not refused. The emulator must
+//! count instructions (`-icount`): it lets interrupts in only between basic blocks otherwise.
 #![no_std]
 #![no_main]
 

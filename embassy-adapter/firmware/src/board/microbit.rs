@@ -1,7 +1,7 @@
 //! BBC micro:bit, a Cortex-M0 at 16 MHz: no compare-and-swap, 16 kB of memory.
 //!
-//! TIMER0 is the clock, at 16 MHz; its first compare register wakes, the third tells that it has gone round. TIMER1 and TIMER2 interrupt the
-//! program. Registers: nRF51 Series Reference Manual, chapter 19.
+//! TIMER0 is the clock, at 16 MHz; its first compare register wakes, the third tells that it has gone round. TIMER1
+//! and TIMER2 interrupt the program. Registers: nRF51 Series Reference Manual, chapter 19.
 
 use core::cell::RefCell;
 use core::task::Waker;

@@ -1,8 +1,8 @@
 //! Arm MPS2 with the AN385 image, Cortex-M3 at 25 MHz.
 //!
-//! The clock is the first half of the CMSDK dual timer, which counts down in rounds of 2^27 microseconds; the second half wakes. (SysTick
-//! would lose time whenever the emulator is not scheduled.) The two simple timers interrupt the program.
-//! Registers: Arm DUI 0479, "Cortex-M System Design Kit", chapters 4.2 and 4.3.
+//! The clock is the first half of the CMSDK dual timer, which counts down in rounds of 2^27 microseconds; the second
+//! half wakes. (SysTick would lose time whenever the emulator is not scheduled.) The two simple timers interrupt the
+//! program. Registers: Arm DUI 0479, "Cortex-M System Design Kit", chapters 4.2 and 4.3.
 
 use core::cell::RefCell;
 use core::task::Waker;

@@ -1,7 +1,8 @@
 //! One rule: `record.p99 > 100ns`, `drop_rate > 1 %`, `encode.ns +10 % against baseline`, `+50 % against baseline`.
 //!
-//! A name stands for the number that is called so; a single word, and what follows `*.`, for all whose names end with it:
-//! `drop_rate` for that of every scenario, `*.end_to_end.p99` likewise. Units may differ in scale: `1.5 ms` is compared with nanoseconds.
+//! A name stands for the number that is called so; a single word, and what follows `*.`, for all whose names end with
+//! it: `drop_rate` for that of every scenario, `*.end_to_end.p99` likewise. Units may differ in scale: `1.5 ms` is
+//! compared with nanoseconds.
 
 use std::fmt;
 

@@ -63,7 +63,8 @@ fn complete(head: &mut Vec<u8>, from: &mut impl BufRead) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows `each` what the packets of a capture are, whose first bytes are in `head` already, with their numbers from 1 on as Wireshark counts them.
+/// Shows `each` what the packets of a capture are, whose first bytes are in `head` already, with their numbers from 1
+/// on as Wireshark counts them.
 pub(crate) fn read(
     mut head: Vec<u8>,
     mut from: impl BufRead + Send,

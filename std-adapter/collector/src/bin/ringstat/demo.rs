@@ -228,8 +228,9 @@ fn watch(
     Ok(())
 }
 
-/// Whether every critical event is acknowledged, or is so within a moment. A collector knows nothing of what one before it has
-/// stored: if it went with an acknowledgement still under way, the next one would store that event once more.
+/// Whether every critical event is acknowledged, or is so within a moment. A collector knows nothing of what one
+/// before it has stored: if it went with an acknowledgement still under way, the next one would store that event once
+/// more.
 fn is_acknowledged(client: &Client) -> bool {
     let deadline = Instant::now() + ROUND / 4;
     let _ = client.flush(ROUND / 4);

@@ -112,7 +112,7 @@ async fn work(events: u32) {
     let pace = Duration::from_micros(arg("pace", 400));
     let pause = Duration::from_millis(arg("pause", 0));
     let every = u64::from(events) / critical.max(1);
-    let (mut alarms, mut rest) = (0, 0);
+    let (mut alarms, mut rest, mut timings) = (0, 0, 0);
     for n in 0..events {
         if n == events / 2 {
             Timer::after(pause).await;
@@ -130,7 +130,12 @@ async fn work(events: u32) {
             rest = 0;
             STATS.count("critical", 1u8).priority(Priority::Critical).record();
         }
-        WORK.record_duration(std::time::Duration::from_micros(began.elapsed().as_micros()));
+        let took = std::time::Duration::from_micros(began.elapsed().as_micros());
+        WORK.record_duration(took);
+        if n % 100 == 0 {
+            STATS.timing("board.step", took).record();
+            timings += 1;
+        }
         Timer::at(began + pace).await;
     }
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -154,7 +159,7 @@ async fn work(events: u32) {
         "repeated": totals.repeated,
         "requests": REQUESTS.total(),
         "ticks": TICKS.total(),
-        "work": WORK.count(),
+        "timings": timings,
     });
     println!("{report}");
     exit(i32::from(!ledger.closes() || ledger.in_flight > 0));

@@ -32,7 +32,8 @@ for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
     for size in $(nm -S "$elf" | awk '/STATS.*RING/ { print $2 }'); do
       rings=$((rings + 16#$size))
     done
-    stack=$(emulate $target footprint)
+    # With instructions counted, so that interrupts come at the same places each time.
+    stack=$(emulate $target footprint -icount shift=8,sleep=off)
     if [ $config = none ]; then
       before=("$text" "$data" "$bss" "$stack")
       continue
@@ -51,7 +52,8 @@ done
 if [ "${1:-}" = --set ]; then
   {
     grep '^#' footprint.txt
-    awk '{ print $1, $2, $3, int($4 * 1.05 + 0.5) }' "$measured"
+    # Where an interrupt finds the stack is another place after each change: room for one and what it calls.
+    awk '{ print $1, $2, $3, int($4 * 1.05 + ($3 == "stack" ? 128 : 0.5)) }' "$measured"
   } >footprint.new
   mv footprint.new footprint.txt
 fi

@@ -133,7 +133,7 @@ fn tick() {
 async fn work(events: u32, pace: Duration, args: &'static Args) {
     let critical: u64 = args.parse("critical", 1000);
     let every = u64::from(events) / critical.max(1);
-    let (mut alarms, mut rest) = (0, 0);
+    let (mut alarms, mut rest, mut timings) = (0, 0, 0);
     let pause = Duration::from_millis(args.parse("pause", 0));
     for n in 0..events {
         if n == events / 2 {
@@ -152,14 +152,19 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
             rest = 0;
             STATS.count("critical", 1u8).priority(Priority::Critical).record();
         }
-        WORK.record_duration(Took::from_micros(began.elapsed().as_micros()));
+        let took = Took::from_micros(began.elapsed().as_micros());
+        WORK.record_duration(took);
+        if n % 100 == 0 {
+            STATS.timing("board.step", took).record();
+            timings += 1;
+        }
         Timer::at(began + pace).await;
     }
-    end().await
+    end(timings).await
 }
 
 /// Waits until nothing is in flight and the instruments have been sent as they are, and says what the chip knows.
-async fn end() -> ! {
+async fn end(timings: u64) -> ! {
     let busy = || TO_TICK.load(Ordering::Relaxed) > 0 || STATS.account(&totals()).in_flight > 0;
     let deadline = Instant::now() + Duration::from_secs(60);
     while busy() && Instant::now() < deadline {
@@ -169,7 +174,7 @@ async fn end() -> ! {
     Timer::after_secs(3).await;
     let totals = totals();
     let ledger = STATS.account(&totals);
-    let more = [("requests", REQUESTS.total()), ("ticks", TICKS.total()), ("work", WORK.count())];
+    let more = [("requests", REQUESTS.total()), ("ticks", TICKS.total()), ("timings", timings)];
     host::say(format_args!("{}", Report { ledger, totals, more: &more }));
     host::exit(ledger.closes() && ledger.in_flight == 0)
 }

@@ -28,7 +28,7 @@ impl From<NoRoom> for Refused {
 ///
 /// `SLOTS` strings, tags and tag sets are found again, and `ARENA` bytes of strings serve as prefixes of later
 /// ones; more than that is sent correctly, in more bytes. The default takes about 29 KiB (a hash
-/// table that is mostly empty is a fast one); `Encoder<16, 0>` takes about 750 bytes on a 32-bit chip.
+/// table that is mostly empty is a fast one). Chips take a [`LeanEncoder`].
 pub struct Encoder<const SLOTS: usize = 512, const ARENA: usize = 4096> {
     strings: Strings<SLOTS, ARENA>,
 }

@@ -221,18 +221,21 @@ fn is_single(v: f64) -> bool {
 /// Reads a number of the given form.
 #[inline(always)]
 pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
-    // The commonest first, and their integer read in one place: what form comes next is anybody's guess.
+    // The commonest first, and without a branch on which of them it is, since that is anybody's guess: an integer is a
+    // decimal without places.
     if form <= form::DECIMAL_NEGATIVE {
         let bits = r.varint()?;
-        let mantissa = (bits >> 3) as i64;
-        let scale = (bits & 7) as u8 + 1;
-        return match form {
-            form::UNSIGNED => Ok(Value::U64(bits)),
-            form::DECIMAL => Ok(Value::Decimal { mantissa, scale }),
-            form::DECIMAL_NEGATIVE => Ok(Value::Decimal { mantissa: -mantissa, scale }),
-            // -1 - bits
-            _ => i64::try_from(bits).map(|v| Value::I64(!v)).map_err(|_| DecodeError::BadNumber),
-        };
+        let decimal = form >> 1 & 1;
+        let negative = u64::from(form & 1);
+        let magnitude = bits >> (3 * decimal);
+        if magnitude >> 61 != 0 {
+            return large_integer(form, bits);
+        }
+        // -1 - n is the complement of n, and -n one more.
+        let mantissa =
+            (magnitude ^ negative.wrapping_neg()).wrapping_add(negative & u64::from(decimal));
+        let scale = (bits as u8 & 7) * decimal + decimal;
+        return Ok(Value::Decimal { mantissa: mantissa as i64, scale });
     }
     let value = match form {
         form::ONE => return Ok(Value::U64(1)),
@@ -241,6 +244,17 @@ pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
         _ => return Err(DecodeError::BadRecord),
     };
     if value.is_valid() { Ok(value) } else { Err(DecodeError::BadNumber) }
+}
+
+/// An integer beyond what a decimal holds.
+#[cold]
+fn large_integer(form: u8, bits: u64) -> Result<Value, DecodeError> {
+    match form {
+        form::NEGATIVE => {
+            i64::try_from(bits).map(|v| Value::I64(!v)).map_err(|_| DecodeError::BadNumber)
+        }
+        _ => Ok(Value::U64(bits)),
+    }
 }
 
 /// Reads a form, then a number of it.

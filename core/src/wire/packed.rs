@@ -35,7 +35,7 @@ fn pack(text: u128) -> u128 {
 
 /// The reverse of [`pack`].
 #[inline]
-fn unpack(bits: u128) -> u128 {
+fn unpack_bits(bits: u128) -> u128 {
     let half = |v: u64| {
         let v = v & 0x00FF_FFFF | (v & 0xFFFF_FF00_0000) << 8;
         let v = v & 0x0000_0FFF_0000_0FFF | (v & 0x00FF_F000_00FF_F000) << 4;
@@ -65,20 +65,23 @@ pub(crate) fn pack_step(text: &[u8], characters: usize) -> [u8; 16] {
     (pack(front(text)) & ((1 << bits) - 1)).to_le_bytes()
 }
 
-/// Unpacks up to 32 characters from the beginning of `bytes`; what does not belong to them is anything.
+/// Unpacks up to 16 characters; what does not belong to them is anything, but ASCII.
 #[inline]
-pub(crate) fn unpack_wide(bytes: &[u8; 32]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out[..STEP].copy_from_slice(&unpack(front(bytes)).to_le_bytes());
-    out[STEP..].copy_from_slice(&unpack(front(&bytes[BYTES..])).to_le_bytes());
-    out
+pub(crate) fn unpack(bytes: &[u8; STEP]) -> u128 {
+    unpack_bits(u128::from_le_bytes(*bytes))
+}
+
+/// Unpacks up to 32 characters, 16 in each half; what does not belong to them is anything, but ASCII.
+#[inline]
+pub(crate) fn unpack_wide(bytes: &[u8; 2 * STEP]) -> [u128; 2] {
+    [unpack_bits(front(bytes)), unpack_bits(front(&bytes[BYTES..]))]
 }
 
 /// Unpacks a string of at most 255 characters; returns it with what does not belong to it behind.
 pub(crate) fn unpack_long(bytes: &[u8]) -> [u8; 256] {
     let mut out = [0; 256];
     for (from, to) in bytes.chunks(BYTES).zip(out.chunks_exact_mut(STEP)) {
-        to.copy_from_slice(&unpack(front(from)).to_le_bytes());
+        to.copy_from_slice(&unpack_bits(front(from)).to_le_bytes());
     }
     out
 }
@@ -119,7 +122,10 @@ mod tests {
             packed.extend(behind);
             packed.resize(packed.len().max(32), 0xFF);
             let short = text.len().min(32);
-            prop_assert_eq!(&unpack_wide(packed.first_chunk().unwrap())[..short], &text.as_bytes()[..short]);
+            let wide = unpack_wide(packed.first_chunk().unwrap()).map(u128::to_le_bytes).concat();
+            prop_assert_eq!(&wide[..short], &text.as_bytes()[..short]);
+            let first = unpack(packed.first_chunk().unwrap()).to_le_bytes();
+            prop_assert_eq!(&first[..], &wide[..16]);
         }
     }
 

@@ -31,6 +31,9 @@ pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = AREN
     packed: bool,
     /// All strings of the datagram, prefixes written out, one behind the other.
     arena: String<ARENA>,
+    /// Where they end; behind them stand zeros, so that no string is the last thing there (whether it is would be
+    /// anybody's guess, each time that it is looked at).
+    end: usize,
     strings: Vec<Span, STRINGS>,
     /// Keys and values of all tags.
     tags: Vec<(u16, u16), STRINGS>,
@@ -69,6 +72,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         Self {
             packed: false,
             arena: String::new(),
+            end: 0,
             strings: Vec::new(),
             tags: Vec::new(),
             members: Vec::new(),
@@ -99,6 +103,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let (prologue, body) = Prologue::parse(&sealed[Header::LEN..])?;
         self.packed = prologue.packed;
         self.arena.clear();
+        self.end = 0;
         self.strings.clear();
         self.tags.clear();
         self.members.clear();
@@ -182,11 +187,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     fn read(&mut self) -> Result<Raw, DecodeError> {
         let first = self.r.byte()?;
         let form = (first & tag::FORM) >> tag::FORM_SHIFT;
-        let second = if first & tag::EXTENDED != 0 { self.r.byte()? } else { 0 };
-        let unasked = second & extended::IDENTIFIED != 0 && self.prologue.ack_floor.is_none();
-        if second & extended::RESERVED != 0 || unasked {
-            return Err(DecodeError::BadRecord);
-        }
+        let second = if first & tag::EXTENDED != 0 { self.read_second()? } else { 0 };
         let name = self.tables.string_ref(&mut self.r)?;
         if self.tables.strings.get(usize::from(name)).is_none_or(|s| s.length == 0) {
             return Err(DecodeError::EmptyName);
@@ -200,8 +201,16 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
                 self.read_event(kind, form, second)?
             }
         };
-        let has_dynamic = second & extended::DYNAMIC != 0 && !self.tables.dynamic.is_empty();
-        Ok(Raw { name, set, has_dynamic, body })
+        Ok(Raw { name, set, body })
+    }
+
+    fn read_second(&mut self) -> Result<u8, DecodeError> {
+        let second = self.r.byte()?;
+        let unasked = second & extended::IDENTIFIED != 0 && self.prologue.ack_floor.is_none();
+        if second & extended::RESERVED != 0 || unasked {
+            return Err(DecodeError::BadRecord);
+        }
+        Ok(second)
     }
 
     #[inline(always)]
@@ -220,35 +229,38 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         } else {
             RawContent::Number(number::read(form, &mut self.r)?)
         };
-        let rate = if second & extended::RATE != 0 {
-            let rate = u32::try_from(self.r.varint()?).map_err(|_| DecodeError::BadNumber)?;
-            if rate == 0 {
+        let time_ns = self.time.saturating_mul(self.nanos);
+        let more = if second == 0 { More::NONE } else { self.read_more(second)? };
+        Ok(RawBody::Event { kind, time_ns, content, more })
+    }
+
+    /// What only some events have.
+    #[inline(never)]
+    fn read_more(&mut self, second: u8) -> Result<More, DecodeError> {
+        let mut more = More::NONE;
+        if second & extended::RATE != 0 {
+            more.rate = u32::try_from(self.r.varint()?).map_err(|_| DecodeError::BadNumber)?;
+            if more.rate == 0 {
                 return Err(DecodeError::BadNumber);
             }
-            rate
-        } else {
-            1
-        };
+        }
         if second & extended::DYNAMIC != 0 {
             self.read_dynamic()?;
+            more.has_dynamic = !self.tables.dynamic.is_empty();
         }
-        let id = if second & extended::IDENTIFIED != 0 {
+        if second & extended::IDENTIFIED != 0 {
             let floor = self.prologue.ack_floor.unwrap_or(0);
-            Some(floor.checked_add(self.r.varint()?).ok_or(DecodeError::BadNumber)?)
-        } else {
-            None
-        };
-        let priority = match second & extended::PRIORITY {
+            more.id = Some(floor.checked_add(self.r.varint()?).ok_or(DecodeError::BadNumber)?);
+        }
+        more.priority = match second & extended::PRIORITY {
             0 => Priority::Normal,
             1 => Priority::Low,
             2 => Priority::High,
             _ => Priority::Critical,
         };
-        let time_ns = self.time.saturating_mul(self.nanos);
-        Ok(RawBody::Event { kind, priority, time_ns, content, rate, id })
+        Ok(more)
     }
 
-    #[inline(never)]
     fn read_dynamic(&mut self) -> Result<(), DecodeError> {
         let count = self.r.varint()?;
         if count > DYNAMIC_TAG_LIMIT as u64 {
@@ -313,18 +325,27 @@ fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
 struct Raw {
     name: u16,
     set: Option<u16>,
-    has_dynamic: bool,
     body: RawBody,
+}
+
+/// What only some events have.
+struct More {
+    priority: Priority,
+    rate: u32,
+    id: Option<u64>,
+    has_dynamic: bool,
+}
+
+impl More {
+    const NONE: Self = Self { priority: Priority::Normal, rate: 1, id: None, has_dynamic: false };
 }
 
 enum RawBody {
     Event {
         kind: Kind,
-        priority: Priority,
         time_ns: u64,
         content: RawContent,
-        rate: u32,
-        id: Option<u64>,
+        more: More,
     },
     Total(u64),
     Level(Value),
@@ -349,15 +370,17 @@ impl Raw {
         tables: &'r Decoder<STRINGS, ARENA>,
         body: &'r [u8],
     ) -> Record<'r> {
+        let mut has_dynamic = false;
         Record {
             name: Text { index: self.name, text: tables.text(self.name) },
-            tags: Tags { set: self.set, has_dynamic: self.has_dynamic, tables, body },
             body: match self.body {
-                RawBody::Event { kind, priority, time_ns, content, rate, id } => {
+                RawBody::Event { kind, time_ns, content, more } => {
                     let content = match content {
                         RawContent::Number(value) => Content::Number(value),
                         RawContent::Text(at, length) => Content::Text(checked(body, at, length)),
                     };
+                    let More { priority, rate, id, .. } = more;
+                    has_dynamic = more.has_dynamic;
                     Body::Event(Event { kind, priority, time_ns, content, rate, id })
                 }
                 RawBody::Total(total) => Body::Total(total),
@@ -367,6 +390,7 @@ impl Raw {
                     Body::Buckets(Buckets { unit, layout, sum, pairs })
                 }
             },
+            tags: Tags { set: self.set, has_dynamic, tables, body },
         }
     }
 }

@@ -9,6 +9,31 @@ use crate::wire::cursor::Reader;
 use crate::wire::error::DecodeError;
 use crate::wire::{STRING_LIMIT, packed, string};
 
+/// Bytes of a `u128`.
+const HALF: usize = 16;
+
+/// The lowest `n` bytes, of at most 16.
+#[inline(always)]
+fn low(n: usize) -> u128 {
+    const LOW: [u128; HALF + 1] = {
+        let mut low = [0; HALF + 1];
+        let mut n = 0;
+        while n < HALF {
+            low[n + 1] = low[n] << 8 | 0xFF;
+            n += 1;
+        }
+        low
+    };
+    LOW[n.min(HALF)]
+}
+
+/// 32 bytes, the first ones the lowest.
+#[inline]
+fn halves(bytes: &[u8; 2 * HALF]) -> [u128; 2] {
+    let (first, second) = bytes.split_at(HALF);
+    [first, second].map(|half| half.first_chunk().map_or(0, |b| u128::from_le_bytes(*b)))
+}
+
 impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     /// Reads the reference to a string, or its definition.
     #[inline(always)]
@@ -27,53 +52,77 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
 
     #[inline(never)]
     fn define(&mut self, code: u64, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let at = self.arena.len();
-        let mut prefix = 0..0;
-        let packed;
-        let suffix = if code == string::PLAIN {
-            let count = r.reference()?;
-            packed = self.packed && count % 2 == 1;
-            let length = if self.packed { count / 2 } else { count };
-            if length > STRING_LIMIT as u64 {
-                return Err(DecodeError::StringTooLong);
-            }
-            length as usize
+        let at = self.end;
+        if code == string::PLAIN {
+            self.define_plain(r)?;
         } else {
-            let short = code != string::PREFIXED_LONG;
-            packed = self.packed && short;
-            let index = if short { (code - string::PREFIXED) / 2 } else { r.varint()? };
-            let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
-            let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
-            let lengths = r.byte()?;
-            let (shared, suffix) =
-                if short { ((lengths >> 4) + 1, lengths & 0xF) } else { (lengths, r.byte()?) };
-            if shared > length {
-                return Err(DecodeError::BadStringIndex);
-            }
-            prefix = usize::from(at)..usize::from(at) + usize::from(shared);
-            if !self.arena.is_char_boundary(prefix.end) {
-                return Err(DecodeError::BadUtf8);
-            }
-            usize::from(suffix)
-        };
-        let wide = r.rest().first_chunk();
-        if packed {
-            let bytes = r.bytes(packed::length(suffix))?;
-            let done = wide
-                .is_some_and(|wide| self.append_short(&prefix, &packed::unpack_wide(wide), suffix));
-            if !done {
-                self.append(&prefix, &packed::unpack_long(bytes)[..suffix])?;
-            }
-        } else {
-            let bytes = r.bytes(suffix)?;
-            if !wide.is_some_and(|wide| self.append_short(&prefix, wide, suffix)) {
-                self.append(&prefix, bytes)?;
-            }
+            self.define_like(code, r)?;
         }
-        let length = u8::try_from(self.arena.len() - at).map_err(|_| DecodeError::StringTooLong)?;
+        let length = u8::try_from(self.end - at).map_err(|_| DecodeError::StringTooLong)?;
         let index = self.strings.len() as u16;
         self.strings.push(Span { at: at as u16, length }).map_err(|_| DecodeError::TableFull)?;
         Ok(index)
+    }
+
+    /// A string that is spelled out.
+    #[inline(always)]
+    fn define_plain(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let count = r.reference()?;
+        let packed = self.packed && count % 2 == 1;
+        let length = if self.packed { count / 2 } else { count };
+        if length > STRING_LIMIT as u64 {
+            return Err(DecodeError::StringTooLong);
+        }
+        let length = length as usize;
+        let wide = r.rest().first_chunk();
+        if packed {
+            let bytes = r.bytes(packed::length(length))?;
+            if wide.is_some_and(|wide| self.append_wide(packed::unpack_wide(wide), length)) {
+                return Ok(());
+            }
+            return self.append(&(0..0), &packed::unpack_long(bytes)[..length]);
+        }
+        let bytes = r.bytes(length)?;
+        if wide.is_some_and(|wide| self.append_wide(halves(wide), length)) {
+            return Ok(());
+        }
+        self.append(&(0..0), bytes)
+    }
+
+    /// A string that begins like an earlier one.
+    #[inline(always)]
+    fn define_like(&mut self, code: u64, r: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let short = code != string::PREFIXED_LONG;
+        let index = if short { (code - string::PREFIXED) / 2 } else { r.varint()? };
+        let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
+        let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
+        let lengths = r.byte()?;
+        let (shared, suffix) =
+            if short { ((lengths >> 4) + 1, lengths & 0xF) } else { (lengths, r.byte()?) };
+        if shared > length {
+            return Err(DecodeError::BadStringIndex);
+        }
+        let prefix = usize::from(at)..usize::from(at) + usize::from(shared);
+        if !self.arena.is_char_boundary(prefix.end) {
+            return Err(DecodeError::BadUtf8);
+        }
+        let suffix = usize::from(suffix);
+        if !short {
+            return self.append(&prefix, r.bytes(suffix)?);
+        }
+        let wide = r.rest().first_chunk();
+        if self.packed {
+            let bytes = r.bytes(packed::length(suffix))?;
+            if wide.is_some_and(|wide| self.append_short(&prefix, packed::unpack(wide), suffix)) {
+                return Ok(());
+            }
+            return self.append(&prefix, &packed::unpack_long(bytes)[..suffix]);
+        }
+        let bytes = r.bytes(suffix)?;
+        if wide.is_some_and(|wide| self.append_short(&prefix, u128::from_le_bytes(*wide), suffix)) {
+            return Ok(());
+        }
+        self.append(&prefix, bytes)
     }
 
     /// Appends a string to the arena: a prefix that stands there, and a suffix.
@@ -82,50 +131,51 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let prefix: String<STRING_LIMIT> =
             String::try_from(prefix).map_err(|_| DecodeError::StringTooLong)?;
         let suffix = core::str::from_utf8(suffix).map_err(|_| DecodeError::BadUtf8)?;
+        self.arena.truncate(self.end);
         self.arena.push_str(&prefix).map_err(|_| DecodeError::TableFull)?;
-        self.arena.push_str(suffix).map_err(|_| DecodeError::TableFull)
+        self.arena.push_str(suffix).map_err(|_| DecodeError::TableFull)?;
+        self.end = self.arena.len();
+        Ok(())
     }
 
-    /// The same for a string of ASCII of at most 32 bytes, half of them prefix, as nearly all are: put together in
-    /// registers, so that nothing depends on its length. `wide` begins with the suffix. `false`: nothing was done.
-    #[inline]
-    fn append_short(&mut self, prefix: &Range<usize>, wide: &[u8; 32], suffix: usize) -> bool {
-        const HALF: usize = 16;
-        /// The lowest `n` bytes.
-        fn low(n: usize) -> u128 {
-            if n >= HALF { u128::MAX } else { (1 << (8 * n)) - 1 }
-        }
+    /// The same for a string of at most 32 bytes without a prefix, the first ones of `text`: in registers, so that
+    /// nothing depends on its length. `false`: nothing was done.
+    #[inline(always)]
+    fn append_wide(&mut self, text: [u128; 2], length: usize) -> bool {
+        let [first, second] = text;
+        length <= 2 * HALF
+            && self.append_halves(
+                first & low(length.min(HALF)),
+                second & low(length.saturating_sub(HALF)),
+                length,
+            )
+    }
+
+    /// The same for a prefix and a suffix of at most 16 bytes each, the suffix being the first ones of `text`.
+    #[inline(always)]
+    fn append_short(&mut self, prefix: &Range<usize>, text: u128, suffix: usize) -> bool {
         let shared = prefix.len();
-        let mut head = 0;
-        if shared > 0 {
-            let tail = self.arena.as_bytes().get(prefix.start..);
-            let Some(chunk) = tail.and_then(|t| t.first_chunk::<HALF>()) else { return false };
-            head = u128::from_le_bytes(*chunk) & low(shared);
-        }
-        if shared > HALF || shared + suffix > wide.len() {
-            return false;
-        }
-        let (front, back) = wide.split_at(HALF);
-        let half = |b: &[u8]| b.first_chunk().map_or(0, |c| u128::from_le_bytes(*c));
-        let (front, back) =
-            (half(front) & low(suffix), half(back) & low(suffix.saturating_sub(HALF)));
+        let tail = self.arena.as_bytes().get(prefix.start..);
+        let Some(head) = tail.and_then(|tail| tail.first_chunk()) else { return false };
+        let text = text & low(suffix);
         // In two steps each: a shift by the whole width would be none.
         let (up, down) = (4 * shared, 64 - 4 * shared);
-        let first = head | front << up << up;
-        let second = back << up << up | front >> down >> down;
-        if (first | second) & 0x8080_8080_8080_8080_8080_8080_8080_8080 != 0 {
-            return false;
-        }
-        let mut whole = [0; 32];
+        let first = u128::from_le_bytes(*head) & low(shared) | text << up << up;
+        self.append_halves(first, text >> down >> down, shared + suffix)
+    }
+
+    #[inline(always)]
+    fn append_halves(&mut self, first: u128, second: u128, length: usize) -> bool {
+        let mut whole = [0; 2 * HALF];
         whole[..HALF].copy_from_slice(&first.to_le_bytes());
         whole[HALF..].copy_from_slice(&second.to_le_bytes());
-        let Ok(text) = core::str::from_utf8(&whole) else { return false };
-        // All of it, since a copy of a fixed length is no call, then without the zeros at its end.
-        let end = self.arena.len() + shared + suffix;
-        if text.get(..32).is_none_or(|text| self.arena.push_str(text).is_err()) {
+        // All of it, zeros included, since a copy of a fixed length is no call.
+        self.arena.truncate(self.end);
+        let text = core::str::from_utf8(&whole).ok().and_then(|text| text.get(..2 * HALF));
+        if text.is_none_or(|text| self.arena.push_str(text).is_err()) {
             return false;
         }
-        self.arena.truncate(end);
+        self.end += length;
         true
     }
 
@@ -223,34 +273,56 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The first bytes of `text`, and what stands behind it.
+    fn wide(text: &str, behind: [u8; 32]) -> [u8; 32] {
+        let mut wide = behind;
+        let length = text.len().min(32);
+        wide[..length].copy_from_slice(&text.as_bytes()[..length]);
+        wide
+    }
+
     proptest! {
-        /// Short strings of ASCII are put together in another way than the rest.
+        /// Short strings are put together in another way than the rest.
         #[test]
-        fn both_ways_of_appending_agree(
+        fn all_ways_of_appending_agree(
             earlier in "[a-zé]{1,40}",
-            shared in 0usize..40,
-            suffix in "[a-z._é]{0,40}",
+            shared in 0usize..=16,
+            suffix in "[a-z._é]{0,16}",
+            long in "[a-z._é]{0,40}",
             behind in any::<[u8; 32]>(),
         ) {
-            let mut plain: Decoder<4, 256> = Decoder::new();
-            plain.arena.push_str("before").unwrap();
-            plain.arena.push_str(&earlier).unwrap();
-            let shared = shared.min(earlier.len());
-            prop_assume!(earlier.is_char_boundary(shared));
-            let prefix = 6..6 + shared;
-            plain.arena.push_str("and sixteen more").unwrap();
-            let mut short: Decoder<4, 256> = Decoder::new();
-            short.arena.push_str(&plain.arena).unwrap();
-            plain.append(&prefix, suffix.as_bytes()).unwrap();
-            let mut wide = behind;
-            let length = suffix.len().min(32);
-            wide[..length].copy_from_slice(&suffix.as_bytes()[..length]);
-            let done = short.append_short(&prefix, &wide, suffix.len());
-            let ascii = earlier[..shared].is_ascii() && suffix.is_ascii();
-            prop_assert_eq!(done, ascii && shared <= 16 && shared + suffix.len() <= 32);
-            if done {
-                prop_assert_eq!(&short.arena, &plain.arena);
+            let mut slow: Decoder<4, 256> = Decoder::new();
+            let mut fast: Decoder<4, 256> = Decoder::new();
+            for decoder in [&mut slow, &mut fast] {
+                decoder.append(&(0..0), b"before").unwrap();
+                decoder.append(&(0..0), earlier.as_bytes()).unwrap();
+                decoder.append(&(0..0), b"and sixteen more").unwrap();
             }
+            let shared = shared.min(earlier.len());
+            prop_assume!(earlier.is_char_boundary(shared) && suffix.len() <= 16);
+            let prefix = 6..6 + shared;
+            slow.append(&prefix, suffix.as_bytes()).unwrap();
+            let [text, _] = halves(&wide(&suffix, behind));
+            prop_assert!(fast.append_short(&prefix, text, suffix.len()));
+            slow.append(&(0..0), long.as_bytes()).unwrap();
+            if !fast.append_wide(halves(&wide(&long, behind)), long.len()) {
+                prop_assert!(long.len() > 32);
+                fast.append(&(0..0), long.as_bytes()).unwrap();
+            }
+            prop_assert_eq!(&fast.arena[..fast.end], &slow.arena[..slow.end]);
+        }
+
+        /// What is not UTF-8 is refused, however it is put together.
+        #[test]
+        fn no_way_of_appending_takes_what_is_not_utf8(bytes in any::<[u8; 32]>(), length in 0usize..=32) {
+            let valid = core::str::from_utf8(&bytes[..length]).is_ok();
+            let mut decoder: Decoder<4, 256> = Decoder::new();
+            prop_assert_eq!(decoder.append(&(0..0), &bytes[..length]).is_ok(), valid);
+            prop_assert_eq!(decoder.append_wide(halves(&bytes), length), valid);
+            decoder.append(&(0..0), b"sixteen and more").unwrap();
+            let short = length.min(16);
+            let valid = core::str::from_utf8(&bytes[..short]).is_ok();
+            prop_assert_eq!(decoder.append_short(&(0..0), halves(&bytes)[0], short), valid);
         }
     }
 }

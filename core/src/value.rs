@@ -65,8 +65,13 @@ impl Value {
         match self {
             Self::U64(v) => Some(v),
             Self::I64(v) => u64::try_from(v).ok(),
-            other => {
-                let v = other.as_f64();
+            Self::Decimal { mantissa, scale } => {
+                let unit = 10u64.pow(u32::from(scale.min(9)));
+                let digits = u64::try_from(mantissa).ok()?;
+                digits.is_multiple_of(unit).then_some(digits / unit)
+            }
+            Self::F32(_) | Self::F64(_) => {
+                let v = self.as_f64();
                 // 2^64 as an f64; what is below it and whole converts exactly.
                 ((0.0..18_446_744_073_709_551_616.0).contains(&v) && v as u64 as f64 == v)
                     .then_some(v as u64)
@@ -170,5 +175,8 @@ mod tests {
         assert_eq!(Value::F64(-1.0).as_u64(), None);
         assert_eq!(Value::F64(1e300).as_u64(), None);
         assert_eq!(Value::F64(f64::NAN).as_u64(), None);
+        let decimal = |mantissa, scale| Value::Decimal { mantissa, scale }.as_u64();
+        assert_eq!(decimal(Value::MANTISSA_MAX, 0), Some(Value::MANTISSA_MAX as u64));
+        assert_eq!((decimal(500, 2), decimal(501, 2), decimal(-500, 2)), (Some(5), None, None));
     }
 }

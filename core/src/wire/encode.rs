@@ -6,6 +6,7 @@
 use super::cursor::{NoRoom, Writer};
 use super::header::{Header, Prologue};
 use super::lean::Lean;
+use super::number::Number;
 use super::strings::{Identity, Strings};
 use super::table::Table;
 use super::{PAYLOAD_MAX, PAYLOAD_MIN, STRING_LIMIT, crc, extended, form, tag};
@@ -13,7 +14,7 @@ pub use crate::encode::Refused;
 use crate::encode::{Encode, Pack};
 use crate::event::{Content, Event, Priority};
 use crate::instrument::{Buckets, Instrument, State};
-use crate::name::{Name, Resolve};
+use crate::name::{Name, Resolve, Tag};
 
 /// Bytes of the checksum behind the records.
 pub(crate) const TRAILER: usize = 4;
@@ -342,6 +343,14 @@ impl<T: Table> Datagram<'_, T> {
         if above_floor.is_some() {
             second |= extended::IDENTIFIED;
         }
+        let delta = if backward { self.time - event.time() } else { event.time() - self.time };
+        #[cfg(target_pointer_width = "64")]
+        if second == 0
+            && let Ok(number) = number
+            && self.write_short(first, (identity, name), tags, delta, number)
+        {
+            return Ok(());
+        }
         if second == 0 {
             self.w.byte(first)?;
         } else {
@@ -351,7 +360,6 @@ impl<T: Table> Datagram<'_, T> {
         if !tags.is_empty() {
             self.strings.write_set(&mut self.w, tags)?;
         }
-        let delta = if backward { self.time - event.time() } else { event.time() - self.time };
         self.w.varint(delta)?;
         match number {
             Ok(number) => number.write(&mut self.w)?,
@@ -367,6 +375,26 @@ impl<T: Table> Datagram<'_, T> {
             self.w.varint(above_floor)?;
         }
         Ok(())
+    }
+
+    /// Writes an event in one piece, if nothing is new in it and its numbers are small, as most often.
+    #[cfg(target_pointer_width = "64")]
+    #[inline(always)]
+    fn write_short(
+        &mut self,
+        first: u8,
+        (identity, name): (Identity, &str),
+        tags: &'static [Tag],
+        delta: u64,
+        number: Number,
+    ) -> bool {
+        let Some(name) = self.strings.known(identity, name) else { return false };
+        let set = if tags.is_empty() { None } else { self.strings.known_set(tags) };
+        if set.is_none() != tags.is_empty() || delta >= 1 << 28 {
+            return false;
+        }
+        let Some(number) = number.short() else { return false };
+        self.w.record(first, (name, set), (delta as u32, number))
     }
 
     /// Keys recur and go through the string table; values mostly do not and stand for themselves.

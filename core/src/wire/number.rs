@@ -4,6 +4,8 @@
 //! and only the rest takes the four or eight bytes of a float. A decimal form is chosen only after dividing back
 //! gives the very same float.
 
+use core::hint::select_unpredictable;
+
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::form;
@@ -146,11 +148,11 @@ impl Number {
         let mantissa = bits as u32;
         let (tenth, hundredth) = (mantissa / 10, mantissa / 100);
         let (by_ten, by_hundred) = (tenth * 10 == mantissa, hundredth * 100 == mantissa);
-        let digits = if by_ten { tenth } else { mantissa };
-        let digits = if by_hundred { hundredth } else { digits };
+        let digits = select_unpredictable(by_ten, tenth, mantissa);
+        let digits = select_unpredictable(by_hundred, hundredth, digits);
         let places = 3 - u32::from(by_ten) - u32::from(by_hundred);
         // A whole number is an integer; from 2^28 on a float may be shorter.
-        if (digits.is_multiple_of(10) && by_hundred) || digits >= 1 << 25 {
+        if (digits.is_multiple_of(10) & by_hundred) | (digits >= 1 << 25) {
             return None;
         }
         let form = form::DECIMAL + u8::from(v.is_sign_negative());
@@ -192,6 +194,14 @@ impl Number {
         } else {
             Self { form: form::F64, bits: v.to_bits() }
         }
+    }
+
+    /// The integer that the form writes, if it is below 2^28; `None` inside if it writes nothing.
+    #[inline(always)]
+    pub(crate) fn short(self) -> Option<Option<u32>> {
+        let bits = (self.form != form::ONE).then_some(self.bits as u32);
+        let is_integer = self.form <= form::DECIMAL_NEGATIVE || self.form == form::ONE;
+        (is_integer && self.bits < 1 << 28).then_some(bits)
     }
 
     /// Writes what the form writes; the form itself stands in the record's first byte.

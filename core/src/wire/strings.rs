@@ -416,6 +416,18 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
     }
 
     #[inline(always)]
+    fn known(&self, identity: Identity, text: &str) -> Option<u16> {
+        let slot = self.slots.get(self.seek(identity, text.len() as u8, text))?;
+        slot.index(self.generation).map(|index| 2 * index + string::REFERENCE as u16)
+    }
+
+    #[inline(always)]
+    fn known_set(&self, tags: &'static [Tag]) -> Option<u16> {
+        let slot = self.slots.get(self.seek_set(tags))?;
+        slot.index(self.generation).map(|index| index + 1)
+    }
+
+    #[inline(always)]
     fn write(&mut self, w: &mut Writer<'_>, identity: Identity, text: &str) -> Result<(), NoRoom> {
         // A string too long for the format is never found, and refused where it would be defined.
         let at = self.seek(identity, text.len() as u8, text);

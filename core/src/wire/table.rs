@@ -22,6 +22,19 @@ pub trait Table {
     /// A new datagram begins: nothing is defined in it.
     fn clear(&mut self, packed: bool);
 
+    /// The code that refers to `text`, where it is quickly found that it is defined: then records can be written in one
+    /// piece.
+    #[inline(always)]
+    fn known(&self, _: Identity, _text: &str) -> Option<u16> {
+        None
+    }
+
+    /// The same for a static tag set.
+    #[inline(always)]
+    fn known_set(&self, _: &'static [Tag]) -> Option<u16> {
+        None
+    }
+
     /// Writes a reference to `text`, or its definition on first use.
     fn write(&mut self, w: &mut Writer<'_>, identity: Identity, text: &str) -> Result<(), NoRoom>;
 

@@ -4,7 +4,6 @@ use ringstat_core::event::Kind;
 use ringstat_core::name::Tag;
 use ringstat_core::record::{Outcome, Recorder};
 use ringstat_core::stats::Stats;
-use ringstat_core::value::Value;
 use ringstat_core::wire::decode::{Body, Content, Record};
 
 const NAMES: [&str; 5] =
@@ -22,8 +21,8 @@ pub fn record<const N: usize>(stats: &Stats<N>, number: u32) -> Outcome {
 #[must_use]
 pub fn number_of(record: &Record<'_>) -> Option<u32> {
     let Body::Event(event) = record.body else { return None };
-    let Content::Number(Value::U64(number)) = event.content else { return None };
-    let number = u32::try_from(number).ok()?;
+    let Content::Number(number) = event.content else { return None };
+    let number = u32::try_from(number.as_u64()?).ok()?;
     let (name, tags) = of(number);
     let dynamic: &[(&str, &str)] = if has_text(number) { &[("even", "yes")] } else { &[] };
     let whole = event.kind == Kind::Counter

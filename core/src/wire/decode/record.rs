@@ -60,7 +60,8 @@ pub struct Event<'a> {
 /// The number or text of an event.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Content<'a> {
-    /// A number.
+    /// A number. An integer comes as a decimal without places, unless it is too large for one;
+    /// [`as_u64`](Value::as_u64) does not care.
     Number(Value),
     /// A text.
     Text(&'a str),

@@ -24,6 +24,8 @@ impl Serialize for Number {
         match self.0 {
             Value::U64(v) => serializer.serialize_u64(v),
             Value::I64(v) => serializer.serialize_i64(v),
+            // As integers are received.
+            Value::Decimal { mantissa, scale: 0 } => serializer.serialize_i64(mantissa),
             // On the wire, too, a decimal stands for the float nearest to it.
             other => serializer.serialize_f64(other.as_f64()),
         }

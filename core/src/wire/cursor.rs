@@ -15,7 +15,6 @@ const WIDE: usize = 32;
 const CONTINUE: u64 = 0x8080_8080_8080_8080;
 
 /// How many bytes `v` takes as a varint.
-#[cfg(target_pointer_width = "64")]
 #[inline]
 fn varint_length(v: u64) -> usize {
     // Bits in sevenths, rounded up, without a division: exact for 1 to 64 bits.
@@ -32,8 +31,7 @@ fn spread_sevens(mut v: u64) -> u64 {
     (v & 0x3F80_3F80_3F80_3F80) << 1 | v & 0x007F_007F_007F_007F
 }
 
-/// The same for two numbers below 2^28, four bytes each.
-#[cfg(target_pointer_width = "64")]
+/// Puts each seven bits of two numbers below 2^28 into a byte of its own, four bytes each.
 #[inline]
 fn spread_two_sevens(first: u32, second: u32) -> u64 {
     let v = u64::from(first) | u64::from(second) << 32;
@@ -42,7 +40,6 @@ fn spread_two_sevens(first: u32, second: u32) -> u64 {
 }
 
 /// The bits that say that another byte follows, in varints of up to four bytes.
-#[cfg(target_pointer_width = "64")]
 const CONTINUED: [u64; 5] = [0, 0, 0x80, 0x8080, 0x0080_8080];
 
 /// The reverse of [`spread_sevens`]; continuation bits are dropped.
@@ -203,7 +200,6 @@ impl<'a> Writer<'a> {
     /// was written.
     ///
     /// The same bytes as field by field, but the room is checked once, and there is no branch on what the fields are.
-    #[cfg(target_pointer_width = "64")]
     #[inline(always)]
     pub(crate) fn record(
         &mut self,
@@ -403,6 +399,32 @@ mod tests {
             let theirs = postcard::to_slice(&v, &mut theirs).unwrap();
             prop_assert_eq!(w.written(), &*theirs);
             prop_assert_eq!(Reader::new(theirs).varint(), Ok(v));
+        }
+
+        #[test]
+        fn a_record_in_one_piece_is_the_same_as_in_many(
+            first in any::<u8>(),
+            name in 0u16..1 << 14,
+            set in proptest::option::of(0u16..1 << 14),
+            (delta, number) in (any::<u32>(), proptest::option::of(any::<u32>())),
+            shifts in (4u32..32, 4u32..32),
+            room in 0usize..20,
+        ) {
+            let (delta, number) = (delta >> shifts.0, number.map(|n| n >> shifts.1));
+            let (mut pieces, mut whole) = ([0; 20], [0; 20]);
+            let mut w = Writer::new(&mut pieces);
+            w.byte(first).unwrap();
+            w.reference(name).unwrap();
+            set.map_or(Ok(()), |set| w.reference(set)).unwrap();
+            w.varint(delta.into()).unwrap();
+            number.map_or(Ok(()), |n| w.varint(n.into())).unwrap();
+            let mut one = Writer::new(&mut whole[..room]);
+            if one.record(first, (name, set), (delta, number)) {
+                prop_assert_eq!(one.written(), w.written());
+            } else {
+                prop_assert_eq!(one.position(), 0);
+                prop_assert!(room < 16);
+            }
         }
 
         #[test]

@@ -11,7 +11,6 @@ pub struct NoRoom;
 const WIDE: usize = 32;
 
 /// The bit of each byte that says that another follows.
-#[cfg(target_pointer_width = "64")]
 const CONTINUE: u64 = 0x8080_8080_8080_8080;
 
 /// How many bytes `v` takes as a varint.
@@ -348,6 +347,30 @@ impl<'a> Reader<'a> {
         self.varint_bytewise()
     }
 
+    /// One varint or `both` of two, if they take at most four bytes each and are quickly read; the second one is 0 where
+    /// it is not asked for. `None`: nothing was read.
+    #[inline(always)]
+    pub(crate) fn pair(&mut self, both: bool) -> Option<(u32, u32)> {
+        let bytes = self.buf.get(self.at..).and_then(|b| b.first_chunk())?;
+        let wide = u64::from_le_bytes(*bytes);
+        // The bits that say of a byte that it is the last one; 64 if there is none.
+        let ends = !wide & CONTINUE;
+        let first_end = ends.trailing_zeros();
+        let second_end = (ends & ends.wrapping_sub(1)).trailing_zeros();
+        let last = if both { second_end } else { first_end };
+        let second_bits = last - first_end;
+        if first_end > 31 || second_bits > 32 {
+            return None;
+        }
+        let first = wide & ((2 << first_end) - 1);
+        let second = wide >> (first_end + 1) & ((1 << second_bits) - 1);
+        self.at += (last as usize + 1) / 8;
+        let v = (first | second << 32) & !CONTINUE;
+        let v = (v & 0x7F00_7F00_7F00_7F00) >> 1 | v & 0x007F_007F_007F_007F;
+        let v = (v & 0x3FFF_0000_3FFF_0000) >> 2 | v & 0x0000_3FFF_0000_3FFF;
+        Some((v as u32, (v >> 32) as u32))
+    }
+
     #[cfg_attr(target_pointer_width = "64", cold)]
     fn varint_bytewise(&mut self) -> Result<u64, DecodeError> {
         let mut v = 0;
@@ -425,6 +448,19 @@ mod tests {
                 prop_assert_eq!(one.position(), 0);
                 prop_assert!(room < 16);
             }
+        }
+
+        #[test]
+        fn two_at_once_are_the_same_as_one_by_one(bytes in proptest::collection::vec(any::<u8>(), 0..12), both in any::<bool>()) {
+            let mut at_once = Reader::new(&bytes);
+            let Some((first, second)) = at_once.pair(both) else {
+                prop_assert_eq!(at_once.at, 0);
+                return Ok(());
+            };
+            let mut one_by_one = Reader::new(&bytes);
+            prop_assert_eq!(one_by_one.varint(), Ok(first.into()));
+            prop_assert_eq!(if both { one_by_one.varint() } else { Ok(0) }, Ok(second.into()));
+            prop_assert_eq!(at_once.at, one_by_one.at);
         }
 
         #[test]

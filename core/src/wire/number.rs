@@ -228,29 +228,38 @@ fn is_single(v: f64) -> bool {
     f64::from(v as f32).to_bits() == v.to_bits()
 }
 
-/// Reads a number of the given form.
+/// Whether numbers of this form are varints, or nothing at all.
 #[inline(always)]
-pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
-    // The commonest first, and without a branch on which of them it is, since that is anybody's guess: an integer is a
-    // decimal without places.
-    if form <= form::DECIMAL_NEGATIVE {
-        let bits = r.varint()?;
-        let decimal = form >> 1 & 1;
-        let negative = u64::from(form & 1);
-        let magnitude = bits >> (3 * decimal);
-        if magnitude >> 61 != 0 {
-            return large_integer(form, bits);
-        }
-        // -1 - n is the complement of n, and -n one more.
-        let mantissa =
-            (magnitude ^ negative.wrapping_neg()).wrapping_add(negative & u64::from(decimal));
-        let scale = (bits as u8 & 7) * decimal + decimal;
-        return Ok(Value::Decimal { mantissa: mantissa as i64, scale });
+pub(crate) fn is_varint(form: u8) -> bool {
+    form <= form::DECIMAL_NEGATIVE || form == form::ONE
+}
+
+/// The number of such a form: without a branch on which of them it is, since that is anybody's guess. An integer is a
+/// decimal without places.
+#[inline(always)]
+pub(crate) fn of_varint(form: u8, bits: u64) -> Result<Value, DecodeError> {
+    let is_one = form == form::ONE;
+    let decimal = if is_one { 0 } else { form >> 1 & 1 };
+    let negative = if is_one { 0 } else { u64::from(form & 1) };
+    let magnitude = if is_one { 1 } else { bits >> (3 * decimal) };
+    if magnitude >> 61 != 0 {
+        return large_integer(form, bits);
     }
+    // -1 - n is the complement of n, and -n one more.
+    let mantissa =
+        (magnitude ^ negative.wrapping_neg()).wrapping_add(negative & u64::from(decimal));
+    let scale = (bits as u8 & 7) * decimal + decimal;
+    Ok(Value::Decimal { mantissa: mantissa as i64, scale })
+}
+
+/// Reads a number of the given form.
+#[inline]
+pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let value = match form {
-        form::ONE => return Ok(Value::U64(1)),
+        form::ONE => return of_varint(form, 0),
         form::F32 => Value::F32(f32::from_le_bytes(r.array()?)),
         form::F64 => Value::F64(f64::from_le_bytes(r.array()?)),
+        _ if is_varint(form) => return of_varint(form, r.varint()?),
         _ => return Err(DecodeError::BadRecord),
     };
     if value.is_valid() { Ok(value) } else { Err(DecodeError::BadNumber) }

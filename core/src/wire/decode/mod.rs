@@ -215,23 +215,34 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
 
     #[inline(always)]
     fn read_event(&mut self, kind: Kind, form: u8, second: u8) -> Result<RawBody, DecodeError> {
-        let delta = self.r.varint()?;
+        let small = if number::is_varint(form) { self.r.pair(form != form::ONE) } else { None };
+        let delta = match small {
+            Some((delta, _)) => delta.into(),
+            None => self.r.varint()?,
+        };
         let time = if second & extended::BACKWARD != 0 {
             self.time.checked_sub(delta)
         } else {
             self.time.checked_add(delta)
         };
         self.time = time.ok_or(DecodeError::BadTime)?;
-        let content = if form == form::TEXT {
-            let text = self.r.string()?;
-            core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
-            RawContent::Text(self.span_of(text), text.len() as u8)
-        } else {
-            RawContent::Number(number::read(form, &mut self.r)?)
+        let content = match small {
+            Some((_, bits)) => RawContent::Number(number::of_varint(form, bits.into())?),
+            None => self.read_content(form)?,
         };
         let time_ns = self.time.saturating_mul(self.nanos);
         let more = if second == 0 { More::NONE } else { self.read_more(second)? };
         Ok(RawBody::Event { kind, time_ns, content, more })
+    }
+
+    #[inline(never)]
+    fn read_content(&mut self, form: u8) -> Result<RawContent, DecodeError> {
+        if form != form::TEXT {
+            return Ok(RawContent::Number(number::read(form, &mut self.r)?));
+        }
+        let text = self.r.string()?;
+        core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
+        Ok(RawContent::Text(self.span_of(text), text.len() as u8))
     }
 
     /// What only some events have.

@@ -222,10 +222,8 @@ impl<'a> Writer<'a> {
         let head_length = 1 + name_length + set_length;
         place[..8].copy_from_slice(&head.to_le_bytes());
 
-        let lengths = (
-            varint_length(varints.0.into()),
-            varints.1.map_or(0, |v| varint_length(v.into())),
-        );
+        let lengths =
+            (varint_length(varints.0.into()), varints.1.map_or(0, |v| varint_length(v.into())));
         let spread = spread_two_sevens(varints.0, varints.1.unwrap_or(0));
         let first = spread & u64::from(u32::MAX) | CONTINUED[lengths.0];
         let second = spread >> 32 | CONTINUED[lengths.1];

@@ -285,6 +285,10 @@ fn large_integer(form: u8, bits: u64) -> Result<Value, DecodeError> {
 /// Reads a form, then a number of it.
 pub(crate) fn read_with_form(r: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let form = r.byte()?;
+    // A record's first byte has three bits for it; here it has a byte of its own.
+    if form > form::ONE {
+        return Err(DecodeError::BadRecord);
+    }
     read(form, r)
 }
 

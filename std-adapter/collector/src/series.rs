@@ -17,12 +17,17 @@ pub enum Class {
     Timing,
     /// Samples.
     Distribution,
-    /// A histogram instrument.
-    Histogram,
     /// Distinct members.
     Set,
     /// Things that happened.
     Event,
+    /// A histogram instrument.
+    Histogram,
+}
+
+impl Class {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Histogram as usize + 1;
 }
 
 /// A counter: amounts that arrived one by one, and totals that arrived as state.

@@ -352,21 +352,10 @@ impl More {
 }
 
 enum RawBody {
-    Event {
-        kind: Kind,
-        time_ns: u64,
-        content: RawContent,
-        more: More,
-    },
+    Event { kind: Kind, time_ns: u64, content: RawContent, more: More },
     Total(u64),
     Level(Value),
-    Buckets {
-        unit: Unit,
-        layout: Layout,
-        sum: Value,
-        at: usize,
-        length: usize,
-    },
+    Buckets { unit: Unit, layout: Layout, sum: Value, at: usize, length: usize },
 }
 
 enum RawContent {

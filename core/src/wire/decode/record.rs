@@ -1,6 +1,5 @@
 //! A record as received: what it borrows from the datagram and from the decoder.
 
-use super::Dynamic;
 use super::tables::Tables;
 use crate::event::{Kind, Priority};
 use crate::instrument::{Layout, Unit};
@@ -95,7 +94,7 @@ impl<'a> Tags<'a> {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.members().len() + self.dynamic().len()
+        self.indices().len() + if self.has_dynamic { self.tables.dynamic().len() } else { 0 }
     }
 
     /// Whether there are none.
@@ -106,18 +105,27 @@ impl<'a> Tags<'a> {
 
     /// Key and value of each, in the order the sender gave them.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        let Self { tables, body, .. } = *self;
-        let fixed = self.members().iter().filter_map(move |tag| tables.tag(*tag));
-        let dynamic = self.dynamic().iter();
-        fixed.chain(dynamic.map(move |d| (tables.text(d.key), checked(body, d.at, d.length))))
+        let tables = self.tables;
+        self.indices().iter().filter_map(move |tag| tables.tag(*tag)).chain(self.dynamic())
     }
 
-    fn members(&self) -> &'a [u16] {
+    /// The places of the set's tags in the datagram: equal indices are equal tags.
+    #[must_use]
+    pub fn indices(&self) -> &'a [u16] {
         self.set.map_or(&[], |set| self.tables.members(set))
     }
 
-    fn dynamic(&self) -> &'a [Dynamic] {
-        if self.has_dynamic { self.tables.dynamic() } else { &[] }
+    /// The tag at such a place.
+    #[must_use]
+    pub fn tag(&self, index: u16) -> Option<(&'a str, &'a str)> {
+        self.tables.tag(index)
+    }
+
+    /// The tags besides those of the set.
+    pub fn dynamic(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let Self { tables, body, .. } = *self;
+        let all = if self.has_dynamic { tables.dynamic() } else { &[] };
+        all.iter().map(move |d| (tables.text(d.key), checked(body, d.at, d.length)))
     }
 }
 

@@ -12,57 +12,13 @@ use rustc_hash::FxBuildHasher;
 use crate::limits::Limits;
 use crate::series::{Class, Data};
 
-/// Strings with small numbers, freed when the last series that uses one is gone.
-#[derive(Debug, Default)]
-struct Strings {
-    /// Seeded, so that nobody outside can tell which strings collide; and each string of a datagram is looked up here.
-    numbers: HashMap<Box<str>, u32, foldhash::quality::RandomState>,
-    entries: Vec<(Box<str>, u32)>,
-    free: Vec<u32>,
-    bytes: usize,
-}
+mod cache;
+mod strings;
+mod tags;
 
-impl Strings {
-    /// Bytes of bookkeeping for an entry.
-    const OVERHEAD: usize = 64;
-
-    fn find(&self, text: &str) -> Option<u32> {
-        self.numbers.get(text).copied()
-    }
-
-    /// The number of `text`, with one more user.
-    fn take(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.find(text) {
-            self.entries[number as usize].1 += 1;
-            return number;
-        }
-        let number = match self.free.pop() {
-            Some(number) => number,
-            None => {
-                self.entries.push((Box::default(), 0));
-                self.entries.len() as u32 - 1
-            }
-        };
-        self.bytes += 2 * text.len() + Self::OVERHEAD;
-        self.numbers.insert(text.into(), number);
-        self.entries[number as usize] = (text.into(), 1);
-        number
-    }
-
-    fn release(&mut self, number: u32) {
-        let (text, users) = &mut self.entries[number as usize];
-        *users -= 1;
-        if *users == 0 {
-            self.bytes -= 2 * text.len() + Self::OVERHEAD;
-            self.numbers.remove(&*std::mem::take(text));
-            self.free.push(number);
-        }
-    }
-
-    fn get(&self, number: u32) -> &str {
-        self.entries.get(number as usize).map_or("", |e| &e.0)
-    }
-}
+pub(crate) use cache::Cache;
+use strings::Strings;
+use tags::TagSets;
 
 /// One series.
 #[derive(Debug)]
@@ -100,7 +56,7 @@ impl Hash for Key {
 pub struct Store {
     limits: Limits,
     names: Strings,
-    tag_sets: Strings,
+    tag_sets: TagSets,
     index: HashMap<Key, u32, FxBuildHasher>,
     series: Vec<Option<Series>>,
     free: Vec<u32>,
@@ -110,38 +66,8 @@ pub struct Store {
     pub overflowed: u64,
 }
 
-/// Between key and value, and between tags, in the text that a tag set is interned under. Characters that are in no
-/// sensible tag; one that has them all the same becomes a series of its own.
-const KEY_END: char = '\u{1f}';
-const TAG_END: char = '\u{1e}';
-
 /// The name of the series that take what is beyond a limit.
 pub const OVERFLOW: &str = "ringstat.overflow";
-
-/// What a datagram's indices mean in the store. Kept from datagram to datagram for its memory.
-#[derive(Debug, Default)]
-pub struct Cache {
-    names: Vec<Option<u32>>,
-    sets: Vec<Option<u32>>,
-    text: String,
-    pairs: Vec<(String, String)>,
-}
-
-impl Cache {
-    /// A new datagram begins.
-    pub fn clear(&mut self) {
-        self.names.clear();
-        self.sets.clear();
-    }
-}
-
-fn slot(cache: &mut Vec<Option<u32>>, index: u16) -> &mut Option<u32> {
-    let index = usize::from(index);
-    if index >= cache.len() {
-        cache.resize(index + 1, None);
-    }
-    &mut cache[index]
-}
 
 impl Store {
     /// Bytes of bookkeeping for a series.
@@ -153,7 +79,7 @@ impl Store {
         Self {
             limits,
             names: Strings::default(),
-            tag_sets: Strings::default(),
+            tag_sets: TagSets::default(),
             index: HashMap::default(),
             series: Vec::new(),
             free: Vec::new(),
@@ -175,37 +101,14 @@ impl Store {
         class: Class,
         may_overflow: bool,
     ) -> Option<&mut Series> {
-        let name_number = match *slot(&mut cache.names, name.0) {
-            Some(number) => Some(number),
-            None => {
-                let number = self.names.find(name.1);
-                *slot(&mut cache.names, name.0) = number;
-                number
-            }
-        };
-        let set = tags.set_index().filter(|_| !tags.has_dynamic());
-        let known_set = set.and_then(|index| *slot(&mut cache.sets, index));
-        let set_number = match known_set {
-            Some(number) => Some(number),
-            None => {
-                tag_text(tags, &mut cache.text, &mut cache.pairs);
-                let number = self.tag_sets.find(&cache.text);
-                if let Some(index) = set {
-                    *slot(&mut cache.sets, index) = number;
-                }
-                number
-            }
-        };
-        let found = match (name_number, set_number) {
+        let numbers = (cache.name(self, name), cache.set(self, tags));
+        let found = match numbers {
             (Some(name), Some(set)) => self.index.get(&Key(sender, name, set, class)).copied(),
             _ => None,
         };
         let place = match found {
             Some(place) => place,
-            None => {
-                tag_text(tags, &mut cache.text, &mut cache.pairs);
-                self.admit(sender, name.1, &cache.text, class, may_overflow)?
-            }
+            None => self.admit(cache, sender, name.1, tags, class, may_overflow)?,
         };
         self.series.get_mut(place as usize)?.as_mut()
     }
@@ -214,31 +117,49 @@ impl Store {
     #[cold]
     fn admit(
         &mut self,
+        cache: &mut Cache,
         sender: u64,
         name: &str,
-        tags: &str,
+        tags: &Tags<'_>,
         class: Class,
         may_overflow: bool,
     ) -> Option<u32> {
+        // There will be no room for this sender before the next datagram.
+        if let Some(place) = cache.overflow[class as usize].filter(|_| may_overflow) {
+            self.overflowed += 1;
+            return Some(place);
+        }
         let of_sender = self.per_sender.get(&sender).copied().unwrap_or(0);
         let room = self.len() < self.limits.series
             && of_sender < self.limits.series_per_sender
             && self.bytes() < self.limits.bytes;
         if room {
-            return Some(self.insert(sender, name, tags, class));
+            cache.clear();
+            return Some(self.insert(sender, name, tags.iter(), class));
         }
         if !may_overflow {
             return None;
         }
         self.overflowed += 1;
-        let found = self.names.find(OVERFLOW).zip(self.tag_sets.find(""));
+        let found = self.names.find(OVERFLOW).zip(self.tag_sets.find(&[]));
         let found =
             found.and_then(|(name, tags)| self.index.get(&Key(sender, name, tags, class)).copied());
         // There is at most one for each sender and class, so the limits stay limits.
-        Some(found.unwrap_or_else(|| self.insert(sender, OVERFLOW, "", class)))
+        let place = found.unwrap_or_else(|| {
+            cache.clear();
+            self.insert(sender, OVERFLOW, std::iter::empty(), class)
+        });
+        cache.overflow[class as usize] = Some(place);
+        Some(place)
     }
 
-    fn insert(&mut self, sender: u64, name: &str, tags: &str, class: Class) -> u32 {
+    fn insert<'t>(
+        &mut self,
+        sender: u64,
+        name: &str,
+        tags: impl Iterator<Item = (&'t str, &'t str)>,
+        class: Class,
+    ) -> u32 {
         let (name, tags) = (self.names.take(name), self.tag_sets.take(tags));
         let data = Data::new(class);
         let bytes = Self::OVERHEAD + data.bytes();
@@ -303,7 +224,7 @@ impl Store {
     /// Memory of all series, in bytes, roughly; distributions and sets as of the last [`sweep`](Self::sweep).
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.data_bytes + self.names.bytes + self.tag_sets.bytes
+        self.data_bytes + self.names.bytes() + self.tag_sets.bytes()
     }
 
     /// Every series, in no order.
@@ -319,48 +240,6 @@ impl Store {
 
     /// A series' tags, sorted by key.
     pub fn tags<'a>(&'a self, series: &Series) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let text = self.tag_sets.get(series.tags);
-        text.split_terminator(TAG_END).map(|tag| tag.split_once(KEY_END).unwrap_or((tag, "")))
-    }
-}
-
-/// Writes the text that a tag set is interned under: sorted, so that the order of tags does not matter.
-fn tag_text(tags: &Tags<'_>, text: &mut String, pairs: &mut Vec<(String, String)>) {
-    text.clear();
-    let mut last = ("", "");
-    for tag in tags.iter() {
-        if tag < last {
-            return sorted_text(tags, text, pairs);
-        }
-        push_tag(text, tag.0, tag.1);
-        last = tag;
-    }
-}
-
-fn push_tag(text: &mut String, key: &str, value: &str) {
-    text.push_str(key);
-    text.push(KEY_END);
-    text.push_str(value);
-    text.push(TAG_END);
-}
-
-/// The same for tags that come in another order.
-fn sorted_text(tags: &Tags<'_>, text: &mut String, pairs: &mut Vec<(String, String)>) {
-    text.clear();
-    let mut count = 0;
-    for (key, value) in tags.iter() {
-        if count == pairs.len() {
-            pairs.push(Default::default());
-        }
-        let (k, v) = &mut pairs[count];
-        k.clear();
-        k.push_str(key);
-        v.clear();
-        v.push_str(value);
-        count += 1;
-    }
-    pairs[..count].sort_unstable();
-    for (key, value) in &pairs[..count] {
-        push_tag(text, key, value);
+        self.tag_sets.get(series.tags)
     }
 }

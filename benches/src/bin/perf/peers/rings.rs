@@ -19,7 +19,7 @@ type Item = [u64; 8];
 const SIZE: usize = 4096;
 const BATCH: usize = 32;
 /// How long a consumer waits for a batch to grow.
-const PAUSE: usize = 32;
+const PAUSE: usize = 128;
 
 fn item(n: u64) -> Item {
     [n; 8]

@@ -215,6 +215,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
 
     #[inline(always)]
     fn read_event(&mut self, kind: Kind, form: u8, second: u8) -> Result<RawBody, DecodeError> {
+        // Time and number in one go if both are small, as most are.
         let small = if number::is_varint(form) { self.r.pair(form != form::ONE) } else { None };
         let delta = match small {
             Some((delta, _)) => delta.into(),

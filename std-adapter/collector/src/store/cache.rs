@@ -7,22 +7,40 @@ use ringstat_core::wire::decode::Tags;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Known {
     NotYet,
-    Missing,
+    /// It was not there when the store had made so many series.
+    Missing(u64),
     Number(u32),
 }
 
 impl Known {
-    fn number(self) -> Option<u32> {
-        match self {
+    /// The number, which `find` looks for if the store may have it.
+    #[inline]
+    fn get(&mut self, store: &Store, find: impl FnOnce() -> Option<u32>) -> Option<u32> {
+        match *self {
             Self::Number(number) => Some(number),
-            Self::NotYet | Self::Missing => None,
+            Self::Missing(made) if made == store.made => None,
+            _ => {
+                let found = find();
+                *self = found.map_or(Self::Missing(store.made), Self::Number);
+                found
+            }
         }
     }
 }
 
+/// The entry of an index.
+#[inline]
+fn entry(all: &mut Vec<Known>, index: u16) -> &mut Known {
+    let index = usize::from(index);
+    if index >= all.len() {
+        all.resize(index + 1, Known::NotYet);
+    }
+    &mut all[index]
+}
+
 /// Names, tags and tag sets of a datagram: each is looked up once. Kept from datagram to datagram for its memory.
 #[derive(Debug)]
-pub struct Cache {
+pub(crate) struct Cache {
     names: Vec<Known>,
     tags: Vec<Known>,
     sets: Vec<Known>,
@@ -48,22 +66,9 @@ impl Default for Cache {
     }
 }
 
-/// What is known of an index, for the first time what `find` says.
-#[inline]
-fn known(all: &mut Vec<Known>, index: u16, find: impl FnOnce() -> Option<u32>) -> Known {
-    let index = usize::from(index);
-    if index >= all.len() {
-        all.resize(index + 1, Known::NotYet);
-    }
-    if all[index] == Known::NotYet {
-        all[index] = find().map_or(Known::Missing, Known::Number);
-    }
-    all[index]
-}
-
 impl Cache {
-    /// A new datagram begins, or there is more in the store than there was.
-    pub fn clear(&mut self) {
+    /// A new datagram begins.
+    pub(crate) fn clear(&mut self) {
         self.names.clear();
         self.tags.clear();
         self.sets.clear();
@@ -74,48 +79,38 @@ impl Cache {
     /// The number of a name.
     #[inline]
     pub(super) fn name(&mut self, store: &Store, (index, text): (u16, &str)) -> Option<u32> {
-        known(&mut self.names, index, || store.names.find(text)).number()
+        entry(&mut self.names, index).get(store, || store.names.find(text))
     }
 
     /// The number of a record's tag set.
     #[inline]
     pub(super) fn set(&mut self, store: &Store, tags: &Tags<'_>) -> Option<u32> {
-        if tags.has_dynamic() {
-            return self.find_set(store, tags);
+        let Self { tags: known, text, members, .. } = self;
+        let mut find = || find_set(store, tags, known, members, text);
+        match tags.set_index() {
+            // These may be others in the next record.
+            _ if tags.has_dynamic() => find(),
+            Some(index) => entry(&mut self.sets, index).get(store, find),
+            None => self.untagged.get(store, find),
         }
-        let index = tags.set_index().map(usize::from);
-        let now = match index {
-            Some(index) => self.sets.get(index).copied().unwrap_or(Known::NotYet),
-            None => self.untagged,
-        };
-        if now != Known::NotYet {
-            return now.number();
-        }
-        let number = self.find_set(store, tags);
-        let now = number.map_or(Known::Missing, Known::Number);
-        match index {
-            Some(index) => {
-                if index >= self.sets.len() {
-                    self.sets.resize(index + 1, Known::NotYet);
-                }
-                self.sets[index] = now;
-            }
-            None => self.untagged = now,
-        }
-        number
     }
+}
 
-    fn find_set(&mut self, store: &Store, tags: &Tags<'_>) -> Option<u32> {
-        let Self { text, members, .. } = self;
-        members.clear();
-        for index in tags.indices() {
-            let find = || store.tag_sets.find_tag(tags.tag(*index)?, text);
-            members.push(known(&mut self.tags, *index, find).number()?);
-        }
-        for tag in tags.dynamic() {
-            members.push(store.tag_sets.find_tag(tag, text)?);
-        }
-        members.sort_unstable();
-        store.tag_sets.find(members)
+fn find_set(
+    store: &Store,
+    tags: &Tags<'_>,
+    known: &mut Vec<Known>,
+    members: &mut Vec<u32>,
+    text: &mut String,
+) -> Option<u32> {
+    members.clear();
+    for index in tags.indices() {
+        let find = || store.tag_sets.find_tag(tags.tag(*index)?, text);
+        members.push(entry(known, *index).get(store, find)?);
     }
+    for tag in tags.dynamic() {
+        members.push(store.tag_sets.find_tag(tag, text)?);
+    }
+    members.sort_unstable();
+    store.tag_sets.find(members)
 }

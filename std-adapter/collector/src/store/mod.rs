@@ -62,6 +62,8 @@ pub struct Store {
     free: Vec<u32>,
     per_sender: HashMap<u64, usize, FxBuildHasher>,
     data_bytes: usize,
+    /// How many series it has made so far.
+    made: u64,
     /// Records that went to an overflow series.
     pub overflowed: u64,
 }
@@ -85,6 +87,7 @@ impl Store {
             free: Vec::new(),
             per_sender: HashMap::default(),
             data_bytes: 0,
+            made: 0,
             overflowed: 0,
         }
     }
@@ -92,7 +95,7 @@ impl Store {
     /// The series of a record, made if need be. Beyond a limit the sender's overflow series of that class if
     /// `may_overflow` (amounts can be added up there), else `None`.
     #[inline]
-    pub fn series(
+    pub(crate) fn series(
         &mut self,
         cache: &mut Cache,
         sender: u64,
@@ -134,7 +137,6 @@ impl Store {
             && of_sender < self.limits.series_per_sender
             && self.bytes() < self.limits.bytes;
         if room {
-            cache.clear();
             return Some(self.insert(sender, name, tags.iter(), class));
         }
         if !may_overflow {
@@ -145,10 +147,8 @@ impl Store {
         let found =
             found.and_then(|(name, tags)| self.index.get(&Key(sender, name, tags, class)).copied());
         // There is at most one for each sender and class, so the limits stay limits.
-        let place = found.unwrap_or_else(|| {
-            cache.clear();
-            self.insert(sender, OVERFLOW, std::iter::empty(), class)
-        });
+        let place =
+            found.unwrap_or_else(|| self.insert(sender, OVERFLOW, std::iter::empty(), class));
         cache.overflow[class as usize] = Some(place);
         Some(place)
     }
@@ -160,6 +160,7 @@ impl Store {
         tags: impl Iterator<Item = (&'t str, &'t str)>,
         class: Class,
     ) -> u32 {
+        self.made += 1;
         let (name, tags) = (self.names.take(name), self.tag_sets.take(tags));
         let data = Data::new(class);
         let bytes = Self::OVERHEAD + data.bytes();

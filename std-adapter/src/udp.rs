@@ -23,6 +23,7 @@ const MAX_BYTES: usize = 65_507;
 #[derive(Debug)]
 pub(crate) struct Udp {
     socket: UdpSocket,
+    peer: SocketAddr,
     /// The size of the segments that the kernel cuts, if it does.
     segment: Option<usize>,
     payload: usize,
@@ -44,7 +45,7 @@ impl Udp {
         socket.connect(to)?;
         socket.set_nonblocking(true)?;
         let segment = segmentation(&socket, payload).then_some(payload);
-        Ok(Self { socket, segment, payload, refusals: 0, refused: false })
+        Ok(Self { socket, peer: to, segment, payload, refusals: 0, refused: false })
     }
 
     /// A socket like this one, to another receiver.
@@ -96,8 +97,8 @@ impl Udp {
     }
 
     /// The receiver.
-    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     fn try_send(&self, bytes: &[u8]) -> Result<(), SendError> {

@@ -275,8 +275,7 @@ impl Route {
     /// Moves to another address when the receiver's name has one.
     pub(crate) fn look_up(&mut self, failed: bool) {
         let Outlet::Udp(udp, target) = &mut self.outlet else { return };
-        if let Ok(current) = udp.peer()
-            && let Some(moved) = target.poll(current, failed)
+        if let Some(moved) = target.poll(udp.peer(), failed)
             && let Ok(connected) = udp.reconnect(moved)
         {
             *udp = connected;

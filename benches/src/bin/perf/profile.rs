@@ -53,9 +53,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     for name in &args.names {
         let target = Target::find(name, args.seconds.clamp(0.01, 600.0))?;
         let graph = args.out.join(format!("{name}.svg"));
-        let samples = cpu(&target, args.frequency, &args.out, &graph)?;
+        let nanos = cpu(&target, args.frequency, &args.out, &graph)?;
         eprintln!("flame graph: {}", graph.display());
-        metrics.push(Metric::one(format!("profile.{name}.samples"), "samples", samples as f64));
+        metrics.push(Metric::one(format!("profile.{name}.cpu"), "ns", nanos as f64));
         for (call, count) in system_calls(&target, &args.out)?.into_iter().take(CALLS) {
             metrics.push(Metric::one(
                 format!("profile.{name}.calls.{call}"),
@@ -78,8 +78,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.output.take(Run::now("profile", metrics))
 }
 
-/// Samples the stacks of `target`, and draws them. Returns how many samples there are.
-fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<usize, Failure> {
+/// Samples the stacks of `target`, and draws them. Returns the time of the CPU that they stand for, in nanoseconds.
+fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<u64, Failure> {
     let data = out.join(format!("{}.data", target.name));
     let (data, frequency) = (data.to_string_lossy().into_owned(), frequency.to_string());
     // The clock of the CPU, not its cycles: virtual machines have no counters to lend. The stacks of optimized code
@@ -106,30 +106,32 @@ fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<usiz
     let mut script = Command::new("perf");
     script.args(["script", "--no-inline", "--input", &data]);
     let stacks = tools::run(&mut script, LIMIT)?.success("perf script")?;
-    let (folded, samples) = fold(&stacks)?;
-    if samples == 0 {
+    let (folded, nanos) = fold(&stacks)?;
+    if nanos == 0 {
         return Err(Failure::new(Exit::Environment, "there is not one sample")
             .hint("Take more --seconds, or a higher --frequency."));
     }
     desk::write(graph, &draw(&folded, &target.name)?)?;
-    Ok(samples)
+    Ok(nanos)
 }
 
-/// Stacks as `perf script` prints them, one line for each different one. Returns how many there are in all, too.
-fn fold(stacks: &[u8]) -> Result<(String, usize), Failure> {
+/// Stacks as `perf script` prints them, one line for each different one with its time. Returns the time of all, too.
+fn fold(stacks: &[u8]) -> Result<(String, u64), Failure> {
     let mut folder = Folder::from(CollapseOptions::default());
     let mut folded = Vec::new();
     folder.collapse(stacks, &mut folded)?;
     let folded = String::from_utf8_lossy(&folded).into_owned();
-    let count = |line: &str| line.rsplit_once(' ')?.1.parse::<usize>().ok();
-    let samples = folded.lines().filter_map(count).sum();
-    Ok((folded, samples))
+    // The clock's period is what a sample counts for.
+    let time = |line: &str| line.rsplit_once(' ')?.1.parse::<u64>().ok();
+    let nanos = folded.lines().filter_map(time).sum();
+    Ok((folded, nanos))
 }
 
 /// The picture: SVG, with names to point at.
 fn draw(folded: &str, name: &str) -> Result<String, Failure> {
     let mut options = Options::default();
     options.title = format!("ringstat: {name}");
+    options.count_name = "ns".into();
     let mut svg = Vec::new();
     flamegraph::from_lines(&mut options, folded.lines(), &mut svg)?;
     Ok(String::from_utf8_lossy(&svg).into_owned())
@@ -166,11 +168,11 @@ mod tests {
     use super::*;
 
     const STACKS: &str = "\
-perf 100 1.000: 1 cpu-clock:
+perf 100 1.000: 2004008 cpu-clock:
 	55d0 ringstat_core::wire::encode (/bin/perf)
 	55e0 perf::main (/bin/perf)
 
-perf 100 1.002: 1 cpu-clock:
+perf 100 1.002: 2004008 cpu-clock:
 	55d0 ringstat_core::wire::encode (/bin/perf)
 	55e0 perf::main (/bin/perf)
 
@@ -178,9 +180,9 @@ perf 100 1.002: 1 cpu-clock:
 
     #[test]
     fn stacks_become_a_picture_that_names_its_functions() {
-        let (folded, samples) = fold(STACKS.as_bytes()).unwrap();
-        assert_eq!(samples, 2);
-        assert_eq!(folded.trim(), "perf;perf::main;ringstat_core::wire::encode 2");
+        let (folded, nanos) = fold(STACKS.as_bytes()).unwrap();
+        assert_eq!(nanos, 2 * 2_004_008);
+        assert_eq!(folded.trim(), "perf;perf::main;ringstat_core::wire::encode 4008016");
         let svg = draw(&folded, "encode").unwrap();
         assert!(svg.contains("<svg") && svg.contains("ringstat_core::wire::encode"));
         assert!(svg.contains("ringstat: encode"));

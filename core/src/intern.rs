@@ -159,7 +159,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         if text.is_empty() || text.len() > STRING_LIMIT {
             return Err(InternError::Length);
         }
-        let home = crate::wire::strings::hash(text.as_bytes()) as usize % N;
+        let home = crate::wire::identity::hash(text.as_bytes()) as usize % N;
         let mut mine = None;
         for probe in 0..N {
             let index = (home + probe) % N;

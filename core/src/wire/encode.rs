@@ -5,9 +5,10 @@
 
 use super::cursor::{NoRoom, Writer};
 use super::header::{Header, Prologue};
+use super::identity::Identity;
 use super::lean::Lean;
 use super::number::Number;
-use super::strings::{Identity, Strings};
+use super::strings::Strings;
 use super::table::Table;
 use super::{PAYLOAD_MAX, PAYLOAD_MIN, STRING_LIMIT, crc, extended, form, tag};
 pub use crate::encode::Refused;

@@ -5,8 +5,8 @@
 //! room there is spelled out again, which costs bytes and is never wrong.
 
 use super::cursor::{NoRoom, Writer};
+use super::identity::{Identity, spread};
 use super::number::Number;
-use super::strings::{Identity, spread};
 use super::table::Table;
 use super::{ARENA_LIMIT, STRING_LIMIT, TABLE_LIMIT, string};
 use crate::name::Tag;

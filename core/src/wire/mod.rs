@@ -19,6 +19,7 @@ pub(crate) mod packed;
 
 // Sending.
 pub mod encode;
+pub(crate) mod identity;
 pub(crate) mod lean;
 pub(crate) mod prefixes;
 pub(crate) mod spelling;

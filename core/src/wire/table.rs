@@ -5,8 +5,8 @@
 //! [`Bare`](super::lean::Bare) remembers nothing at all.
 
 use super::cursor::{NoRoom, Writer};
+use super::identity::Identity;
 use super::number::Number;
-use super::strings::Identity;
 use crate::name::Tag;
 use crate::value::Value;
 

@@ -4,91 +4,32 @@
 //! says either "send these bytes" or "wake me then". What became of each datagram is told with [`Sender::sent`] or
 //! [`Sender::gave_up`]; until then its events are in flight. An adapter is a loop around these three calls.
 
-use core::time::Duration;
-
 use heapless::Vec;
 
 use crate::batch::{Batcher, Limits};
-use crate::critical::{Critical, Kept, Packing, Patience};
+use crate::critical::{Critical, Kept, Packing};
 use crate::encode::{Encode, Pack, Refused};
 use crate::event::{DEFAULT_INLINE, Event};
 use crate::instrument::Instruments;
 use crate::instrument::walk::Walk;
-use crate::ledger::{Cause, Drops};
+use crate::ledger::Cause;
 use crate::name::Resolve;
 use crate::ring::Source;
 use crate::wire::ack::Ack;
 use crate::wire::encode::Encoder;
 use crate::wire::header::{Account, Header, Prologue};
-use crate::wire::{DecodeError, PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, TimeUnit};
+use crate::wire::{DecodeError, PAYLOAD_MAX, PAYLOAD_MIN, TimeUnit};
 
-/// The time at a poll, in the unit of the client's clock.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Time {
-    /// From a clock that never goes back: deadlines are counted in it.
-    pub monotonic: u64,
-    /// What events are stamped with: since 1970, or since boot where nobody knows better.
-    pub wall: u64,
-}
+mod config;
+mod fill;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod totals;
 
-/// Who the sender is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Identity {
-    /// Unique among the senders of a collector, the same over restarts.
-    pub sender: u64,
-    /// Another number for each run: a collector takes a new one for a restart.
-    pub epoch: u32,
-}
-
-/// How the sender works.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Config {
-    /// The largest datagram, in bytes of UDP payload.
-    pub payload: usize,
-    /// The unit of the clock.
-    pub unit: TimeUnit,
-    /// Whether the wall clock counts from the sender's start.
-    pub since_boot: bool,
-    /// A batch closes with so many events while the ring is nearly empty,
-    pub batch_least: usize,
-    /// and with so many when it is half full, between the two with a number in between,
-    pub batch_events: usize,
-    /// or when its first event has waited for so long. (Or when a datagram is full.)
-    pub batch_age: Duration,
-    /// Instruments that have changed are sent so often.
-    pub flush_interval: Duration,
-    /// Every instrument is sent at least so often.
-    pub refresh_interval: Duration,
-    /// A sender with nothing to say sends an empty datagram so often, so that a lost tail shows.
-    pub heartbeat_interval: Duration,
-    /// How long critical events wait for their acknowledgement, where they are kept for it.
-    pub patience: Patience,
-    /// Fill up datagrams that were closed because they are full, so that they can go out as segments of one size.
-    pub pad_full: bool,
-}
-
-impl Config {
-    /// 1472-byte datagrams, batches of 100 ms, instruments every second and all of them every 30 s.
-    pub const DEFAULT: Self = Self {
-        payload: PAYLOAD_ETHERNET,
-        unit: TimeUnit::Nanos,
-        since_boot: false,
-        batch_least: usize::MAX,
-        batch_events: usize::MAX,
-        batch_age: Duration::from_millis(100),
-        flush_interval: Duration::from_secs(1),
-        refresh_interval: Duration::from_secs(30),
-        heartbeat_interval: Duration::from_secs(1),
-        patience: Patience::DEFAULT,
-        pad_full: false,
-    };
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
+use config::units;
+pub use config::{Config, Identity, Time};
+use fill::{fill, walk};
+pub use totals::Totals;
 
 /// What there is to send.
 #[derive(Debug)]
@@ -131,39 +72,6 @@ pub struct Packed {
 /// The latency of one event in so many is looked at, and of one in a datagram at most.
 pub const SAMPLE_ONE_IN: u32 = 64;
 
-/// What the sender did with the events that it took from the ring.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Totals {
-    /// Taken from the ring.
-    pub taken: u64,
-    /// In datagrams that the transport took; of events that are kept until then, acknowledged.
-    pub sent: u64,
-    /// Given up here, by cause.
-    pub dropped: Drops,
-    /// Datagrams that the transport took.
-    pub datagrams: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Datagrams given up.
-    pub failed: u64,
-    /// Strings that the format could not carry as they were, and that went out altered.
-    pub altered: u64,
-    /// Events acknowledged.
-    pub acknowledged: u64,
-    /// How often one was sent again.
-    pub repeated: u64,
-    /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
-    pub unsendable: u64,
-}
-
-impl Totals {
-    /// Events taken from the ring whose fate is still open.
-    #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.taken - self.sent - self.dropped.total()
-    }
-}
-
 /// The state machine. `INLINE` as in [`Event`], `SLOTS` and `ARENA` as in [`Encoder`]; `CARRY` events are taken
 /// from the ring at a time. `E` is the format, see [`encode`](crate::encode). `K` is the room for critical events
 /// that are kept until they are acknowledged, see [`critical`](crate::critical): none unless asked for.
@@ -197,17 +105,6 @@ pub struct Sender<
     /// So many more events until one is looked at.
     until_sample: u32,
     totals: Totals,
-}
-
-/// A duration in units of the clock, at least one. (`as_micros` and the like divide 128 bits: 4 kB on a chip.)
-#[inline(never)]
-fn units(duration: Duration, unit: TimeUnit) -> u64 {
-    let (per_second, rest) = match unit {
-        TimeUnit::Nanos => (1_000_000_000, duration.subsec_nanos()),
-        TimeUnit::Micros => (1_000_000, duration.subsec_micros()),
-        TimeUnit::Millis => (1_000, duration.subsec_millis()),
-    };
-    duration.as_secs().saturating_mul(per_second).saturating_add(rest.into()).max(1)
 }
 
 impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>
@@ -542,95 +439,3 @@ impl core::fmt::Display for AckError {
 }
 
 impl core::error::Error for AckError {}
-
-/// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
-fn fill<S, I, N, const INLINE: usize, const CARRY: usize>(
-    datagram: &mut impl Pack,
-    (carry, carried): (&mut Vec<Event<INLINE>, CARRY>, &mut usize),
-    totals: &mut Totals,
-    inputs: &mut Inputs<'_, S, I, N>,
-    sample: &mut impl FnMut(&Event<INLINE>),
-) -> (u16, bool)
-where
-    S: Source<Event<INLINE>> + ?Sized,
-    I: ?Sized,
-    N: Resolve,
-{
-    let mut packed = 0;
-    loop {
-        while let Some(event) = carry.get(*carried) {
-            match datagram.event(event, inputs.names) {
-                Ok(()) => {
-                    packed += 1;
-                    sample(event);
-                }
-                Err(Refused::Full) if datagram.records() > 0 => return (packed, true),
-                Err(Refused::Full) => {
-                    // It does not fit an empty datagram. The string tables now hold what was taken back, so that
-                    // nothing may follow it here: the datagram goes out empty.
-                    totals.dropped.add(Cause::TooLarge, 1);
-                    *carried += 1;
-                    return (packed, true);
-                }
-                Err(Refused::UnknownSymbol) => totals.dropped.add(Cause::Encode, 1),
-                Err(Refused::Unsupported) => totals.dropped.add(Cause::Unsupported, 1),
-            }
-            *carried += 1;
-        }
-        carry.clear();
-        *carried = 0;
-        let taken = inputs.events.drain(CARRY, |event| {
-            // A source gives at most as many as it was asked for.
-            let _ = carry.push(event);
-        });
-        totals.taken += taken as u64;
-        if taken == 0 {
-            return (packed, false);
-        }
-    }
-}
-
-/// Adds instruments to the datagram until it is full or the walk is at its end. Returns whether it is full.
-fn walk<I>(
-    walk: &mut Walk,
-    datagram: &mut impl Pack,
-    totals: &mut Totals,
-    now: Time,
-    instruments: &I,
-) -> bool
-where
-    I: Instruments + ?Sized,
-{
-    while walk.due(now.monotonic, instruments) {
-        let Some((index, bucket)) = walk.current() else { return false };
-        let mut result = Ok(None);
-        instruments.visit(index, &mut |instrument| {
-            // The version first: what is recorded between the two is sent again, not forgotten.
-            let version = instrument.version();
-            result = datagram.instrument(index, instrument, bucket);
-            if result == Ok(None) {
-                instrument.mark().set(version);
-            }
-        });
-        match result {
-            Ok(None) => walk.advance(None),
-            Ok(next) => {
-                walk.advance(next);
-                return true;
-            }
-            Err(Refused::Full) if datagram.records() > 0 => return true,
-            Err(refused) => {
-                // Its name and tags alone do not fit a datagram, or not this format: it can never be sent.
-                totals.unsendable += 1;
-                walk.advance(None);
-                if refused == Refused::Full {
-                    return true;
-                }
-            }
-        }
-    }
-    false
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests;

@@ -114,7 +114,8 @@ fn overwrite_accounts_for_every_item() {
 fn mpmc_delivers_each_item_once() {
     const EACH: u64 = ITEMS / 4;
     let ring = mpmc::Ring::<Item, _>::new(core::array::from_fn::<_, 13, _>(|_| Cell::new()));
-    let taken = thread::scope(|scope| {
+    let done = &AtomicBool::new(false);
+    let mut all = thread::scope(|scope| {
         let producers: Vec<_> = (0..3)
             .map(|p| {
                 let ring = &ring;
@@ -132,30 +133,21 @@ fn mpmc_delivers_each_item_once() {
                 let ring = &ring;
                 scope.spawn(move || {
                     let mut taken = Vec::new();
-                    let mut misses = 0;
-                    while misses < 20_000 {
+                    loop {
+                        let finished = done.load(Ordering::Acquire);
                         match ring.pop() {
-                            Some(item) => {
-                                taken.push(whole(item));
-                                misses = 0;
-                            }
-                            None => {
-                                misses += 1;
-                                thread::yield_now();
-                            }
+                            Some(item) => taken.push(whole(item)),
+                            None if finished => return taken,
+                            None => thread::yield_now(),
                         }
                     }
-                    taken
                 })
             })
             .collect();
         producers.into_iter().for_each(|p| p.join().unwrap());
+        done.store(true, Ordering::Release);
         consumers.into_iter().flat_map(|c| c.join().unwrap()).collect::<Vec<_>>()
     });
-    let mut all = taken;
-    while let Some(item) = ring.pop() {
-        all.push(whole(item));
-    }
     all.sort_unstable();
     assert!(all.iter().copied().eq(0..3 * EACH), "{} items", all.len());
 }

@@ -9,6 +9,7 @@ use crate::wire::Decoder;
 use crate::wire::decode::Body;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 use proptest::prelude::*;
 
 type Ring = overwrite::Ring<Event, [Slot<Event>; 64]>;

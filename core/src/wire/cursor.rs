@@ -303,7 +303,19 @@ impl<'a> Reader<'a> {
         v.copied().ok_or(DecodeError::Truncated)
     }
 
-    /// A varint that most often takes one or two bytes: the reference to a string, tag or set.
+    /// A varint that nearly always takes one byte: a count, or the reference to a tag or set.
+    #[inline(always)]
+    pub(crate) fn small(&mut self) -> Result<u64, DecodeError> {
+        match self.buf.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.varint_bytewise(),
+        }
+    }
+
+    /// A varint that takes one or two bytes, which of the two is anybody's guess: the reference to a string.
     #[inline(always)]
     pub(crate) fn reference(&mut self) -> Result<u64, DecodeError> {
         if let Some(bytes) = self.buf.get(self.at..).and_then(|b| b.first_chunk::<2>()) {

@@ -67,7 +67,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     /// A string that is spelled out.
     #[inline(always)]
     fn define_plain(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
-        let count = r.reference()?;
+        let count = r.small()?;
         let packed = self.packed && count % 2 == 1;
         let length = if self.packed { count / 2 } else { count };
         if length > STRING_LIMIT as u64 {
@@ -182,7 +182,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     /// Reads the reference to a tag set, or its definition.
     #[inline(always)]
     pub(super) fn set_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let code = r.reference()?;
+        let code = r.small()?;
         if code == 0 {
             return self.define_set(r);
         }
@@ -194,7 +194,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
 
     #[inline(never)]
     fn define_set(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let count = r.varint()?;
+        let count = r.small()?;
         let from = self.members.len();
         if count > (STRINGS - from.min(STRINGS)) as u64 {
             return Err(DecodeError::TableFull);
@@ -212,7 +212,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
 
     /// Reads the reference to a tag, or its definition.
     fn tag_ref(&mut self, r: &mut Reader<'_>) -> Result<u16, DecodeError> {
-        let code = r.reference()?;
+        let code = r.small()?;
         if code > 0 {
             return if code <= self.tags.len() as u64 {
                 Ok((code - 1) as u16)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 
 /// Strings, freed when the last user of one is gone.
 #[derive(Debug, Default)]

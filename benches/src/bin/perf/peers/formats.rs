@@ -75,23 +75,28 @@ fn flat<'a>(w: &Written) -> Flat<'a> {
     }
 }
 
-fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec<Row>> {
+/// Time to encode and to decode an event in datagrams of `payload` bytes, beside postcard.
+fn speed(
+    effort: &Effort,
+    corpus: &[Written],
+    flats: &[Vec<u8>],
+    events: &[Event],
+    payload: usize,
+) -> Measured<[Row; 2]> {
     let count = events.len() as u64;
     let mut encoder: Box<Encoder> = Box::default();
     let mut datagrams = Vec::new();
-    let packed =
-        pack(&mut *encoder, &mut vec![0; PAYLOAD_ETHERNET], events, |d| datagrams.push(d.to_vec()));
+    let mut buf = vec![0; payload];
+    let packed = pack(&mut *encoder, &mut buf, events, |d| datagrams.push(d.to_vec()));
     check(packed == events.len(), || format!("{packed} of {count} were packed"))?;
-    let flats: Vec<Vec<u8>> =
-        corpus.iter().map(|w| postcard::to_allocvec(&flat(w))).collect::<Result<_, _>>()?;
 
-    let mut buf = [0; 256];
+    let mut slice = [0; 256];
     let encode = in_turns(
         effort,
         || {
             let mut packed = 0;
             let time = nanos(count, || {
-                packed = pack(&mut *encoder, &mut vec![0; PAYLOAD_ETHERNET], events, |d| {
+                packed = pack(&mut *encoder, &mut buf, events, |d| {
                     black_box(d);
                 });
             });
@@ -103,7 +108,7 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
             let time = nanos(count, || {
                 for w in corpus {
                     bytes +=
-                        postcard::to_slice(&flat(black_box(w)), &mut buf).map_or(0, |b| b.len());
+                        postcard::to_slice(&flat(black_box(w)), &mut slice).map_or(0, |b| b.len());
                 }
             });
             check(bytes > 50 * events.len(), || "postcard wrote too little".into())?;
@@ -130,7 +135,7 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
         || {
             let mut decoded = 0;
             let time = nanos(count, || {
-                for bytes in &flats {
+                for bytes in flats {
                     if let Ok(flat) = postcard::from_bytes::<Flat<'_>>(bytes) {
                         black_box(&flat);
                         decoded += 1;
@@ -141,13 +146,22 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
             Ok(time)
         },
     )?;
-    let row = |what: &str, pair: &Pair| {
-        Row::new(what, pair.ratio, Goal::AtMost(0.5), "", pair.detail("postcard"))
+    let row = |what: &str, peer: &str, pair: &Pair| {
+        let what = format!("{what} an event, datagrams of {payload}, by postcard {peer}");
+        Row::new(&what, pair.ratio, Goal::AtMost(0.5), "", pair.detail("postcard"))
     };
-    let mut rows = vec![
-        row("encode an event by postcard's flat encoding", &encode),
-        row("decode an event by postcard with borrowed strings", &decode),
-    ];
+    Ok([row("encode", "flat", &encode), row("decode", "with borrowed strings", &decode)])
+}
+
+fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec<Row>> {
+    let count = events.len() as u64;
+    let flats: Vec<Vec<u8>> =
+        corpus.iter().map(|w| postcard::to_allocvec(&flat(w))).collect::<Result<_, _>>()?;
+    let mut rows = Vec::new();
+    for payload in [PAYLOAD_ETHERNET, PAYLOAD_JUMBO] {
+        rows.extend(speed(effort, corpus, &flats, events, payload)?);
+    }
+    let mut encoder: Box<Encoder> = Box::default();
     let peers = format!(
         "postcard flat {:.1} B",
         flats.iter().map(Vec::len).sum::<usize>() as f64 / count as f64

@@ -316,7 +316,7 @@ fn latencies(
 }
 
 fn push_latency(effort: &Effort) -> Measured<Vec<Row>> {
-    let pushes = effort.operations(200_000);
+    let pushes = effort.operations(1_000_000);
     let ours = || {
         let mut ring: Box<spsc::Ring<Item, SIZE>> = Box::default();
         let (mut producer, mut consumer) = ring.split();

@@ -1,5 +1,7 @@
 //! The collector without IO, then under a flood of bad input over a real socket.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
@@ -83,6 +85,71 @@ fn loss_and_duplicates_are_counted_and_duplicates_not_stored_again() {
     assert_eq!((report.duplicates, report.accepted), (5000 - lost, 5000 - lost));
     assert_eq!(report.series[0].value, (5000 - lost) as f64);
     assert!(report.closes);
+}
+
+/// Tag sets that share tags, in any order; a set without tags; one tag twice.
+const TAG_SETS: &[&[Tag]] = &[
+    &[],
+    &[("zone", "eu")],
+    &[("zone", "eu"), ("host", "a")],
+    &[("host", "a"), ("zone", "eu")],
+    &[("host", "b"), ("zone", "eu")],
+    &[("host", "b"), ("zone", "us"), ("rack", "")],
+    &[("zone", "eu"), ("zone", "eu")],
+];
+
+/// Against a plain map, with more series than there may be, and new ones and old ones in one datagram.
+#[test]
+fn each_record_is_in_the_series_that_its_name_and_tags_say() {
+    const NAMES: [&str; 4] = ["a", "http.requests", "http.errors", "a.name.longer.than.most"];
+    for (seed, limit) in [(1, 1000), (2, 20), (3, 3)] {
+        let limits = Limits { series_per_sender: limit, ..Limits::default() };
+        let mut collector = Collector::new(limits);
+        let mut rng = Rng::new(seed);
+        let mut pick = |n: usize| rng.below(n as u64) as usize;
+        let mut series: BTreeMap<(&str, Vec<Tag>), f64> = BTreeMap::new();
+        let mut beyond = 0.0;
+        for sequence in 0..40 {
+            let mut encoder: Box<Encoder> = Box::default();
+            let mut buf = vec![0; 1472];
+            let header = Header { sender: 1, sequence, epoch: 1, ..Header::default() };
+            let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+            for _ in 0..pick(30) {
+                let (name, tags) = (NAMES[pick(NAMES.len())], TAG_SETS[pick(TAG_SETS.len())]);
+                let mut event: Event =
+                    Event::new(Kind::Counter, name.into(), 2u8.into(), 0).unwrap();
+                event.set_tags(tags).unwrap();
+                let mut key = tags.to_vec();
+                for _ in 0..pick(3) {
+                    let tag = [("host", "a"), ("user", "x"), ("user", "y")][pick(3)];
+                    event.push_tag(tag.0, tag.1).unwrap();
+                    key.push(tag);
+                }
+                open.event(&event, &NoNames).unwrap();
+                key.sort_unstable();
+                let room = series.len() < limit;
+                match series.entry((name, key)) {
+                    Entry::Vacant(_) if !room => beyond += 2.0,
+                    entry => *entry.or_default() += 2.0,
+                }
+            }
+            let length = open.finish(false);
+            collector.receive(&buf[..length], 0);
+        }
+        if beyond > 0.0 {
+            series.insert((OVERFLOW, Vec::new()), beyond);
+        }
+        let report = report(&collector);
+        let got: BTreeMap<_, _> =
+            report.series.iter().map(|s| ((s.name.as_str(), s.tags.clone()), s.value)).collect();
+        let owned = |tags: &[Tag]| -> Vec<(String, String)> {
+            tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let expected: BTreeMap<_, _> =
+            series.iter().map(|((name, tags), value)| ((*name, owned(tags)), *value)).collect();
+        assert_eq!(got, expected, "at most {limit}");
+        assert_eq!(limit > 100, beyond == 0.0);
+    }
 }
 
 #[test]

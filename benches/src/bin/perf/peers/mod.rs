@@ -190,6 +190,6 @@ mod tests {
                 assert!(names.insert(row.what.clone()), "{} twice", row.what);
             }
         }
-        assert_eq!(names.len(), 32, "{names:?}");
+        assert_eq!(names.len(), 34, "{names:?}");
     }
 }

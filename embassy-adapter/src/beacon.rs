@@ -39,8 +39,8 @@ impl BeaconConfig {
 /// How long room in the socket's buffer is waited for.
 const BUSY: Duration = Duration::from_millis(100);
 
-/// Sends how all instruments stand, for ever: for parts that record no events and have little memory. No static, no
-/// ring:
+/// Sends how all instruments stand, for ever: for parts that record no events and have little memory. No static,
+/// no ring:
 ///
 /// ```
 /// use embassy_net::{IpAddress, Stack};

@@ -38,6 +38,13 @@ fn spread_two_sevens(first: u32, second: u32) -> u64 {
     (v & 0x3F80_3F80_3F80_3F80) << 1 | v & 0x007F_007F_007F_007F
 }
 
+/// A varint below 2^14, and how many of the two bytes are its own.
+#[inline(always)]
+fn two_bytes(v: u16) -> (u16, usize) {
+    let more = u16::from(v > 0x7F);
+    (v & 0x7F | more << 7 | (v >> 7) << 8, 1 + usize::from(more))
+}
+
 /// The bits that say that another byte follows, in varints of up to four bytes.
 const CONTINUED: [u64; 5] = [0, 0, 0x80, 0x8080, 0x0080_8080];
 
@@ -140,9 +147,9 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn reference(&mut self, v: u16) -> Result<(), NoRoom> {
         if let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<2>()) {
-            let more = u16::from(v > 0x7F);
-            *place = (v & 0x7F | more << 7 | (v >> 7) << 8).to_le_bytes();
-            self.at += 1 + usize::from(more);
+            let (bytes, length) = two_bytes(v);
+            *place = bytes.to_le_bytes();
+            self.at += length;
             return Ok(());
         }
         self.varint_bytewise(u64::from(v))
@@ -212,13 +219,10 @@ impl<'a> Writer<'a> {
         else {
             return false;
         };
-        let reference = |v: u16| {
-            let more = u16::from(v > 0x7F);
-            (u64::from(v & 0x7F | more << 7 | (v >> 7) << 8), 1 + usize::from(more))
-        };
-        let (name, name_length) = reference(references.0);
-        let (set, set_length) = references.1.map_or((0, 0), reference);
-        let head = u64::from(first) | name << 8 | set << (8 + 8 * name_length);
+        let (name, name_length) = two_bytes(references.0);
+        let (set, set_length) = references.1.map_or((0, 0), two_bytes);
+        let head =
+            u64::from(first) | u64::from(name) << 8 | u64::from(set) << (8 + 8 * name_length);
         let head_length = 1 + name_length + set_length;
         place[..8].copy_from_slice(&head.to_le_bytes());
 

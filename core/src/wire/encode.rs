@@ -379,7 +379,8 @@ impl<T: Table> Datagram<'_, T> {
         Ok(())
     }
 
-    /// Writes an event in one piece, if nothing is new in it and its numbers are small, as most often.
+    /// Writes an event in one piece, if nothing is new in it and its numbers are small, as most often. Where it does not,
+    /// both are looked for once more: to define a name may take the very place that was found for its tags.
     #[inline(always)]
     fn write_short(
         &mut self,

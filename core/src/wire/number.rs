@@ -228,7 +228,7 @@ fn is_single(v: f64) -> bool {
     f64::from(v as f32).to_bits() == v.to_bits()
 }
 
-/// Whether numbers of this form are varints, or nothing at all.
+/// Whether numbers of this form, one of three bits, are varints, or nothing at all.
 #[inline(always)]
 pub(crate) fn is_varint(form: u8) -> bool {
     // A look-up and no comparisons, which a compiler may take for a choice between five ways to go on.
@@ -265,7 +265,7 @@ pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
         form::ONE => return of_varint(form, 0),
         form::F32 => Value::F32(f32::from_le_bytes(r.array()?)),
         form::F64 => Value::F64(f64::from_le_bytes(r.array()?)),
-        _ if is_varint(form) => return of_varint(form, r.varint()?),
+        form::UNSIGNED..=form::DECIMAL_NEGATIVE => return of_varint(form, r.varint()?),
         _ => return Err(DecodeError::BadRecord),
     };
     if value.is_valid() { Ok(value) } else { Err(DecodeError::BadNumber) }
@@ -285,10 +285,6 @@ fn large_integer(form: u8, bits: u64) -> Result<Value, DecodeError> {
 /// Reads a form, then a number of it.
 pub(crate) fn read_with_form(r: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let form = r.byte()?;
-    // A record's first byte has three bits for it; here it has a byte of its own.
-    if form > form::ONE {
-        return Err(DecodeError::BadRecord);
-    }
     read(form, r)
 }
 

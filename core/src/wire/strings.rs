@@ -244,6 +244,19 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         SLOTS
     }
 
+    /// The code that refers to the string in this slot, if it is defined in this datagram.
+    #[inline(always)]
+    fn string_at(&self, at: usize) -> Option<u16> {
+        let index = self.slots.get(at)?.index(self.generation)?;
+        Some(2 * index + string::REFERENCE as u16)
+    }
+
+    /// The same for a tag set.
+    #[inline(always)]
+    fn set_at(&self, at: usize) -> Option<u16> {
+        Some(self.slots.get(at)?.index(self.generation)? + 1)
+    }
+
     /// The slot of a tag set. More than 255 tags, which only an instrument can have, are not remembered.
     #[inline(always)]
     fn seek_set(&self, tags: &'static [Tag]) -> usize {
@@ -364,22 +377,20 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
 
     #[inline(always)]
     fn known(&self, identity: Identity, text: &str) -> Option<u16> {
-        let slot = self.slots.get(self.seek(identity, text.len() as u8, text))?;
-        slot.index(self.generation).map(|index| 2 * index + string::REFERENCE as u16)
+        self.string_at(self.seek(identity, text.len() as u8, text))
     }
 
     #[inline(always)]
     fn known_set(&self, tags: &'static [Tag]) -> Option<u16> {
-        let slot = self.slots.get(self.seek_set(tags))?;
-        slot.index(self.generation).map(|index| index + 1)
+        self.set_at(self.seek_set(tags))
     }
 
     #[inline(always)]
     fn write(&mut self, w: &mut Writer<'_>, identity: Identity, text: &str) -> Result<(), NoRoom> {
         // A string too long for the format is never found, and refused where it would be defined.
         let at = self.seek(identity, text.len() as u8, text);
-        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
-            Some(index) => w.reference(2 * index + string::REFERENCE as u16),
+        match self.string_at(at) {
+            Some(code) => w.reference(code),
             None => self.define(w, at, identity, text),
         }
     }
@@ -387,8 +398,8 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
     #[inline(always)]
     fn write_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<(), NoRoom> {
         let at = self.seek_set(tags);
-        match self.slots.get(at).and_then(|slot| slot.index(self.generation)) {
-            Some(index) => w.reference(index + 1),
+        match self.set_at(at) {
+            Some(code) => w.reference(code),
             None => self.define_static_set(w, at, tags),
         }
     }

@@ -12,7 +12,7 @@ use crate::wire::{STRING_LIMIT, packed, string};
 /// Bytes of a `u128`.
 const HALF: usize = 16;
 
-/// The lowest `n` bytes, of at most 16.
+/// The lowest `n` bytes, or all 16.
 #[inline(always)]
 fn low(n: usize) -> u128 {
     const LOW: [u128; HALF + 1] = {
@@ -145,7 +145,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let [first, second] = text;
         length <= 2 * HALF
             && self.append_halves(
-                first & low(length.min(HALF)),
+                first & low(length),
                 second & low(length.saturating_sub(HALF)),
                 length,
             )

@@ -4,8 +4,9 @@ use super::{Class, Store};
 use ringstat_core::wire::decode::Tags;
 
 /// A number of the store, as far as it was looked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 enum Known {
+    #[default]
     NotYet,
     /// It was not there when the store had made so many series.
     Missing(u64),
@@ -39,7 +40,7 @@ fn entry(all: &mut Vec<Known>, index: u16) -> &mut Known {
 }
 
 /// Names, tags and tag sets of a datagram: each is looked up once. Kept from datagram to datagram for its memory.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(crate) struct Cache {
     names: Vec<Known>,
     tags: Vec<Known>,
@@ -50,20 +51,6 @@ pub(crate) struct Cache {
     pub(super) overflow: [Option<u32>; Class::COUNT],
     text: String,
     members: Vec<u32>,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self {
-            names: Vec::new(),
-            tags: Vec::new(),
-            sets: Vec::new(),
-            untagged: Known::NotYet,
-            overflow: [None; Class::COUNT],
-            text: String::new(),
-            members: Vec::new(),
-        }
-    }
 }
 
 impl Cache {

@@ -35,7 +35,6 @@ pub struct Series {
     pub scaled: bool,
     name: u32,
     tags: u32,
-    bytes: usize,
 }
 
 /// What names a series: sender, name, tags and class.
@@ -163,9 +162,8 @@ impl Store {
         self.made += 1;
         let (name, tags) = (self.names.take(name), self.tag_sets.take(tags));
         let data = Data::new(class);
-        let bytes = Self::OVERHEAD + data.bytes();
-        self.data_bytes += bytes;
-        let series = Series { sender, data, class, seen_ms: 0, scaled: false, name, tags, bytes };
+        self.data_bytes += Self::OVERHEAD + data.bytes();
+        let series = Series { sender, data, class, seen_ms: 0, scaled: false, name, tags };
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
@@ -189,8 +187,7 @@ impl Store {
                 self.remove(place);
                 forgotten += 1;
             } else {
-                series.bytes = Self::OVERHEAD + series.data.bytes();
-                self.data_bytes += series.bytes;
+                self.data_bytes += Self::OVERHEAD + series.data.bytes();
             }
         }
         forgotten

@@ -14,23 +14,22 @@ use cadence::prelude::*;
 use cadence::{BufferedSpyMetricSink, StatsdClient};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringstat_benches::corpus;
-use ringstat_core::encode::Encode;
-use ringstat_core::event::{DEFAULT_INLINE, Event};
+use ringstat_core::format::{Format, PAYLOAD_ETHERNET};
 use ringstat_core::instrument::Instrument;
-use ringstat_core::name::NoNames;
+use ringstat_core::record::{DEFAULT_INLINE, Event, NoNames};
 use ringstat_core::ring::spsc;
-use ringstat_core::sender::{Config, Identity, Inputs, Poll, Sender, Time, Totals};
+use ringstat_core::send::{Identity, Inputs, Sender, SenderConfig, Step, Time, Totals};
 use ringstat_core::testkit::{Corpus, CorpusEvent};
 use ringstat_core::text::{self, Dialect, Growing};
-use ringstat_core::wire::{Encoder, PAYLOAD_ETHERNET};
+use ringstat_core::wire::Encoder;
 
 const BATCHES: [usize; 5] = [10, 20, 50, 100, 200];
 /// A whole number of batches of each size.
 const EVENTS: usize = 2000;
 
 /// Sends all events in batches of `batch`, and says what the sender made of them.
-fn send<E: Encode>(events: &[Event], batch: usize, encoder: E) -> Totals {
-    let config = Config { batch_least: batch, batch_events: batch, ..Config::DEFAULT };
+fn send<E: Format>(events: &[Event], batch: usize, encoder: E) -> Totals {
+    let config = SenderConfig { batch_least: batch, batch_events: batch, ..SenderConfig::DEFAULT };
     let mut sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E> =
         Sender::with_encoder(Identity { sender: 1, epoch: 1 }, &config, encoder);
     let mut ring: Box<spsc::Ring<Event, 256>> = Box::default();
@@ -48,11 +47,11 @@ fn send<E: Encode>(events: &[Event], batch: usize, encoder: E) -> Totals {
             let mut inputs =
                 Inputs { events: &mut consumer, instruments: none, names: &NoNames, dropped: 0 };
             match sender.poll(Time { monotonic: 0, wall }, &mut inputs, &mut buf) {
-                Poll::Send(packed) => {
+                Step::Send(packed) => {
                     black_box(&buf[..packed.len]);
                     sender.sent(packed);
                 }
-                Poll::Wait(_) => break,
+                Step::Wait(_) => break,
             }
         }
     }

@@ -18,7 +18,7 @@ use cadence::{BufferedUdpMetricSink, StatsdClient};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringstat_benches::path::{TAGS, deliver};
 use ringstat_benches::threads::{Patience, together};
-use ringstat_core::wire::PAYLOAD_ETHERNET;
+use ringstat_core::format::PAYLOAD_ETHERNET;
 
 const THREADS: [u64; 3] = [1, 2, 4];
 /// Events of all threads at a time.

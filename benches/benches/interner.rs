@@ -17,8 +17,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use lasso::{Spur, ThreadedRodeo};
 use prometheus::{IntCounterVec, Opts};
 use ringstat_benches::threads::together;
-use ringstat_core::intern::Interner;
-use ringstat_core::name::{Resolve, Symbol};
+use ringstat_core::record::{Interner, Resolve, Symbol};
 use ringstat_core::testkit::{NAMES, TAG_SETS};
 use ringstat_std::{Client, Counter};
 

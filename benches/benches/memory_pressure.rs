@@ -23,8 +23,8 @@ use criterion::{
 use ringstat_benches::corpus;
 use ringstat_benches::path::TAGS;
 use ringstat_collector::{Collector, Limits};
-use ringstat_core::transport::SendError;
-use ringstat_core::wire::PAYLOAD_ETHERNET;
+use ringstat_core::format::PAYLOAD_ETHERNET;
+use ringstat_core::send::SendError;
 use ringstat_std::{Cause, Client, Outcome, Policy, Preset, Recorder};
 
 /// Kinds of records in the corpus.

@@ -14,11 +14,11 @@ use cadence::{BufferedSpyMetricSink, StatsdClient};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use ringstat_benches::corpus::{self, pack};
-use ringstat_core::encode::Encode;
-use ringstat_core::event::Event;
+use ringstat_core::format::{Format, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::record::Event;
 use ringstat_core::testkit::{Corpus, CorpusEvent};
 use ringstat_core::text::{self, Dialect, Growing};
-use ringstat_core::wire::{Decoder, Encoder, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::wire::{Decoder, Encoder};
 
 const EVENTS: usize = 6000;
 
@@ -59,7 +59,7 @@ fn lines(datagram: &[u8]) -> usize {
     datagram.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count()
 }
 
-fn ours<E: Encode>(
+fn ours<E: Format>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     payload: usize,

@@ -11,10 +11,10 @@
 
 use allocation_counter::measure;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringstat_core::pool::Pool;
-use ringstat_core::sender::Packed;
-use ringstat_core::wire::PAYLOAD_ETHERNET;
-use thingbuf::{ThingBuf, recycling::WithCapacity};
+use ringstat_core::format::PAYLOAD_ETHERNET;
+use ringstat_core::send::{Packed, Pool};
+use thingbuf::ThingBuf;
+use thingbuf::recycling::WithCapacity;
 
 const DATAGRAMS: usize = 32;
 const BYTES: usize = PAYLOAD_ETHERNET;

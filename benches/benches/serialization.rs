@@ -16,11 +16,12 @@ use allocation_counter::measure;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message;
 use ringstat_benches::corpus::{self, pack};
-use ringstat_core::event::Event;
+use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::record::Event;
 use ringstat_core::testkit::{Corpus, CorpusEvent};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::decode::{Body, Content};
-use ringstat_core::wire::{Decoder, Encoder, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::wire::{Decoder, Encoder};
 use serde::{Deserialize, Serialize};
 
 const EVENTS: usize = 6000;

@@ -1,11 +1,10 @@
 //! The corpus of `ringstat_core::testkit` as events, and packed into datagrams.
 
-use ringstat_core::encode::{Encode, Pack};
-use ringstat_core::event::{Event, Kind};
+use ringstat_core::format::{Format, Header, Packer, Prologue};
 use ringstat_core::ledger::Cause;
-use ringstat_core::name::NoNames;
+use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
-use ringstat_core::wire::{Encoder, Header, Prologue};
+use ringstat_core::wire::Encoder;
 
 /// The first `count` events of the corpus.
 ///
@@ -28,7 +27,7 @@ pub fn events(count: usize) -> Result<Vec<Event>, Cause> {
 
 /// Packs all events with `encoder` into datagrams of at most `buf.len()` bytes and hands each one over. Returns how many
 /// events went in: all, unless one does not fit into any datagram.
-pub fn pack<E: Encode>(
+pub fn pack<E: Format>(
     encoder: &mut E,
     buf: &mut [u8],
     events: &[Event],
@@ -37,7 +36,7 @@ pub fn pack<E: Encode>(
     let (mut at, mut sequence) = (0, 0);
     while at < events.len() {
         let mut prologue = Prologue::default();
-        prologue.account.base_time = events[at].time();
+        prologue.base_time = events[at].time();
         let header = Header { sender: 1, sequence, ..Header::default() };
         let first = at;
         let Ok(mut datagram) = encoder.begin(buf, &header, &prologue) else { break };
@@ -77,7 +76,8 @@ pub fn renumber(datagrams: &mut [Vec<u8>], next: &mut u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringstat_core::wire::{Decoder, PAYLOAD_ETHERNET};
+    use ringstat_core::format::PAYLOAD_ETHERNET;
+    use ringstat_core::wire::Decoder;
 
     #[test]
     fn every_event_is_in_one_datagram() {

@@ -1,11 +1,10 @@
 //! The whole path: record, client, loopback, collector.
 
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fmt, thread};
 
 use ringstat_collector::{Config, Limits, Server};
 use ringstat_std::{Client, Recorder, Tag};

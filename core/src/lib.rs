@@ -25,45 +25,41 @@ extern crate alloc;
 #[cfg(any(test, feature = "testkit"))]
 extern crate std;
 
+// In the order of the flow, from the ground up: each room imports only from those before it.
 mod sync;
 
-// Recording: what a caller writes.
-pub mod record;
-// …becomes an event in a ring,
-pub mod event;
 pub mod ledger;
-pub mod name;
-pub mod value;
-// with names made at run time in an interner,
-pub mod intern;
+
+// A record becomes an event with names, values and tags,
+pub mod record;
+
 // or is aggregated in place.
 pub mod instrument;
 
-// Between recorder and sender, and what is given up where that is too little.
-pub mod policy;
+// Events wait in a ring, and what is given up where that is too small is a matter of policy.
 pub mod ring;
 
-// Sending: batches become datagrams.
-pub mod batch;
-pub mod beacon;
-pub mod critical;
-pub mod encode;
-pub mod sender;
-// All of it for a chip, in one `static`.
-pub mod stats;
+pub mod policy;
+
+// Datagrams, in a format of two:
+pub mod format;
+
+pub mod wire;
+
 #[cfg(feature = "text")]
 pub mod text;
-pub mod wire;
-// The caller's socket, what waits for it, and what keeps it from trying in vain.
-pub mod breaker;
-pub mod pool;
-pub mod transport;
-// How it is all going.
-pub mod health;
-pub mod snapshot;
 
-// Receiving: the wire's decoder, then this.
-pub mod tracker;
+// what a receiver knows of them,
+pub mod receive;
+
+// and how they leave.
+pub mod send;
+
+// How it is all going.
+pub mod observe;
+
+// All of it for a chip, in one `static`.
+pub mod chip;
 
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;

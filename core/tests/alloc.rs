@@ -5,16 +5,14 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
-use ringstat_core::encode::{Encode, Pack};
-use ringstat_core::event::{Event, Kind};
+use ringstat_core::format::{Format, Header, Packer, Prologue};
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::intern::Interner;
 use ringstat_core::ledger::Cause;
-use ringstat_core::record::{Outcome, Recorder};
+use ringstat_core::record::{Event, Interner, Kind, Outcome, Recorder};
 use ringstat_core::ring::mpmc;
 use ringstat_core::testkit::Corpus;
 use ringstat_core::text::{self, Dialect};
-use ringstat_core::wire::{Decoder, Encoder, Header, Prologue};
+use ringstat_core::wire::{Decoder, Encoder};
 
 /// Counts the allocations of each thread.
 struct Counting;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use ringstat_core::critical::{Kept, Patience};
-use ringstat_core::event::{Event, Kind, Priority};
 use ringstat_core::instrument::Instrument;
 use ringstat_core::ledger::Cause;
-use ringstat_core::name::NoNames;
+use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::ring::mpmc;
-use ringstat_core::sender::{AckError, Config, Identity, Inputs, Poll, Sender, Time};
+use ringstat_core::send::{
+    AckError, Identity, Inputs, Kept, Patience, Sender, SenderConfig, Step, Time,
+};
 use ringstat_core::wire::ack::{Ack, ID_WINDOW};
 use ringstat_core::wire::decode::Body;
 use ringstat_core::wire::{Decoder, Encoder};
@@ -21,13 +21,13 @@ const PATIENCE: Patience = Patience {
     attempts: 5,
 };
 /// Nothing but critical events is due unless a test says so.
-const CONFIG: Config = Config {
+const CONFIG: SenderConfig = SenderConfig {
     payload: 256,
     patience: PATIENCE,
     batch_age: Duration::from_secs(1),
     flush_interval: Duration::from_secs(1),
     heartbeat_interval: Duration::from_secs(1),
-    ..Config::DEFAULT
+    ..SenderConfig::DEFAULT
 };
 
 type Ring = mpmc::Ring<Event, Box<[mpmc::Cell<Event>]>>;
@@ -62,7 +62,7 @@ fn event(name: &'static str, n: u64, priority: Priority) -> Event {
 }
 
 impl Station {
-    fn new(config: &Config, store: usize) -> Self {
+    fn new(config: &SenderConfig, store: usize) -> Self {
         let kept = vec![Kept::EMPTY; store].into_boxed_slice();
         Self {
             sender: Box::new(Sender::keeping(IDENTITY, config, Encoder::new(), kept)),
@@ -86,7 +86,7 @@ impl Station {
             let mut events = &self.others;
             let mut inputs =
                 Inputs { events: &mut events, instruments: NONE, names: &NoNames, dropped: 0 };
-            let Poll::Send(packed) = self.sender.poll(now, &mut inputs, &mut buf) else {
+            let Step::Send(packed) = self.sender.poll(now, &mut inputs, &mut buf) else {
                 return said;
             };
             let mut opened = decoder.open(&buf[..packed.len]).expect("a sound datagram");
@@ -157,7 +157,8 @@ fn a_clock_that_goes_back_delays_none_for_longer_than_the_longest_pause() {
 #[test]
 fn identifiers_under_way_never_span_more_than_the_window() {
     let patience = Patience { attempts: 200, ..PATIENCE };
-    let mut station = Station::new(&Config { payload: 1472, patience, ..CONFIG }, 2 * ID_WINDOW);
+    let mut station =
+        Station::new(&SenderConfig { payload: 1472, patience, ..CONFIG }, 2 * ID_WINDOW);
     (0..2048).for_each(|n| station.alarm("alarm", n));
     let mut now = 0;
     let mut settled = 0;

@@ -1,9 +1,9 @@
 //! How many bytes an event takes: it does not depend on the machine, so it may decide a test.
 
-use ringstat_core::event::{Event, Kind};
-use ringstat_core::name::NoNames;
+use ringstat_core::format::{Header, Prologue};
+use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::testkit::Corpus;
-use ringstat_core::wire::{Encoder, Header, Prologue};
+use ringstat_core::wire::Encoder;
 
 /// 50 names of about 21 characters and 20 sets of 3 tags in random order, integers and decimals, exact nanoseconds.
 ///
@@ -26,7 +26,7 @@ fn the_corpus_stays_small() {
         let (mut bytes, mut sequence) = (0, 0);
         while let Some(first) = corpus.peek() {
             let mut prologue = Prologue::default();
-            prologue.account.base_time = first.time();
+            prologue.base_time = first.time();
             let header = Header { sequence, ..Header::default() };
             let mut datagram = encoder.begin(&mut buf, &header, &prologue).unwrap();
             while corpus.peek().is_some_and(|event| datagram.event(event, &NoNames).is_ok()) {

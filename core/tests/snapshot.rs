@@ -1,8 +1,7 @@
 //! What self-monitoring looks like in a serde format.
 
-use ringstat_core::health::{Health, Reason};
 use ringstat_core::ledger::Cause;
-use ringstat_core::snapshot::Snapshot;
+use ringstat_core::observe::{Health, Reason, Snapshot};
 use serde_json::json;
 
 #[test]

@@ -1,13 +1,10 @@
 //! Lines against parsers that others wrote, and the promises about them under any input.
 
 use proptest::prelude::*;
-use ringstat_core::encode::{Encode, Pack, Refused};
-use ringstat_core::event::{Content, Event, Kind};
-use ringstat_core::name::{Name, NoNames};
+use ringstat_core::format::{Format, Header, Packer, Prologue, Refused};
+use ringstat_core::record::{Content, Event, Kind, Name, NoNames, Value};
 use ringstat_core::testkit::{Corpus, CorpusKind};
 use ringstat_core::text::{Dialect, Encoder, Growing};
-use ringstat_core::value::Value;
-use ringstat_core::wire::{Header, Prologue};
 use statsd_parser::Metric;
 use statsdproto::statsd::StatsdPDU;
 

@@ -29,8 +29,8 @@ fn same(a: &Json, b: &Json) -> bool {
     }
 }
 
-fn number(value: ringstat_core::value::Value) -> Json {
-    use ringstat_core::value::Value;
+fn number(value: ringstat_core::record::Value) -> Json {
+    use ringstat_core::record::Value;
     match value {
         Value::U64(v) => json!(v),
         Value::I64(v) => json!(v),
@@ -95,8 +95,8 @@ fn every_golden_datagram_means_what_it_should() {
                 let (h, p) = (*open.header(), *open.prologue());
                 header = json!({
                     "sender": h.sender, "epoch": h.epoch, "sequence": h.sequence,
-                    "time_unit": p.account.unit as u8, "base_time_ns": open.base_time_ns(),
-                    "dropped": p.account.dropped, "failed": p.account.failed,
+                    "time_unit": p.unit as u8, "base_time_ns": open.base_time_ns(),
+                    "dropped": p.dropped, "failed": p.failed,
                     "since_boot": p.since_boot, "packed": p.packed, "ack_floor": p.ack_floor,
                 });
                 while let Some(record) = open.next() {

@@ -1,14 +1,10 @@
 //! Any event that is accepted round-trips exactly, in any mix, at any payload limit, and no datagram exceeds it.
 
 use proptest::prelude::*;
-use ringstat_core::encode::{Encode, Pack};
-use ringstat_core::event::{Content as Written, Event, Kind, Priority};
-use ringstat_core::name::{NoNames, Tag};
-use ringstat_core::value::Value;
+use ringstat_core::format::{Format, Header, Packer, Prologue, Refused};
+use ringstat_core::record::{Content as Written, Event, Kind, NoNames, Priority, Tag, Value};
 use ringstat_core::wire::decode::{Body, Content};
-use ringstat_core::wire::encode::Refused;
-use ringstat_core::wire::header::Account;
-use ringstat_core::wire::{Decoder, Encoder, Header, LeanEncoder, Prologue};
+use ringstat_core::wire::{Decoder, Encoder, LeanEncoder};
 
 const NAMES: &[&str] = &[
     "a",
@@ -69,7 +65,7 @@ prop_compose! {
 
 /// Packs all events into datagrams of at most `payload` bytes; returns them and the events that never fit.
 fn pack(
-    mut encoder: impl Encode,
+    mut encoder: impl Format,
     events: &[Event],
     payload: usize,
     pad: bool,
@@ -79,10 +75,7 @@ fn pack(
     while left.peek().is_some() {
         let mut buf = vec![0xAA; payload];
         let header = Header { sequence: datagrams.len() as u32, ..Header::default() };
-        let prologue = Prologue {
-            account: Account { base_time: 1_700_000_000_500_000_000, ..Account::default() },
-            ..Prologue::default()
-        };
+        let prologue = Prologue { base_time: 1_700_000_000_500_000_000, ..Prologue::default() };
         let mut datagram = encoder.begin(&mut buf, &header, &prologue).unwrap();
         while let Some(event) = left.peek() {
             match datagram.event(event, &NoNames) {
@@ -107,7 +100,7 @@ fn pack(
 
 fn same(event: &Event, record: &ringstat_core::wire::decode::Record<'_>) {
     let Body::Event(got) = record.body else { panic!("not an event: {record:?}") };
-    assert_eq!(ringstat_core::name::Name::Static(event_name(event)), event.name());
+    assert_eq!(ringstat_core::record::Name::Static(event_name(event)), event.name());
     assert_eq!(record.name.text, event_name(event));
     assert_eq!(got.kind, event.kind());
     assert_eq!(got.priority, event.priority());
@@ -159,8 +152,8 @@ fn round_trip(
 
 fn event_name(event: &Event) -> &'static str {
     match event.name() {
-        ringstat_core::name::Name::Static(name) => name,
-        ringstat_core::name::Name::Interned(_) => unreachable!("no symbols are used"),
+        ringstat_core::record::Name::Static(name) => name,
+        ringstat_core::record::Name::Interned(_) => unreachable!("no symbols are used"),
     }
 }
 

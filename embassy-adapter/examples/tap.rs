@@ -20,11 +20,10 @@ use embassy_executor::{Executor, Spawner};
 use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_net_tuntap::TunTapDevice;
 use embassy_time::{Duration, Instant, Timer};
-use ringstat_core::event::Priority;
+use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::record::Recorder;
-use ringstat_core::stats::Stats;
+use ringstat_core::record::{Priority, Recorder};
 use ringstat_embassy::{Config, micros, totals, wake};
 use static_cell::StaticCell;
 

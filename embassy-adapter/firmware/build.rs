@@ -1,8 +1,7 @@
 //! The memory map goes with the target: a micro:bit for Cortex-M0, Arm's MPS2 board for Cortex-M3.
 
-use std::env;
-use std::fs;
 use std::path::PathBuf;
+use std::{env, fs};
 
 const MICROBIT: &str =
     "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K RAM : ORIGIN = 0x20000000, LENGTH = 16K }";

@@ -3,10 +3,9 @@
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Ticker, with_timeout};
-use ringstat_core::beacon::Beacon;
+use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::Instrument;
-use ringstat_core::sender::Identity;
-use ringstat_core::wire::TimeUnit;
+use ringstat_core::send::{Beacon, Identity};
 
 use crate::clock::micros;
 

@@ -1,9 +1,9 @@
 //! Time: embassy's clock in microseconds.
 
 use embassy_time::Instant;
-use ringstat_core::sender::Time;
+use ringstat_core::send::Time;
 
-/// Microseconds since boot: the clock for [`Stats::new`](ringstat_core::stats::Stats::new).
+/// Microseconds since boot: the clock for [`Stats::new`](ringstat_core::chip::Stats::new).
 #[must_use]
 pub fn micros() -> u64 {
     Instant::now().as_micros()

@@ -2,9 +2,8 @@
 
 use embassy_net::IpEndpoint;
 use embassy_time::Duration;
-use ringstat_core::breaker;
-use ringstat_core::sender::{self, Identity};
-use ringstat_core::wire::TimeUnit;
+use ringstat_core::format::TimeUnit;
+use ringstat_core::send::{BreakerConfig, Identity, SenderConfig};
 
 use crate::clock::micros;
 
@@ -18,9 +17,9 @@ pub struct Config {
     /// Who sends.
     pub identity: Identity,
     /// Batches, flushes, heartbeats, patience. Its unit must be microseconds.
-    pub sender: sender::Config,
+    pub sender: SenderConfig,
     /// When the stack knows no way: times in microseconds.
-    pub breaker: breaker::Config,
+    pub breaker: BreakerConfig,
     /// The clock that events are stamped with, in microseconds: since boot, or since 1970 where somebody knows. Then set
     /// `since_boot` of `sender` to `false`, and give the same clock to `Stats::new`.
     pub wall: fn() -> u64,
@@ -37,12 +36,12 @@ impl Config {
             to: to.into(),
             local_port: 49_125,
             identity: Identity { sender, epoch },
-            sender: sender::Config {
+            sender: SenderConfig {
                 unit: TimeUnit::Micros,
                 since_boot: true,
-                ..sender::Config::DEFAULT
+                ..SenderConfig::DEFAULT
             },
-            breaker: breaker::Config { failures: 5, backoff: 100_000, backoff_max: 5_000_000 },
+            breaker: BreakerConfig { failures: 5, backoff: 100_000, backoff_max: 5_000_000 },
             wall: micros,
             look: Duration::from_millis(100),
         }

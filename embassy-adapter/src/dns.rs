@@ -18,7 +18,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 ///
 /// ```
 /// # use embassy_net::Stack;
-/// # use ringstat_core::{event_ring, stats::Stats};
+/// # use ringstat_core::{event_ring, chip::Stats};
 /// # use ringstat_embassy::{Config, micros, resolve, run};
 /// # static STATS: Stats<64> = Stats::new(event_ring!(64), micros);
 /// async fn metrics(stack: Stack<'static>) -> ! {

@@ -13,7 +13,7 @@
 //! use ringstat_core::event_ring;
 //! use ringstat_core::instrument::Counter;
 //! use ringstat_core::record::Recorder;
-//! use ringstat_core::stats::Stats;
+//! use ringstat_core::chip::Stats;
 //! use ringstat_embassy::{Config, micros, run, wake};
 //!
 //! static FRAMES: Counter = Counter::new("radio.frames");
@@ -39,12 +39,12 @@
 //! # What it costs
 //! The task sleeps until something is due: a batch, the next flush or heartbeat, an acknowledgement, a change of the
 //! network. It does not touch the socket while the link or the address is missing; events then wait in the ring, and
-//! [`WhenFull`](ringstat_core::stats::WhenFull) decides what a full one gives up.
+//! [`WhenFull`](ringstat_core::chip::WhenFull) decides what a full one gives up.
 //!
 //! Recording an event masks no interrupts where the part has compare-and-swap. Where it has not (Cortex-M0), each
 //! atomic operation masks them for some ten instructions, two or three times an event; so does setting a gauge on any
 //! part without 64-bit atomics. With two cores the critical section is that of the part's HAL, which holds off the
-//! other core as well. [`Stats::lanes`](ringstat_core::stats::Stats::lanes) give interrupts and cores rings of their own.
+//! other core as well. [`Stats::lanes`](ringstat_core::chip::Stats::lanes) give interrupts and cores rings of their own.
 //!
 //! Bytes and instructions are in the README, measured by `firmware/footprint.sh`. [`run_beacon`] is for parts that only
 //! count and measure.

@@ -11,13 +11,10 @@ use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
-use ringstat_core::breaker::{Breaker, Permit};
-use ringstat_core::critical::Kept;
-use ringstat_core::event::DEFAULT_INLINE;
+use ringstat_core::chip::Stats;
 use ringstat_core::ledger::{Cause, Drops};
-use ringstat_core::sender::{Poll, Sender, Totals};
-use ringstat_core::stats::Stats;
-use ringstat_core::transport::SendError;
+use ringstat_core::record::DEFAULT_INLINE;
+use ringstat_core::send::{Breaker, Kept, Permit, SendError, Sender, Step, Totals};
 use ringstat_core::wire::LeanEncoder;
 use ringstat_core::wire::ack::Ack;
 
@@ -112,8 +109,8 @@ pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const
         let packed = match held.take() {
             Some(packed) => packed,
             None => match stats.poll(&mut sender, now, &mut packet) {
-                Poll::Send(packed) => packed,
-                Poll::Wait(until) => {
+                Step::Send(packed) => packed,
+                Step::Wait(until) => {
                     let waiting = stats.waiting() > 0;
                     let look = now.monotonic.saturating_add(config.look.as_micros());
                     idle(stack, &socket, if waiting { until.min(look) } else { until }).await;

@@ -6,20 +6,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ringstat_core::breaker;
-use ringstat_core::critical::Kept;
-use ringstat_core::event::{DEFAULT_INLINE, Event};
-use ringstat_core::health::Health;
 use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram, Instrument};
-use ringstat_core::intern::{InternError, Interner};
 use ringstat_core::ledger::{Cause, Ledger};
-use ringstat_core::name::Symbol;
+use ringstat_core::observe::{
+    BreakerUse, Buffer, Degradation, Health, Memory, Output, PoolUse, Snapshot,
+};
 use ringstat_core::policy::Throttle;
-use ringstat_core::record::{Outcome, Recorder};
+use ringstat_core::record::{
+    DEFAULT_INLINE, Event, InternError, Interner, Outcome, Recorder, Symbol,
+};
 use ringstat_core::ring::percent;
-use ringstat_core::sender::{Identity, Totals};
-use ringstat_core::snapshot::{BreakerUse, Buffer, Degradation, Memory, Output, PoolUse, Snapshot};
-use ringstat_core::transport::SendError;
+use ringstat_core::send::{BreakerState, Identity, Kept, SendError, Totals};
 
 use crate::clock::Clock;
 use crate::config::{BuildError, Builder, Config, Protocol};
@@ -275,7 +272,7 @@ impl Client {
     /// The circuit breaker as of the worker's last round, and how often it has opened. It opens when five sends in a
     /// row find no way to the receiver; events then wait in the rings, and the policy decides what a full ring gives up.
     #[must_use]
-    pub fn breaker(&self) -> (breaker::State, u64) {
+    pub fn breaker(&self) -> (BreakerState, u64) {
         let state = self.shared.control.lock();
         (state.breaker.state, state.breaker.opened)
     }

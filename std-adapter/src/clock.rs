@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use ringstat_core::sender::Time;
+use ringstat_core::send::Time;
 
 /// Nanoseconds since 1970 by the system's clock: what `.at(…)` takes. About 20 ns.
 ///

@@ -1,13 +1,12 @@
 //! Setting up a client: presets, the builder, and what can be wrong with a configuration.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
+use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN, PAYLOAD_MAX, PAYLOAD_MIN};
 use ringstat_core::instrument::Instrument;
 use ringstat_core::wire::ack::ID_WINDOW;
-use ringstat_core::wire::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN, PAYLOAD_MAX, PAYLOAD_MIN};
 
 use crate::client::Client;
 use crate::registry::Entry;

@@ -1,7 +1,7 @@
 //! A counter for servers.
 
 use ringstat_core::instrument::{Instrument, Mark, ShardedCounter, State};
-use ringstat_core::name::Tag;
+use ringstat_core::record::Tag;
 
 use crate::threads;
 

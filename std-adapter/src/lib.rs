@@ -52,13 +52,10 @@ pub use config::{BuildError, Builder, Config, Policy, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 
-pub use ringstat_core::breaker::State as BreakerState;
-pub use ringstat_core::event::{Kind, Priority};
-pub use ringstat_core::health::{Grade, Health, Reason};
 pub use ringstat_core::instrument::{Gauge, Histogram, Instrument, Layout, Unit};
-pub use ringstat_core::intern::InternError;
 pub use ringstat_core::ledger::{Cause, Drops, Ledger};
-pub use ringstat_core::name::{Name, Symbol, Tag};
-pub use ringstat_core::record::{Draft, Outcome, Recorder};
-pub use ringstat_core::snapshot::Snapshot;
-pub use ringstat_core::value::Value;
+pub use ringstat_core::observe::{Grade, Health, Reason, Snapshot};
+pub use ringstat_core::record::{
+    Draft, InternError, Kind, Name, Outcome, Priority, Recorder, Symbol, Tag, Value,
+};
+pub use ringstat_core::send::BreakerState;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use ringstat_core::instrument::{
     Buckets, Counter, DEFAULT_BUCKETS, Gauge, Histogram, Instrument, Instruments, Mark, State, Unit,
 };
-use ringstat_core::name::Tag;
-use ringstat_core::snapshot::Quantiles;
+use ringstat_core::observe::Quantiles;
+use ringstat_core::record::Tag;
 
 #[cfg(feature = "metrics")]
 use crate::metrics::FloatHistogram;

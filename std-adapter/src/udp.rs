@@ -12,7 +12,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use ringstat_core::transport::{SendError, Transport};
+use ringstat_core::send::{SendError, Transport};
 
 /// At most so many datagrams go to the kernel in one call. More lose more than they gain.
 pub(crate) const MAX_SEGMENTS: usize = 32;
@@ -147,7 +147,8 @@ fn classify(error: &io::Error) -> SendError {
 /// Whether the kernel cuts for us (UDP_SEGMENT, Linux 4.18). A size of 0 turns it off.
 #[cfg(target_os = "linux")]
 fn segmentation(socket: &UdpSocket, payload: usize) -> bool {
-    use nix::sys::socket::{setsockopt, sockopt::UdpGsoSegment};
+    use nix::sys::socket::setsockopt;
+    use nix::sys::socket::sockopt::UdpGsoSegment;
     i32::try_from(payload).is_ok_and(|size| setsockopt(socket, UdpGsoSegment, &size).is_ok())
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringstat_core::transport::SendError;
+use ringstat_core::send::SendError;
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_std::{BreakerState, Cause, Client, Config, Counter, Outcome, Preset, Recorder};

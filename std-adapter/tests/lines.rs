@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringstat_core::transport::SendError;
+use ringstat_core::send::SendError;
 use ringstat_std::{Cause, Client, Counter, Gauge, Protocol, Recorder};
 
 const SECOND: Duration = Duration::from_secs(20); // for what takes milliseconds unless something is wrong

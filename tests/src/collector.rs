@@ -142,6 +142,6 @@ impl Known {
 
 fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let args = ["-p", "ringstat-collector", "--bin", "ringstat"];
+    let args = ["-p", "ringstat"];
     PROGRAM.get_or_init(|| program::build(&args, "ringstat"))
 }

@@ -7,15 +7,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{Collector, Config, Limits, Report, Running, Server};
-use ringstat_core::critical::{Kept, Patience};
-use ringstat_core::event::{Event, Kind, Priority};
 use ringstat_core::instrument::Instrument;
 use ringstat_core::ledger::Cause;
-use ringstat_core::name::NoNames;
+use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::ring::mpmc;
-use ringstat_core::sender::{self, Identity, Inputs, Poll, Sender, Time};
+use ringstat_core::send::{
+    Identity, Inputs, Kept, Patience, SendError, Sender, SenderConfig, Step, Time, Transport,
+};
 use ringstat_core::testkit::{FaultTransport, Faults, LinkReceiver, LinkSender, link};
-use ringstat_core::transport::{SendError, Transport};
 use ringstat_core::wire::Encoder;
 use ringstat_core::wire::ack::Ack;
 use ringstat_std::{Client, Outcome, Recorder};
@@ -46,9 +45,9 @@ struct Simulation {
 impl Simulation {
     fn new(faults: Faults, attempts: u8, seed: u64) -> Self {
         let ((there, arriving), (back, answers)) = (link(64), link(64));
-        let config = sender::Config {
+        let config = SenderConfig {
             patience: Patience { attempts, ..Patience::DEFAULT },
-            ..sender::Config::DEFAULT
+            ..SenderConfig::DEFAULT
         };
         let identity = Identity { sender: 7, epoch: 1 };
         Self {
@@ -90,7 +89,7 @@ impl Simulation {
         loop {
             let mut inputs =
                 Inputs { events: &mut events, instruments: none, names: &NoNames, dropped: 0 };
-            let Poll::Send(packed) = self.sender.poll(now, &mut inputs, &mut buf) else { break };
+            let Step::Send(packed) = self.sender.poll(now, &mut inputs, &mut buf) else { break };
             self.there.send(&buf[..packed.len]).unwrap();
             self.sender.sent(packed);
         }

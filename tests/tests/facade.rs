@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use metrics::{Label, counter, describe_histogram, gauge, histogram, with_local_recorder};
 use ringstat_collector::{Collector, Limits, Report};
+use ringstat_core::send::Transport;
 use ringstat_core::testkit::SpyTransport;
-use ringstat_core::transport::Transport;
 use ringstat_std::metrics::{Facade, InstallError};
 use ringstat_std::{Builder, Cause, Client, Protocol};
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringstat_collector::{Collector, Limits, Report};
+use ringstat_core::send::Transport;
 use ringstat_core::testkit::{FaultTransport, Faults, SpyTransport};
-use ringstat_core::transport::Transport;
 use ringstat_std::{Client, Counter, Histogram, Recorder};
 
 const SECOND: Duration = Duration::from_secs(20); // for what takes milliseconds unless something is wrong

@@ -5,15 +5,14 @@
 
 use std::hint::black_box;
 
-use ringstat_core::event::{Event, Kind};
+use ringstat_core::format::{Header, Prologue};
 use ringstat_core::instrument::Histogram;
-use ringstat_core::name::{NoNames, Tag};
-use ringstat_core::record::Recorder;
+use ringstat_core::record::{Event, Kind, NoNames, Recorder, Tag};
 use ringstat_core::ring::{Slot, boxed, mpmc, overwrite, spsc};
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::ack::Ack;
-use ringstat_core::wire::{Decoder, Encoder, Header, Prologue};
+use ringstat_core::wire::{Decoder, Encoder};
 use ringstat_std::{Client, Counter};
 
 /// An operation is run so often.
@@ -45,7 +44,7 @@ fn event(n: usize) -> Event {
 /// A datagram full of events, and how many there are.
 fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
     let mut prologue = Prologue::default();
-    prologue.account.base_time = events[0].time();
+    prologue.base_time = events[0].time();
     let mut datagram = encoder.begin(buf, &Header::default(), &prologue).expect("room");
     for event in events {
         if datagram.event(event, &NoNames).is_err() {
@@ -142,7 +141,7 @@ fn main() {
             let mut buf = [0; 1472];
             let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
             measured(&mut |_| {
-                use ringstat_core::encode::{Encode, Pack};
+                use ringstat_core::format::{Format, Packer};
                 let datagram = encoder.begin(&mut buf, &Header::default(), &Prologue::default());
                 let mut datagram = datagram.expect("room");
                 done += usize::from(datagram.event(&event, &NoNames).is_ok());

@@ -3,14 +3,10 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use ringstat_core::event::{Content as Written, Event, Kind, Priority};
-use ringstat_core::intern::Interner;
-use ringstat_core::name::Tag;
-use ringstat_core::value::Value;
+use ringstat_core::format::{Header, Prologue, Refused};
+use ringstat_core::record::{Content as Written, Event, Interner, Kind, Priority, Tag, Value};
 use ringstat_core::wire::decode::{Body, Content};
-use ringstat_core::wire::encode::Refused;
-use ringstat_core::wire::header::Account;
-use ringstat_core::wire::{Decoder, Encoder, Header, Prologue};
+use ringstat_core::wire::{Decoder, Encoder};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -42,7 +38,8 @@ enum Number {
     Decimal(i64, u8),
 }
 
-const TAGS: [&[Tag]; 3] = [&[], &[("service", "shop")], &[("service", "shop"), ("host", "web-01"), ("", "")]];
+const TAGS: [&[Tag]; 3] =
+    [&[], &[("service", "shop")], &[("service", "shop"), ("host", "web-01"), ("", "")]];
 
 fn event(raw: &Raw, names: &Interner<64, 4096>) -> Option<Event> {
     let value = match raw.value {
@@ -53,7 +50,8 @@ fn event(raw: &Raw, names: &Interner<64, 4096>) -> Option<Event> {
         Number::Decimal(mantissa, scale) => Value::Decimal { mantissa, scale },
     };
     let name = names.intern(&raw.name).ok()?;
-    let mut event = Event::new(Kind::ALL[usize::from(raw.kind) % 6], name.into(), value, raw.time).ok()?;
+    let mut event =
+        Event::new(Kind::ALL[usize::from(raw.kind) % 6], name.into(), value, raw.time).ok()?;
     event.set_tags(TAGS[usize::from(raw.tags) % 3]).ok()?;
     event.set_priority(Priority::ALL[usize::from(raw.priority) % 4]);
     event.set_rate(raw.rate);
@@ -76,9 +74,9 @@ fuzz_target!(|input: Input| {
     let mut left = &events[..];
     while !left.is_empty() {
         let mut buf = vec![0x55; payload];
-        let account = Account { base_time: input.base, ..Account::default() };
-        let prologue = Prologue { account, ..Prologue::default() };
-        let mut open = encoder.begin(&mut buf, &Header::default(), &prologue).expect("128 bytes are enough");
+        let prologue = Prologue { base_time: input.base, ..Prologue::default() };
+        let mut open =
+            encoder.begin(&mut buf, &Header::default(), &prologue).expect("128 bytes are enough");
         let mut packed = Vec::new();
         while let Some(((event, name), rest)) = left.split_first() {
             match open.event(event, &names) {
@@ -99,14 +97,19 @@ fuzz_target!(|input: Input| {
             let record = datagram.next().expect("as many as went in").expect("sound");
             let Body::Event(got) = record.body else { panic!("not an event") };
             assert_eq!(record.name.text, name);
-            assert_eq!((got.kind, got.priority, got.time_ns), (event.kind(), event.priority(), event.time()));
+            assert_eq!(
+                (got.kind, got.priority, got.time_ns),
+                (event.kind(), event.priority(), event.time())
+            );
             assert_eq!(got.rate, u32::from(event.rate()));
             match (event.content(), got.content) {
                 (Written::Number(a), Content::Number(b)) => assert_eq!(a, b),
                 (Written::Text(a), Content::Text(b)) => assert_eq!(a, b),
                 other => panic!("{other:?}"),
             }
-            assert!(record.tags.iter().eq(event.tags().iter().copied().chain(event.dynamic_tags())));
+            assert!(
+                record.tags.iter().eq(event.tags().iter().copied().chain(event.dynamic_tags()))
+            );
         }
         assert!(datagram.next().is_none());
     }

@@ -2,7 +2,7 @@
 
 use super::total::Total;
 use super::{Head, Instrument, State, described_by_head};
-use crate::name::Tag;
+use crate::record::Tag;
 use crate::sync::const_fn;
 
 /// A total that grows. Adding is one relaxed atomic operation, wait-free, from anywhere.

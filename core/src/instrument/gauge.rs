@@ -1,9 +1,8 @@
 //! Gauges.
 
 use super::{Head, Instrument, State, described_by_head};
-use crate::name::Tag;
+use crate::record::{Tag, Value};
 use crate::sync::{AtomicU64, Ordering, const_fn};
-use crate::value::Value;
 
 /// The latest value of something, a float or an integer.
 ///

@@ -2,9 +2,8 @@
 
 use super::total::Total;
 use super::{Buckets, Head, Instrument, State, Unit, described_by_head};
-use crate::name::Tag;
+use crate::record::{Tag, Value};
 use crate::sync::{AtomicUsize, Ordering};
-use crate::value::Value;
 use core::time::Duration;
 
 /// Where the buckets of a histogram lie: `2^precision` of equal width in each octave from `2^min_exponent` on.

@@ -17,9 +17,8 @@
 //! # assert_eq!(INSTRUMENTS.len(), 2);
 //! ```
 
-use crate::name::Tag;
+use crate::record::{Tag, Value};
 use crate::sync::{AtomicU32, Ordering, const_fn};
-use crate::value::Value;
 
 mod counter;
 mod gauge;
@@ -197,7 +196,7 @@ macro_rules! described_by_head {
         fn tag(&self, index: usize) -> Option<(&str, &str)> {
             self.head.tags.get(index).copied()
         }
-        fn static_identity(&self) -> Option<(&'static str, &'static [$crate::name::Tag])> {
+        fn static_identity(&self) -> Option<(&'static str, &'static [$crate::record::Tag])> {
             Some((self.head.name, self.head.tags))
         }
         fn unit(&self) -> $crate::instrument::Unit {

@@ -2,7 +2,7 @@
 
 use super::total::Total;
 use super::{Head, Instrument, State, described_by_head};
-use crate::name::Tag;
+use crate::record::Tag;
 use crate::sync::CachePadded;
 
 /// A counter in `SHARDS` cache lines: each thread that owns one adds to it with a plain load and store, and all others

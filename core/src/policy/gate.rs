@@ -1,8 +1,8 @@
 //! Degradation by steps: whether a record may come in, by how full the ring is.
 
 use super::{Policy, Sampler};
-use crate::event::{Event, Priority};
 use crate::ledger::Cause;
+use crate::record::{Event, Priority};
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn, mutant};
 
 /// How far a ring is degraded. Each level begins at one fill and ends at a lower one, so that a ring that hovers at a
@@ -229,7 +229,7 @@ impl SharedGate {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;
-    use crate::event::Kind;
+    use crate::record::Kind;
     use loom::sync::Arc;
     use loom::thread;
 
@@ -253,7 +253,7 @@ mod loom_tests {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::event::Kind;
+    use crate::record::Kind;
 
     #[test]
     fn levels_have_hysteresis() {

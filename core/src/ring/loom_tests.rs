@@ -4,7 +4,8 @@
 //! spawned; and a model that explores next to nothing passes anything, so a least number of iterations is asserted.
 //! That these tests can fail is shown by the mutants in `.ci/loom`, each of which must fail.
 
-use std::sync::atomic::{AtomicUsize as Count, Ordering::SeqCst};
+use std::sync::atomic::AtomicUsize as Count;
+use std::sync::atomic::Ordering::SeqCst;
 use std::vec::Vec;
 
 use loom::sync::Arc;

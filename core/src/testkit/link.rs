@@ -1,7 +1,9 @@
 //! A sender and a receiver in one process, with a bounded queue between them.
 
-use crate::transport::{SendError, Transport};
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use crate::send::{SendError, Transport};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Connects a sender with a receiver through a queue of `capacity` datagrams.
@@ -12,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// ```
 /// use ringstat_core::testkit::link;
-/// use ringstat_core::transport::Transport;
+/// use ringstat_core::send::Transport;
 ///
 /// let (mut sender, mut receiver) = link(1);
 /// sender.send(b"one")?;
@@ -20,7 +22,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// assert_eq!(receiver.receive().as_deref(), Some(&b"one"[..]));
 /// assert_eq!(receiver.receive(), None);
 /// assert_eq!(receiver.overflowed(), 1);
-/// # Ok::<(), ringstat_core::transport::SendError>(())
+/// # Ok::<(), ringstat_core::send::SendError>(())
 /// ```
 #[must_use]
 pub fn link(capacity: usize) -> (LinkSender, LinkReceiver) {

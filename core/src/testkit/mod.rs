@@ -6,8 +6,8 @@
 //!
 //! ```
 //! use ringstat_core::testkit::{FaultTransport, Faults, link};
-//! use ringstat_core::tracker::SequenceTracker;
-//! use ringstat_core::transport::Transport;
+//! use ringstat_core::receive::SequenceTracker;
+//! use ringstat_core::send::Transport;
 //!
 //! // A sender, a bad network, a receiver.
 //! let (sender, mut receiver) = link(1024);
@@ -24,7 +24,7 @@
 //! }
 //! let stats = tracker.finish();
 //! assert_eq!(stats.received + network.report().lost, 1000);
-//! # Ok::<(), ringstat_core::transport::SendError>(())
+//! # Ok::<(), ringstat_core::send::SendError>(())
 //! ```
 
 mod clock;

@@ -1,17 +1,17 @@
 //! The transport that swallows everything.
 
-use crate::transport::{SendError, Transport};
+use crate::send::{SendError, Transport};
 
 /// Takes every datagram, keeps none, and counts.
 ///
 /// ```
 /// use ringstat_core::testkit::NullTransport;
-/// use ringstat_core::transport::Transport;
+/// use ringstat_core::send::Transport;
 ///
 /// let mut null = NullTransport::default();
 /// null.send(b"datagram")?;
 /// assert_eq!((null.datagrams, null.bytes), (1, 8));
-/// # Ok::<(), ringstat_core::transport::SendError>(())
+/// # Ok::<(), ringstat_core::send::SendError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct NullTransport {

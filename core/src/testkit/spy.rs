@@ -1,7 +1,9 @@
 //! The transport that keeps everything and fails when told to.
 
-use crate::transport::{SendError, Transport};
-use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use crate::send::{SendError, Transport};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps every datagram it is sent. Clones are the same spy, so a test can hand one to a sender and
@@ -9,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 ///
 /// ```
 /// use ringstat_core::testkit::SpyTransport;
-/// use ringstat_core::transport::{SendError, Transport};
+/// use ringstat_core::send::{SendError, Transport};
 ///
 /// let spy = SpyTransport::new();
 /// let mut given_away = spy.clone();

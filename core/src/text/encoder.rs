@@ -5,13 +5,10 @@ use super::clean::{Place, Rule};
 use super::known::Known;
 use super::number::Rate;
 use super::sent::Sent;
-use crate::encode::{Encode, Pack, Refused};
-use crate::event::Event;
+use crate::format::{Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused};
 use crate::instrument::{Buckets, Instrument, State};
-use crate::name::Resolve;
+use crate::record::{Event, Resolve};
 use crate::wire::cursor::Writer;
-use crate::wire::header::{Header, Prologue};
-use crate::wire::{PAYLOAD_MAX, PAYLOAD_MIN};
 
 /// Writes lines. `S` remembers what was sent of each instrument: [`Fixed`](super::Fixed), or with the feature `alloc`
 /// [`Growing`](super::Growing).
@@ -54,7 +51,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encoder<S, SLOTS, ARENA> {
     }
 }
 
-impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encode for Encoder<S, SLOTS, ARENA> {
+impl<S: Sent, const SLOTS: usize, const ARENA: usize> Format for Encoder<S, SLOTS, ARENA> {
     type Datagram<'a>
         = Lines<'a, S, SLOTS, ARENA>
     where
@@ -72,7 +69,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encode for Encoder<S, SLOT
             return Err(Refused::Full);
         }
         let limit = buf.len().min(PAYLOAD_MAX);
-        let per_second = 1_000_000_000 / prologue.account.unit.nanos();
+        let per_second = 1_000_000_000 / prologue.unit.nanos();
         Ok(Lines {
             w: Writer::new(&mut buf[..limit]),
             dialect: self.dialect,
@@ -80,7 +77,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encode for Encoder<S, SLOT
             value: Rule::of(self.dialect, Place::Value),
             per_second: (!prologue.since_boot).then_some(per_second),
             timestamps: self.timestamps && self.dialect == Dialect::DogStatsD,
-            now: prologue.account.base_time,
+            now: prologue.base_time,
             sequence: header.sequence,
             records: 0,
             known: &mut self.known,
@@ -118,7 +115,7 @@ pub struct Lines<'a, S, const SLOTS: usize, const ARENA: usize> {
     pub(super) altered: &'a mut u64,
 }
 
-impl<S: Sent, const SLOTS: usize, const ARENA: usize> Pack for Lines<'_, S, SLOTS, ARENA> {
+impl<S: Sent, const SLOTS: usize, const ARENA: usize> Packer for Lines<'_, S, SLOTS, ARENA> {
     #[inline]
     fn records(&self) -> u16 {
         self.records

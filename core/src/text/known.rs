@@ -5,7 +5,7 @@
 
 use heapless::Vec;
 
-use crate::name::Tag;
+use crate::record::Tag;
 
 /// A table of `SLOTS` names and tag sets, and `ARENA` bytes of tags as they stand in a line. What has no room is
 /// looked at again each time: correct, and slower.

@@ -3,11 +3,9 @@
 use super::clean::{escaped_length, write_escaped};
 use super::encoder::Lines;
 use super::{Dialect, number};
-use crate::encode::Refused;
-use crate::event::{Content, Event, Kind, Priority};
+use crate::format::Refused;
 use crate::instrument::{Instrument, Unit};
-use crate::name::{Name, Resolve, Tag};
-use crate::value::Value;
+use crate::record::{Content, Event, Kind, Name, Priority, Resolve, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
 
 impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {

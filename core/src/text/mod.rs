@@ -1,4 +1,4 @@
-//! The lines of DogStatsD and StatsD: a second [encoder](crate::encode) behind the same packer, for agents that are
+//! The lines of DogStatsD and StatsD: a second [encoder](crate::format) behind the same packer, for agents that are
 //! already there.
 //!
 //! A datagram is whole lines with a newline between them, within the payload limit. Numbers are exact: integers and
@@ -20,10 +20,10 @@
 //!
 //! What is reserved becomes `_`: in names, keys and members `: | @ # ,` and control characters; in the value of a tag
 //! the same without `:`; in StatsD also `;` and `=`. A newline in the text of an event becomes `\n`, as DogStatsD wants
-//! it. Each string altered in that way is counted in [`Totals::altered`](crate::sender::Totals::altered). What has no
+//! it. Each string altered in that way is counted in [`Totals::altered`](crate::send::Totals::altered). What has no
 //! line at all (refused above; an empty name, an empty member) is counted under
 //! [`Cause::Unsupported`](crate::ledger::Cause::Unsupported), an instrument in
-//! [`Totals::unsendable`](crate::sender::Totals::unsendable).
+//! [`Totals::unsendable`](crate::send::Totals::unsendable).
 //!
 //! There are no heartbeats, sequence numbers or loss counts in these formats: what the network loses, nobody knows.
 //!
@@ -57,16 +57,6 @@ pub enum Dialect {
     /// As the original server of Etsy takes them.
     StatsD,
 }
-
-/// A [`Sender`](crate::sender::Sender) of lines, with `S` to remember what was sent; its tables are those of
-/// [`Encoder`].
-pub type TextSender<
-    S,
-    const INLINE: usize = { crate::event::DEFAULT_INLINE },
-    const SLOTS: usize = 256,
-    const ARENA: usize = 4096,
-    const CARRY: usize = 32,
-> = crate::sender::Sender<INLINE, SLOTS, ARENA, CARRY, Encoder<S, SLOTS, ARENA>>;
 
 #[cfg(all(test, not(loom)))]
 mod tests;

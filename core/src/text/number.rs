@@ -1,6 +1,6 @@
 //! Numbers in decimal, exact and short.
 
-use crate::value::Value;
+use crate::record::Value;
 use crate::wire::cursor::{NoRoom, Writer};
 
 /// Whether the text of a number begins with a minus.

@@ -6,7 +6,7 @@
 use heapless::Vec;
 use heapless::index_map::FnvIndexMap;
 
-use crate::encode::Refused;
+use crate::format::Refused;
 
 /// Remembers what is sent of each number that an instrument holds: cell 0 of a counter, a cell for each bucket of a
 /// histogram.
@@ -61,7 +61,7 @@ impl OnItsWay {
 /// Without a heap: room for `CELLS` numbers (a power of two; buckets take room when they are first sent) and for `LINES`
 /// lines on their way. 16 and 24 bytes each.
 ///
-/// A number without room is not sent, and counted in [`Totals::unsendable`](crate::sender::Totals::unsendable) each
+/// A number without room is not sent, and counted in [`Totals::unsendable`](crate::send::Totals::unsendable) each
 /// time.
 #[derive(Debug, Default)]
 pub struct Fixed<const CELLS: usize, const LINES: usize> {

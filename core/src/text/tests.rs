@@ -1,14 +1,11 @@
 //! Lines as a sender packs them.
 
 use super::*;
-use crate::event::{Event, Kind, Priority};
 use crate::instrument::{Counter, Gauge, Histogram, Instrument, Layout, Unit};
-use crate::intern::Interner;
 use crate::ledger::Cause;
-use crate::name::{Name, NoNames};
+use crate::record::{Event, Interner, Kind, Name, NoNames, Priority, Value};
 use crate::ring::{Slot, overwrite};
-use crate::sender::{Config, Identity, Inputs, Packed, Poll, Time, Totals};
-use crate::value::Value;
+use crate::send::{Identity, Inputs, Packed, SenderConfig, Step, TextSender, Time, Totals};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -28,12 +25,12 @@ struct Bench {
 
 impl Bench {
     fn new(encoder: Encoder<Growing>, payload: usize) -> Self {
-        let config = Config {
+        let config = SenderConfig {
             payload,
             batch_age: Duration::from_nanos(1),
             flush_interval: Duration::from_secs(1),
             refresh_interval: Duration::from_secs(1),
-            ..Config::DEFAULT
+            ..SenderConfig::DEFAULT
         };
         Self {
             ring: Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new()))),
@@ -68,8 +65,8 @@ impl Bench {
         };
         let now = Time { monotonic: self.time, wall: NOW };
         match self.sender.poll(now, &mut inputs, &mut buf) {
-            Poll::Wait(_) => None,
-            Poll::Send(packed) => {
+            Step::Wait(_) => None,
+            Step::Send(packed) => {
                 let text = core::str::from_utf8(&buf[..packed.len]).unwrap().to_string();
                 Some((packed, text))
             }
@@ -323,7 +320,7 @@ fn a_chip_without_room_counts_what_it_cannot_send() {
     COUNTERS.iter().for_each(Counter::inc);
     let encoder = Encoder::new(Dialect::StatsD, Fixed::<2, 4>::new());
     let mut sender: TextSender<Fixed<2, 4>, 26, 4, 64, 2> =
-        TextSender::with_encoder(Identity { sender: 1, epoch: 1 }, &Config::DEFAULT, encoder);
+        TextSender::with_encoder(Identity { sender: 1, epoch: 1 }, &SenderConfig::DEFAULT, encoder);
     let mut ring: Box<overwrite::Ring<Event, [Slot<Event>; 2]>> =
         Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new())));
     let mut buf = [0; 512];
@@ -334,7 +331,7 @@ fn a_chip_without_room_counts_what_it_cannot_send() {
         names: &NoNames,
         dropped: 0,
     };
-    while let Poll::Send(packed) = sender.poll(Time::default(), &mut inputs, &mut buf) {
+    while let Step::Send(packed) = sender.poll(Time::default(), &mut inputs, &mut buf) {
         sent.push(String::from_utf8(buf[..packed.len].to_vec()).unwrap());
         sender.sent(packed);
     }

@@ -1,7 +1,7 @@
 //! Reading and writing primitives at a position in a buffer, as postcard lays them out.
 
 use super::error::DecodeError;
-use super::packed;
+use super::sixbit;
 
 /// The buffer has no room left; the writer's position is then meaningless until it is reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,8 +124,8 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn packed(&mut self, mut v: &[u8], mut characters: usize) -> Result<(), NoRoom> {
         loop {
-            let bytes = packed::pack_step(v, characters);
-            let length = packed::length(characters.min(16));
+            let bytes = sixbit::pack_step(v, characters);
+            let length = sixbit::length(characters.min(16));
             match self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut()) {
                 Some(to) => *to = bytes,
                 None => self
@@ -403,11 +403,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The length of a string: at most [`STRING_LIMIT`](super::STRING_LIMIT).
+    /// The length of a string: at most [`STRING_LIMIT`](crate::record::STRING_LIMIT).
     #[inline]
     pub(crate) fn length(&mut self) -> Result<usize, DecodeError> {
         let length = self.reference()?;
-        if length > super::STRING_LIMIT as u64 {
+        if length > crate::record::STRING_LIMIT as u64 {
             return Err(DecodeError::StringTooLong);
         }
         Ok(length as usize)

@@ -4,18 +4,15 @@
 //! caller's, records are added until it is full, and [`Datagram::finish`] closes it with its checksum.
 
 use super::cursor::{NoRoom, Writer};
-use super::header::{Header, Prologue};
-use super::identity::Identity;
-use super::lean::Lean;
 use super::number::Number;
-use super::strings::Strings;
-use super::table::Table;
-use super::{PAYLOAD_MAX, PAYLOAD_MIN, STRING_LIMIT, crc, extended, form, tag};
-pub use crate::encode::Refused;
-use crate::encode::{Encode, Pack};
-use crate::event::{Content, Event, Priority};
+use super::table::full::Strings;
+use super::table::lean::Lean;
+use super::table::{Key, Table};
+use super::{crc, extended, form, tag};
+pub use crate::format::Refused;
+use crate::format::{Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue};
 use crate::instrument::{Buckets, Instrument, State};
-use crate::name::{Name, Resolve, Tag};
+use crate::record::{Content, Event, Name, Priority, Resolve, STRING_LIMIT, Tag};
 
 /// Bytes of the checksum behind the records.
 pub(crate) const TRAILER: usize = 4;
@@ -80,7 +77,7 @@ impl<const SLOTS: usize> LeanEncoder<SLOTS> {
     }
 }
 
-impl<const SLOTS: usize> Encode for LeanEncoder<SLOTS> {
+impl<const SLOTS: usize> Format for LeanEncoder<SLOTS> {
     type Datagram<'a> = Datagram<'a, Lean<SLOTS>>;
 
     const HEARTBEATS: bool = true;
@@ -95,7 +92,7 @@ impl<const SLOTS: usize> Encode for LeanEncoder<SLOTS> {
     }
 }
 
-impl<const SLOTS: usize, const ARENA: usize> Encode for Encoder<SLOTS, ARENA> {
+impl<const SLOTS: usize, const ARENA: usize> Format for Encoder<SLOTS, ARENA> {
     type Datagram<'a> = Datagram<'a, Strings<SLOTS, ARENA>>;
 
     const HEARTBEATS: bool = true;
@@ -110,7 +107,7 @@ impl<const SLOTS: usize, const ARENA: usize> Encode for Encoder<SLOTS, ARENA> {
     }
 }
 
-impl<T: Table> Pack for Datagram<'_, T> {
+impl<T: Table> Packer for Datagram<'_, T> {
     fn records(&self) -> u16 {
         Self::records(self)
     }
@@ -180,15 +177,14 @@ impl<'a, T: Table> Datagram<'a, T> {
         w.bytes(&header.emit())?;
         w.bytes(&[0, 0, prologue.flags()])?;
         // The account as postcard writes it: field after field, integers as varints.
-        let account = &prologue.account;
-        w.varint(account.unit as u64)?;
-        w.varint(account.base_time)?;
-        w.varint(account.dropped)?;
-        w.varint(account.failed)?;
+        w.varint(prologue.unit as u64)?;
+        w.varint(prologue.base_time)?;
+        w.varint(prologue.dropped)?;
+        w.varint(prologue.failed)?;
         if let Some(floor) = prologue.ack_floor {
             w.varint(floor)?;
         }
-        Ok(Datagram { strings, w, trailer, records: 0, time: account.base_time })
+        Ok(Datagram { strings, w, trailer, records: 0, time: prologue.base_time })
     }
 }
 
@@ -316,11 +312,11 @@ impl<T: Table> Datagram<'_, T> {
         above_floor: Option<u64>,
     ) -> Result<(), Refused> {
         // Symbols first: nothing is written before they are all known.
-        let (identity, name) = match event.name() {
-            Name::Static(name) => (Identity::of_static(name), name),
+        let (key, name) = match event.name() {
+            Name::Static(name) => (Key::of_static(name), name),
             Name::Interned(symbol) => {
                 let name = names.resolve(symbol).ok_or(Refused::UnknownSymbol)?;
-                (Identity::of_symbol(symbol), name)
+                (Key::of_symbol(symbol), name)
             }
         };
         let number = match T::number_of_slot(event.raw()) {
@@ -349,7 +345,7 @@ impl<T: Table> Datagram<'_, T> {
         if cfg!(target_pointer_width = "64")
             && second == 0
             && let Ok(number) = number
-            && self.write_short(first, (identity, name), tags, delta, number)
+            && self.write_short(first, (key, name), tags, delta, number)
         {
             return Ok(());
         }
@@ -358,7 +354,7 @@ impl<T: Table> Datagram<'_, T> {
         } else {
             self.w.bytes(&[first | tag::EXTENDED, second])?;
         }
-        self.strings.write(&mut self.w, identity, name)?;
+        self.strings.write(&mut self.w, key, name)?;
         if !tags.is_empty() {
             self.strings.write_set(&mut self.w, tags)?;
         }
@@ -385,12 +381,12 @@ impl<T: Table> Datagram<'_, T> {
     fn write_short(
         &mut self,
         first: u8,
-        (identity, name): (Identity, &str),
+        (key, name): (Key, &str),
         tags: &'static [Tag],
         delta: u64,
         number: Number,
     ) -> bool {
-        let Some(name) = self.strings.known(identity, name) else { return false };
+        let Some(name) = self.strings.known(key, name) else { return false };
         let set = if tags.is_empty() { None } else { self.strings.known_set(tags) };
         if set.is_none() != tags.is_empty() || delta >= 1 << 28 {
             return false;
@@ -406,7 +402,7 @@ impl<T: Table> Datagram<'_, T> {
     ) -> Result<(), NoRoom> {
         self.w.byte(event.dynamic_tags().count() as u8)?;
         for (key, value) in event.dynamic_tags() {
-            self.strings.write(&mut self.w, Identity::of_content(key), key)?;
+            self.strings.write(&mut self.w, Key::of_content(key), key)?;
             self.w.string(value.as_bytes())?;
         }
         Ok(())
@@ -420,7 +416,7 @@ impl<T: Table> Datagram<'_, T> {
         let first = tag::STATE | state << tag::FORM_SHIFT;
         if let Some((name, tags)) = instrument.static_identity() {
             self.w.byte(first | if tags.is_empty() { 0 } else { tag::HAS_TAGS })?;
-            self.strings.write(&mut self.w, Identity::of_static(name), name)?;
+            self.strings.write(&mut self.w, Key::of_static(name), name)?;
             return if tags.is_empty() {
                 Ok(())
             } else {
@@ -434,7 +430,7 @@ impl<T: Table> Datagram<'_, T> {
         let count = (0..).take_while(|i| instrument.tag(*i).is_some()).count();
         self.w.byte(first | if count == 0 { 0 } else { tag::HAS_TAGS })?;
         let name = instrument.name();
-        self.strings.write(&mut self.w, Identity::of_content(name), name)?;
+        self.strings.write(&mut self.w, Key::of_content(name), name)?;
         if count == 0 {
             return Ok(());
         }

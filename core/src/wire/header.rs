@@ -1,13 +1,14 @@
 //! What stands before the records: the fixed header, then the prologue.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::error::DecodeError;
+use crate::format::{Header, Mode, Prologue, TimeUnit};
 
 /// The first two bytes of every datagram.
 pub const MAGIC: [u8; 2] = *b"RS";
 /// The version of the format that this crate writes and reads.
-pub const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 
 /// Where the fields of the fixed header stand.
 mod field {
@@ -19,31 +20,6 @@ mod field {
     pub(super) const SENDER: Range<usize> = 4..12;
     pub(super) const EPOCH: Range<usize> = 12..16;
     pub(super) const SEQUENCE: Range<usize> = 16..20;
-}
-
-/// How a datagram is protected.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[repr(u8)]
-pub enum Mode {
-    /// CRC-32 against damage; nothing against forgery.
-    #[default]
-    Checksum = 0,
-}
-
-/// The fixed header: 20 bytes, integers little-endian. It can be read without reading anything else, to route a
-/// datagram or as the associated data of a sealed one.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Header {
-    /// How the datagram is protected.
-    pub mode: Mode,
-    /// Which key, in the modes that have one.
-    pub key: u8,
-    /// Who sends: unique among the senders of a collector, the same over restarts.
-    pub sender: u64,
-    /// Which run of the sender: another number after each restart.
-    pub epoch: u32,
-    /// Which datagram of that run: 0, 1, 2…, wrapping.
-    pub sequence: u32,
 }
 
 impl Header {
@@ -91,33 +67,6 @@ impl Header {
     }
 }
 
-/// The unit of all times in a datagram, which is that of the sender's clock.
-// A plain integer on the wire: an enum of serde's would refuse integers of more than five bytes as malformed.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-#[serde(into = "u64", try_from = "u64")]
-#[repr(u8)]
-pub enum TimeUnit {
-    /// 10^-9 s.
-    #[default]
-    Nanos = 0,
-    /// 10^-6 s.
-    Micros = 1,
-    /// 10^-3 s.
-    Millis = 2,
-}
-
-impl TimeUnit {
-    /// Nanoseconds in one unit.
-    #[must_use]
-    pub const fn nanos(self) -> u64 {
-        match self {
-            Self::Nanos => 1,
-            Self::Micros => 1_000,
-            Self::Millis => 1_000_000,
-        }
-    }
-}
-
 impl From<TimeUnit> for u64 {
     fn from(unit: TimeUnit) -> Self {
         unit as Self
@@ -137,43 +86,13 @@ impl TryFrom<u64> for TimeUnit {
     }
 }
 
-/// What stands between header and records: the sender's own account, in every datagram.
-///
-/// On the wire: the number of records as two bytes little-endian, one byte of flags, then the rest as postcard
-/// writes it, and the floor where there is one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Prologue {
-    /// How many records follow.
-    pub records: u16,
-    /// Whether times count from the sender's start rather than from 1970.
-    pub since_boot: bool,
-    /// Whether new strings are packed into six bits a character where that can be.
-    pub packed: bool,
-    /// When the datagram was packed, and the unit of all times in it.
-    pub account: Account,
-    /// The receiver is asked to acknowledge: critical events from this identifier on are outstanding, or may be.
-    pub ack_floor: Option<u64>,
-}
-
-impl Default for Prologue {
-    /// All zero, and strings packed.
-    fn default() -> Self {
-        let account = Account::default();
-        Self { records: 0, since_boot: false, packed: true, account, ack_floor: None }
-    }
-}
-
 /// The part of the prologue that postcard writes.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct Account {
-    /// The unit of all times in the datagram.
-    pub unit: TimeUnit,
-    /// When the datagram was packed.
-    pub base_time: u64,
-    /// Events that the sender gave up in this epoch before they reached a datagram, by any cause.
-    pub dropped: u64,
-    /// Datagrams that the sender gave up in this epoch; each used up a sequence number.
-    pub failed: u64,
+#[derive(Deserialize)]
+struct Given {
+    unit: TimeUnit,
+    base_time: u64,
+    dropped: u64,
+    failed: u64,
 }
 
 impl Prologue {
@@ -201,7 +120,7 @@ impl Prologue {
             postcard::Error::DeserializeBadVarint => DecodeError::BadVarint,
             _ => DecodeError::BadPrologue,
         };
-        let (account, rest) = postcard::take_from_bytes(rest).map_err(refused)?;
+        let (given, rest): (Given, _) = postcard::take_from_bytes(rest).map_err(refused)?;
         let (ack_floor, rest) = if flags & Self::WANTS_ACK != 0 {
             let (floor, rest) = postcard::take_from_bytes(rest).map_err(refused)?;
             (Some(floor), rest)
@@ -212,7 +131,10 @@ impl Prologue {
             records: u16::from_le_bytes([low, high]),
             since_boot: flags & Self::SINCE_BOOT != 0,
             packed: flags & Self::PACKED != 0,
-            account,
+            unit: given.unit,
+            base_time: given.base_time,
+            dropped: given.dropped,
+            failed: given.failed,
             ack_floor,
         };
         Ok((prologue, rest))

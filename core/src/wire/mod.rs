@@ -13,17 +13,15 @@
 pub mod ack;
 pub(crate) mod crc;
 pub(crate) mod cursor;
-pub mod header;
+mod header;
+pub use header::MAGIC;
 pub(crate) mod number;
-pub(crate) mod packed;
+pub(crate) mod sixbit;
 
 // Sending.
 pub mod encode;
-pub(crate) mod identity;
-pub(crate) mod lean;
 pub(crate) mod prefixes;
 pub(crate) mod spelling;
-pub(crate) mod strings;
 pub(crate) mod table;
 
 // Receiving.
@@ -33,29 +31,12 @@ pub mod error;
 pub use decode::Decoder;
 pub use encode::{Encoder, LeanEncoder};
 pub use error::DecodeError;
-pub use header::{Header, Mode, Prologue, TimeUnit};
-
-/// UDP payload in one Ethernet frame over IPv4.
-pub const PAYLOAD_ETHERNET: usize = 1472;
-/// UDP payload that every IPv6 path carries unfragmented.
-pub const PAYLOAD_IPV6_MIN: usize = 1232;
-/// UDP payload in one jumbo frame over IPv4.
-pub const PAYLOAD_JUMBO: usize = 8972;
-/// The smallest payload limit that an encoder accepts: header, longest prologue, checksum and a short record.
-pub const PAYLOAD_MIN: usize = 128;
-/// The largest payload that a UDP datagram over IPv4 can carry.
-pub const PAYLOAD_MAX: usize = 65_507;
 
 /// At most so many strings, tags, tag sets and members of tag sets are in a datagram: a receiver's tables are this
 /// large.
 pub const TABLE_LIMIT: usize = 1024;
 /// At most so many bytes are in all strings of a datagram when prefixes are written out.
 pub const ARENA_LIMIT: usize = 16_384;
-/// At most so many dynamic tags are on a record.
-pub const DYNAMIC_TAG_LIMIT: usize = 16;
-/// The longest string, in bytes.
-pub const STRING_LIMIT: usize = 255;
-
 /// Form of the value: bits 3 to 5 of a record's first byte.
 pub(crate) mod form {
     pub(crate) const UNSIGNED: u8 = 0;

@@ -9,8 +9,8 @@ use core::hint::select_unpredictable;
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::form;
-use crate::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64, FORM_U64};
-use crate::value::{POW10, Value};
+use crate::record::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64, FORM_U64};
+use crate::record::{POW10, Value};
 
 /// A number ready to be written: its form, and the bits that this form writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,7 +6,7 @@
 //! most with. Stamping ends there as well: a datagram visits each fork once, however many strings it spells out, and
 //! compares no bytes. The tree outlives the datagram, since a program records the same names again and again.
 
-use super::packed;
+use super::sixbit;
 
 /// "No node", "no leaf", "no parent".
 pub(crate) const NONE: u16 = u16::MAX;
@@ -176,7 +176,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         let room = self.arena.get_mut(at..at + text.len())?;
         let leaf = self.leaves.get_mut(slot)?;
         room.copy_from_slice(text);
-        *leaf = Leaf { at: at as u16, length, fits: packed::fits(text), ..UNBORN };
+        *leaf = Leaf { at: at as u16, length, fits: sixbit::fits(text), ..UNBORN };
         self.count += 1;
         self.used += text.len() as u16;
         if found == NONE {
@@ -284,7 +284,8 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{string::String, vec::Vec};
+    use alloc::string::String;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {

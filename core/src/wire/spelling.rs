@@ -1,7 +1,7 @@
 //! How a new string is spelled out: in full, or as the prefix of an earlier one and a suffix, in two layouts.
 
 use super::cursor::{NoRoom, Writer};
-use super::{packed, string};
+use super::{sixbit, string};
 
 /// The longest prefix and suffix of the short layout.
 const SHORT_PREFIX: usize = 16;
@@ -30,7 +30,7 @@ pub(crate) fn write_new(
     length: usize,
 ) -> Result<(), NoRoom> {
     let text = |characters| match packing {
-        Packing::This => packed::length(characters),
+        Packing::This => sixbit::length(characters),
         _ => characters,
     };
     let write = |w: &mut Writer<'_>, from: usize| match packing {

@@ -2,13 +2,10 @@
 
 use std::collections::HashMap;
 
-use ringstat_core::event::{Event, Kind, Priority};
+use ringstat_core::format::{Header, PAYLOAD_MAX, Prologue, TimeUnit};
 use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, State, Unit};
-use ringstat_core::intern::Interner;
-use ringstat_core::name::Tag;
-use ringstat_core::value::Value;
-use ringstat_core::wire::header::Account;
-use ringstat_core::wire::{Encoder, Header, PAYLOAD_MAX, Prologue, TimeUnit};
+use ringstat_core::record::{Event, Interner, Kind, Priority, Tag, Value};
+use ringstat_core::wire::Encoder;
 use serde_json::Value as Json;
 
 /// Strings and tag sets that live for ever, equal ones at the same address, as in a program that says them once.
@@ -42,12 +39,10 @@ pub(crate) fn encode(vector: &Json, known: &mut Statics, length: usize) -> Vec<u
         since_boot: header["since_boot"] == true,
         packed: header["packed"] == true,
         ack_floor: header["ack_floor"].as_u64(),
-        account: Account {
-            unit,
-            base_time: integer("base_time_ns") / unit.nanos(),
-            dropped: integer("dropped"),
-            failed: integer("failed"),
-        },
+        unit,
+        base_time: integer("base_time_ns") / unit.nanos(),
+        dropped: integer("dropped"),
+        failed: integer("failed"),
         ..Prologue::default()
     };
     let header = Header {

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use ringstat_core::ledger::{Drops, Ledger};
-use ringstat_core::sender::Totals;
+use ringstat_core::send::Totals;
 
 /// What a program says in the end.
 #[derive(Debug)]

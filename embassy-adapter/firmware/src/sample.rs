@@ -1,9 +1,7 @@
 //! Events that can be checked: everything in one follows from its number, so that one that is put together of two shows.
 
-use ringstat_core::event::Kind;
-use ringstat_core::name::Tag;
-use ringstat_core::record::{Outcome, Recorder};
-use ringstat_core::stats::Stats;
+use ringstat_core::chip::Stats;
+use ringstat_core::record::{Kind, Outcome, Recorder, Tag};
 use ringstat_core::wire::decode::{Body, Content, Record};
 
 const NAMES: [&str; 5] =

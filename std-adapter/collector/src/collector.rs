@@ -7,13 +7,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use ringstat_core::event::Kind;
-use ringstat_core::tracker::ids::{IdWindow, Seen};
-use ringstat_core::tracker::{SequenceTracker, Stats};
+use ringstat_core::format::{Header, Prologue};
+use ringstat_core::receive::{Account, IdWindow, Seen, SequenceTracker};
+use ringstat_core::record::Kind;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::{Body, Content, Datagram};
-use ringstat_core::wire::header::Account;
-use ringstat_core::wire::{DecodeError, Decoder, Header};
+use ringstat_core::wire::{DecodeError, Decoder};
 
 use crate::limits::Limits;
 use crate::series::{Class, Data};
@@ -24,9 +23,9 @@ use crate::store::{Cache, Series, Store};
 pub struct Sender {
     tracker: SequenceTracker,
     /// The final word of the tracker, once the collector has ended.
-    ended: Option<Stats>,
-    /// Its own account, as of its latest datagram.
-    pub account: Account,
+    ended: Option<Account>,
+    /// What it said of itself in its latest datagram.
+    pub told: Prologue,
     /// Records received.
     pub records: u64,
     /// Datagrams received, duplicates included.
@@ -43,20 +42,20 @@ pub struct Sender {
 impl Sender {
     /// What the sequence numbers say.
     #[must_use]
-    pub fn sequence(&self) -> Stats {
+    pub fn sequence(&self) -> Account {
         self.ended.unwrap_or_else(|| self.tracker.stats())
     }
 
     /// Events that the sender says it gave up, over all its runs.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.finished.0 + self.account.dropped
+        self.finished.0 + self.told.dropped
     }
 
     /// Datagrams that the sender says it gave up, over all its runs.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.finished.1 + self.account.failed
+        self.finished.1 + self.told.failed
     }
 
     /// Datagrams lost on the way: missing ones that the sender did not give up itself. Never negative.
@@ -198,7 +197,7 @@ impl Collector {
         }
         self.counts.accepted += 1;
         let asked = opened.prologue().ack_floor;
-        take_account(sender, &header, opened.prologue().account);
+        take_prologue(sender, &header, *opened.prologue());
         if let Some(floor) = asked {
             sender.ids.get_or_insert_default().advance(floor);
         }
@@ -321,7 +320,7 @@ fn admit<'a>(
             SequenceTracker::new()
         },
         ended: None,
-        account: Account::default(),
+        told: Prologue::default(),
         records: 0,
         datagrams: 0,
         seen_ms: 0,
@@ -331,17 +330,17 @@ fn admit<'a>(
     }))
 }
 
-/// The account only grows within an epoch; late datagrams change nothing.
-fn take_account(sender: &mut Sender, header: &Header, account: Account) {
+/// What a sender gave up only grows within an epoch; late datagrams change nothing.
+fn take_prologue(sender: &mut Sender, header: &Header, told: Prologue) {
     if sender.epoch != header.epoch {
-        sender.finished.0 += sender.account.dropped;
-        sender.finished.1 += sender.account.failed;
-        sender.account = account;
+        sender.finished.0 += sender.told.dropped;
+        sender.finished.1 += sender.told.failed;
+        sender.told = told;
         sender.epoch = header.epoch;
         sender.ids = None;
     }
-    if account.dropped >= sender.account.dropped && account.failed >= sender.account.failed {
-        sender.account = account;
+    if told.dropped >= sender.told.dropped && told.failed >= sender.told.failed {
+        sender.told = told;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the collector knows, as plain data: for JSON, the page, and the command's tables.
 
-use ringstat_core::health::Reason;
 use ringstat_core::instrument::Unit;
+use ringstat_core::observe::Reason;
 use ringstat_core::wire::DecodeError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};

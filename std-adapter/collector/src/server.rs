@@ -13,10 +13,9 @@ use ringstat_core::wire::ack::Ack;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use crate::collector::Collector;
-use crate::kernel;
 use crate::limits::Limits;
 use crate::report::Report;
-use crate::web;
+use crate::{kernel, web};
 
 /// Where and how a collector runs.
 #[derive(Clone, Debug)]

@@ -7,10 +7,10 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use ringstat_collector::{Class, Collector, Config, Limits, OVERFLOW, Report, Server, metrics};
-use ringstat_core::event::{Event, Kind};
-use ringstat_core::name::{NoNames, Tag};
+use ringstat_core::format::{Header, Prologue};
+use ringstat_core::record::{Event, Kind, NoNames, Tag};
 use ringstat_core::testkit::Rng;
-use ringstat_core::wire::{Encoder, Header, Prologue};
+use ringstat_core::wire::Encoder;
 
 /// A datagram of `sender` with these counter events.
 fn datagram(

@@ -1,10 +1,10 @@
 //! Critical events in the collector without IO: each is stored once, and only what is stored is acknowledged.
 
 use ringstat_collector::{Collector, Limits, Report, metrics};
-use ringstat_core::event::{Event, Kind, Priority};
-use ringstat_core::name::NoNames;
+use ringstat_core::format::{Header, Prologue};
+use ringstat_core::record::{Event, Kind, NoNames, Priority};
+use ringstat_core::wire::Encoder;
 use ringstat_core::wire::ack::Ack;
-use ringstat_core::wire::{Encoder, Header, Prologue};
 
 /// Where a datagram stands: epoch, sequence number and floor.
 #[derive(Clone, Copy)]

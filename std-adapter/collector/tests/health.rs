@@ -1,8 +1,9 @@
 //! Each sender's health in the collector: what the collector sees, and what the sender says of itself.
 
 use ringstat_collector::{Collector, Limits, Report, Status};
+use ringstat_core::format::{Header, Prologue};
 use ringstat_core::instrument::{Counter, Gauge, Instrument};
-use ringstat_core::wire::{Encoder, Header, Prologue};
+use ringstat_core::wire::Encoder;
 
 static HEALTH: Gauge = Gauge::new("ringstat.client.health");
 static DROPS: Gauge = Gauge::new("ringstat.client.unwell").tags(&[("reason", "drops")]);

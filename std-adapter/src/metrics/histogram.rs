@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, State, Unit};
-use ringstat_core::name::Tag;
-use ringstat_core::value::Value;
+use ringstat_core::record::{Tag, Value};
 
 use crate::threads;
 

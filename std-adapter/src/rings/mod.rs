@@ -6,10 +6,9 @@ use std::sync::{Arc, Weak};
 
 use crossbeam_utils::CachePadded;
 use heapless::Vec;
-use ringstat_core::event::{Event, Priority};
 use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::policy::{Admission, Gate, Policy, Sampler, SharedGate, Throttle};
-use ringstat_core::record::Outcome;
+use ringstat_core::record::{Event, Outcome, Priority};
 use ringstat_core::ring::sharded::{Fallback, Shard, ShardConsumer, ShardProducer, Sharded};
 use ringstat_core::ring::{Full, Pushed, Slot, Source, boxed, mpmc, overwrite, priority};
 

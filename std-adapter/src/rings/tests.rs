@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use ringstat_core::event::Kind;
+use ringstat_core::record::Kind;
 use ringstat_core::ring::Source;
 
 fn event(n: u64) -> Event {

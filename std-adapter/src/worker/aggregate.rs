@@ -10,10 +10,8 @@
 use std::collections::HashMap;
 
 use heapless::Vec;
-use ringstat_core::event::{Content, DEFAULT_INLINE, Event, Kind, Priority};
-use ringstat_core::name::{Name, Resolve};
+use ringstat_core::record::{Content, DEFAULT_INLINE, Event, Kind, Name, Priority, Resolve, Value};
 use ringstat_core::ring::Source;
-use ringstat_core::value::Value;
 
 use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Walk};
 
@@ -211,7 +209,7 @@ mod tests {
     use super::*;
     use crate::registry::Registry;
     use ringstat_core::instrument::Instruments;
-    use ringstat_core::name::NoNames;
+    use ringstat_core::record::NoNames;
     use std::time::Duration;
 
     fn event(kind: Kind, value: Value) -> Event {

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ringstat_core::breaker::State as BreakerState;
-use ringstat_core::critical::{Kept, Patience};
-use ringstat_core::encode::Encode;
-use ringstat_core::event::DEFAULT_INLINE;
+use ringstat_core::format::{Format, TimeUnit};
 use ringstat_core::ledger::Cause;
+use ringstat_core::observe::{BreakerUse, Output, PoolUse};
+use ringstat_core::record::DEFAULT_INLINE;
 use ringstat_core::ring::Source;
-use ringstat_core::sender::{self, Inputs, Packed, Poll, Sender};
-use ringstat_core::snapshot::{BreakerUse, Output, PoolUse};
+use ringstat_core::send::{
+    BreakerState, Inputs, Kept, Packed, Patience, Sender, SenderConfig, Step, Time,
+};
 use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::wire;
 use ringstat_core::wire::ack::Ack;
-use ringstat_core::wire::{self, TimeUnit};
 
 use crate::client::Shared;
 use crate::config::{Config, Protocol};
@@ -54,7 +54,7 @@ pub(crate) fn start(
     }
 }
 
-fn spawn<E: Encode + Send + 'static>(
+fn spawn<E: Format + Send + 'static>(
     thread: thread::Builder,
     shared: Arc<Shared>,
     config: &Config,
@@ -84,11 +84,11 @@ struct Worker<E> {
     flushing: Option<u64>,
 }
 
-impl<E: Encode> Worker<E> {
+impl<E: Format> Worker<E> {
     fn new(shared: Arc<Shared>, config: &Config, outlets: Vec<Outlet>, encoder: E) -> Self {
         let segments = outlets.iter().map(|o| o.segments(config.payload)).min().unwrap_or(1);
         let at_most = |events: usize| if events == 0 { usize::MAX } else { events };
-        let config_of_sender = sender::Config {
+        let config_of_sender = SenderConfig {
             payload: config.payload,
             unit: TimeUnit::Nanos,
             since_boot: false,
@@ -206,7 +206,7 @@ impl<E: Encode> Worker<E> {
     }
 
     /// Looks at how things are going, where it is time.
-    fn observe(&mut self, events: &Consumer, now: sender::Time) {
+    fn observe(&mut self, events: &Consumer, now: Time) {
         let waiting = events.len() as u64;
         {
             let mut state = self.shared.control.lock();
@@ -228,7 +228,7 @@ impl<E: Encode> Worker<E> {
         }
     }
 
-    fn write_report(&mut self, now: sender::Time) {
+    fn write_report(&mut self, now: Time) {
         self.publish();
         if let Some(report) = &mut self.report {
             let shared = &self.shared;
@@ -276,7 +276,7 @@ impl<E: Encode> Worker<E> {
     }
 
     /// Fills the pool with datagrams. Returns whether nothing is left that is due.
-    fn pack(&mut self, events: &mut Consumer, now: sender::Time) -> bool {
+    fn pack(&mut self, events: &mut Consumer, now: Time) -> bool {
         let registry = self.shared.registry.walk();
         let mut events = Aggregated {
             events,
@@ -293,8 +293,8 @@ impl<E: Encode> Worker<E> {
         while self.pool.held().len() < self.pool.capacity() {
             let Some(room) = self.pool.place() else { return false };
             match self.sender.poll(now, &mut inputs, room) {
-                Poll::Wait(_) => return true,
-                Poll::Send(packed) => {
+                Step::Wait(_) => return true,
+                Step::Send(packed) => {
                     if let Some(recorded) = packed.recorded {
                         self.shared.timings.in_buffer.record(now.wall.saturating_sub(recorded));
                     }
@@ -315,7 +315,7 @@ impl<E: Encode> Worker<E> {
     /// Sends what the pool holds, on every route. Returns `false` when it has to wait.
     ///
     /// What one route takes is sent; a route that cannot take it now, or ever, misses it.
-    fn send(&mut self, now: sender::Time) -> bool {
+    fn send(&mut self, now: Time) -> bool {
         let begun = Instant::now();
         let (mut taken, mut later) = (0, false);
         for route in &mut self.routes {

@@ -1,15 +1,16 @@
 //! Self-monitoring: the client's own instruments, its health, and the throttle that follows from it.
 //!
 //! All of it is the worker's; recorders pay nothing for it. Latency is that of one event in
-//! [`SAMPLE_ONE_IN`](ringstat_core::sender::SAMPLE_ONE_IN), as exact as the cheap clock that stamps events.
+//! [`SAMPLE_ONE_IN`](ringstat_core::send::SAMPLE_ONE_IN), as exact as the cheap clock that stamps events.
 
 use std::time::Duration;
 
-use ringstat_core::breaker::State as BreakerState;
-use ringstat_core::health::{Counts, Health, Readings, Reason, SLOW_NANOS, Window};
 use ringstat_core::ledger::{Cause, Ledger};
+use ringstat_core::observe::{
+    Health, HealthCounts, HealthWindow, Latency, Readings, Reason, SLOW_NANOS, Snapshot,
+};
 use ringstat_core::policy::{Level, Pressure, Throttle};
-use ringstat_core::snapshot::{Latency, Snapshot};
+use ringstat_core::send::BreakerState;
 
 use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
 
@@ -30,7 +31,7 @@ impl Timings {
 
     pub(crate) fn latency(&self) -> Latency {
         Latency {
-            one_in: ringstat_core::sender::SAMPLE_ONE_IN,
+            one_in: ringstat_core::send::SAMPLE_ONE_IN,
             in_buffer: self.in_buffer.quantiles(),
             send: self.send.quantiles(),
             total: self.total.quantiles(),
@@ -56,7 +57,7 @@ pub(crate) struct Look {
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Monitor {
-    window: Window,
+    window: HealthWindow,
     health: Health,
     next_tick: u64,
     /// Records timed, and slow ones among them.
@@ -72,7 +73,7 @@ pub(crate) struct Monitor {
 impl Monitor {
     pub(crate) fn new(throttle: bool, memory_limit: Option<u64>) -> Self {
         Self {
-            window: Window::new(),
+            window: HealthWindow::new(),
             health: Health::default(),
             next_tick: TICK,
             timed: 0,
@@ -97,7 +98,7 @@ impl Monitor {
 
     /// Judges the health where it is time. Returns the throttle's level.
     pub(crate) fn look(&mut self, now: &Look) -> u8 {
-        let counts = Counts {
+        let counts = HealthCounts {
             recorded: now.ledger.recorded,
             dropped: now.ledger.dropped.total(),
             sends: now.sends,
@@ -293,8 +294,8 @@ pub(crate) fn level(fullest_percent: u8) -> Level {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringstat_core::health::Grade;
     use ringstat_core::instrument::Instruments;
+    use ringstat_core::observe::Grade;
 
     fn look(monotonic: u64, recorded: u64, full: u64) -> Look {
         let mut ledger = Ledger { recorded, ..Ledger::default() };

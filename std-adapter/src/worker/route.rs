@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ringstat_core::breaker::{self, Breaker, Permit};
-use ringstat_core::pool::Pool;
-use ringstat_core::transport::{SendError, Transport};
+use ringstat_core::send::{
+    Breaker, BreakerConfig, BreakerState, Permit, Pool, SendError, Transport,
+};
 
 use crate::client::{RepliesFn, TransportFn};
 use crate::resolve::Target;
@@ -116,7 +116,7 @@ impl Route {
         seed: u64,
         repeats: bool,
     ) -> Self {
-        let config = breaker::Config { failures: BREAKER_FAILURES, backoff, backoff_max };
+        let config = BreakerConfig { failures: BREAKER_FAILURES, backoff, backoff_max };
         Self {
             outlet,
             breaker: Breaker::new(config, seed),
@@ -152,7 +152,7 @@ impl Route {
             return Handed::Later;
         }
         if self.repeats
-            && self.breaker.state() == breaker::State::HalfOpen
+            && self.breaker.state() == BreakerState::HalfOpen
             && let Outlet::Udp(udp, _) = &mut self.outlet
         {
             match self.probed {
@@ -217,7 +217,7 @@ impl Route {
 
     /// Whether what is sent is a probe whose answer is still to come.
     fn is_probing(&self) -> bool {
-        self.breaker.state() == breaker::State::HalfOpen && matches!(self.outlet, Outlet::Udp(..))
+        self.breaker.state() == BreakerState::HalfOpen && matches!(self.outlet, Outlet::Udp(..))
     }
 
     fn refusals(&self) -> u64 {

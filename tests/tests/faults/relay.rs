@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::RcvBufForce;
+use ringstat_core::send::{SendError, Transport};
 use ringstat_core::testkit::{FaultReport, FaultTransport, Faults};
-use ringstat_core::transport::{SendError, Transport};
 
 use ringstat_tests::netns::Namespace;
 

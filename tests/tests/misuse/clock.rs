@@ -1,12 +1,13 @@
 //! Clocks that go backwards: the wall clock that somebody sets, and a monotonic one that is not.
 
 use ringstat_collector::{Collector, Limits, Report};
-use ringstat_core::breaker::{self, Breaker, Permit};
+use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::Gauge;
 use ringstat_core::record::Recorder;
-use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
-use ringstat_core::stats::Stats;
+use ringstat_core::send::{
+    Breaker, BreakerConfig, Identity, Permit, Sender, SenderConfig, Step, Time,
+};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 
@@ -19,14 +20,14 @@ type Ring = Stats<64>;
 type Small = Sender<26, 16, 0, 4>;
 
 fn sender(epoch: u32) -> Small {
-    Sender::new(Identity { sender: 1, epoch }, &Config::DEFAULT)
+    Sender::new(Identity { sender: 1, epoch }, &SenderConfig::DEFAULT)
 }
 
 /// Everything that is due at `now`.
 fn due(ring: &Ring, sender: &mut Small, now: Time) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     let mut buf = [0; 1472];
-    while let Poll::Send(packed) = ring.poll(sender, now, &mut buf) {
+    while let Step::Send(packed) = ring.poll(sender, now, &mut buf) {
         datagrams.push(buf[..packed.len].to_vec());
         sender.sent(packed);
         assert!(datagrams.len() < 100, "it never ends");
@@ -77,7 +78,7 @@ fn heartbeats_go_on_when_the_monotonic_clock_falls_back() {
 
 #[test]
 fn a_breaker_whose_clock_falls_back_tries_again_rather_than_wait_for_the_future() {
-    let config = breaker::Config { failures: 1, backoff: HOUR, backoff_max: HOUR };
+    let config = BreakerConfig { failures: 1, backoff: HOUR, backoff_max: HOUR };
     let mut breaker = Breaker::new(config, 1);
     breaker.failed(100 * HOUR);
     assert!(matches!(breaker.permit(100 * HOUR), Permit::Wait(_)));

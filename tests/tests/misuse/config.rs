@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use ringstat_collector::{Collector, Limits, Report};
-use ringstat_core::breaker::{self, Breaker, Permit};
 use ringstat_core::policy::Policy;
-use ringstat_core::sender::{self, Identity, Poll, Sender, Time};
+use ringstat_core::send::{
+    Breaker, BreakerConfig, BreakerState, Identity, Permit, Sender, SenderConfig, Step, Time,
+};
 use ringstat_std::{BuildError, Cause, Client, Config, Outcome, Preset, Priority, Recorder};
 
 use crate::{SOON, client, end, value};
@@ -195,22 +196,22 @@ fn waiting_for_ever_and_not_at_all_are_both_fine() {
 fn a_sender_of_nothing_or_everything_still_sends() {
     let times = [Duration::ZERO, Duration::MAX];
     for (payload, time) in [0, 1, usize::MAX].into_iter().flat_map(|p| times.map(|t| (p, t))) {
-        let config = sender::Config {
+        let config = SenderConfig {
             payload,
             batch_events: 0,
             batch_age: time,
             flush_interval: time,
             refresh_interval: time,
             heartbeat_interval: time,
-            ..sender::Config::DEFAULT
+            ..SenderConfig::DEFAULT
         };
         let mut sender: Sender<26, 16, 0, 4> =
             Sender::new(Identity { sender: 1, epoch: 1 }, &config);
-        let ring = ringstat_core::stats::Stats::<8>::new(Box::leak(Box::default()), || 0);
+        let ring = ringstat_core::chip::Stats::<8>::new(Box::leak(Box::default()), || 0);
         assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
         let mut buf = vec![0; 65_507];
         let now = Time { monotonic: 5, wall: 5 };
-        let Poll::Send(packed) = ring.poll(&mut sender, now, &mut buf) else {
+        let Step::Send(packed) = ring.poll(&mut sender, now, &mut buf) else {
             panic!("{payload} {time:?}");
         };
         assert_eq!(packed.events, 1);
@@ -219,7 +220,7 @@ fn a_sender_of_nothing_or_everything_still_sends() {
         assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
         for room in [0, 1, 127] {
             let polled = ring.poll(&mut sender, now, &mut buf[..room]);
-            assert!(matches!(polled, Poll::Wait(_)), "{room} bytes");
+            assert!(matches!(polled, Step::Wait(_)), "{room} bytes");
         }
         assert!(ring.ledger(&sender).closes());
         assert_eq!(ring.ledger(&sender).in_flight, 1);
@@ -231,12 +232,12 @@ fn a_breaker_of_nothing_or_everything_opens_and_lets_probes_through() {
     for (failures, backoff, backoff_max) in
         [(0, 0, 0), (1, u64::MAX, u64::MAX), (1, u64::MAX, 0), (1, 0, u64::MAX)]
     {
-        let mut breaker = Breaker::new(breaker::Config { failures, backoff, backoff_max }, 1);
+        let mut breaker = Breaker::new(BreakerConfig { failures, backoff, backoff_max }, 1);
         let mut now = u64::MAX - 10;
         for _ in 0..100 {
             assert_eq!(breaker.permit(now), Permit::Send);
             breaker.failed(now);
-            assert_eq!(breaker.state(), breaker::State::Open);
+            assert_eq!(breaker.state(), BreakerState::Open);
             if let Permit::Wait(until) = breaker.permit(now) {
                 assert!(until >= now);
                 now = until;

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringstat_collector::{Collector, Limits, Report};
+use ringstat_core::send::Transport;
 use ringstat_core::testkit::SpyTransport;
-use ringstat_core::transport::Transport;
 use ringstat_std::{Cause, Client, Config, Ledger};
 
 /// For what takes milliseconds unless something is wrong.

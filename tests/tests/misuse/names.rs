@@ -1,6 +1,6 @@
 //! Names that are empty, as long as they may be, and longer.
 
-use ringstat_core::intern::InternError;
+use ringstat_core::record::InternError;
 use ringstat_core::record::Outcome::{Dropped, Recorded};
 use ringstat_std::{Cause, Config, Counter, Gauge, Recorder};
 

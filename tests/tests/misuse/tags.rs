@@ -1,6 +1,6 @@
 //! Tags and texts that just fit, and that just do not. None is ever cut.
 
-use ringstat_core::event::DEFAULT_INLINE;
+use ringstat_core::record::DEFAULT_INLINE;
 use ringstat_core::record::Outcome::{Dropped, Recorded};
 use ringstat_std::{Cause, Config, Counter, Recorder, Tag};
 

@@ -82,7 +82,7 @@ pub(crate) fn ringstat() -> Result<PathBuf, Failure> {
     let folder = if folder.ends_with("deps") { folder.join("..") } else { folder };
     let release = !cfg!(debug_assertions);
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--package", "ringstat-collector", "--bin", "ringstat"]);
+    cargo.args(["build", "--quiet", "--package", "ringstat"]);
     if release {
         cargo.arg("--release");
     }

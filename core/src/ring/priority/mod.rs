@@ -32,7 +32,7 @@ pub trait Prioritized {
     fn level(&self) -> usize;
 }
 
-impl<const INLINE: usize> Prioritized for crate::event::Event<INLINE> {
+impl<const INLINE: usize> Prioritized for crate::record::Event<INLINE> {
     fn level(&self) -> usize {
         self.priority() as usize
     }

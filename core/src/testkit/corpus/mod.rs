@@ -5,8 +5,7 @@ mod tables;
 pub use tables::{NAMES, TAG_SETS};
 
 use super::Rng;
-use crate::name::Tag;
-use crate::value::Value;
+use crate::record::{Tag, Value};
 
 /// What kind of number a reading is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -123,7 +122,8 @@ fn last_word(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{collections::BTreeSet, vec::Vec};
+    use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
 
     #[test]
     fn the_tables_are_what_they_say() {

@@ -1,6 +1,6 @@
 //! The names and tags of the readings.
 
-use crate::name::Tag;
+use crate::record::Tag;
 
 /// The names: 50 of 21 characters on average, many of which share a beginning.
 pub static NAMES: [&str; 50] = [

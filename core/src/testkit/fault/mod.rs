@@ -5,7 +5,7 @@ mod faults;
 pub use faults::{FaultReport, Faults};
 
 use super::Rng;
-use crate::transport::{SendError, Transport};
+use crate::send::{SendError, Transport};
 use alloc::vec::Vec;
 use core::mem;
 
@@ -17,7 +17,7 @@ use core::mem;
 ///
 /// ```
 /// use ringstat_core::testkit::{FaultTransport, Faults, NullTransport};
-/// use ringstat_core::transport::Transport;
+/// use ringstat_core::send::Transport;
 ///
 /// let faults = Faults { loss: 0.5, ..Faults::NONE };
 /// let mut network = FaultTransport::new(NullTransport::default(), faults, 1);
@@ -25,7 +25,7 @@ use core::mem;
 ///     network.send(b"datagram")?;
 /// }
 /// assert_eq!(network.inner().datagrams, 100 - network.report().lost);
-/// # Ok::<(), ringstat_core::transport::SendError>(())
+/// # Ok::<(), ringstat_core::send::SendError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct FaultTransport<T> {

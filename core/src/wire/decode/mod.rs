@@ -8,13 +8,10 @@ use heapless::{String, Vec};
 
 use super::cursor::Reader;
 use super::error::DecodeError;
-use super::header::{Header, Prologue};
-use super::{
-    ARENA_LIMIT, DYNAMIC_TAG_LIMIT, PAYLOAD_MAX, TABLE_LIMIT, crc, extended, form, number, tag,
-};
-use crate::event::{Kind, Priority};
+use super::{ARENA_LIMIT, TABLE_LIMIT, crc, extended, form, number, tag};
+use crate::format::{Header, PAYLOAD_MAX, Prologue};
 use crate::instrument::{Layout, Unit};
-use crate::value::Value;
+use crate::record::{DYNAMIC_TAG_LIMIT, Kind, Priority, Value};
 
 mod record;
 mod tables;
@@ -110,8 +107,8 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         self.sets.clear();
         Ok(Datagram {
             left: prologue.records,
-            time: prologue.account.base_time,
-            nanos: prologue.account.unit.nanos(),
+            time: prologue.base_time,
+            nanos: prologue.unit.nanos(),
             header,
             prologue,
             body,
@@ -150,7 +147,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     /// When it was packed, in nanoseconds from the origin that the prologue names. Saturates.
     #[must_use]
     pub fn base_time_ns(&self) -> u64 {
-        self.prologue.account.base_time.saturating_mul(self.nanos)
+        self.prologue.base_time.saturating_mul(self.nanos)
     }
 
     /// The next record, or `None` behind the last one.

@@ -1,9 +1,8 @@
 //! A record as received: what it borrows from the datagram and from the decoder.
 
 use super::tables::Tables;
-use crate::event::{Kind, Priority};
 use crate::instrument::{Layout, Unit};
-use crate::value::Value;
+use crate::record::{Kind, Priority, Value};
 use crate::wire::cursor::Reader;
 
 /// A string, and its index in the datagram: equal indices are equal strings.

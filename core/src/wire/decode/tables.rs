@@ -5,9 +5,10 @@ use core::ops::Range;
 use heapless::String;
 
 use super::{Decoder, Dynamic, Span};
+use crate::record::STRING_LIMIT;
 use crate::wire::cursor::Reader;
 use crate::wire::error::DecodeError;
-use crate::wire::{STRING_LIMIT, packed, string};
+use crate::wire::{sixbit, string};
 
 /// Bytes of a `u128`.
 const HALF: usize = 16;
@@ -76,11 +77,11 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let length = length as usize;
         let wide = r.rest().first_chunk();
         if packed {
-            let bytes = r.bytes(packed::length(length))?;
-            if wide.is_some_and(|wide| self.append_wide(packed::unpack_wide(wide), length)) {
+            let bytes = r.bytes(sixbit::length(length))?;
+            if wide.is_some_and(|wide| self.append_wide(sixbit::unpack_wide(wide), length)) {
                 return Ok(());
             }
-            return self.append(&(0..0), &packed::unpack_long(bytes)[..length]);
+            return self.append(&(0..0), &sixbit::unpack_long(bytes)[..length]);
         }
         let bytes = r.bytes(length)?;
         if wide.is_some_and(|wide| self.append_wide(halves(wide), length)) {
@@ -112,11 +113,11 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         }
         let wide = r.rest().first_chunk();
         if self.packed {
-            let bytes = r.bytes(packed::length(suffix))?;
-            if wide.is_some_and(|wide| self.append_short(&prefix, packed::unpack(wide), suffix)) {
+            let bytes = r.bytes(sixbit::length(suffix))?;
+            if wide.is_some_and(|wide| self.append_short(&prefix, sixbit::unpack(wide), suffix)) {
                 return Ok(());
             }
-            return self.append(&prefix, &packed::unpack_long(bytes)[..suffix]);
+            return self.append(&prefix, &sixbit::unpack_long(bytes)[..suffix]);
         }
         let bytes = r.bytes(suffix)?;
         if wide.is_some_and(|wide| self.append_short(&prefix, u128::from_le_bytes(*wide), suffix)) {

@@ -23,11 +23,10 @@ use embassy_rp::{bind_interrupts, dma};
 use embassy_time::{Delay, Duration, Instant, Ticker, Timer};
 use embedded_hal_bus::spi::ExclusiveDevice;
 use panic_halt as _;
-use ringstat_core::event::Priority as Matters;
+use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::record::Recorder;
-use ringstat_core::stats::Stats;
+use ringstat_core::record::{Priority as Matters, Recorder};
 use ringstat_embassy::{Config, micros, wake};
 use static_cell::{ConstStaticCell, StaticCell};
 

@@ -3,13 +3,14 @@
 #![no_main]
 
 use cortex_m_rt::entry;
+use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
+use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
-use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
-use ringstat_core::stats::Stats;
-use ringstat_core::value::Value;
+use ringstat_core::record::Value;
+use ringstat_core::send::{Identity, Sender, SenderConfig, Step, Time};
 use ringstat_core::wire::decode::Body;
-use ringstat_core::wire::{DecodeError, Decoder, TimeUnit};
+use ringstat_core::wire::{DecodeError, Decoder};
 use ringstat_firmware::report::Report;
 use ringstat_firmware::{board, host, sample};
 use static_cell::StaticCell;
@@ -32,7 +33,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 fn main() -> ! {
     board::init();
     let events: u32 = host::Args::read().parse("events", 10_000);
-    let config = Config { payload: PAYLOAD, unit: TimeUnit::Micros, ..Config::DEFAULT };
+    let config = SenderConfig { payload: PAYLOAD, unit: TimeUnit::Micros, ..SenderConfig::DEFAULT };
     let mut sender: Sender<26, 16, 0, 4> = Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let decoder = DECODER.init(Decoder::new());
     let mut buf = [0; PAYLOAD];
@@ -47,7 +48,7 @@ fn main() -> ! {
         LEVEL.set_int(next.cast_signed());
         sender.flush();
         let time = Time { monotonic: u64::from(next), wall: u64::from(next) };
-        while let Poll::Send(packed) = STATS.poll(&mut sender, time, &mut buf) {
+        while let Step::Send(packed) = STATS.poll(&mut sender, time, &mut buf) {
             let datagram = &mut buf[..packed.len];
             let damaged = packed.len / 2;
             datagram[damaged] ^= 0x10;

@@ -111,7 +111,8 @@ fn tick() {
 use without::{count, record};
 #[cfg(not(any(feature = "small", feature = "full")))]
 mod without {
-    use portable_atomic::{AtomicU32, Ordering::Relaxed};
+    use portable_atomic::AtomicU32;
+    use portable_atomic::Ordering::Relaxed;
 
     static TICKS: AtomicU32 = AtomicU32::new(0);
 
@@ -161,11 +162,10 @@ mod with {
     pub(crate) use full::{metrics, record};
     #[cfg(feature = "full")]
     mod full {
-        use ringstat_core::event::Priority;
+        use ringstat_core::chip::Stats;
         use ringstat_core::event_ring;
         use ringstat_core::instrument::Histogram;
-        use ringstat_core::record::Recorder;
-        use ringstat_core::stats::Stats;
+        use ringstat_core::record::{Priority, Recorder};
         use ringstat_embassy::{Config, micros, wake};
 
         use super::*;

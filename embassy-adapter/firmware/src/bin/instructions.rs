@@ -9,15 +9,12 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
-use ringstat_core::encode::Encode;
-use ringstat_core::event::{Event, Kind};
+use ringstat_core::chip::{EventRing, Stats};
+use ringstat_core::format::{Format, Header, Mode, Prologue, TimeUnit};
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
-use ringstat_core::name::{NoNames, Tag};
-use ringstat_core::record::Recorder;
-use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
-use ringstat_core::stats::{EventRing, Stats};
-use ringstat_core::wire::header::{Account, Header, Prologue};
-use ringstat_core::wire::{LeanEncoder, Mode, TimeUnit};
+use ringstat_core::record::{Event, Kind, NoNames, Recorder, Tag};
+use ringstat_core::send::{Identity, Sender, SenderConfig, Step, Time};
+use ringstat_core::wire::LeanEncoder;
 use ringstat_firmware::{board, host};
 
 static COUNTER: Counter = Counter::new("radio.frames");
@@ -66,7 +63,7 @@ fn main() -> ! {
 
     let mut sender: Sender<26, 32, 0, 4, LeanEncoder<32>> = Sender::with_encoder(
         Identity { sender: 7, epoch: 1 },
-        &Config { unit: TimeUnit::Micros, payload: PAYLOAD, ..Config::DEFAULT },
+        &SenderConfig { unit: TimeUnit::Micros, payload: PAYLOAD, ..SenderConfig::DEFAULT },
         LeanEncoder::new(),
     );
     each!("record_event", |n| _ = black_box(STATS.count("radio.frames", n).record()));
@@ -92,9 +89,7 @@ fn main() -> ! {
     let mut encoder = LeanEncoder::<32>::new();
     let mut buf = [0; PAYLOAD];
     let header = Header { mode: Mode::Checksum, key: 0, sender: 7, epoch: 1, sequence: 0 };
-    let account = Account { unit: TimeUnit::Micros, ..Account::default() };
-    let prologue =
-        Prologue { records: 0, since_boot: true, packed: true, ack_floor: None, account };
+    let prologue = Prologue { since_boot: true, unit: TimeUnit::Micros, ..Prologue::default() };
     let mut encode = |events: &[Event]| {
         let Ok(mut datagram) = encoder.begin(&mut buf, &header, &prologue) else {
             host::fail("a datagram")
@@ -117,10 +112,10 @@ fn main() -> ! {
         _ = STATS.count("radio.frames", n).tags(&TAGS).record();
     }
     sender.flush();
-    let mut packed = Poll::Wait(0);
+    let mut packed = Step::Wait(0);
     let whole = ticks_of(|| packed = STATS.poll(&mut sender, Time::default(), &mut buf));
     match packed {
-        Poll::Send(packed) if u32::from(packed.events) == CALLS => sender.sent(packed),
+        Step::Send(packed) if u32::from(packed.events) == CALLS => sender.sent(packed),
         _ => host::fail("not all in one datagram"),
     }
     say("pack_datagram_of_32_events", whole, 1);
@@ -155,7 +150,7 @@ fn drain(sender: &mut Sender<26, 32, 0, 4, LeanEncoder<32>>) {
         host::fail("not every call recorded");
     }
     sender.flush();
-    while let Poll::Send(packed) = STATS.poll(sender, Time::default(), &mut buf) {
+    while let Step::Send(packed) = STATS.poll(sender, Time::default(), &mut buf) {
         sender.sent(packed);
     }
 }

@@ -16,12 +16,10 @@ use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, 
 use embassy_net_driver_channel as channel;
 use embassy_time::{Duration, Instant, Timer};
 use portable_atomic::{AtomicU32, Ordering};
-use ringstat_core::event::Priority;
+use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::name::Tag;
-use ringstat_core::record::Recorder;
-use ringstat_core::stats::Stats;
+use ringstat_core::record::{Priority, Recorder, Tag};
 use ringstat_embassy::{Config, micros, totals, wake};
 use ringstat_firmware::host::{self, Args};
 use ringstat_firmware::report::Report;

@@ -11,13 +11,12 @@ use core::time::Duration;
 // Its critical section.
 use cortex_m as _;
 use cortex_m_rt::entry;
-use portable_atomic::{AtomicU32, Ordering::Relaxed};
-use ringstat_core::event::Priority;
+use portable_atomic::AtomicU32;
+use portable_atomic::Ordering::Relaxed;
+use ringstat_core::chip::{Stats, WhenFull};
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
-use ringstat_core::name::Tag;
-use ringstat_core::record::Recorder;
-use ringstat_core::stats::{Stats, WhenFull};
+use ringstat_core::record::{Priority, Recorder, Tag};
 
 static COUNTER: Counter = Counter::new("counter");
 static GAUGE: Gauge = Gauge::new("gauge");

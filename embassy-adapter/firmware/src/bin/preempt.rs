@@ -8,13 +8,15 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use portable_atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use portable_atomic::Ordering::Relaxed;
+use portable_atomic::{AtomicBool, AtomicU32};
+use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
+use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::{Counter, Gauge};
-use ringstat_core::sender::{Config, Identity, Poll, Sender, Time};
-use ringstat_core::stats::Stats;
+use ringstat_core::send::{Identity, Sender, SenderConfig, Step, Time};
+use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
-use ringstat_core::wire::{Decoder, TimeUnit};
 use ringstat_firmware::board::{self, Timer, ticks};
 use ringstat_firmware::report::Report;
 use ringstat_firmware::{host, sample};
@@ -44,7 +46,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 fn main() -> ! {
     board::init();
     let times: u32 = host::Args::read().parse("times", 1_000_000);
-    let config = Config { payload: 512, unit: TimeUnit::Micros, ..Config::DEFAULT };
+    let config = SenderConfig { payload: 512, unit: TimeUnit::Micros, ..SenderConfig::DEFAULT };
     let mut sender: Sender<26, 16, 0, 4> = Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let mut check = Check { decoder: DECODER.init(Decoder::new()), seen: [0; 3], out: 0 };
     let before = ticks();
@@ -125,7 +127,7 @@ impl Check {
     fn drain(&mut self, sender: &mut Sender<26, 16, 0, 4>) {
         let mut buf = [0; 512];
         sender.flush();
-        while let Poll::Send(packed) = STATS.poll(sender, Time::default(), &mut buf) {
+        while let Step::Send(packed) = STATS.poll(sender, Time::default(), &mut buf) {
             let Ok(mut opened) = self.decoder.open(&buf[..packed.len]) else {
                 host::fail("a datagram was refused")
             };

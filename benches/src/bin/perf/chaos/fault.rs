@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use ringstat_core::send::SendError;
 use ringstat_core::testkit::Rng;
-use ringstat_core::transport::SendError;
 use ringstat_std::TransportFn;
 
 use crate::failure::Failure;

@@ -4,12 +4,11 @@ use std::fmt::Write as _;
 use std::hint::black_box;
 
 use ringstat_benches::corpus::pack;
-use ringstat_core::event::{Event, Kind};
-use ringstat_core::name::Tag;
+use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::record::{Event, Kind, Tag, Value};
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
-use ringstat_core::value::Value;
-use ringstat_core::wire::{Decoder, Encoder, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::wire::{Decoder, Encoder};
 use serde::{Deserialize, Serialize};
 
 use super::{Effort, Goal, Measured, Pair, Row, check, in_turns, nanos};

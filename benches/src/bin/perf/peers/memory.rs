@@ -5,7 +5,7 @@ use std::hint::black_box;
 use allocation_counter::measure;
 use ringstat_benches::corpus::renumber;
 use ringstat_collector::{Collector, Limits};
-use ringstat_core::event::Event;
+use ringstat_core::record::Event;
 use ringstat_core::ring::{Slot, spsc};
 use ringstat_core::wire::Decoder;
 use ringstat_std::{Client, Counter, Gauge, Histogram, Preset, Recorder, Tag};

@@ -2,8 +2,9 @@
 
 use ringstat_benches::corpus::{self, pack};
 use ringstat_collector::{Collector, Limits};
-use ringstat_core::event::Event;
-use ringstat_core::wire::{Decoder, Encoder, PAYLOAD_ETHERNET};
+use ringstat_core::format::PAYLOAD_ETHERNET;
+use ringstat_core::record::Event;
+use ringstat_core::wire::{Decoder, Encoder};
 
 use super::{Effort, Wrong, check, time};
 use crate::results::Metric;

@@ -1,0 +1,71 @@
+//! A ring of its own for a task, an interrupt or a core: see [`Stats::lanes`].
+
+use core::fmt;
+
+use super::{AnyRing, Stats};
+use crate::ledger::Cause;
+use crate::record::{Event, Outcome, Priority, Recorder};
+use crate::ring::Source;
+
+/// Records into the ring of one lane, and where that is full into the one for all.
+///
+/// [`Stats::lane`] makes it where it is needed; it is two pointers.
+#[derive(Clone, Copy)]
+pub struct Lane<'a, const N: usize> {
+    stats: &'a Stats<N>,
+    ring: Option<&'static dyn AnyRing>,
+}
+
+impl<'a, const N: usize> Lane<'a, N> {
+    pub(super) fn new(stats: &'a Stats<N>, ring: Option<&'static dyn AnyRing>) -> Self {
+        Self { stats, ring }
+    }
+}
+
+impl<const N: usize> fmt::Debug for Lane<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("ring", &self.ring).finish_non_exhaustive()
+    }
+}
+
+impl<const N: usize> Recorder for Lane<'_, N> {
+    fn now(&self) -> u64 {
+        self.stats.now()
+    }
+
+    fn push(&self, event: &Event) -> Outcome {
+        match self.ring {
+            Some(ring) if event.priority() != Priority::Critical && ring.push(event) => {
+                self.stats.tell_all();
+                Outcome::Recorded
+            }
+            _ => self.stats.push(event),
+        }
+    }
+
+    fn refuse(&self, cause: Cause) -> Outcome {
+        self.stats.refuse(cause)
+    }
+}
+
+/// All rings of events that are not critical, as the sender drains them: the lanes first.
+pub(super) struct All<'a, const N: usize>(pub(super) &'a Stats<N>);
+
+impl<const N: usize> Source<Event> for All<'_, N> {
+    fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
+        let mut left = max;
+        for mut lane in self.0.lanes.iter().copied() {
+            left -= lane.drain(left, &mut f);
+        }
+        left -= (&self.0.ring.0).drain(left, f);
+        max - left
+    }
+
+    fn len(&self) -> usize {
+        self.0.lanes.iter().map(|lane| lane.len()).sum::<usize>() + self.0.ring.0.len()
+    }
+
+    fn capacity(&self) -> usize {
+        self.0.lanes.iter().map(|lane| lane.capacity()).sum::<usize>() + self.0.ring.0.capacity()
+    }
+}

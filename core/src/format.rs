@@ -1,0 +1,202 @@
+//! What a sender asks of a format: the seam between [`sender`](crate::send) and the encoders.
+//!
+//! [`wire::Encoder`](crate::wire::Encoder) writes ringstat's own format; with the feature `text`, `text::Encoder` writes
+//! the lines of DogStatsD and StatsD. A sender is generic over its encoder, so that the one which is not used costs
+//! neither time nor flash.
+
+use serde::{Deserialize, Serialize};
+
+use crate::instrument::Instrument;
+use crate::record::{Event, Resolve};
+
+/// UDP payload in one Ethernet frame over IPv4.
+pub const PAYLOAD_ETHERNET: usize = 1472;
+/// UDP payload that every IPv6 path carries unfragmented.
+pub const PAYLOAD_IPV6_MIN: usize = 1232;
+/// UDP payload in one jumbo frame over IPv4.
+pub const PAYLOAD_JUMBO: usize = 8972;
+/// The smallest payload limit that an encoder accepts: header, longest prologue, checksum and a short record.
+pub const PAYLOAD_MIN: usize = 128;
+/// The largest payload that a UDP datagram over IPv4 can carry.
+pub const PAYLOAD_MAX: usize = 65_507;
+
+/// How a datagram is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(u8)]
+pub enum Mode {
+    /// CRC-32 against damage; nothing against forgery.
+    #[default]
+    Checksum = 0,
+}
+
+/// The fixed header: 20 bytes, integers little-endian. It can be read without reading anything else, to route a
+/// datagram or as the associated data of a sealed one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Header {
+    /// How the datagram is protected.
+    pub mode: Mode,
+    /// Which key, in the modes that have one.
+    pub key: u8,
+    /// Who sends: unique among the senders of a collector, the same over restarts.
+    pub sender: u64,
+    /// Which run of the sender: another number after each restart.
+    pub epoch: u32,
+    /// Which datagram of that run: 0, 1, 2…, wrapping.
+    pub sequence: u32,
+}
+
+/// The unit of all times in a datagram, which is that of the sender's clock.
+// A plain integer on the wire: an enum of serde's would refuse integers of more than five bytes as malformed.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "u64")]
+#[repr(u8)]
+pub enum TimeUnit {
+    /// 10^-9 s.
+    #[default]
+    Nanos = 0,
+    /// 10^-6 s.
+    Micros = 1,
+    /// 10^-3 s.
+    Millis = 2,
+}
+
+impl TimeUnit {
+    /// Nanoseconds in one unit.
+    #[must_use]
+    pub const fn nanos(self) -> u64 {
+        match self {
+            Self::Nanos => 1,
+            Self::Micros => 1_000,
+            Self::Millis => 1_000_000,
+        }
+    }
+}
+
+/// What stands between header and records: the sender's own account, in every datagram.
+///
+/// On the wire: the number of records as two bytes little-endian, one byte of flags, then the rest as postcard
+/// writes it, and the floor where there is one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prologue {
+    /// How many records follow.
+    pub records: u16,
+    /// Whether times count from the sender's start rather than from 1970.
+    pub since_boot: bool,
+    /// Whether new strings are packed into six bits a character where that can be.
+    pub packed: bool,
+    /// The unit of all times in the datagram.
+    pub unit: TimeUnit,
+    /// When the datagram was packed.
+    pub base_time: u64,
+    /// Events that the sender gave up in this epoch before they reached a datagram, by any cause.
+    pub dropped: u64,
+    /// Datagrams that the sender gave up in this epoch; each used up a sequence number.
+    pub failed: u64,
+    /// The receiver is asked to acknowledge: critical events from this identifier on are outstanding, or may be.
+    pub ack_floor: Option<u64>,
+}
+
+impl Default for Prologue {
+    /// All zero, and strings packed.
+    fn default() -> Self {
+        Self {
+            records: 0,
+            since_boot: false,
+            packed: true,
+            unit: TimeUnit::Nanos,
+            base_time: 0,
+            dropped: 0,
+            failed: 0,
+            ack_floor: None,
+        }
+    }
+}
+
+/// Why a record is not in the datagram. It is then as it was before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// No room left: close this datagram and put the record into the next. In an empty datagram: never fits.
+    Full,
+    /// The interner does not know one of its symbols.
+    UnknownSymbol,
+    /// The format has no way to say it.
+    Unsupported,
+}
+
+/// Opens datagrams in one format.
+pub trait Format {
+    /// A datagram in the making.
+    type Datagram<'a>: Packer
+    where
+        Self: 'a;
+
+    /// Whether a datagram without records tells the receiver something.
+    const HEARTBEATS: bool;
+
+    /// Opens a datagram in `buf`, whose length is the payload limit.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] when `buf` is too short for any datagram.
+    fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Self::Datagram<'a>, Refused>;
+
+    /// Learns what became of the datagram with that sequence number. Formats of cumulative state need not know; one
+    /// that sends increments takes back those of a datagram that was given up.
+    fn settle(&mut self, _sequence: u32, _sent: bool) {}
+
+    /// How many strings had to be altered so far, because the format reserves some of their characters.
+    fn altered(&self) -> u64 {
+        0
+    }
+}
+
+/// Fills one datagram: each record whole or not at all.
+pub trait Packer {
+    /// How many records it holds.
+    fn records(&self) -> u16;
+
+    /// How many bytes it would have if it were finished now.
+    fn size(&self) -> usize;
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn event<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+    ) -> Result<(), Refused>;
+
+    /// Adds an event that is to be acknowledged. Formats that know no acknowledgements add it like any other.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn identified<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+        _above_floor: u64,
+    ) -> Result<(), Refused> {
+        self.event(event, names)
+    }
+
+    /// Adds what the receiver is to know of the instrument with that number, or of a histogram the buckets from
+    /// `from_bucket` on. Returns `None` when all of it is in, else the bucket to go on with in the next datagram.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn instrument(
+        &mut self,
+        number: usize,
+        instrument: &dyn Instrument,
+        from_bucket: usize,
+    ) -> Result<Option<usize>, Refused>;
+
+    /// Closes the datagram and returns its length; with `pad` and a format that can, filled up to its limit.
+    fn finish(self, pad: bool) -> usize;
+}

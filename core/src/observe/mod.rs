@@ -1,0 +1,13 @@
+//! How it is all going: a grade with reasons, and a picture of everything that a client knows of itself.
+//!
+//! Adapters fill a [`Snapshot`] and judge [`Readings`]; any serde format shows them.
+//!
+//! Imports [`send`](crate::send), [`instrument`](crate::instrument) and [`ledger`](crate::ledger).
+
+mod health;
+mod snapshot;
+
+pub use health::{Grade, Health, HealthCounts, HealthWindow, Readings, Reason, SLOW_NANOS};
+pub use snapshot::{
+    BreakerUse, Buffer, Degradation, Latency, Memory, Output, PoolUse, Quantiles, Snapshot,
+};

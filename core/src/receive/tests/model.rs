@@ -1,0 +1,198 @@
+//! The tracker against a model that keeps every number it ever saw and recomputes the sums from the
+//! sets.
+
+use super::*;
+use crate::testkit::Rng;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use proptest::prelude::*;
+
+/// The rules of the module's documentation for a tracker made by `from_zero`, without windows,
+/// words or bits.
+#[derive(Default)]
+struct Model {
+    epoch: Option<u32>,
+    old: Vec<u32>,
+    /// Numbers of the current epoch that arrived in time.
+    seen: BTreeSet<u64>,
+    held: Option<u64>,
+    /// Sums of the epochs before.
+    expected: u64,
+    received: u64,
+}
+
+impl Model {
+    fn next(&self) -> u64 {
+        self.seen.last().map_or(0, |highest| highest + 1)
+    }
+
+    fn observe(&mut self, epoch: u32, sequence: u32) -> Verdict {
+        if self.old.iter().rev().take(OLD_EPOCHS).any(|old| *old == epoch)
+            && self.epoch != Some(epoch)
+        {
+            return OldEpoch;
+        }
+        if let Some(current) = self.epoch.filter(|current| *current != epoch) {
+            self.old.push(current);
+            self.expected += self.next();
+            self.received += self.seen.len() as u64;
+            self.seen.clear();
+            self.held = None;
+            self.epoch = Some(epoch);
+            self.place(sequence);
+            return Restart;
+        }
+        self.epoch = Some(epoch);
+        self.place(sequence)
+    }
+
+    fn place(&mut self, sequence: u32) -> Verdict {
+        let next = self.next();
+        if let Some(held) = self.held {
+            let apart = sequence.wrapping_sub(held as u32) as i32;
+            if apart == 0 {
+                return Duplicate;
+            }
+            if apart.unsigned_abs() <= MAX_GAP {
+                self.seen.extend([held, held.strict_add_signed(i64::from(apart))]);
+                self.held = None;
+                return Jump;
+            }
+        }
+        let step = i64::from(sequence.wrapping_sub(next as u32) as i32);
+        let number = if next == 0 { i64::from(sequence) } else { next as i64 + step };
+        let Ok(number) = u64::try_from(number) else { return TooLate };
+        if number > next + u64::from(MAX_GAP) {
+            self.held = Some(number);
+            return Unconfirmed;
+        }
+        if number + WINDOW < next {
+            return TooLate;
+        }
+        match (self.seen.insert(number), number >= next) {
+            (false, _) => Duplicate,
+            (true, true) => New,
+            (true, false) => Late,
+        }
+    }
+
+    fn check(&self, stats: &Account) {
+        let next = self.next();
+        let missing = |from: u64, to: u64| (to - from) - self.seen.range(from..to).count() as u64;
+        let edge = next.saturating_sub(WINDOW);
+        assert_eq!(stats.received, self.received + self.seen.len() as u64);
+        assert_eq!(stats.outstanding, missing(edge, next));
+        assert_eq!(stats.lost, self.expected - self.received + missing(0, edge));
+        assert_eq!(stats.expected(), self.expected + next);
+        assert_eq!((stats.first, stats.next), (0, next));
+        assert_eq!(stats.restarts as usize, self.old.len());
+    }
+}
+
+/// Runs both and compares every verdict, and the sums as often as `every` says.
+fn compare(datagrams: impl IntoIterator<Item = (u32, u32)>, every: usize) {
+    let (mut tracker, mut model) = (SequenceTracker::from_zero(), Model::default());
+    let mut verdicts = Vec::new();
+    for (turn, (epoch, sequence)) in datagrams.into_iter().enumerate() {
+        let preview = tracker.preview(epoch, sequence);
+        let verdict = tracker.observe(epoch, sequence);
+        assert_eq!(verdict, model.observe(epoch, sequence), "{turn}: {epoch} {sequence}");
+        assert_eq!(verdict, preview);
+        verdicts.push(verdict);
+        if turn % every == 0 {
+            model.check(&tracker.stats());
+        }
+    }
+    let stats = tracker.stats();
+    model.check(&stats);
+    let count = |verdict| verdicts.iter().filter(|v| **v == verdict).count() as u64;
+    assert_eq!((stats.duplicate, stats.too_late), (count(Duplicate), count(TooLate)));
+    assert_eq!((stats.late, stats.old_epoch), (count(Late), count(OldEpoch)));
+    assert_eq!(u64::from(stats.jumps), count(Jump));
+    let observed = stats.received + stats.duplicate + stats.too_late + stats.old_epoch;
+    assert_eq!(observed + u64::from(stats.unconfirmed), verdicts.len() as u64);
+    let finished = tracker.finish();
+    assert_eq!(finished.lost, stats.lost + stats.outstanding);
+    assert_eq!((finished.outstanding, finished.expected()), (0, stats.expected()));
+}
+
+#[test]
+fn every_short_sequence_of_interesting_numbers() {
+    const GAP: u32 = MAX_GAP;
+    let numbers =
+        [0, 1, 2, 63, 1023, 1024, 1025, GAP, GAP + 1, GAP + 2, 2 * GAP, 1 << 31, u32::MAX];
+    let count = numbers.len().pow(5);
+    for mut code in 0..count {
+        let sequence: [u32; 5] = core::array::from_fn(|_| {
+            let number = numbers[code % numbers.len()];
+            code /= numbers.len();
+            number
+        });
+        compare(sequence.map(|number| (EPOCH, number)), usize::MAX);
+    }
+}
+
+#[test]
+fn every_short_sequence_with_restarts() {
+    let datagrams = [(1, 0), (1, 1), (1, 5000), (2, 0), (2, 1), (2, 5000), (3, 2), (4, 9), (5, 0)];
+    for mut code in 0..datagrams.len().pow(5) {
+        let sequence: [(u32, u32); 5] = core::array::from_fn(|_| {
+            let datagram = datagrams[code % datagrams.len()];
+            code /= datagrams.len();
+            datagram
+        });
+        compare(sequence, usize::MAX);
+    }
+}
+
+#[test]
+fn hostile_numbers_break_nothing() {
+    for seed in 0..20 {
+        let mut rng = Rng::new(seed);
+        compare((0..20_000).map(|_| (rng.next_u64() as u32, rng.next_u64() as u32)), 1000);
+        let mut rng = Rng::new(seed);
+        compare((0..20_000).map(|_| (rng.below(5) as u32, rng.next_u64() as u32)), 1000);
+        // Pairs that agree: as many believed jumps as possible.
+        let mut rng = Rng::new(seed);
+        let pairs = (0..10_000).flat_map(|_| {
+            let number = rng.next_u64() as u32;
+            [(EPOCH, number), (EPOCH, number.wrapping_add(1))]
+        });
+        compare(pairs, 1000);
+    }
+}
+
+#[test]
+fn jumps_without_end_stop_at_the_end() {
+    let mut tracker = SequenceTracker::resume(EPOCH, END - (1 << 40)).authentic();
+    let start = tracker.stats().next;
+    for _ in 0..2000 {
+        let step = tracker.stats().next as u32;
+        tracker.observe(EPOCH, step.wrapping_add(i32::MAX as u32));
+    }
+    let stats = tracker.finish();
+    assert!(stats.too_late > 0 && stats.next <= END);
+    assert_eq!(stats.expected(), stats.next - start);
+    assert_eq!(stats.received + stats.too_late, 2000);
+}
+
+proptest! {
+    #[test]
+    fn wandering_numbers_agree_with_the_model(
+        steps in prop::collection::vec((0u8..40, -1100i32..1100, 0u32..3), 0..600),
+    ) {
+        let mut at = 0u32;
+        let mut epoch = 0u32;
+        compare(steps.into_iter().map(|(kind, step, stray)| {
+            match kind {
+                0 => { epoch += 1; at = stray; }
+                1 => at = at.wrapping_add(4000),
+                2 => return (epoch.wrapping_sub(stray), at),
+                3..10 => return (epoch, at.wrapping_add_signed(step)),
+                10..13 => at = at.wrapping_add(step.unsigned_abs()),
+                _ => at = at.wrapping_add(1),
+            }
+            (epoch, at)
+        }), 50);
+    }
+}

@@ -1,0 +1,121 @@
+//! The tracker against a simulated network that knows what it did.
+
+use super::*;
+use crate::testkit::Rng;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+/// What can be held back without leaving the window.
+const REACH: u64 = WINDOW - 24;
+
+/// One datagram on its way: when it arrives, and its number.
+type Arrival = (u64, u64);
+
+/// What the network did to the datagrams of one epoch.
+#[derive(Default)]
+struct Truth {
+    lost: u64,
+    copies: u64,
+}
+
+/// Sends `numbers` at one a tick; 1 % are lost, 2 % held back, 0.1 % come twice. The last one
+/// always arrives.
+fn network(rng: &mut Rng, numbers: core::ops::Range<u64>, now: u64) -> (Vec<Arrival>, Truth) {
+    let mut arrivals = Vec::with_capacity((numbers.end - numbers.start) as usize);
+    let mut truth = Truth::default();
+    for number in numbers.clone() {
+        let sent = now + (number - numbers.start);
+        if number + 1 == numbers.end {
+            // A heartbeat, say, after everything else.
+            arrivals.push((sent + REACH, number));
+        } else if rng.chance(0.01) {
+            truth.lost += 1;
+        } else {
+            let delay = if rng.chance(0.02) { 1 + rng.below(REACH - 1) } else { 0 };
+            arrivals.push((sent + delay, number));
+            if rng.chance(0.001) {
+                truth.copies += 1;
+                arrivals.push((sent + rng.below(REACH), number));
+            }
+        }
+    }
+    (arrivals, truth)
+}
+
+#[test]
+fn a_million_datagrams_across_the_wrap() {
+    const COUNT: u64 = 1_000_000;
+    for seed in 1..=4 {
+        let mut rng = Rng::new(seed);
+        let start = (1 << 32) - COUNT / 2;
+        let (mut arrivals, truth) = network(&mut rng, start..start + COUNT, 0);
+        arrivals.sort();
+
+        let mut tracker = SequenceTracker::resume(EPOCH, start);
+        let (mut late, mut highest, mut seen) = (0, 0, BTreeSet::new());
+        for (_, number) in &arrivals {
+            let verdict = tracker.observe(EPOCH, *number as u32);
+            let new = seen.insert(*number);
+            assert_eq!(verdict.is_new(), new, "{number}");
+            late += u64::from(new && *number < highest);
+            highest = highest.max(*number);
+        }
+
+        let stats = tracker.finish();
+        let want = Account {
+            received: COUNT - truth.lost,
+            lost: truth.lost,
+            duplicate: truth.copies,
+            late,
+            epoch: EPOCH,
+            first: start,
+            next: start + COUNT,
+            ..Account::default()
+        };
+        assert_eq!(stats, want);
+        assert!((9_000..11_000).contains(&stats.lost) && stats.late > 10_000, "{stats:?}");
+    }
+}
+
+#[test]
+fn a_sender_that_restarts_all_the_time() {
+    for seed in 1..=20 {
+        let mut rng = Rng::new(seed);
+        let mut arrivals: Vec<(u64, u64, u32)> = Vec::new();
+        let mut now = 0;
+        for _ in 0..30 {
+            let epoch = rng.next_u64() as u32;
+            let count = 1 + rng.below(6000);
+            let (sent, _) = network(&mut rng, 0..count, now);
+            arrivals.extend(sent.iter().map(|(at, number)| (*at, *number, epoch)));
+            // What is still on its way arrives in the middle of the next epoch.
+            now += count + REACH;
+            now -= rng.below(REACH);
+        }
+        arrivals.sort();
+
+        // An epoch is over when a newer one shows up: whatever comes after that is old.
+        let (mut epochs, mut want) = (Vec::<(u32, BTreeSet<u64>)>::new(), Account::default());
+        let mut tracker = SequenceTracker::from_zero();
+        for (_, number, epoch) in &arrivals {
+            tracker.observe(*epoch, *number as u32);
+            match epochs.iter_mut().position(|(known, _)| known == epoch) {
+                None => epochs.push((*epoch, BTreeSet::from([*number]))),
+                Some(place) if place + 1 < epochs.len() => want.old_epoch += 1,
+                Some(place) if epochs[place].1.insert(*number) => {
+                    want.late += u64::from(epochs[place].1.last() != Some(number));
+                }
+                Some(_) => want.duplicate += 1,
+            }
+        }
+        for (epoch, seen) in &epochs {
+            want.epoch = *epoch;
+            want.next = seen.last().map_or(0, |highest| highest + 1);
+            want.received += seen.len() as u64;
+            want.lost += want.next - seen.len() as u64;
+        }
+        want.restarts = epochs.len() as u32 - 1;
+        assert_eq!(tracker.finish(), want);
+        assert!(want.old_epoch > 0 && want.lost > 0, "{want:?}");
+    }
+}

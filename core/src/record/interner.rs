@@ -1,0 +1,348 @@
+//! Names made at run time: each string once, in a fixed amount of memory, shared by all threads.
+//!
+//! - Capacity: `N` strings in `BYTES` bytes. Allocation: none.
+//! - Progress: [`Interner::resolve`] is wait-free, [`Interner::intern`] lock-free. Nobody waits for anybody: an insert
+//!   that is interrupted delays no one, and costs at most a second copy of the same string, if another party interns
+//!   that string at this very moment.
+//! - Full: an error, and counted.
+//! - Who: anybody, by `&self`, also from interrupts.
+//!
+//! A string is copied into the arena, which only grows, then published in a slot of a hash table with one
+//! compare-and-swap. What is published never changes.
+//!
+//! ```
+//! use ringstat_core::record::Interner;
+//! use ringstat_core::record::Resolve;
+//!
+//! static NAMES: Interner<64, 1024> = Interner::new();
+//! let symbol = NAMES.intern("sensor.3.celsius").unwrap();
+//! assert_eq!(NAMES.intern("sensor.3.celsius"), Ok(symbol));
+//! assert_eq!(NAMES.resolve(symbol), Some("sensor.3.celsius"));
+//! ```
+
+#![allow(unsafe_code)] // The arena is shared memory; each block says who may touch it and why.
+
+#[cfg(not(loom))]
+use super::name::Resolve;
+use super::name::{STRING_LIMIT, Symbol, hash};
+use crate::ledger::Cause;
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, UnsafeCell, mutant};
+
+/// When a string becomes visible to others.
+#[inline(always)]
+fn publish() -> Ordering {
+    if mutant("interner_publish") { Ordering::Relaxed } else { Ordering::AcqRel }
+}
+/// Whether room in the arena is claimed for one party alone.
+#[inline(always)]
+fn claims() -> bool {
+    !mutant("interner_claim")
+}
+
+/// Why a string was not interned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InternError {
+    /// No slot or no bytes are left.
+    Full,
+    /// It is longer than 255 bytes, or empty.
+    Length,
+}
+
+impl InternError {
+    /// Under which cause a record with this name is counted.
+    #[must_use]
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::Full => Cause::InternerFull,
+            Self::Length => Cause::Invalid,
+        }
+    }
+}
+
+impl core::fmt::Display for InternError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the interner is full",
+            Self::Length => "a name has 1 to 255 bytes",
+        })
+    }
+}
+
+impl core::error::Error for InternError {}
+
+/// `N` strings in `BYTES` bytes; `BYTES` is at most 16 MiB.
+#[derive(Debug)]
+pub struct Interner<const N: usize, const BYTES: usize> {
+    /// 0: free. Else where the string begins in the arena, shifted left by eight, and its length (1 to 255).
+    slots: [AtomicU32; N],
+    /// Bytes of the arena that are given out.
+    used: AtomicUsize,
+    refused: AtomicU32,
+    arena: [UnsafeCell<u8>; BYTES],
+}
+
+// SAFETY: a byte of the arena is written by the one party that claimed it, before the slot that shows it is published,
+// and only read after that.
+unsafe impl<const N: usize, const BYTES: usize> Sync for Interner<N, BYTES> {}
+
+impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
+    /// How many bytes of strings there is room for.
+    pub const BYTES: usize = BYTES;
+
+    /// An empty interner.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(N > 0 && BYTES <= 1 << 24, "at least one slot, at most 16 MiB") };
+        Self {
+            slots: [const { AtomicU32::new(0) }; N],
+            used: AtomicUsize::new(0),
+            refused: AtomicU32::new(0),
+            arena: [const { UnsafeCell::new(0) }; BYTES],
+        }
+    }
+
+    #[cfg(all(test, loom))]
+    fn new() -> Self {
+        Self {
+            slots: core::array::from_fn(|_| AtomicU32::new(0)),
+            used: AtomicUsize::new(0),
+            refused: AtomicU32::new(0),
+            arena: core::array::from_fn(|_| UnsafeCell::new(0)),
+        }
+    }
+
+    /// The symbol of `text`, made if need be. Constant time unless the table is nearly full.
+    ///
+    /// # Errors
+    /// See [`InternError`]; counted in [`refused`](Self::refused).
+    pub fn intern(&self, text: &str) -> Result<Symbol, InternError> {
+        let result = self.find_or_insert(text);
+        if result.is_err() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// How many strings there are. Linear in `N`.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.iter().filter(|s| s.load(Ordering::Relaxed) != 0).count()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of the arena in use, of `BYTES`.
+    #[must_use]
+    pub fn bytes_used(&self) -> usize {
+        self.used.load(Ordering::Relaxed).min(BYTES)
+    }
+
+    /// How many strings it has room for.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        N
+    }
+
+    /// Strings that were refused.
+    #[must_use]
+    pub fn refused(&self) -> u32 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn find_or_insert(&self, text: &str) -> Result<Symbol, InternError> {
+        if text.is_empty() || text.len() > STRING_LIMIT {
+            return Err(InternError::Length);
+        }
+        let home = hash(text.as_bytes()) as usize % N;
+        let mut mine = None;
+        for probe in 0..N {
+            let index = (home + probe) % N;
+            // Acquire: what the slot shows was written before.
+            let mut entry = self.slots[index].load(Ordering::Acquire);
+            if entry == 0 {
+                // Bytes once claimed are kept for the next free slot, should another party take this one.
+                let new = match mine {
+                    Some(entry) => entry,
+                    None => *mine.insert(self.store(text)?),
+                };
+                match self.slots[index].compare_exchange(0, new, publish(), Ordering::Acquire) {
+                    Ok(_) => return Ok(Symbol(index as u32)),
+                    Err(now) => entry = now,
+                }
+            }
+            if self.bytes_of(entry).eq(text.bytes()) {
+                return Ok(Symbol(index as u32));
+            }
+        }
+        Err(InternError::Full)
+    }
+
+    /// Copies `text` into the arena and returns the slot that shows it.
+    fn store(&self, text: &str) -> Result<u32, InternError> {
+        let length = text.len();
+        let claim = |used: usize| used.checked_add(length).filter(|end| *end <= BYTES);
+        let at = if claims() {
+            self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim)
+        } else {
+            let used = self.used.load(Ordering::Relaxed);
+            self.used.store(used + length, Ordering::Relaxed);
+            claim(used).map(|_| used).ok_or(used)
+        }
+        .map_err(|_| InternError::Full)?;
+        for (cell, byte) in self.arena[at..at + length].iter().zip(text.bytes()) {
+            // SAFETY: `used` went past these bytes in one step of ours alone, and nobody is shown them before the slot
+            // is published.
+            cell.with_mut(|cell| unsafe { *cell = byte });
+        }
+        Ok((at as u32) << 8 | length as u32)
+    }
+
+    /// The bytes that a published slot shows.
+    fn bytes_of(&self, entry: u32) -> impl Iterator<Item = u8> {
+        let (at, length) = ((entry >> 8) as usize, (entry & 0xFF) as usize);
+        let cells = self.arena.get(at..at + length).unwrap_or(&[]);
+        // SAFETY: the slot was published after these bytes were written (acquired by who read it), and they are never
+        // written again.
+        cells.iter().map(|cell| cell.with(|cell| unsafe { *cell }))
+    }
+}
+
+#[cfg(not(loom))]
+impl<const N: usize, const BYTES: usize> Default for Interner<N, BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(not(loom))]
+impl<const N: usize, const BYTES: usize> Resolve for Interner<N, BYTES> {
+    fn resolve(&self, symbol: Symbol) -> Option<&str> {
+        // Acquire: what the slot shows was written before.
+        let entry = self.slots.get(symbol.0 as usize)?.load(Ordering::Acquire);
+        let (at, length) = ((entry >> 8) as usize, (entry & 0xFF) as usize);
+        let cells = self.arena.get(at..at + length).filter(|cells| !cells.is_empty())?;
+        // SAFETY: as in `bytes_of`; a cell is a byte (`repr(transparent)` twice over), and the bytes are those of one
+        // `&str`.
+        Some(unsafe {
+            let bytes = core::slice::from_raw_parts(cells.as_ptr().cast::<u8>(), cells.len());
+            core::str::from_utf8_unchecked(bytes)
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::format;
+
+    #[test]
+    fn each_string_once_and_back_again() {
+        static NAMES: Interner<8, 64> = Interner::new();
+        let a = NAMES.intern("a.b").unwrap();
+        let b = NAMES.intern("température").unwrap();
+        assert_eq!(NAMES.intern("a.b"), Ok(a));
+        assert_ne!(a, b);
+        assert_eq!((NAMES.resolve(a), NAMES.resolve(b)), (Some("a.b"), Some("température")));
+        assert_eq!((NAMES.len(), NAMES.bytes_used()), (2, 3 + "température".len()));
+        assert_eq!(NAMES.resolve(Symbol(99)), None);
+    }
+
+    #[test]
+    fn when_it_is_full_it_says_so_and_keeps_what_it_has() {
+        let names: Interner<4, 1000> = Interner::new();
+        for i in 0..4 {
+            names.intern(&format!("n{i}")).unwrap();
+        }
+        assert_eq!(names.intern("n4"), Err(InternError::Full));
+        assert!(names.intern("n2").is_ok());
+        let small: Interner<100, 10> = Interner::new();
+        small.intern("12345678").unwrap();
+        assert_eq!(small.intern("abc"), Err(InternError::Full));
+        assert!(small.intern("ab").is_ok());
+        assert_eq!(small.intern(""), Err(InternError::Length));
+        assert_eq!(small.intern(&"x".repeat(256)), Err(InternError::Length));
+        assert_eq!(small.refused(), 3);
+    }
+
+    #[test]
+    fn threads_agree_on_symbols() {
+        static NAMES: Interner<256, 4096> = Interner::new();
+        let symbols = std::thread::scope(|scope| {
+            let threads: std::vec::Vec<_> = (0..4)
+                .map(|t| {
+                    scope.spawn(move || {
+                        let intern =
+                            |i: usize| NAMES.intern(&format!("name.{}", (i * (t + 1)) % 100));
+                        (0..1000).for_each(|i| assert!(intern(i).is_ok()));
+                    })
+                })
+                .collect();
+            threads.into_iter().for_each(|t| t.join().unwrap());
+            (0..100)
+                .map(|i| NAMES.intern(&format!("name.{i}")).unwrap())
+                .collect::<std::vec::Vec<_>>()
+        });
+        for (i, symbol) in symbols.iter().enumerate() {
+            assert_eq!(NAMES.resolve(*symbol), Some(&*format!("name.{i}")));
+        }
+        assert_eq!(NAMES.len(), 100);
+    }
+}
+
+/// See `ring/loom_tests.rs` for the traps that these avoid.
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::Arc;
+    use std::sync::atomic::AtomicUsize as Count;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::vec::Vec;
+
+    #[test]
+    fn intern_publishes_whole_strings_once() {
+        let iterations = std::sync::Arc::new(Count::new(0));
+        let counted = iterations.clone();
+        loom::model(move || {
+            counted.fetch_add(1, SeqCst);
+            let names: Arc<Interner<2, 4>> = Arc::new(Interner::new());
+            let spawn = |text: &'static str| {
+                let names = names.clone();
+                loom::thread::spawn(move || {
+                    let symbol = names.intern(text).unwrap();
+                    let entry = names.slots[symbol.0 as usize].load(Ordering::Acquire);
+                    (text, symbol, names.bytes_of(entry).collect::<Vec<_>>())
+                })
+            };
+            let parties = [spawn("a"), spawn("b")];
+            let seen = parties.map(|p| p.join().unwrap());
+            for (text, _, bytes) in &seen {
+                assert_eq!(bytes, text.as_bytes());
+            }
+            assert_ne!(seen[0].1, seen[1].1);
+            let both = ["a", "b"].map(|t| names.intern(t).unwrap());
+            assert_eq!(both, [seen[0].1, seen[1].1], "found again");
+        });
+        let iterations = iterations.load(SeqCst);
+        std::println!("explored {iterations} times");
+        assert!(iterations >= 20, "explored only {iterations} times");
+    }
+
+    #[test]
+    fn intern_of_the_same_string_agrees() {
+        loom::model(|| {
+            let names: Arc<Interner<2, 4>> = Arc::new(Interner::new());
+            let spawn = || {
+                let names = names.clone();
+                loom::thread::spawn(move || names.intern("a").unwrap())
+            };
+            let parties = [spawn(), spawn()];
+            let [a, b] = parties.map(|p| p.join().unwrap());
+            assert_eq!(a, b);
+        });
+    }
+}

@@ -1,0 +1,28 @@
+//! Recording: what a caller writes, and what it becomes.
+//!
+//! ```text
+//!  Recorder ──► Draft ──► Event ──► a ring
+//!                 name, value, tags
+//!                   └── made at run time: Interner
+//! ```
+//!
+//! A [`Recorder`] is anything that takes records: a client, the static of a chip, one of its lanes. Its methods return a
+//! [`Draft`], to which tags, time and priority are added, and which becomes an [`Event`], the fixed-size slot that waits
+//! in a ring. Names are static, or [`Symbol`]s of an [`Interner`]. What became of the record is its [`Outcome`].
+//!
+//! Imports [`ledger`](crate::ledger), for the causes, and `sync`.
+
+pub(crate) mod event;
+mod interner;
+mod name;
+mod recorder;
+mod value;
+
+pub use event::{Content, DEFAULT_INLINE, Event, Kind, Priority};
+pub use interner::{InternError, Interner};
+pub use name::{DYNAMIC_TAG_LIMIT, Name, NoNames, Resolve, STRING_LIMIT, Symbol, Tag};
+pub use recorder::{Draft, Outcome, Recorder};
+pub use value::Value;
+
+pub(crate) use name::hash;
+pub(crate) use value::POW10;

@@ -1,0 +1,82 @@
+//! Names and tags as a recorder hands them over.
+
+/// At most so many dynamic tags are on a record.
+pub const DYNAMIC_TAG_LIMIT: usize = 16;
+/// The longest string, in bytes.
+pub const STRING_LIMIT: usize = 255;
+
+/// One tag: key and value.
+pub type Tag = (&'static str, &'static str);
+
+/// A string that an interner holds; the number is its place there.
+///
+/// A symbol means something only to the interner that gave it out. Any other one either does not know it (the
+/// record is then counted as an encode error) or holds another string in its place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Symbol(pub(crate) u32);
+
+/// What a record is called: a string known at compile time, or one interned at run time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Name {
+    /// Known at compile time; costs nothing.
+    Static(&'static str),
+    /// Interned at run time.
+    Interned(Symbol),
+}
+
+impl From<&'static str> for Name {
+    #[inline]
+    fn from(name: &'static str) -> Self {
+        Self::Static(name)
+    }
+}
+
+impl From<Symbol> for Name {
+    #[inline]
+    fn from(symbol: Symbol) -> Self {
+        Self::Interned(symbol)
+    }
+}
+
+/// Turns symbols back into strings at encode time.
+pub trait Resolve {
+    /// The string behind `symbol`, if this interner gave it out. Constant time.
+    fn resolve(&self, symbol: Symbol) -> Option<&str>;
+}
+
+/// For clients without run-time names: knows no symbol.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct NoNames;
+
+impl Resolve for NoNames {
+    fn resolve(&self, _: Symbol) -> Option<&str> {
+        None
+    }
+}
+
+impl<R: Resolve + ?Sized> Resolve for &R {
+    #[inline]
+    fn resolve(&self, symbol: Symbol) -> Option<&str> {
+        (**self).resolve(symbol)
+    }
+}
+
+/// One step of a hash over four bytes at a time.
+#[inline]
+fn mix(h: u32, v: u32) -> u32 {
+    (h.rotate_left(5) ^ v).wrapping_mul(0x9E37_79B1)
+}
+
+/// A hash of short byte strings.
+#[inline]
+pub(crate) fn hash(bytes: &[u8]) -> u32 {
+    let mut h = bytes.len() as u32;
+    let mut chunks = bytes.chunks_exact(4);
+    for chunk in &mut chunks {
+        h = mix(h, chunk.first_chunk().map_or(0, |b| u32::from_le_bytes(*b)));
+    }
+    for byte in chunks.remainder() {
+        h = mix(h, u32::from(*byte));
+    }
+    h ^ h >> 15
+}

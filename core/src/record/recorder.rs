@@ -1,0 +1,185 @@
+//! Recording: what a caller writes.
+//!
+//! [`Recorder`] is implemented by every client, so that the same lines record on a chip and on a server:
+//!
+//! ```
+//! # use ringstat_core::{ledger::Cause, record::{Event, Outcome, Recorder}};
+//! # use core::time::Duration;
+//! # struct Client; impl Recorder for Client {
+//! # fn now(&self) -> u64 { 0 }
+//! # fn push(&self, _: &Event) -> Outcome { Outcome::Recorded }
+//! # fn refuse(&self, cause: Cause) -> Outcome { Outcome::Dropped(cause) } }
+//! # let stats = Client; let elapsed = Duration::from_millis(3);
+//! stats.timing("db.query", elapsed).tag("table", "orders").record();
+//! stats.count("cache.miss", 1u8).tags(&[("service", "shop")]).record();
+//! ```
+
+use core::time::Duration;
+
+use crate::ledger::Cause;
+use crate::record::{DEFAULT_INLINE, Event, Kind, Name, Priority, Symbol, Tag, Value};
+
+/// What became of a record call. Ignoring it is fine: the ledger has it anyway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It is in the ring.
+    Recorded,
+    /// It is in the ring, and the oldest one of those that matter least was dropped for it.
+    RecordedEvicting,
+    /// It was given up, and counted under this cause.
+    Dropped(Cause),
+}
+
+impl Outcome {
+    /// Whether the record is on its way.
+    #[inline]
+    #[must_use]
+    pub fn is_recorded(self) -> bool {
+        !matches!(self, Self::Dropped(_))
+    }
+}
+
+/// Takes events. Implemented by the clients; users call the methods named after the kinds.
+///
+/// `INLINE` is the room that a slot has for dynamic tags (see [`Event`]).
+pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
+    /// The client's cheap clock, in its unit.
+    fn now(&self) -> u64;
+
+    /// Hands over a finished event. Counted in the ledger whatever becomes of it.
+    fn push(&self, event: &Event<INLINE>) -> Outcome;
+
+    /// Counts a record that could not even become an event.
+    fn refuse(&self, cause: Cause) -> Outcome;
+
+    /// Adds `amount` to a counter, as an event of its own with time and tags. For a counter that is bumped often
+    /// an instrument is cheaper and cannot be dropped.
+    #[inline]
+    fn count(&self, name: impl Into<Name>, amount: impl Into<Value>) -> Draft<'_, Self, INLINE> {
+        Draft::new(self, Kind::Counter, name.into(), amount.into())
+    }
+
+    /// The latest value of something.
+    #[inline]
+    fn gauge(&self, name: impl Into<Name>, value: impl Into<Value>) -> Draft<'_, Self, INLINE> {
+        Draft::new(self, Kind::Gauge, name.into(), value.into())
+    }
+
+    /// How long something took.
+    #[inline]
+    fn timing(&self, name: impl Into<Name>, took: Duration) -> Draft<'_, Self, INLINE> {
+        Draft::new(self, Kind::Timing, name.into(), Value::millis(took))
+    }
+
+    /// One sample of a distribution.
+    #[inline]
+    fn distribution(
+        &self,
+        name: impl Into<Name>,
+        sample: impl Into<Value>,
+    ) -> Draft<'_, Self, INLINE> {
+        Draft::new(self, Kind::Distribution, name.into(), sample.into())
+    }
+
+    /// One member, a number, of a set whose distinct members are counted.
+    #[inline]
+    fn set(&self, name: impl Into<Name>, member: impl Into<Value>) -> Draft<'_, Self, INLINE> {
+        Draft::new(self, Kind::Set, name.into(), member.into())
+    }
+
+    /// Something that happened.
+    #[inline]
+    fn event(&self, name: impl Into<Name>) -> Draft<'_, Self, INLINE> {
+        Draft::new(self, Kind::Event, name.into(), Value::U64(1))
+    }
+}
+
+/// An event in the making. Nothing is recorded until [`record`](Draft::record).
+#[must_use = "nothing is recorded until `.record()`"]
+pub struct Draft<'a, R: ?Sized, const INLINE: usize = DEFAULT_INLINE> {
+    recorder: &'a R,
+    event: Result<Event<INLINE>, Cause>,
+}
+
+impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE> {
+    /// Begins an event of any kind.
+    #[inline]
+    pub fn new(recorder: &'a R, kind: Kind, name: Name, value: Value) -> Self {
+        Self { recorder, event: Event::new(kind, name, value, recorder.now()) }
+    }
+
+    /// The first thing that does not fit decides; what follows is not looked at.
+    #[inline]
+    fn edit(mut self, f: impl FnOnce(&mut Event<INLINE>) -> Result<(), Cause>) -> Self {
+        if let Ok(event) = &mut self.event
+            && let Err(cause) = f(event)
+        {
+            self.event = Err(cause);
+        }
+        self
+    }
+
+    /// Sets the static tags, for instance `&[("service", "shop")]`.
+    #[inline]
+    pub fn tags(self, tags: &'static [Tag]) -> Self {
+        self.edit(|e| e.set_tags(tags))
+    }
+
+    /// Adds a dynamic tag, copied into the slot. What does not fit there makes [`record`](Self::record) refuse
+    /// the whole event: tags are never cut silently.
+    #[inline]
+    pub fn tag(self, key: &str, value: &str) -> Self {
+        self.edit(|e| e.push_tag(key, value))
+    }
+
+    /// Replaces the number by a text: the member of a set, or what an event says. Comes before the first `tag`.
+    #[inline]
+    pub fn text(self, text: &str) -> Self {
+        self.edit(|e| e.set_text(text))
+    }
+
+    /// Replaces the number by an interned text.
+    #[inline]
+    pub fn symbol(self, text: Symbol) -> Self {
+        self.edit(|e| {
+            e.set_symbol(text);
+            Ok(())
+        })
+    }
+
+    /// Says how much the event matters.
+    #[inline]
+    pub fn priority(self, priority: Priority) -> Self {
+        self.edit(|e| {
+            e.set_priority(priority);
+            Ok(())
+        })
+    }
+
+    /// Replaces the time of the cheap clock, in the unit of the client's clock.
+    #[inline]
+    pub fn at(self, time: u64) -> Self {
+        self.edit(|e| {
+            e.set_time(time);
+            Ok(())
+        })
+    }
+
+    /// Says that the caller records one in `rate`, so that the receiver can scale up.
+    #[inline]
+    pub fn sampled(self, rate: u8) -> Self {
+        self.edit(|e| {
+            e.set_rate(rate);
+            Ok(())
+        })
+    }
+
+    /// Hands the event over. Never blocks, never allocates.
+    #[inline]
+    pub fn record(self) -> Outcome {
+        match &self.event {
+            Ok(event) => self.recorder.push(event),
+            Err(cause) => self.recorder.refuse(*cause),
+        }
+    }
+}

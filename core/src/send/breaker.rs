@@ -1,0 +1,222 @@
+//! The circuit breaker: stops sending into a network that is not there, and finds out when it is back.
+//!
+//! Closed, it lets everything through. After a run of failures it opens for a while; then one datagram is let through
+//! as a probe. If that succeeds it closes, if not it opens for twice as long, with jitter, up to a bound. What waits
+//! meanwhile stays in the ring, where the drop policy decides. A full socket buffer is not a failure: the caller does
+//! not report it here.
+//!
+//! ```
+//! use ringstat_core::send::{Breaker, BreakerConfig, Permit};
+//!
+//! let mut breaker = Breaker::new(BreakerConfig { failures: 2, backoff: 100, backoff_max: 1000 }, 7);
+//! assert_eq!(breaker.permit(0), Permit::Send);
+//! breaker.failed(0);
+//! breaker.failed(0);
+//! assert!(matches!(breaker.permit(1), Permit::Wait(_)));
+//! assert_eq!(breaker.permit(200), Permit::Send, "one as a probe");
+//! breaker.succeeded();
+//! assert_eq!(breaker.permit(201), Permit::Send);
+//! ```
+
+/// When it opens and for how long. Times in the unit of the client's clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BreakerConfig {
+    /// Opens after so many failures in a row; 0 counts as 1.
+    pub failures: u32,
+    /// The first time it stays open for so long, give or take a quarter.
+    pub backoff: u64,
+    /// It never stays open for longer than this.
+    pub backoff_max: u64,
+}
+
+/// Whether a datagram may be sent now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Permit {
+    /// Send it, and tell what came of it.
+    Send,
+    /// Not before this time.
+    Wait(u64),
+}
+
+/// What the breaker does.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Lets everything through.
+    #[default]
+    Closed,
+    /// Lets nothing through.
+    Open,
+    /// One probe is on its way.
+    HalfOpen,
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    config: BreakerConfig,
+    state: BreakerState,
+    /// Failures in a row while closed.
+    failures: u32,
+    opened: u64,
+    until: u64,
+    backoff: u64,
+    random: u64,
+    times_opened: u64,
+}
+
+impl Breaker {
+    /// A closed one. `seed` should differ between senders, so that they do not all come back at once.
+    #[must_use]
+    pub const fn new(config: BreakerConfig, seed: u64) -> Self {
+        Self {
+            config,
+            state: BreakerState::Closed,
+            failures: 0,
+            opened: 0,
+            until: 0,
+            backoff: config.backoff,
+            random: seed,
+            times_opened: 0,
+        }
+    }
+
+    /// Whether to send at `now`.
+    pub fn permit(&mut self, now: u64) -> Permit {
+        match self.state {
+            BreakerState::Closed => Permit::Send,
+            // A clock that went back behind the opening ends the wait rather than prolong it.
+            BreakerState::Open if now >= self.until || now < self.opened => {
+                self.state = BreakerState::HalfOpen;
+                Permit::Send
+            }
+            BreakerState::Open => Permit::Wait(self.until),
+            // The probe's fate is not known: whoever asks again sends the same datagram again.
+            BreakerState::HalfOpen => Permit::Send,
+        }
+    }
+
+    /// The datagram was taken.
+    pub fn succeeded(&mut self) {
+        self.state = BreakerState::Closed;
+        self.failures = 0;
+        self.backoff = self.config.backoff;
+    }
+
+    /// The datagram could not be sent, for a reason other than backpressure.
+    pub fn failed(&mut self, now: u64) {
+        self.failures = self.failures.saturating_add(1);
+        let probing = self.state == BreakerState::HalfOpen;
+        if probing || self.failures >= self.config.failures.max(1) {
+            if probing {
+                self.backoff = self.backoff.saturating_mul(2);
+            }
+            self.backoff = self.backoff.min(self.config.backoff_max);
+            self.state = BreakerState::Open;
+            self.opened = now;
+            self.until = now.saturating_add(self.jittered());
+            self.times_opened += 1;
+        }
+    }
+
+    /// What it does now.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        self.state
+    }
+
+    /// How often it has opened.
+    #[must_use]
+    pub fn times_opened(&self) -> u64 {
+        self.times_opened
+    }
+
+    /// The backoff, a quarter more or less, within the bound.
+    fn jittered(&mut self) -> u64 {
+        // One step of SplitMix64 (Steele, Lea, Flood 2014) is plenty for this.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let half = self.backoff / 2;
+        let within = if half == 0 { 0 } else { (z ^ z >> 27) % (half + 1) };
+        (self.backoff - half / 2).saturating_add(within).min(self.config.backoff_max)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CONFIG: BreakerConfig = BreakerConfig { failures: 3, backoff: 100, backoff_max: 1000 };
+
+    fn waits(b: &mut Breaker, now: u64) -> u64 {
+        match b.permit(now) {
+            Permit::Wait(until) => until - now,
+            Permit::Send => 0,
+        }
+    }
+
+    #[test]
+    fn opens_on_a_run_and_not_on_scattered_failures() {
+        let mut b = Breaker::new(CONFIG, 1);
+        for _ in 0..100 {
+            b.failed(0);
+            b.failed(0);
+            b.succeeded();
+        }
+        assert_eq!((b.state(), b.times_opened()), (BreakerState::Closed, 0));
+        (0..3).for_each(|_| b.failed(0));
+        assert_eq!((b.state(), b.times_opened()), (BreakerState::Open, 1));
+    }
+
+    #[test]
+    fn one_probe_at_a_time_and_longer_waits_up_to_the_bound() {
+        let mut b = Breaker::new(CONFIG, 1);
+        (0..3).for_each(|_| b.failed(0));
+        let (mut now, mut last) = (0, 0);
+        for round in 0..20 {
+            let wait = waits(&mut b, now);
+            assert!((75..=1000).contains(&wait), "{wait}");
+            assert!(round >= 3 || wait > last, "grows: {wait} after {last}");
+            last = wait;
+            now += wait;
+            assert_eq!(b.permit(now), Permit::Send);
+            assert_eq!(b.state(), BreakerState::HalfOpen);
+            b.failed(now);
+        }
+        let wait = waits(&mut b, now);
+        assert!(wait >= 750, "at the bound: {wait}");
+        now += wait;
+        assert_eq!(b.permit(now), Permit::Send);
+        b.succeeded();
+        (0..3).for_each(|_| b.failed(now));
+        assert!(waits(&mut b, now) <= 125, "a success forgets the past");
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_keep_it_open() {
+        let mut b = Breaker::new(CONFIG, 1);
+        (0..3).for_each(|_| b.failed(1_000_000));
+        assert_eq!(b.permit(5), Permit::Send);
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_waits_beyond_the_bound(
+            failures in any::<u32>(), backoff in any::<u64>(), backoff_max in any::<u64>(), seed in any::<u64>(),
+            steps in proptest::collection::vec((any::<bool>(), any::<u64>()), 0..50),
+        ) {
+            let mut b = Breaker::new(BreakerConfig { failures, backoff, backoff_max }, seed);
+            for (fail, now) in steps {
+                if let Permit::Wait(until) = b.permit(now) {
+                    prop_assert!(until > now && until - now <= backoff_max);
+                } else if fail {
+                    b.failed(now);
+                } else {
+                    b.succeeded();
+                    prop_assert_eq!(b.state(), BreakerState::Closed);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Critical events: kept until they are acknowledged, sent again until then, given up in the end.
+//!
+//! The store is bounded, and its identifiers lie close together: what is acknowledged leaves a hole that closes when
+//! all before it have gone, so that a receiver needs to know no more than a window. A store that is full takes
+//! no more; who feeds it leaves events in their ring, and a full ring refuses them at the record call.
+//!
+//! Nothing is lost silently: an event leaves when it is acknowledged, or it is given up after so many attempts and
+//! counted as [`Cause::Unacknowledged`].
+
+use core::time::Duration;
+
+use crate::ledger::{Cause, Drops};
+use crate::record::Event;
+use crate::wire::ack::{Ack, ID_WINDOW};
+
+/// How often and for how long an event is tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// It is sent again when no acknowledgement has come for so long, then for twice as long and so on,
+    pub timeout: Duration,
+    /// up to this, give or take a quarter.
+    pub timeout_max: Duration,
+    /// It is given up after so many attempts; 0 counts as 1.
+    pub attempts: u8,
+}
+
+impl Patience {
+    /// 200 ms, up to 5 s, ten attempts: about half a minute.
+    pub const DEFAULT: Self = Self {
+        timeout: Duration::from_millis(200),
+        timeout_max: Duration::from_secs(5),
+        attempts: 10,
+    };
+}
+
+/// Room for one event.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<const INLINE: usize> {
+    /// `None` once it is settled.
+    event: Option<Event<INLINE>>,
+    /// When it is sent, or sent again.
+    due: u64,
+    attempts: u8,
+}
+
+impl<const INLINE: usize> Kept<INLINE> {
+    /// Room for an event.
+    pub const EMPTY: Self = Self { event: None, due: 0, attempts: 0 };
+}
+
+/// What became of an event that was to be packed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Packing {
+    /// It is in the datagram.
+    Packed,
+    /// No room left there.
+    Full,
+    /// It can never be sent.
+    Never(Cause),
+    /// No datagram has room for it. Nothing may follow it in this one, whose string tables know what was taken back.
+    TooLarge,
+}
+
+/// A store over `K`: an array or boxed slice of [`Kept`], at most [`ID_WINDOW`] long; without one, nothing is
+/// kept and it costs nothing.
+#[derive(Debug)]
+pub struct Critical<const INLINE: usize, K> {
+    slots: K,
+    /// Where the event with the lowest identifier is, and how many places are in use from there on.
+    head: usize,
+    len: usize,
+    /// The identifier of the event at the head.
+    floor: u64,
+    /// No identifier from here on was ever sent.
+    unsent: u64,
+    /// The earliest of all times at which something is due, or earlier.
+    next_due: u64,
+    timeout: u64,
+    timeout_max: u64,
+    attempts: u8,
+    random: u64,
+    /// Of the events in use, so many are not settled.
+    open: usize,
+}
+
+impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Critical<INLINE, K> {
+    /// An empty store. Times in units of the clock, of which `units` makes the given durations; `seed` should differ
+    /// between senders.
+    pub(crate) fn new(
+        slots: K,
+        patience: Patience,
+        units: impl Fn(Duration) -> u64,
+        seed: u64,
+    ) -> Self {
+        Self {
+            slots,
+            head: 0,
+            len: 0,
+            floor: 0,
+            unsent: 0,
+            next_due: u64::MAX,
+            timeout: units(patience.timeout),
+            timeout_max: units(patience.timeout_max),
+            attempts: patience.attempts.max(1),
+            random: seed,
+            open: 0,
+        }
+    }
+
+    /// How many events it holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.as_ref().len().min(ID_WINDOW)
+    }
+
+    /// How many events it can take now.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.capacity().saturating_sub(self.len)
+    }
+
+    /// How many events wait for their acknowledgement.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        // Where there is no room at all, this is 0 at compile time, and what would send them is left out.
+        if self.capacity() == 0 { 0 } else { self.open }
+    }
+
+    /// The lowest identifier that is outstanding; what is asked for in each datagram while there is one.
+    #[must_use]
+    pub fn floor(&self) -> Option<u64> {
+        (self.open() > 0).then_some(self.floor)
+    }
+
+    /// Takes an event, to be sent at once. Gives it back when there is no room.
+    pub(crate) fn keep(&mut self, event: Event<INLINE>, now: u64) -> Result<(), Event<INLINE>> {
+        if self.room() == 0 {
+            return Err(event);
+        }
+        let at = self.place(self.len);
+        self.slots.as_mut()[at] = Kept { event: Some(event), due: now, attempts: 0 };
+        self.len += 1;
+        self.open += 1;
+        self.next_due = self.next_due.min(now);
+        Ok(())
+    }
+
+    /// Whether something is to be sent or given up now.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        self.open() > 0 && self.is_over(self.next_due, now)
+    }
+
+    /// When something is due next.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        (self.open() > 0).then_some(self.next_due)
+    }
+
+    /// Offers what is due to `pack`, with how far its identifier is above the floor and whether it was sent before, and
+    /// gives up what was tried too often. Returns whether the datagram is full.
+    pub(crate) fn pack(
+        &mut self,
+        now: u64,
+        drops: &mut Drops,
+        mut pack: impl FnMut(&Event<INLINE>, u64, bool) -> Packing,
+    ) -> bool {
+        let (mut next_due, mut full) = (u64::MAX, false);
+        for offset in 0..self.len {
+            let at = self.place(offset);
+            let Kept { event: Some(event), due, attempts } = self.slots.as_ref()[at] else {
+                continue;
+            };
+            if !self.is_over(due, now) {
+                next_due = next_due.min(due);
+                continue;
+            }
+            let packing = if attempts >= self.attempts {
+                Packing::Never(Cause::Unacknowledged)
+            } else if full {
+                Packing::Full
+            } else {
+                pack(&event, offset as u64, attempts > 0)
+            };
+            match packing {
+                Packing::Packed => {
+                    self.unsent = self.unsent.max(self.floor.wrapping_add(offset as u64 + 1));
+                    let again = now.saturating_add(self.wait(attempts));
+                    next_due = next_due.min(again);
+                    let slot = &mut self.slots.as_mut()[at];
+                    (slot.due, slot.attempts) = (again, attempts + 1);
+                }
+                Packing::Full => {
+                    full = true;
+                    next_due = next_due.min(now);
+                }
+                Packing::Never(cause) => {
+                    drops.add(cause, 1);
+                    self.settle(at);
+                }
+                Packing::TooLarge => {
+                    drops.add(Cause::TooLarge, 1);
+                    self.settle(at);
+                    full = true;
+                }
+            }
+        }
+        self.next_due = next_due;
+        self.close_gaps();
+        full
+    }
+
+    /// Takes an acknowledgement, and returns how many events it settles. `None` if nobody who was sent what was sent can
+    /// have written it: its base is a floor that was never told, or it names an event that was never sent.
+    pub(crate) fn acknowledged(&mut self, ack: &Ack<'_>) -> Option<u64> {
+        if ack.base > self.floor || ack.end() > self.unsent.max(self.floor) {
+            return None;
+        }
+        let mut settled = 0;
+        for offset in 0..self.len {
+            let at = self.place(offset);
+            let id = self.floor.wrapping_add(offset as u64);
+            if self.slots.as_ref()[at].event.is_some() && ack.settles(id) {
+                self.settle(at);
+                settled += 1;
+            }
+        }
+        self.close_gaps();
+        Some(settled)
+    }
+
+    /// Gives up everything: as unacknowledged what was sent, as `cause` what was not.
+    pub(crate) fn abandon(&mut self, drops: &mut Drops, cause: Cause) -> u64 {
+        let mut given_up = 0;
+        for offset in 0..self.len {
+            let at = self.place(offset);
+            let slot = self.slots.as_ref()[at];
+            if slot.event.is_some() {
+                drops.add(if slot.attempts > 0 { Cause::Unacknowledged } else { cause }, 1);
+                given_up += 1;
+                self.settle(at);
+            }
+        }
+        self.close_gaps();
+        given_up
+    }
+
+    fn place(&self, offset: usize) -> usize {
+        let capacity = self.slots.as_ref().len();
+        let at = self.head + offset;
+        if at < capacity { at } else { at - capacity }
+    }
+
+    fn settle(&mut self, at: usize) {
+        self.slots.as_mut()[at].event = None;
+        self.open -= 1;
+    }
+
+    fn close_gaps(&mut self) {
+        while self.len > 0 && self.slots.as_ref()[self.head].event.is_none() {
+            self.head = self.place(1);
+            self.len -= 1;
+            self.floor = self.floor.wrapping_add(1);
+        }
+    }
+
+    /// Whether a wait until `due` is over. A clock that went back prolongs none: no wait is longer than the longest.
+    fn is_over(&self, due: u64, now: u64) -> bool {
+        let longest = self.timeout_max.saturating_add(self.timeout_max / 4);
+        due <= now || due - now > longest
+    }
+
+    /// How long to wait for the acknowledgement of another attempt after `attempts`: a quarter more or less.
+    fn wait(&mut self, attempts: u8) -> u64 {
+        let factor = 1u64.checked_shl(attempts.into()).unwrap_or(u64::MAX);
+        let wait = self.timeout.saturating_mul(factor).min(self.timeout_max);
+        // One step of SplitMix64 (Steele, Lea, Flood 2014) is plenty for this.
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let half = wait / 2;
+        let within = if half == 0 { 0 } else { (z ^ z >> 27) % (half + 1) };
+        (wait - half / 2).saturating_add(within)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::receive::{IdWindow, Seen};
+    use crate::record::Kind;
+    use alloc::collections::VecDeque;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const PATIENCE: Patience = Patience {
+        timeout: Duration::from_nanos(100),
+        timeout_max: Duration::from_nanos(800),
+        attempts: 3,
+    };
+
+    fn store<const N: usize>() -> Critical<26, [Kept<26>; N]> {
+        Critical::new([Kept::EMPTY; N], PATIENCE, |d| d.as_nanos() as u64, 1)
+    }
+
+    fn event(n: u64) -> Event {
+        Event::new(Kind::Event, "e".into(), n.into(), n).unwrap()
+    }
+
+    /// Packs at most `room` of what is due, and returns the identifiers.
+    fn sent<const N: usize>(
+        store: &mut Critical<26, [Kept<26>; N]>,
+        now: u64,
+        drops: &mut Drops,
+        room: usize,
+    ) -> Vec<u64> {
+        let floor = store.floor;
+        let mut ids = Vec::new();
+        store.pack(now, drops, |_, above, _| {
+            if ids.len() == room {
+                return Packing::Full;
+            }
+            ids.push(floor + above);
+            Packing::Packed
+        });
+        ids
+    }
+
+    #[test]
+    fn it_is_sent_again_with_growing_pauses_and_given_up_in_the_end() {
+        let mut store = store::<4>();
+        let mut drops = Drops::NONE;
+        store.keep(event(0), 0).unwrap();
+        assert_eq!(sent(&mut store, 0, &mut drops, 9), [0]);
+        let mut pauses = Vec::new();
+        let mut last = 0;
+        for now in 0..2000 {
+            if store.is_due(now) && !sent(&mut store, now, &mut drops, 9).is_empty() {
+                pauses.push(now - last);
+                last = now;
+            }
+        }
+        assert_eq!(pauses.len(), 2, "three attempts in all");
+        assert!((75..=126).contains(&pauses[0]) && (150..=251).contains(&pauses[1]), "{pauses:?}");
+        assert_eq!(drops.get(Cause::Unacknowledged), 1);
+        assert_eq!((store.open(), store.floor(), store.room()), (0, None, 4));
+    }
+
+    #[test]
+    fn an_acknowledgement_settles_what_it_names_and_no_more() {
+        let mut store = store::<4>();
+        let mut drops = Drops::NONE;
+        (0..4).for_each(|n| store.keep(event(n), 0).unwrap());
+        assert!(store.keep(event(9), 0).is_err());
+        assert_eq!(sent(&mut store, 0, &mut drops, 2), [0, 1], "no room for the others");
+        let ack = |base, bitmap| Ack { sender: 0, epoch: 0, base, bitmap };
+        assert_eq!(store.acknowledged(&ack(0, &[0b0110])), None, "2 was never sent");
+        assert_eq!(store.acknowledged(&ack(1, &[])), None, "nor was 1 ever the floor");
+        assert_eq!(store.acknowledged(&ack(0, &[0b0010])), Some(1));
+        assert_eq!((store.open(), store.floor(), store.room()), (3, Some(0), 0), "a hole");
+        assert_eq!(sent(&mut store, 1, &mut drops, 9), [2, 3]);
+        assert_eq!(store.acknowledged(&ack(0, &[0b0111])), Some(2));
+        assert_eq!((store.open(), store.floor(), store.room()), (1, Some(3), 3));
+        assert_eq!(store.acknowledged(&ack(0, &[0b0111])), Some(0), "once");
+        assert_eq!(store.abandon(&mut drops, Cause::Shutdown), 1);
+        assert_eq!(drops.get(Cause::Unacknowledged), 1);
+    }
+
+    #[test]
+    fn what_can_never_be_sent_is_given_up_at_once_and_without_room_nothing_is_kept() {
+        let mut store = store::<2>();
+        let mut drops = Drops::NONE;
+        store.keep(event(0), 0).unwrap();
+        assert!(store.pack(0, &mut drops, |_, _, _| Packing::TooLarge), "nothing may follow it");
+        assert_eq!((drops.get(Cause::TooLarge), store.open()), (1, 0));
+        let mut none = self::store::<0>();
+        assert!(none.keep(event(0), 0).is_err() && !none.is_due(u64::MAX));
+        assert_eq!((none.floor(), none.deadline(), none.room()), (None, None, 0));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_not_stop_it() {
+        let mut store = store::<2>();
+        let mut drops = Drops::NONE;
+        store.keep(event(0), 1_000_000).unwrap();
+        assert_eq!(sent(&mut store, 1_000_000, &mut drops, 9), [0]);
+        assert!(!store.is_due(1_000_001) && store.is_due(5));
+        assert_eq!(sent(&mut store, 5, &mut drops, 9), [0]);
+    }
+
+    proptest! {
+        /// Over a network that loses what it likes, both ways: each event is delivered once at most, exactly once if it
+        /// is acknowledged, and the account closes at every step.
+        #[test]
+        fn each_is_delivered_once_or_given_up(
+            steps in proptest::collection::vec((0u8..4, 0u64..300, any::<u8>()), 0..300),
+        ) {
+            let mut store = store::<8>();
+            let mut receiver = IdWindow::new();
+            let mut drops = Drops::NONE;
+            let (mut now, mut kept, mut acknowledged) = (0, 0u64, 0);
+            let mut delivered: Vec<u64> = Vec::new();
+            let mut under_way: VecDeque<(u64, Vec<u64>)> = VecDeque::new();
+            for (step, by, dice) in steps {
+                now += by;
+                match step {
+                    0 => kept += u64::from(store.keep(event(kept), now).is_ok()),
+                    1 => if let Some(floor) = store.floor() {
+                        let ids = sent(&mut store, now, &mut drops, usize::from(dice % 5));
+                        under_way.push_back((floor, ids));
+                    },
+                    2 => if dice % 3 != 0 && let Some((floor, ids)) = under_way.pop_front() {
+                        receiver.advance(floor);
+                        for id in ids {
+                            match receiver.insert(id) {
+                                Seen::New => delivered.push(id),
+                                Seen::Before => {}
+                                Seen::Beyond => prop_assert!(false, "the window holds all that is open"),
+                            }
+                        }
+                        if dice % 2 == 0 {
+                            under_way.pop_front(); // lost
+                        }
+                    },
+                    _ => if dice % 3 != 0 {
+                        acknowledged += store.acknowledged(&receiver.ack(0, 0)).expect("it is honest");
+                    },
+                }
+                prop_assert_eq!(kept, acknowledged + drops.total() + store.open() as u64);
+            }
+            let mut once = delivered.clone();
+            once.sort_unstable();
+            once.dedup();
+            prop_assert_eq!(once.len(), delivered.len());
+            prop_assert!(acknowledged <= delivered.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What goes into a datagram: events as long as there are any, then instruments whose time has come.
+
+use heapless::Vec;
+
+use super::Inputs;
+use crate::format::{Packer, Refused};
+use crate::instrument::Instruments;
+use crate::instrument::walk::Walk;
+use crate::ledger::Cause;
+use crate::record::{Event, Resolve};
+use crate::ring::Source;
+use crate::send::{Time, Totals};
+
+/// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
+pub(super) fn fill<S, I, N, const INLINE: usize, const CARRY: usize>(
+    datagram: &mut impl Packer,
+    (carry, carried): (&mut Vec<Event<INLINE>, CARRY>, &mut usize),
+    totals: &mut Totals,
+    inputs: &mut Inputs<'_, S, I, N>,
+    sample: &mut impl FnMut(&Event<INLINE>),
+) -> (u16, bool)
+where
+    S: Source<Event<INLINE>> + ?Sized,
+    I: ?Sized,
+    N: Resolve,
+{
+    let mut packed = 0;
+    loop {
+        while let Some(event) = carry.get(*carried) {
+            match datagram.event(event, inputs.names) {
+                Ok(()) => {
+                    packed += 1;
+                    sample(event);
+                }
+                Err(Refused::Full) if datagram.records() > 0 => return (packed, true),
+                Err(Refused::Full) => {
+                    // It does not fit an empty datagram. The string tables now hold what was taken back, so that
+                    // nothing may follow it here: the datagram goes out empty.
+                    totals.dropped.add(Cause::TooLarge, 1);
+                    *carried += 1;
+                    return (packed, true);
+                }
+                Err(Refused::UnknownSymbol) => totals.dropped.add(Cause::Encode, 1),
+                Err(Refused::Unsupported) => totals.dropped.add(Cause::Unsupported, 1),
+            }
+            *carried += 1;
+        }
+        carry.clear();
+        *carried = 0;
+        let taken = inputs.events.drain(CARRY, |event| {
+            // A source gives at most as many as it was asked for.
+            let _ = carry.push(event);
+        });
+        totals.taken += taken as u64;
+        if taken == 0 {
+            return (packed, false);
+        }
+    }
+}
+
+/// Adds instruments to the datagram until it is full or the walk is at its end. Returns whether it is full.
+pub(super) fn walk<I>(
+    walk: &mut Walk,
+    datagram: &mut impl Packer,
+    totals: &mut Totals,
+    now: Time,
+    instruments: &I,
+) -> bool
+where
+    I: Instruments + ?Sized,
+{
+    while walk.due(now.monotonic, instruments) {
+        let Some((index, bucket)) = walk.current() else { return false };
+        let mut result = Ok(None);
+        instruments.visit(index, &mut |instrument| {
+            // The version first: what is recorded between the two is sent again, not forgotten.
+            let version = instrument.version();
+            result = datagram.instrument(index, instrument, bucket);
+            if result == Ok(None) {
+                instrument.mark().set(version);
+            }
+        });
+        match result {
+            Ok(None) => walk.advance(None),
+            Ok(next) => {
+                walk.advance(next);
+                return true;
+            }
+            Err(Refused::Full) if datagram.records() > 0 => return true,
+            Err(refused) => {
+                // Its name and tags alone do not fit a datagram, or not this format: it can never be sent.
+                totals.unsendable += 1;
+                walk.advance(None);
+                if refused == Refused::Full {
+                    return true;
+                }
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,437 @@
+//! The sender: drains the ring, walks the instruments, fills datagrams and keeps the account.
+//!
+//! It is a state machine without IO. [`Sender::poll`] is given the time, what there is to send and a buffer, and
+//! says either "send these bytes" or "wake me then". What became of each datagram is told with [`Sender::sent`] or
+//! [`Sender::gave_up`]; until then its events are in flight. An adapter is a loop around these three calls.
+
+use heapless::Vec;
+
+use super::batch::{BatchLimits, Batcher};
+use super::config::units;
+use super::critical::{Critical, Kept, Packing};
+use super::{Identity, SenderConfig, Time, Totals};
+use crate::format::{
+    Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused, TimeUnit,
+};
+use crate::instrument::Instruments;
+use crate::instrument::walk::Walk;
+use crate::ledger::Cause;
+use crate::record::{DEFAULT_INLINE, Event, Resolve};
+use crate::ring::Source;
+
+use crate::wire::DecodeError;
+use crate::wire::ack::Ack;
+use crate::wire::encode::Encoder;
+
+mod fill;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use fill::{fill, walk};
+
+/// What there is to send.
+#[derive(Debug)]
+pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
+    /// The consuming end of the ring.
+    pub events: &'a mut S,
+    /// The instruments.
+    pub instruments: &'a I,
+    /// The interner.
+    pub names: &'a N,
+    /// Events that recorders gave up so far; carried in every datagram.
+    pub dropped: u64,
+}
+
+/// What to do next.
+#[derive(Debug)]
+#[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
+pub enum Step {
+    /// Send the first `Packed::len` bytes of the buffer, then tell what became of them.
+    Send(Packed),
+    /// Nothing to send before this time of the monotonic clock, unless events arrive.
+    Wait(u64),
+}
+
+/// A datagram in flight. It goes back to the sender by value, once.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
+pub struct Packed {
+    /// How many bytes of the buffer it takes.
+    pub len: usize,
+    /// Its sequence number.
+    pub sequence: u32,
+    /// How many events it holds; instruments are not counted.
+    pub events: u16,
+    /// When one of them was recorded, by the wall clock: of one event in [`SAMPLE_ONE_IN`], so that an adapter can
+    /// say how long records take.
+    pub recorded: Option<u64>,
+}
+
+/// The latency of one event in so many is looked at, and of one in a datagram at most.
+pub const SAMPLE_ONE_IN: u32 = 64;
+
+/// The state machine. `INLINE` as in [`Event`], `SLOTS` and `ARENA` as in [`Encoder`]; `CARRY` events are taken
+/// from the ring at a time. `E` is the format, see [`encode`](crate::format). `K` is the room for critical events
+/// that are kept until they are acknowledged, see [`critical`](crate::send): none unless asked for.
+pub struct Sender<
+    const INLINE: usize = DEFAULT_INLINE,
+    const SLOTS: usize = 256,
+    const ARENA: usize = 4096,
+    const CARRY: usize = 32,
+    E = Encoder<SLOTS, ARENA>,
+    K = [Kept<INLINE>; 0],
+> {
+    identity: Identity,
+    payload: usize,
+    unit: TimeUnit,
+    since_boot: bool,
+    pad_full: bool,
+    heartbeat: u64,
+    encoder: E,
+    batcher: Batcher,
+    walk: Walk,
+    /// Events taken from the ring and not yet packed, from `carried` on.
+    carry: Vec<Event<INLINE>, CARRY>,
+    carried: usize,
+    critical: Critical<INLINE, K>,
+    /// Everything that was waiting is to go out, whatever its age.
+    flushing: bool,
+    sequence: u32,
+    last_packed: Option<u64>,
+    /// Events given up as of the last datagram.
+    told: u64,
+    /// So many more events until one is looked at.
+    until_sample: u32,
+    totals: Totals,
+}
+
+impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>
+    Sender<INLINE, SLOTS, ARENA, CARRY>
+{
+    /// A sender that has sent nothing yet. A payload limit outside
+    /// [`PAYLOAD_MIN`]`..=`[`PAYLOAD_MAX`] is brought to the nearest one inside.
+    #[must_use]
+    pub fn new(identity: Identity, config: &SenderConfig) -> Self {
+        Self::with_encoder(identity, config, Encoder::new())
+    }
+}
+
+impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Format>
+    Sender<INLINE, SLOTS, ARENA, CARRY, E>
+{
+    /// Like [`new`](Sender::new), in the format of `encoder`.
+    #[must_use]
+    pub fn with_encoder(identity: Identity, config: &SenderConfig, encoder: E) -> Self {
+        Self::keeping(identity, config, encoder, [])
+    }
+}
+
+impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>
+    Sender<INLINE, SLOTS, ARENA, CARRY, E, K>
+where
+    E: Format,
+    K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>,
+{
+    /// Like [`with_encoder`](Sender::with_encoder), with room in `kept` for critical events until they are acknowledged.
+    #[must_use]
+    pub fn keeping(identity: Identity, config: &SenderConfig, encoder: E, kept: K) -> Self {
+        const { assert!(CARRY > 0) };
+        let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
+        Self {
+            identity,
+            payload,
+            unit: config.unit,
+            since_boot: config.since_boot,
+            pad_full: config.pad_full,
+            heartbeat: units(config.heartbeat_interval, config.unit),
+            encoder,
+            batcher: Batcher::new(BatchLimits {
+                least: config.batch_least,
+                events: config.batch_events,
+                bytes: payload,
+                age: units(config.batch_age, config.unit),
+            }),
+            walk: Walk::new(
+                units(config.flush_interval, config.unit),
+                units(config.refresh_interval, config.unit),
+            ),
+            carry: Vec::new(),
+            carried: 0,
+            critical: Critical::new(
+                kept,
+                config.patience,
+                |d| units(d, config.unit),
+                identity.sender ^ u64::from(identity.epoch),
+            ),
+            flushing: false,
+            sequence: 0,
+            last_packed: None,
+            told: 0,
+            until_sample: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    /// The payload limit in force.
+    #[must_use]
+    pub fn payload(&self) -> usize {
+        self.payload
+    }
+
+    /// What became of the events taken so far.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Sends everything that waits, and all instruments that have changed, at the next polls.
+    pub fn flush(&mut self) {
+        self.flushing = true;
+        self.walk.flush();
+    }
+
+    /// Moves critical events from their ring into the store, as many as it has room for, to be sent at the next poll.
+    pub fn keep<S>(&mut self, now: Time, events: &mut S)
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+    {
+        let critical = &mut self.critical;
+        let taken = events.drain(critical.room(), |event| {
+            // A source gives at most as many as it was asked for.
+            let _ = critical.keep(event, now.monotonic);
+        });
+        self.totals.taken += taken as u64;
+    }
+
+    /// Takes a datagram from the receiver, and returns how many events it settles.
+    ///
+    /// # Errors
+    /// What is wrong with it, that it is for another sender or epoch, or that no receiver can have written it.
+    /// Nothing is changed then.
+    pub fn acknowledged(&mut self, datagram: &[u8]) -> Result<u64, AckError> {
+        let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
+        if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {
+            return Err(AckError::Foreign);
+        }
+        let settled = self.critical.acknowledged(&ack).ok_or(AckError::Impossible)?;
+        self.totals.sent += settled;
+        self.totals.acknowledged += settled;
+        Ok(settled)
+    }
+
+    /// How many critical events wait for their acknowledgement.
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.critical.open()
+    }
+
+    /// Changes how many events close a batch.
+    pub fn set_batch_events(&mut self, least: usize, events: usize) {
+        self.batcher.set_events(least, events);
+    }
+
+    /// Packs the next datagram into `buf`, or says when to come back.
+    ///
+    /// `buf` should have [`payload`](Self::payload) bytes; of a longer one only so many are used, and one shorter
+    /// than [`PAYLOAD_MIN`] gets nothing packed.
+    pub fn poll<S, I, N>(
+        &mut self,
+        now: Time,
+        inputs: &mut Inputs<'_, S, I, N>,
+        buf: &mut [u8],
+    ) -> Step
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+        I: Instruments + ?Sized,
+        N: Resolve,
+    {
+        let limit = buf.len().min(self.payload);
+        let buf = &mut buf[..limit];
+        if limit < PAYLOAD_MIN {
+            return Step::Wait(self.deadline(now));
+        }
+        loop {
+            let waiting = inputs.events.len() + (self.carry.len() - self.carried);
+            let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
+                || (self.flushing && waiting > 0);
+            let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
+            let critical_due = self.critical.is_due(now.monotonic);
+            if !events_due && !instruments_due && !critical_due {
+                // The last datagram of a flush cannot tell what was given up while it was packed.
+                let flushed = core::mem::take(&mut self.flushing);
+                let untold = flushed && self.given_up(inputs) != self.told;
+                if !E::HEARTBEATS || !(untold || self.heartbeat_due(now)) {
+                    return Step::Wait(self.deadline(now));
+                }
+            }
+            let refused = self.totals.dropped.total();
+            if let Some(packed) = self.pack(now, inputs, buf, events_due) {
+                return Step::Send(packed);
+            }
+            // Nothing of it could be said, and what was refused is no longer due. A ring whose recorder is preempted in
+            // the middle of a push gives nothing either, and that is to be waited for.
+            if !instruments_due && self.totals.dropped.total() == refused {
+                return Step::Wait(self.deadline(now));
+            }
+        }
+    }
+
+    /// Events given up so far, by recorders and here.
+    fn given_up<S: ?Sized, I: ?Sized, N: ?Sized>(&self, inputs: &Inputs<'_, S, I, N>) -> u64 {
+        inputs.dropped.wrapping_add(self.totals.dropped.total())
+    }
+
+    fn heartbeat_due(&self, now: Time) -> bool {
+        self.last_packed.is_none_or(|last| {
+            now.monotonic.saturating_sub(last) >= self.heartbeat || now.monotonic < last
+        })
+    }
+
+    fn deadline(&self, now: Time) -> u64 {
+        let mut deadline = self.walk.deadline();
+        if E::HEARTBEATS {
+            let last = self.last_packed.unwrap_or(now.monotonic);
+            deadline = deadline.min(last.saturating_add(self.heartbeat));
+        }
+        let others = [self.batcher.deadline(), self.critical.deadline()];
+        others.into_iter().flatten().fold(deadline, u64::min)
+    }
+
+    fn pack<S, I, N>(
+        &mut self,
+        now: Time,
+        inputs: &mut Inputs<'_, S, I, N>,
+        buf: &mut [u8],
+        events_due: bool,
+    ) -> Option<Packed>
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+        I: Instruments + ?Sized,
+        N: Resolve,
+    {
+        let header = Header {
+            sender: self.identity.sender,
+            epoch: self.identity.epoch,
+            sequence: self.sequence,
+            ..Header::default()
+        };
+        let prologue = Prologue {
+            since_boot: self.since_boot,
+            unit: self.unit,
+            base_time: now.wall,
+            dropped: self.given_up(inputs),
+            failed: self.totals.failed,
+            ack_floor: self.critical.floor(),
+            ..Prologue::default()
+        };
+        let mut events = 0;
+        let mut full = false;
+        let heartbeat_due = self.heartbeat_due(now);
+        let mut recorded = None;
+        let mut datagram = self.encoder.begin(buf, &header, &prologue).ok()?;
+        if self.critical.is_due(now.monotonic) {
+            let totals = &mut self.totals;
+            let repeated = &mut totals.repeated;
+            full = self.critical.pack(now.monotonic, &mut totals.dropped, |event, above, again| {
+                let packing = match datagram.identified(event, inputs.names, above) {
+                    Ok(()) => Packing::Packed,
+                    Err(Refused::Full) if datagram.records() > 0 => Packing::Full,
+                    Err(Refused::Full) => Packing::TooLarge,
+                    Err(Refused::UnknownSymbol) => Packing::Never(Cause::Encode),
+                    Err(Refused::Unsupported) => Packing::Never(Cause::Unsupported),
+                };
+                *repeated += u64::from(again && packing == Packing::Packed);
+                packing
+            });
+        }
+        if events_due && !full {
+            let empty = datagram.size();
+            let mut sample = |event: &Event<INLINE>| {
+                // A time that the caller gave says nothing about how long it waited.
+                if self.until_sample > 0 {
+                    self.until_sample -= 1;
+                } else if !event.is_stamped() {
+                    self.until_sample = SAMPLE_ONE_IN - 1;
+                    recorded = Some(event.time());
+                }
+            };
+            let carry = (&mut self.carry, &mut self.carried);
+            (events, full) = fill(&mut datagram, carry, &mut self.totals, inputs, &mut sample);
+            let bytes = datagram.size() - empty;
+            self.batcher.packed(usize::from(events), bytes, now.monotonic);
+        }
+        if !full {
+            let totals = &mut self.totals;
+            full = walk(&mut self.walk, &mut datagram, totals, now, inputs.instruments);
+        }
+        let empty = datagram.records() == 0;
+        let len = datagram.finish(full && self.pad_full && !empty);
+        self.totals.altered = self.encoder.altered();
+        // The source had less than it seemed: what is empty goes out as a heartbeat, or not at all.
+        let untold = prologue.dropped != self.told;
+        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold)) {
+            return None;
+        }
+        self.told = prologue.dropped;
+        let sequence = self.sequence;
+        self.sequence = sequence.wrapping_add(1);
+        self.last_packed = Some(now.monotonic);
+        Some(Packed { len, sequence, events, recorded })
+    }
+
+    /// The transport took the datagram.
+    pub fn sent(&mut self, packed: Packed) {
+        self.totals.sent += u64::from(packed.events);
+        self.totals.datagrams += 1;
+        self.totals.bytes += packed.len as u64;
+        self.encoder.settle(packed.sequence, true);
+    }
+
+    /// The datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; instruments
+    /// are all sent again.
+    pub fn gave_up(&mut self, packed: Packed, cause: Cause) {
+        self.encoder.settle(packed.sequence, false);
+        self.totals.dropped.add(cause, u64::from(packed.events));
+        self.totals.failed += 1;
+        self.walk.resend_all();
+    }
+
+    /// Gives up everything that still waits in ring and sender, counted as `cause`. Returns how many events.
+    pub fn abandon<S>(&mut self, events: &mut S, cause: Cause) -> u64
+    where
+        S: Source<Event<INLINE>> + ?Sized,
+    {
+        let mut given_up = (self.carry.len() - self.carried) as u64;
+        self.carry.clear();
+        self.carried = 0;
+        // What arrives while this runs is taken too, but a recorder that never stops does not keep us here.
+        let drained = events.drain(events.len(), |_| ()) as u64;
+        self.totals.taken += drained;
+        given_up += drained;
+        self.totals.dropped.add(cause, given_up);
+        given_up + self.critical.abandon(&mut self.totals.dropped, cause)
+    }
+}
+
+/// Why an acknowledgement was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AckError {
+    /// It is none, or damaged.
+    Malformed(DecodeError),
+    /// It is for another sender, or another run of this one.
+    Foreign,
+    /// It settles what was never sent.
+    Impossible,
+}
+
+impl core::fmt::Display for AckError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Malformed(e) => e.fmt(f),
+            Self::Foreign => f.write_str("the acknowledgement is for another sender or epoch"),
+            Self::Impossible => f.write_str("the acknowledgement settles what was never sent"),
+        }
+    }
+}
+
+impl core::error::Error for AckError {}

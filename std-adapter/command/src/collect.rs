@@ -1,0 +1,120 @@
+//! `ringstat collect`: a collector until somebody ends it, then its ledger.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ringstat_collector::{Config, Limits, Running, Server, StartError};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::settings::Collector;
+use crate::{ledger, report};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Where datagrams come in; may be given several times; port 0: any that is free [default: 127.0.0.1:8125]
+    #[arg(long, value_name = "ADDR")]
+    udp: Vec<SocketAddr>,
+    /// Where the page, /metrics and /health are; port 0: any that is free [default: 127.0.0.1:9125]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Senders at a time; datagrams of others are refused [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_senders: Option<usize>,
+    /// Series at a time; what is beyond goes to the series ringstat.overflow [default: 100000]
+    #[arg(long, value_name = "N")]
+    max_series: Option<usize>,
+    /// Series of one sender at a time [default: 20000]
+    #[arg(long, value_name = "N")]
+    max_series_per_sender: Option<usize>,
+    /// Memory of all series, in bytes [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    max_bytes: Option<usize>,
+    /// Senders and series not heard of for so long are forgotten [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    idle: Option<u64>,
+    /// The addresses first, and the ledger at the end, each as one JSON object in a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a collector can be reached.
+#[derive(serde::Serialize, Debug)]
+struct Addresses<'a> {
+    udp: &'a [SocketAddr],
+    http: Option<SocketAddr>,
+}
+
+pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
+    let ended = when_ended()?;
+    let limits = settings.limits();
+    let running = start(Config {
+        udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
+        http: Some(args.http.unwrap_or(settings.http)),
+        limits: Limits {
+            senders: args.max_senders.unwrap_or(limits.senders),
+            series: args.max_series.unwrap_or(limits.series),
+            series_per_sender: args.max_series_per_sender.unwrap_or(limits.series_per_sender),
+            bytes: args.max_bytes.unwrap_or(limits.bytes),
+            idle: args.idle.map_or(limits.idle, Duration::from_secs),
+        },
+    })?;
+    if args.json {
+        let addresses = Addresses { udp: running.udp(), http: running.http() };
+        report::print(&addresses, true, false)?;
+    } else {
+        for udp in running.udp() {
+            println!("datagrams  {udp}  (receive buffer: {} KiB)", running.receive_buffer() >> 10);
+        }
+        if let Some(http) = running.http() {
+            println!("page       http://{http}/  (also /metrics and /health)");
+        }
+        println!("Ctrl-C ends it.");
+    }
+    // The handler holds the other end, so that this waits for a signal and nothing else.
+    let _ = ended.recv();
+    let ledger = running.stop(0);
+    if args.json {
+        report::print(&ledger, true, false)?;
+    } else {
+        ledger::print(&ledger)?;
+    }
+    if !ledger.closes {
+        return Err(Failure::new(
+            Exit::Loss,
+            "the ledger does not close: this is a bug in ringstat",
+        ));
+    }
+    Ok(())
+}
+
+/// Starts a collector.
+pub(crate) fn start(config: Config) -> Result<Running, Failure> {
+    Server::start(config).map_err(cannot_start)
+}
+
+/// What to do about a collector that does not start.
+pub(crate) fn cannot_start(error: StartError) -> Failure {
+    let hint = match &error {
+        StartError::Udp(at, _) => {
+            format!("`ss -lunp sport = :{}` shows who has it.", at.port())
+        }
+        StartError::Http(at, _) => {
+            format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
+        }
+        StartError::Thread(_) => "`ulimit -u` shows how many this user may have.".into(),
+    };
+    Failure::new(Exit::Environment, error).hint(hint)
+}
+
+/// Hears of SIGINT, SIGTERM and SIGHUP.
+pub(crate) fn when_ended() -> Result<mpsc::Receiver<()>, Failure> {
+    let (tell, ended) = mpsc::channel();
+    let handler = move || {
+        // Nobody listens any more: the command is about to end anyway.
+        let _ = tell.send(());
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|e| Failure::new(Exit::Environment, format_args!("cannot hear signals: {e}")))?;
+    Ok(ended)
+}

@@ -1,0 +1,251 @@
+//! One run: threads that record on time, a look at the client every few milliseconds, and the account at the end.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ringstat_std::{Client, clock};
+
+use super::latency::Latencies;
+use super::options::Plan;
+use super::pace::{self, Schedule};
+use super::receiver::Receiver;
+use super::screen::{Live, Screen};
+use super::summary::{Buffer, Latency, Memory, Report};
+use super::{memory, stages, workload};
+use crate::failure::{Exit, Failure};
+
+/// The client is looked at so often.
+const LOOK: Duration = Duration::from_millis(10);
+/// The threads get ready in this time.
+const LEAD: Duration = Duration::from_millis(20);
+/// What was not recorded so long after the end is not recorded at all: the generator cannot keep up.
+const GRACE: Duration = Duration::from_secs(1);
+/// At the end the client may take so long to send what it holds.
+const LINGER: Duration = Duration::from_secs(5);
+/// Of all record calls together, about so many a second are timed.
+const TIMED_PER_SECOND: u64 = 100_000;
+/// All threads together wake up no more often than this. A thread that slept for longer than the time between two
+/// events finds several due.
+const WAKEUPS_PER_SECOND: u32 = 20_000;
+
+/// What one thread has to say.
+struct Measured {
+    call: Latencies,
+    late: Latencies,
+}
+
+/// Runs `plan` to its end, or until `stop`.
+pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result<Report, Failure> {
+    let numbers = plan.numbers;
+    memory::forget_peak();
+    let receiver = plan
+        .to
+        .is_none()
+        .then(|| Receiver::start(numbers.rate, plan.config.protocol))
+        .transpose()?;
+    let own = receiver.as_ref().and_then(Receiver::address);
+    let to = plan.to.or(own).map(|a| a.to_string()).unwrap_or_default();
+    let measured: Vec<Measured> = (0..numbers.concurrency).map(|_| Measured::new()).collect();
+    let counts: Vec<AtomicU64> = (0..numbers.concurrency).map(|_| AtomicU64::new(0)).collect();
+    let before = memory::resident();
+
+    let client = Client::builder(to).config(plan.config.clone()).report_interval(None).build();
+    let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
+    let handle = client.clone();
+    let start = Instant::now() + LEAD;
+    let start_wall = clock::exact() + LEAD.as_nanos() as u64;
+    if let Some(receiver) = &receiver {
+        receiver.begin(start_wall);
+    }
+    let mut look = Look::new(plan, &handle, &counts, start);
+    screen.begin(numbers.duration);
+    let measured = std::thread::scope(|scope| {
+        let spawn = |(thread, measured)| {
+            let worker = Worker {
+                schedule: Schedule::new(
+                    numbers.rate,
+                    numbers.duration,
+                    thread,
+                    numbers.concurrency,
+                ),
+                client: &client,
+                generated: &counts[thread],
+                start,
+                start_wall,
+                give_up: (numbers.duration + GRACE).as_nanos() as u64,
+                nap: Duration::from_secs(1) / WAKEUPS_PER_SECOND * numbers.concurrency as u32,
+                time_every: (numbers.rate / TIMED_PER_SECOND).max(1),
+            };
+            scope.spawn(move || worker.work(measured, stop))
+        };
+        let threads: Vec<_> = measured.into_iter().enumerate().map(spawn).collect();
+        while threads.iter().any(|t| !t.is_finished()) {
+            std::thread::sleep(LOOK);
+            look.once(screen);
+        }
+        // A thread that panicked has said so on standard error, and what it recorded was counted as it went.
+        threads.into_iter().filter_map(|t| t.join().ok()).collect::<Vec<_>>()
+    });
+    let elapsed = start.elapsed();
+    screen.end();
+
+    let ledger = client.shutdown(LINGER);
+    let totals = handle.totals();
+    let arrived = receiver.map(|r| r.finish(totals.datagrams));
+    let after = memory::resident();
+    let generated = look.generated();
+    let account =
+        stages::account(generated, &ledger, totals.datagrams, arrived.as_ref().map(|a| a.0));
+
+    let (mut call, mut late) = (Latencies::new(), Latencies::new());
+    for thread in &measured {
+        call.merge(&thread.call);
+        late.merge(&thread.late);
+    }
+    Ok(Report::new(
+        plan,
+        super::summary::Facts {
+            seconds: elapsed.as_secs_f64(),
+            intended: pace::total(numbers.rate, numbers.duration),
+            generated,
+            ledger,
+            totals,
+            send_errors: handle.snapshot().output.send_errors,
+            delivered: arrived.as_ref().map(|(received, _)| received.events),
+            account,
+            latency: Latency {
+                record: call.percentiles(),
+                late: late.percentiles(),
+                end_to_end: arrived.as_ref().and_then(|(_, latencies)| latencies.percentiles()),
+                clock_ns: clock_cost(),
+            },
+            buffer: Buffer::new(look.capacity, look.peak),
+            memory: Memory::new(before, after, handle.ring_bytes()),
+        },
+    ))
+}
+
+impl Measured {
+    fn new() -> Self {
+        Self { call: Latencies::new(), late: Latencies::new() }
+    }
+}
+
+/// One recording thread.
+struct Worker<'a> {
+    schedule: Schedule,
+    client: &'a Client,
+    /// How many it has recorded: for the live line.
+    generated: &'a AtomicU64,
+    start: Instant,
+    start_wall: u64,
+    /// In nanoseconds after the start.
+    give_up: u64,
+    nap: Duration,
+    time_every: u64,
+}
+
+impl Worker<'_> {
+    fn work(self, mut measured: Measured, stop: &AtomicBool) -> Measured {
+        let mut i = 0;
+        loop {
+            let now = self.now();
+            if i == self.schedule.events() || now > self.give_up || stop.load(Ordering::Relaxed) {
+                return measured;
+            }
+            let ready = self.schedule.ready(now);
+            while i < ready {
+                self.record(i, &mut measured);
+                i += 1;
+                self.generated.store(i, Ordering::Relaxed);
+            }
+            let early = Duration::from_nanos(self.schedule.due(i).saturating_sub(self.now()));
+            if !early.is_zero() && i < self.schedule.events() {
+                std::thread::sleep(early.max(self.nap));
+            }
+        }
+    }
+
+    /// Nanoseconds after the start.
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    #[inline]
+    fn record(&self, i: u64, measured: &mut Measured) {
+        let due = self.schedule.due(i);
+        // What becomes of it the ledger knows.
+        if !i.is_multiple_of(self.time_every) {
+            let _ = workload::record(self.client, i, self.start_wall, due);
+            return;
+        }
+        let begun = self.now();
+        let _ = workload::record(self.client, i, self.start_wall, due);
+        measured.call.record(self.now() - begun);
+        measured.late.record(begun.saturating_sub(due));
+    }
+}
+
+/// Looks at the client while it works.
+struct Look<'a> {
+    client: &'a Client,
+    counts: &'a [AtomicU64],
+    start: Instant,
+    /// Events that fit into the rings that the threads use.
+    capacity: u64,
+    peak: u64,
+    shown: Instant,
+    /// Generated by then.
+    before: u64,
+}
+
+impl<'a> Look<'a> {
+    fn new(plan: &Plan, client: &'a Client, counts: &'a [AtomicU64], start: Instant) -> Self {
+        let config = &plan.config;
+        let threads = plan.numbers.concurrency;
+        let own = config.shards.min(threads) * config.shard_events;
+        let shared = if threads > config.shards { config.shared_events } else { 0 };
+        let capacity = (own + shared) as u64;
+        Self { client, counts, start, capacity, peak: 0, shown: start, before: 0 }
+    }
+
+    fn generated(&self) -> u64 {
+        self.counts.iter().map(|c| c.load(Ordering::Relaxed)).sum()
+    }
+
+    fn once(&mut self, screen: &mut Screen) {
+        let ledger = self.client.ledger();
+        self.peak = self.peak.max(ledger.in_flight);
+        let now = Instant::now();
+        let since = now.saturating_duration_since(self.shown);
+        if since < Duration::from_secs(1) {
+            return;
+        }
+        let generated = self.generated();
+        let dropped = ledger.dropped.total();
+        screen.show(&Live {
+            elapsed: now - self.start,
+            generated,
+            sent: ledger.sent,
+            dropped,
+            rate: (generated - self.before) as f64 / since.as_secs_f64(),
+            drop_percent: percent(dropped, generated),
+            buffer_percent: percent(ledger.in_flight, self.capacity),
+        });
+        (self.shown, self.before) = (now, generated);
+    }
+}
+
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 * 100.0 }
+}
+
+/// What reading the clock costs here: it is part of every measured call.
+fn clock_cost() -> f64 {
+    const READS: u32 = 10_000;
+    let begun = Instant::now();
+    for _ in 0..READS {
+        std::hint::black_box(Instant::now());
+    }
+    begun.elapsed().as_nanos() as f64 / f64::from(READS)
+}

@@ -1,0 +1,289 @@
+//! The report at the end: what was asked for, what became of it, how long it took, and whether that is good enough.
+
+use std::io::{self, Write};
+
+use indicatif::{HumanBytes, HumanCount};
+use ringstat_core::send::Totals;
+use ringstat_std::Ledger;
+use serde::Serialize;
+
+use super::latency::{self, Percentiles};
+use super::memory::Resident;
+use super::options::Plan;
+use super::run::percent;
+use super::scenario::Scenario;
+use super::stages::{Account, Loss};
+use crate::table;
+
+/// What a run found out.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) seconds: f64,
+    pub(crate) intended: u64,
+    pub(crate) generated: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) totals: Totals,
+    pub(crate) send_errors: u64,
+    pub(crate) delivered: Option<u64>,
+    pub(crate) account: Account,
+    pub(crate) latency: Latency,
+    pub(crate) buffer: Buffer,
+    pub(crate) memory: Memory,
+}
+
+/// A run, as `--json` prints it.
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) scenario: Scenario,
+    pub(crate) preset: &'static str,
+    pub(crate) protocol: &'static str,
+    /// Events a second that were asked for, of all threads together.
+    pub(crate) rate: u64,
+    pub(crate) concurrency: usize,
+    /// From the first event to the last.
+    pub(crate) seconds: f64,
+    /// Events that the schedule has.
+    pub(crate) intended: u64,
+    /// Record calls made. Fewer than intended when the machine cannot generate them in time.
+    pub(crate) generated: u64,
+    /// Events in datagrams that the kernel took.
+    pub(crate) sent: u64,
+    /// Events that the collector stored, or lines that arrived; `null` when the receiver is not ours.
+    pub(crate) delivered: Option<u64>,
+    pub(crate) generated_per_second: f64,
+    pub(crate) delivered_per_second: Option<f64>,
+    pub(crate) datagrams: u64,
+    pub(crate) bytes: u64,
+    pub(crate) bytes_per_event: f64,
+    /// Attempts to send that failed: no way to the receiver, or nobody listens there. What UDP tells of the latter comes
+    /// after the datagram was taken, so this is the only sign of it where the receiver is not ours.
+    pub(crate) send_errors: u64,
+    pub(crate) lost: u64,
+    pub(crate) drop_percent: f64,
+    pub(crate) loss: Loss,
+    /// Neither delivered nor lost at any stage: zero, or ringstat has a bug.
+    pub(crate) unaccounted: u64,
+    pub(crate) latency_ns: Latency,
+    pub(crate) buffer: Buffer,
+    pub(crate) memory: Memory,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) pass: bool,
+}
+
+/// Latencies in nanoseconds.
+#[derive(Serialize, Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Latency {
+    /// The record call by itself, the clock's own cost included.
+    pub(crate) record: Option<Percentiles>,
+    /// From the time an event was due to its record call: how late the generator was.
+    pub(crate) late: Option<Percentiles>,
+    /// From the time an event was due to the moment the receiver had its datagram.
+    pub(crate) end_to_end: Option<Percentiles>,
+    /// What reading the clock costs.
+    pub(crate) clock_ns: f64,
+}
+
+/// The client's rings, in events.
+#[derive(Serialize, Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Buffer {
+    pub(crate) capacity: u64,
+    pub(crate) peak: u64,
+    pub(crate) peak_percent: f64,
+}
+
+impl Buffer {
+    pub(crate) fn new(capacity: u64, peak: u64) -> Self {
+        Self { capacity, peak, peak_percent: percent(peak, capacity) }
+    }
+}
+
+/// Memory, in bytes.
+#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Memory {
+    /// Of the client's rings, as configured.
+    pub(crate) rings: u64,
+    /// Resident memory of the process before there was a client.
+    pub(crate) before: Option<u64>,
+    /// The most there was.
+    pub(crate) peak: Option<u64>,
+    /// What the run added: the client, the recording threads, and what the receiver grew by.
+    pub(crate) growth: Option<u64>,
+}
+
+impl Memory {
+    pub(crate) fn new(before: Option<Resident>, after: Option<Resident>, rings: usize) -> Self {
+        let (before, peak) = (before.map(|r| r.now), after.map(|r| r.peak));
+        let growth = before.zip(peak).map(|(before, peak)| peak.saturating_sub(before));
+        Self { rings: rings as u64, before, peak, growth }
+    }
+}
+
+/// Whether something is good enough.
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) what: &'static str,
+    pub(crate) measured: f64,
+    pub(crate) limit: f64,
+    pub(crate) unit: &'static str,
+    pub(crate) pass: bool,
+}
+
+/// At least so much of the intended load has to be generated: otherwise it was another load that passed.
+const PACE_PERCENT: f64 = 99.0;
+const DROP_PERCENT: f64 = 1.0;
+const P99_MS: f64 = 100.0;
+const MEMORY_MB: f64 = 10.0;
+
+impl Report {
+    pub(crate) fn new(plan: &Plan, facts: Facts) -> Self {
+        let Facts { seconds, intended, generated, ledger, totals, delivered, .. } = facts;
+        let lost = facts.account.loss.total();
+        let a_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
+        let mut report = Self {
+            scenario: plan.scenario,
+            preset: plan.preset.as_str(),
+            protocol: plan.config.protocol.as_str(),
+            rate: plan.numbers.rate,
+            concurrency: plan.numbers.concurrency,
+            seconds,
+            intended,
+            generated,
+            sent: ledger.sent,
+            delivered,
+            generated_per_second: a_second(generated),
+            delivered_per_second: delivered.map(a_second),
+            datagrams: totals.datagrams,
+            bytes: totals.bytes,
+            bytes_per_event: totals.bytes as f64 / ledger.sent.max(1) as f64,
+            send_errors: facts.send_errors,
+            lost,
+            drop_percent: percent(lost, generated),
+            loss: facts.account.loss,
+            unaccounted: facts.account.unaccounted,
+            latency_ns: facts.latency,
+            buffer: facts.buffer,
+            memory: facts.memory,
+            checks: Vec::new(),
+            pass: false,
+        };
+        report.checks = report.check();
+        report.pass = report.unaccounted == 0 && report.checks.iter().all(|c| c.pass);
+        report
+    }
+
+    /// What could be measured is judged.
+    fn check(&self) -> Vec<Check> {
+        let at_most = |what, measured, limit, unit| Check {
+            what,
+            measured,
+            limit,
+            unit,
+            pass: measured < limit,
+        };
+        let pace = percent(self.generated, self.intended);
+        let mut checks = vec![
+            Check {
+                what: "generated, of what was intended",
+                measured: pace,
+                limit: PACE_PERCENT,
+                unit: "%",
+                pass: pace >= PACE_PERCENT,
+            },
+            at_most("lost", self.drop_percent, DROP_PERCENT, "%"),
+            at_most("sends that failed", self.send_errors as f64, 1.0, "in all"),
+        ];
+        if let Some(p) = self.latency_ns.end_to_end {
+            checks.push(at_most("p99 end to end", p.p99 as f64 / 1e6, P99_MS, "ms"));
+        }
+        if let Some(growth) = self.memory.growth {
+            checks.push(at_most("memory added", growth as f64 / 1e6, MEMORY_MB, "MB"));
+        }
+        checks
+    }
+
+    /// Whether everything asked for was generated and arrived.
+    pub(crate) fn without_loss(&self) -> bool {
+        self.lost == 0 && self.unaccounted == 0 && self.checks.first().is_some_and(|c| c.pass)
+    }
+
+    /// For a person.
+    pub(crate) fn print(&self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let count = |n: u64| HumanCount(n).to_string();
+        writeln!(
+            out,
+            "{}: {} events/s from {} threads, preset {}, {}",
+            self.scenario.as_str(),
+            count(self.rate),
+            self.concurrency,
+            self.preset,
+            self.protocol
+        )?;
+        let line = |out: &mut io::StdoutLock<'_>, what: &str, n: u64, more: String| {
+            writeln!(out, "{what:28} {:>14}  {more}", count(n))
+        };
+        let a_second = |rate: f64| format!("{}/s", count(rate.round() as u64));
+        line(&mut out, "generated", self.generated, a_second(self.generated_per_second))?;
+        let datagrams = count(self.datagrams);
+        let size = format!("{datagrams} datagrams, {:.1} B an event", self.bytes_per_event);
+        line(&mut out, "sent", self.sent, size)?;
+        if self.send_errors > 0 {
+            let hint = "does anybody listen there? what it got is not known".into();
+            line(&mut out, "sends that failed", self.send_errors, hint)?;
+        }
+        if let (Some(n), Some(rate)) = (self.delivered, self.delivered_per_second) {
+            line(&mut out, "delivered", n, a_second(rate))?;
+        }
+        line(&mut out, "lost", self.lost, format!("{:.3} %", self.drop_percent))?;
+        for (stage, n) in self.loss.stages() {
+            match n {
+                Some(n) => writeln!(out, "  {stage:26} {:>14}", count(n))?,
+                None => writeln!(out, "  {stage:26} {:>14}", "not known")?,
+            }
+        }
+        if self.unaccounted > 0 {
+            line(&mut out, "unaccounted", self.unaccounted, "this is a bug in ringstat".into())?;
+        }
+        writeln!(out, "{}", self.latencies())?;
+        let peak = format!("{:.1} % of {}", self.buffer.peak_percent, count(self.buffer.capacity));
+        line(&mut out, "buffer, at most", self.buffer.peak, peak)?;
+        if let Memory { growth: Some(growth), peak: Some(peak), rings, .. } = self.memory {
+            let bytes = |n| HumanBytes(n).to_string();
+            writeln!(
+                out,
+                "{:28} {:>14}  process {} at most, rings {} if used",
+                "memory added",
+                bytes(growth),
+                bytes(peak),
+                bytes(rings)
+            )?;
+        }
+        for check in &self.checks {
+            let Check { what, measured, limit, unit, pass } = check;
+            let (verdict, sign) = (if *pass { "pass" } else { "FAIL" }, self.sign(check));
+            writeln!(out, "{verdict}  {what}: {measured:.2} {unit} ({sign} {limit} {unit})")?;
+        }
+        Ok(())
+    }
+
+    fn sign(&self, check: &Check) -> char {
+        if self.checks.first().is_some_and(|pace| pace.what == check.what) { '≥' } else { '<' }
+    }
+
+    fn latencies(&self) -> String {
+        const COLUMNS: [&str; 6] = ["latency", "p50", "p95", "p99", "p999", "longest"];
+        let row = |(what, p): (&str, Option<Percentiles>)| {
+            let p = p?;
+            let shown = [p.p50, p.p95, p.p99, p.p999, p.max].map(latency::show);
+            Some(std::iter::once(what.to_owned()).chain(shown).collect())
+        };
+        let call = format!("record call (clock: {:.0} ns)", self.latency_ns.clock_ns);
+        let rows = [
+            (call.as_str(), self.latency_ns.record),
+            ("generator late", self.latency_ns.late),
+            ("end to end, from due time", self.latency_ns.end_to_end),
+        ];
+        let rows: Vec<Vec<String>> = rows.into_iter().filter_map(row).collect();
+        table::render(&COLUMNS, &rows, 1)
+    }
+}

@@ -1,0 +1,90 @@
+use super::*;
+use ringstat_core::record::{Content as Held, Name, Value};
+
+fn event(text: &str) -> Result<Event<255>, Refusal> {
+    let line = Line::parse(text)?;
+    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99, None)
+}
+
+fn refusal(text: &str) -> String {
+    event(text).expect_err(text).0
+}
+
+#[test]
+fn every_field_of_an_event_is_read() {
+    let e = event(
+        r#"{"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a","b":""},
+            "timestamp_ns":1790000000000000001,"priority":"high","rate":10}"#,
+    )
+    .unwrap();
+    assert_eq!((e.kind(), e.name()), (Kind::Timing, Name::Static("http.request")));
+    assert_eq!(e.content(), Held::Number(Value::F64(12.5)));
+    assert_eq!(e.tags(), [("route", "/a"), ("b", "")]);
+    assert_eq!((e.time(), e.priority(), e.rate()), (1_790_000_000_000_000_001, Priority::High, 10));
+}
+
+#[test]
+fn what_is_left_out_has_its_usual_meaning() {
+    let e = event(r#"{"kind":"event","name":"deploy"}"#).unwrap();
+    assert_eq!(e.content(), Held::Number(Value::U64(1)));
+    assert_eq!((e.time(), e.priority(), e.rate()), (99, Priority::Normal, 1));
+    assert!(e.tags().is_empty());
+}
+
+#[test]
+fn numbers_keep_their_nature() {
+    let value = |text: &str| {
+        let line = format!(r#"{{"kind":"gauge","name":"g","value":{text}}}"#);
+        match Line::parse(&line).unwrap().value {
+            Some(Content::Number(Number(value))) => value,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(matches!(value("18446744073709551615"), Value::U64(u64::MAX)));
+    assert!(matches!(value("-9223372036854775808"), Value::I64(i64::MIN)));
+    assert!(matches!(value("0.1"), Value::F64(v) if v == 0.1));
+    assert!(matches!(value("-0.0"), Value::F64(v) if v == 0.0 && v.is_sign_negative()));
+}
+
+#[test]
+fn texts_are_for_sets_and_events() {
+    let e = event(r#"{"kind":"set","name":"users","value":"zo\u00eb"}"#).unwrap();
+    assert_eq!(e.content(), Held::Text("zoë"));
+    assert!(
+        refusal(r#"{"kind":"gauge","name":"g","value":"12"}"#).contains("only sets and events")
+    );
+    let long = format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(255));
+    assert!(refusal(&long).contains("no room"));
+}
+
+#[test]
+fn a_refusal_says_what_would_be_right() {
+    for (line, said) in [
+        (r#"{"kind":"timer","name":"n","value":1}"#, "expected one of `counter`, `gauge`"),
+        (r#"{"kind":"gauge","name":"n"}"#, "give it a \"value\""),
+        (r#"{"kind":"gauge","name":"n","value":1,"prio":"low"}"#, "unknown field `prio`"),
+        (r#"{"kind":"gauge","name":"n","value":1e999}"#, "number out of range"),
+        (r#"{"kind":"gauge","name":"","value":1}"#, "1 to 255 bytes"),
+        (r#"{"kind":"gauge","value":1}"#, "1 to 255 bytes"),
+        (r#"{"kind":"gauge","name":"n","value":1,"rate":0}"#, "1 to 255"),
+        (r#"{"kind":"gauge","name":"n","value":1,"rate":256}"#, "1 to 255"),
+        (r#"{"kind":"gauge","name":"n","value":1,"tags":{"a":1}}"#, "expected a string"),
+        (r#"{"kind":"gauge","name":"n","value":1,"tags":{"a":"1","a":"2"}}"#, "twice"),
+        (r#"{"kind":"gauge","name":"n","value":1,"total":1}"#, "on an event"),
+        (r#"{"kind":"gauge""#, "column 15: EOF"),
+        ("nonsense", "column 2: expected ident"),
+    ] {
+        let refusal = refusal(line);
+        assert!(refusal.contains(said), "{line}: {refusal}");
+    }
+}
+
+#[test]
+fn tags_that_occur_twice_are_written_as_pairs() {
+    let text = r#"{"kind":"gauge","name":"g","value":1,"tags":[["a","1"],["a","2"]]}"#;
+    let line = Line::parse(text).unwrap();
+    assert_eq!(serde_json::to_string(&line).unwrap(), text);
+    let text = r#"{"kind":"gauge","name":"g","value":1,"tags":{"b":"1","a":"2"}}"#;
+    let line = Line::parse(text).unwrap();
+    assert_eq!(serde_json::to_string(&line).unwrap(), text, "in the order of the sender");
+}

@@ -1,0 +1,323 @@
+//! `ringstat send`: one value, or a file of them, through the client of `ringstat-std`.
+//!
+//! A file is sent without losing anything on this side: when the client's ring is full the reading waits, and a pace
+//! keeps the receiver's socket buffer from overflowing. What the network loses, the collector counts.
+
+mod feed;
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use ringstat_core::format::{PAYLOAD_MAX, PAYLOAD_MIN};
+use ringstat_core::record::{DEFAULT_INLINE, Kind, Priority};
+use ringstat_std::{BuildError, Cause, Client, Config, Ledger, Value};
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::names::Names;
+use crate::network::Network;
+use crate::record::{Line, TagList};
+use crate::report;
+use crate::settings::Settings;
+use crate::source::{self, Item, Records};
+use crate::value::{Content, Number};
+use feed::Feed;
+use ringstat_core::testkit::Faults;
+
+/// Where a collector listens unless it is told otherwise.
+pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
+/// Events in the client's ring at most.
+const RING: usize = 8192;
+/// An idle client says so this often: a lost tail shows soon.
+const HEARTBEAT: Duration = Duration::from_millis(20);
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// What it is called
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    name: Option<String>,
+    /// A number; for sets and events also a text; an event needs none
+    #[arg(conflicts_with = "file", allow_hyphen_values = true)]
+    value: Option<String>,
+    /// What kind of record it is
+    #[arg(long, default_value = "gauge", conflicts_with = "file", value_parser = kinds())]
+    kind: Kind,
+    /// A tag; may be given several times
+    #[arg(long = "tag", value_name = "KEY=VALUE", conflicts_with = "file", value_parser = parse_tag)]
+    tags: Vec<(String, String)>,
+    /// How much it matters
+    #[arg(long, default_value = "normal", conflicts_with = "file", value_parser = priorities())]
+    priority: Priority,
+    /// Send the records of a file instead, one JSON object a line; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Add the counters of the file up here and send their totals: exact at the collector even over a network that
+    /// loses datagrams
+    #[arg(long, requires = "file")]
+    aggregate: bool,
+    /// Of a file, so many events a second at most; 0: as fast as possible, which a receiver with a small socket
+    /// buffer may not follow
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    rate: u32,
+    /// Where the collector listens: HOST:PORT [default: 127.0.0.1:8125]
+    #[arg(long, value_name = "ADDR")]
+    to: Option<String>,
+    /// The largest datagram, in bytes of UDP payload [default: 1472]
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(PAYLOAD_MIN as i64..=PAYLOAD_MAX as i64))]
+    mtu: Option<u16>,
+    /// Who sends, in hexadecimal; without it a new sender each time. Give one to what runs again and again
+    #[arg(long, value_name = "ID", value_parser = crate::encode::parse_sender)]
+    sender: Option<u64>,
+    /// Give up when nothing could be sent for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+    /// For tests: drop this share of the datagrams, 0 to 1. The network is well again for the closing flush
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    loss: Option<f64>,
+    /// For tests: which ones are dropped follows from this number
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "loss")]
+    seed: u64,
+    /// Report as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+fn kinds() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(Kind::as_str))
+        .map(|name| Kind::ALL.into_iter().find(|k| k.as_str() == name).unwrap_or(Kind::Gauge))
+}
+
+fn priorities() -> impl TypedValueParser<Value = Priority> {
+    PossibleValuesParser::new(Priority::ALL.map(Priority::as_str))
+        .map(|name| Priority::ALL.into_iter().find(|p| p.as_str() == name).unwrap_or_default())
+}
+
+fn parse_tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("give KEY=VALUE, as in route=/a")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("from 0 to 1".into()) }
+}
+
+/// What `--loss` did to the datagrams.
+#[derive(Clone, Copy, Serialize, Debug)]
+struct Simulated {
+    offered: u64,
+    lost: u64,
+}
+
+/// What became of it all.
+#[derive(Serialize, Debug)]
+struct Report {
+    to: String,
+    /// As the collector shows it.
+    sender: String,
+    #[serde(flatten)]
+    ledger: Ledger,
+    ledger_closes: bool,
+    /// Series of counters that were added up here, and the increments in them.
+    counters: u64,
+    increments: u64,
+    datagrams: u64,
+    bytes: u64,
+    failed_datagrams: u64,
+    /// Lines that were no record.
+    refused: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulated: Option<Simulated>,
+}
+
+pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
+    let to = args.to.clone().unwrap_or(settings.to);
+    let timeout = Duration::from_secs(args.timeout);
+    let faults = |loss| Faults { loss, ..Faults::NONE };
+    let lossy = args.loss.map(|loss| Network::new(&to, faults(loss), args.seed)).transpose()?;
+    let client = connect(args, &to, settings.client, lossy.as_ref())?;
+    let mut feed =
+        Feed::new(&client, RING, if args.file.is_some() { args.rate } else { 0 }, timeout);
+    let mut refused = 0;
+    match &args.file {
+        Some(path) => {
+            let mut records = Records::open(path, Some(client.clone()))?;
+            send_file(&mut records, &mut feed, args.aggregate)?;
+            refused = records.refused();
+        }
+        None => {
+            let event = single(args, &client).map_err(|why| Failure::new(Exit::Usage, why))?;
+            feed.event(event)?;
+        }
+    }
+    let (counters, increments) = (feed.counters(), feed.increments());
+    close(&client, lossy.as_ref(), timeout);
+    let (identity, overflowed) = (client.identity(), client.overflowed_instruments());
+    let totals = client.clone();
+    let ledger = client.shutdown(timeout);
+    let totals = totals.totals();
+    let report = Report {
+        to,
+        sender: format!("{:016x}", identity.sender),
+        ledger,
+        ledger_closes: ledger.closes(),
+        counters,
+        increments,
+        datagrams: totals.datagrams,
+        bytes: totals.bytes,
+        failed_datagrams: totals.failed,
+        refused: refused + overflowed,
+        simulated: lossy.map(|lossy| {
+            let report = lossy.report();
+            Simulated { offered: report.offered, lost: report.lost }
+        }),
+    };
+    report::print(&report, args.json, false)?;
+    verdict(&report)
+}
+
+fn connect(
+    args: &Args,
+    to: &str,
+    config: Config,
+    lossy: Option<&Network>,
+) -> Result<Client, Failure> {
+    let payload = args.mtu.map_or(config.payload, usize::from);
+    // What is sent is the user's own, and nothing of the client's.
+    let builder = Client::builder(to)
+        .config(config)
+        .report_interval(None)
+        .payload(payload)
+        .shard_events(RING)
+        .shared_events(RING)
+        .heartbeat_interval(HEARTBEAT)
+        // Every flush carries all totals: whatever was lost, the last one makes good.
+        .flush_interval(Duration::from_millis(500))
+        .refresh_interval(Duration::from_millis(500))
+        .max_instruments(1 << 20);
+    let builder = if args.sender.is_some() { builder.sender(args.sender) } else { builder };
+    let client = match lossy {
+        Some(lossy) => builder.build_with_replies(lossy.transport(), lossy.replies()),
+        None => builder.build(),
+    };
+    client.map_err(|e| {
+        let exit = match e {
+            BuildError::Config { .. } => Exit::Usage,
+            _ => Exit::Environment,
+        };
+        let hint = match e {
+            BuildError::Resolve { .. } => "`getent hosts NAME` shows what this machine knows.",
+            BuildError::Socket(_) => "Is there a route to it? `ip route get ADDRESS` shows it.",
+            _ => "",
+        };
+        Failure::new(exit, e).hint(hint)
+    })
+}
+
+/// The record that the arguments describe.
+fn single(
+    args: &Args,
+    client: &Client,
+) -> Result<ringstat_core::record::Event<DEFAULT_INLINE>, crate::record::Refusal> {
+    let mut line = Line::new(args.kind.into(), args.name.as_deref().unwrap_or_default());
+    line.value = args.value.as_deref().map(parse_value);
+    line.priority = args.priority;
+    line.tags = TagList(
+        args.tags.iter().map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v))).collect(),
+    );
+    line.event(args.kind, &mut Names::new(), source::now_ns(), Some(client))
+}
+
+/// A number if it looks like one, else a text.
+fn parse_value(text: &str) -> Content<'_> {
+    let number = (text.parse().map(Value::U64).ok())
+        .or_else(|| text.parse().map(Value::I64).ok())
+        .or_else(|| text.parse().ok().filter(|v: &f64| v.is_finite()).map(Value::F64));
+    number.map_or(Content::Text(text.into()), |v| Content::Number(Number(v)))
+}
+
+fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Outcome {
+    while let Some((line, item)) = records.next::<DEFAULT_INLINE>()? {
+        let Item::Event(event) = item else {
+            records.refuse(
+                line,
+                "an instrument's state: `ringstat encode` packs those, clients have their own",
+            );
+            continue;
+        };
+        if aggregate && event.kind() == Kind::Counter {
+            if let Err(why) = feed.count(&event) {
+                records.refuse(line, why);
+            }
+        } else {
+            feed.event(event)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sends what is left, and then what tells the collector how much there was.
+fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
+    // What is not sent in time is in the ledger, which decides.
+    let _ = client.flush(timeout);
+    if let Some(lossy) = lossy {
+        lossy.recover();
+    }
+    // Twice, should the network lose the one: datagrams with all totals, then a heartbeat.
+    for _ in 0..2 {
+        let _ = client.flush(timeout);
+        let before = client.totals();
+        let deadline = Instant::now() + timeout.min(10 * HEARTBEAT);
+        while client.totals().datagrams == before.datagrams && Instant::now() < deadline {
+            std::thread::sleep(HEARTBEAT / 4);
+        }
+    }
+}
+
+/// Success only if everything left this machine.
+fn verdict(report: &Report) -> Outcome {
+    let Ledger { recorded, sent, dropped, in_flight, .. } = report.ledger;
+    if !report.ledger_closes {
+        return Err(Failure::new(
+            Exit::Loss,
+            "the ledger does not close: this is a bug in ringstat",
+        ));
+    }
+    let missing = dropped.total() + in_flight;
+    if missing > 0 {
+        let causes: Vec<_> = dropped
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(cause, n)| format!("{n} {}", cause.as_str().replace('_', " ")))
+            .collect();
+        let hint = if dropped.get(Cause::SendError) > 0 {
+            format!(
+                "Nobody listens there, or nothing leads there: `ringstat collect --udp {}`.",
+                report.to
+            )
+        } else if dropped.get(Cause::TooLarge) > 0 {
+            "They are larger than a datagram: shorten their tags, or raise --mtu.".into()
+        } else {
+            "The network took them too slowly: raise --timeout.".into()
+        };
+        let what = format!(
+            "{missing} of {recorded} events were not sent ({sent} were): {}",
+            causes.join(", ")
+        );
+        return Err(Failure::new(Exit::Loss, what).hint(hint));
+    }
+    if report.failed_datagrams > 0 {
+        return Err(Failure::new(
+            Exit::Loss,
+            format_args!("{} datagrams failed", report.failed_datagrams),
+        )
+        .hint("Totals went out again behind them; the collector shows the gap."));
+    }
+    if report.refused > 0 {
+        return Err(Failure::new(Exit::Loss, format_args!("lines refused: {}", report.refused)));
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Events into the client, no faster than it can take them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use ringstat_core::record::{Content, Event, Name, Tag};
+use ringstat_std::{Client, OwnedCounter, Recorder};
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::record::Refusal;
+
+/// How long to wait for the worker before looking again.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Records for one client, which nobody else records with.
+pub(crate) struct Feed<'a> {
+    client: &'a Client,
+    ring: u64,
+    /// So many events surely fit the ring.
+    room: u64,
+    pace: Option<Pace>,
+    timeout: Duration,
+    counters: HashMap<(&'static str, &'static [Tag]), OwnedCounter>,
+    increments: u64,
+}
+
+impl<'a> Feed<'a> {
+    /// At most `rate` events a second, unless it is 0.
+    pub(crate) fn new(client: &'a Client, ring: usize, rate: u32, timeout: Duration) -> Self {
+        Self {
+            client,
+            ring: ring as u64,
+            room: 0,
+            pace: (rate > 0).then(|| Pace::new(rate)),
+            timeout,
+            counters: HashMap::new(),
+            increments: 0,
+        }
+    }
+
+    /// Hands an event over, when there is room for it.
+    pub(crate) fn event(&mut self, event: Event) -> Outcome {
+        if let Some(pace) = &mut self.pace {
+            pace.wait();
+        }
+        if self.room == 0 {
+            self.room = self.wait_for_room()?;
+        }
+        self.room -= 1;
+        // Whatever is refused all the same is in the ledger.
+        let _ = self.client.push(&event);
+        Ok(())
+    }
+
+    /// Adds a counter's amount to its total here.
+    pub(crate) fn count(&mut self, event: &Event) -> Result<(), Refusal> {
+        let amount = match event.content() {
+            Content::Number(value) => value.as_u64(),
+            Content::Text(_) | Content::Symbol(_) => None,
+        };
+        let amount =
+            amount.and_then(|n| n.checked_mul(u64::from(event.rate()))).ok_or_else(|| {
+                Refusal::from("a counter that is added up here takes whole numbers from 0 on")
+            })?;
+        let Name::Static(name) = event.name() else {
+            return Err(Refusal::from("a counter without a name of its own"));
+        };
+        let made = self.counters.entry((name, event.tags()));
+        made.or_insert_with(|| self.client.counter(name, event.tags())).add(amount);
+        self.increments += 1;
+        Ok(())
+    }
+
+    /// How many counters were added up.
+    pub(crate) fn counters(&self) -> u64 {
+        self.counters.len() as u64
+    }
+
+    /// How many amounts are in them.
+    pub(crate) fn increments(&self) -> u64 {
+        self.increments
+    }
+
+    /// Waits until a good part of the ring is free; at once if it is.
+    fn wait_for_room(&self) -> Result<u64, Failure> {
+        let mut sent = None;
+        let mut since = Instant::now();
+        loop {
+            let ledger = self.client.ledger();
+            // More than is in the ring: what the worker holds is counted, too.
+            let room = self.ring.saturating_sub(ledger.in_flight);
+            if room >= self.ring / 4 {
+                return Ok(room);
+            }
+            let now = Some(ledger.sent + ledger.dropped.total());
+            if now != sent {
+                (sent, since) = (now, Instant::now());
+            } else if since.elapsed() > self.timeout {
+                return Err(Failure::new(Exit::Loss, "nothing could be sent for a while")
+                    .hint("The network takes nothing: look at the link, or raise --timeout."));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Spreads events evenly over time, in small bursts.
+struct Pace {
+    rate: u32,
+    begun: Instant,
+    passed: u64,
+}
+
+impl Pace {
+    fn new(rate: u32) -> Self {
+        Self { rate, begun: Instant::now(), passed: 0 }
+    }
+
+    /// Waits until the next event may pass.
+    fn wait(&mut self) {
+        /// Shorter pauses than this are not worth a system call.
+        const BURST: Duration = Duration::from_millis(2);
+        let due = Duration::from_secs_f64(self.passed as f64 / f64::from(self.rate));
+        self.passed += 1;
+        let ahead = due.saturating_sub(self.begun.elapsed());
+        if ahead > BURST {
+            std::thread::sleep(ahead);
+        }
+    }
+}

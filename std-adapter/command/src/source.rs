@@ -1,0 +1,115 @@
+//! Records from a file of JSON lines, each with its line number; what is no record is reported and counted.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ringstat_core::record::Event;
+use ringstat_std::Client;
+
+use crate::failure::Failure;
+use crate::lines::{Found, Lines};
+use crate::names::Names;
+use crate::record::{Line, LineKind, Refusal};
+use crate::state::State;
+
+/// Opens a file, or standard input for `-`.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    let open = || {
+        let file = File::open(path)?;
+        // A directory opens and fails at the first read only.
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(file)
+    };
+    let file = open().map_err(|e| Failure::file("open", path, &e))?;
+    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
+}
+
+/// Nanoseconds since 1970, as this machine's clock has it.
+pub(crate) fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a line holds.
+pub(crate) enum Item<const INLINE: usize> {
+    Event(Event<INLINE>),
+    State(State),
+}
+
+/// The records of a file.
+pub(crate) struct Records {
+    lines: Lines<Box<dyn BufRead + Send>>,
+    path: String,
+    names: Names,
+    client: Option<Client>,
+    refused: u64,
+}
+
+impl Records {
+    /// `client` interns what does not fit an event's slot.
+    pub(crate) fn open(path: &Path, client: Option<Client>) -> Result<Self, Failure> {
+        let shown =
+            if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() };
+        Ok(Self {
+            lines: Lines::new(open(path)?),
+            path: shown,
+            names: Names::new(),
+            client,
+            refused: 0,
+        })
+    }
+
+    /// How many lines were refused so far.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Reports a line that is refused after all, and counts it.
+    pub(crate) fn refuse(&mut self, line: u64, why: impl Display) {
+        self.refused += 1;
+        eprintln!("{}:{line}: {why}", self.path);
+    }
+
+    /// The next record and its line, or `None` at the end of the file.
+    pub(crate) fn next<const INLINE: usize>(
+        &mut self,
+    ) -> Result<Option<(u64, Item<INLINE>)>, Failure> {
+        loop {
+            let next = self.lines.next();
+            let next = next.map_err(|e| Failure::file("read", Path::new(&self.path), &e))?;
+            let Some((number, found)) = next else { return Ok(None) };
+            match read(found, &mut self.names, self.client.as_ref()) {
+                Ok(Some(item)) => return Ok(Some((number, item))),
+                Ok(None) => {}
+                Err(why) => self.refuse(number, why),
+            }
+        }
+    }
+}
+
+/// What a line holds; `None` for the envelope of a datagram.
+fn read<const INLINE: usize>(
+    found: Found<'_>,
+    names: &mut Names,
+    client: Option<&Client>,
+) -> Result<Option<Item<INLINE>>, Refusal> {
+    let text = match found {
+        Found::Line(text) => text,
+        Found::TooLong => return Err(Refusal::from("a line of more than a megabyte")),
+        Found::NotUtf8 => return Err(Refusal::from("not UTF-8")),
+    };
+    let line = Line::parse(text)?;
+    match line.kind.event() {
+        Some(kind) => Ok(Some(Item::Event(line.event(kind, names, now_ns(), client)?))),
+        None if line.kind == LineKind::Datagram => Ok(None),
+        None => Ok(Some(Item::State(State::of(&line, names)?))),
+    }
+}

@@ -1,0 +1,158 @@
+//! An instrument's state as a line of JSON, so that a captured datagram can be packed again as it was.
+
+use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, Unit};
+use ringstat_core::record::{Tag, Value};
+use ringstat_core::wire::decode;
+
+use crate::names::Names;
+use crate::record::{Line, LineKind, Refusal};
+use crate::value::Number;
+
+/// The units' names in JSON.
+const UNITS: [(Unit, &str); 7] = [
+    (Unit::None, "none"),
+    (Unit::Nanoseconds, "nanoseconds"),
+    (Unit::Microseconds, "microseconds"),
+    (Unit::Milliseconds, "milliseconds"),
+    (Unit::Seconds, "seconds"),
+    (Unit::Bytes, "bytes"),
+    (Unit::Percent, "percent"),
+];
+
+/// The name of `unit` in JSON.
+pub(crate) fn unit_name(unit: Unit) -> &'static str {
+    UNITS.iter().find(|(u, _)| *u == unit).map_or("none", |(_, name)| name)
+}
+
+/// What a line says that some instrument held.
+#[derive(Debug)]
+pub(crate) struct State {
+    name: &'static str,
+    tags: &'static [Tag],
+    unit: Unit,
+    held: Held,
+    mark: Mark,
+}
+
+#[derive(Debug)]
+enum Held {
+    Total(u64),
+    Level(Value),
+    Buckets { layout: Layout, sum: Value, counts: Vec<u64> },
+}
+
+impl State {
+    /// The state that `line` describes.
+    pub(crate) fn of(line: &Line<'_>, names: &mut Names) -> Result<Self, Refusal> {
+        if line.value.is_some() || line.timestamp_ns.is_some() || line.rate.is_some() {
+            return Err(Refusal::from("an event's field (value, timestamp_ns, rate) on a state"));
+        }
+        let missing = |field| Refusal(format!("no \"{field}\""));
+        let held = match line.kind {
+            LineKind::Total => Held::Total(line.total.ok_or_else(|| missing("total"))?),
+            LineKind::Level => Held::Level(line.level.ok_or_else(|| missing("level"))?.0),
+            _ => {
+                let layout = Layout {
+                    precision: line.precision.ok_or_else(|| missing("precision"))?,
+                    min_exponent: line.min_exponent.ok_or_else(|| missing("min_exponent"))?,
+                };
+                if layout.precision > decode::Buckets::PRECISION_LIMIT {
+                    return Err(Refusal::from("precision above 8"));
+                }
+                let Number(sum) = line.sum.ok_or_else(|| missing("sum"))?;
+                let pairs = line.buckets.as_ref().ok_or_else(|| missing("buckets"))?;
+                Held::Buckets { layout, sum, counts: spread(pairs)? }
+            }
+        };
+        let unit = match line.unit.as_deref() {
+            None => Unit::None,
+            Some(name) => {
+                UNITS.iter().find(|(_, n)| *n == name).map(|(u, _)| *u).ok_or_else(|| {
+                    let known: Vec<_> = UNITS.iter().map(|(_, name)| *name).collect();
+                    Refusal(format!("unknown unit {name:?}: one of {}", known.join(", ")))
+                })?
+            }
+        };
+        let (name, tags) = line.identity(names)?;
+        Ok(Self { name, tags, unit, held, mark: Mark::new() })
+    }
+}
+
+/// Counts by index from pairs of index and count.
+fn spread(pairs: &[(u16, u64)]) -> Result<Vec<u64>, Refusal> {
+    let mut counts = Vec::new();
+    for (index, count) in pairs {
+        let index = usize::from(*index);
+        if index < counts.len() || *count == 0 {
+            return Err(Refusal::from("buckets are [index,count] with rising indices, no count 0"));
+        }
+        counts.resize(index, 0);
+        counts.push(*count);
+    }
+    Ok(counts)
+}
+
+impl Instrument for State {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn tag(&self, index: usize) -> Option<(&str, &str)> {
+        self.tags.get(index).copied()
+    }
+
+    fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
+        Some((self.name, self.tags))
+    }
+
+    fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    fn state(&self) -> ringstat_core::instrument::State<'_> {
+        use ringstat_core::instrument::State;
+        match &self.held {
+            Held::Total(total) => State::Total(*total),
+            Held::Level(level) => State::Level(*level),
+            Held::Buckets { .. } => State::Buckets(self),
+        }
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn mark(&self) -> &Mark {
+        &self.mark
+    }
+}
+
+impl Buckets for State {
+    fn layout(&self) -> Layout {
+        match &self.held {
+            Held::Buckets { layout, .. } => *layout,
+            _ => Layout { precision: 0, min_exponent: 0 },
+        }
+    }
+
+    fn sum(&self) -> Value {
+        match &self.held {
+            Held::Buckets { sum, .. } => *sum,
+            _ => Value::U64(0),
+        }
+    }
+
+    fn bucket_count(&self, index: usize) -> u64 {
+        match &self.held {
+            Held::Buckets { counts, .. } => counts.get(index).copied().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    fn buckets(&self) -> usize {
+        match &self.held {
+            Held::Buckets { counts, .. } => counts.len(),
+            _ => 0,
+        }
+    }
+}

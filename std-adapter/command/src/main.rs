@@ -21,24 +21,12 @@
 //! | 3 | the machine stands in the way: no such file, the port is taken, the host is unknown |
 #![forbid(unsafe_code)]
 
-// The form of records as text, and where they come from.
-mod lines;
-mod names;
-mod record;
+// What the subcommands share: the form of records as text, settings, and everything on the way out.
+mod common;
+mod jsonl;
 mod settings;
-mod source;
-mod state;
-mod value;
-
-// What the subcommands share on the way out.
-mod failure;
-mod ledger;
-mod network;
-mod report;
-mod table;
 
 // The subcommands.
-mod capture;
 mod collect;
 mod decode;
 mod demo;
@@ -190,7 +178,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> failure::Outcome {
+fn run(cli: Cli) -> common::failure::Outcome {
     let settings = Settings::load(cli.config.as_deref())?;
     match cli.command {
         Command::Demo(args) => demo::run(&args, settings),

@@ -6,7 +6,7 @@ use crossterm::cursor::MoveToPreviousLine;
 use crossterm::queue;
 use crossterm::terminal::{Clear, ClearType};
 
-use crate::table;
+use crate::common::table;
 
 /// Lines of a frame besides its title and rows: heading, rules, the remark below, the cursor's own.
 const TABLE_FRAME: usize = 6;

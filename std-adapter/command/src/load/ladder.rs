@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::summary::Report;
-use crate::failure::Failure;
+use crate::common::failure::Failure;
 
 /// The climb ends when good and bad are this close.
 const CLOSE_PERCENT: u64 = 10;

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_std::{Config, Preset, Protocol};
 
 use super::scenario::{Numbers, Scenario};
-use crate::failure::{Exit, Failure};
+use crate::common::failure::{Exit, Failure};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

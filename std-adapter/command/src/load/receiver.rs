@@ -17,7 +17,7 @@ use super::latency::Latencies;
 use super::stages::Received;
 use super::workload;
 use crate::collect;
-use crate::failure::Failure;
+use crate::common::failure::Failure;
 
 /// A collector of our own.
 pub(crate) struct Receiver {

@@ -12,7 +12,7 @@ use super::receiver::Receiver;
 use super::screen::{Live, Screen};
 use super::summary::{Buffer, Latency, Memory, Report};
 use super::{memory, stages, workload};
-use crate::failure::{Exit, Failure};
+use crate::common::failure::{Exit, Failure};
 
 /// The client is looked at so often.
 const LOOK: Duration = Duration::from_millis(10);

@@ -13,7 +13,7 @@ use super::options::Plan;
 use super::run::percent;
 use super::scenario::Scenario;
 use super::stages::{Account, Loss};
-use crate::table;
+use crate::common::table;
 
 /// What a run found out.
 #[derive(Clone, Debug)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use ringstat_core::record::{Content, Event, Name, Tag};
 use ringstat_std::{Client, OwnedCounter, Recorder};
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::record::Refusal;
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::jsonl::line::Refusal;
 
 /// How long to wait for the worker before looking again.
 const PAUSE: Duration = Duration::from_micros(200);

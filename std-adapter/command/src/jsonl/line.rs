@@ -15,8 +15,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Full, Names};
-use crate::value::{Content, Number};
+use crate::jsonl::names::{Full, Names};
+use crate::jsonl::value::{Content, Number};
 
 /// What a line is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -63,7 +63,7 @@ impl From<Kind> for LineKind {
     }
 }
 
-/// One line. Which fields belong together, [`Line::event`] and [`State::of`](crate::state::State::of) check.
+/// One line. Which fields belong together, [`Line::event`] and [`State::of`](crate::jsonl::state::State::of) check.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line<'a> {

@@ -17,10 +17,11 @@ use std::time::{Duration, Instant};
 use ringstat_collector::{Config, Limits, Running};
 use ringstat_std::{Client, Instrument, Ledger, Recorder, Snapshot};
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::network::Network;
+use crate::collect;
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::network::Network;
+use crate::common::{ledger, report};
 use crate::settings::Settings;
-use crate::{collect, ledger, report};
 use fault::Plan;
 use readings::Readings;
 use screen::Screen;

@@ -13,7 +13,7 @@ use pcap_parser::{Linktype, PcapBlockOwned, PcapError, create_reader};
 use ringstat_core::format::Header;
 use ringstat_core::wire::MAGIC;
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::common::failure::{Exit, Failure, Outcome};
 
 /// No packet is larger; tcpdump's own limit.
 const PACKET_LIMIT: usize = 256 << 10;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use ringstat_collector::{Config, Limits, Running, Server, StartError};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::{ledger, report};
 use crate::settings::Collector;
-use crate::{ledger, report};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

@@ -13,7 +13,7 @@ use ringstat_collector::Limits;
 use ringstat_std::{BuildError, Config, Preset};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::common::failure::{Exit, Failure, Outcome};
 use crate::send::DEFAULT_ADDRESS;
 
 /// All settings, as the file has them.

@@ -11,10 +11,10 @@ use ringstat_core::record::NoNames;
 use ringstat_core::wire::Encoder;
 use serde::Serialize;
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::record::Refusal;
-use crate::report;
-use crate::source::{Item, Records, now_ns};
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::report;
+use crate::jsonl::line::Refusal;
+use crate::jsonl::records::{Item, Records, now_ns};
 
 /// Room for texts: nearly the longest that the wire carries.
 const INLINE: usize = 255;

@@ -30,8 +30,9 @@ use scenario::{Numbers, Scenario};
 use screen::Screen;
 use summary::Report;
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::{collect, report};
+use crate::collect;
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::report;
 
 pub(crate) fn run(args: &Args, client: ringstat_std::Config) -> Outcome {
     let plan = args.plan(client)?;

@@ -8,7 +8,7 @@ use ringstat_core::send::{SendError, Transport};
 use ringstat_core::testkit::{FaultReport, FaultTransport, Faults, Rng};
 use ringstat_std::{RepliesFn, TransportFn};
 
-use crate::failure::{Exit, Failure};
+use crate::common::failure::{Exit, Failure};
 
 /// A socket that waits for room, so that what the fault transport says was dropped is all that was.
 #[derive(Clone)]

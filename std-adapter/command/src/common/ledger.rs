@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use ringstat_collector::{Report, SenderReport};
 
-use crate::table;
+use crate::common::table;
 
 /// The latest heard of are listed.
 const SENDERS: usize = 20;

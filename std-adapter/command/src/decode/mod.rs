@@ -7,13 +7,16 @@ use ringstat_core::wire::decode::{Body, Content as Held, Record};
 use ringstat_core::wire::{DecodeError, Decoder};
 use serde::Serialize;
 
-use crate::capture::{self, Packet};
-use crate::failure::{Exit, Failure, Outcome};
-use crate::lines::{Found, Lines};
-use crate::record::{Envelope, Line, LineKind, TagList};
-use crate::state::unit_name;
-use crate::value::{Content, Number};
-use crate::{report, source};
+mod capture;
+
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::report;
+use crate::jsonl::line::{Envelope, Line, LineKind, TagList};
+use crate::jsonl::lines::{Found, Lines};
+use crate::jsonl::records;
+use crate::jsonl::state::unit_name;
+use crate::jsonl::value::{Content, Number};
+use capture::Packet;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -59,7 +62,7 @@ struct Refused<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let mut from = source::open(&args.file)?;
+    let mut from = records::open(&args.file)?;
     let mut head = Vec::new();
     let failed = |e| Failure::file("read", &args.file, &e);
     from.by_ref().take(4).read_to_end(&mut head).map_err(failed)?;

@@ -15,14 +15,14 @@ use ringstat_core::record::{DEFAULT_INLINE, Kind, Priority};
 use ringstat_std::{BuildError, Cause, Client, Config, Ledger, Value};
 use serde::Serialize;
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::names::Names;
-use crate::network::Network;
-use crate::record::{Line, TagList};
-use crate::report;
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::network::Network;
+use crate::common::report;
+use crate::jsonl::line::{Line, TagList};
+use crate::jsonl::names::Names;
+use crate::jsonl::records::{self, Item, Records};
+use crate::jsonl::value::{Content, Number};
 use crate::settings::Settings;
-use crate::source::{self, Item, Records};
-use crate::value::{Content, Number};
 use feed::Feed;
 use ringstat_core::testkit::Faults;
 
@@ -221,14 +221,14 @@ fn connect(
 fn single(
     args: &Args,
     client: &Client,
-) -> Result<ringstat_core::record::Event<DEFAULT_INLINE>, crate::record::Refusal> {
+) -> Result<ringstat_core::record::Event<DEFAULT_INLINE>, crate::jsonl::line::Refusal> {
     let mut line = Line::new(args.kind.into(), args.name.as_deref().unwrap_or_default());
     line.value = args.value.as_deref().map(parse_value);
     line.priority = args.priority;
     line.tags = TagList(
         args.tags.iter().map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v))).collect(),
     );
-    line.event(args.kind, &mut Names::new(), source::now_ns(), Some(client))
+    line.event(args.kind, &mut Names::new(), records::now_ns(), Some(client))
 }
 
 /// A number if it looks like one, else a text.

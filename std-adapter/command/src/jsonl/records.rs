@@ -9,11 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ringstat_core::record::Event;
 use ringstat_std::Client;
 
-use crate::failure::Failure;
-use crate::lines::{Found, Lines};
-use crate::names::Names;
-use crate::record::{Line, LineKind, Refusal};
-use crate::state::State;
+use crate::common::failure::Failure;
+use crate::jsonl::line::{Line, LineKind, Refusal};
+use crate::jsonl::lines::{Found, Lines};
+use crate::jsonl::names::Names;
+use crate::jsonl::state::State;
 
 /// Opens a file, or standard input for `-`.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {

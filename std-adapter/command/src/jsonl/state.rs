@@ -4,9 +4,9 @@ use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, Unit};
 use ringstat_core::record::{Tag, Value};
 use ringstat_core::wire::decode;
 
-use crate::names::Names;
-use crate::record::{Line, LineKind, Refusal};
-use crate::value::Number;
+use crate::jsonl::line::{Line, LineKind, Refusal};
+use crate::jsonl::names::Names;
+use crate::jsonl::value::Number;
 
 /// The units' names in JSON.
 const UNITS: [(Unit, &str); 7] = [

@@ -96,14 +96,46 @@ impl Priority {
 /// Room for dynamic tags and text in the default slot: what is left of 64 bytes on a 64-bit target.
 pub const DEFAULT_INLINE: usize = 26;
 
-/// How the number in a slot is to be read.
-pub(crate) const FORM_U64: u8 = 0;
-pub(crate) const FORM_I64: u8 = 1;
-pub(crate) const FORM_F32: u8 = 2;
-pub(crate) const FORM_F64: u8 = 3;
-pub(crate) const FORM_DECIMAL: u8 = 4;
-const FORM_TEXT: u8 = 5;
-const FORM_SYMBOL: u8 = 6;
+/// How the bits of a slot are to be read. These are not the forms of the wire, which are narrower: `wire::Form`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum SlotForm {
+    U64 = 0,
+    I64 = 1,
+    F32 = 2,
+    F64 = 3,
+    /// A mantissa; the scale stands beside the form.
+    Decimal = 4,
+    /// The bits mean nothing: the text stands in the slot.
+    Text = 5,
+    /// The number of an interned text.
+    Symbol = 6,
+}
+
+impl SlotForm {
+    /// The form in the low nibble of a slot's byte.
+    #[inline(always)]
+    const fn of(byte: u8) -> Self {
+        match byte & 0xF {
+            0 => Self::U64,
+            1 => Self::I64,
+            2 => Self::F32,
+            3 => Self::F64,
+            4 => Self::Decimal,
+            6 => Self::Symbol,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// What a slot holds besides name and tags, as an encoder takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct RawContent {
+    pub(crate) form: SlotForm,
+    /// Of a decimal; otherwise 0.
+    pub(crate) scale: u8,
+    pub(crate) bits: u64,
+}
 
 const KIND_MASK: u8 = 0b0000_0111;
 const PRIORITY_SHIFT: u8 = 3;
@@ -128,7 +160,7 @@ pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     tags_len: u8,
     /// Kind, priority, `STAMPED` and `INTERNED`.
     meta: u8,
-    /// A `FORM_…` in the low nibble, the scale of a decimal in the high one.
+    /// A [`SlotForm`] in the low nibble, the scale of a decimal in the high one.
     form: u8,
     /// This record stands for `rate` of its kind.
     rate: u8,
@@ -157,11 +189,13 @@ impl<const INLINE: usize> Event<INLINE> {
     pub fn new(kind: Kind, name: Name, value: Value, time: u64) -> Result<Self, Cause> {
         const { assert!(INLINE <= 255, "the inline area is at most 255 bytes") };
         let (form, bits) = match value {
-            Value::U64(v) => (FORM_U64, v),
-            Value::I64(v) => (FORM_I64, v as u64),
-            Value::F32(v) => (FORM_F32, u64::from(v.to_bits())),
-            Value::F64(v) => (FORM_F64, v.to_bits()),
-            Value::Decimal { mantissa, scale } => (FORM_DECIMAL | scale << 4, mantissa as u64),
+            Value::U64(v) => (SlotForm::U64 as u8, v),
+            Value::I64(v) => (SlotForm::I64 as u8, v as u64),
+            Value::F32(v) => (SlotForm::F32 as u8, u64::from(v.to_bits())),
+            Value::F64(v) => (SlotForm::F64 as u8, v.to_bits()),
+            Value::Decimal { mantissa, scale } => {
+                (SlotForm::Decimal as u8 | scale << 4, mantissa as u64)
+            }
         };
         let (pointer, name_len, interned) = match name {
             Name::Static(name) => (name.as_ptr(), name.len(), 0),
@@ -197,14 +231,14 @@ impl<const INLINE: usize> Event<INLINE> {
             return Err(Cause::TooManyTags);
         }
         self.push_inline(&[text])?;
-        self.form = FORM_TEXT;
+        self.form = SlotForm::Text as u8;
         Ok(())
     }
 
     /// Replaces the number by an interned text.
     #[inline]
     pub fn set_symbol(&mut self, text: Symbol) {
-        self.form = FORM_SYMBOL;
+        self.form = SlotForm::Symbol as u8;
         self.bits = u64::from(text.0);
     }
 
@@ -344,22 +378,23 @@ impl<const INLINE: usize> Event<INLINE> {
     #[inline]
     #[must_use]
     pub fn content(&self) -> Content<'_> {
-        Content::Number(match self.form & 0xF {
-            FORM_U64 => Value::U64(self.bits),
-            FORM_I64 => Value::I64(self.bits as i64),
-            FORM_F32 => Value::F32(f32::from_bits(self.bits as u32)),
-            FORM_F64 => Value::F64(f64::from_bits(self.bits)),
-            FORM_DECIMAL => Value::Decimal { mantissa: self.bits as i64, scale: self.form >> 4 },
-            FORM_SYMBOL => return Content::Symbol(Symbol(self.bits as u32)),
-            _ => return Content::Text(self.strings().next().unwrap_or("")),
+        Content::Number(match SlotForm::of(self.form) {
+            SlotForm::U64 => Value::U64(self.bits),
+            SlotForm::I64 => Value::I64(self.bits as i64),
+            SlotForm::F32 => Value::F32(f32::from_bits(self.bits as u32)),
+            SlotForm::F64 => Value::F64(f64::from_bits(self.bits)),
+            SlotForm::Decimal => {
+                Value::Decimal { mantissa: self.bits as i64, scale: self.form >> 4 }
+            }
+            SlotForm::Symbol => return Content::Symbol(Symbol(self.bits as u32)),
+            SlotForm::Text => return Content::Text(self.strings().next().unwrap_or("")),
         })
     }
 
-    /// Its number as the slot holds it: a `FORM_…` with the scale of a decimal in the high nibble, and the bits. Any
-    /// other form is a text.
-    #[inline]
-    pub(crate) fn raw(&self) -> (u8, u64) {
-        (self.form, self.bits)
+    /// Its content as the slot holds it.
+    #[inline(always)]
+    pub(crate) fn raw(&self) -> RawContent {
+        RawContent { form: SlotForm::of(self.form), scale: self.form >> 4, bits: self.bits }
     }
 
     /// The code of its kind.
@@ -381,7 +416,7 @@ impl<const INLINE: usize> Event<INLINE> {
     #[inline]
     pub fn dynamic_tags(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut strings = self.strings();
-        if self.form & 0xF == FORM_TEXT {
+        if SlotForm::of(self.form) == SlotForm::Text {
             strings.next();
         }
         core::iter::from_fn(move || Some((strings.next()?, strings.next()?)))

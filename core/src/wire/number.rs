@@ -9,7 +9,7 @@ use core::hint::select_unpredictable;
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::form;
-use crate::record::event::{FORM_DECIMAL, FORM_F32, FORM_F64, FORM_I64, FORM_U64};
+use crate::record::event::{RawContent, SlotForm};
 use crate::record::{POW10, Value};
 
 /// A number ready to be written: its form, and the bits that this form writes.
@@ -44,19 +44,19 @@ impl Number {
     ///
     /// The same as [`of`](Self::of) its [`Value`], which would be put together only to be taken apart again.
     #[inline(always)]
-    pub(crate) fn of_slot((form, bits): (u8, u64)) -> Option<Self> {
-        if form <= FORM_I64 {
-            // Without a branch on the sign or its absence.
-            let negative = bits & (u64::from(form) << 63) != 0;
-            let bits = if negative { !bits } else { bits };
-            let whole = if bits == 1 { form::ONE } else { form::UNSIGNED };
-            return Some(Self { form: if negative { form::NEGATIVE } else { whole }, bits });
-        }
-        Some(match form & 0xF {
-            FORM_F64 => Self::float(f64::from_bits(bits)),
-            FORM_F32 => Self::float(f64::from(f32::from_bits(bits as u32))),
-            FORM_DECIMAL => Self::of(Value::Decimal { mantissa: bits as i64, scale: form >> 4 }),
-            _ => return None,
+    pub(crate) fn of_slot(RawContent { form, scale, bits }: RawContent) -> Option<Self> {
+        Some(match form {
+            SlotForm::U64 | SlotForm::I64 => {
+                // Without a branch on the sign or its absence.
+                let negative = bits & ((form as u64) << 63) != 0;
+                let bits = if negative { !bits } else { bits };
+                let whole = if bits == 1 { form::ONE } else { form::UNSIGNED };
+                Self { form: if negative { form::NEGATIVE } else { whole }, bits }
+            }
+            SlotForm::F64 => Self::float(f64::from_bits(bits)),
+            SlotForm::F32 => Self::float(f64::from(f32::from_bits(bits as u32))),
+            SlotForm::Decimal => Self::of(Value::Decimal { mantissa: bits as i64, scale }),
+            SlotForm::Text | SlotForm::Symbol => return None,
         })
     }
 
@@ -79,14 +79,14 @@ impl Number {
     }
 
     /// The same for the number in an event's slot; `None` if there is a text.
-    pub(crate) fn as_given_in_slot((form, bits): (u8, u64)) -> Option<Self> {
-        Some(Self::as_given(match form & 0xF {
-            FORM_U64 => Value::U64(bits),
-            FORM_I64 => Value::I64(bits as i64),
-            FORM_F64 => Value::F64(f64::from_bits(bits)),
-            FORM_F32 => Value::F32(f32::from_bits(bits as u32)),
-            FORM_DECIMAL => Value::Decimal { mantissa: bits as i64, scale: form >> 4 },
-            _ => return None,
+    pub(crate) fn as_given_in_slot(RawContent { form, scale, bits }: RawContent) -> Option<Self> {
+        Some(Self::as_given(match form {
+            SlotForm::U64 => Value::U64(bits),
+            SlotForm::I64 => Value::I64(bits as i64),
+            SlotForm::F64 => Value::F64(f64::from_bits(bits)),
+            SlotForm::F32 => Value::F32(f32::from_bits(bits as u32)),
+            SlotForm::Decimal => Value::Decimal { mantissa: bits as i64, scale },
+            SlotForm::Text | SlotForm::Symbol => return None,
         }))
     }
 

@@ -12,6 +12,7 @@
 
 use super::Table;
 use super::key::{Key, sort, spread};
+use crate::record::event::RawContent;
 use crate::record::{STRING_LIMIT, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
 use crate::wire::number::Number;
@@ -422,7 +423,7 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
     }
 
     #[inline(always)]
-    fn number_of_slot(slot: (u8, u64)) -> Option<Number> {
+    fn number_of_slot(slot: RawContent) -> Option<Number> {
         Number::of_slot(slot)
     }
 }

@@ -6,6 +6,7 @@
 
 use super::Table;
 use super::key::{Key, spread};
+use crate::record::event::RawContent;
 use crate::record::{STRING_LIMIT, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
 use crate::wire::number::Number;
@@ -176,7 +177,7 @@ impl<const SLOTS: usize> Table for Lean<SLOTS> {
         Number::as_given(value)
     }
 
-    fn number_of_slot(slot: (u8, u64)) -> Option<Number> {
+    fn number_of_slot(slot: RawContent) -> Option<Number> {
         Number::as_given_in_slot(slot)
     }
 }
@@ -217,7 +218,7 @@ impl Table for Bare {
         Number::as_given(value)
     }
 
-    fn number_of_slot(slot: (u8, u64)) -> Option<Number> {
+    fn number_of_slot(slot: RawContent) -> Option<Number> {
         Number::as_given_in_slot(slot)
     }
 }

@@ -12,6 +12,7 @@ pub(crate) use key::Key;
 
 use crate::wire::cursor::{NoRoom, Writer};
 
+use crate::record::event::RawContent;
 use crate::record::{Tag, Value};
 use crate::wire::number::Number;
 
@@ -57,5 +58,5 @@ pub trait Table {
     fn number(value: Value) -> Number;
 
     /// The same for the number in an event's slot; `None` if there is a text.
-    fn number_of_slot(slot: (u8, u64)) -> Option<Number>;
+    fn number_of_slot(slot: RawContent) -> Option<Number>;
 }

@@ -46,7 +46,7 @@ impl Source {
                 path.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()
             })
             .collect();
-        rooms.retain(|room| *room != "" && ROOMS.contains(room));
+        rooms.retain(|room| !room.is_empty() && ROOMS.contains(room));
         rooms
     }
 }

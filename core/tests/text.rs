@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use ringstat_core::format::{Format, Header, Packer, Prologue, Refused};
 use ringstat_core::record::{Content, Event, Kind, Name, NoNames, Value};
-use ringstat_core::testkit::{Corpus, CorpusKind};
+use ringstat_core::testkit::{Corpus, CorpusKind, rounds};
 use ringstat_core::text::{Dialect, Encoder, Growing};
 use statsd_parser::Metric;
 use statsdproto::statsd::StatsdPDU;
@@ -202,6 +202,8 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(rounds(48, 256)))]
+
     #[test]
     fn any_strings_and_numbers_make_whole_lines_within_the_limit(
         events in proptest::collection::vec(any_event(), 1..60),

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use ringstat_core::format::{Format, Header, Packer, Prologue, Refused};
 use ringstat_core::record::{Content as Written, Event, Kind, NoNames, Priority, Tag, Value};
+use ringstat_core::testkit::rounds;
 use ringstat_core::wire::decode::{Body, Content};
 use ringstat_core::wire::{Decoder, Encoder, LeanEncoder};
 
@@ -158,6 +159,8 @@ fn event_name(event: &Event) -> &'static str {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(rounds(48, 256)))]
+
     #[test]
     fn what_is_accepted_round_trips(
         events in proptest::collection::vec(event(), 0..200),

@@ -80,6 +80,7 @@ impl Default for IdWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::rounds;
     use alloc::collections::BTreeSet;
     use proptest::prelude::*;
 
@@ -100,6 +101,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(rounds(16, 256)))]
+
         /// Against a set.
         #[test]
         fn it_is_a_set_with_a_floor(steps in proptest::collection::vec((0u64..1500, any::<bool>()), 0..200)) {

@@ -88,6 +88,7 @@ const fn bit_of(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::rounds;
 
     /// The same window, slowly: one flag for each number.
     struct Plain([bool; WINDOW as usize]);
@@ -111,7 +112,7 @@ mod tests {
                 let mut window = Window::settled();
                 let mut plain = Plain([true; WINDOW as usize]);
                 let mut end = start;
-                for turn in 0..40 {
+                for turn in 0..rounds(8, 40) {
                     let to = end + if turn % 3 == 0 { 1 } else { step };
                     assert_eq!(window.advance(end, to), plain.advance(end, to), "{start} {step}");
                     end = to;

@@ -8,11 +8,14 @@ use std::thread;
 use super::mpmc::Cell;
 use super::sharded::{Shard, Sharded};
 use super::{Full, Pushed, Slot, Source, mpmc, overwrite, priority, spsc};
+use crate::testkit::rounds;
 
 /// Large enough that a torn copy would show: every word says the same.
 type Item = [u64; 8];
 
-const ITEMS: u64 = 100_000;
+fn items() -> u64 {
+    rounds(20_000, 100_000)
+}
 
 fn whole(item: Item) -> u64 {
     assert!(item.iter().all(|w| *w == item[0]), "torn: {item:?}");
@@ -25,16 +28,17 @@ fn slots<const N: usize>() -> [Slot<Item>; N] {
 
 #[test]
 fn spsc_delivers_everything_in_order() {
+    let items = items();
     let mut ring: spsc::Ring<Item, 37> = spsc::Ring::new();
     let (mut producer, mut consumer) = ring.split();
     thread::scope(|scope| {
         let pushing = scope.spawn(move || {
             let mut next = 0;
-            while next < ITEMS {
+            while next < items {
                 if next % 3 == 0 {
                     next += u64::from(producer.push([next; 8]).is_ok());
                 } else {
-                    let batch: Vec<Item> = (next..(next + 5).min(ITEMS)).map(|i| [i; 8]).collect();
+                    let batch: Vec<Item> = (next..(next + 5).min(items)).map(|i| [i; 8]).collect();
                     next += producer.push_slice(&batch) as u64;
                 }
                 if next % 64 == 0 {
@@ -44,7 +48,7 @@ fn spsc_delivers_everything_in_order() {
         });
         let popping = scope.spawn(move || {
             let mut expected = 0;
-            while expected < ITEMS {
+            while expected < items {
                 let taken = consumer.drain(7, |item| {
                     assert_eq!(whole(item), expected);
                     expected += 1;
@@ -61,13 +65,14 @@ fn spsc_delivers_everything_in_order() {
 
 #[test]
 fn overwrite_accounts_for_every_item() {
+    let items = items();
     let mut ring = overwrite::Ring::new(slots::<16>());
     let (mut producer, mut consumer) = ring.split();
     let done = &AtomicBool::new(false);
     let (evicted, refused, taken) = thread::scope(|scope| {
         let pushing = scope.spawn(move || {
             let (mut evicted, mut refused, mut last) = (0u64, 0u64, None);
-            for i in 0..ITEMS {
+            for i in 0..items {
                 match producer.push_evicting([i; 8]) {
                     Ok(Pushed::Stored) => {}
                     Ok(Pushed::Evicted(item)) => {
@@ -106,13 +111,14 @@ fn overwrite_accounts_for_every_item() {
         let (evicted, refused) = pushing.join().unwrap();
         (evicted, refused, popping.join().unwrap())
     });
-    assert_eq!(evicted + refused + taken, ITEMS);
+    assert_eq!(evicted + refused + taken, items);
     assert!(taken > 0);
 }
 
 #[test]
 fn mpmc_delivers_each_item_once() {
-    const EACH: u64 = ITEMS / 4;
+    let items = items();
+    let each = items / 4;
     let ring = mpmc::Ring::<Item, _>::new(core::array::from_fn::<_, 13, _>(|_| Cell::new()));
     let done = &AtomicBool::new(false);
     let mut all = thread::scope(|scope| {
@@ -120,8 +126,8 @@ fn mpmc_delivers_each_item_once() {
             .map(|p| {
                 let ring = &ring;
                 scope.spawn(move || {
-                    for i in 0..EACH {
-                        while ring.push([p * EACH + i; 8]).is_err() {
+                    for i in 0..each {
+                        while ring.push([p * each + i; 8]).is_err() {
                             thread::yield_now();
                         }
                     }
@@ -149,11 +155,12 @@ fn mpmc_delivers_each_item_once() {
         consumers.into_iter().flat_map(|c| c.join().unwrap()).collect::<Vec<_>>()
     });
     all.sort_unstable();
-    assert!(all.iter().copied().eq(0..3 * EACH), "{} items", all.len());
+    assert!(all.iter().copied().eq(0..3 * each), "{} items", all.len());
 }
 
 #[test]
 fn sharded_keeps_order_per_producer_while_shards_change_hands() {
+    let items = items();
     type Lane = overwrite::Ring<Item, [Slot<Item>; 32]>;
     type All = Sharded<Lane, [Shard<Lane>; 2], mpmc::Ring<Item, [Cell<Item>; 32]>>;
     let all: Arc<All> = Arc::new(Sharded::new(
@@ -168,7 +175,7 @@ fn sharded_keeps_order_per_producer_while_shards_change_hands() {
             loop {
                 let finished = done.load(Ordering::Acquire);
                 let count = drain.drain(9, |item| {
-                    let (producer, n) = (whole(item) / ITEMS, whole(item) % ITEMS);
+                    let (producer, n) = (whole(item) / items, whole(item) % items);
                     let last = &mut last[producer as usize];
                     assert!(*last < Some(n), "order of producer {producer}");
                     *last = Some(n);
@@ -193,7 +200,7 @@ fn sharded_keeps_order_per_producer_while_shards_change_hands() {
                         let mut shard = Sharded::claim(all.clone());
                         let mut pushed = 0;
                         for n in 0..2000 {
-                            let item = [producer * ITEMS + n; 8];
+                            let item = [producer * items + n; 8];
                             let stored = match &mut shard {
                                 Some(shard) => shard.get().push(item).is_ok(),
                                 None => all.shared().push(item).is_ok(),
@@ -225,13 +232,14 @@ impl priority::Prioritized for Ranked {
 
 #[test]
 fn priority_accounts_for_every_item_and_never_drops_the_higher() {
+    let items = items();
     let mut ring: priority::Ring<Ranked, 32> = priority::Ring::new();
     let (mut producer, mut consumer) = ring.split();
     let done = &AtomicBool::new(false);
     let (lost, taken) = thread::scope(|scope| {
         let pushing = scope.spawn(move || {
             let mut lost = [0u64; priority::LEVELS];
-            for i in 0..ITEMS {
+            for i in 0..items {
                 // One in ten is of the highest level: the ring always holds lower ones to drop.
                 let level = if i % 10 == 0 { 3 } else { (i % 3) as usize };
                 match producer.push(Ranked([i; 8], level)) {
@@ -269,6 +277,6 @@ fn priority_accounts_for_every_item_and_never_drops_the_higher() {
         });
         (pushing.join().unwrap(), popping.join().unwrap())
     });
-    assert_eq!(lost.iter().sum::<u64>() + taken.iter().sum::<u64>(), ITEMS);
-    assert_eq!(lost[3] + taken[3], ITEMS / 10);
+    assert_eq!(lost.iter().sum::<u64>() + taken.iter().sum::<u64>(), items);
+    assert_eq!(lost[3] + taken[3], items / 10);
 }

@@ -33,6 +33,7 @@ mod fault;
 mod link;
 mod null;
 mod rng;
+mod rounds;
 mod spy;
 
 pub use clock::FakeClock;
@@ -41,4 +42,5 @@ pub use fault::{FaultReport, FaultTransport, Faults};
 pub use link::{LinkReceiver, LinkSender, link};
 pub use null::NullTransport;
 pub use rng::Rng;
+pub use rounds::{LONG_TESTS, rounds};
 pub use spy::SpyTransport;

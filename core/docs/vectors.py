@@ -177,8 +177,10 @@ valid("a needlessly wide form", event("gauge", 5, new("g"), 0, struct.pack("<d",
 big = (2 ** 61 - 1 << 3 | 7, float(2 ** 61 - 1) / 1e8)
 valid("form 2: the largest mantissa", event("gauge", 2, new("g"), 0, varint(big[0])), [meaning("gauge", "g", big[1])])
 valid("form 6: text", event("set", 6, new("users"), 0, text("zoë")), [meaning("set", "users", "zoë")], canonical=True)
-valid("the longest text", event("event", 6, new("log"), 0, text("é" * 127 + "!")),
+valid("a text of 255 bytes", event("event", 6, new("log"), 0, text("é" * 127 + "!")),
       [meaning("event", "log", "é" * 127 + "!")], canonical=True)
+valid("the longest text", event("event", 6, new("log"), 0, text("é" * 499 + "!!")),
+      [meaning("event", "log", "é" * 499 + "!!")])
 valid("an empty text", event("set", 6, new("s"), 0, text("")), [meaning("set", "s", "")], canonical=True)
 for code, priority in enumerate(PRIORITIES[1:], 1):
     valid(f"priority {priority}", event("event", 7, new("e"), 0, b"", second=code),
@@ -356,7 +358,8 @@ bad("a surrogate", "bad_utf8", event("gauge", 7, new(b"\xed\xa0\x80"), 0, b""))
 bad("a suffix that is not UTF-8 by itself", "bad_utf8", event("gauge", 7, new("aé"), 0, b"") + event("gauge", 7, like(0, 2, b"\xa9"), 0, b""), 2)
 bad("a string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 256), 0, b""))
 bad("a string longer than 255 and than the datagram", "string_too_long", b"\x39\x00" + varint(2 ** 63))
-bad("a text of 256 bytes", "string_too_long", event("set", 6, new("s"), 0, text("t" * 256)))
+bad("a text of 1001 bytes", "string_too_long", event("set", 6, new("s"), 0, text("t" * 1001)))
+bad("a dynamic tag of 256 bytes", "string_too_long", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x01" + new("k") + text("v" * 256)))
 bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, like_long(0, 250, "nnnnnn"), 0, b""), 2)
 bad("a packed string of 256 characters", "string_too_long", event("gauge", 7, packed_new("n" * 256), 0, b""), flags=4)
 bad("an unpacked string of 256 bytes among packed ones", "string_too_long", event("gauge", 7, unpacked_new("n" * 256), 0, b""), flags=4)
@@ -460,9 +463,9 @@ class Reader:
             if byte < 0x80:
                 return value
 
-    def text(self):
+    def text(self, limit=255):
         length = self.varint()
-        demand(length <= 255, "string_too_long")
+        demand(length <= limit, "string_too_long")
         return utf8(self.take(length))
 
 
@@ -568,7 +571,7 @@ class Records:
     def event(self, kind, form, second, tags):
         self.time += -self.r.varint() if second & 4 else self.r.varint()
         demand(0 <= self.time < 2 ** 64, "bad_time")
-        content = {"text": self.r.text()} if form == 6 else {"value": self.number(form)}
+        content = {"text": self.r.text(1000)} if form == 6 else {"value": self.number(form)}
         rate = 1
         if second & 8:
             rate = self.r.varint()

@@ -20,7 +20,7 @@ mod value;
 
 pub use event::{Content, DEFAULT_INLINE, Event, Kind, Priority};
 pub use interner::{InternError, Interner};
-pub use name::{DYNAMIC_TAG_LIMIT, Name, NoNames, Resolve, STRING_LIMIT, Symbol, Tag};
+pub use name::{DYNAMIC_TAG_LIMIT, Name, NoNames, Resolve, STRING_LIMIT, Symbol, TEXT_LIMIT, Tag};
 pub use recorder::{Draft, Outcome, Recorder};
 pub use value::Value;
 

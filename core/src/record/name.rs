@@ -2,8 +2,10 @@
 
 /// At most so many dynamic tags are on a record.
 pub const DYNAMIC_TAG_LIMIT: usize = 16;
-/// The longest string, in bytes.
+/// The longest name, tag key or tag value, in bytes.
 pub const STRING_LIMIT: usize = 255;
+/// The longest text of an event, in bytes.
+pub const TEXT_LIMIT: usize = 1000;
 
 /// One tag: key and value.
 pub type Tag = (&'static str, &'static str);

@@ -2,6 +2,7 @@
 
 use super::error::DecodeError;
 use super::sixbit;
+use crate::record::{STRING_LIMIT, TEXT_LIMIT};
 
 /// The buffer has no room left; the writer's position is then meaningless until it is reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -403,11 +404,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The length of a string: at most [`STRING_LIMIT`](crate::record::STRING_LIMIT).
+    /// The length of a string: at most [`STRING_LIMIT`].
     #[inline]
     pub(crate) fn length(&mut self) -> Result<usize, DecodeError> {
+        self.length_up_to(STRING_LIMIT)
+    }
+
+    #[inline]
+    fn length_up_to(&mut self, limit: usize) -> Result<usize, DecodeError> {
         let length = self.reference()?;
-        if length > crate::record::STRING_LIMIT as u64 {
+        if length > limit as u64 {
             return Err(DecodeError::StringTooLong);
         }
         Ok(length as usize)
@@ -417,6 +423,12 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.length()?;
+        self.bytes(length)
+    }
+
+    /// The text of an event behind its length, at most [`TEXT_LIMIT`] bytes, not yet checked.
+    pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = self.length_up_to(TEXT_LIMIT)?;
         self.bytes(length)
     }
 }

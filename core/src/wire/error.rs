@@ -23,7 +23,7 @@ pub enum DecodeError {
     BadRecord,
     /// Bytes that are not UTF-8 where a string stands, or a prefix cut inside a character.
     BadUtf8,
-    /// A string of more than 255 bytes.
+    /// A string of more than 255 bytes, or the text of an event of more than 1000.
     StringTooLong,
     /// A record without a name.
     EmptyName,
@@ -107,7 +107,7 @@ impl core::fmt::Display for DecodeError {
             Self::BadVarint => "an integer has more than 64 bits",
             Self::BadRecord => "a record has an undefined kind, form or flag",
             Self::BadUtf8 => "a string is not UTF-8",
-            Self::StringTooLong => "a string is longer than 255 bytes",
+            Self::StringTooLong => "a string is longer than 255 bytes, or a text longer than 1000",
             Self::EmptyName => "a record has no name",
             Self::BadStringIndex => "a record refers to a string that was not defined before",
             Self::BadTagIndex => "a record refers to a tag or tag set that was not defined before",

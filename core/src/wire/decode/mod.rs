@@ -238,9 +238,9 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         if form != form::TEXT {
             return Ok(RawContent::Number(number::read(form, &mut self.r)?));
         }
-        let text = self.r.string()?;
+        let text = self.r.text()?;
         core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
-        Ok(RawContent::Text(self.span_of(text), text.len() as u8))
+        Ok(RawContent::Text(self.span_of(text), text.len() as u16))
     }
 
     /// What only some events have.
@@ -358,7 +358,7 @@ enum RawBody {
 
 enum RawContent {
     Number(Value),
-    Text(u16, u8),
+    Text(u16, u16),
 }
 
 impl Raw {

@@ -124,7 +124,7 @@ impl<'a> Tags<'a> {
     pub fn dynamic(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let Self { tables, body, .. } = *self;
         let all = if self.has_dynamic { tables.dynamic() } else { &[] };
-        all.iter().map(move |d| (tables.text(d.key), checked(body, d.at, d.length)))
+        all.iter().map(move |d| (tables.text(d.key), checked(body, d.at, d.length.into())))
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> Buckets<'a> {
 
 /// A string of the body that was found to be UTF-8 when it was read.
 #[inline]
-pub(super) fn checked(body: &[u8], at: u16, length: u8) -> &str {
+pub(super) fn checked(body: &[u8], at: u16, length: u16) -> &str {
     let at = usize::from(at);
     let bytes = body.get(at..at + usize::from(length)).unwrap_or(&[]);
     core::str::from_utf8(bytes).unwrap_or("")

@@ -16,9 +16,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ringstat_benches::corpus;
 use ringstat_core::format::{Format, PAYLOAD_ETHERNET};
 use ringstat_core::instrument::Instrument;
-use ringstat_core::record::{DEFAULT_INLINE, Event, NoNames};
+use ringstat_core::record::{Event, NoNames};
 use ringstat_core::ring::spsc;
-use ringstat_core::send::{Identity, Inputs, Sender, SenderConfig, Step, Time, Totals};
+use ringstat_core::send::{Identity, Inputs, Keep, Sender, SenderConfig, Step, Time, Totals};
 use ringstat_core::testkit::{Corpus, CorpusEvent};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::Encoder;
@@ -30,8 +30,8 @@ const EVENTS: usize = 2000;
 /// Sends all events in batches of `batch`, and says what the sender made of them.
 fn send<E: Format>(events: &[Event], batch: usize, encoder: E) -> Totals {
     let config = SenderConfig { batch_least: batch, batch_events: batch, ..SenderConfig::DEFAULT };
-    let mut sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E> =
-        Sender::with_encoder(Identity { sender: 1, epoch: 1 }, &config, encoder);
+    let identity = Identity { sender: 1, epoch: 1 };
+    let mut sender: Sender<E> = Sender::with_parts(identity, &config, encoder, Keep::new());
     let mut ring: Box<spsc::Ring<Event, 256>> = Box::default();
     let (mut producer, mut consumer) = ring.split();
     let mut buf = [0; PAYLOAD_ETHERNET];

@@ -154,6 +154,58 @@ pub trait Format {
     }
 }
 
+/// An [`Event`] of any size; nothing else is one. What a sender asks of its events, without naming their size.
+pub trait AnyEvent: Copy + sealed::Sealed {
+    /// Adds the event to a datagram, see [`Packer::event`].
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn pack(&self, datagram: &mut impl Packer, names: &impl Resolve) -> Result<(), Refused>;
+
+    /// Adds it as one that is to be acknowledged, see [`Packer::identified`].
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    fn pack_identified(
+        &self,
+        datagram: &mut impl Packer,
+        names: &impl Resolve,
+        above_floor: u64,
+    ) -> Result<(), Refused>;
+
+    /// When it was recorded, unless the caller gave it a time.
+    fn recorded(&self) -> Option<u64>;
+}
+
+mod sealed {
+    /// Nobody else implements `AnyEvent`.
+    pub trait Sealed {}
+
+    impl<const INLINE: usize> Sealed for super::Event<INLINE> {}
+}
+
+impl<const INLINE: usize> AnyEvent for Event<INLINE> {
+    #[inline]
+    fn pack(&self, datagram: &mut impl Packer, names: &impl Resolve) -> Result<(), Refused> {
+        datagram.event(self, names)
+    }
+
+    #[inline]
+    fn pack_identified(
+        &self,
+        datagram: &mut impl Packer,
+        names: &impl Resolve,
+        above_floor: u64,
+    ) -> Result<(), Refused> {
+        datagram.identified(self, names, above_floor)
+    }
+
+    #[inline]
+    fn recorded(&self) -> Option<u64> {
+        (!self.is_stamped()).then(|| self.time())
+    }
+}
+
 /// Fills one datagram: each record whole or not at all.
 pub trait Packer {
     /// How many records it holds.

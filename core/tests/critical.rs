@@ -7,7 +7,7 @@ use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::ring::mpmc;
 use ringstat_core::send::{
-    AckError, Identity, Inputs, Kept, Patience, Sender, SenderConfig, Step, Time,
+    AckError, BoxedKeep, Identity, Inputs, Patience, Sender, SenderConfig, Step, Time,
 };
 use ringstat_core::wire::ack::{Ack, ID_WINDOW};
 use ringstat_core::wire::decode::Body;
@@ -34,7 +34,7 @@ type Ring = mpmc::Ring<Event, Box<[mpmc::Cell<Event>]>>;
 
 /// A sender with its two rings.
 struct Station {
-    sender: Box<Sender<26, 64, 1024, 8, Encoder<64, 1024>, Box<[Kept<26>]>>>,
+    sender: Box<Sender<Encoder<64, 1024>, BoxedKeep, 8>>,
     critical: Ring,
     others: Ring,
 }
@@ -63,9 +63,9 @@ fn event(name: &'static str, n: u64, priority: Priority) -> Event {
 
 impl Station {
     fn new(config: &SenderConfig, store: usize) -> Self {
-        let kept = vec![Kept::EMPTY; store].into_boxed_slice();
+        let store = BoxedKeep::new(store);
         Self {
-            sender: Box::new(Sender::keeping(IDENTITY, config, Encoder::new(), kept)),
+            sender: Box::new(Sender::with_parts(IDENTITY, config, Encoder::new(), store)),
             critical: ring(2048),
             others: ring(2048),
         }

@@ -13,9 +13,7 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use ringstat_core::chip::Stats;
 use ringstat_core::ledger::{Cause, Drops};
-use ringstat_core::record::DEFAULT_INLINE;
-use ringstat_core::send::{Breaker, Kept, Permit, SendError, Sender, Step, Totals};
-use ringstat_core::wire::LeanEncoder;
+use ringstat_core::send::{Breaker, LeanSender, Permit, SendError, Sender, Step, Totals};
 use ringstat_core::wire::ack::Ack;
 
 use crate::clock;
@@ -75,14 +73,7 @@ pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const
     }
     let seed = config.identity.sender ^ u64::from(config.identity.epoch);
     let mut breaker = Breaker::new(config.breaker, seed);
-    let mut sender: Sender<
-        DEFAULT_INLINE,
-        SLOTS,
-        0,
-        4,
-        LeanEncoder<SLOTS>,
-        [Kept<DEFAULT_INLINE>; KEEP],
-    > = Sender::keeping(config.identity, &config.sender, LeanEncoder::new(), [Kept::EMPTY; KEEP]);
+    let mut sender: LeanSender<SLOTS, KEEP> = Sender::new(config.identity, &config.sender);
     let mut packet = [0; PAYLOAD];
     let mut held = None;
     loop {

@@ -12,11 +12,9 @@ use ringstat_core::observe::{
     BreakerUse, Buffer, Degradation, Health, Memory, Output, PoolUse, Snapshot,
 };
 use ringstat_core::policy::Throttle;
-use ringstat_core::record::{
-    DEFAULT_INLINE, Event, InternError, Interner, Outcome, Recorder, Symbol,
-};
+use ringstat_core::record::{Event, InternError, Interner, Outcome, Recorder, Symbol};
 use ringstat_core::ring::percent;
-use ringstat_core::send::{BreakerState, Identity, Kept, SendError, Totals};
+use ringstat_core::send::{BoxedKeep, BreakerState, Identity, SendError, Totals};
 
 use crate::clock::Clock;
 use crate::config::{BuildError, Builder, Config, Protocol};
@@ -208,8 +206,7 @@ impl Client {
                 + size_of::<Shared>()
                 + worker::BYTES
                 + payload * segments
-                + rings.critical().map_or(0, |ring| ring.capacity())
-                    * size_of::<Kept<DEFAULT_INLINE>>(),
+                + rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedKeep>::PLACE,
             timings: Timings::new(&registry),
             rings,
             clock: Clock::new(),

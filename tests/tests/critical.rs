@@ -12,7 +12,7 @@ use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::ring::mpmc;
 use ringstat_core::send::{
-    Identity, Inputs, Kept, Patience, SendError, Sender, SenderConfig, Step, Time, Transport,
+    Identity, Inputs, Keep, Patience, SendError, Sender, SenderConfig, Step, Time, Transport,
 };
 use ringstat_core::testkit::{FaultTransport, Faults, LinkReceiver, LinkSender, link};
 use ringstat_core::wire::Encoder;
@@ -29,7 +29,7 @@ fn seen(report: &Report, name: &str) -> f64 {
 /// A sender and a collector in fake time, with a bad network between them.
 struct Simulation {
     ring: mpmc::Ring<Event, [mpmc::Cell<Event>; 64]>,
-    sender: Box<Sender<26, 64, 1024, 8, Encoder<64, 1024>, [Kept<26>; 32]>>,
+    sender: Box<Sender<Encoder<64, 1024>, Keep<32>, 8>>,
     there: FaultTransport<LinkSender>,
     arriving: LinkReceiver,
     back: FaultTransport<LinkSender>,
@@ -52,7 +52,7 @@ impl Simulation {
         let identity = Identity { sender: 7, epoch: 1 };
         Self {
             ring: mpmc::Ring::new(std::array::from_fn(|_| mpmc::Cell::new())),
-            sender: Box::new(Sender::keeping(identity, &config, Encoder::new(), [Kept::EMPTY; 32])),
+            sender: Box::new(Sender::new(identity, &config)),
             there: FaultTransport::new(there, faults, seed),
             arriving,
             back: FaultTransport::new(back, faults, seed + 1),

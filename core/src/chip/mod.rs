@@ -28,9 +28,9 @@ pub use lane::Lane;
 use crate::format::Format;
 use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
-use crate::record::{DEFAULT_INLINE, Event, NoNames, Outcome, Priority, Recorder};
+use crate::record::{Event, NoNames, Outcome, Priority, Recorder};
 use crate::ring::{Source, mpmc};
-use crate::send::{Inputs, Kept, Sender, Step, Time, Totals};
+use crate::send::{Inputs, Sender, Step, Store, Time, Totals};
 use crate::sync::{AtomicU32, Ordering};
 
 /// What a full ring gives up.
@@ -242,16 +242,12 @@ impl<const N: usize> Stats<N> {
     }
 
     /// [`Sender::poll`] with what is in here.
-    pub fn poll<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>(
+    pub fn poll<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<DEFAULT_INLINE, SLOTS, ARENA, CARRY, E, K>,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
         buf: &mut [u8],
-    ) -> Step
-    where
-        E: Format,
-        K: AsRef<[Kept<DEFAULT_INLINE>]> + AsMut<[Kept<DEFAULT_INLINE>]>,
-    {
+    ) -> Step {
         if let Some(mut critical) = self.critical {
             sender.keep(now, &mut critical);
         }
@@ -266,14 +262,10 @@ impl<const N: usize> Stats<N> {
 
     /// What became of every record, with the sender that is polled with this: exact at every quiet point.
     #[must_use]
-    pub fn ledger<const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>(
+    pub fn ledger<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &Sender<DEFAULT_INLINE, SLOTS, ARENA, CARRY, E, K>,
-    ) -> Ledger
-    where
-        E: Format,
-        K: AsRef<[Kept<DEFAULT_INLINE>]> + AsMut<[Kept<DEFAULT_INLINE>]>,
-    {
+        sender: &Sender<E, K, CARRY>,
+    ) -> Ledger {
         self.account(sender.totals())
     }
 
@@ -376,6 +368,7 @@ mod tests {
     use super::*;
     use crate::instrument::Counter;
     use crate::send::{AckError, Identity, SenderConfig};
+    use crate::send::{Keep, LeanSender};
     use crate::wire::Encoder;
     use crate::wire::ack::Ack;
 
@@ -390,8 +383,7 @@ mod tests {
         static STATS: Stats<8> = Stats::new(event_ring!(8), now).critical(event_ring!(2));
         let identity = Identity { sender: 1, epoch: 1 };
         let config = SenderConfig { payload: 256, ..SenderConfig::DEFAULT };
-        let mut sender: Sender<26, 16, 0, 2, _, _> =
-            Sender::keeping(identity, &config, <Encoder<16, 0>>::new(), [Kept::EMPTY; 4]);
+        let mut sender: Sender<Encoder<16, 0>, Keep<4>, 2> = Sender::new(identity, &config);
         let alarm =
             |n: u32| STATS.event("alarm").at(n.into()).priority(Priority::Critical).record();
         assert_eq!([0, 1].map(alarm), [Outcome::Recorded; 2]);
@@ -419,7 +411,7 @@ mod tests {
     fn a_lane_holds_its_own_and_lends_from_the_ring_for_all() {
         static STATS: Stats<4> =
             Stats::new(event_ring!(4), now).lanes(&[event_ring!(2), event_ring!(3)]);
-        let mut sender: Sender<26, 16, 0, 2> = Sender::new(
+        let mut sender: LeanSender = Sender::new(
             Identity { sender: 1, epoch: 1 },
             &SenderConfig { payload: 512, ..SenderConfig::DEFAULT },
         );
@@ -446,7 +438,7 @@ mod tests {
     fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
         static STATS: Stats<8> =
             Stats::new(event_ring!(8), now).instruments(&[&FRAMES]).when_full(WhenFull::DropOldest);
-        let mut sender: Sender<26, 16, 0, 2> = Sender::new(
+        let mut sender: LeanSender = Sender::new(
             Identity { sender: 1, epoch: 1 },
             &SenderConfig { payload: 256, ..SenderConfig::DEFAULT },
         );

@@ -48,11 +48,6 @@ impl Batcher {
         self.limits
     }
 
-    /// Changes how many events close a batch.
-    pub fn set_events(&mut self, least: usize, events: usize) {
-        (self.limits.least, self.limits.events) = (least, events);
-    }
-
     /// How many events close a batch of a ring that is `fill` percent full: from the least to the greatest number in
     /// a straight line between the watermarks. At least 1.
     #[must_use]
@@ -154,7 +149,6 @@ mod tests {
         assert!(b.ready(usize::MAX, 0, u64::MAX));
         assert_eq!(b.deadline(), Some(u64::MAX));
         b.packed(0, 0, 0);
-        b.set_events(usize::MAX, 0);
         assert_eq!(b.size(255), 1);
         let b =
             Batcher::new(BatchLimits { least: 7, events: usize::MAX, bytes: usize::MAX, age: 0 });

@@ -10,7 +10,7 @@
 use core::time::Duration;
 
 use crate::ledger::{Cause, Drops};
-use crate::record::Event;
+use crate::send::{Kept, Store};
 use crate::wire::ack::{Ack, ID_WINDOW};
 
 /// How often and for how long an event is tried.
@@ -33,21 +33,6 @@ impl Patience {
     };
 }
 
-/// Room for one event.
-#[derive(Clone, Copy, Debug)]
-pub struct Kept<const INLINE: usize> {
-    /// `None` once it is settled.
-    event: Option<Event<INLINE>>,
-    /// When it is sent, or sent again.
-    due: u64,
-    attempts: u8,
-}
-
-impl<const INLINE: usize> Kept<INLINE> {
-    /// Room for an event.
-    pub const EMPTY: Self = Self { event: None, due: 0, attempts: 0 };
-}
-
 /// What became of an event that was to be packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Packing {
@@ -61,11 +46,10 @@ pub(crate) enum Packing {
     TooLarge,
 }
 
-/// A store over `K`: an array or boxed slice of [`Kept`], at most [`ID_WINDOW`] long; without one, nothing is
-/// kept and it costs nothing.
+/// What is known of the events in a [`Store`]. Without room in it, nothing is kept and it costs nothing.
 #[derive(Debug)]
-pub struct Critical<const INLINE: usize, K> {
-    slots: K,
+pub(crate) struct Critical<K> {
+    store: K,
     /// Where the event with the lowest identifier is, and how many places are in use from there on.
     head: usize,
     len: usize,
@@ -83,17 +67,17 @@ pub struct Critical<const INLINE: usize, K> {
     open: usize,
 }
 
-impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Critical<INLINE, K> {
+impl<K: Store> Critical<K> {
     /// An empty store. Times in units of the clock, of which `units` makes the given durations; `seed` should differ
     /// between senders.
     pub(crate) fn new(
-        slots: K,
+        store: K,
         patience: Patience,
         units: impl Fn(Duration) -> u64,
         seed: u64,
     ) -> Self {
         Self {
-            slots,
+            store,
             head: 0,
             len: 0,
             floor: 0,
@@ -108,37 +92,33 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
     }
 
     /// How many events it holds at most.
-    #[must_use]
-    pub fn capacity(&self) -> usize {
-        self.slots.as_ref().len().min(ID_WINDOW)
+    pub(crate) fn capacity(&self) -> usize {
+        self.store.places().len().min(ID_WINDOW)
     }
 
     /// How many events it can take now.
-    #[must_use]
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         self.capacity().saturating_sub(self.len)
     }
 
     /// How many events wait for their acknowledgement.
-    #[must_use]
-    pub fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         // Where there is no room at all, this is 0 at compile time, and what would send them is left out.
         if self.capacity() == 0 { 0 } else { self.open }
     }
 
     /// The lowest identifier that is outstanding; what is asked for in each datagram while there is one.
-    #[must_use]
-    pub fn floor(&self) -> Option<u64> {
+    pub(crate) fn floor(&self) -> Option<u64> {
         (self.open() > 0).then_some(self.floor)
     }
 
     /// Takes an event, to be sent at once. Gives it back when there is no room.
-    pub(crate) fn keep(&mut self, event: Event<INLINE>, now: u64) -> Result<(), Event<INLINE>> {
+    pub(crate) fn keep(&mut self, event: K::Event, now: u64) -> Result<(), K::Event> {
         if self.room() == 0 {
             return Err(event);
         }
         let at = self.place(self.len);
-        self.slots.as_mut()[at] = Kept { event: Some(event), due: now, attempts: 0 };
+        self.store.places_mut()[at] = Kept { event: Some(event), due: now, attempts: 0 };
         self.len += 1;
         self.open += 1;
         self.next_due = self.next_due.min(now);
@@ -161,12 +141,12 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
         &mut self,
         now: u64,
         drops: &mut Drops,
-        mut pack: impl FnMut(&Event<INLINE>, u64, bool) -> Packing,
+        mut pack: impl FnMut(&K::Event, u64, bool) -> Packing,
     ) -> bool {
         let (mut next_due, mut full) = (u64::MAX, false);
         for offset in 0..self.len {
             let at = self.place(offset);
-            let Kept { event: Some(event), due, attempts } = self.slots.as_ref()[at] else {
+            let Kept { event: Some(event), due, attempts } = self.store.places()[at] else {
                 continue;
             };
             if !self.is_over(due, now) {
@@ -185,7 +165,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
                     self.unsent = self.unsent.max(self.floor.wrapping_add(offset as u64 + 1));
                     let again = now.saturating_add(self.wait(attempts));
                     next_due = next_due.min(again);
-                    let slot = &mut self.slots.as_mut()[at];
+                    let slot = &mut self.store.places_mut()[at];
                     (slot.due, slot.attempts) = (again, attempts + 1);
                 }
                 Packing::Full => {
@@ -218,7 +198,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
         for offset in 0..self.len {
             let at = self.place(offset);
             let id = self.floor.wrapping_add(offset as u64);
-            if self.slots.as_ref()[at].event.is_some() && ack.settles(id) {
+            if self.store.places()[at].event.is_some() && ack.settles(id) {
                 self.settle(at);
                 settled += 1;
             }
@@ -232,7 +212,7 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
         let mut given_up = 0;
         for offset in 0..self.len {
             let at = self.place(offset);
-            let slot = self.slots.as_ref()[at];
+            let slot = self.store.places()[at];
             if slot.event.is_some() {
                 drops.add(if slot.attempts > 0 { Cause::Unacknowledged } else { cause }, 1);
                 given_up += 1;
@@ -244,18 +224,18 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
     }
 
     fn place(&self, offset: usize) -> usize {
-        let capacity = self.slots.as_ref().len();
+        let capacity = self.store.places().len();
         let at = self.head + offset;
         if at < capacity { at } else { at - capacity }
     }
 
     fn settle(&mut self, at: usize) {
-        self.slots.as_mut()[at].event = None;
+        self.store.places_mut()[at].event = None;
         self.open -= 1;
     }
 
     fn close_gaps(&mut self) {
-        while self.len > 0 && self.slots.as_ref()[self.head].event.is_none() {
+        while self.len > 0 && self.store.places()[self.head].event.is_none() {
             self.head = self.place(1);
             self.len -= 1;
             self.floor = self.floor.wrapping_add(1);
@@ -285,7 +265,8 @@ impl<const INLINE: usize, K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>> Crit
 mod tests {
     use super::*;
     use crate::receive::{IdWindow, Seen};
-    use crate::record::Kind;
+    use crate::record::{Event, Kind};
+    use crate::send::Keep;
     use alloc::collections::VecDeque;
     use alloc::vec::Vec;
     use proptest::prelude::*;
@@ -296,8 +277,8 @@ mod tests {
         attempts: 3,
     };
 
-    fn store<const N: usize>() -> Critical<26, [Kept<26>; N]> {
-        Critical::new([Kept::EMPTY; N], PATIENCE, |d| d.as_nanos() as u64, 1)
+    fn store<const N: usize>() -> Critical<Keep<N>> {
+        Critical::new(Keep::new(), PATIENCE, |d| d.as_nanos() as u64, 1)
     }
 
     fn event(n: u64) -> Event {
@@ -306,7 +287,7 @@ mod tests {
 
     /// Packs at most `room` of what is due, and returns the identifiers.
     fn sent<const N: usize>(
-        store: &mut Critical<26, [Kept<26>; N]>,
+        store: &mut Critical<Keep<N>>,
         now: u64,
         drops: &mut Drops,
         room: usize,

@@ -19,6 +19,7 @@ mod config;
 mod critical;
 mod pool;
 mod sender;
+mod store;
 mod totals;
 mod transport;
 
@@ -26,19 +27,32 @@ pub use batch::{BatchLimits, Batcher, HIGH_WATERMARK, LOW_WATERMARK};
 pub use beacon::{Beacon, BeaconDatagram};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use config::{Identity, SenderConfig, Time};
-pub use critical::{Critical, Kept, Patience};
+pub use critical::Patience;
 pub use pool::Pool;
 pub use sender::{AckError, Inputs, Packed, SAMPLE_ONE_IN, Sender, Step};
+#[cfg(feature = "alloc")]
+pub use store::BoxedKeep;
+pub use store::{Keep, Kept, Store};
 pub use totals::Totals;
 pub use transport::{SendError, Transport};
 
-/// A [`Sender`] of lines, with `S` to remember what was sent; its tables are those of
-/// [`text::Encoder`](crate::text::Encoder).
+#[cfg(feature = "alloc")]
+use crate::wire::Encoder;
+use crate::wire::LeanEncoder;
+
+/// The [`Sender`] of a chip: ringstat's own format with little code and little memory.
+///
+/// `NAMES` strings and tag sets of a datagram are said once only, see [`LeanEncoder`]; `KEEP` critical events are kept
+/// until they are acknowledged, 80 to 96 bytes each, and without any the code for it is left out.
+pub type LeanSender<const NAMES: usize = 16, const KEEP: usize = 0> =
+    Sender<LeanEncoder<NAMES>, Keep<KEEP>, 4>;
+
+/// The [`Sender`] of a server: room for critical events is chosen at run time. `E` is the encoder of the format.
+#[cfg(feature = "alloc")]
+pub type HostSender<E = Encoder, T = crate::record::Event> = Sender<E, BoxedKeep<T>>;
+
+/// A [`Sender`] of lines for agents, with `S` to remember what was sent; its tables are those of
+/// [`text::Encoder`](crate::text::Encoder). Agents acknowledge nothing, so it keeps nothing.
 #[cfg(feature = "text")]
-pub type TextSender<
-    S,
-    const INLINE: usize = { crate::record::DEFAULT_INLINE },
-    const SLOTS: usize = 256,
-    const ARENA: usize = 4096,
-    const CARRY: usize = 32,
-> = Sender<INLINE, SLOTS, ARENA, CARRY, crate::text::Encoder<S, SLOTS, ARENA>>;
+pub type TextSender<S, const SLOTS: usize = 256, const ARENA: usize = 4096> =
+    Sender<crate::text::Encoder<S, SLOTS, ARENA>>;

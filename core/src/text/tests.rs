@@ -5,13 +5,16 @@ use crate::instrument::{Counter, Gauge, Histogram, Instrument, Layout, Unit};
 use crate::ledger::Cause;
 use crate::record::{Event, Interner, Kind, Name, NoNames, Priority, Value};
 use crate::ring::{Slot, overwrite};
-use crate::send::{Identity, Inputs, Packed, SenderConfig, Step, TextSender, Time, Totals};
+use crate::send::{
+    Identity, Inputs, Keep, Packed, Sender, SenderConfig, Step, TextSender, Time, Totals,
+};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+const IDENTITY: Identity = Identity { sender: 1, epoch: 1 };
 const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 1_790_000_000 * SECOND;
 
@@ -35,7 +38,7 @@ impl Bench {
         Self {
             ring: Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new()))),
             names: Interner::new(),
-            sender: TextSender::with_encoder(Identity { sender: 1, epoch: 1 }, &config, encoder),
+            sender: Sender::with_parts(IDENTITY, &config, encoder, Keep::new()),
             instruments: Vec::new(),
             time: 0,
         }
@@ -319,8 +322,8 @@ fn a_chip_without_room_counts_what_it_cannot_send() {
     let instruments: Vec<&'static dyn Instrument> = COUNTERS.iter().map(|c| c as _).collect();
     COUNTERS.iter().for_each(Counter::inc);
     let encoder = Encoder::new(Dialect::StatsD, Fixed::<2, 4>::new());
-    let mut sender: TextSender<Fixed<2, 4>, 26, 4, 64, 2> =
-        TextSender::with_encoder(Identity { sender: 1, epoch: 1 }, &SenderConfig::DEFAULT, encoder);
+    let mut sender: TextSender<Fixed<2, 4>, 4, 64> =
+        Sender::with_parts(IDENTITY, &SenderConfig::DEFAULT, encoder, Keep::new());
     let mut ring: Box<overwrite::Ring<Event, [Slot<Event>; 2]>> =
         Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new())));
     let mut buf = [0; 512];

@@ -11,10 +11,9 @@ use std::time::{Duration, Instant};
 use ringstat_core::format::{Format, TimeUnit};
 use ringstat_core::ledger::Cause;
 use ringstat_core::observe::{BreakerUse, Output, PoolUse};
-use ringstat_core::record::DEFAULT_INLINE;
 use ringstat_core::ring::Source;
 use ringstat_core::send::{
-    BreakerState, Inputs, Kept, Packed, Patience, Sender, SenderConfig, Step, Time,
+    BoxedKeep, BreakerState, HostSender, Inputs, Packed, Patience, Sender, SenderConfig, Step, Time,
 };
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire;
@@ -70,7 +69,7 @@ pub(crate) const BYTES: usize = size_of::<Worker<wire::Encoder>>();
 
 struct Worker<E> {
     shared: Arc<Shared>,
-    sender: Sender<DEFAULT_INLINE, 256, 4096, 32, E, Box<[Kept<DEFAULT_INLINE>]>>,
+    sender: HostSender<E>,
     routes: Vec<Route>,
     /// The datagrams that are still to be sent: room for as many as go out in one call.
     pool: Datagrams,
@@ -113,11 +112,11 @@ impl<E: Format> Worker<E> {
         let repeats = config.protocol == Protocol::Native;
         let route = |(i, outlet)| Route::new(outlet, backoff, seed.wrapping_add(i), repeats);
         Self {
-            sender: Sender::keeping(
+            sender: Sender::with_parts(
                 shared.identity,
                 &config_of_sender,
                 encoder,
-                vec![Kept::EMPTY; shared.rings.critical().map_or(0, |ring| ring.capacity())].into(),
+                BoxedKeep::new(shared.rings.critical().map_or(0, |ring| ring.capacity())),
             ),
             routes: (0..).zip(outlets).map(route).collect(),
             pool: Datagrams::new(

@@ -6,7 +6,7 @@ use ringstat_core::event_ring;
 use ringstat_core::instrument::Gauge;
 use ringstat_core::record::Recorder;
 use ringstat_core::send::{
-    Breaker, BreakerConfig, Identity, Permit, Sender, SenderConfig, Step, Time,
+    Breaker, BreakerConfig, Identity, LeanSender, Permit, Sender, SenderConfig, Step, Time,
 };
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
@@ -17,14 +17,13 @@ const SECOND: u64 = 1_000_000_000;
 const HOUR: u64 = 3600 * SECOND;
 
 type Ring = Stats<64>;
-type Small = Sender<26, 16, 0, 4>;
 
-fn sender(epoch: u32) -> Small {
+fn sender(epoch: u32) -> LeanSender {
     Sender::new(Identity { sender: 1, epoch }, &SenderConfig::DEFAULT)
 }
 
 /// Everything that is due at `now`.
-fn due(ring: &Ring, sender: &mut Small, now: Time) -> Vec<Vec<u8>> {
+fn due(ring: &Ring, sender: &mut LeanSender, now: Time) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     let mut buf = [0; 1472];
     while let Step::Send(packed) = ring.poll(sender, now, &mut buf) {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ringstat_collector::{Collector, Limits, Report};
 use ringstat_core::policy::Policy;
 use ringstat_core::send::{
-    Breaker, BreakerConfig, BreakerState, Identity, Permit, Sender, SenderConfig, Step, Time,
+    Breaker, BreakerConfig, BreakerState, Identity, LeanSender, Permit, Sender, SenderConfig, Step,
+    Time,
 };
 use ringstat_std::{BuildError, Cause, Client, Config, Outcome, Preset, Priority, Recorder};
 
@@ -205,8 +206,7 @@ fn a_sender_of_nothing_or_everything_still_sends() {
             heartbeat_interval: time,
             ..SenderConfig::DEFAULT
         };
-        let mut sender: Sender<26, 16, 0, 4> =
-            Sender::new(Identity { sender: 1, epoch: 1 }, &config);
+        let mut sender: LeanSender = Sender::new(Identity { sender: 1, epoch: 1 }, &config);
         let ring = ringstat_core::chip::Stats::<8>::new(Box::leak(Box::default()), || 0);
         assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
         let mut buf = vec![0; 65_507];

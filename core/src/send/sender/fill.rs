@@ -3,31 +3,32 @@
 use heapless::Vec;
 
 use super::Inputs;
-use crate::format::{Packer, Refused};
+use crate::format::{AnyEvent, Packer, Refused};
 use crate::instrument::Instruments;
 use crate::instrument::walk::Walk;
 use crate::ledger::Cause;
-use crate::record::{Event, Resolve};
+use crate::record::Resolve;
 use crate::ring::Source;
 use crate::send::{Time, Totals};
 
 /// Moves events into the datagram until it is full or none are left. Returns how many, and whether it is full.
-pub(super) fn fill<S, I, N, const INLINE: usize, const CARRY: usize>(
+pub(super) fn fill<T, S, I, N, const CARRY: usize>(
     datagram: &mut impl Packer,
-    (carry, carried): (&mut Vec<Event<INLINE>, CARRY>, &mut usize),
+    (carry, carried): (&mut Vec<T, CARRY>, &mut usize),
     totals: &mut Totals,
     inputs: &mut Inputs<'_, S, I, N>,
-    sample: &mut impl FnMut(&Event<INLINE>),
+    sample: &mut impl FnMut(&T),
 ) -> (u16, bool)
 where
-    S: Source<Event<INLINE>> + ?Sized,
+    T: AnyEvent,
+    S: Source<T> + ?Sized,
     I: ?Sized,
     N: Resolve,
 {
     let mut packed = 0;
     loop {
         while let Some(event) = carry.get(*carried) {
-            match datagram.event(event, inputs.names) {
+            match event.pack(datagram, inputs.names) {
                 Ok(()) => {
                     packed += 1;
                     sample(event);

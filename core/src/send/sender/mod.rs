@@ -8,20 +8,18 @@ use heapless::Vec;
 
 use super::batch::{BatchLimits, Batcher};
 use super::config::units;
-use super::critical::{Critical, Kept, Packing};
-use super::{Identity, SenderConfig, Time, Totals};
+use super::critical::{Critical, Packing};
+use super::{Identity, Keep, SenderConfig, Store, Time, Totals};
 use crate::format::{
-    Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused, TimeUnit,
+    AnyEvent, Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused, TimeUnit,
 };
 use crate::instrument::Instruments;
 use crate::instrument::walk::Walk;
 use crate::ledger::Cause;
-use crate::record::{DEFAULT_INLINE, Event, Resolve};
+use crate::record::Resolve;
 use crate::ring::Source;
-
 use crate::wire::DecodeError;
 use crate::wire::ack::Ack;
-use crate::wire::encode::Encoder;
 
 mod fill;
 #[cfg(all(test, not(loom)))]
@@ -70,17 +68,13 @@ pub struct Packed {
 /// The latency of one event in so many is looked at, and of one in a datagram at most.
 pub const SAMPLE_ONE_IN: u32 = 64;
 
-/// The state machine. `INLINE` as in [`Event`], `SLOTS` and `ARENA` as in [`Encoder`]; `CARRY` events are taken
-/// from the ring at a time. `E` is the format, see [`encode`](crate::format). `K` is the room for critical events
-/// that are kept until they are acknowledged, see [`critical`](crate::send): none unless asked for.
-pub struct Sender<
-    const INLINE: usize = DEFAULT_INLINE,
-    const SLOTS: usize = 256,
-    const ARENA: usize = 4096,
-    const CARRY: usize = 32,
-    E = Encoder<SLOTS, ARENA>,
-    K = [Kept<INLINE>; 0],
-> {
+/// The state machine.
+///
+/// `E` is the encoder of its [`Format`]. `K` is the [`Store`] in which critical events are kept until they are
+/// acknowledged, and says of which size events are; it keeps none unless asked to. `CARRY` events are taken from the
+/// ring at a time. The usual ones have names: [`LeanSender`](super::LeanSender) for chips, `HostSender` for servers,
+/// `TextSender` for agents.
+pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
     identity: Identity,
     payload: usize,
     unit: TimeUnit,
@@ -91,9 +85,9 @@ pub struct Sender<
     batcher: Batcher,
     walk: Walk,
     /// Events taken from the ring and not yet packed, from `carried` on.
-    carry: Vec<Event<INLINE>, CARRY>,
+    carry: Vec<K::Event, CARRY>,
     carried: usize,
-    critical: Critical<INLINE, K>,
+    critical: Critical<K>,
     /// Everything that was waiting is to go out, whatever its age.
     flushing: bool,
     sequence: u32,
@@ -105,36 +99,19 @@ pub struct Sender<
     totals: Totals,
 }
 
-impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize>
-    Sender<INLINE, SLOTS, ARENA, CARRY>
-{
+impl<E: Format + Default, K: Store + Default, const CARRY: usize> Sender<E, K, CARRY> {
     /// A sender that has sent nothing yet. A payload limit outside
     /// [`PAYLOAD_MIN`]`..=`[`PAYLOAD_MAX`] is brought to the nearest one inside.
     #[must_use]
     pub fn new(identity: Identity, config: &SenderConfig) -> Self {
-        Self::with_encoder(identity, config, Encoder::new())
+        Self::with_parts(identity, config, E::default(), K::default())
     }
 }
 
-impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize, E: Format>
-    Sender<INLINE, SLOTS, ARENA, CARRY, E>
-{
-    /// Like [`new`](Sender::new), in the format of `encoder`.
+impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
+    /// Like [`new`](Sender::new), with an encoder and a store that need more than their types to be made.
     #[must_use]
-    pub fn with_encoder(identity: Identity, config: &SenderConfig, encoder: E) -> Self {
-        Self::keeping(identity, config, encoder, [])
-    }
-}
-
-impl<const INLINE: usize, const SLOTS: usize, const ARENA: usize, const CARRY: usize, E, K>
-    Sender<INLINE, SLOTS, ARENA, CARRY, E, K>
-where
-    E: Format,
-    K: AsRef<[Kept<INLINE>]> + AsMut<[Kept<INLINE>]>,
-{
-    /// Like [`with_encoder`](Sender::with_encoder), with room in `kept` for critical events until they are acknowledged.
-    #[must_use]
-    pub fn keeping(identity: Identity, config: &SenderConfig, encoder: E, kept: K) -> Self {
+    pub fn with_parts(identity: Identity, config: &SenderConfig, encoder: E, store: K) -> Self {
         const { assert!(CARRY > 0) };
         let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
         Self {
@@ -158,7 +135,7 @@ where
             carry: Vec::new(),
             carried: 0,
             critical: Critical::new(
-                kept,
+                store,
                 config.patience,
                 |d| units(d, config.unit),
                 identity.sender ^ u64::from(identity.epoch),
@@ -193,7 +170,7 @@ where
     /// Moves critical events from their ring into the store, as many as it has room for, to be sent at the next poll.
     pub fn keep<S>(&mut self, now: Time, events: &mut S)
     where
-        S: Source<Event<INLINE>> + ?Sized,
+        S: Source<K::Event> + ?Sized,
     {
         let critical = &mut self.critical;
         let taken = events.drain(critical.room(), |event| {
@@ -225,11 +202,6 @@ where
         self.critical.open()
     }
 
-    /// Changes how many events close a batch.
-    pub fn set_batch_events(&mut self, least: usize, events: usize) {
-        self.batcher.set_events(least, events);
-    }
-
     /// Packs the next datagram into `buf`, or says when to come back.
     ///
     /// `buf` should have [`payload`](Self::payload) bytes; of a longer one only so many are used, and one shorter
@@ -241,7 +213,7 @@ where
         buf: &mut [u8],
     ) -> Step
     where
-        S: Source<Event<INLINE>> + ?Sized,
+        S: Source<K::Event> + ?Sized,
         I: Instruments + ?Sized,
         N: Resolve,
     {
@@ -305,7 +277,7 @@ where
         events_due: bool,
     ) -> Option<Packed>
     where
-        S: Source<Event<INLINE>> + ?Sized,
+        S: Source<K::Event> + ?Sized,
         I: Instruments + ?Sized,
         N: Resolve,
     {
@@ -333,7 +305,7 @@ where
             let totals = &mut self.totals;
             let repeated = &mut totals.repeated;
             full = self.critical.pack(now.monotonic, &mut totals.dropped, |event, above, again| {
-                let packing = match datagram.identified(event, inputs.names, above) {
+                let packing = match event.pack_identified(&mut datagram, inputs.names, above) {
                     Ok(()) => Packing::Packed,
                     Err(Refused::Full) if datagram.records() > 0 => Packing::Full,
                     Err(Refused::Full) => Packing::TooLarge,
@@ -346,13 +318,13 @@ where
         }
         if events_due && !full {
             let empty = datagram.size();
-            let mut sample = |event: &Event<INLINE>| {
+            let mut sample = |event: &K::Event| {
                 // A time that the caller gave says nothing about how long it waited.
                 if self.until_sample > 0 {
                     self.until_sample -= 1;
-                } else if !event.is_stamped() {
+                } else if let Some(time) = event.recorded() {
                     self.until_sample = SAMPLE_ONE_IN - 1;
-                    recorded = Some(event.time());
+                    recorded = Some(time);
                 }
             };
             let carry = (&mut self.carry, &mut self.carried);
@@ -399,7 +371,7 @@ where
     /// Gives up everything that still waits in ring and sender, counted as `cause`. Returns how many events.
     pub fn abandon<S>(&mut self, events: &mut S, cause: Cause) -> u64
     where
-        S: Source<Event<INLINE>> + ?Sized,
+        S: Source<K::Event> + ?Sized,
     {
         let mut given_up = (self.carry.len() - self.carried) as u64;
         self.carry.clear();

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::instrument::{Counter, Histogram, Instrument};
-use crate::record::{Kind, NoNames};
+use crate::record::{Event, Kind, NoNames};
 use crate::ring::{Slot, overwrite};
-use crate::wire::Decoder;
 use crate::wire::decode::Body;
+use crate::wire::{Decoder, Encoder};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -85,7 +85,7 @@ fn waits(poll: Step) -> u64 {
 fn a_batch_goes_out_by_age_and_silence_by_heartbeat() {
     let mut ring = ring();
     let (mut producer, mut consumer) = ring.split();
-    let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &CONFIG);
     let mut buf = [0; 256];
 
     let hello = sends(poll!(sender, 0, &mut consumer, NONE, buf));
@@ -112,7 +112,7 @@ fn a_batch_goes_out_by_age_and_silence_by_heartbeat() {
 fn a_datagram_given_up_keeps_its_number_and_shows_in_the_next() {
     let mut ring = ring();
     let (mut producer, mut consumer) = ring.split();
-    let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &CONFIG);
     let mut buf = [0; 256];
     producer.push(event(1)).unwrap();
     sender.flush();
@@ -138,7 +138,7 @@ fn instruments_go_out_when_changed_and_again_after_a_failure() {
     static ALL: &[&dyn Instrument] = &[&REQUESTS, &LATENCY];
     let mut ring = ring();
     let (_, mut consumer) = ring.split();
-    let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &CONFIG);
     let mut buf = [0; 256];
     REQUESTS.add(3);
     LATENCY.record(9);
@@ -159,7 +159,7 @@ fn a_large_histogram_takes_several_datagrams() {
     (0..40).for_each(|e| (0..8).for_each(|m| LATENCY.record((1 << e) + (m << e) / 8)));
     let mut ring = ring();
     let (_, mut consumer) = ring.split();
-    let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &CONFIG);
     let mut buf = [0; 256];
     let (mut datagrams, mut counted) = (0, 0.0);
     while let Step::Send(packed) = poll!(sender, 0, &mut consumer, ALL, buf) {
@@ -177,7 +177,7 @@ fn what_can_never_be_sent_is_counted_and_does_not_stop_the_rest() {
     let long: &'static str = Box::leak("X".repeat(250).into_boxed_str());
     let mut ring = ring();
     let (mut producer, mut consumer) = ring.split();
-    let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &CONFIG);
     let mut buf = [0; 256];
     let too_large = Event::new(Kind::Gauge, long.into(), 1u8.into(), 0).unwrap();
     let unknown = Event::new(Kind::Gauge, crate::record::Symbol(9).into(), 1u8.into(), 0).unwrap();
@@ -200,7 +200,8 @@ fn what_can_never_be_sent_is_counted_and_does_not_stop_the_rest() {
 fn full_datagrams_are_padded_to_one_size_on_request() {
     let mut ring = ring();
     let (mut producer, mut consumer) = ring.split();
-    let mut sender: Sender = Sender::new(IDENTITY, &SenderConfig { pad_full: true, ..CONFIG });
+    let mut sender: Sender<Encoder> =
+        Sender::new(IDENTITY, &SenderConfig { pad_full: true, ..CONFIG });
     let mut buf = [0; 256];
     (0..60).for_each(|i| producer.push(event(i * 1_000_000)).unwrap());
     sender.flush();
@@ -219,7 +220,7 @@ fn a_buffer_too_short_for_anything_packs_nothing() {
     let mut ring = ring();
     let (mut producer, mut consumer) = ring.split();
     producer.push(event(1)).unwrap();
-    let mut sender: Sender = Sender::new(IDENTITY, &CONFIG);
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &CONFIG);
     sender.flush();
     let mut buf = [0; 20];
     let _ = waits(poll!(sender, 0, &mut consumer, NONE, buf));
@@ -236,7 +237,7 @@ proptest! {
     ) {
         let mut ring = ring();
         let (mut producer, mut consumer) = ring.split();
-        let mut sender: Sender = Sender::new(IDENTITY, &SenderConfig { payload, ..CONFIG });
+        let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &SenderConfig { payload, ..CONFIG });
         let mut buf = [0; 600];
         let (mut recorded, mut refused, mut evicted, mut received) = (0u64, 0u64, 0u64, 0u64);
         let mut held: Vec<Packed> = Vec::new();

@@ -13,7 +13,7 @@ use ringstat_core::chip::{EventRing, Stats};
 use ringstat_core::format::{Format, Header, Mode, Prologue, TimeUnit};
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
 use ringstat_core::record::{Event, Kind, NoNames, Recorder, Tag};
-use ringstat_core::send::{Identity, Sender, SenderConfig, Step, Time};
+use ringstat_core::send::{Identity, LeanSender, Sender, SenderConfig, Step, Time};
 use ringstat_core::wire::LeanEncoder;
 use ringstat_firmware::{board, host};
 
@@ -61,10 +61,9 @@ fn main() -> ! {
     each!("gauge_set", |_| _ = GAUGE.set(black_box(21.5)));
     each!("histogram_record", |n| HISTOGRAM.record(black_box(100 * u64::from(n))));
 
-    let mut sender: Sender<26, 32, 0, 4, LeanEncoder<32>> = Sender::with_encoder(
+    let mut sender: LeanSender<32> = Sender::new(
         Identity { sender: 7, epoch: 1 },
         &SenderConfig { unit: TimeUnit::Micros, payload: PAYLOAD, ..SenderConfig::DEFAULT },
-        LeanEncoder::new(),
     );
     each!("record_event", |n| _ = black_box(STATS.count("radio.frames", n).record()));
     drain(&mut sender);
@@ -144,7 +143,7 @@ fn ticks(mut call: impl FnMut(u32)) -> u64 {
     board::ticks().wrapping_sub(before).into()
 }
 
-fn drain(sender: &mut Sender<26, 32, 0, 4, LeanEncoder<32>>) {
+fn drain(sender: &mut LeanSender<32>) {
     let mut buf = [0; PAYLOAD];
     if STATS.waiting() != CALLS as usize {
         host::fail("not every call recorded");

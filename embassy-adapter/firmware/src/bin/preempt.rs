@@ -14,7 +14,7 @@ use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::{Counter, Gauge};
-use ringstat_core::send::{Identity, Sender, SenderConfig, Step, Time};
+use ringstat_core::send::{Identity, LeanSender, Sender, SenderConfig, Step, Time};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_firmware::board::{self, Timer, ticks};
@@ -47,7 +47,7 @@ fn main() -> ! {
     board::init();
     let times: u32 = host::Args::read().parse("times", 1_000_000);
     let config = SenderConfig { payload: 512, unit: TimeUnit::Micros, ..SenderConfig::DEFAULT };
-    let mut sender: Sender<26, 16, 0, 4> = Sender::new(Identity { sender: 7, epoch: 1 }, &config);
+    let mut sender: LeanSender = Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let mut check = Check { decoder: DECODER.init(Decoder::new()), seen: [0; 3], out: 0 };
     let before = ticks();
     record(0);
@@ -124,7 +124,7 @@ struct Check {
 
 impl Check {
     /// Packs and unpacks all that waits.
-    fn drain(&mut self, sender: &mut Sender<26, 16, 0, 4>) {
+    fn drain(&mut self, sender: &mut LeanSender) {
         let mut buf = [0; 512];
         sender.flush();
         while let Step::Send(packed) = STATS.poll(sender, Time::default(), &mut buf) {

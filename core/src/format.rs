@@ -94,6 +94,8 @@ pub struct Prologue {
     pub failed: u64,
     /// The receiver is asked to acknowledge: critical events from this identifier on are outstanding, or may be.
     pub ack_floor: Option<u64>,
+    /// The receiver is asked for a sign of life: a [`Receipt`](crate::wire::receipt::Receipt) for this datagram.
+    pub wants_receipt: bool,
 }
 
 impl Default for Prologue {
@@ -108,6 +110,7 @@ impl Default for Prologue {
             dropped: 0,
             failed: 0,
             ack_floor: None,
+            wants_receipt: false,
         }
     }
 }

@@ -17,6 +17,7 @@ mod beacon;
 mod breaker;
 mod config;
 mod critical;
+mod liveness;
 mod pool;
 mod sender;
 mod store;
@@ -28,6 +29,7 @@ pub use beacon::{Beacon, BeaconDatagram};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use config::{Identity, SenderConfig, Time};
 pub use critical::Patience;
+pub use liveness::{Liveness, LivenessConfig, ReceiptError};
 pub use pool::Pool;
 pub use sender::{AckError, Inputs, Packed, SAMPLE_ONE_IN, Sender, Step};
 #[cfg(feature = "alloc")]

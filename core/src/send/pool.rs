@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn packed(len: usize, sequence: u32) -> Packed {
-        Packed { len, sequence, events: 1, recorded: None }
+        Packed { len, sequence, asks: false, events: 1, recorded: None }
     }
 
     #[test]

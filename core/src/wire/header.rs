@@ -101,18 +101,20 @@ impl Prologue {
     const SINCE_BOOT: u8 = 1;
     const WANTS_ACK: u8 = 2;
     const PACKED: u8 = 4;
+    const WANTS_RECEIPT: u8 = 8;
 
     pub(crate) fn flags(&self) -> u8 {
         (u8::from(self.since_boot) * Self::SINCE_BOOT)
             | (u8::from(self.ack_floor.is_some()) * Self::WANTS_ACK)
             | (u8::from(self.packed) * Self::PACKED)
+            | (u8::from(self.wants_receipt) * Self::WANTS_RECEIPT)
     }
 
     /// Reads the prologue and returns what follows it.
     pub(crate) fn parse(body: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
         let (&[low, high, flags], rest) =
             body.split_first_chunk::<3>().ok_or(DecodeError::Truncated)?;
-        if flags & !(Self::SINCE_BOOT | Self::WANTS_ACK | Self::PACKED) != 0 {
+        if flags & !(Self::SINCE_BOOT | Self::WANTS_ACK | Self::PACKED | Self::WANTS_RECEIPT) != 0 {
             return Err(DecodeError::BadPrologue);
         }
         let refused = |e| match e {
@@ -136,6 +138,7 @@ impl Prologue {
             dropped: given.dropped,
             failed: given.failed,
             ack_floor,
+            wants_receipt: flags & Self::WANTS_RECEIPT != 0,
         };
         Ok((prologue, rest))
     }

@@ -16,6 +16,7 @@ pub(crate) mod cursor;
 mod header;
 pub use header::MAGIC;
 pub(crate) mod number;
+pub mod receipt;
 pub(crate) mod sixbit;
 
 // Sending.

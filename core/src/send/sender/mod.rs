@@ -58,6 +58,8 @@ pub struct Packed {
     pub len: usize,
     /// Its sequence number.
     pub sequence: u32,
+    /// Whether it asks the receiver for a sign of life.
+    pub asks: bool,
     /// How many events it holds; instruments are not counted.
     pub events: u16,
     /// When one of them was recorded, by the wall clock: of one event in [`SAMPLE_ONE_IN`], so that an adapter can
@@ -90,6 +92,8 @@ pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
     critical: Critical<K>,
     /// Everything that was waiting is to go out, whatever its age.
     flushing: bool,
+    /// The next datagram asks for a sign of life.
+    asking: bool,
     sequence: u32,
     last_packed: Option<u64>,
     /// Events given up as of the last datagram.
@@ -141,6 +145,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
                 identity.sender ^ u64::from(identity.epoch),
             ),
             flushing: false,
+            asking: false,
             sequence: 0,
             last_packed: None,
             told: 0,
@@ -165,6 +170,12 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     pub fn flush(&mut self) {
         self.flushing = true;
         self.walk.flush();
+    }
+
+    /// Has the next datagram ask the receiver for a sign of life, and be packed at the next poll even if there is nothing
+    /// else to say. Formats without heartbeats have no way to ask: nothing happens.
+    pub fn ask(&mut self) {
+        self.asking = E::HEARTBEATS;
     }
 
     /// Moves critical events from their ring into the store, as many as it has room for, to be sent at the next poll.
@@ -228,7 +239,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
                 || (self.flushing && waiting > 0);
             let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
             let critical_due = self.critical.is_due(now.monotonic);
-            if !events_due && !instruments_due && !critical_due {
+            if !events_due && !instruments_due && !critical_due && !self.asking {
                 // The last datagram of a flush cannot tell what was given up while it was packed.
                 let flushed = core::mem::take(&mut self.flushing);
                 let untold = flushed && self.given_up(inputs) != self.told;
@@ -294,6 +305,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             dropped: self.given_up(inputs),
             failed: self.totals.failed,
             ack_floor: self.critical.floor(),
+            wants_receipt: self.asking,
             ..Prologue::default()
         };
         let mut events = 0;
@@ -341,14 +353,15 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.altered = self.encoder.altered();
         // The source had less than it seemed: what is empty goes out as a heartbeat, or not at all.
         let untold = prologue.dropped != self.told;
-        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold)) {
+        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold || self.asking)) {
             return None;
         }
         self.told = prologue.dropped;
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         self.last_packed = Some(now.monotonic);
-        Some(Packed { len, sequence, events, recorded })
+        let asks = core::mem::take(&mut self.asking);
+        Some(Packed { len, sequence, asks, events, recorded })
     }
 
     /// The transport took the datagram.

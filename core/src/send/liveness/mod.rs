@@ -1,0 +1,303 @@
+//! Signs of life: what a sender knows of its receiver, and of what became of the datagrams that left.
+//!
+//! UDP takes datagrams for a receiver that is not there; the kernel hears of it late, and of one behind a firewall never.
+//! So now and then a datagram asks for a [`Receipt`], and silence is taken for what it is. A [`Liveness`] is
+//! the account of one receiver: it says when to ask, when the silence has lasted too long, and how many of the events
+//! that were handed to the network have arrived, were lost, or are *unconfirmed*: nobody knows yet.
+//!
+//! ```text
+//!  datagram that asks ──► receiver
+//!       handed over          │ counts datagrams and events of the epoch
+//!  arrived, lost ◄── receipt ┘            no receipt for `silence` ──► the breaker opens
+//! ```
+//!
+//! # How arrival is counted
+//! A receipt counts what the receiver has of this epoch since the receiver's own start, so the difference between two
+//! receipts of the same life of the receiver is what arrived between them. What was handed over before an earlier
+//! receipt and is still missing in a later one, is lost. What was under way when a receiver died, nobody can tell: it
+//! stays unconfirmed.
+
+use core::time::Duration;
+
+use crate::format::TimeUnit;
+use crate::send::{Packed, config::units};
+use crate::wire::receipt::Receipt;
+
+/// When a sender asks for a sign of life, and for how long it goes on without one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LivenessConfig {
+    /// A sign of life is asked for so often.
+    pub interval: Duration,
+    /// When no answer has come for so long, the next datagram asks again.
+    pub retry: Duration,
+    /// A receiver that has not answered for so long after it was asked is taken to be gone.
+    pub silence: Duration,
+}
+
+impl LivenessConfig {
+    /// Asks every second, again after a quarter of one, and gives up after three.
+    pub const DEFAULT: Self = Self {
+        interval: Duration::from_secs(1),
+        retry: Duration::from_millis(250),
+        silence: Duration::from_secs(3),
+    };
+}
+
+impl Default for LivenessConfig {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Datagrams and events, as both sides count them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Count {
+    datagrams: u64,
+    events: u64,
+}
+
+impl Count {
+    /// What is in this count and not in `earlier`.
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            datagrams: self.datagrams.saturating_sub(earlier.datagrams),
+            events: self.events.saturating_sub(earlier.events),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            datagrams: self.datagrams.saturating_add(other.datagrams),
+            events: self.events.saturating_add(other.events),
+        }
+    }
+}
+
+/// A datagram that asked and was not answered yet.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    sequence: u32,
+    /// Everything handed over up to and with it.
+    handed: Count,
+    at: u64,
+}
+
+/// What is known of one life of the receiver.
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    instance: u32,
+    /// Handed over, and received, where the comparison of the two begins.
+    from: (Count, Count),
+    /// What the latest receipt said.
+    received: Count,
+    /// What was missing as of the last two receipts: handed over up to the datagram that asked, and not received.
+    missing: [Count; 2],
+}
+
+impl Life {
+    /// What was missing already at the receipt before, and so is not merely late.
+    fn lost(&self) -> Count {
+        let [before, now] = self.missing;
+        Count {
+            datagrams: before.datagrams.min(now.datagrams),
+            events: before.events.min(now.events),
+        }
+    }
+}
+
+/// So many unanswered questions are remembered; an answer to an older one is late news.
+const ASKS: usize = 8;
+
+/// See the [module](self). Times in the unit of the client's clock.
+#[derive(Clone, Debug)]
+pub struct Liveness {
+    interval: u64,
+    retry: u64,
+    silence: u64,
+    handed: Count,
+    asks: heapless::Deque<Ask, ASKS>,
+    /// Since when an answer is owed.
+    owed: Option<u64>,
+    last_ask: Option<u64>,
+    answered: Option<u64>,
+    life: Option<Life>,
+    arrived: Count,
+    /// Lost in earlier lives of the receiver.
+    lost_before: Count,
+}
+
+/// Why a receipt was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// Nothing that was asked recently: late, doubled or forged.
+    Unasked,
+    /// It says less than an earlier one of the same life of the receiver.
+    Stale,
+}
+
+impl core::fmt::Display for ReceiptError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Unasked => "the receipt answers no datagram that asked for one recently",
+            Self::Stale => "the receipt says less than an earlier one",
+        })
+    }
+}
+
+impl core::error::Error for ReceiptError {}
+
+impl Liveness {
+    /// Nothing was handed over yet, and nothing is known.
+    #[must_use]
+    pub fn new(config: &LivenessConfig, unit: TimeUnit) -> Self {
+        Self {
+            interval: units(config.interval, unit),
+            retry: units(config.retry, unit),
+            silence: units(config.silence, unit),
+            handed: Count::default(),
+            asks: heapless::Deque::new(),
+            owed: None,
+            last_ask: None,
+            answered: None,
+            life: None,
+            arrived: Count::default(),
+            lost_before: Count::default(),
+        }
+    }
+
+    /// Whether the next datagram should ask.
+    #[must_use]
+    pub fn is_due(&self, now: u64) -> bool {
+        now >= self.deadline() || self.last_ask.is_some_and(|last| now < last)
+    }
+
+    /// When the next datagram should ask, whether or not there is anything else to say.
+    #[must_use]
+    pub fn deadline(&self) -> u64 {
+        let pause = if self.owed.is_some() { self.retry } else { self.interval };
+        self.last_ask.map_or(0, |last| last.saturating_add(pause))
+    }
+
+    /// Takes note that the network took this datagram.
+    pub fn handed(&mut self, packed: &Packed, now: u64) {
+        let events = u64::from(packed.events);
+        self.handed = self.handed.plus(Count { datagrams: 1, events });
+        if !packed.asks {
+            return;
+        }
+        if self.asks.is_full() {
+            self.asks.pop_front();
+        }
+        let ask = Ask { sequence: packed.sequence, handed: self.handed, at: now };
+        // There is room: one was taken out.
+        let _ = self.asks.push_back(ask);
+        self.last_ask = Some(now);
+        self.owed.get_or_insert(now);
+    }
+
+    /// Takes the receiver's answer.
+    ///
+    /// # Errors
+    /// [`ReceiptError`]: it answers nothing that was asked, or says less than is known. Nothing is changed then.
+    pub fn answered(&mut self, receipt: &Receipt, now: u64) -> Result<(), ReceiptError> {
+        let at = self.asks.iter().position(|ask| ask.sequence == receipt.sequence);
+        let ask = *at.and_then(|at| self.asks.iter().nth(at)).ok_or(ReceiptError::Unasked)?;
+        let received = Count { datagrams: receipt.datagrams, events: receipt.events };
+        match &mut self.life {
+            Some(life) if life.instance == receipt.instance => {
+                if received.datagrams < life.received.datagrams
+                    || received.events < life.received.events
+                {
+                    return Err(ReceiptError::Stale);
+                }
+                self.arrived = self.arrived.plus(received.since(life.received));
+                life.received = received;
+                let missing = ask.handed.since(life.from.0).since(received.since(life.from.1));
+                life.missing = [life.missing[1], missing];
+            }
+            known => {
+                if let Some(ended) = known {
+                    self.lost_before = self.lost_before.plus(ended.lost());
+                }
+                self.arrived = self.arrived.plus(received);
+                // One that has counted from the sender's first datagram on can say of all whether they came.
+                let whole = known.is_none() && receipt.first == 0;
+                let from = if whole { (Count::default(), Count::default()) } else { (ask.handed, received) };
+                let missing = ask.handed.since(from.0).since(received.since(from.1));
+                let missing = [Count::default(), missing];
+                *known = Some(Life { instance: receipt.instance, from, received, missing });
+            }
+        }
+        // Whatever a receiver says, it has no more than it was given.
+        self.arrived.events = self.arrived.events.min(self.handed.events);
+        self.arrived.datagrams = self.arrived.datagrams.min(self.handed.datagrams);
+        // What was asked before has its answer, too.
+        while self.asks.pop_front().is_some_and(|older| older.sequence != receipt.sequence) {}
+        self.owed = self.asks.front().map(|oldest| oldest.at);
+        self.answered = Some(now);
+        Ok(())
+    }
+
+    /// Whether the receiver owes an answer for longer than it may.
+    #[must_use]
+    pub fn is_silent(&self, now: u64) -> bool {
+        self.owed.is_some_and(|since| now.saturating_sub(since) >= self.silence)
+    }
+
+    /// When the silence will have lasted too long, if no answer comes.
+    #[must_use]
+    pub fn silent_at(&self) -> Option<u64> {
+        self.owed.map(|since| since.saturating_add(self.silence))
+    }
+
+    /// Forgets the questions that are open: the next datagram asks anew. For a probe, whose answer is to count alone.
+    pub fn ask_anew(&mut self) {
+        self.asks.clear();
+        self.owed = None;
+        self.last_ask = None;
+    }
+
+    /// When the receiver last answered.
+    #[must_use]
+    pub fn last_answer(&self) -> Option<u64> {
+        self.answered
+    }
+
+    /// Whether everything that was handed over is known to have arrived.
+    #[must_use]
+    pub fn is_confirmed(&self) -> bool {
+        self.arrived == self.handed
+    }
+
+    /// Events that arrived.
+    #[must_use]
+    pub fn arrived(&self) -> u64 {
+        self.arrived.events
+    }
+
+    /// Events that the network took and that did not arrive, as the receiver's own count shows.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        let lost = self.life.map_or(0, |life| life.lost().events);
+        let lost = self.lost_before.events.saturating_add(lost);
+        lost.min(self.handed.events - self.arrived.events)
+    }
+
+    /// Datagrams that the network took and that did not arrive, likewise.
+    #[must_use]
+    pub fn lost_datagrams(&self) -> u64 {
+        let lost = self.life.map_or(0, |life| life.lost().datagrams);
+        let lost = self.lost_before.datagrams.saturating_add(lost);
+        lost.min(self.handed.datagrams - self.arrived.datagrams)
+    }
+
+    /// Events that the network took, and of which nobody knows yet, or ever will, whether they arrived.
+    #[must_use]
+    pub fn unconfirmed(&self) -> u64 {
+        self.handed.events - self.arrived.events - self.lost()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -43,7 +43,8 @@ const EXPECTED: usize = 7 * DATAGRAMS + DATAGRAMS * (DATAGRAMS - 1) / 2;
 fn pooled(source: &Source, pool: &mut Pool<Box<[u8]>, DATAGRAMS>) -> usize {
     for number in 0..DATAGRAMS {
         source.write(number, pool.place().expect("a free place"));
-        let packed = Packed { len: BYTES, sequence: number as u32, asks: false, events: 1, recorded: None };
+        let packed =
+            Packed { len: BYTES, sequence: number as u32, asks: false, events: 1, recorded: None };
         pool.keep(packed).expect("that place");
     }
     let sum = send(pool.datagrams().map(|(_, bytes)| bytes));

@@ -48,7 +48,7 @@ def header(sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, fai
     return {"sender": sender, "epoch": epoch, "sequence": sequence, "time_unit": unit,
             "base_time_ns": nanoseconds(base, unit),
             "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "packed": bool(flags & 4),
-            "ack_floor": floor}
+            "ack_floor": floor, "wants_receipt": bool(flags & 8)}
 
 
 def event(kind, form, name, delta, value, tags=b"", second=0, rate=b"", dynamic=b"", above=b""):
@@ -155,6 +155,8 @@ valid("heartbeat", b"", [], canonical=True)
 valid("header fields", b"", [], sender=0x0102030405060708, epoch=0xFFFFFFFF, sequence=0xFFFFFFFE,
       dropped=300, failed=2, canonical=True)
 valid("since boot, microseconds, acknowledgement wanted", b"", [], unit=1, flags=3, floor=300, canonical=True)
+valid("a receipt wanted", b"", [], flags=12, canonical=True)
+valid("all flags", b"", [], flags=15, floor=0, canonical=True)
 valid("milliseconds", event("gauge", 0, new("g"), 5, varint(9)), [meaning("gauge", "g", 9, 1_005_000_000)],
       unit=2, base=1000, canonical=True)
 valid("padding to 128 bytes", event("counter", 7, new("c"), 0, b""), [meaning("counter", "c", 1)], padding=91,
@@ -312,7 +314,7 @@ refused("the account ends early", "truncated", sealed(good[:27]))
 refused("the account holds an integer of 65 bits", "bad_varint", sealed(good[:23] + b"\x00" + b"\xff" * 9 + b"\x02"))
 refused("the floor is missing", "truncated", datagram(flags=2))
 refused("a floor of 65 bits", "bad_varint", sealed(datagram(flags=2)[:-4] + b"\xff" * 9 + b"\x02"))
-refused("a reserved flag", "bad_prologue", datagram(flags=8))
+refused("a reserved flag", "bad_prologue", datagram(flags=16))
 refused("an unknown time unit", "bad_prologue", datagram(unit=3))
 refused("an unknown time unit that 32 bits do not hold", "bad_prologue", datagram(unit=2 ** 40))
 
@@ -429,6 +431,35 @@ bad_ack("acknowledgement: a datagram of records", "bad_mode", datagram(b"", padd
 bad_ack("acknowledgement: key id", "bad_mode", ack(key=1))
 bad_ack("acknowledgement: damaged", "bad_checksum", ack(base=4)[:-1] + b"\x00")
 refused("an acknowledgement, to a receiver", "bad_mode", ack())
+
+
+def receipt(sender=7, epoch=3, sequence=0, instance=5, first=0, datagrams=1, events=0, magic=b"RS", version=0x19, key=0):
+    return sealed(magic + bytes([version, key]) + struct.pack("<QIIIIQQ", sender, epoch, sequence, instance, first, datagrams, events))
+
+
+def received(name, **kw):
+    told = {"sender": 7, "epoch": 3, "sequence": 0, "instance": 5, "first": 0, "datagrams": 1, "events": 0} | kw
+    lines.append({"name": name, "hex": receipt(**kw).hex(), "receipt": told})
+
+
+def bad_receipt(name, refusal, raw):
+    lines.append({"name": name, "hex": raw.hex(), "receipt": {"refusal": refusal}})
+
+
+received("receipt for the first datagram")
+received("receipt from a receiver that began in the middle", sequence=70_000, first=60_000, datagrams=9_990, events=999_000)
+received("receipt with the highest numbers", sender=2 ** 64 - 1, epoch=2 ** 32 - 1, sequence=2 ** 32 - 1, instance=2 ** 32 - 1,
+         first=2 ** 32 - 1, datagrams=2 ** 64 - 1, events=2 ** 64 - 1)
+bad_receipt("receipt: empty", "truncated", b"")
+bad_receipt("receipt: cut short", "truncated", receipt()[:47])
+bad_receipt("receipt: one byte more", "too_long", receipt() + b"\x00")
+bad_receipt("receipt: magic", "bad_magic", receipt(magic=b"XS"))
+bad_receipt("receipt: version", "bad_version", receipt(version=0x29))
+bad_receipt("receipt: an acknowledgement", "bad_mode", ack(bitmap=b"\x01" * 20))
+bad_receipt("receipt: key id", "bad_mode", receipt(key=1))
+bad_receipt("receipt: damaged", "bad_checksum", receipt()[:-1] + b"\x00")
+refused("a receipt, to a receiver", "bad_mode", receipt())
+bad_ack("acknowledgement: a receipt", "bad_mode", receipt())
 
 
 # The other direction.
@@ -616,7 +647,7 @@ def decode(raw):
     demand(raw == sealed(raw[:-4]), "bad_checksum")
     r = Reader(raw[20:-4])
     count, flags = struct.unpack("<HB", r.take(3))
-    demand(flags <= 7, "bad_prologue")
+    demand(flags <= 15, "bad_prologue")
     unit = r.varint()
     demand(unit <= 2, "bad_prologue")
     base, dropped, failed = r.varint(), r.varint(), r.varint()
@@ -642,6 +673,18 @@ def decode_ack(raw):
     return {"sender": sender, "epoch": epoch, "base": base, "stored": [base + i for i in range(1024) if bits >> i & 1]}
 
 
+def decode_receipt(raw):
+    """The meaning of a receipt."""
+    demand(len(raw) <= 48, "too_long")
+    demand(len(raw) >= 48, "truncated")
+    demand(raw[:2] == b"RS", "bad_magic")
+    demand(raw[2] >> 4 == 1, "bad_version")
+    demand(raw[2] & 15 == 9 and raw[3] == 0, "bad_mode")
+    demand(raw == sealed(raw[:-4]), "bad_checksum")
+    names = "sender", "epoch", "sequence", "instance", "first", "datagrams", "events"
+    return dict(zip(names, struct.unpack("<QIIIIQQ", raw[4:44])))
+
+
 def meaning_or_refusal(raw, read=decode):
     try:
         return read(raw)
@@ -655,7 +698,9 @@ def check():
         sys.exit("vectors.jsonl is not what this program writes")
     for line in map(json.loads, written.splitlines()):
         raw = bytes.fromhex(line["hex"])
-        got = {"ack": meaning_or_refusal(raw, decode_ack)} if "ack" in line else meaning_or_refusal(raw)
+        replies = {"ack": decode_ack, "receipt": decode_receipt}
+        reply = next((kind for kind in replies if kind in line), None)
+        got = {reply: meaning_or_refusal(raw, replies[reply])} if reply else meaning_or_refusal(raw)
         for key, value in got.items():
             if line.get(key) != value:
                 sys.exit(f"{line['name']}: {key} is {value}, and not {line.get(key)}")

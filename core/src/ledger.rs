@@ -146,9 +146,13 @@ impl Serialize for Drops {
 pub struct Ledger {
     /// Record calls made.
     pub recorded: u64,
-    /// Events in datagrams that the transport took. Over UDP that does not mean delivered: what the network
-    /// lost, the collector counts.
+    /// Events that reached the receiver, as its signs of life say. Where the receiver has no way to say so (lines of
+    /// StatsD, a transport without replies): events that left.
     pub sent: u64,
+    /// Events that left, and of which nobody knows yet whether they arrived.
+    pub unconfirmed: u64,
+    /// Events that left and did not arrive, as the receiver's count shows.
+    pub lost: u64,
     /// Events merged into an instrument of the client, whose state carries what they said: where the client was told to.
     pub aggregated: u64,
     /// Events given up, by cause.
@@ -158,10 +162,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Whether every record is accounted for: `recorded = sent + aggregated + dropped + in flight`.
+    /// Whether every record is accounted for:
+    /// `recorded = sent + unconfirmed + lost + aggregated + dropped + in flight`.
     #[must_use]
     pub fn closes(&self) -> bool {
-        self.recorded == self.sent + self.aggregated + self.dropped.total() + self.in_flight
+        let left = self.sent + self.unconfirmed + self.lost;
+        self.recorded == left + self.aggregated + self.dropped.total() + self.in_flight
     }
 }
 

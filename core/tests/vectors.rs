@@ -5,6 +5,7 @@ mod given;
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::{Body, Content, Record};
+use ringstat_core::wire::receipt::Receipt;
 use serde_json::{Value as Json, json};
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -81,7 +82,7 @@ fn every_golden_datagram_means_what_it_should() {
     let (mut valid, mut refused) = (0, std::collections::BTreeSet::new());
     for line in include_str!("../docs/vectors.jsonl").lines() {
         let vector: Json = serde_json::from_str(line).unwrap();
-        if vector.get("ack").is_some() {
+        if is_reply(&vector) {
             continue;
         }
         let name = &vector["name"];
@@ -98,6 +99,7 @@ fn every_golden_datagram_means_what_it_should() {
                     "time_unit": p.unit as u8, "base_time_ns": open.base_time_ns(),
                     "dropped": p.dropped, "failed": p.failed,
                     "since_boot": p.since_boot, "packed": p.packed, "ack_floor": p.ack_floor,
+                    "wants_receipt": p.wants_receipt,
                 });
                 while let Some(record) = open.next() {
                     match record {
@@ -154,7 +156,7 @@ fn every_golden_acknowledgement_means_what_it_should() {
                     "sender": ack.sender, "epoch": ack.epoch, "base": ack.base, "stored": stored,
                 });
                 assert_eq!(got, *meaning, "{name}");
-                if vector["canonical"] == true && vector.get("ack").is_none() {
+                if vector["canonical"] == true {
                     let mut buf = [0; Ack::MAX_LEN];
                     let length = ack.emit(&mut buf).unwrap();
                     assert_eq!(buf[..length], datagram, "{name}");
@@ -167,12 +169,45 @@ fn every_golden_acknowledgement_means_what_it_should() {
 }
 
 #[test]
+fn every_golden_receipt_means_what_it_should() {
+    let (mut valid, mut refused) = (0, 0);
+    for line in include_str!("../docs/vectors.jsonl").lines() {
+        let vector: Json = serde_json::from_str(line).unwrap();
+        let Some(meaning) = vector.get("receipt") else { continue };
+        let name = &vector["name"];
+        let datagram = bytes(vector["hex"].as_str().unwrap());
+        match Receipt::parse(&datagram) {
+            Err(e) => {
+                assert_eq!(json!({"refusal": e.as_str()}), *meaning, "{name}");
+                refused += 1;
+            }
+            Ok(receipt) => {
+                let got = json!({
+                    "sender": receipt.sender, "epoch": receipt.epoch, "sequence": receipt.sequence,
+                    "instance": receipt.instance, "first": receipt.first,
+                    "datagrams": receipt.datagrams, "events": receipt.events,
+                });
+                assert_eq!(got, *meaning, "{name}");
+                assert_eq!(receipt.emit()[..], datagram, "{name}");
+                valid += 1;
+            }
+        }
+    }
+    assert!(valid >= 3 && refused >= 8, "{valid} valid, {refused} refused");
+}
+
+/// Whether the vector is of what a receiver sends.
+fn is_reply(vector: &Json) -> bool {
+    vector.get("ack").is_some() || vector.get("receipt").is_some()
+}
+
+#[test]
 fn canonical_datagrams_are_written_byte_for_byte() {
     let mut known = given::Statics::default();
     let mut count = 0;
     for line in include_str!("../docs/vectors.jsonl").lines() {
         let vector: Json = serde_json::from_str(line).unwrap();
-        if vector["canonical"] == true && vector.get("ack").is_none() {
+        if vector["canonical"] == true && !is_reply(&vector) {
             let expected = bytes(vector["hex"].as_str().unwrap());
             let written = given::encode(&vector, &mut known, expected.len());
             assert_eq!(written, expected, "{}", vector["name"]);

@@ -12,7 +12,7 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use ringstat_core::chip::Stats;
-use ringstat_core::ledger::{Cause, Drops};
+use ringstat_core::ledger::Cause;
 use ringstat_core::send::{Breaker, LeanSender, Permit, SendError, Sender, Step, Totals};
 use ringstat_core::wire::ack::Ack;
 
@@ -23,18 +23,7 @@ use crate::config::Config;
 static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
 /// What the sender has done so far.
-static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals {
-    taken: 0,
-    sent: 0,
-    dropped: Drops::NONE,
-    datagrams: 0,
-    bytes: 0,
-    failed: 0,
-    altered: 0,
-    acknowledged: 0,
-    repeated: 0,
-    unsendable: 0,
-}));
+static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals::NONE));
 
 /// Wakes the task: for [`Stats::wake`]. Safe from interrupts; masks them for a few instructions.
 pub fn wake() {

@@ -422,17 +422,7 @@ impl Shared {
             let state = self.control.lock();
             (state.totals, state.aggregated)
         };
-        let in_rings = self.rings.len() as u64;
-        let refused = self.rings.drops();
-        let mut dropped = totals.dropped;
-        dropped.merge(&refused);
-        Ledger {
-            recorded: totals.taken + aggregated + in_rings + refused.total(),
-            sent: totals.sent,
-            aggregated,
-            dropped,
-            in_flight: totals.in_flight() + in_rings,
-        }
+        totals.ledger(self.rings.len() as u64, &self.rings.drops(), aggregated)
     }
 }
 

@@ -95,8 +95,8 @@ impl Simulation {
         }
         let mut asked = None;
         while let Some(datagram) = self.arriving.receive() {
-            let sender = self.collector.receive(&datagram, self.now / 1_000_000);
-            asked = sender.map(|sender| (sender, datagram.len())).or(asked);
+            let asks = self.collector.receive(&datagram, self.now / 1_000_000);
+            asked = asks.ack.map(|sender| (sender, datagram.len())).or(asked);
         }
         if let Some((sender, length)) = asked {
             let mut ack = [0; Ack::MAX_LEN];

@@ -272,17 +272,7 @@ impl<const N: usize> Stats<N> {
     /// The same, from the totals of the sender: for who does not have the sender itself.
     #[must_use]
     pub fn account(&self, totals: &Totals) -> Ledger {
-        let refused = self.drops();
-        let mut dropped = totals.dropped;
-        dropped.merge(&refused);
-        let waiting = self.waiting() as u64;
-        Ledger {
-            recorded: totals.taken + waiting + refused.total(),
-            sent: totals.sent,
-            aggregated: 0,
-            dropped,
-            in_flight: totals.in_flight() + waiting,
-        }
+        totals.ledger(self.waiting() as u64, &self.drops(), 0)
     }
 
     /// Wakes the sender's task if there is enough for it.

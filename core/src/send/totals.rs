@@ -1,6 +1,6 @@
 //! A sender's account.
 
-use crate::ledger::Drops;
+use crate::ledger::{Drops, Ledger};
 
 /// What the sender did with the events that it took from the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -9,6 +9,10 @@ pub struct Totals {
     pub taken: u64,
     /// In datagrams that the transport took; of events that are kept until then, acknowledged.
     pub sent: u64,
+    /// Of those sent, nobody knows yet whether they arrived. 0 where the receiver cannot say.
+    pub unconfirmed: u64,
+    /// Of those sent, these did not arrive, as the receiver's count shows.
+    pub lost: u64,
     /// Given up here, by cause.
     pub dropped: Drops,
     /// Datagrams that the transport took.
@@ -28,6 +32,39 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Nothing taken yet.
+    pub const NONE: Self = Self {
+        taken: 0,
+        sent: 0,
+        unconfirmed: 0,
+        lost: 0,
+        dropped: Drops::NONE,
+        datagrams: 0,
+        bytes: 0,
+        failed: 0,
+        altered: 0,
+        acknowledged: 0,
+        repeated: 0,
+        unsendable: 0,
+    };
+
+    /// What became of every record: of those in here, of the `aggregated` ones, of those that wait in rings, and of those
+    /// that the recorders gave up.
+    #[must_use]
+    pub fn ledger(&self, waiting: u64, refused: &Drops, aggregated: u64) -> Ledger {
+        let mut dropped = self.dropped;
+        dropped.merge(refused);
+        Ledger {
+            recorded: self.taken + aggregated + waiting + refused.total(),
+            sent: self.sent - self.unconfirmed - self.lost,
+            unconfirmed: self.unconfirmed,
+            lost: self.lost,
+            aggregated,
+            dropped,
+            in_flight: self.in_flight() + waiting,
+        }
+    }
+
     /// Events taken from the ring whose fate is still open.
     #[must_use]
     pub fn in_flight(&self) -> u64 {

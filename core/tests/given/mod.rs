@@ -39,6 +39,7 @@ pub(crate) fn encode(vector: &Json, known: &mut Statics, length: usize) -> Vec<u
         since_boot: header["since_boot"] == true,
         packed: header["packed"] == true,
         ack_floor: header["ack_floor"].as_u64(),
+        wants_receipt: header["wants_receipt"] == true,
         unit,
         base_time: integer("base_time_ns") / unit.nanos(),
         dropped: integer("dropped"),

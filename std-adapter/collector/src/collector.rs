@@ -12,8 +12,10 @@ use ringstat_core::receive::{Account, IdWindow, Seen, SequenceTracker};
 use ringstat_core::record::Kind;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::{Body, Content, Datagram};
+use ringstat_core::wire::receipt::Receipt;
 use ringstat_core::wire::{DecodeError, Decoder};
 
+use crate::heard::Heard;
 use crate::limits::Limits;
 use crate::series::{Class, Data};
 use crate::store::{Cache, Series, Store};
@@ -35,6 +37,8 @@ pub struct Sender {
     /// Of epochs that ended: events dropped and datagrams given up by the sender.
     finished: (u64, u64),
     epoch: u32,
+    /// What receipts say.
+    heard: Heard,
     /// The critical events of this run, once there are any.
     ids: Option<Box<IdWindow>>,
 }
@@ -169,15 +173,15 @@ impl Collector {
     }
 
     /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back. Every
-    /// outcome is counted. Returns the sender if it asks for an [acknowledgement](Self::ack).
-    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Option<u64> {
+    /// outcome is counted. Returns what the sender asks for in return.
+    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Asks {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.len() as u64;
         let mut opened = match self.decoder.0.open(datagram) {
             Ok(opened) => opened,
             Err(e) => {
                 self.counts.malformed[e as usize] += 1;
-                return None;
+                return Asks::default();
             }
         };
         let header = *opened.header();
@@ -185,7 +189,7 @@ impl Collector {
             admit(&mut self.senders, &mut self.probation, &self.hasher, &self.limits, &header);
         let Some(sender) = admitted else {
             self.counts.refused_senders += 1;
-            return None;
+            return Asks::default();
         };
         sender.datagrams += 1;
         sender.seen_ms = now_ms;
@@ -193,10 +197,13 @@ impl Collector {
         if !verdict.is_new() {
             self.counts.duplicates += 1;
             // The answer to the first one may be lost.
-            return opened.prologue().ack_floor.map(|_| header.sender);
+            return Asks::of(&opened, &sender.heard);
         }
         self.counts.accepted += 1;
         let asked = opened.prologue().ack_floor;
+        if !sender.heard.counts(&header) {
+            sender.heard = Heard::new(&self.hasher, &header);
+        }
         take_prologue(sender, &header, *opened.prologue());
         if let Some(floor) = asked {
             sender.ids.get_or_insert_default().advance(floor);
@@ -208,10 +215,12 @@ impl Collector {
             header,
             now_ms,
             ids: sender.ids.as_deref_mut(),
+            events: 0,
             repeated: 0,
         };
         target.cache.clear();
         let (read, stored, error) = target.take_all(&mut opened);
+        sender.heard.count(target.events);
         let repeated = target.repeated;
         sender.records += read;
         self.counts.records += read;
@@ -222,7 +231,7 @@ impl Collector {
             self.counts.malformed[e as usize] += 1;
             self.counts.broken += 1;
         }
-        asked.map(|_| header.sender)
+        Asks::of(&opened, &sender.heard)
     }
 
     /// Writes what to tell a sender about its critical events, after what it sent is stored; returns the length.
@@ -326,6 +335,7 @@ fn admit<'a>(
         seen_ms: 0,
         finished: (0, 0),
         epoch: header.epoch,
+        heard: Heard::new(hasher, header),
         ids: None,
     }))
 }
@@ -344,6 +354,26 @@ fn take_prologue(sender: &mut Sender, header: &Header, told: Prologue) {
     }
 }
 
+/// What a datagram asks of the collector in return.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Asks {
+    /// Its sender, if it asks for an [acknowledgement](Collector::ack) of critical events.
+    pub ack: Option<u64>,
+    /// The receipt to send, if it asks for a sign of life.
+    pub receipt: Option<Receipt>,
+}
+
+impl Asks {
+    fn of(datagram: &Datagram<'_>, heard: &Heard) -> Self {
+        let (header, prologue) = (datagram.header(), datagram.prologue());
+        let asks = prologue.wants_receipt && heard.counts(header);
+        Self {
+            ack: prologue.ack_floor.map(|_| header.sender),
+            receipt: asks.then(|| heard.receipt(header)),
+        }
+    }
+}
+
 /// Where the records of one datagram go.
 struct Target<'a> {
     store: &'a mut Store,
@@ -352,6 +382,8 @@ struct Target<'a> {
     header: Header,
     now_ms: u64,
     ids: Option<&'a mut IdWindow>,
+    /// Events without an identifier.
+    events: u64,
     /// Events that were here before.
     repeated: u64,
 }
@@ -367,12 +399,14 @@ impl Target<'_> {
                 Err(e) => return (read, stored, Some(e)),
             };
             read += 1;
-            if let Body::Event(event) = &record.body
-                && let Some((id, ids)) = event.id.zip(self.ids.as_deref_mut())
-                && ids.insert(id) != Seen::New
-            {
-                self.repeated += 1;
-                continue;
+            if let Body::Event(event) = &record.body {
+                self.events += u64::from(event.id.is_none());
+                if let Some((id, ids)) = event.id.zip(self.ids.as_deref_mut())
+                    && ids.insert(id) != Seen::New
+                {
+                    self.repeated += 1;
+                    continue;
+                }
             }
             let (class, adds) = match record.body {
                 Body::Event(event) => (class_of(event.kind), true),

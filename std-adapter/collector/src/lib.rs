@@ -17,6 +17,7 @@ mod kernel;
 mod server;
 // is checked and tracked,
 mod collector;
+mod heard;
 mod limits;
 // and stored,
 mod series;
@@ -26,7 +27,7 @@ mod prometheus;
 mod report;
 mod web;
 
-pub use collector::{Collector, Counts, Sender};
+pub use collector::{Asks, Collector, Counts, Sender};
 pub use limits::Limits;
 pub use prometheus::metrics;
 pub use report::{Health, Own, Report, SenderReport, SeriesReport, Status};

@@ -1,5 +1,6 @@
 //! Sockets and threads around the collector.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -237,7 +238,7 @@ fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
     let room = 65_536;
     let mut memory = vec![0u8; room * quinn_udp::BATCH_SIZE];
     let mut meta = vec![RecvMeta::default(); quinn_udp::BATCH_SIZE];
-    let mut asked = Vec::new();
+    let (mut asked, mut receipts) = (Vec::new(), HashMap::new());
     loop {
         let stopping = shared.stopping();
         let mut buffers: Vec<_> = memory.chunks_exact_mut(room).map(IoSliceMut::new).collect();
@@ -251,8 +252,12 @@ fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                 for (buffer, meta) in buffers.iter().zip(&meta[..count]) {
                     let received = &buffer[..meta.len];
                     for datagram in received.chunks(meta.stride.max(1)) {
-                        if let Some(sender) = collector.receive(datagram, now) {
+                        let asks = collector.receive(datagram, now);
+                        if let Some(sender) = asks.ack {
                             ask(&mut asked, sender, meta.addr, datagram.len());
+                        }
+                        if let Some(receipt) = asks.receipt {
+                            let _ = receipts.insert((receipt.sender, meta.addr), receipt);
                         }
                     }
                     // An empty datagram has a stride of zero, and is refused like any other short one.
@@ -263,6 +268,10 @@ fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                 collector.tick(now);
                 drop(collector);
                 acknowledge(socket, shared, &mut asked);
+                // One that is lost, here or on the way, is asked for again.
+                for ((_, to), receipt) in receipts.drain() {
+                    let _ = socket.send_to(&receipt.emit(), to);
+                }
             }
             Err(e)
                 if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>

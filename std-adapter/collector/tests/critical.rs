@@ -29,7 +29,7 @@ fn datagram(At(epoch, sequence, floor): At, ids: &[u64]) -> Vec<u8> {
 
 /// The collector takes a datagram and says which of the first identifiers it has.
 fn told(collector: &mut Collector, datagram: &[u8]) -> Option<(u32, u64, Vec<u64>)> {
-    let sender = collector.receive(datagram, 0)?;
+    let sender = collector.receive(datagram, 0).ack?;
     let mut buf = [0; Ack::MAX_LEN];
     let length = collector.ack(sender, datagram.len(), &mut buf)?;
     assert!(length <= 3 * datagram.len());

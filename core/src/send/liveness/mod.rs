@@ -223,7 +223,11 @@ impl Liveness {
                 self.arrived = self.arrived.plus(received);
                 // One that has counted from the sender's first datagram on can say of all whether they came.
                 let whole = known.is_none() && receipt.first == 0;
-                let from = if whole { (Count::default(), Count::default()) } else { (ask.handed, received) };
+                let from = if whole {
+                    (Count::default(), Count::default())
+                } else {
+                    (ask.handed, received)
+                };
                 let missing = ask.handed.since(from.0).since(received.since(from.1));
                 let missing = [Count::default(), missing];
                 *known = Some(Life { instance: receipt.instance, from, received, missing });

@@ -62,8 +62,7 @@ impl Sender {
 
     /// Arrived, lost, unconfirmed; they add up.
     fn account(&self) -> (u64, u64, u64) {
-        let account =
-            (self.liveness.arrived(), self.liveness.lost(), self.liveness.unconfirmed());
+        let account = (self.liveness.arrived(), self.liveness.lost(), self.liveness.unconfirmed());
         assert_eq!(account.0 + account.1 + account.2, self.handed);
         account
     }
@@ -79,7 +78,7 @@ fn what_is_answered_has_arrived_and_nothing_else() {
     assert!(sender.liveness.is_confirmed());
     assert!(receiver.take(&sender.send(10, 500)).is_none(), "once a second is enough");
     assert_eq!(sender.account(), (10, 0, 10));
-    sender.send(3, 600); // lost
+    let _ = sender.send(3, 600); // lost
     let receipt = receiver.take(&sender.send(10, 1000)).unwrap();
     sender.liveness.answered(&receipt, 1001).unwrap();
     assert_eq!(sender.account(), (30, 0, 3), "it may only be late");
@@ -93,7 +92,7 @@ fn what_is_answered_has_arrived_and_nothing_else() {
 #[test]
 fn silence_counts_from_the_question_that_is_owed_an_answer() {
     let mut sender = Sender::new();
-    sender.send(1, 0);
+    let _ = sender.send(1, 0);
     assert!(!sender.liveness.is_silent(2999));
     assert!(sender.liveness.is_silent(3000));
     assert_eq!(sender.liveness.silent_at(), Some(3000));
@@ -104,7 +103,7 @@ fn silence_counts_from_the_question_that_is_owed_an_answer() {
     let receipt = receiver.take(asked.last().unwrap()).unwrap();
     sender.liveness.answered(&receipt, 2950).unwrap();
     assert!(!sender.liveness.is_silent(10_000), "nothing is owed");
-    sender.send(1, 10_000);
+    let _ = sender.send(1, 10_000);
     assert!(!sender.liveness.is_silent(12_999) && sender.liveness.is_silent(13_000));
 }
 
@@ -129,7 +128,7 @@ fn what_was_under_way_when_a_receiver_died_stays_unconfirmed() {
             sender.liveness.answered(&receipt, now * 1000).unwrap();
         }
     }
-    sender.send(7, 3000); // it dies with this one, or just before
+    let _ = sender.send(7, 3000); // it dies with this one, or just before
     let mut receiver = Receiver::new(2);
     for now in 4..7 {
         if let Some(receipt) = receiver.take(&sender.send(10, now * 1000)) {
@@ -137,7 +136,7 @@ fn what_was_under_way_when_a_receiver_died_stays_unconfirmed() {
         }
     }
     assert_eq!(sender.account(), (60, 0, 7));
-    sender.send(5, 6500); // lost in the second life
+    let _ = sender.send(5, 6500); // lost in the second life
     for now in 7..10 {
         if let Some(receipt) = receiver.take(&sender.send(10, now * 1000)) {
             sender.liveness.answered(&receipt, now * 1000).unwrap();
@@ -153,7 +152,7 @@ fn a_receipt_cannot_say_more_than_was_handed_over() {
     let boast = Receipt { events: u64::MAX, datagrams: u64::MAX, ..receipt };
     sender.liveness.answered(&boast, 1).unwrap();
     assert_eq!(sender.account(), (10, 0, 0));
-    sender.send(10, 1000);
+    let _ = sender.send(10, 1000);
     let less = Receipt { sequence: 1, ..receipt };
     assert_eq!(sender.liveness.answered(&less, 1001), Err(ReceiptError::Stale));
     assert_eq!(sender.account(), (10, 0, 10));

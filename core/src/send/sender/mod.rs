@@ -172,6 +172,13 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.walk.flush();
     }
 
+    /// Takes note of what signs of life say of the events sent so far: of how many nobody knows whether they arrived, and how
+    /// many did not. With one receiver the numbers are those of its [`Liveness`](crate::send::Liveness).
+    pub fn confirmed(&mut self, unconfirmed: u64, lost: u64) {
+        self.totals.unconfirmed = unconfirmed.min(self.totals.sent);
+        self.totals.lost = lost.min(self.totals.sent - self.totals.unconfirmed);
+    }
+
     /// Has the next datagram ask the receiver for a sign of life, and be packed at the next poll even if there is nothing
     /// else to say. Formats without heartbeats have no way to ask: nothing happens.
     pub fn ask(&mut self) {

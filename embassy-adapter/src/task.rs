@@ -60,8 +60,7 @@ pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const
     if socket.bind(config.local_port.max(1)).is_err() {
         core::future::pending::<()>().await;
     }
-    let seed = config.identity.sender ^ u64::from(config.identity.epoch);
-    let mut breaker = Breaker::new(config.breaker, seed);
+    let mut breaker = Breaker::new(config.breaker, config.identity.seed());
     let mut sender: LeanSender<SLOTS, KEEP> = Sender::new(config.identity, &config.sender);
     let mut packet = [0; PAYLOAD];
     let mut held = None;

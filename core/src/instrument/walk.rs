@@ -97,11 +97,15 @@ impl Walk {
         self.next_flush.is_none_or(|next| now >= next || next - now > self.flush)
     }
 
-    /// How many unchanged instruments a walk sends.
+    /// How many unchanged instruments a walk sends, so that each is sent once in `refresh`.
     fn share_of(&self, count: usize) -> usize {
-        let walks = (self.refresh / self.flush.max(1)).max(1);
-        let walks = usize::try_from(walks).unwrap_or(usize::MAX);
-        count.div_ceil(walks)
+        // In 32 bits, since to divide 64 takes a chip more code than the rest of the walk. What is cut off can only make
+        // walks fewer, and the shares larger.
+        let cut = u64::BITS - self.refresh.leading_zeros().min(32) - 32;
+        let refresh = (self.refresh >> cut) as u32;
+        let flush = (self.flush >> cut) + u64::from(self.flush.trailing_zeros() < cut);
+        let walks = refresh / u32::try_from(flush).unwrap_or(u32::MAX).max(1);
+        count.div_ceil(usize::try_from(walks.max(1)).unwrap_or(usize::MAX))
     }
 
     fn wants<I: Instruments + ?Sized>(&self, index: usize, count: usize, instruments: &I) -> bool {
@@ -126,6 +130,7 @@ mod tests {
     use super::*;
     use crate::instrument::Counter;
     use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     fn sent(walk: &mut Walk, now: u64, counters: &[&'static dyn Instrument]) -> Vec<usize> {
         let mut sent = Vec::new();
@@ -184,6 +189,18 @@ mod tests {
         walk.advance(None);
         assert!(walk.due(0, &all[..]));
         assert_eq!(walk.current(), Some((1, 0)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_share_is_what_64_bits_would_make_it_or_a_little_more(
+            refresh in any::<u64>(), flush in 1..u64::MAX, shift in 0..64u32, count in 0..10_000usize,
+        ) {
+            let (refresh, flush) = (refresh >> shift, (flush >> shift).max(1));
+            let share = Walk::new(flush, refresh).share_of(count);
+            let exact = count.div_ceil((refresh / flush).clamp(1, 1 << 40) as usize);
+            prop_assert!((exact..=exact + exact / 1000 + 1).contains(&share), "{share}, not {exact}");
+        }
     }
 
     #[test]

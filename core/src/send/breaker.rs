@@ -18,6 +18,8 @@
 //! assert_eq!(breaker.permit(201), Permit::Send);
 //! ```
 
+use super::backoff::Backoff;
+
 /// When it opens and for how long. Times in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerConfig {
@@ -54,29 +56,32 @@ pub enum BreakerState {
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Breaker {
-    config: BreakerConfig,
+    /// Opens after so many failures in a row.
+    limit: u32,
     state: BreakerState,
     /// Failures in a row while closed.
     failures: u32,
     opened: u64,
     until: u64,
-    backoff: u64,
-    random: u64,
+    /// Probes that failed since it was closed last.
+    probes: u32,
+    pauses: Backoff,
     times_opened: u64,
 }
 
 impl Breaker {
-    /// A closed one. `seed` should differ between senders, so that they do not all come back at once.
+    /// A closed one. `seed` should differ between senders, so that they do not all come back at once: see
+    /// [`Identity::seed`](crate::send::Identity::seed).
     #[must_use]
-    pub const fn new(config: BreakerConfig, seed: u64) -> Self {
+    pub const fn new(config: BreakerConfig, seed: u32) -> Self {
         Self {
-            config,
+            limit: config.failures,
             state: BreakerState::Closed,
             failures: 0,
             opened: 0,
             until: 0,
-            backoff: config.backoff,
-            random: seed,
+            probes: 0,
+            pauses: Backoff::new(config.backoff, config.backoff_max, seed),
             times_opened: 0,
         }
     }
@@ -100,21 +105,18 @@ impl Breaker {
     pub fn succeeded(&mut self) {
         self.state = BreakerState::Closed;
         self.failures = 0;
-        self.backoff = self.config.backoff;
+        self.probes = 0;
     }
 
     /// The datagram could not be sent, for a reason other than backpressure.
     pub fn failed(&mut self, now: u64) {
         self.failures = self.failures.saturating_add(1);
         let probing = self.state == BreakerState::HalfOpen;
-        if probing || self.failures >= self.config.failures.max(1) {
-            if probing {
-                self.backoff = self.backoff.saturating_mul(2);
-            }
-            self.backoff = self.backoff.min(self.config.backoff_max);
+        if probing || self.failures >= self.limit.max(1) {
+            self.probes = self.probes.saturating_add(probing.into());
             self.state = BreakerState::Open;
             self.opened = now;
-            self.until = now.saturating_add(self.jittered());
+            self.until = now.saturating_add(self.pauses.pause(self.probes));
             self.times_opened += 1;
         }
     }
@@ -129,16 +131,6 @@ impl Breaker {
     #[must_use]
     pub fn times_opened(&self) -> u64 {
         self.times_opened
-    }
-
-    /// The backoff, a quarter more or less, within the bound.
-    fn jittered(&mut self) -> u64 {
-        // One step of SplitMix64 (Steele, Lea, Flood 2014) is plenty for this.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let half = self.backoff / 2;
-        let within = if half == 0 { 0 } else { (z ^ z >> 27) % (half + 1) };
-        (self.backoff - half / 2).saturating_add(within).min(self.config.backoff_max)
     }
 }
 
@@ -203,7 +195,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_never_waits_beyond_the_bound(
-            failures in any::<u32>(), backoff in any::<u64>(), backoff_max in any::<u64>(), seed in any::<u64>(),
+            failures in any::<u32>(), backoff in any::<u64>(), backoff_max in any::<u64>(), seed in any::<u32>(),
             steps in proptest::collection::vec((any::<bool>(), any::<u64>()), 0..50),
         ) {
             let mut b = Breaker::new(BreakerConfig { failures, backoff, backoff_max }, seed);

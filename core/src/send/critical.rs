@@ -9,16 +9,18 @@
 
 use core::time::Duration;
 
+use super::backoff::Backoff;
+use super::{Kept, Store};
 use crate::ledger::{Cause, Drops};
-use crate::send::{Kept, Store};
 use crate::wire::ack::{Ack, ID_WINDOW};
 
 /// How often and for how long an event is tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
-    /// It is sent again when no acknowledgement has come for so long, then for twice as long and so on,
+    /// It is sent again when no acknowledgement has come for so long, give or take a quarter, then for twice as long
+    /// and so on.
     pub timeout: Duration,
-    /// up to this, give or take a quarter.
+    /// No attempt waits longer than this for its acknowledgement.
     pub timeout_max: Duration,
     /// It is given up after so many attempts; 0 counts as 1.
     pub attempts: u8,
@@ -59,10 +61,9 @@ pub(crate) struct Critical<K> {
     unsent: u64,
     /// The earliest of all times at which something is due, or earlier.
     next_due: u64,
-    timeout: u64,
-    timeout_max: u64,
+    /// How long each attempt waits for its acknowledgement.
+    waits: Backoff,
     attempts: u8,
-    random: u64,
     /// Of the events in use, so many are not settled.
     open: usize,
 }
@@ -74,7 +75,7 @@ impl<K: Store> Critical<K> {
         store: K,
         patience: Patience,
         units: impl Fn(Duration) -> u64,
-        seed: u64,
+        seed: u32,
     ) -> Self {
         Self {
             store,
@@ -83,10 +84,8 @@ impl<K: Store> Critical<K> {
             floor: 0,
             unsent: 0,
             next_due: u64::MAX,
-            timeout: units(patience.timeout),
-            timeout_max: units(patience.timeout_max),
+            waits: Backoff::new(units(patience.timeout), units(patience.timeout_max), seed),
             attempts: patience.attempts.max(1),
-            random: seed,
             open: 0,
         }
     }
@@ -163,7 +162,7 @@ impl<K: Store> Critical<K> {
             match packing {
                 Packing::Packed => {
                     self.unsent = self.unsent.max(self.floor.wrapping_add(offset as u64 + 1));
-                    let again = now.saturating_add(self.wait(attempts));
+                    let again = now.saturating_add(self.waits.pause(attempts.into()));
                     next_due = next_due.min(again);
                     let slot = &mut self.store.places_mut()[at];
                     (slot.due, slot.attempts) = (again, attempts + 1);
@@ -244,20 +243,7 @@ impl<K: Store> Critical<K> {
 
     /// Whether a wait until `due` is over. A clock that went back prolongs none: no wait is longer than the longest.
     fn is_over(&self, due: u64, now: u64) -> bool {
-        let longest = self.timeout_max.saturating_add(self.timeout_max / 4);
-        due <= now || due - now > longest
-    }
-
-    /// How long to wait for the acknowledgement of another attempt after `attempts`: a quarter more or less.
-    fn wait(&mut self, attempts: u8) -> u64 {
-        let factor = 1u64.checked_shl(attempts.into()).unwrap_or(u64::MAX);
-        let wait = self.timeout.saturating_mul(factor).min(self.timeout_max);
-        // One step of SplitMix64 (Steele, Lea, Flood 2014) is plenty for this.
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.random ^ self.random >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let half = wait / 2;
-        let within = if half == 0 { 0 } else { (z ^ z >> 27) % (half + 1) };
-        (wait - half / 2).saturating_add(within)
+        due <= now || due - now > self.waits.longest()
     }
 }
 

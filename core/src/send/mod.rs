@@ -12,6 +12,7 @@
 //!
 //! Imports the formats ([`wire`](crate::wire)), [`ring`](crate::ring), [`instrument`](crate::instrument) and all below.
 
+mod backoff;
 mod batch;
 mod beacon;
 mod breaker;

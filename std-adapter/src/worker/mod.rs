@@ -106,8 +106,7 @@ impl<E: Format> Worker<E> {
         };
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
         let backoff = (nanos(config.backoff), nanos(config.backoff_max));
-        // Another one for each sender and each run, so that not all come back at once.
-        let seed = shared.identity.sender ^ u64::from(shared.identity.epoch);
+        let seed = shared.identity.seed();
         // Nobody else knows a datagram that comes twice.
         let repeats = config.protocol == Protocol::Native;
         let route = |(i, outlet)| Route::new(outlet, backoff, seed.wrapping_add(i), repeats);

@@ -113,7 +113,7 @@ impl Route {
     pub(crate) fn new(
         outlet: Outlet,
         (backoff, backoff_max): (u64, u64),
-        seed: u64,
+        seed: u32,
         repeats: bool,
     ) -> Self {
         let config = BreakerConfig { failures: BREAKER_FAILURES, backoff, backoff_max };

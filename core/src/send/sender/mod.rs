@@ -142,7 +142,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
                 store,
                 config.patience,
                 |d| units(d, config.unit),
-                identity.sender ^ u64::from(identity.epoch),
+                identity.seed(),
             ),
             flushing: false,
             asking: false,

@@ -2,8 +2,9 @@
 //! looked at.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
+use ringstat_tests::process;
 use serde_json::Value;
 
 /// A folder of its own that goes away with the test.
@@ -24,8 +25,9 @@ impl Desk {
 
     /// Runs `perf` with results kept in this folder, and expects it to end with `code`.
     fn perf(&self, args: &[&str], code: i32) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_perf"));
-        let output = command.args(args).args(["--db", &self.path("db")]).output().unwrap();
+        let mut command = process::command(env!("CARGO_BIN_EXE_perf"));
+        command.args(args).args(["--db", &self.path("db")]);
+        let output = process::run(command, "");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
         output
@@ -58,10 +60,9 @@ fn what_is_measured_is_kept_compared_and_judged() {
     assert_eq!((&first["id"], &second["id"]), (&1.into(), &2.into()));
     assert!(first["environment"]["cores"].as_u64() > Some(0), "{first}");
 
-    let output = Command::new(env!("CARGO_BIN_EXE_perf"))
-        .args(["compare", "@1", "@2", "encode.bytes", "--json", "--db", &desk.path("db")])
-        .output()
-        .unwrap();
+    let mut compare = process::command(env!("CARGO_BIN_EXE_perf"));
+    compare.args(["compare", "@1", "@2", "encode.bytes", "--json", "--db", &desk.path("db")]);
+    let output = process::run(compare, "");
     let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(compared[0]["name"], "encode.bytes");
     assert_eq!(

@@ -25,8 +25,7 @@ fn the_corpus_stays_small() {
             .peekable();
         let (mut bytes, mut sequence) = (0, 0);
         while let Some(first) = corpus.peek() {
-            let mut prologue = Prologue::default();
-            prologue.base_time = first.time();
+            let prologue = Prologue { base_time: first.time(), ..Prologue::default() };
             let header = Header { sequence, ..Header::default() };
             let mut datagram = encoder.begin(&mut buf, &header, &prologue).unwrap();
             while corpus.peek().is_some_and(|event| datagram.event(event, &NoNames).is_ok()) {

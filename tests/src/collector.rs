@@ -3,15 +3,14 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::netns::Namespace;
+use super::process::{self, Process};
 use super::program;
 
 /// Where it serves, inside its namespace.
@@ -21,22 +20,22 @@ const HTTP: &str = "127.0.0.1:9125";
 #[derive(Debug)]
 pub struct Collector<'a> {
     machine: &'a Namespace,
-    child: Child,
+    process: Process,
     out: BufReader<ChildStdout>,
 }
 
 impl<'a> Collector<'a> {
     /// Starts it and waits until it listens.
     pub fn start(machine: &'a Namespace, udp: &[&str]) -> Self {
-        let mut command = Command::new(program());
+        let mut command = process::command(program());
         command.args(["collect", "--json", "--http", HTTP]).stdout(Stdio::piped());
         udp.iter().for_each(|at| _ = command.args(["--udp", at]));
-        let mut child = machine.enter(|| command.spawn()).expect("the collector starts");
-        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut process = machine.start(command);
+        let mut out = BufReader::new(process.stdout().expect("piped"));
         let mut addresses = String::new();
         out.read_line(&mut addresses).expect("its addresses");
         assert!(addresses.contains("udp"), "it says where it listens: {addresses:?}");
-        Self { machine, child, out }
+        Self { machine, process, out }
     }
 
     /// What it knows now.
@@ -67,26 +66,17 @@ impl<'a> Collector<'a> {
     }
 
     /// Ends it without a word, as the kernel does when memory is short.
-    pub fn kill(mut self) {
-        self.child.kill().expect("it ran");
-        self.child.wait().expect("it ends");
+    pub fn kill(self) {
+        self.process.kill();
     }
 
     /// Ends it as an operator does, and returns its last word, in which nothing is outstanding.
     pub fn end(mut self) -> Known {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM).expect("it runs");
+        self.process.terminate();
         let mut ledger = String::new();
         self.out.read_to_string(&mut ledger).expect("its ledger");
-        assert!(self.child.wait().expect("it ends").success(), "its ledger closes");
+        assert!(self.process.wait().expect("it ends").success(), "its ledger closes");
         Known(serde_json::from_str(&ledger).expect("JSON"))
-    }
-}
-
-impl Drop for Collector<'_> {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

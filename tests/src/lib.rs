@@ -5,5 +5,6 @@
 pub mod collector;
 #[cfg(target_os = "linux")]
 pub mod netns;
+pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;

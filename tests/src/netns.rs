@@ -9,6 +9,8 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
+use super::process::Process;
+
 /// A network namespace. It ends with the last process in it once this is dropped.
 #[derive(Debug)]
 pub struct Namespace(File);
@@ -40,6 +42,24 @@ impl Namespace {
         };
         std::thread::scope(|scope| scope.spawn(inside).join())
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Starts inside what [`process::command`](super::process::command) made.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(&self, command: Command) -> Process {
+        let inside = self.0.try_clone().expect("a descriptor");
+        let spawn = move |command: &mut Command| {
+            let outside = File::open("/proc/thread-self/ns/net")?;
+            setns(inside, CloneFlags::CLONE_NEWNET)?;
+            let child = command.spawn();
+            // The thread goes on to start others.
+            setns(outside, CloneFlags::CLONE_NEWNET)?;
+            child
+        };
+        Process::start_with(command, spawn).expect("it starts in its namespace")
     }
 
     /// Runs a command inside. That it fails is a failure of the test.

@@ -4,16 +4,17 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ringstat_std::{Cause, Client, Counter, Histogram, Protocol, Recorder, Unit};
+use ringstat_tests::process::{self, Process};
 
 const PATIENCE: Duration = Duration::from_secs(30); // for what takes milliseconds unless something is wrong
 
 /// The server as a process of ours.
 struct Statsd {
-    process: Child,
+    _process: Process,
     directory: PathBuf,
     port: u16,
     management: u16,
@@ -21,8 +22,6 @@ struct Statsd {
 
 impl Drop for Statsd {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
@@ -46,10 +45,10 @@ impl Statsd {
              backends: [], flushInterval: 3600000 }}"
         );
         std::fs::write(&config, text).unwrap();
-        let mut command = Command::new("node");
+        let mut command = process::command("node");
         command.arg(program).arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().expect("node starts");
-        let server = Self { process, directory, port, management };
+        let process = Process::start(command).expect("node starts");
+        let server = Self { _process: process, directory, port, management };
         let begun = Instant::now();
         while server.try_ask("health").is_none() {
             assert!(begun.elapsed() < PATIENCE, "the server does not answer");

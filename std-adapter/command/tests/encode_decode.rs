@@ -176,9 +176,10 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), std::mem::take(&mut hex)).unwrap();
     let mut command = common::ringstat(&["decode", file.path().to_str().unwrap()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = ringstat_tests::process::Process::start(command).unwrap();
     let mut first = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(child.stdout().unwrap()).read_line(&mut first).unwrap();
     assert!(first.starts_with("{\"kind\":\"counter\""));
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -6,17 +6,18 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{json, run, stderr, stdout};
 use ringstat_core::testkit::Rng;
+use ringstat_tests::process::Process;
 
 const EVENTS: u64 = 100_000;
 
 /// A collector that runs.
 struct Collector {
-    child: Child,
+    process: Process,
     out: BufReader<ChildStdout>,
     udp: String,
     http: String,
@@ -25,14 +26,15 @@ struct Collector {
 impl Collector {
     fn start() -> Self {
         let args = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
-        let mut child =
-            common::ringstat(&args).stdout(Stdio::piped()).spawn().expect("the collector starts");
-        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let mut command = common::ringstat(&args);
+        command.stdout(Stdio::piped());
+        let mut process = Process::start(command).expect("the collector starts");
+        let mut out = BufReader::new(process.stdout().expect("piped"));
         let mut line = String::new();
         out.read_line(&mut line).expect("the addresses");
         let addresses = json(&line);
         let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
-        Self { udp: text(&addresses["udp"][0]), http: text(&addresses["http"]), child, out }
+        Self { udp: text(&addresses["udp"][0]), http: text(&addresses["http"]), process, out }
     }
 
     fn get(&self, path: &str) -> String {
@@ -59,20 +61,11 @@ impl Collector {
 
     /// Ends it as an operator would, and returns its ledger.
     fn end(mut self) -> serde_json::Value {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.process.terminate();
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).expect("the ledger");
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
+        assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
         json(&rest)
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        // For a test that failed: the others must not find it running.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use seccompiler::{SeccompAction, SeccompFilter};
 use serde::{Deserialize, Serialize};
 
 use ringstat_tests::netns::Namespace;
+use ringstat_tests::process::{self, Process};
 
 /// The argument that makes this program the client; its [`Setup`] follows.
 pub(crate) const ROLE: &str = "--as-client";
@@ -103,27 +104,27 @@ impl Status {
 /// A client that runs. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Client {
-    child: Child,
+    process: Process,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 impl Client {
     pub(crate) fn start(machine: &Namespace, setup: &Setup) -> Self {
-        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        let mut command = process::command(std::env::current_exe().expect("this program"));
         command.arg(ROLE).arg(serde_json::to_string(setup).expect("plain data"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = machine.enter(|| command.spawn()).expect("the client starts");
-        let commands = child.stdin.take().expect("piped");
-        let answers = BufReader::new(child.stdout.take().expect("piped"));
-        Self { child, commands, answers }
+        let mut process = machine.start(command);
+        let commands = process.stdin().expect("piped");
+        let answers = BufReader::new(process.stdout().expect("piped"));
+        Self { process, commands, answers }
     }
 
     fn ask(&mut self, command: &str) -> Status {
         let mut answer = String::new();
         let asked = writeln!(self.commands, "{command}");
         if asked.and_then(|()| self.answers.read_line(&mut answer)).unwrap_or(0) == 0 {
-            let ended = self.child.wait().expect("it has ended");
+            let ended = self.process.wait().expect("it has ended");
             panic!(
                 "the client ended at '{command}': {ended} (SIGSYS: a record made a system call)"
             );
@@ -172,25 +173,16 @@ impl Client {
     }
 
     /// Ends it without a word.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it ran");
-        self.child.wait().expect("it ends");
+    pub(crate) fn kill(self) {
+        self.process.kill();
     }
 
     /// Shuts it down. Returns its final account.
     pub(crate) fn end(mut self) -> Status {
         let status = self.ask("end");
-        assert!(self.child.wait().expect("it ends").success());
+        assert!(self.process.wait().expect("it ends").success());
         status.assert_closed();
         status
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -3,16 +3,17 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use ringstat_tests::netns::Namespace;
+use ringstat_tests::process::{self, Process};
 use ringstat_tests::program;
 use serde_json::Value;
 
 /// No program takes longer: QEMU is ended then, and with it the test.
-const PATIENCE: &str = "240";
+const PATIENCE: u32 = 240;
 
 /// A board, as QEMU and rustc name it.
 #[derive(Clone, Copy, Debug)]
@@ -49,8 +50,8 @@ impl Setup {
             "{} is missing: run embassy-adapter/firmware/check.sh",
             elf.display()
         );
-        let mut command = Command::new("timeout");
-        command.args([PATIENCE, "qemu-system-arm"]).args(board.machine);
+        let mut command = process::limited(PATIENCE, "qemu-system-arm");
+        command.args(board.machine);
         command.args(["-display", "none", "-serial", "none", "-kernel"]).arg(elf);
         let words: String = args.iter().map(|arg| format!(",arg={arg}")).collect();
         command.arg("-semihosting-config");
@@ -63,8 +64,8 @@ impl Setup {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let build = ["-p", "ringstat-embassy", "--example", "tap"];
         let program = PROGRAM.get_or_init(|| program::build(&build, "examples/tap"));
-        let mut command = Command::new("timeout");
-        command.arg(PATIENCE).arg(program).args(args);
+        let mut command = process::limited(PATIENCE, program);
+        command.args(args);
         Self { command, emulated: false, monitor: None }
     }
 
@@ -88,18 +89,14 @@ impl Setup {
             self.command.args(["-monitor", "none"]);
         }
         self.command.stdout(Stdio::piped());
-        let child = machine.enter(|| self.command.spawn());
-        Chip {
-            child: child.expect("it starts: see embassy-adapter/firmware/check.sh"),
-            monitor: self.monitor,
-        }
+        Chip { process: machine.start(self.command), monitor: self.monitor }
     }
 }
 
 /// A chip that runs. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Chip {
-    child: Child,
+    process: Process,
     monitor: Option<PathBuf>,
 }
 
@@ -107,9 +104,9 @@ impl Chip {
     /// Waits for its end and returns its last word.
     pub(crate) fn end(mut self) -> Said {
         let mut said = String::new();
-        let mut out = self.child.stdout.take().expect("piped");
+        let mut out = self.process.stdout().expect("piped");
         out.read_to_string(&mut said).expect("what it says");
-        let status = self.child.wait().expect("it ends");
+        let status = self.process.wait().expect("it ends");
         assert!(status.success(), "the firmware ended with {status} and said: {said}");
         Said(serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}")))
     }
@@ -134,9 +131,6 @@ impl Chip {
 
 impl Drop for Chip {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if let Some(path) = &self.monitor {
             let _ = std::fs::remove_file(path);
         }

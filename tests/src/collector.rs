@@ -65,6 +65,20 @@ impl<'a> Collector<'a> {
         panic!("never {what}: {:?}", self.state());
     }
 
+    /// What it knows when it has read all that has come for `port`.
+    pub fn all_read(&self, port: u16) -> Known {
+        let mut before = self.state();
+        loop {
+            let empty = self.machine.unread(port) == 0;
+            // What was read last may not be counted yet; once more is enough for that.
+            let now = self.state();
+            if empty && now.number("datagrams") == before.number("datagrams") {
+                return now;
+            }
+            before = now;
+        }
+    }
+
     /// Ends it without a word, as the kernel does when memory is short.
     pub fn kill(self) {
         self.process.kill();

@@ -70,6 +70,38 @@ impl Namespace {
         assert!(output.status.success(), "{program} {}: {said}", args.join(" "));
     }
 
+    /// Bytes that wait to be read from the sockets bound to that UDP port.
+    ///
+    /// # Panics
+    /// When the kernel does not say.
+    #[must_use]
+    pub fn unread(&self, port: u16) -> u64 {
+        let table = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/udp"));
+        let table = table.expect("the kernel's table of sockets");
+        let local = format!(":{port:04X}");
+        let queues = table.lines().skip(1).filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            fields.next()?.ends_with(&local).then_some(())?;
+            let (_, received) = fields.nth(2)?.split_once(':')?;
+            Some(u64::from_str_radix(received, 16).expect("a number"))
+        });
+        queues.sum()
+    }
+
+    /// Datagrams that have come so far for a port at which nobody listened.
+    ///
+    /// # Panics
+    /// When the kernel does not say.
+    #[must_use]
+    pub fn unheard(&self) -> u64 {
+        let counters = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/snmp"));
+        let counters = counters.expect("the kernel's counters");
+        let mut udp = counters.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let (names, values) = udp.next().zip(udp.next()).expect("those of UDP");
+        let place = names.split(' ').position(|name| name == "NoPorts").expect("it is counted");
+        values.split(' ').nth(place).and_then(|n| n.parse().ok()).expect("a number")
+    }
+
     /// What other processes can call it by while this one lives.
     #[must_use]
     pub fn path(&self) -> String {

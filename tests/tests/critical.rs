@@ -210,7 +210,7 @@ fn a_collector_that_restarts_gets_what_the_first_had_not_and_each_has_them_once(
     assert!(report.acknowledgements > 0 && report.closes);
 
     record(300);
-    std::thread::sleep(Duration::from_millis(150));
+    wait_for("they are tried again", || stats.snapshot().breaker.opened > 0);
     let snapshot = stats.snapshot();
     assert_eq!(snapshot.ledger.in_flight, 300, "they wait");
 

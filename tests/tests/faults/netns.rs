@@ -146,7 +146,14 @@ impl Network {
     /// A good cable again; what was delayed has arrived.
     pub(crate) fn netem_off(&self) {
         self.netem(&[]);
-        std::thread::sleep(Duration::from_millis(100));
+        let waiting = || {
+            let show = || Command::new("tc").args(["-s", "qdisc", "show", "dev", DEVICE]).output();
+            let output = self.client.enter(show).expect("tc");
+            !String::from_utf8_lossy(&output.stdout).contains("backlog 0b 0p")
+        };
+        while waiting() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self.client.run("tc", &["qdisc", "del", "dev", DEVICE, "root"]);
     }
 }

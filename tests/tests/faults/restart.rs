@@ -64,15 +64,7 @@ pub(crate) fn of_the_sender() {
     collector.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
     first.kill();
     // What the dead one had sent is still being read.
-    let mut before = collector.state();
-    loop {
-        std::thread::sleep(Duration::from_millis(200));
-        let now = collector.state();
-        if now.number("datagrams") == before.number("datagrams") {
-            break;
-        }
-        before = now;
-    }
+    let before = collector.all_read(8125);
     let mut second = Client::start(&network.client, &setup);
     second.until("load", SOON, |s| s.sent > 40_000);
     let after = second.settle();

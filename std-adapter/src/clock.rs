@@ -1,7 +1,7 @@
 //! The cheap clock: the worker reads the system's clocks and recorders read one atomic.
 //!
 //! A recorder's timestamp costs a relaxed load (0.3 ns where `clock_gettime` costs 20). It is as old as the
-//! worker's last round: at most [`Config::idle_sleep`](crate::Config) behind when the client is idle, and some ten
+//! worker's last round: at most [`ClientConfig::idle_sleep`](crate::ClientConfig) behind when the client is idle, and some ten
 //! microseconds when it is busy. Who needs better passes an exact time with `.at(clock::exact())`.
 
 use std::sync::atomic::{AtomicU64, Ordering};

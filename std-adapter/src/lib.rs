@@ -24,38 +24,51 @@
 //! ```
 //!
 //! A record call takes no lock, no heap and no system call, also not to wake the worker, which looks into the rings
-//! by itself: every [`Config::idle_sleep`] when there is nothing to do, more often under load.
+//! by itself: every [`ClientConfig::idle_sleep`] when there is nothing to do, more often under load.
 
 #![forbid(unsafe_code)]
 
-// What a user writes.
-mod client;
-mod config;
+// From the ground up: each layer imports only from those before it.
+pub mod clock;
+mod threads;
+
 mod counter;
+
+// What a client is told,
+mod config;
+
+// its instruments,
 mod registry;
-// The same behind the facade that other crates record through.
+
+// and the rings that its events go through.
+mod rings;
+
+// How datagrams leave,
+mod transport;
+
+// what recorders and the worker share,
+mod shared;
+
+// and the background thread.
+mod worker;
+
+// What a user holds,
+mod client;
+
+// also behind the facade that other crates record through.
 #[cfg(feature = "metrics")]
 pub mod metrics;
 
-// What a record call goes through.
-pub mod clock;
-mod rings;
-mod threads;
-
-// The background thread.
-mod resolve;
-mod udp;
-mod worker;
-
-pub use client::{Client, FlushError, RepliesFn, TransportFn};
-pub use config::{BuildError, Builder, Config, Policy, Preset, Protocol};
+pub use client::{BuildError, Builder, Client, FlushError};
+pub use config::{ClientConfig, ConfigError, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 
 pub use ringstat_core::instrument::{Gauge, Histogram, Instrument, Layout, Unit};
 pub use ringstat_core::ledger::{Cause, Drops, Ledger};
 pub use ringstat_core::observe::{Grade, Health, Reason, Snapshot};
+pub use ringstat_core::policy::Policy;
 pub use ringstat_core::record::{
     Draft, InternError, Kind, Name, Outcome, Priority, Recorder, Symbol, Tag, Value,
 };
-pub use ringstat_core::send::BreakerState;
+pub use ringstat_core::send::{BreakerState, SendError, Transport};

@@ -37,7 +37,7 @@ pub use sender::{AckError, Inputs, Packed, SAMPLE_ONE_IN, Sender, Step};
 pub use store::BoxedKeep;
 pub use store::{Keep, Kept, Store};
 pub use totals::Totals;
-pub use transport::{SendError, Transport};
+pub use transport::{FromFn, SendError, Transport, from_fn};
 
 #[cfg(feature = "alloc")]
 use crate::wire::Encoder;

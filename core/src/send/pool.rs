@@ -32,6 +32,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         self.bytes.as_ref().len().checked_div(self.place).unwrap_or(0).min(N)
     }
 
+    /// How many bytes a place has.
+    #[must_use]
+    pub const fn place_size(&self) -> usize {
+        self.place
+    }
+
     /// Datagrams that are packed and not sent yet, in order.
     pub fn held(&self) -> &[Packed] {
         &self.held

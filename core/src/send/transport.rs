@@ -18,7 +18,10 @@
 
 use core::fmt;
 
-/// Where datagrams go.
+/// Where datagrams go, and where the answers come from.
+///
+/// One call is all that is required; the others are for what some transports can do besides: take several datagrams
+/// at once, hear the receiver's replies, move on to another address.
 ///
 /// ```
 /// use ringstat_core::send::{SendError, Transport};
@@ -47,12 +50,102 @@ pub trait Transport {
     /// # Errors
     /// The datagram was not sent. [`SendError`] says whether to try again.
     fn send(&mut self, datagram: &[u8]) -> Result<(), SendError>;
+
+    /// Sends several datagrams with one call: `datagrams` holds them one behind the other, `size` bytes each, the last
+    /// one perhaps fewer. There are at most [`segments`](Self::segments) of them.
+    ///
+    /// # Errors
+    /// None of them was sent. [`SendError::TooLarge`] for more than one says that they have to go
+    /// [one by one](Self::send): for now, or always as by default.
+    fn send_segments(&mut self, datagrams: &[u8], size: usize) -> Result<(), SendError> {
+        if datagrams.len() <= size { self.send(datagrams) } else { Err(SendError::TooLarge) }
+    }
+
+    /// How many datagrams of `size` bytes [`send_segments`](Self::send_segments) takes at most. Asked once, to size
+    /// the memory for them. 1 by default.
+    fn segments(&self, size: usize) -> usize {
+        let _ = size;
+        1
+    }
+
+    /// Takes the next datagram from the receiver and returns its length, without blocking. What is longer than `buf` is
+    /// cut off.
+    ///
+    /// # Errors
+    /// [`SendError::WouldBlock`] when none waits, as always by default. [`SendError::Refused`] when the system says
+    /// that nobody listened to a datagram sent before.
+    fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
+        let _ = buf;
+        Err(SendError::WouldBlock)
+    }
+
+    /// Whether [`receive`](Self::receive) can ever have anything: without it nothing can be acknowledged. `false` by
+    /// default.
+    fn hears(&self) -> bool {
+        false
+    }
+
+    /// Told when there is no way to the receiver, before the next attempt: who has another address moves on to it, who
+    /// holds a connection opens a new one. Must not block. Does nothing by default.
+    fn reconnect(&mut self) {}
 }
 
-impl<T: Transport + ?Sized> Transport for &mut T {
+macro_rules! delegate {
+    ($($type:ty),*) => {$(
+        impl<T: Transport + ?Sized> Transport for $type {
+            #[inline]
+            fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+                (**self).send(datagram)
+            }
+            fn send_segments(&mut self, datagrams: &[u8], size: usize) -> Result<(), SendError> {
+                (**self).send_segments(datagrams, size)
+            }
+            fn segments(&self, size: usize) -> usize {
+                (**self).segments(size)
+            }
+            fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
+                (**self).receive(buf)
+            }
+            fn hears(&self) -> bool {
+                (**self).hears()
+            }
+            fn reconnect(&mut self) {
+                (**self).reconnect();
+            }
+        }
+    )*};
+}
+
+delegate!(&mut T);
+#[cfg(any(test, feature = "alloc", feature = "testkit"))]
+delegate!(alloc::boxed::Box<T>);
+
+/// A transport of one closure, which sends one datagram: see [`from_fn`].
+#[derive(Clone, Copy, Debug)]
+pub struct FromFn<F>(F);
+
+/// Makes a transport of a closure that sends one datagram.
+///
+/// ```
+/// use ringstat_core::send::{Transport, from_fn};
+///
+/// let mut bytes = 0;
+/// let mut counting = from_fn(|datagram| {
+///     bytes += datagram.len();
+///     Ok(())
+/// });
+/// counting.send(b"four")?;
+/// assert_eq!(bytes, 4);
+/// # Ok::<(), ringstat_core::send::SendError>(())
+/// ```
+pub const fn from_fn<F: FnMut(&[u8]) -> Result<(), SendError>>(send: F) -> FromFn<F> {
+    FromFn(send)
+}
+
+impl<F: FnMut(&[u8]) -> Result<(), SendError>> Transport for FromFn<F> {
     #[inline]
     fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
-        (**self).send(datagram)
+        (self.0)(datagram)
     }
 }
 

@@ -6,9 +6,8 @@ use metrics::{CounterFn, GaugeFn, HistogramFn};
 use ringstat_core::instrument::{Counter, Gauge};
 use ringstat_core::ledger::Cause;
 
-use super::histogram::FloatHistogram;
-use crate::client::Shared;
-use crate::registry::Owned;
+use crate::registry::{FloatHistogram, Owned};
+use crate::shared::Shared;
 
 /// One atomic addition behind one indirect call: a kept handle costs what [`OwnedCounter`](crate::OwnedCounter) does.
 impl CounterFn for Owned<Counter> {

@@ -26,7 +26,7 @@
 //! ledger as [`Cause::Invalid`](crate::Cause::Invalid).
 //!
 //! A macro without a kept handle looks its key up: no lock, no allocation once the instrument exists. Beyond
-//! [`Config::max_instruments`](crate::Config::max_instruments), and for a name that another type has, records go to the
+//! [`ClientConfig::max_instruments`](crate::ClientConfig::max_instruments), and for a name that another type has, records go to the
 //! series `ringstat.overflow`; [`Client::overflowed_instruments`] counts that.
 
 use std::fmt;
@@ -35,18 +35,15 @@ use std::sync::{Arc, OnceLock};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
 use ringstat_core::instrument::Instrument;
 
-use crate::client::{Client, Shared};
-use crate::config::BuildError;
+use crate::client::{BuildError, Client};
+use crate::shared::Shared;
 
-pub use describe::Described;
-pub(crate) use describe::Descriptions;
+pub use crate::registry::Described;
 use handle::Checked;
-pub(crate) use histogram::FloatHistogram;
 use table::Table;
 
 mod describe;
 mod handle;
-mod histogram;
 mod table;
 
 /// Builds a client that sends to `to` (`HOST:PORT` or `ADDRESS:PORT`), and installs it as the recorder of the process.
@@ -173,15 +170,15 @@ fn tags(key: &Key) -> Vec<(&str, &str)> {
 
 impl metrics::Recorder for Facade {
     fn describe_counter(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
-        self.shared().descriptions.add(name.as_str(), unit, &text);
+        self.shared().registry.descriptions.add(name.as_str(), unit, &text);
     }
 
     fn describe_gauge(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
-        self.shared().descriptions.add(name.as_str(), unit, &text);
+        self.shared().registry.descriptions.add(name.as_str(), unit, &text);
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
-        self.shared().descriptions.add(name.as_str(), unit, &text);
+        self.shared().registry.descriptions.add(name.as_str(), unit, &text);
         self.shared().registry.set_unit(name.as_str(), describe::unit(unit));
     }
 
@@ -204,7 +201,7 @@ impl metrics::Recorder for Facade {
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
         self.histograms.handle(key, &self.client, |key| {
             let instrument = self.shared().registry.float_histogram(key.name(), &tags(key));
-            if let Some(described) = self.shared().descriptions.get(instrument.name()) {
+            if let Some(described) = self.shared().registry.descriptions.get(instrument.name()) {
                 instrument.inner.set_unit(describe::unit(described.unit));
             }
             Histogram::from_arc(Arc::new(Checked { instrument, client: self.shared().clone() }))

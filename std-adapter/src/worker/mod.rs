@@ -13,59 +13,67 @@ use ringstat_core::ledger::Cause;
 use ringstat_core::observe::{BreakerUse, Output, PoolUse};
 use ringstat_core::ring::Source;
 use ringstat_core::send::{
-    BoxedKeep, BreakerState, HostSender, Inputs, Packed, Patience, Sender, SenderConfig, Step, Time,
+    BoxedKeep, BreakerState, HostSender, Inputs, Packed, Patience, Sender, SenderConfig, Step,
+    Time, Transport,
 };
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire;
 use ringstat_core::wire::ack::Ack;
 
-use crate::client::Shared;
-use crate::config::{Config, Protocol};
+use crate::config::{ClientConfig, Protocol};
 use crate::rings::Consumer;
+use crate::shared::Shared;
 
 mod aggregate;
-pub(crate) mod monitor;
+mod monitor;
+mod report;
 mod route;
 
 use aggregate::{Aggregate, Aggregated};
-use monitor::{Look, Monitor, Report};
+use monitor::{Look, Monitor};
+use report::Report;
 use route::{Datagrams, Handed, Route, Tally};
 
-pub(crate) use route::Outlet;
+pub(crate) use route::AnyTransport;
 
 /// The shortest pause between two looks into the rings.
 const BUSY_SLEEP: Duration = Duration::from_micros(50);
 
-/// Starts the worker in a thread, with the encoder of the protocol that is asked for. `outlets` has one, or two for
-/// redundant sending.
+/// Starts the worker in a thread, with the encoder of the protocol that is asked for. There is one transport, or two
+/// for redundant sending.
 pub(crate) fn start(
-    thread: thread::Builder,
     shared: Arc<Shared>,
-    config: &Config,
-    outlets: Vec<Outlet>,
+    config: &ClientConfig,
+    transports: Vec<AnyTransport>,
 ) -> io::Result<JoinHandle<()>> {
     let lines =
         |dialect| <text::Encoder<_>>::new(dialect, Growing::new()).timestamps(config.timestamps);
     match config.protocol {
-        Protocol::Native => spawn(thread, shared, config, outlets, <wire::Encoder>::new()),
-        Protocol::DogStatsD => spawn(thread, shared, config, outlets, lines(Dialect::DogStatsD)),
-        Protocol::StatsD => spawn(thread, shared, config, outlets, lines(Dialect::StatsD)),
+        Protocol::Native => spawn(shared, config, transports, <wire::Encoder>::new()),
+        Protocol::DogStatsD => spawn(shared, config, transports, lines(Dialect::DogStatsD)),
+        Protocol::StatsD => spawn(shared, config, transports, lines(Dialect::StatsD)),
     }
 }
 
 fn spawn<E: Format + Send + 'static>(
-    thread: thread::Builder,
     shared: Arc<Shared>,
-    config: &Config,
-    outlets: Vec<Outlet>,
+    config: &ClientConfig,
+    transports: Vec<AnyTransport>,
     encoder: E,
 ) -> io::Result<JoinHandle<()>> {
-    let worker = Worker::new(shared, config, outlets, encoder);
-    thread.spawn(move || worker.run())
+    let worker = Worker::new(shared, config, transports, encoder);
+    thread::Builder::new().name("ringstat".into()).spawn(move || worker.run())
 }
 
-/// What a worker takes besides its pool.
-pub(crate) const BYTES: usize = size_of::<Worker<wire::Encoder>>();
+/// Bytes that a worker takes, its pool included.
+pub(crate) fn bytes(config: &ClientConfig, transports: &[AnyTransport]) -> usize {
+    size_of::<Worker<wire::Encoder>>() + config.payload * segments(config, transports)
+}
+
+/// As many datagrams go out in one call as every transport takes.
+fn segments(config: &ClientConfig, transports: &[AnyTransport]) -> usize {
+    transports.iter().map(|t| t.segments(config.payload)).min().unwrap_or(1).max(1)
+}
 
 struct Worker<E> {
     shared: Arc<Shared>,
@@ -84,8 +92,13 @@ struct Worker<E> {
 }
 
 impl<E: Format> Worker<E> {
-    fn new(shared: Arc<Shared>, config: &Config, outlets: Vec<Outlet>, encoder: E) -> Self {
-        let segments = outlets.iter().map(|o| o.segments(config.payload)).min().unwrap_or(1);
+    fn new(
+        shared: Arc<Shared>,
+        config: &ClientConfig,
+        transports: Vec<AnyTransport>,
+        encoder: E,
+    ) -> Self {
+        let segments = segments(config, &transports);
         let at_most = |events: usize| if events == 0 { usize::MAX } else { events };
         let config_of_sender = SenderConfig {
             payload: config.payload,
@@ -109,7 +122,7 @@ impl<E: Format> Worker<E> {
         let seed = shared.identity.seed();
         // Nobody else knows a datagram that comes twice.
         let repeats = config.protocol == Protocol::Native;
-        let route = |(i, outlet)| Route::new(outlet, backoff, seed.wrapping_add(i), repeats);
+        let route = |(i, transport)| Route::new(transport, backoff, seed.wrapping_add(i), repeats);
         Self {
             sender: Sender::with_parts(
                 shared.identity,
@@ -117,7 +130,7 @@ impl<E: Format> Worker<E> {
                 encoder,
                 BoxedKeep::new(shared.rings.critical().map_or(0, |ring| ring.capacity())),
             ),
-            routes: (0..).zip(outlets).map(route).collect(),
+            routes: (0..).zip(transports).map(route).collect(),
             pool: Datagrams::new(
                 vec![0; config.payload * segments].into_boxed_slice(),
                 config.payload,
@@ -166,7 +179,6 @@ impl<E: Format> Worker<E> {
             open &= !route.permits(now.monotonic);
         }
         if open {
-            self.routes.iter_mut().for_each(|route| route.look_up(true));
             self.publish();
             return false;
         }
@@ -188,7 +200,7 @@ impl<E: Format> Worker<E> {
     fn hear(&mut self) {
         // More than are answered in a round would be somebody else's.
         const REPLIES: usize = 64;
-        if self.sender.unacknowledged() == 0 {
+        if self.sender.unacknowledged() == 0 && !self.routes.iter().any(Route::is_probing) {
             return;
         }
         // One byte more than the longest one, to tell what is longer.
@@ -219,7 +231,7 @@ impl<E: Format> Worker<E> {
                 fullest_percent: events.fill(),
                 breaker: self.breaker().state,
             });
-            self.shared.throttle(level);
+            self.shared.valve.throttle(level);
         }
         if self.report.as_ref().is_some_and(|report| report.is_due(now.monotonic)) {
             self.write_report(now);

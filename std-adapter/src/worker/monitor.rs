@@ -1,43 +1,11 @@
-//! Self-monitoring: the client's own instruments, its health, and the throttle that follows from it.
+//! How the client is doing: its health, and the throttle that follows from it.
 //!
-//! All of it is the worker's; recorders pay nothing for it. Latency is that of one event in
-//! [`SAMPLE_ONE_IN`](ringstat_core::send::SAMPLE_ONE_IN), as exact as the cheap clock that stamps events.
-
-use std::time::Duration;
+//! All of it is the worker's; recorders pay nothing for it.
 
 use ringstat_core::ledger::{Cause, Ledger};
-use ringstat_core::observe::{
-    Health, HealthCounts, HealthWindow, Latency, Readings, Reason, SLOW_NANOS, Snapshot,
-};
-use ringstat_core::policy::{Level, Pressure, Throttle};
+use ringstat_core::observe::{Health, HealthCounts, HealthWindow, Readings, SLOW_NANOS};
+use ringstat_core::policy::{Pressure, Throttle};
 use ringstat_core::send::BreakerState;
-
-use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
-
-/// Durations, recorded by the worker and read by snapshots.
-#[derive(Debug)]
-pub(crate) struct Timings {
-    pub(crate) in_buffer: OwnedHistogram,
-    pub(crate) send: OwnedHistogram,
-    pub(crate) total: OwnedHistogram,
-}
-
-impl Timings {
-    pub(crate) fn new(registry: &Registry) -> Self {
-        let histogram =
-            |stage| registry.own_histogram("ringstat.client.latency", &[("stage", stage)]);
-        Self { in_buffer: histogram("buffer"), send: histogram("send"), total: histogram("total") }
-    }
-
-    pub(crate) fn latency(&self) -> Latency {
-        Latency {
-            one_in: ringstat_core::send::SAMPLE_ONE_IN,
-            in_buffer: self.in_buffer.quantiles(),
-            send: self.send.quantiles(),
-            total: self.total.quantiles(),
-        }
-    }
-}
 
 /// How often the health is judged, in nanoseconds: the window of ten spans ten seconds.
 const TICK: u64 = 1_000_000_000;
@@ -167,135 +135,10 @@ fn resident_memory() -> Option<u64> {
     statm.split(' ').nth(1)?.parse::<u64>().ok().map(|pages| pages * 4096)
 }
 
-/// The client's own instruments, fed from snapshots. They are made when there is something to say.
-#[derive(Debug)]
-pub(crate) struct Report {
-    every: u64,
-    next: u64,
-    begun: bool,
-    counters: [Option<OwnedCounter>; COUNTERS.len()],
-    gauges: [Option<OwnedGauge>; GAUGES.len()],
-    dropped: [Option<OwnedCounter>; Cause::COUNT],
-    reasons: [Option<OwnedGauge>; Reason::COUNT],
-}
-
-/// A name behind `ringstat.client.`, and where its value stands.
-type Reading = (&'static str, fn(&Snapshot) -> u64);
-
-const COUNTERS: [Reading; 14] = [
-    ("recorded", |s| s.ledger.recorded),
-    ("sent", |s| s.ledger.sent),
-    ("aggregated", |s| s.ledger.aggregated),
-    ("batches", |s| s.output.batches),
-    ("datagrams", |s| s.output.datagrams),
-    ("bytes", |s| s.output.bytes),
-    ("send_errors", |s| s.output.send_errors),
-    ("backpressure", |s| s.output.backpressure),
-    ("acknowledged", |s| s.output.acknowledged),
-    ("repeated", |s| s.output.repeated),
-    ("bad_replies", |s| s.output.bad_replies),
-    ("pool_hits", |s| s.pool.hits),
-    ("pool_misses", |s| s.pool.misses),
-    ("breaker_opened", |s| s.breaker.opened),
-];
-
-const GAUGES: [Reading; 11] = [
-    ("buffer_used", |s| s.buffer.used),
-    ("buffer_capacity", |s| s.buffer.capacity),
-    ("buffer_peak", |s| s.buffer.peak),
-    ("unacknowledged", |s| s.output.unacknowledged),
-    ("memory_used", |s| s.memory.used),
-    ("memory_budget", |s| s.memory.budget),
-    ("names_bytes", |s| s.memory.names),
-    ("level", |s| s.degradation.level as u64),
-    ("throttle_one_in", |s| s.degradation.throttle_one_in as u64),
-    ("breaker", |s| s.breaker.state as u64),
-    ("health", |s| s.health.grade() as u64),
-];
-
-impl Report {
-    pub(crate) fn new(every: Duration) -> Self {
-        let every = u64::try_from(every.as_nanos()).unwrap_or(u64::MAX);
-        Self {
-            every,
-            next: every,
-            begun: false,
-            counters: [const { None }; COUNTERS.len()],
-            gauges: [const { None }; GAUGES.len()],
-            dropped: [const { None }; Cause::COUNT],
-            reasons: [const { None }; Reason::COUNT],
-        }
-    }
-
-    /// Whether it is time to [write](Self::write).
-    pub(crate) fn is_due(&self, monotonic: u64) -> bool {
-        monotonic >= self.next
-    }
-
-    /// Whether there was a report: a client that does not run for so long sends nothing of its own.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun
-    }
-
-    /// Brings the instruments up to date. They are sent like all others.
-    pub(crate) fn write(
-        &mut self,
-        registry: &Registry,
-        timings: &Timings,
-        snapshot: &Snapshot,
-        monotonic: u64,
-    ) {
-        self.next = monotonic.saturating_add(self.every);
-        if !std::mem::replace(&mut self.begun, true) {
-            [&timings.in_buffer, &timings.send, &timings.total]
-                .into_iter()
-                .for_each(|h| registry.list(h));
-        }
-        let grow =
-            |counter: &mut Option<OwnedCounter>, name: &str, tags: &[(&str, &str)], to: u64| {
-                if to > 0 {
-                    let counter =
-                        counter.get_or_insert_with(|| registry.own_counter(&own(name), tags));
-                    counter.add(to.saturating_sub(counter.total()));
-                }
-            };
-        let set = |gauge: &mut Option<OwnedGauge>, name: &str, tags: &[(&str, &str)], to: u64| {
-            if gauge.is_some() || to > 0 {
-                let gauge = gauge.get_or_insert_with(|| registry.own_gauge(&own(name), tags));
-                gauge.set(to as f64);
-            }
-        };
-        for (counter, (name, read)) in self.counters.iter_mut().zip(COUNTERS) {
-            grow(counter, name, &[], read(snapshot));
-        }
-        for (counter, cause) in self.dropped.iter_mut().zip(Cause::ALL) {
-            let tags = [("cause", cause.as_str())];
-            grow(counter, "dropped", &tags, snapshot.ledger.dropped.get(cause));
-        }
-        for (gauge, (name, read)) in self.gauges.iter_mut().zip(GAUGES) {
-            set(gauge, name, &[], read(snapshot));
-        }
-        for (gauge, reason) in self.reasons.iter_mut().zip(Reason::ALL) {
-            let tags = [("reason", reason.as_str())];
-            set(gauge, "unwell", &tags, u64::from(snapshot.health.has(reason)));
-        }
-    }
-}
-
-fn own(name: &str) -> String {
-    format!("ringstat.client.{name}")
-}
-
-/// The level of a ring that is so full, as for [`Policy::Graded`](ringstat_core::policy::Policy::Graded).
-pub(crate) fn level(fullest_percent: u8) -> Level {
-    Level::All.next(usize::from(fullest_percent), 100)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringstat_core::instrument::Instruments;
-    use ringstat_core::observe::Grade;
+    use ringstat_core::observe::{Grade, Reason};
 
     fn look(monotonic: u64, recorded: u64, full: u64) -> Look {
         let mut ledger = Ledger { recorded, ..Ledger::default() };
@@ -343,20 +186,5 @@ mod tests {
     fn memory_beyond_its_limit_throttles() {
         assert_eq!(Monitor::new(true, Some(4096)).look(&look(0, 0, 0)), 1);
         assert_eq!(Monitor::new(true, Some(1 << 50)).look(&look(0, 0, 0)), 0);
-    }
-
-    #[test]
-    fn the_report_follows_the_snapshot_and_never_goes_back() {
-        let registry = Registry::new(Vec::new(), 0);
-        let timings = Timings::new(&registry);
-        let mut report = Report::new(Duration::from_secs(5));
-        let mut snapshot = Snapshot::default();
-        for recorded in [0, 10, 30, 20] {
-            snapshot.ledger.recorded = recorded;
-            report.write(&registry, &timings, &snapshot, 0);
-        }
-        assert_eq!(report.counters[0].as_ref().map(OwnedCounter::total), Some(30));
-        assert_eq!(registry.walk().len(), 3 + 1, "and says nothing of what is 0");
-        assert!(!report.is_due(1) && report.is_due(5_000_000_000));
     }
 }

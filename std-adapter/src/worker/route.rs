@@ -1,62 +1,16 @@
 //! The ways to the receivers: one, or two for redundant sending, each with a circuit breaker of its own.
 
-use std::sync::Arc;
-
 use ringstat_core::send::{
     Breaker, BreakerConfig, BreakerState, Permit, Pool, SendError, Transport,
 };
 
-use crate::client::{RepliesFn, TransportFn};
-use crate::resolve::Target;
-use crate::udp::{MAX_SEGMENTS, Udp};
+use crate::transport::MAX_SEGMENTS;
 
 /// The datagrams that wait to be sent.
 pub(crate) type Datagrams = Pool<Box<[u8]>, MAX_SEGMENTS>;
 
-/// Where datagrams go.
-pub(crate) enum Outlet {
-    Udp(Udp, Target),
-    /// With what gives the receiver's replies, if it replies.
-    Custom(Arc<TransportFn>, Option<Arc<RepliesFn>>),
-}
-
-impl Outlet {
-    fn send(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        match self {
-            Self::Udp(udp, _) => udp.send(bytes),
-            Self::Custom(transport, _) => transport(bytes),
-        }
-    }
-
-    /// Has the kernel cut trains into datagrams, or not. Returns whether it ever did.
-    fn set_segmentation(&mut self, on: bool) -> bool {
-        match self {
-            Self::Udp(udp, ..) => udp.set_segmentation(on),
-            Self::Custom(..) => false,
-        }
-    }
-
-    /// How many datagrams of `payload` bytes it takes in one call.
-    pub(crate) fn segments(&self, payload: usize) -> usize {
-        match self {
-            Self::Udp(udp, _) => udp.segments(payload),
-            Self::Custom(..) => 1,
-        }
-    }
-
-    /// Whether the receiver's replies can be heard.
-    pub(crate) fn hears(&self) -> bool {
-        !matches!(self, Self::Custom(_, None))
-    }
-
-    /// The next reply, if one waits; its length.
-    pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
-        match self {
-            Self::Udp(udp, _) => udp.receive(buf),
-            Self::Custom(_, replies) => replies.as_ref().and_then(|replies| replies(buf)),
-        }
-    }
-}
+/// Whatever datagrams go through.
+pub(crate) type AnyTransport = Box<dyn Transport + Send>;
 
 /// What a route made of the datagrams in the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,20 +40,15 @@ pub(crate) struct Tally {
 
 /// One way to a receiver.
 pub(crate) struct Route {
-    outlet: Outlet,
+    transport: AnyTransport,
     breaker: Breaker,
     /// Whether a datagram may be sent twice.
     repeats: bool,
     /// When the half-open breaker's probe was sent.
     probed: Option<u64>,
-    /// Refusals that the breaker knows of.
-    refusals_seen: u64,
-    /// Until then datagrams go one by one, since trains of them do not.
-    singly_until: Option<u64>,
+    /// The system has said that nobody listened to an earlier datagram.
+    refused: bool,
 }
-
-/// So long datagrams go one by one before trains are tried again, in nanoseconds.
-const SINGLY: u64 = 60_000_000_000;
 
 /// So long the answer to a probe may take, in nanoseconds.
 const PROBE_WAIT: u64 = 10_000_000;
@@ -111,20 +60,14 @@ impl Route {
     /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds; `repeats` says that
     /// the receiver drops a datagram that it had before.
     pub(crate) fn new(
-        outlet: Outlet,
+        transport: AnyTransport,
         (backoff, backoff_max): (u64, u64),
         seed: u32,
         repeats: bool,
     ) -> Self {
         let config = BreakerConfig { failures: BREAKER_FAILURES, backoff, backoff_max };
-        Self {
-            outlet,
-            breaker: Breaker::new(config, seed),
-            repeats,
-            probed: None,
-            refusals_seen: 0,
-            singly_until: None,
-        }
+        let breaker = Breaker::new(config, seed);
+        Self { transport, breaker, repeats, probed: None, refused: false }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -141,6 +84,23 @@ impl Route {
         self.breaker.succeeded();
     }
 
+    /// Whether a probe is on its way whose answer is to be heard.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.probed.is_some()
+    }
+
+    /// The next reply of the receiver, if one waits; its length.
+    pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
+        loop {
+            match self.transport.receive(buf) {
+                Ok(length) => return Some(length),
+                // Said once for each datagram that met nobody, and a reply may wait behind it.
+                Err(SendError::Refused) if !self.refused => self.refused = true,
+                Err(_) => return None,
+            }
+        }
+    }
+
     /// Sends what the pool holds.
     ///
     /// A UDP socket takes a datagram for a receiver that is not there, too, and says so only afterwards. So a probe
@@ -148,44 +108,35 @@ impl Route {
     /// where receivers drop duplicates.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
         if !self.permits(now) {
-            self.look_up(true);
             return Handed::Later;
         }
-        if self.repeats
-            && self.breaker.state() == BreakerState::HalfOpen
-            && let Outlet::Udp(udp, _) = &mut self.outlet
-        {
-            match self.probed {
-                // What is left of the time before says nothing about now.
-                None => {
-                    udp.take_refusal();
-                    self.refusals_seen = udp.refusals();
-                }
-                Some(at) if now.saturating_sub(at) < PROBE_WAIT => return Handed::Later,
-                Some(_) => {
-                    self.probed = None;
-                    let refused = udp.take_refusal();
-                    self.refusals_seen = udp.refusals();
-                    if refused {
-                        return self.failed(now, tally);
-                    }
-                    self.breaker.succeeded();
-                }
+        let probes = self.breaker.state() == BreakerState::HalfOpen
+            && self.repeats
+            && self.transport.hears();
+        if probes && let Some(at) = self.probed {
+            if std::mem::take(&mut self.refused) {
+                return self.failed(now, tally);
             }
+            if now.saturating_sub(at) < PROBE_WAIT {
+                return Handed::Later;
+            }
+            self.probed = None;
+            self.breaker.succeeded();
         }
+        let probes = probes && self.breaker.state() == BreakerState::HalfOpen;
         tally.sends += 1;
-        let sent = self.hand_over(pool, now, tally);
-        let refusals = self.refusals();
-        let refused = std::mem::replace(&mut self.refusals_seen, refusals) < refusals;
+        let sent = self.hand_over(pool, tally);
+        // What is left of the time before a probe says nothing about now.
+        let refused = std::mem::take(&mut self.refused) && !probes;
         if refused {
             tally.errors += 1;
-            self.breaker.failed(now);
+            self.fail(now);
         }
-        let handed = match sent {
+        match sent {
             Ok(taken) if refused => taken,
-            Ok(_) if self.repeats && self.is_probing() => {
+            Ok(_) if probes => {
                 self.probed = Some(now);
-                return Handed::Later;
+                Handed::Later
             }
             Ok(taken) => {
                 self.breaker.succeeded();
@@ -194,7 +145,7 @@ impl Route {
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
-                return Handed::Later;
+                Handed::Later
             }
             // Too large: no way will ever carry it, and that says nothing about the way.
             Err(e) if e.is_permanent() => {
@@ -202,67 +153,40 @@ impl Route {
                 Handed::Never
             }
             // Nothing left the machine, so nothing is lost yet: it is the probe when the breaker lets one through.
-            Err(_) => return self.failed(now, tally),
-        };
-        self.look_up(false);
-        handed
+            Err(_) => self.failed(now, tally),
+        }
     }
 
     fn failed(&mut self, now: u64, tally: &mut Tally) -> Handed {
         tally.errors += 1;
-        self.breaker.failed(now);
-        self.look_up(true);
+        self.fail(now);
         Handed::Later
     }
 
-    /// Whether what is sent is a probe whose answer is still to come.
-    fn is_probing(&self) -> bool {
-        self.breaker.state() == BreakerState::HalfOpen && matches!(self.outlet, Outlet::Udp(..))
-    }
-
-    fn refusals(&self) -> u64 {
-        match &self.outlet {
-            Outlet::Udp(udp, _) => udp.refusals(),
-            Outlet::Custom(..) => 0,
+    /// Tells the breaker of a failure, and the transport when that opens it: another address may do.
+    fn fail(&mut self, now: u64) {
+        self.probed = None;
+        let opened = self.breaker.times_opened();
+        self.breaker.failed(now);
+        if self.breaker.times_opened() > opened {
+            self.transport.reconnect();
         }
     }
 
-    /// The next reply of the receiver, if one waits; its length.
-    pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
-        self.outlet.receive(buf)
-    }
-
-    /// Hands the pool to the socket: as one train where the kernel cuts it into datagrams.
-    fn hand_over(
-        &mut self,
-        pool: &Datagrams,
-        now: u64,
-        tally: &mut Tally,
-    ) -> Result<Handed, SendError> {
-        if self.singly_until.is_some_and(|until| now >= until) {
-            self.outlet.set_segmentation(true);
-            self.singly_until = None;
+    /// Hands the pool to the transport: in one call where it takes so many datagrams.
+    fn hand_over(&mut self, pool: &Datagrams, tally: &mut Tally) -> Result<Handed, SendError> {
+        let size = pool.place_size();
+        match self.again_if_refused(|transport| transport.send_segments(pool.bytes(), size)) {
+            Ok(()) => Ok(Handed::Taken),
+            Err(SendError::TooLarge) if pool.held().len() > 1 => self.send_each(pool, tally),
+            Err(e) => Err(e),
         }
-        if self.singly_until.is_none() {
-            match self.outlet.send(pool.bytes()) {
-                Ok(()) => return Ok(Handed::Taken),
-                // The link's packets have become smaller than a segment, or a device takes segmentation and then does
-                // not do it. What goes singly the kernel can cut into fragments.
-                Err(SendError::TooLarge | SendError::Other)
-                    if self.outlet.set_segmentation(false) =>
-                {
-                    self.singly_until = Some(now.saturating_add(SINGLY));
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        self.send_each(pool, tally)
     }
 
     fn send_each(&mut self, pool: &Datagrams, tally: &mut Tally) -> Result<Handed, SendError> {
         let mut taken = 0;
         for (i, (_, bytes)) in pool.datagrams().enumerate() {
-            match self.outlet.send(bytes) {
+            match self.again_if_refused(|transport| transport.send(bytes)) {
                 Ok(()) => taken |= 1 << i,
                 // All of them again, later, where the receiver drops those that it had.
                 Err(e) if !e.is_permanent() && (self.repeats || taken == 0) => return Err(e),
@@ -272,14 +196,17 @@ impl Route {
         Ok(Handed::Some(taken))
     }
 
-    /// Moves to another address when the receiver's name has one.
-    pub(crate) fn look_up(&mut self, failed: bool) {
-        let Outlet::Udp(udp, target) = &mut self.outlet else { return };
-        if let Some(moved) = target.poll(udp.peer(), failed)
-            && let Ok(connected) = udp.reconnect(moved)
-        {
-            *udp = connected;
-            self.singly_until = None;
+    /// A refusal answers an earlier datagram, and this one was not sent: it is tried again at once.
+    fn again_if_refused(
+        &mut self,
+        mut send: impl FnMut(&mut AnyTransport) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        match send(&mut self.transport) {
+            Err(SendError::Refused) => {
+                self.refused = true;
+                send(&mut self.transport)
+            }
+            result => result,
         }
     }
 }

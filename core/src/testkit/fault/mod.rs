@@ -33,6 +33,8 @@ pub struct FaultTransport<T> {
     faults: Faults,
     outage: Option<SendError>,
     rng: Rng,
+    /// For replies, so that hearing leaves the choices of sending alone.
+    rng_of_replies: Rng,
     now: u64,
     held: Vec<Held>,
     report: FaultReport,
@@ -68,7 +70,16 @@ impl<T: Transport> FaultTransport<T> {
             reordered: 0,
             delayed: 0,
         };
-        Self { inner, faults, outage: None, rng: Rng::new(seed), now: 0, held: Vec::new(), report }
+        Self {
+            inner,
+            faults,
+            outage: None,
+            rng: Rng::new(seed),
+            rng_of_replies: Rng::new(seed.wrapping_add(1)),
+            now: 0,
+            held: Vec::new(),
+            report,
+        }
     }
 
     /// What it does to datagrams now.
@@ -215,6 +226,24 @@ impl<T: Transport> Transport for FaultTransport<T> {
         }
         self.release(|until| matches!(until, Until::Passed(0)));
         outcome
+    }
+
+    /// Replies are lost as often as what they answer, and all of them during an outage. The report does not count them.
+    fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
+        loop {
+            let length = self.inner.receive(buf)?;
+            if self.outage.is_none() && !self.rng_of_replies.chance(self.faults.loss) {
+                return Ok(length);
+            }
+        }
+    }
+
+    fn hears(&self) -> bool {
+        self.inner.hears()
+    }
+
+    fn reconnect(&mut self) {
+        self.inner.reconnect();
     }
 }
 

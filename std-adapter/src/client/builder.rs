@@ -1,0 +1,174 @@
+//! Setting up a client.
+
+use std::time::Duration;
+
+use ringstat_core::instrument::Instrument;
+use ringstat_core::policy::Policy;
+use ringstat_core::send::Transport;
+
+use super::{BuildError, Client};
+use crate::config::{ClientConfig, Preset, Protocol};
+use crate::registry::Entry;
+use crate::transport::{ConnectError, Udp};
+use crate::worker::AnyTransport;
+
+/// Sets up a [`Client`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `.build()`"]
+pub struct Builder {
+    to: String,
+    config: ClientConfig,
+    instruments: Vec<Entry>,
+}
+
+/// One method for each field of [`ClientConfig`].
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {$(
+        $(#[$doc])*
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.config.$name = $name;
+            self
+        }
+    )*};
+}
+
+impl Builder {
+    pub(crate) fn new(to: String) -> Self {
+        Self { to, config: ClientConfig::default(), instruments: Vec::new() }
+    }
+
+    /// Begins with another preset. Comes before what changes single fields.
+    pub fn preset(self, preset: Preset) -> Self {
+        self.config(preset.config())
+    }
+
+    /// Takes a whole configuration.
+    pub fn config(mut self, config: ClientConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sends an instrument that lives in a `static`.
+    pub fn instrument(mut self, instrument: &'static dyn Instrument) -> Self {
+        self.instruments.push(Entry::Static(instrument));
+        self
+    }
+
+    /// Sends instruments that live in `static`s.
+    pub fn instruments(mut self, instruments: &[&'static dyn Instrument]) -> Self {
+        self.instruments.extend(instruments.iter().map(|i| Entry::Static(*i)));
+        self
+    }
+
+    setters! {
+        /// See [`ClientConfig::payload`].
+        payload: usize,
+        /// See [`ClientConfig::shards`].
+        shards: usize,
+        /// See [`ClientConfig::shard_events`].
+        shard_events: usize,
+        /// See [`ClientConfig::shared_events`].
+        shared_events: usize,
+        /// See [`ClientConfig::policy`].
+        policy: Policy,
+        /// See [`ClientConfig::batch_least`].
+        batch_least: usize,
+        /// See [`ClientConfig::batch_events`].
+        batch_events: usize,
+        /// See [`ClientConfig::batch_age`].
+        batch_age: Duration,
+        /// See [`ClientConfig::flush_interval`].
+        flush_interval: Duration,
+        /// See [`ClientConfig::refresh_interval`].
+        refresh_interval: Duration,
+        /// See [`ClientConfig::heartbeat_interval`].
+        heartbeat_interval: Duration,
+        /// See [`ClientConfig::idle_sleep`].
+        idle_sleep: Duration,
+        /// See [`ClientConfig::resolve_interval`].
+        resolve_interval: Duration,
+        /// See [`ClientConfig::backoff`].
+        backoff: Duration,
+        /// See [`ClientConfig::backoff_max`].
+        backoff_max: Duration,
+        /// See [`ClientConfig::critical_events`].
+        critical_events: usize,
+        /// See [`ClientConfig::ack_timeout`].
+        ack_timeout: Duration,
+        /// See [`ClientConfig::ack_timeout_max`].
+        ack_timeout_max: Duration,
+        /// See [`ClientConfig::ack_attempts`].
+        ack_attempts: u8,
+        /// See [`ClientConfig::redundant`].
+        redundant: Option<String>,
+        /// See [`ClientConfig::aggregate`].
+        aggregate: bool,
+        /// See [`ClientConfig::throttle`].
+        throttle: bool,
+        /// See [`ClientConfig::memory_limit`].
+        memory_limit: Option<u64>,
+        /// See [`ClientConfig::report_interval`].
+        report_interval: Option<Duration>,
+        /// See [`ClientConfig::linger`].
+        linger: Duration,
+        /// See [`ClientConfig::max_instruments`].
+        max_instruments: usize,
+        /// See [`ClientConfig::protocol`].
+        protocol: Protocol,
+        /// See [`ClientConfig::timestamps`].
+        timestamps: bool,
+        /// See [`ClientConfig::sender`].
+        sender: Option<u64>,
+    }
+
+    /// Looks the receiver up, opens the socket and starts the worker.
+    ///
+    /// That nobody listens there yet is no error: UDP does not know, and the receiver may come later.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build(self) -> Result<Client, BuildError> {
+        self.config.validate()?;
+        let transports = (std::iter::once(&self.to).chain(&self.config.redundant))
+            .map(|to| connect(to, &self.config))
+            .collect::<Result<_, _>>()?;
+        Client::start(&self.config, self.instruments, transports)
+    }
+
+    /// Like [`build`](Self::build), with a transport of the caller's in place of the socket: another kind of socket, or
+    /// the fault and spy transports of `ringstat_core::testkit` for tests. The receiver's name is not looked at.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use ringstat_core::testkit::SpyTransport;
+    /// use ringstat_std::{Client, Recorder};
+    ///
+    /// let spy = SpyTransport::new();
+    /// let stats = Client::builder("a spy").build_with(spy.clone())?;
+    /// stats.count("orders", 1u8).record();
+    /// assert_eq!(stats.shutdown(Duration::from_secs(5)).sent, 1);
+    /// assert!(!spy.datagrams().is_empty());
+    /// # Ok::<(), ringstat_std::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn build_with(
+        self,
+        transport: impl Transport + Send + 'static,
+    ) -> Result<Client, BuildError> {
+        self.config.validate()?;
+        Client::start(&self.config, self.instruments, vec![Box::new(transport)])
+    }
+}
+
+/// A socket to the receiver of that name.
+fn connect(to: &str, config: &ClientConfig) -> Result<AnyTransport, BuildError> {
+    match Udp::connect(to, config.payload, config.resolve_interval) {
+        Ok(udp) => Ok(Box::new(udp)),
+        Err(ConnectError::Resolve(source)) => {
+            Err(BuildError::Resolve { name: to.to_owned(), source })
+        }
+        Err(ConnectError::Socket(e)) => Err(BuildError::Socket(e)),
+    }
+}

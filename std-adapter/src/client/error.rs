@@ -1,0 +1,69 @@
+//! What can go wrong with a client.
+
+use std::{fmt, io};
+
+use crate::config::ConfigError;
+
+/// Why there is no client.
+#[derive(Debug)]
+pub enum BuildError {
+    /// A setting is out of bounds.
+    Config(ConfigError),
+    /// The receiver's name has no address.
+    Resolve {
+        /// The name.
+        name: String,
+        /// What the lookup said.
+        source: io::Error,
+    },
+    /// No socket could be opened.
+    Socket(io::Error),
+    /// No thread could be started.
+    Thread(io::Error),
+    /// The system gave no random number for the sender's identity.
+    Random(getrandom::Error),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(e) => e.fmt(f),
+            Self::Resolve { name, source } => write!(
+                f,
+                "cannot look up '{name}': {source}; give HOST:PORT or ADDRESS:PORT, as in 127.0.0.1:8125"
+            ),
+            Self::Socket(e) => write!(f, "cannot open a UDP socket to the receiver: {e}"),
+            Self::Thread(e) => write!(f, "cannot start the sending thread: {e}"),
+            Self::Random(e) => write!(f, "no random number for the epoch: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(e) => Some(e),
+            Self::Random(_) => None,
+            Self::Resolve { source, .. } => Some(source),
+            Self::Socket(e) | Self::Thread(e) => Some(e),
+        }
+    }
+}
+
+impl From<ConfigError> for BuildError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+/// A flush that was not done in time. What was recorded is still on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FlushError;
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not everything could be sent in time; it is still on its way")
+    }
+}
+
+impl std::error::Error for FlushError {}

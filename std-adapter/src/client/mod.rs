@@ -1,0 +1,201 @@
+//! The client: what recording threads hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringstat_core::instrument::Instrument;
+use ringstat_core::ledger::{Cause, Ledger};
+use ringstat_core::observe::Snapshot;
+use ringstat_core::record::{Event, InternError, Outcome, Recorder, Symbol};
+use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
+
+use crate::config::{ClientConfig, Protocol};
+use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram};
+use crate::shared::{Opening, Room, Shared, State};
+use crate::worker::{self, AnyTransport};
+
+mod builder;
+mod error;
+mod thread;
+
+pub use builder::Builder;
+pub use error::{BuildError, FlushError};
+use thread::{Thread, after};
+
+/// Records events, and sends them and the instruments from a thread of its own. Handles are cheap to clone; dropping
+/// the last one sends what is left, for at most [`ClientConfig::linger`].
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    /// Shared by the handles only, so that the last one notices.
+    thread: Arc<Thread>,
+}
+
+impl Client {
+    /// Sets up a client that sends to `to`: `HOST:PORT` or `ADDRESS:PORT`.
+    pub fn builder(to: impl Into<String>) -> Builder {
+        Builder::new(to.into())
+    }
+
+    fn start(
+        config: &ClientConfig,
+        instruments: Vec<Entry>,
+        transports: Vec<AnyTransport>,
+    ) -> Result<Self, BuildError> {
+        let identity = Identity {
+            sender: match config.sender {
+                Some(sender) => sender,
+                None => getrandom::u64().map_err(BuildError::Random)?,
+            },
+            epoch: getrandom::u32().map_err(BuildError::Random)?,
+        };
+        let room = Room {
+            // Who answers nothing acknowledges nothing: critical events are then sent once, like others.
+            acknowledged: config.protocol == Protocol::Native
+                && transports.iter().all(|t| t.hears()),
+            worker_bytes: worker::bytes(config, &transports),
+        };
+        let shared = Arc::new(Shared::new(config, identity, instruments, &room));
+        let handle =
+            worker::start(shared.clone(), config, transports).map_err(BuildError::Thread)?;
+        let thread = Thread::new(handle, shared.clone(), config.linger);
+        Ok(Self { shared, thread: Arc::new(thread) })
+    }
+
+    /// Sends everything recorded so far, and all instruments that have changed, and waits until it is done.
+    ///
+    /// # Errors
+    /// [`FlushError`] when `timeout` passes first.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        let deadline = after(timeout);
+        let asked = {
+            let mut state = self.shared.control.lock();
+            state.flush_asked += 1;
+            state.flush_asked
+        };
+        self.thread.unpark();
+        let done = |s: &State| s.flush_done >= asked || s.stopped;
+        if self.shared.control.wait(deadline, done) { Ok(()) } else { Err(FlushError) }
+    }
+
+    /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
+    /// ledger. What could not be sent in time is in it as [`Cause::Shutdown`].
+    ///
+    /// Other handles stay usable and refuse records.
+    pub fn shutdown(self, timeout: Duration) -> Ledger {
+        self.thread.stop(after(timeout));
+        self.ledger()
+    }
+
+    /// What became of every record so far: exact at every quiet point.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        self.shared.ledger()
+    }
+
+    /// What the sender has sent so far: datagrams, bytes.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.shared.control.lock().totals
+    }
+
+    /// The circuit breaker as of the worker's last round, and how often it has opened. It opens when five sends in a
+    /// row find no way to the receiver; events then wait in the rings, and the policy decides what a full ring gives up.
+    #[must_use]
+    pub fn breaker(&self) -> (BreakerState, u64) {
+        let state = self.shared.control.lock();
+        (state.breaker.state, state.breaker.opened)
+    }
+
+    /// How the client is doing: health, ledger, buffers, latency, memory, what is held back. Any serde format shows it;
+    /// [`Snapshot`] says what is in it. About ten microseconds.
+    ///
+    /// The same goes out as metrics of the client's own, under `ringstat.client.`, every
+    /// [`ClientConfig::report_interval`].
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+
+    /// Who the client is: what a collector shows it under.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        self.shared.identity
+    }
+
+    /// Memory that the rings take at most, in bytes; it is touched as it is used.
+    #[must_use]
+    pub fn ring_bytes(&self) -> usize {
+        self.shared.rings.bytes()
+    }
+
+    /// The symbol of a name made at run time, to record events under: `stats.count(symbol, 1u8)`. Look it up once and
+    /// keep it. No heap, no lock; room for 4096 strings of 65 536 bytes in all.
+    ///
+    /// # Errors
+    /// When there is no room, or the name is empty or longer than 255 bytes. A record that cannot be made for that
+    /// reason is counted with [`Recorder::refuse`] and [`InternError::cause`].
+    pub fn intern(&self, name: &str) -> Result<Symbol, InternError> {
+        self.shared.names.intern(name)
+    }
+
+    /// Sends an instrument that lives in a `static` from now on.
+    pub fn register(&self, instrument: &'static dyn Instrument) {
+        self.shared.registry.add(instrument);
+    }
+
+    /// The counter of that name and tags, made if there is none. Look it up once and keep it.
+    ///
+    /// Beyond [`ClientConfig::max_instruments`], and for a name that another type has, it is one that all such share:
+    /// `ringstat.overflow`.
+    #[must_use]
+    pub fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
+        self.shared.registry.counter(name, tags)
+    }
+
+    /// The gauge of that name and tags; see [`counter`](Self::counter).
+    #[must_use]
+    pub fn gauge_instrument(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+        self.shared.registry.gauge(name, tags)
+    }
+
+    /// The histogram of that name and tags; see [`counter`](Self::counter).
+    #[must_use]
+    pub fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
+        self.shared.registry.histogram(name, tags)
+    }
+
+    /// Instruments asked for at run time that went to the overflow series.
+    #[must_use]
+    pub fn overflowed_instruments(&self) -> u64 {
+        self.shared.registry.refused()
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl Client {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Recorder for Client {
+    #[inline]
+    fn now(&self) -> u64 {
+        self.shared.clock.coarse()
+    }
+
+    #[inline]
+    fn push(&self, event: &Event) -> Outcome {
+        match self.shared.valve.opening() {
+            Opening::Open => self.shared.rings.push(*event),
+            Opening::Throttled(level) => self.shared.rings.push_throttled(*event, level),
+            Opening::Closed => self.refuse(Cause::Shutdown),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, cause: Cause) -> Outcome {
+        self.shared.rings.refuse(cause)
+    }
+}

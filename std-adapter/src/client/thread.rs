@@ -1,0 +1,61 @@
+//! The worker's thread, as the handles of a client see it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::shared::Shared;
+
+/// Ends the worker when the last handle goes.
+#[derive(Debug)]
+pub(super) struct Thread {
+    handle: Mutex<Option<JoinHandle<()>>>,
+    shared: Arc<Shared>,
+    linger: Duration,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.stop(after(self.linger));
+    }
+}
+
+impl Thread {
+    pub(super) fn new(handle: JoinHandle<()>, shared: Arc<Shared>, linger: Duration) -> Self {
+        Self { handle: Mutex::new(Some(handle)), shared, linger }
+    }
+
+    /// Has the worker look at what is asked of it.
+    pub(super) fn unpark(&self) {
+        if let Some(handle) = &*self.lock() {
+            handle.thread().unpark();
+        }
+    }
+
+    /// Refuses further records, and has the worker send what is left until `deadline`.
+    pub(super) fn stop(&self, deadline: Instant) {
+        self.shared.valve.close();
+        {
+            let mut state = self.shared.control.lock();
+            state.stop_at = Some(state.stop_at.map_or(deadline, |at| at.min(deadline)));
+        }
+        self.unpark();
+        let handle = self.lock().take();
+        if let Some(handle) = handle {
+            // A worker that panicked has said so on standard error; there is nothing to add.
+            let _ = handle.join();
+        } else {
+            self.shared.control.wait(deadline, |s| s.stopped);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of `timeout` from now on. What is longer than a century is one: a clock ends somewhere.
+pub(super) fn after(timeout: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    Instant::now() + timeout.min(CENTURY)
+}

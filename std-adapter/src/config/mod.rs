@@ -1,0 +1,109 @@
+//! How a client works: its configuration, the presets to begin with, and what may not be asked for.
+//!
+//! A [`ClientConfig`] is plain data. The builder of the client fills one in and has it [checked](ClientConfig::validate)
+//! before anything is started.
+
+use std::time::Duration;
+
+use ringstat_core::policy::Policy;
+
+mod check;
+mod preset;
+mod protocol;
+
+pub use check::ConfigError;
+pub use preset::Preset;
+pub use protocol::Protocol;
+
+/// How a client works. Begin with a [`Preset`] and change what must differ.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct ClientConfig {
+    /// The largest datagram, in bytes of UDP payload: 128 to 65 507.
+    pub payload: usize,
+    /// So many threads get a ring of their own: 1 to 1024. Further ones share one.
+    pub shards: usize,
+    /// So many events fit into each of these rings: 1 to 2^24, and at most 2^26 in all of them. 64 bytes each.
+    pub shard_events: usize,
+    /// So many events fit into the shared ring: 1 to 2^24. 72 bytes each.
+    pub shared_events: usize,
+    /// What is given up when there is more than the rings can take.
+    pub policy: Policy,
+    /// A batch closes with so many events while the rings are nearly empty (up to 10 %),
+    pub batch_least: usize,
+    /// and with so many from half full on, between the two with a number in between. 0, here and there: only when a
+    /// datagram is full, or by age.
+    pub batch_events: usize,
+    /// A batch closes when its first event has waited for so long.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub batch_age: Duration,
+    /// Instruments that have changed are sent so often.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub flush_interval: Duration,
+    /// Every instrument is sent at least so often.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub refresh_interval: Duration,
+    /// A client with nothing to say sends an empty datagram so often. The protocols of agents have none.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub heartbeat_interval: Duration,
+    /// The worker looks into the rings so often when there is nothing to do; under load much more often. It bounds how
+    /// old the cheap clock is, and what the first burst after a pause may fill.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub idle_sleep: Duration,
+    /// A receiver given by name is looked up again so often.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub resolve_interval: Duration,
+    /// When there is no way to the receiver, it is tried again after so long, then twice as long and so on,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub backoff: Duration,
+    /// up to this.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub backoff_max: Duration,
+    /// Room for critical events that are kept until the collector has acknowledged them: 0 to 1024. Until then they are
+    /// sent again, so that each is delivered, once, also over a network that loses datagrams. They have a ring
+    /// of their own; when it is full, they are refused. 0: they are sent once, like others. So they are where there
+    /// is no collector to answer.
+    pub critical_events: usize,
+    /// A critical event is sent again when it is not acknowledged within so long, then twice as long and so on,
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub ack_timeout: Duration,
+    /// up to this.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub ack_timeout_max: Duration,
+    /// It is given up after so many attempts, and counted as unacknowledged.
+    pub ack_attempts: u8,
+    /// A second receiver that gets every datagram, too: the failure of one is not the failure of both. A collector that
+    /// hears both takes each datagram once. Agents do not know what another one has: what only one of two could be sent
+    /// never reaches the other, and a database behind both counts twice.
+    pub redundant: Option<String>,
+    /// Merge repeated events into instruments of their name and tags: counters are added up, of gauges the last value
+    /// stays, timings go into a histogram. Fewer datagrams, and lost ones heal; each event's own time is given up.
+    pub aggregate: bool,
+    /// Keep only some of the low and normal records while the client is unwell: rings over 80 % full, records given up
+    /// for want of room, or memory above its limit. What is kept says so, and the collector scales up.
+    pub throttle: bool,
+    /// With `throttle`: the resident memory of the process, in bytes, from which on records are throttled. Linux only.
+    pub memory_limit: Option<u64>,
+    /// The client's own metrics go out so often; `None`: not at all.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub report_interval: Option<Duration>,
+    /// Dropping the last handle waits so long for what is still to be sent.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub linger: Duration,
+    /// Instruments made at run time; further ones go to an overflow series.
+    pub max_instruments: usize,
+    /// What is sent: ringstat's own format, or lines for an agent.
+    pub protocol: Protocol,
+    /// The lines of counters and gauges in DogStatsD carry their second, for agents that take them as they are (7.40 or
+    /// later). They do not add such lines up: of two lines of one series in one second only one remains.
+    pub timestamps: bool,
+    /// Who the client is; `None`: a random number. Unique among the senders of a collector.
+    pub sender: Option<u64>,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Preset::Default.config()
+    }
+}

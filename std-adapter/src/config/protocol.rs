@@ -1,0 +1,31 @@
+//! The formats that a client can send in.
+
+/// What a client sends.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum Protocol {
+    /// ringstat's own format, for its collector: loss is known, and totals heal.
+    #[default]
+    Native,
+    /// Lines for the Datadog agent, Vector, Telegraf or the Prometheus StatsD exporter. What each record becomes, and
+    /// what it cannot say, is in [`ringstat_core::text`].
+    DogStatsD,
+    /// Lines for the original StatsD server.
+    StatsD,
+}
+
+impl Protocol {
+    /// Every protocol.
+    pub const ALL: [Self; 3] = [Self::Native, Self::DogStatsD, Self::StatsD];
+
+    /// The name that commands and files use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::DogStatsD => "dogstatsd",
+            Self::StatsD => "statsd",
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What a caller keeps of an instrument that was made at run time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringstat_core::instrument::{Buckets, Counter, Gauge, Histogram};
+use ringstat_core::observe::Quantiles;
+
+use super::made::Owned;
+
+/// A counter made at run time. Name and tags were looked up once; recording is one atomic operation.
+#[derive(Clone, Debug)]
+pub struct OwnedCounter(pub(crate) Arc<Owned<Counter>>);
+
+impl OwnedCounter {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.0.inner.inc();
+    }
+
+    /// Adds `n`. The total wraps at 2^64.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.inner.add(n);
+    }
+
+    /// The total so far.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.inner.total()
+    }
+}
+
+/// A gauge made at run time. Name and tags were looked up once; recording is one atomic operation.
+#[derive(Clone, Debug)]
+pub struct OwnedGauge(pub(crate) Arc<Owned<Gauge>>);
+
+impl OwnedGauge {
+    /// See [`Gauge::set`].
+    #[inline]
+    pub fn set(&self, value: f64) -> bool {
+        self.0.inner.set(value)
+    }
+
+    /// See [`Gauge::add`].
+    pub fn add(&self, amount: f64) -> bool {
+        self.0.inner.add(amount)
+    }
+}
+
+/// A histogram of durations made at run time. Name and tags were looked up once; recording is two atomic operations.
+#[derive(Clone, Debug)]
+pub struct OwnedHistogram(pub(super) Arc<Owned<Histogram>>);
+
+impl OwnedHistogram {
+    /// Records a duration.
+    #[inline]
+    pub fn record_duration(&self, duration: Duration) {
+        self.0.inner.record_duration(duration);
+    }
+
+    /// Records nanoseconds.
+    #[inline]
+    pub fn record(&self, nanos: u64) {
+        self.0.inner.record(nanos);
+    }
+
+    /// The values below which shares of the recorded ones lie.
+    #[must_use]
+    pub fn quantiles(&self) -> Quantiles {
+        Quantiles::of(&self.0.inner)
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        (0..self.0.inner.buckets()).map(|i| self.0.inner.bucket_count(i)).sum()
+    }
+}

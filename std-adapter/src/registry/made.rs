@@ -1,0 +1,85 @@
+//! Instruments whose name and tags come at run time.
+
+use std::sync::Arc;
+
+use ringstat_core::instrument::{
+    Counter, DEFAULT_BUCKETS, Gauge, Histogram, Instrument, Mark, State, Unit,
+};
+use ringstat_core::record::Tag;
+
+#[cfg(feature = "metrics")]
+use super::FloatHistogram;
+use super::key::Key;
+
+/// An instrument whose name and tags came at run time.
+#[derive(Debug)]
+pub(crate) struct Owned<I> {
+    pub(super) key: Key,
+    pub(crate) inner: I,
+}
+
+impl<I: Instrument> Instrument for Owned<I> {
+    fn name(&self) -> &str {
+        &self.key.name
+    }
+    fn tag(&self, index: usize) -> Option<(&str, &str)> {
+        self.key.tags.get(index).map(|(k, v)| (&**k, &**v))
+    }
+    fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
+        None
+    }
+    fn unit(&self) -> Unit {
+        self.inner.unit()
+    }
+    fn state(&self) -> State<'_> {
+        self.inner.state()
+    }
+    fn version(&self) -> u32 {
+        self.inner.version()
+    }
+    fn mark(&self) -> &Mark {
+        self.inner.mark()
+    }
+}
+
+/// What the registry remembers of one.
+#[derive(Clone, Debug)]
+pub(super) enum Made {
+    Counter(Arc<Owned<Counter>>),
+    Gauge(Arc<Owned<Gauge>>),
+    Histogram(Arc<Owned<Histogram>>),
+    #[cfg(feature = "metrics")]
+    Floats(Arc<Owned<FloatHistogram>>),
+}
+
+/// An instrument that can be made at run time.
+pub(super) trait Make: Instrument + Send + Sync + Sized + 'static {
+    fn make() -> Self;
+    fn wrap(made: Arc<Owned<Self>>) -> Made;
+    fn unwrap(made: &Made) -> Option<&Arc<Owned<Self>>>;
+}
+
+macro_rules! make {
+    ($type:ident, $variant:ident, $new:expr) => {
+        impl Make for $type {
+            fn make() -> Self {
+                $new
+            }
+            fn wrap(made: Arc<Owned<Self>>) -> Made {
+                Made::$variant(made)
+            }
+            fn unwrap(made: &Made) -> Option<&Arc<Owned<Self>>> {
+                match made {
+                    Made::$variant(made) => Some(made),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+make!(Counter, Counter, Counter::new(""));
+make!(Gauge, Gauge, Gauge::new(""));
+make!(Histogram, Histogram, Histogram::<DEFAULT_BUCKETS>::new("").unit(Unit::Nanoseconds));
+#[cfg(feature = "metrics")]
+make!(FloatHistogram, Floats, FloatHistogram::new());

@@ -1,0 +1,239 @@
+//! The instruments of a client: those in `static`s, and those made at run time.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ringstat_core::instrument::Instrument;
+#[cfg(feature = "metrics")]
+use ringstat_core::instrument::Unit;
+
+#[cfg(feature = "metrics")]
+mod describe;
+mod entry;
+#[cfg(feature = "metrics")]
+mod float;
+mod handle;
+mod key;
+mod made;
+mod walk;
+
+#[cfg(feature = "metrics")]
+pub use describe::Described;
+#[cfg(feature = "metrics")]
+use describe::Descriptions;
+pub(crate) use entry::Entry;
+#[cfg(feature = "metrics")]
+pub(crate) use float::FloatHistogram;
+pub use handle::{OwnedCounter, OwnedGauge, OwnedHistogram};
+use key::Key;
+pub(crate) use made::Owned;
+use made::{Made, Make};
+pub(crate) use walk::Walk;
+
+/// All instruments of one client. Locked when one is added and by the worker's walk, never by recording.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    inner: Mutex<Inner>,
+    /// Instruments made at run time at most.
+    limit: usize,
+    refused: AtomicU64,
+    /// What was said about their names.
+    #[cfg(feature = "metrics")]
+    pub(crate) descriptions: Descriptions,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: Vec<Entry>,
+    made: HashMap<Key, Made>,
+}
+
+/// The series that takes what is beyond the limit.
+const OVERFLOW: &str = "ringstat.overflow";
+
+impl Registry {
+    pub(crate) fn new(entries: Vec<Entry>, limit: usize) -> Self {
+        let inner = Inner { entries, made: HashMap::new() };
+        Self {
+            inner: Mutex::new(inner),
+            limit,
+            refused: AtomicU64::new(0),
+            #[cfg(feature = "metrics")]
+            descriptions: Descriptions::new(limit),
+        }
+    }
+
+    /// Nothing is left half done where this could be poisoned.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, instrument: &'static dyn Instrument) {
+        let mut inner = self.lock();
+        let same = |e: &Entry| std::ptr::addr_eq(e.get(), instrument);
+        if !inner.entries.iter().any(same) {
+            inner.entries.push(Entry::Static(instrument));
+        }
+    }
+
+    /// Instruments asked for beyond the limit.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Counts one.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many instruments were made at run time.
+    pub(crate) fn made(&self) -> usize {
+        self.lock().made.len()
+    }
+
+    /// So many may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The instruments, locked for a walk.
+    pub(crate) fn walk(&self) -> Walk<'_> {
+        Walk { inner: RefCell::new(self.lock()), limit: self.limit }
+    }
+
+    /// The instrument of that name, tags and type, made if need be; the overflow series where there is no room.
+    fn make<I: Make>(&self, name: &str, tags: &[(&str, &str)]) -> Arc<Owned<I>> {
+        let mut inner = self.lock();
+        if let Some(made) = inner.make::<I>(Key::new(name, tags), self.limit) {
+            return made;
+        }
+        // Full, or the name is taken by another type, or it could never be sent: what is recorded goes to a series
+        // that says so, one for each type.
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let kind = std::any::type_name::<I>().rsplit("::").next().unwrap_or("");
+        let overflow = Key::new(OVERFLOW, &[("type", kind)]);
+        match inner.make::<I>(overflow.clone(), usize::MAX) {
+            Some(made) => made,
+            // Somebody has an instrument of another type under this very name: it is kept, and sent under none.
+            None => Arc::new(Owned { key: overflow, inner: I::make() }),
+        }
+    }
+
+    pub(crate) fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
+        OwnedCounter(self.make(name, tags))
+    }
+
+    pub(crate) fn gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+        OwnedGauge(self.make(name, tags))
+    }
+
+    pub(crate) fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
+        OwnedHistogram(self.make(name, tags))
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn float_histogram(
+        &self,
+        name: &str,
+        tags: &[(&str, &str)],
+    ) -> Arc<Owned<FloatHistogram>> {
+        self.make(name, tags)
+    }
+
+    /// Sets the unit of every histogram of floats with that name.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn set_unit(&self, name: &str, unit: Unit) {
+        for (key, made) in &self.lock().made {
+            if let Made::Floats(histogram) = made
+                && *key.name == *name
+            {
+                histogram.inner.set_unit(unit);
+            }
+        }
+    }
+
+    /// An instrument of the client's own, beside the limit; it is sent if it is `listed`.
+    fn own<I: Make>(&self, name: &str, tags: &[(&str, &str)], listed: bool) -> Arc<Owned<I>> {
+        let made = Arc::new(Owned { key: Key::new(name, tags), inner: I::make() });
+        if listed {
+            self.lock().entries.push(Entry::Owned(made.clone()));
+        }
+        made
+    }
+
+    pub(crate) fn own_counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
+        OwnedCounter(self.own(name, tags, true))
+    }
+
+    pub(crate) fn own_gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+        OwnedGauge(self.own(name, tags, true))
+    }
+
+    /// A histogram of the client's own, which is not sent before it is [listed](Self::list).
+    pub(crate) fn own_histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
+        OwnedHistogram(self.own(name, tags, false))
+    }
+
+    /// Sends the histogram from now on.
+    pub(crate) fn list(&self, histogram: &OwnedHistogram) {
+        self.lock().entries.push(Entry::Owned(histogram.0.clone()));
+    }
+}
+
+impl Inner {
+    /// The instrument under that key, made if need be and there is room; `None` also where another type has the key,
+    /// or it could never be sent.
+    fn make<I: Make>(&mut self, key: Key, limit: usize) -> Option<Arc<Owned<I>>> {
+        if let Some(made) = self.made.get(&key) {
+            return I::unwrap(made).cloned();
+        }
+        if !key.is_valid() || self.made.len() >= limit {
+            return None;
+        }
+        let made = Arc::new(Owned { key: key.clone(), inner: I::make() });
+        self.entries.push(Entry::Owned(made.clone()));
+        self.made.insert(key, I::wrap(made.clone()));
+        Some(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringstat_core::instrument::{Instruments, State};
+
+    #[test]
+    fn the_same_name_and_tags_are_the_same_instrument() {
+        let registry = Registry::new(Vec::new(), 10);
+        registry.counter("a", &[("x", "1"), ("y", "2")]).add(3);
+        let again = registry.counter("a", &[("y", "2"), ("x", "1")]);
+        assert_eq!(again.total(), 3, "in any order");
+        assert_eq!(registry.counter("a", &[]).total(), 0);
+        assert_eq!(registry.walk().len(), 2);
+    }
+
+    #[test]
+    fn beyond_the_limit_totals_are_kept_in_an_overflow_series() {
+        let registry = Registry::new(Vec::new(), 2);
+        for i in 0..5 {
+            registry.counter(&format!("c{i}"), &[]).inc();
+        }
+        registry.gauge("g", &[]).set(1.0);
+        registry.histogram("", &[]).record(7);
+        assert_eq!(registry.refused(), 5);
+        let mut totals = HashMap::new();
+        let walk = registry.walk();
+        for index in 0..walk.len() {
+            walk.visit(index, &mut |i| {
+                if let State::Total(n) = i.state() {
+                    totals.insert(i.name().to_owned(), n);
+                }
+            });
+        }
+        let expected = [("c0", 1), ("c1", 1), (OVERFLOW, 3)].map(|(n, t)| (n.to_owned(), t));
+        assert_eq!(totals, HashMap::from(expected));
+    }
+}

@@ -1,0 +1,125 @@
+//! What recorders and the worker share: rings, instruments, names, clocks, and the accounts of both.
+
+use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram};
+use ringstat_core::ledger::Ledger;
+use ringstat_core::observe::{Buffer, Degradation, Memory, Snapshot};
+use ringstat_core::policy::{Level, Throttle};
+use ringstat_core::record::Interner;
+use ringstat_core::ring::percent;
+use ringstat_core::send::{BoxedKeep, Identity};
+
+use crate::clock::Clock;
+use crate::config::ClientConfig;
+use crate::registry::{Entry, Registry};
+use crate::rings::Rings;
+
+mod control;
+mod timings;
+mod valve;
+
+pub(crate) use control::{Control, State};
+pub(crate) use timings::Timings;
+pub(crate) use valve::{Opening, Valve};
+
+/// Names and texts of events made at run time: 4096 strings, 80 KiB in all.
+pub(crate) type Names = Interner<4096, 65_536>;
+
+/// What recorders and the worker share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) rings: Rings,
+    pub(crate) clock: Clock,
+    pub(crate) registry: Registry,
+    pub(crate) names: Names,
+    pub(crate) timings: Timings,
+    pub(crate) identity: Identity,
+    /// Bytes that are taken at the start: everything but instruments made at run time.
+    fixed_bytes: usize,
+    pub(crate) valve: Valve,
+    pub(crate) control: Control,
+}
+
+/// What is known once there are transports.
+pub(crate) struct Room {
+    /// Whether receivers acknowledge, so that critical events are worth keeping until they do.
+    pub(crate) acknowledged: bool,
+    /// Bytes that the worker takes, its pool included.
+    pub(crate) worker_bytes: usize,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: &ClientConfig,
+        identity: Identity,
+        instruments: Vec<Entry>,
+        room: &Room,
+    ) -> Self {
+        let rings = Rings::new(
+            config.shards,
+            config.shard_events,
+            config.shared_events,
+            config.policy,
+            if room.acknowledged { config.critical_events } else { 0 },
+        );
+        let kept = rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedKeep>::PLACE;
+        let registry = Registry::new(instruments, config.max_instruments);
+        Self {
+            fixed_bytes: rings.bytes() + size_of::<Self>() + room.worker_bytes + kept,
+            timings: Timings::new(&registry),
+            rings,
+            clock: Clock::new(),
+            registry,
+            names: Names::new(),
+            identity,
+            valve: Valve::default(),
+            control: Control::default(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let ledger = self.ledger();
+        let (used, capacity, fullest) =
+            self.rings.fills().fold((0, 0, 0), |(used, capacity, fullest), (u, c)| {
+                (used + u as u64, capacity + c as u64, percent(u, c).max(fullest))
+            });
+        // What an instrument takes besides its name and tags, at most.
+        const INSTRUMENT: usize = size_of::<Histogram<DEFAULT_BUCKETS>>() + 512;
+        let (made, limit) = (self.registry.made(), self.registry.limit());
+        let state = self.control.lock();
+        Snapshot {
+            sender: self.identity.sender,
+            epoch: self.identity.epoch,
+            uptime_nanos: self.clock.monotonic(),
+            health: state.health,
+            ledger,
+            buffer: Buffer { used, capacity, peak: state.peak.max(used), fullest_percent: fullest },
+            output: state.output,
+            pool: state.pool,
+            latency: self.timings.latency(),
+            memory: Memory {
+                used: (self.fixed_bytes + made * INSTRUMENT) as u64,
+                budget: (self.fixed_bytes + limit * INSTRUMENT) as u64,
+                names: self.names.bytes_used() as u64,
+                names_capacity: Names::BYTES as u64,
+                instruments: made as u64,
+                instruments_capacity: limit as u64,
+                instruments_refused: self.registry.refused(),
+            },
+            breaker: state.breaker,
+            degradation: Degradation {
+                level: Level::All.next(usize::from(fullest), 100) as u8,
+                throttle: state.throttle,
+                throttle_one_in: Throttle::one_in(state.throttle),
+            },
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        // Later stages first: what moves on meanwhile is missed, never counted twice.
+        let (totals, aggregated) = {
+            let state = self.control.lock();
+            (state.totals, state.aggregated)
+        };
+        totals.ledger(self.rings.len() as u64, &self.rings.drops(), aggregated)
+    }
+}

@@ -1,0 +1,252 @@
+//! The socket: connected, never blocking, many datagrams a system call where the kernel can.
+//!
+//! What a UDP sender really sees, and what is made of it (Linux; other systems differ in detail):
+//!
+//! - `ECONNREFUSED` answers the datagram *before*, and the call that reports it sends nothing: the caller tries again at
+//!   once.
+//! - `EAGAIN` and `ENOBUFS` are backpressure: the datagram is kept and offered again.
+//! - `EMSGSIZE` is permanent for that datagram; for a train of them it means that a segment is larger than the link's
+//!   packets, and they go one by one.
+//! - `ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EPERM`, `EACCES`: there is no way to the receiver now.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use ringstat_core::send::{SendError, Transport};
+
+use super::MAX_SEGMENTS;
+use super::addresses::Addresses;
+
+/// At most so many bytes go to the kernel in one call: a UDP payload.
+const MAX_BYTES: usize = 65_507;
+
+/// So long datagrams go one by one before trains are tried again.
+const SINGLY: Duration = Duration::from_secs(60);
+
+/// A connected UDP socket.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    socket: UdpSocket,
+    addresses: Addresses,
+    /// The size of the segments that the kernel cuts, if it can.
+    segment: Option<usize>,
+    /// Until then datagrams go one by one, since trains of them do not.
+    singly_until: Option<Instant>,
+    payload: usize,
+}
+
+/// Why there is no socket.
+#[derive(Debug)]
+pub(crate) enum ConnectError {
+    /// The name has no address.
+    Resolve(io::Error),
+    /// No socket could be opened.
+    Socket(io::Error),
+}
+
+impl Udp {
+    /// Opens a socket to `to`, `HOST:PORT` or `ADDRESS:PORT`, and asks the kernel to cut what is longer than `payload`
+    /// into datagrams of that size. A name is looked up again every `resolve`.
+    pub(crate) fn connect(
+        to: &str,
+        payload: usize,
+        resolve: Duration,
+    ) -> Result<Self, ConnectError> {
+        let addresses = Addresses::resolve(to, resolve).map_err(ConnectError::Resolve)?;
+        let socket = open(addresses.current()).map_err(ConnectError::Socket)?;
+        let segment = segmentation(&socket, payload).then_some(payload);
+        Ok(Self { socket, addresses, segment, singly_until: None, payload })
+    }
+
+    /// A new socket, to the address that is now in use. Where there can be none, the old one stays.
+    fn reopen(&mut self) {
+        if let Ok(socket) = open(self.addresses.current()) {
+            self.segment = segmentation(&socket, self.payload).then_some(self.payload);
+            self.singly_until = None;
+            self.socket = socket;
+        }
+    }
+
+    fn try_send(&self, bytes: &[u8]) -> Result<(), SendError> {
+        match self.socket.send(bytes) {
+            Ok(_) => Ok(()),
+            Err(e) => Err(classify(&e)),
+        }
+    }
+
+    /// Whether the kernel cuts trains into datagrams now. Where it refused lately, it is asked again after a while.
+    fn cuts(&mut self) -> bool {
+        let Some(segment) = self.segment else { return false };
+        if self.singly_until.is_some_and(|until| Instant::now() >= until) {
+            // Where it is refused the next send says so.
+            segmentation(&self.socket, segment);
+            self.singly_until = None;
+        }
+        self.singly_until.is_none()
+    }
+
+    /// Sends with the kernel's help, and without it for a while where that fails: the link's packets have become smaller
+    /// than a segment, or a device takes segmentation and then does not do it. What goes singly the kernel can cut into
+    /// fragments.
+    fn send_cut(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        match self.try_send(bytes) {
+            Err(SendError::TooLarge | SendError::Other) if self.cuts() => {
+                segmentation(&self.socket, 0);
+                self.singly_until = Some(Instant::now() + SINGLY);
+                Err(SendError::TooLarge)
+            }
+            result => result,
+        }
+    }
+}
+
+impl Transport for Udp {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        if self.addresses.refresh() {
+            self.reopen();
+        }
+        match self.send_cut(datagram) {
+            Err(SendError::TooLarge) => self.try_send(datagram),
+            result => result,
+        }
+    }
+
+    fn send_segments(&mut self, datagrams: &[u8], size: usize) -> Result<(), SendError> {
+        if datagrams.len() <= size {
+            return self.send(datagrams);
+        }
+        if self.addresses.refresh() {
+            self.reopen();
+        }
+        if self.cuts() { self.send_cut(datagrams) } else { Err(SendError::TooLarge) }
+    }
+
+    fn segments(&self, size: usize) -> usize {
+        match self.segment {
+            Some(segment) if segment == size => (MAX_BYTES / size).clamp(1, MAX_SEGMENTS),
+            _ => 1,
+        }
+    }
+
+    fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
+        self.socket.recv(buf).map_err(|e| classify(&e))
+    }
+
+    fn hears(&self) -> bool {
+        true
+    }
+
+    fn reconnect(&mut self) {
+        if self.addresses.next() {
+            self.reopen();
+        }
+    }
+}
+
+/// A socket connected to `to`, which never blocks.
+fn open(to: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = if to.is_ipv4() {
+        (Ipv4Addr::UNSPECIFIED, 0).into()
+    } else {
+        (Ipv6Addr::UNSPECIFIED, 0).into()
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(to)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn classify(error: &io::Error) -> SendError {
+    use io::ErrorKind as E;
+    match error.kind() {
+        E::WouldBlock | E::Interrupted => return SendError::WouldBlock,
+        E::ConnectionRefused | E::ConnectionReset => return SendError::Refused,
+        E::NetworkUnreachable
+        | E::HostUnreachable
+        | E::NetworkDown
+        | E::AddrNotAvailable
+        | E::PermissionDenied => return SendError::Unreachable,
+        _ => {}
+    }
+    #[cfg(target_os = "linux")]
+    match error.raw_os_error().map(nix::errno::Errno::from_raw) {
+        Some(nix::errno::Errno::ENOBUFS) => return SendError::WouldBlock,
+        Some(nix::errno::Errno::EMSGSIZE) => return SendError::TooLarge,
+        _ => {}
+    }
+    SendError::Other
+}
+
+/// Whether the kernel cuts for us (UDP_SEGMENT, Linux 4.18). A size of 0 turns it off.
+#[cfg(target_os = "linux")]
+fn segmentation(socket: &UdpSocket, payload: usize) -> bool {
+    use nix::sys::socket::setsockopt;
+    use nix::sys::socket::sockopt::UdpGsoSegment;
+    i32::try_from(payload).is_ok_and(|size| setsockopt(socket, UdpGsoSegment, &size).is_ok())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn segmentation(_: &UdpSocket, _: usize) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(payload: usize) -> (Udp, UdpSocket) {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = receiver.local_addr().unwrap().to_string();
+        (Udp::connect(&to, payload, Duration::MAX).unwrap(), receiver)
+    }
+
+    #[test]
+    fn one_call_sends_many_datagrams_where_the_kernel_cuts() {
+        let (mut udp, receiver) = pair(200);
+        let n = udp.segments(200);
+        let mut bytes = vec![1; 200 * n];
+        bytes.truncate(200 * n - if n > 1 { 50 } else { 0 });
+        udp.send_segments(&bytes, 200).unwrap();
+        let mut lengths = Vec::new();
+        for _ in 0..n {
+            lengths.push(receiver.recv(&mut [0; 300]).unwrap());
+        }
+        assert_eq!(lengths.iter().sum::<usize>(), bytes.len());
+        assert!(lengths[..n - 1].iter().all(|l| *l == 200));
+    }
+
+    #[test]
+    fn a_closed_port_is_a_refusal_and_a_reopened_one_is_not() {
+        let (mut udp, receiver) = pair(200);
+        let address = receiver.local_addr().unwrap();
+        drop(receiver);
+        let mut refused = 0;
+        for _ in 0..10 {
+            // The kernel reports the answer to an earlier datagram; give loopback a moment to answer.
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            match udp.try_send(b"x") {
+                Err(SendError::Refused) => refused += 1,
+                other => other.unwrap(),
+            }
+        }
+        assert!(refused >= 4, "{refused} of 10");
+        let receiver = UdpSocket::bind(address).unwrap();
+        // The last answer may still be on its way to us.
+        let _ = udp.send(b"back").or_else(|_| udp.send(b"back"));
+        let mut buf = [0; 8];
+        let length = receiver.recv(&mut buf).unwrap();
+        assert_eq!(&buf[..length], b"back");
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        let of = |errno: i32| classify(&io::Error::from_raw_os_error(errno));
+        assert_eq!(of(nix::libc::EAGAIN), SendError::WouldBlock);
+        assert_eq!(of(nix::libc::ENOBUFS), SendError::WouldBlock);
+        assert_eq!(of(nix::libc::EMSGSIZE), SendError::TooLarge);
+        assert_eq!(of(nix::libc::ENETUNREACH), SendError::Unreachable);
+        assert_eq!(of(nix::libc::EPERM), SendError::Unreachable);
+        assert_eq!(of(nix::libc::EIO), SendError::Other);
+    }
+}

@@ -12,7 +12,6 @@
 
 use std::hint::black_box;
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cadence::prelude::*;
@@ -26,6 +25,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use ringstat_benches::threads::together;
+use ringstat_core::send::from_fn;
 use ringstat_std::metrics::Facade;
 use ringstat_std::{Counter, Gauge, Histogram, Recorder, Tag};
 
@@ -308,7 +308,7 @@ fn run<C: Client>(criterion: &mut Criterion, name: &str, client: &C) {
 
 fn ours() -> ringstat_std::Client {
     let builder = ringstat_std::Client::builder("nowhere:1").report_interval(None);
-    builder.build_with(Arc::new(|_: &[u8]| Ok(()))).expect("settings that are sound")
+    builder.build_with(from_fn(|_| Ok(()))).expect("settings that are sound")
 }
 
 /// A socket that nobody reads, for clients that want one: the kernel drops what does not fit.

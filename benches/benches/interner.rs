@@ -18,6 +18,7 @@ use lasso::{Spur, ThreadedRodeo};
 use prometheus::{IntCounterVec, Opts};
 use ringstat_benches::threads::together;
 use ringstat_core::record::{Interner, Resolve, Symbol};
+use ringstat_core::send::from_fn;
 use ringstat_core::testkit::{NAMES, TAG_SETS};
 use ringstat_std::{Client, Counter};
 
@@ -147,7 +148,7 @@ fn series(criterion: &mut Criterion) {
     };
 
     let builder = Client::builder("nowhere:1").report_interval(None);
-    let client = builder.build_with(Arc::new(|_: &[u8]| Ok(()))).expect("a client");
+    let client = builder.build_with(from_fn(|_| Ok(()))).expect("a client");
     let all = || sets.iter().map(|tags| client.counter("requests", tags).total()).sum();
     bench("ringstat", &|tags| client.counter("requests", tags).inc(), &all);
 

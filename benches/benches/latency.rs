@@ -11,7 +11,6 @@
 
 use std::hint::black_box;
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::time::Duration;
 
 use cadence::prelude::*;
@@ -22,6 +21,7 @@ use hdrhistogram::Histogram as Hdr;
 use prometheus::{HistogramOpts, IntCounter};
 use quanta::Clock;
 use ringstat_benches::path::TAGS;
+use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Histogram, Preset, Recorder};
 
 /// Calls in a row, fewer than a ring or a queue holds; then it is emptied, unseen by the clock.
@@ -68,7 +68,7 @@ fn ringstat(group: &mut BenchmarkGroup<'_, WallTime>) {
     static COUNTER: Counter = Counter::new("requests");
     static HISTOGRAM: Histogram = Histogram::new("took");
     let builder = Client::builder("nowhere:1").preset(Preset::HighThroughput).report_interval(None);
-    let client = builder.build_with(Arc::new(|_: &[u8]| Ok(()))).expect("a client");
+    let client = builder.build_with(from_fn(|_| Ok(()))).expect("a client");
     let drain = || client.flush(Duration::from_secs(20)).expect("nothing is in its way");
     let event = |n| client.count("http.requests", n).tags(TAGS);
     let fixed = |n| event(n).record().is_recorded();

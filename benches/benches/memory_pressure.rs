@@ -24,7 +24,7 @@ use ringstat_benches::corpus;
 use ringstat_benches::path::TAGS;
 use ringstat_collector::{Collector, Limits};
 use ringstat_core::format::PAYLOAD_ETHERNET;
-use ringstat_core::send::SendError;
+use ringstat_core::send::{SendError, from_fn};
 use ringstat_std::{Cause, Client, Outcome, Policy, Preset, Recorder};
 
 /// Kinds of records in the corpus.
@@ -41,8 +41,7 @@ fn report(name: &str, counted: &AllocationInfo) {
 /// Record calls to a client that can send nothing.
 fn full_rings(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, policy: Policy) {
     let builder = Client::builder("nowhere:1").preset(Preset::LowMemory).policy(policy);
-    let client =
-        builder.report_interval(None).build_with(Arc::new(|_: &[u8]| Err(SendError::WouldBlock)));
+    let client = builder.report_interval(None).build_with(from_fn(|_| Err(SendError::WouldBlock)));
     let client = client.expect("a client");
     let mut recorded = 0;
     // How many were given up: themselves, or another for them.

@@ -8,7 +8,6 @@
 //!
 //! `cargo bench -p ringstat-benches --bench stress`
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cadence::prelude::*;
@@ -18,6 +17,7 @@ use criterion::{
 };
 use ringstat_benches::path::TAGS;
 use ringstat_benches::threads::together;
+use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Policy, Preset, Recorder};
 
 const THREADS: [u64; 4] = [1, 4, 8, 16];
@@ -35,7 +35,7 @@ const POLICIES: [(&str, Policy); 5] = [
 /// So many threads record so many events each; how long that takes, and that nothing is unaccounted for.
 fn ours(policy: Policy, threads: u64, each: u64) -> Duration {
     let builder = Client::builder("nowhere:1").preset(Preset::LowMemory).policy(policy);
-    let client = builder.report_interval(None).build_with(Arc::new(|_: &[u8]| Ok(())));
+    let client = builder.report_interval(None).build_with(from_fn(|_| Ok(())));
     let client = client.expect("a client");
     let record = || {
         let one = |n| client.count("http.requests", n).tags(TAGS).record();

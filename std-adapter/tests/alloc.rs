@@ -2,9 +2,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::Arc;
 use std::time::Duration;
 
+use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Gauge, Histogram, Recorder};
 
 /// Counts the allocations of each thread.
@@ -38,7 +38,7 @@ static HISTOGRAM: Histogram = Histogram::new("h");
 fn recording_allocates_nothing() {
     let stats = Client::builder("unused")
         .instruments(&[&COUNTER, &GAUGE, &HISTOGRAM])
-        .build_with(Arc::new(|_: &[u8]| Ok(())))
+        .build_with(from_fn(|_| Ok(())))
         .unwrap();
     let made = stats.counter("made", &[("at", "run time")]);
     let name = stats.intern("made.at.run.time").unwrap();

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringstat_core::send::SendError;
+use ringstat_core::send::{SendError, from_fn};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
-use ringstat_std::{BreakerState, Cause, Client, Config, Counter, Outcome, Preset, Recorder};
+use ringstat_std::{BreakerState, Cause, Client, ClientConfig, Counter, Outcome, Preset, Recorder};
 
 const SECOND: Duration = Duration::from_secs(10); // for what takes milliseconds unless something is wrong
 
@@ -42,7 +42,7 @@ impl Received {
 }
 
 /// A client whose datagrams are decoded in memory.
-fn client(config: Config) -> (Client, Arc<Mutex<Received>>) {
+fn client(config: ClientConfig) -> (Client, Arc<Mutex<Received>>) {
     let received = Arc::new(Mutex::new(Received::default()));
     let sink = received.clone();
     let decoder = Mutex::new(Box::<Decoder>::default());
@@ -52,7 +52,7 @@ fn client(config: Config) -> (Client, Arc<Mutex<Received>>) {
     };
     // Only what the test records.
     let builder = Client::builder("unused").config(config).report_interval(None);
-    (builder.build_with(Arc::new(transport)).unwrap(), received)
+    (builder.build_with(from_fn(transport)).unwrap(), received)
 }
 
 #[test]
@@ -172,9 +172,9 @@ fn backpressure_holds_and_drops_by_policy_and_shutdown_reports_the_rest() {
     let transport = move |_: &[u8]| {
         if gate.load(Ordering::Relaxed) { Err(SendError::WouldBlock) } else { Ok(()) }
     };
-    let config = Config { shards: 1, shard_events: 100, ..Config::default() };
+    let config = ClientConfig { shards: 1, shard_events: 100, ..ClientConfig::default() };
     let stats =
-        Client::builder("unused").config(config.clone()).build_with(Arc::new(transport)).unwrap();
+        Client::builder("unused").config(config.clone()).build_with(from_fn(transport)).unwrap();
     assert!(stats.flush(Duration::from_millis(20)).is_err(), "nothing gets out");
     for i in 0..5000u32 {
         stats.gauge("g", i).record();
@@ -216,8 +216,7 @@ fn a_lost_datagram_heals_for_instruments() {
         }
         Ok(())
     };
-    let stats =
-        Client::builder("unused").instrument(&LOST).build_with(Arc::new(transport)).unwrap();
+    let stats = Client::builder("unused").instrument(&LOST).build_with(from_fn(transport)).unwrap();
     let made = stats.counter("made", &[("k", "v")]);
     LOST.add(7);
     made.add(5);
@@ -231,7 +230,7 @@ fn a_lost_datagram_heals_for_instruments() {
 
 #[test]
 fn dropping_the_last_handle_sends_what_is_left() {
-    let (stats, received) = client(Config::default());
+    let (stats, received) = client(ClientConfig::default());
     let other = stats.clone();
     stats.count("a", 1u8).record();
     drop(stats);
@@ -242,7 +241,7 @@ fn dropping_the_last_handle_sends_what_is_left() {
 
 #[test]
 fn rejected_records_are_in_the_ledger() {
-    let (stats, _) = client(Config::default());
+    let (stats, _) = client(ClientConfig::default());
     assert_eq!(stats.gauge("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
     assert_eq!(stats.gauge("g", f64::NAN).record(), Outcome::Dropped(Cause::Invalid));
     let long = "x".repeat(100);
@@ -279,7 +278,7 @@ fn names_made_at_run_time_arrive_as_strings() {
         Ok(())
     };
     let stats =
-        Client::builder("unused").report_interval(None).build_with(Arc::new(transport)).unwrap();
+        Client::builder("unused").report_interval(None).build_with(from_fn(transport)).unwrap();
     for i in 0..3 {
         let name = stats.intern(&format!("shard.{i}.size")).unwrap();
         assert_eq!(stats.gauge(name, 1u8).record(), Outcome::Recorded);
@@ -317,7 +316,7 @@ fn an_idle_client_hardly_ever_wakes() {
         let _ = named.send(());
         Ok(())
     };
-    let stats = Client::builder("unused").build_with(Arc::new(transport)).unwrap();
+    let stats = Client::builder("unused").build_with(from_fn(transport)).unwrap();
     is_named.recv_timeout(SECOND).unwrap();
     std::thread::sleep(Duration::from_millis(100));
     let before = wakes();
@@ -335,14 +334,14 @@ fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
         counted.fetch_add(1, Ordering::Relaxed);
         if gate.load(Ordering::Relaxed) { Err(SendError::Unreachable) } else { Ok(()) }
     };
-    let config = Config {
+    let config = ClientConfig {
         batch_age: Duration::from_millis(1),
         backoff: Duration::from_millis(50),
         backoff_max: Duration::from_millis(100),
         idle_sleep: Duration::from_millis(1),
-        ..Config::default()
+        ..ClientConfig::default()
     };
-    let stats = Client::builder("unused").config(config).build_with(Arc::new(transport)).unwrap();
+    let stats = Client::builder("unused").config(config).build_with(from_fn(transport)).unwrap();
     let until = |what: &str, done: &dyn Fn() -> bool| {
         for _ in 0..5000 {
             if done() {

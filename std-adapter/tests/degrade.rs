@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ringstat_core::send::SendError;
+use ringstat_core::send::{SendError, from_fn};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_std::{
@@ -81,7 +81,7 @@ impl Link {
             link.received.lock().unwrap().take(bytes);
             Ok(())
         };
-        builder.build_with(Arc::new(transport)).unwrap()
+        builder.build_with(from_fn(transport)).unwrap()
     }
 }
 

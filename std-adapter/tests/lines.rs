@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringstat_core::send::SendError;
+use ringstat_core::send::{SendError, from_fn};
 use ringstat_std::{Cause, Client, Counter, Gauge, Protocol, Recorder};
 
 const SECOND: Duration = Duration::from_secs(20); // for what takes milliseconds unless something is wrong
@@ -50,7 +50,7 @@ fn what_statsd_has_no_line_for_is_counted_and_names_are_mended() {
         Ok(())
     };
     let client = Client::builder("unused").protocol(Protocol::StatsD);
-    let stats = client.build_with(Arc::new(transport)).unwrap();
+    let stats = client.build_with(from_fn(transport)).unwrap();
     stats.event("deployed").text("v2").record();
     stats.gauge("a:b", -3).record();
     stats.flush(SECOND).unwrap();
@@ -83,7 +83,7 @@ fn totals_are_exact_though_every_other_datagram_is_given_up() {
     };
     let client = Client::builder("unused").protocol(Protocol::DogStatsD).instrument(&SHARED);
     let client = client.payload(128).flush_interval(Duration::from_millis(1));
-    let stats = client.build_with(Arc::new(transport)).unwrap();
+    let stats = client.build_with(from_fn(transport)).unwrap();
     let made: Vec<_> = (0..20).map(|i| stats.counter(&format!("made.{i}"), &[])).collect();
     std::thread::scope(|scope| {
         for _ in 0..3 {

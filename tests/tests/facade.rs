@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use metrics::{Label, counter, describe_histogram, gauge, histogram, with_local_recorder};
 use ringstat_collector::{Collector, Limits, Report};
-use ringstat_core::send::Transport;
+use ringstat_core::send::{Transport, from_fn};
 use ringstat_core::testkit::SpyTransport;
 use ringstat_std::metrics::{Facade, InstallError};
 use ringstat_std::{Builder, Cause, Client, Protocol};
@@ -21,7 +21,7 @@ fn lines(builder: Builder) -> (Client, Facade, Arc<Mutex<Vec<String>>>) {
         sink.lock().unwrap().extend(text.lines().map(str::to_owned));
         Ok(())
     };
-    let client = builder.protocol(Protocol::DogStatsD).build_with(Arc::new(transport)).unwrap();
+    let client = builder.protocol(Protocol::DogStatsD).build_with(from_fn(transport)).unwrap();
     let facade = Facade::new(&client);
     (client, facade, lines)
 }
@@ -122,7 +122,7 @@ fn a_crate_that_knows_nothing_of_us_is_heard_at_the_collector() {
     let spy = SpyTransport::new();
     let way = Mutex::new(spy.clone());
     let transport = move |datagram: &[u8]| way.lock().unwrap().send(datagram);
-    let client = Client::builder("unused").build_with(Arc::new(transport)).unwrap();
+    let client = Client::builder("unused").build_with(from_fn(transport)).unwrap();
     let facade = Facade::new(&client);
     with_local_recorder(&facade, || {
         let process = metrics_process::Collector::default();

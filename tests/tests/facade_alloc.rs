@@ -2,9 +2,9 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::Arc;
 
 use metrics::{counter, gauge, histogram};
+use ringstat_core::send::from_fn;
 use ringstat_std::Client;
 use ringstat_std::metrics::Facade;
 
@@ -42,7 +42,7 @@ fn look_up_and_record() {
 
 #[test]
 fn recording_allocates_nothing_when_the_instrument_exists() {
-    let client = Client::builder("unused").build_with(Arc::new(|_: &[u8]| Ok(()))).unwrap();
+    let client = Client::builder("unused").build_with(from_fn(|_| Ok(()))).unwrap();
     Facade::new(&client).install().unwrap();
     assert!(COUNT.get() > 0, "the counter counts");
     look_up_and_record();

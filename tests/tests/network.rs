@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringstat_collector::{Collector, Limits, Report};
-use ringstat_core::send::Transport;
+use ringstat_core::send::{Transport, from_fn};
 use ringstat_core::testkit::{FaultTransport, Faults, SpyTransport};
 use ringstat_std::{Client, Counter, Histogram, Recorder};
 
@@ -21,7 +21,7 @@ fn through_loss_duplication_and_reordering_totals_are_exact_and_loss_is_known() 
     let stats = Client::builder("unused")
         .instruments(&[&REQUESTS, &LATENCY])
         .payload(256)
-        .build_with(Arc::new(move |datagram: &[u8]| way.lock().unwrap().send(datagram)))
+        .build_with(from_fn(move |datagram| way.lock().unwrap().send(datagram)))
         .unwrap();
     for i in 0..20_000u64 {
         REQUESTS.inc();

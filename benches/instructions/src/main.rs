@@ -9,6 +9,7 @@ use ringstat_core::format::{Header, Prologue};
 use ringstat_core::instrument::Histogram;
 use ringstat_core::record::{Event, Kind, NoNames, Recorder, Tag};
 use ringstat_core::ring::{Slot, boxed, mpmc, overwrite, spsc};
+use ringstat_core::send::from_fn;
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::ack::Ack;
@@ -57,7 +58,7 @@ fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
 fn client() -> Client {
     // A ring that holds all, and a worker that looks into it once a day.
     let builder = Client::builder("nowhere:1").idle_sleep(std::time::Duration::from_secs(86_400));
-    let client = builder.build_with(std::sync::Arc::new(|_: &[u8]| Ok(()))).expect("a client");
+    let client = builder.build_with(from_fn(|_| Ok(()))).expect("a client");
     // The first record of a thread takes its ring.
     assert!(client.count("first", 1u8).record().is_recorded());
     client

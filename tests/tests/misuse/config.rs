@@ -8,7 +8,7 @@ use ringstat_core::send::{
     Breaker, BreakerConfig, BreakerState, Identity, LeanSender, Permit, Sender, SenderConfig, Step,
     Time,
 };
-use ringstat_std::{BuildError, Cause, Client, Config, Outcome, Preset, Priority, Recorder};
+use ringstat_std::{BuildError, Cause, Client, ClientConfig, Outcome, Preset, Priority, Recorder};
 
 use crate::{SOON, client, end, value};
 
@@ -16,7 +16,7 @@ use crate::{SOON, client, end, value};
 const TICK: Duration = Duration::from_millis(10);
 
 /// What `build` says about a configuration: the field that it refuses, if any.
-fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
+fn refused(change: impl FnOnce(&mut ClientConfig)) -> Option<&'static str> {
     let mut config = Preset::LowMemory.config();
     change(&mut config);
     match Client::builder("127.0.0.1:9").config(config).build() {
@@ -25,9 +25,9 @@ fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
             assert!(ledger.closes());
             None
         }
-        Err(BuildError::Config { field, value, allowed }) => {
-            assert!(!value.is_empty() && !allowed.is_empty());
-            Some(field)
+        Err(BuildError::Config(wrong)) => {
+            assert!(!wrong.value.is_empty() && !wrong.allowed.is_empty());
+            Some(wrong.field)
         }
         Err(other) => panic!("{other}"),
     }
@@ -35,7 +35,7 @@ fn refused(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
 
 #[test]
 fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
-    type Set = fn(&mut Config, usize);
+    type Set = fn(&mut ClientConfig, usize);
     let fields: [(&str, Set, usize, usize); 6] = [
         ("payload", |c, v| c.payload = v, 128, 65_507),
         ("shards", |c, v| c.shards = v, 1, 1024),
@@ -83,7 +83,8 @@ fn sampling_keeps_one_in_2_to_64() {
 #[test]
 fn a_memory_limit_of_nothing_throttles_and_one_of_everything_does_not() {
     for (limit, throttles) in [(0, cfg!(target_os = "linux")), (u64::MAX, false)] {
-        let config = Config { throttle: true, memory_limit: Some(limit), ..Config::default() };
+        let config =
+            ClientConfig { throttle: true, memory_limit: Some(limit), ..ClientConfig::default() };
         let (stats, spy) = client(config);
         let throttled = || {
             (0..1000).for_each(|_| _ = stats.count("low", 1u8).priority(Priority::Low).record());
@@ -109,15 +110,15 @@ fn a_memory_limit_of_nothing_throttles_and_one_of_everything_does_not() {
 /// Each bound is fine by itself; together they would be a tebibyte.
 #[test]
 fn rings_that_no_machine_holds_are_refused_before_memory_is_asked_for() {
-    let huge = |c: &mut Config| (c.shards, c.shard_events) = (1024, 1 << 24);
+    let huge = |c: &mut ClientConfig| (c.shards, c.shard_events) = (1024, 1 << 24);
     assert_eq!(refused(huge), Some("shard_events"));
-    let most = |c: &mut Config| (c.shards, c.shard_events) = (1024, (1 << 16) + 1);
+    let most = |c: &mut ClientConfig| (c.shards, c.shard_events) = (1024, (1 << 16) + 1);
     assert_eq!(refused(most), Some("shard_events"));
 }
 
 #[test]
 fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
-    type Set = fn(&mut Config, Duration);
+    type Set = fn(&mut ClientConfig, Duration);
     let fields: [(&str, Set); 11] = [
         ("batch_age", |c, v| c.batch_age = v),
         ("flush_interval", |c, v| c.flush_interval = v),
@@ -145,7 +146,7 @@ fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
 
 #[test]
 fn no_instruments_at_all_is_a_limit_like_any_other() {
-    let (stats, spy) = client(Config { max_instruments: 0, ..Config::default() });
+    let (stats, spy) = client(ClientConfig { max_instruments: 0, ..ClientConfig::default() });
     stats.counter("a", &[]).add(1);
     stats.counter("b", &[]).add(2);
     assert_eq!(stats.overflowed_instruments(), 2);
@@ -171,7 +172,7 @@ fn a_receiver_that_is_none_is_an_error_with_its_name() {
 /// `Instant::now() + Duration::MAX` panics; waiting for ever does not.
 #[test]
 fn waiting_for_ever_and_not_at_all_are_both_fine() {
-    let forever = Config { linger: Duration::MAX, ..Config::default() };
+    let forever = ClientConfig { linger: Duration::MAX, ..ClientConfig::default() };
     let (stats, spy) = client(forever.clone());
     assert_eq!(stats.count("a", 1u8).record(), Outcome::Recorded);
     stats.flush(Duration::MAX).unwrap();
@@ -185,7 +186,7 @@ fn waiting_for_ever_and_not_at_all_are_both_fine() {
     assert_eq!(dropped.count("b", 1u8).record(), Outcome::Recorded);
     drop(dropped);
     assert!(!spy.datagrams().is_empty());
-    let (stats, _) = client(Config { linger: Duration::ZERO, ..Config::default() });
+    let (stats, _) = client(ClientConfig { linger: Duration::ZERO, ..ClientConfig::default() });
     let _ = stats.count("c", 1u8).record();
     let ledger = stats.shutdown(Duration::ZERO);
     assert!(ledger.closes(), "{ledger:?}");
@@ -249,7 +250,7 @@ fn a_breaker_of_nothing_or_everything_opens_and_lets_probes_through() {
 
 #[test]
 fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_nothing() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     stats.counter("total", &[]).inc();
     let _ = stats.count("event", 1u8).record();
     end(stats, &spy);

@@ -7,24 +7,20 @@ mod names;
 mod tags;
 mod values;
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringstat_collector::{Collector, Limits, Report};
-use ringstat_core::send::Transport;
 use ringstat_core::testkit::SpyTransport;
-use ringstat_std::{Cause, Client, Config, Ledger};
+use ringstat_std::{Cause, Client, ClientConfig, Ledger};
 
 /// For what takes milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
 /// A client whose datagrams are kept.
-fn client(config: Config) -> (Client, SpyTransport) {
+fn client(config: ClientConfig) -> (Client, SpyTransport) {
     let spy = SpyTransport::new();
-    let way = Mutex::new(spy.clone());
     let builder = Client::builder("unused").config(config);
-    let transport = move |datagram: &[u8]| way.lock().unwrap().send(datagram);
-    (builder.build_with(Arc::new(transport)).unwrap(), spy)
+    (builder.build_with(spy.clone()).unwrap(), spy)
 }
 
 /// Shuts the client down. Returns its ledger and what a collector makes of everything that it sent; both must close,

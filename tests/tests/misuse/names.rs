@@ -2,13 +2,13 @@
 
 use ringstat_core::record::InternError;
 use ringstat_core::record::Outcome::{Dropped, Recorded};
-use ringstat_std::{Cause, Config, Counter, Gauge, Recorder};
+use ringstat_std::{Cause, ClientConfig, Counter, Gauge, Recorder};
 
 use crate::{SOON, assert_only, client, end, text, value};
 
 #[test]
 fn of_events_are_1_to_255_bytes() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     for (length, outcome) in [
         (0, Dropped(Cause::Invalid)),
         (1, Recorded),
@@ -26,7 +26,7 @@ fn of_events_are_1_to_255_bytes() {
 
 #[test]
 fn interned_ones_are_refused_with_a_cause_to_count() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     for length in [0, 256, 70_000] {
         let refused = stats.intern(text(length)).unwrap_err();
         assert_eq!(refused, InternError::Length);
@@ -41,7 +41,7 @@ fn interned_ones_are_refused_with_a_cause_to_count() {
 
 #[test]
 fn too_many_at_run_time_are_refused_and_the_earlier_ones_stay() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     let mut refused = 0;
     for i in 0..5000 {
         match stats.intern(&format!("user.{i}")) {
@@ -64,7 +64,7 @@ fn too_many_at_run_time_are_refused_and_the_earlier_ones_stay() {
 /// Nobody is told at the record call, which cannot fail: so it goes to a series that says that something is wrong.
 #[test]
 fn of_instruments_made_at_run_time_go_to_the_overflow_series() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     for length in [0, 256] {
         stats.counter(text(length), &[]).add(3);
     }
@@ -82,7 +82,7 @@ fn of_static_instruments_cost_the_others_nothing() {
     static GOOD: Counter = Counter::new("good");
     static LAST: Gauge = Gauge::new("last");
     let long: &'static Counter = Box::leak(Box::new(Counter::new(text(256))));
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     stats.register(&NONE);
     stats.register(&GOOD);
     stats.register(long);

@@ -2,7 +2,7 @@
 
 use ringstat_core::record::DEFAULT_INLINE;
 use ringstat_core::record::Outcome::{Dropped, Recorded};
-use ringstat_std::{Cause, Config, Counter, Recorder, Tag};
+use ringstat_std::{Cause, ClientConfig, Counter, Recorder, Tag};
 
 use crate::{SOON, assert_only, client, end, text, value};
 
@@ -12,7 +12,7 @@ const OVERHEAD: usize = 2;
 #[test]
 fn dynamic_ones_fill_the_slot_to_the_last_byte() {
     let room = DEFAULT_INLINE - OVERHEAD;
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     assert_eq!(stats.gauge("fits", 1u8).tag(text(room - 1), "v").record(), Recorded);
     assert_eq!(stats.gauge("fits", 1u8).tag("", text(room)).record(), Recorded);
     assert_eq!(stats.gauge("fits", 1u8).tag("", "").record(), Recorded);
@@ -32,7 +32,7 @@ fn dynamic_ones_fill_the_slot_to_the_last_byte() {
 
 #[test]
 fn a_text_fills_the_slot_and_comes_before_tags() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     assert_eq!(stats.event("said").text("").record(), Recorded);
     assert_eq!(stats.event("said").text(text(DEFAULT_INLINE - 1)).record(), Recorded);
     let long = stats.event("said").text(text(DEFAULT_INLINE));
@@ -54,7 +54,7 @@ fn tags(count: usize, value: usize) -> &'static [Tag] {
 
 #[test]
 fn static_ones_are_at_most_255_of_at_most_255_bytes_in_one_datagram() {
-    let (stats, spy) = client(Config { payload: 8972, ..Config::default() });
+    let (stats, spy) = client(ClientConfig { payload: 8972, ..ClientConfig::default() });
     assert_eq!(stats.gauge("fits", 1u8).tags(tags(0, 0)).record(), Recorded);
     assert_eq!(stats.gauge("fits", 1u8).tags(tags(100, 255)).record(), Recorded);
     assert_eq!(stats.gauge("no", 1u8).tags(tags(256, 1)).record(), Dropped(Cause::TooManyTags));
@@ -79,7 +79,7 @@ fn of_instruments_that_can_never_be_sent_cost_the_others_nothing() {
     static GOOD: Counter = Counter::new("good");
     let huge: &'static Counter = Box::leak(Box::new(Counter::new("huge").tags(tags(300, 100))));
     let long: &'static Counter = Box::leak(Box::new(Counter::new("long").tags(tags(1, 256))));
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     stats.register(huge);
     stats.register(long);
     stats.register(&GOOD);
@@ -103,7 +103,7 @@ fn of_instruments_that_can_never_be_sent_cost_the_others_nothing() {
 /// same in their lowest byte.
 #[test]
 fn a_value_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     let long = text(259);
     let short: &'static [Tag] = Box::leak(Box::new([("k", &long[..3])]));
     let both: &'static [Tag] = Box::leak(Box::new([("k", &long[..3]), ("l", long)]));
@@ -120,7 +120,7 @@ fn a_set_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it() {
     let all = tags(3 + 256, 1);
     let new = |tags| &*Box::leak(Box::new(Counter::new("n").tags(tags)));
     let (few, many): (&Counter, &Counter) = (new(&all[..3]), new(all));
-    let (stats, spy) = client(Config { payload: 8972, ..Config::default() });
+    let (stats, spy) = client(ClientConfig { payload: 8972, ..ClientConfig::default() });
     stats.register(few);
     stats.register(many);
     few.add(1);

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ringstat_core::record::Outcome::{Dropped, Recorded};
-use ringstat_std::{Cause, Config, Gauge, Histogram, Recorder, Value};
+use ringstat_std::{Cause, ClientConfig, Gauge, Histogram, Recorder, Value};
 
 use crate::{assert_only, client, end, value};
 
 #[test]
 fn nan_and_infinities_are_refused_in_every_kind() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     let mut refused = 0;
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for value in [Value::F64(bad), Value::F32(bad as f32)] {
@@ -33,7 +33,7 @@ fn nan_and_infinities_are_refused_in_every_kind() {
 
 #[test]
 fn the_ends_of_every_type_arrive_as_they_are() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     let ends = [
         ("u64", Value::U64(u64::MAX)),
         ("i64", Value::I64(i64::MIN)),
@@ -63,7 +63,7 @@ fn the_ends_of_every_type_arrive_as_they_are() {
 fn instruments_keep_their_last_good_value() {
     static LEVEL: Gauge = Gauge::new("level");
     static SPREAD: Histogram = Histogram::new("spread");
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     stats.register(&LEVEL);
     stats.register(&SPREAD);
     assert!(LEVEL.set(f64::MAX));
@@ -82,7 +82,7 @@ fn instruments_keep_their_last_good_value() {
 
 #[test]
 fn a_sample_rate_of_none_counts_as_one() {
-    let (stats, spy) = client(Config::default());
+    let (stats, spy) = client(ClientConfig::default());
     for rate in [0, 1, 255] {
         assert_eq!(stats.count("hits", 1u8).sampled(rate).record(), Recorded);
     }

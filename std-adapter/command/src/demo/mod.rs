@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
         .report_interval(Some(ROUND))
         .backoff_max(ROUND);
     let client = match &network {
-        Some(network) => builder.build_with_replies(network.transport(), network.replies()),
+        Some(network) => builder.build_with(network.clone()),
         None => builder.build(),
     };
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;

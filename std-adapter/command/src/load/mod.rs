@@ -34,7 +34,7 @@ use crate::collect;
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::report;
 
-pub(crate) fn run(args: &Args, client: ringstat_std::Config) -> Outcome {
+pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
     let plan = args.plan(client)?;
     let ended = collect::when_ended()?;
     let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));

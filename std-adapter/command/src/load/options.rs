@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ringstat_std::{Config, Preset, Protocol};
+use ringstat_std::{ClientConfig, Preset, Protocol};
 
 use super::scenario::{Numbers, Scenario};
 use crate::common::failure::{Exit, Failure};
@@ -56,14 +56,14 @@ pub(crate) struct Plan {
     pub(crate) numbers: Numbers,
     pub(crate) preset: Preset,
     /// The client's configuration.
-    pub(crate) config: Config,
+    pub(crate) config: ClientConfig,
     /// Somebody else's collector.
     pub(crate) to: Option<SocketAddr>,
 }
 
 impl Args {
     /// `settings` are those of the client where no preset is named.
-    pub(crate) fn plan(&self, settings: Config) -> Result<Plan, Failure> {
+    pub(crate) fn plan(&self, settings: ClientConfig) -> Result<Plan, Failure> {
         let of = self.scenario.numbers();
         let numbers = Numbers {
             rate: self.rate.unwrap_or(of.rate),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_core::format::{PAYLOAD_MAX, PAYLOAD_MIN};
 use ringstat_core::record::{DEFAULT_INLINE, Kind, Priority};
-use ringstat_std::{BuildError, Cause, Client, Config, Ledger, Value};
+use ringstat_std::{BuildError, Cause, Client, ClientConfig, Ledger, Value};
 use serde::Serialize;
 
 use crate::common::failure::{Exit, Failure, Outcome};
@@ -182,7 +182,7 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
 fn connect(
     args: &Args,
     to: &str,
-    config: Config,
+    config: ClientConfig,
     lossy: Option<&Network>,
 ) -> Result<Client, Failure> {
     let payload = args.mtu.map_or(config.payload, usize::from);
@@ -200,12 +200,12 @@ fn connect(
         .max_instruments(1 << 20);
     let builder = if args.sender.is_some() { builder.sender(args.sender) } else { builder };
     let client = match lossy {
-        Some(lossy) => builder.build_with_replies(lossy.transport(), lossy.replies()),
+        Some(lossy) => builder.build_with(lossy.clone()),
         None => builder.build(),
     };
     client.map_err(|e| {
         let exit = match e {
-            BuildError::Config { .. } => Exit::Usage,
+            BuildError::Config(_) => Exit::Usage,
             _ => Exit::Environment,
         };
         let hint = match e {

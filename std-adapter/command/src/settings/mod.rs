@@ -10,7 +10,7 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use ringstat_collector::Limits;
-use ringstat_std::{BuildError, Config, Preset};
+use ringstat_std::{ClientConfig, Preset};
 use serde::{Deserialize, Serialize};
 
 use crate::common::failure::{Exit, Failure, Outcome};
@@ -25,7 +25,7 @@ pub(crate) struct Settings {
     /// Where the client's settings begin.
     pub(crate) preset: Preset,
     /// What differs from it.
-    pub(crate) client: Config,
+    pub(crate) client: ClientConfig,
     pub(crate) collector: Collector,
 }
 
@@ -125,12 +125,8 @@ impl Settings {
             let what = format_args!("{table}.{field} is {value}; allowed is {allowed}").to_string();
             Err(Failure::new(Exit::Usage, what).hint(HINT))
         };
-        match self.client.validate() {
-            Ok(()) => {}
-            Err(BuildError::Config { field, value, allowed }) => {
-                return refuse("client", field, &value, &allowed);
-            }
-            Err(other) => return Err(Failure::new(Exit::Usage, other)),
+        if let Err(wrong) = self.client.validate() {
+            return refuse("client", wrong.field, &wrong.value, &wrong.allowed);
         }
         match self.collector.wrong() {
             Some((field, value, allowed)) => refuse("collector", field, &value, &allowed),
@@ -201,7 +197,7 @@ mod tests {
              redundant = \"other:8125\"\n[collector]\nmax_series = 7\nidle = \"1h\"",
         )
         .unwrap();
-        let expected = Config {
+        let expected = ClientConfig {
             policy: Policy::Graded(20),
             batch_age: Duration::from_millis(250),
             protocol: Protocol::DogStatsD,

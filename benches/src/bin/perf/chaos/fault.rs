@@ -5,9 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use ringstat_core::send::SendError;
+use ringstat_core::send::{SendError, Transport};
 use ringstat_core::testkit::Rng;
-use ringstat_std::TransportFn;
 
 use crate::failure::Failure;
 
@@ -63,28 +62,22 @@ impl Way {
     pub(super) fn clear(&self) {
         self.0.fault.store(0, Ordering::Relaxed);
     }
-
-    /// What a client sends with.
-    pub(super) fn transport(&self) -> Arc<TransportFn> {
-        let inner = self.0.clone();
-        Arc::new(move |datagram| inner.send(datagram))
-    }
 }
 
-impl Inner {
-    fn send(&self, datagram: &[u8]) -> Result<(), SendError> {
+impl Transport for Way {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
         const LOSS: u8 = Fault::Loss as u8;
         const OUTAGE: u8 = Fault::Outage as u8;
         const STALL: u8 = Fault::Stall as u8;
-        let count = self.datagrams.fetch_add(1, Ordering::Relaxed);
-        match self.fault.load(Ordering::Relaxed) {
+        let count = self.0.datagrams.fetch_add(1, Ordering::Relaxed);
+        match self.0.fault.load(Ordering::Relaxed) {
             // The same ones in every run.
             LOSS if Rng::new(count).chance(1.0 / 3.0) => return Ok(()),
             OUTAGE => return Err(SendError::Unreachable),
             STALL => return Err(SendError::WouldBlock),
             _ => {}
         }
-        self.socket.send(datagram).map(drop).map_err(|e| match e.kind() {
+        self.0.socket.send(datagram).map(drop).map_err(|e| match e.kind() {
             io::ErrorKind::WouldBlock => SendError::WouldBlock,
             io::ErrorKind::ConnectionRefused => SendError::Refused,
             _ => SendError::Other,
@@ -100,7 +93,8 @@ mod tests {
     fn the_way_fails_as_it_is_told() {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let way = Way::to(receiver.local_addr().unwrap()).unwrap();
-        let send = way.transport();
+        let mut sending = way.clone();
+        let mut send = |datagram| sending.send(datagram);
         assert_eq!(send(b"x"), Ok(()));
         way.set(Fault::Outage);
         assert_eq!(send(b"x"), Err(SendError::Unreachable));

@@ -92,7 +92,7 @@ fn strike(
     let client = match fault {
         // The client's own socket has to find out.
         Fault::Restart => Client::builder(far.address.to_string()).build(),
-        _ => Client::builder("a way that fails:1").build_with(way.transport()),
+        _ => Client::builder("a way that fails:1").build_with(way.clone()),
     };
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
     let stop = AtomicBool::new(false);

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use cadence::prelude::*;
 use cadence::{BufferedUdpMetricSink, StatsdClient};
+use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Recorder, Tag};
 
 use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
@@ -20,7 +21,7 @@ const ROW: u64 = 4000;
 /// A client whose datagrams are thrown away by its transport.
 fn client() -> Measured<Client> {
     let builder = Client::builder("nowhere:1").report_interval(None);
-    Ok(builder.build_with(std::sync::Arc::new(|_: &[u8]| Ok(())))?)
+    Ok(builder.build_with(from_fn(|_| Ok(())))?)
 }
 
 /// cadence, buffered, to a socket that nobody reads: the kernel drops what does not fit.

@@ -4,13 +4,14 @@ use std::hint::black_box;
 use std::net::UdpSocket;
 
 use metrics_exporter_dogstatsd::DogStatsDBuilder;
+use ringstat_core::testkit::NullTransport;
 use ringstat_std::metrics::Facade;
 use ringstat_std::{Client, Histogram};
 
 use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
 
 pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
-    let nowhere = std::sync::Arc::new(|_: &[u8]| Ok(()));
+    let nowhere = NullTransport::default();
     let stats = Client::builder("nowhere:1").report_interval(None).build_with(nowhere)?;
     let ours = Facade::new(&stats);
     let sink = UdpSocket::bind("127.0.0.1:0")?;

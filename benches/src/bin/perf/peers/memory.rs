@@ -7,6 +7,7 @@ use ringstat_benches::corpus::renumber;
 use ringstat_collector::{Collector, Limits};
 use ringstat_core::record::Event;
 use ringstat_core::ring::{Slot, spsc};
+use ringstat_core::testkit::NullTransport;
 use ringstat_core::wire::Decoder;
 use ringstat_std::{Client, Counter, Gauge, Histogram, Preset, Recorder, Tag};
 
@@ -25,7 +26,7 @@ fn allocations(what: &str, count: u64) -> Row {
 
 /// Of the calling thread, with a client at work.
 fn record() -> Measured<Row> {
-    let nowhere = std::sync::Arc::new(|_: &[u8]| Ok(()));
+    let nowhere = NullTransport::default();
     let stats = Client::builder("nowhere:1").preset(Preset::HighThroughput).build_with(nowhere)?;
     // The first record of a thread takes its ring.
     let once = |n: u64| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Histogram, Recorder, Tag};
 
 use super::{Effort, Wrong, check, time};
@@ -32,7 +33,7 @@ impl Nowhere {
             .shards(1)
             .shard_events(8192)
             .idle_sleep(Duration::from_millis(1))
-            .build_with(Arc::new(move |_| {
+            .build_with(from_fn(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }))

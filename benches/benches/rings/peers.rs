@@ -4,10 +4,10 @@ use crossbeam_queue::ArrayQueue;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 use ringbuf::traits::{Consumer as _, Producer as _, Split as _};
-use ringstat_core::ring::sharded::{
-    Fallback as _, Shard, ShardConsumer, ShardProducer, Sharded as Shards,
+use ringstat_core::ring::sharded::{Shard, ShardConsumer, ShardProducer, Sharded as Shards};
+use ringstat_core::ring::{
+    Fallback as _, Pushed, Slot, Source as _, boxed, mpmc, overwrite, priority, spsc,
 };
-use ringstat_core::ring::{Pushed, Slot, Source as _, boxed, mpmc, overwrite, priority, spsc};
 use thingbuf::ThingBuf;
 
 /// What goes through: 64 bytes, as an event has.
@@ -70,13 +70,13 @@ pub(crate) trait Pop {
     }
 }
 
-pub(crate) struct Spsc<const N: usize>(Box<spsc::Ring<Item, N>>);
+pub(crate) struct Spsc<const N: usize>(Box<spsc::Ring<Item, [Slot<Item>; N]>>);
 
 impl<const N: usize> Ring for Spsc<N> {
     const NAME: &'static str = "ringstat spsc";
     const SHARED: bool = false;
-    type Producer<'a> = spsc::Producer<'a, Item, N>;
-    type Consumer<'a> = spsc::Consumer<'a, Item, N>;
+    type Producer<'a> = spsc::Producer<'a, Item, [Slot<Item>; N]>;
+    type Consumer<'a> = spsc::Consumer<'a, Item, [Slot<Item>; N]>;
 
     fn new() -> Self {
         Self(Box::default())
@@ -88,7 +88,7 @@ impl<const N: usize> Ring for Spsc<N> {
     }
 }
 
-impl<const N: usize> Push for spsc::Producer<'_, Item, N> {
+impl<const N: usize> Push for spsc::Producer<'_, Item, [Slot<Item>; N]> {
     fn push(&mut self, item: Item) -> bool {
         self.push(item).is_ok()
     }
@@ -99,7 +99,7 @@ impl<const N: usize> Push for spsc::Producer<'_, Item, N> {
     }
 }
 
-impl<const N: usize> Pop for spsc::Consumer<'_, Item, N> {
+impl<const N: usize> Pop for spsc::Consumer<'_, Item, [Slot<Item>; N]> {
     fn pop(&mut self) -> Option<Item> {
         self.pop()
     }
@@ -109,18 +109,18 @@ impl<const N: usize> Pop for spsc::Consumer<'_, Item, N> {
     }
 }
 
-type Lane = overwrite::Ring<Item, Box<[Slot<Item>]>>;
+type One = overwrite::Ring<Item, Box<[Slot<Item>]>>;
 type Cells = mpmc::Ring<Item, Box<[mpmc::Cell<Item>]>>;
-type Lanes = Shards<Lane, Box<[Shard<Lane>]>, Cells>;
+type All = Shards<One, Box<[Shard<One>]>, Cells>;
 
 /// A shard of `N` items for each producer.
-pub(crate) struct Sharded<const N: usize>(Lanes);
+pub(crate) struct Sharded<const N: usize>(All);
 
 impl<const N: usize> Ring for Sharded<N> {
     const NAME: &'static str = "ringstat sharded";
     const SHARED: bool = true;
-    type Producer<'a> = ShardProducer<&'a Lanes, Lane, Box<[Shard<Lane>]>, Cells>;
-    type Consumer<'a> = ShardConsumer<&'a Lanes, Lane, Box<[Shard<Lane>]>, Cells>;
+    type Producer<'a> = ShardProducer<&'a All, One, Box<[Shard<One>]>, Cells>;
+    type Consumer<'a> = ShardConsumer<&'a All, One, Box<[Shard<One>]>, Cells>;
 
     fn new() -> Self {
         let shard = |_| Shard::new(overwrite::Ring::new(boxed(N)));
@@ -134,13 +134,13 @@ impl<const N: usize> Ring for Sharded<N> {
     }
 }
 
-impl Push for ShardProducer<&Lanes, Lane, Box<[Shard<Lane>]>, Cells> {
+impl Push for ShardProducer<&All, One, Box<[Shard<One>]>, Cells> {
     fn push(&mut self, item: Item) -> bool {
         self.get().push(item).is_ok()
     }
 }
 
-impl Pop for ShardConsumer<&Lanes, Lane, Box<[Shard<Lane>]>, Cells> {
+impl Pop for ShardConsumer<&All, One, Box<[Shard<One>]>, Cells> {
     fn pop(&mut self) -> Option<Item> {
         let mut taken = None;
         self.drain(1, |item| taken = Some(item));
@@ -160,7 +160,7 @@ pub(crate) struct Priority<const N: usize>(Ranked);
 
 /// A full one gives up what matters least, and here nothing may be lost: so it is asked first, once in a while.
 pub(crate) struct Careful<'a> {
-    producer: priority::Producer<&'a Ranked, Item, Box<[Slot<Item>]>, Numbers>,
+    producer: priority::Producer<'a, Item, Box<[Slot<Item>]>, Numbers>,
     room: usize,
 }
 
@@ -168,7 +168,7 @@ impl<const N: usize> Ring for Priority<N> {
     const NAME: &'static str = "ringstat priority";
     const SHARED: bool = false;
     type Producer<'a> = Careful<'a>;
-    type Consumer<'a> = priority::Consumer<&'a Ranked, Item, Box<[Slot<Item>]>, Numbers>;
+    type Consumer<'a> = priority::Consumer<'a, Item, Box<[Slot<Item>]>, Numbers>;
 
     fn new() -> Self {
         Self(priority::BoxedRing::boxed(N))
@@ -184,7 +184,7 @@ impl Push for Careful<'_> {
     fn push(&mut self, item: Item) -> bool {
         if self.room == 0 {
             // The place of an item that is just being taken is not free yet.
-            let places = self.producer.ring().capacity() - 1;
+            let places = self.producer.capacity() - 1;
             self.room = places.saturating_sub(self.producer.len());
         }
         if self.room == 0 {
@@ -196,7 +196,7 @@ impl Push for Careful<'_> {
     }
 }
 
-impl Pop for priority::Consumer<&Ranked, Item, Box<[Slot<Item>]>, Numbers> {
+impl Pop for priority::Consumer<'_, Item, Box<[Slot<Item>]>, Numbers> {
     fn pop(&mut self) -> Option<Item> {
         self.pop()
     }

@@ -95,7 +95,7 @@ fn main() {
             done = HISTOGRAM.count() as usize;
         }
         "spsc" => {
-            let mut ring: Box<spsc::Ring<[u64; 8], 1024>> = Box::default();
+            let mut ring: Box<spsc::Ring<[u64; 8], [Slot<[u64; 8]>; 1024]>> = Box::default();
             let (mut producer, mut consumer) = ring.split();
             measured(&mut |n| {
                 let pushed = producer.push([n as u64; 8]).is_ok();

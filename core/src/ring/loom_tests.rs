@@ -11,6 +11,7 @@ use std::vec::Vec;
 use loom::sync::Arc;
 use loom::thread;
 
+use super::sharded::{Shard, Sharded};
 use super::{Full, Pushed, Slot, Source, mpmc, overwrite, priority, spsc};
 
 /// Runs `scenario` under loom and asserts that it was explored at least `least` times.
@@ -30,6 +31,11 @@ fn model(preemptions: usize, least: usize, scenario: impl Fn() + Sync + Send + '
     assert!(iterations >= least, "explored only {iterations} times");
 }
 
+/// `'static`, so that loom's threads may have its ends; small, and only under test.
+fn leaked<T>(ring: T) -> &'static mut T {
+    std::boxed::Box::leak(std::boxed::Box::new(ring))
+}
+
 fn slots<const N: usize>() -> [Slot<u32>; N] {
     core::array::from_fn(|_| Slot::new())
 }
@@ -38,8 +44,7 @@ fn slots<const N: usize>() -> [Slot<u32>; N] {
 fn spsc_keeps_order_and_loses_nothing() {
     model(6, 400, || {
         // Leaked for 'static ends; small, and only under test.
-        let ring =
-            std::boxed::Box::leak(std::boxed::Box::new(spsc::Ring::<u32, 2>::starting_at(3)));
+        let ring = leaked(spsc::Ring::starting_at(slots::<2>(), 3));
         let (mut producer, mut consumer) = ring.split();
         let pushing = thread::spawn(move || {
             let mut pushed = 0;
@@ -67,11 +72,8 @@ fn spsc_keeps_order_and_loses_nothing() {
 #[test]
 fn overwrite_gives_each_item_to_one_end() {
     model(3, 3000, || {
-        let ring = Arc::new(overwrite::Ring::starting_at(slots::<2>(), 3));
-        // SAFETY: one end of each kind.
-        let (mut producer, mut consumer) = unsafe {
-            (overwrite::Producer::new(ArcRef(ring.clone())), overwrite::Consumer::new(ArcRef(ring)))
-        };
+        let ring = leaked(overwrite::Ring::starting_at(slots::<2>(), 3));
+        let (mut producer, mut consumer) = ring.split();
         let pushing = thread::spawn(move || {
             let (mut evicted, mut refused) = (Vec::new(), Vec::new());
             for i in 1..=4 {
@@ -128,6 +130,114 @@ fn mpmc_gives_each_item_to_one_consumer() {
 }
 
 #[test]
+fn mpmc_evicts_at_most_one_and_never_in_vain() {
+    model(3, 100, || {
+        let cells = core::array::from_fn::<_, 3, _>(|_| mpmc::Cell::new());
+        let ring = Arc::new(mpmc::Ring::<u32, _>::new(cells));
+        (1..=3).for_each(|i| ring.push(i).unwrap());
+        let pushing = {
+            let ring = ring.clone();
+            thread::spawn(move || {
+                let mut evicted = Vec::new();
+                let refused = ring.push_evicting(4, |oldest| evicted.push(oldest)).err();
+                (evicted, refused)
+            })
+        };
+        let popping = {
+            let ring = ring.clone();
+            thread::spawn(move || ring.pop().into_iter().collect::<Vec<_>>())
+        };
+        let (evicted, refused) = pushing.join().unwrap();
+        let popped = popping.join().unwrap();
+        match refused {
+            Some(_) => assert_eq!(evicted, [], "given up in vain"),
+            None => assert!(evicted.len() <= 1, "given up: {evicted:?}"),
+        }
+        let mut all =
+            [evicted, refused.map(|Full(back)| back).into_iter().collect(), popped].concat();
+        (&*ring).drain(9, |i| all.push(i));
+        all.sort_unstable();
+        assert_eq!(all, [1, 2, 3, 4], "each exactly once");
+    });
+}
+
+/// A shard changes hands while its consumer drains it: each owner goes on where the last one stopped.
+#[test]
+fn shard_is_handed_over_whole() {
+    model(3, 1000, || {
+        let all = Arc::new(one_shard());
+        let record = |from: u32| {
+            let all = all.clone();
+            thread::spawn(move || {
+                let Some(mut shard) = Sharded::claim(&*all) else { return Vec::new() };
+                let pushed = (from..from + 2).filter(|i| shard.get().push(*i).is_ok());
+                pushed.collect::<Vec<_>>()
+            })
+        };
+        let parties = [record(1), record(3)];
+        let popping = {
+            let all = all.clone();
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                let mut drain = Sharded::drain(&*all).unwrap();
+                drain.drain(1, |i| taken.push(i));
+                taken
+            })
+        };
+        let mut pushed: Vec<u32> = parties.into_iter().flat_map(|p| p.join().unwrap()).collect();
+        let mut taken = popping.join().unwrap();
+        let mut drain = Sharded::drain(&*all).unwrap();
+        drain.drain(9, |i| taken.push(i));
+        taken.sort_unstable();
+        pushed.sort_unstable();
+        assert_eq!(taken, pushed);
+    });
+}
+
+/// The drain changes hands while a producer fills the shard.
+#[test]
+fn drain_is_handed_over_whole() {
+    model(3, 500, || {
+        let all = Arc::new(one_shard());
+        let recording = {
+            let all = all.clone();
+            thread::spawn(move || {
+                let mut shard = Sharded::claim(&*all).unwrap();
+                (1..=4).filter(|i| shard.get().push(*i).is_ok()).collect::<Vec<u32>>()
+            })
+        };
+        let drain = || {
+            let all = all.clone();
+            thread::spawn(move || {
+                let mut taken = Vec::new();
+                if let Some(mut drain) = Sharded::drain(&*all) {
+                    drain.drain(2, |i| taken.push(i));
+                }
+                taken
+            })
+        };
+        let drains = [drain(), drain()];
+        let pushed = recording.join().unwrap();
+        let mut taken: Vec<u32> = drains.into_iter().flat_map(|p| p.join().unwrap()).collect();
+        let mut drain = Sharded::drain(&*all).unwrap();
+        drain.drain(9, |i| taken.push(i));
+        taken.sort_unstable();
+        assert_eq!(taken, pushed);
+    });
+}
+
+type Small = Sharded<
+    spsc::Ring<u32, [Slot<u32>; 2]>,
+    [Shard<spsc::Ring<u32, [Slot<u32>; 2]>>; 1],
+    mpmc::Ring<u32, [mpmc::Cell<u32>; 1]>,
+>;
+
+/// One shard, for two parties to have one after the other.
+fn one_shard() -> Small {
+    Sharded::new([Shard::new(spsc::Ring::new(slots()))], mpmc::Ring::new([mpmc::Cell::new()]))
+}
+
+#[test]
 fn mpmc_slots_are_used_again_safely() {
     model(6, 50, || {
         let ring = Arc::new(mpmc::Ring::<u32, _>::new([mpmc::Cell::new()]));
@@ -149,11 +259,8 @@ fn mpmc_slots_are_used_again_safely() {
 #[test]
 fn priority_gives_each_item_to_one_end_and_high_ones_last() {
     model(3, 500, || {
-        let ring = Arc::new(priority::Ring::<Ranked, 2>::for_model());
-        // SAFETY: one end of each kind.
-        let (mut producer, mut consumer) = unsafe {
-            (priority::Producer::new(ArcRef(ring.clone())), priority::Consumer::new(ArcRef(ring)))
-        };
+        let ring = leaked(priority::Ring::<Ranked, 2>::for_model());
+        let (mut producer, mut consumer) = ring.split();
         let pushing = thread::spawn(move || {
             let mut lost = Vec::new();
             for (n, level) in [(1, 0), (2, 2), (3, 1)] {
@@ -185,21 +292,5 @@ struct Ranked(u32, usize);
 impl priority::Prioritized for Ranked {
     fn level(&self) -> usize {
         self.1
-    }
-}
-
-/// loom's `Arc` as a `Deref` that is `Send` with what it points to.
-struct ArcRef<T>(Arc<T>);
-
-impl<T> Clone for ArcRef<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T> core::ops::Deref for ArcRef<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.0
     }
 }

@@ -12,19 +12,24 @@
 //! All hold exactly as many items as they say, allocate nothing after construction, work in a `static`, and count
 //! their positions in laps of twice the capacity, so that no index ever outgrows its word. The sender is written
 //! against [`Source`].
+//!
+//! A closure that a drain calls may panic: what it was given counts as taken, and nothing is given twice or left
+//! locked.
 
 #![allow(unsafe_code)] // Slots are shared memory; each block says who may touch it and why.
 
-use core::mem::MaybeUninit;
 use core::ops::Deref;
-
-use crate::sync::UnsafeCell;
 
 pub mod mpmc;
 pub mod overwrite;
 pub mod priority;
 pub mod sharded;
 pub mod spsc;
+mod storage;
+
+#[cfg(feature = "alloc")]
+pub use storage::boxed;
+pub use storage::{MAX_CAPACITY, Slot, Storage};
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -64,27 +69,31 @@ pub const fn percent(used: usize, capacity: usize) -> u8 {
         as u8
 }
 
-/// A ring with one recording and one sending end: what a shard is made of.
-pub trait Lane {
+/// A ring with one recording and one sending end: what a shard is made of. Sealed.
+pub trait ShardRing: sealed::ShardRing {
     /// What it holds.
     type Item;
-    /// The recording end.
-    type Producer<R: Deref<Target = Self> + Clone>;
+    /// The recording end: a reference, so that making one costs nothing.
+    type Producer<'a>
+    where
+        Self: 'a;
     /// The sending end.
-    type Consumer<R: Deref<Target = Self> + Clone>: Source<Self::Item>;
+    type Consumer<'a>: Source<Self::Item>
+    where
+        Self: 'a;
 
-    /// The recording end of `ring`.
+    /// The recording end.
     ///
     /// # Safety
     /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
     /// this one did (as between threads by a lock, or a release and an acquire).
-    unsafe fn producer<R: Deref<Target = Self> + Clone>(ring: R) -> Self::Producer<R>;
+    unsafe fn producer(&self) -> Self::Producer<'_>;
 
-    /// The sending end of `ring`.
+    /// The sending end.
     ///
     /// # Safety
     /// As for [`producer`](Self::producer), among sending ends.
-    unsafe fn consumer<R: Deref<Target = Self> + Clone>(ring: R) -> Self::Consumer<R>;
+    unsafe fn consumer(&self) -> Self::Consumer<'_>;
 
     /// How many items there are; both ends may have moved on since.
     fn len(&self) -> usize;
@@ -98,9 +107,88 @@ pub trait Lane {
     }
 }
 
+/// A ring to which anybody may push and from which anybody may take: for who has no shard. Sealed.
+pub trait Fallback<T>: sealed::Fallback {
+    /// Adds an item.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when there is no room.
+    fn push(&self, item: T) -> Result<(), Full<T>>;
+
+    /// Adds an item, if need be in place of others, which go to `evicted`.
+    ///
+    /// # Errors
+    /// [`Full`] gives it back when no room could be made.
+    fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>>;
+
+    /// Takes up to `max` items, and returns how many.
+    fn take(&self, max: usize, f: impl FnMut(T)) -> usize;
+
+    /// How many items wait.
+    fn len(&self) -> usize;
+
+    /// How many items there is room for.
+    fn capacity(&self) -> usize;
+
+    /// Whether none wait.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What may refer to a ring: `&T`, and with the feature `alloc` an `Arc<T>`.
+///
+/// Sealed: an end is made once for a place, so a reference and its clones must lead to the same place for ever. Any
+/// other `Deref` may lead elsewhere at each call.
+///
+/// ```compile_fail,E0277
+/// # use ringstat_core::ring::{Slot, mpmc, sharded::{Shard, Sharded}, spsc};
+/// # type One = spsc::Ring<u8, [Slot<u8>; 2]>;
+/// # type All = Sharded<One, [Shard<One>; 1], mpmc::Ring<u8, [mpmc::Cell<u8>; 1]>>;
+/// #[derive(Clone)]
+/// struct Elsewhere([&'static All; 2], std::rc::Rc<std::cell::Cell<usize>>);
+///
+/// impl std::ops::Deref for Elsewhere {
+///     type Target = All;
+///     fn deref(&self) -> &All {
+///         self.1.set(1 - self.1.get());
+///         self.0[self.1.get()]
+///     }
+/// }
+///
+/// fn claim(all: Elsewhere) {
+///     let _ = Sharded::claim(all);
+/// }
+/// ```
+pub trait RingRef: Deref + Clone + sealed::RingRef {}
+
+impl<T> sealed::RingRef for &T {}
+impl<T> RingRef for &T {}
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+impl<T> sealed::RingRef for alloc::sync::Arc<T> {}
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+impl<T> RingRef for alloc::sync::Arc<T> {}
+
+/// Keeps others from implementing the traits that unsafe code relies on. One for each, so that none opens another.
+mod sealed {
+    pub trait Storage<C> {}
+    pub trait ShardRing {}
+    pub trait Fallback {}
+    pub trait RingRef {}
+}
+
 /// No room: gives the item back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full<T>(pub T);
+
+impl<T> core::fmt::Display for Full<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the ring is full")
+    }
+}
+
+impl<T: core::fmt::Debug> core::error::Error for Full<T> {}
 
 /// What became of an item that may push out an older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -109,118 +197,4 @@ pub enum Pushed<T> {
     Stored,
     /// It took the place of this one.
     Evicted(T),
-}
-
-/// Memory for one item.
-#[derive(Debug)]
-pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
-
-impl<T: Copy> Slot<T> {
-    crate::sync::const_fn! {
-        /// A slot that holds nothing.
-        #[must_use]
-        pub const fn new() -> Self {
-            Self(UnsafeCell::new(MaybeUninit::uninit()))
-        }
-    }
-
-    /// Writes the item.
-    ///
-    /// # Safety
-    /// Nobody else touches the slot meanwhile.
-    #[inline(always)]
-    unsafe fn write(&self, item: T) {
-        // SAFETY: the caller has the slot to itself.
-        self.0.with_mut(|slot| unsafe { (*slot).write(item) });
-    }
-
-    /// Copies the item in: from memory to memory, without a stop on the stack.
-    ///
-    /// # Safety
-    /// As for [`write`](Self::write).
-    #[inline(always)]
-    unsafe fn copy_from(&self, item: &T) {
-        // SAFETY: the caller has the slot to itself; both places hold a `T`, and `item` is elsewhere, since a slot is
-        // never lent out.
-        self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
-    }
-
-    /// Copies the item out.
-    ///
-    /// # Safety
-    /// The slot was written, and nobody writes it meanwhile.
-    #[inline(always)]
-    unsafe fn read(&self) -> T {
-        // SAFETY: the caller says that it is initialized and not being written.
-        self.0.with(|slot| unsafe { (*slot).assume_init_read() })
-    }
-}
-
-impl<T: Copy> Default for Slot<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-// SAFETY: a slot is only memory; the rings see to it that one party at a time touches it, and items go from one
-// thread to another, hence `Send`.
-unsafe impl<T: Send> Sync for Slot<T> {}
-
-/// Where a ring keeps its items: an array of slots, or with the feature `alloc` a boxed slice whose length is chosen
-/// at run time. At least one, at most [`MAX_CAPACITY`].
-pub trait Storage<C> {
-    /// The slots.
-    fn slots(&self) -> &[C];
-}
-
-impl<C, const N: usize> Storage<C> for [C; N] {
-    #[inline(always)]
-    fn slots(&self) -> &[C] {
-        const { assert!(N > 0 && N <= MAX_CAPACITY, "a ring has at least one slot") };
-        self
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl<C> Storage<C> for alloc::boxed::Box<[C]> {
-    #[inline(always)]
-    fn slots(&self) -> &[C] {
-        self
-    }
-}
-
-/// Slots for `capacity` items, at least 1 and at most [`MAX_CAPACITY`].
-#[cfg(feature = "alloc")]
-#[must_use]
-pub fn boxed<C: Default>(capacity: usize) -> alloc::boxed::Box<[C]> {
-    (0..capacity.clamp(1, MAX_CAPACITY)).map(|_| C::default()).collect()
-}
-
-/// The largest ring: positions run over two laps and share a word with one more bit.
-pub const MAX_CAPACITY: usize = usize::MAX >> 3;
-
-/// Positions in a ring of `n` slots: `0..2 * n`. The first lap and the second tell a full ring from an empty one, for
-/// every `n` and without an index that grows until it wraps.
-#[derive(Clone, Copy, Debug)]
-struct Laps(usize);
-
-impl Laps {
-    /// The slot at a position.
-    #[inline(always)]
-    fn slot(self, position: usize) -> usize {
-        if position < self.0 { position } else { position - self.0 }
-    }
-
-    /// The position `by` further on; `by` is at most `n`.
-    #[inline(always)]
-    fn forward(self, position: usize, by: usize) -> usize {
-        let next = position + by;
-        if next < 2 * self.0 { next } else { next - 2 * self.0 }
-    }
-
-    /// How far `to` is ahead of `from`.
-    #[inline(always)]
-    fn distance(self, from: usize, to: usize) -> usize {
-        if to >= from { to - from } else { to + 2 * self.0 - from }
-    }
 }

@@ -12,8 +12,7 @@
 //! The bounded queue of Dmitry Vyukov, with positions in laps as in crossbeam's `ArrayQueue`: each slot says which lap
 //! it is ready for. On parts without compare-and-swap, interrupts are masked for each atomic operation.
 
-use super::sharded::Fallback;
-use super::{Full, Slot, Source, Storage};
+use super::{Fallback, Full, Slot, Source, Storage, sealed};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
 /// When an item becomes visible to consumers.
@@ -144,8 +143,11 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
 
     /// Adds an item, if need be after taking out the oldest one, which goes to `evicted`.
     ///
+    /// At most one item is given up for it, unless other producers take the room that was made.
+    ///
     /// # Errors
-    /// [`Full`] gives the item back when other producers took the room that was made, four times.
+    /// [`Full`] gives the item back when a consumer has not finished with the slot that is next, so that taking out
+    /// the oldest makes no room, or when other producers took the room that was made, four times.
     #[inline]
     pub fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
         if self.try_push_evicting(&item, evicted) { Ok(()) } else { Err(Full(item)) }
@@ -159,11 +161,34 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
             if self.try_push(item) {
                 return true;
             }
-            if let Some(oldest) = self.pop() {
-                evicted(oldest);
+            let tail = self.tail.load(Ordering::Relaxed);
+            match self.take_before(tail) {
+                Some(oldest) => evicted(oldest),
+                // Somebody is in the middle of that slot, or has just finished.
+                None if self.tail.load(Ordering::Relaxed) == tail => return self.try_push(item),
+                None => {}
             }
         }
         self.try_push(item)
+    }
+
+    /// Takes the item that is in the way of a push to `tail`: the one of the lap before in the same slot, if it is the
+    /// oldest. Any other one would be given up in vain.
+    fn take_before(&self, tail: usize) -> Option<T> {
+        if mutant("mpmc_evict_in_vain") {
+            return self.pop();
+        }
+        let oldest = tail.wrapping_sub(self.one_lap());
+        let (cell, lap) = self.at(oldest)?;
+        // Acquire: who filled the slot has written it.
+        if cell.stamp.load(Ordering::Acquire) != lap | HOLDS {
+            return None;
+        }
+        let after = self.after(oldest);
+        self.head.compare_exchange(oldest, after, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        // SAFETY: as in `pop`: the stamp says that the slot holds an item of this lap, and moving the head from this
+        // very position made it ours alone.
+        Some(unsafe { self.empty(cell, lap) })
     }
 
     /// Takes the oldest item. `None` when there is none, or its producer has not finished it.
@@ -184,10 +209,8 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                 match claim {
                     Ok(_) => {
                         // SAFETY: the stamp says that the slot holds an item of this lap, and moving the head from
-                        // this very position made it ours alone until the stamp below.
-                        let item = unsafe { cell.slot.read() };
-                        cell.stamp.store(lap.wrapping_add(self.one_lap()), release());
-                        return Some(item);
+                        // this very position made it ours alone.
+                        return Some(unsafe { self.empty(cell, lap) });
                     }
                     Err(now) => head = now,
                 }
@@ -199,6 +222,18 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                 head = now;
             }
         }
+    }
+
+    /// Reads the item of a slot and makes the slot ready for the next lap.
+    ///
+    /// # Safety
+    /// The slot holds an item of `lap`, and is the caller's alone until this returns.
+    #[inline(always)]
+    unsafe fn empty(&self, cell: &Cell<T>, lap: usize) -> T {
+        // SAFETY: the caller says so.
+        let item = unsafe { cell.slot.read() };
+        cell.stamp.store(lap.wrapping_add(self.one_lap()), release());
+        item
     }
 
     /// How many items there are or are being put in; others may have added or taken some since.
@@ -271,6 +306,8 @@ impl<T: Copy, S: Storage<Cell<T>>> Source<T> for &Ring<T, S> {
         Ring::capacity(self)
     }
 }
+
+impl<T, S> sealed::Fallback for Ring<T, S> {}
 
 impl<T: Copy, S: Storage<Cell<T>>> Fallback<T> for Ring<T, S> {
     fn push(&self, item: T) -> Result<(), Full<T>> {

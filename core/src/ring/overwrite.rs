@@ -12,9 +12,8 @@
 //! an operation that cannot fail, reads, and stores the new position without it. The producer moves the position on
 //! only by a compare-and-swap from a value without the bit, and after that owns the slot.
 
-use core::ops::Deref;
-
-use super::{Full, Lane, Laps, Pushed, Slot, Source, Storage};
+use super::storage::{End, Laps};
+use super::{Full, Pushed, ShardRing, Slot, Source, Storage, sealed};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
 /// When an item becomes visible to the consumer.
@@ -46,8 +45,8 @@ const BUSY: usize = 1;
 pub struct Ring<T, S> {
     /// The position of the oldest item, shifted left by one, and [`BUSY`].
     head: CachePadded<AtomicUsize>,
-    /// Where the producer puts next; only the producer writes it.
-    tail: CachePadded<AtomicUsize>,
+    /// Where the producer puts next, and what it last saw of the consumer.
+    tail: CachePadded<End>,
     slots: S,
     item: core::marker::PhantomData<fn(T) -> T>,
 }
@@ -57,26 +56,24 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
         /// An empty ring over `slots`.
         #[must_use]
         pub const fn new(slots: S) -> Self {
+            Self::starting_at(slots, 0)
+        }
+    }
+
+    const_fn! {
+        /// An empty ring whose positions begin at `position`, to test both laps.
+        pub(super) const fn starting_at(slots: S, position: usize) -> Self {
             Self {
-                head: CachePadded::new(AtomicUsize::new(0)),
-                tail: CachePadded::new(AtomicUsize::new(0)),
+                head: CachePadded::new(AtomicUsize::new(position << 1)),
+                tail: CachePadded::new(End::new(position)),
                 slots,
                 item: core::marker::PhantomData,
             }
         }
     }
 
-    /// An empty ring whose positions begin at `position`, to test both laps.
-    #[cfg(test)]
-    pub(super) fn starting_at(slots: S, position: usize) -> Self {
-        let ring = Self::new(slots);
-        ring.head.store(position << 1, Ordering::Relaxed);
-        ring.tail.store(position, Ordering::Relaxed);
-        ring
-    }
-
     /// The two ends. Whatever is in the ring stays there.
-    pub fn split(&mut self) -> (Producer<&Self, T, S>, Consumer<&Self, T, S>) {
+    pub fn split(&mut self) -> (Producer<'_, T, S>, Consumer<'_, T, S>) {
         let ring = &*self;
         // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
         unsafe { (Producer::new(ring), Consumer::new(ring)) }
@@ -94,7 +91,7 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     pub fn len(&self) -> usize {
         // The head first: the tail read later is at or ahead of it, unless the producer evicts in between.
         let head = self.head.load(Ordering::Acquire) >> 1;
-        let tail = self.tail.load(Ordering::Acquire);
+        let tail = self.tail.position.load(Ordering::Acquire);
         self.laps().distance(head, tail).min(self.capacity())
     }
 
@@ -110,24 +107,39 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     }
 
     #[inline(always)]
+    fn is_full(&self, head: usize, tail: usize) -> bool {
+        self.laps().distance(head, tail) == self.capacity()
+    }
+
+    #[inline(always)]
     fn slot(&self, position: usize) -> &Slot<T> {
         &self.slots.slots()[self.laps().slot(position)]
     }
 }
 
-impl<T: Copy, S: Storage<Slot<T>>> Lane for Ring<T, S> {
-    type Item = T;
-    type Producer<R: Deref<Target = Self> + Clone> = Producer<R, T, S>;
-    type Consumer<R: Deref<Target = Self> + Clone> = Consumer<R, T, S>;
+impl<T: Copy, S: Storage<Slot<T>>> sealed::ShardRing for Ring<T, S> {}
 
-    unsafe fn producer<R: Deref<Target = Self> + Clone>(ring: R) -> Producer<R, T, S> {
+impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
+    type Item = T;
+    type Producer<'a>
+        = Producer<'a, T, S>
+    where
+        Self: 'a;
+    type Consumer<'a>
+        = Consumer<'a, T, S>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    unsafe fn producer(&self) -> Producer<'_, T, S> {
         // SAFETY: the caller says that there is no other one.
-        unsafe { Producer::new(ring) }
+        unsafe { Producer::new(self) }
     }
 
-    unsafe fn consumer<R: Deref<Target = Self> + Clone>(ring: R) -> Consumer<R, T, S> {
+    #[inline(always)]
+    unsafe fn consumer(&self) -> Consumer<'_, T, S> {
         // SAFETY: the caller says that there is no other one.
-        unsafe { Consumer::new(ring) }
+        unsafe { Consumer::new(self) }
     }
 
     fn len(&self) -> usize {
@@ -139,27 +151,22 @@ impl<T: Copy, S: Storage<Slot<T>>> Lane for Ring<T, S> {
     }
 }
 
-/// The recording end. `R` refers to the ring: a reference, or a smart pointer.
+/// The recording end.
 #[derive(Debug)]
-pub struct Producer<R, T, S> {
-    ring: R,
-    tail: usize,
-    /// The position of the oldest item when last looked at; it can only have gone on since.
-    head: usize,
-    types: core::marker::PhantomData<fn(T, S)>,
+pub struct Producer<'a, T, S> {
+    ring: &'a Ring<T, S>,
 }
 
-impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T, S> {
+impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// The recording end of `ring`.
     ///
     /// # Safety
     /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
     /// this one did (as between threads by a lock, or a release and an acquire).
+    #[inline(always)]
     #[must_use]
-    pub unsafe fn new(ring: R) -> Self {
-        let tail = ring.tail.load(Ordering::Relaxed);
-        let head = ring.head.load(Ordering::Acquire) >> 1;
-        Self { ring, tail, head, types: core::marker::PhantomData }
+    pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
+        Self { ring }
     }
 
     /// Adds an item.
@@ -168,13 +175,11 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
     /// [`Full`] gives it back when there is no room.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), Full<T>> {
-        if self.free() == 0 {
-            self.look();
-            if self.free() == 0 {
-                return Err(Full(item));
-            }
+        let (ring, tail) = (self.ring, self.tail());
+        if ring.is_full(self.seen(), tail) && ring.is_full(self.look(), tail) {
+            return Err(Full(item));
         }
-        self.put(item);
+        self.put(tail, item);
         Ok(())
     }
 
@@ -188,7 +193,7 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
             Ok(()) => Ok(Pushed::Stored),
             Err(Full(item)) => {
                 let Some(oldest) = self.evict() else { return Err(Full(item)) };
-                self.put(item);
+                self.put(self.tail(), item);
                 Ok(Pushed::Evicted(oldest))
             }
         }
@@ -197,15 +202,17 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
     /// Takes the oldest item back out, if there is one and the consumer is not taking items at this moment.
     #[cold]
     pub fn evict(&mut self) -> Option<T> {
-        let word = self.ring.head.load(Ordering::Acquire);
-        self.head = word >> 1;
-        if self.len_known() == 0 || (respect_busy() && word & BUSY != 0) {
+        let ring = self.ring;
+        let word = ring.head.load(Ordering::Acquire);
+        let head = word >> 1;
+        self.see(head);
+        if head == self.tail() || (respect_busy() && word & BUSY != 0) {
             return None;
         }
-        let next = self.ring.laps().forward(self.head, 1);
+        let next = ring.laps().forward(head, 1);
         // Acquire: the consumer has read the slots before this one. Release: who sees this position also sees a tail
         // that is at most one lap ahead of it; with an older tail it would take slots that hold nothing.
-        let exchanged = self.ring.head.compare_exchange(
+        let exchanged = ring.head.compare_exchange(
             word,
             next << 1 | if respect_busy() { 0 } else { word & BUSY },
             evict(),
@@ -216,23 +223,16 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
         }
         // SAFETY: this end wrote the slot before. The position has just gone past it, from a word that said that the
         // consumer was not reading: the consumer did not begin to read it, and will not any more.
-        let oldest = unsafe { self.ring.slot(self.head).read() };
-        self.head = next;
+        let oldest = unsafe { ring.slot(head).read() };
+        self.see(next);
         Some(oldest)
-    }
-
-    /// How many items there are at most: the consumer may have taken some that this end does not know of.
-    #[inline]
-    #[must_use]
-    pub fn len_known(&self) -> usize {
-        self.ring.laps().distance(self.head, self.tail)
     }
 
     /// How many items there are; looks at the consumer's position. It may have taken some since.
     #[inline]
     pub fn len(&mut self) -> usize {
-        self.look();
-        self.len_known()
+        let head = self.look();
+        self.ring.laps().distance(head, self.tail())
     }
 
     /// Whether the consumer has taken everything.
@@ -241,52 +241,61 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Producer<R, T,
         self.len() == 0
     }
 
-    /// The ring.
-    #[inline]
-    pub fn ring(&self) -> &R {
-        &self.ring
+    #[inline(always)]
+    fn tail(&self) -> usize {
+        // Relaxed: only recording ends write it, one after the other.
+        self.ring.tail.position.load(Ordering::Relaxed)
+    }
+
+    /// The position of the oldest item when last looked at; it can only have gone on since.
+    #[inline(always)]
+    fn seen(&self) -> usize {
+        // SAFETY: this is the recording end.
+        unsafe { self.ring.tail.seen() }
     }
 
     #[inline(always)]
-    fn free(&self) -> usize {
-        self.ring.capacity() - self.len_known()
+    fn see(&mut self, head: usize) {
+        // SAFETY: this is the recording end.
+        unsafe { self.ring.tail.see(head) };
     }
 
     #[inline(always)]
-    fn look(&mut self) {
+    fn look(&mut self) -> usize {
         // Acquire: the consumer has read the slots that it released.
-        self.head = self.ring.head.load(Ordering::Acquire) >> 1;
+        let head = self.ring.head.load(Ordering::Acquire) >> 1;
+        self.see(head);
+        head
     }
 
     #[inline(always)]
-    fn put(&mut self, item: T) {
+    fn put(&mut self, tail: usize, item: T) {
         // SAFETY: there is a free slot and `tail` is its position: the consumer released it (acquired in `look` or
         // `evict`), or this end evicted what was there. The consumer reads it only after the store below.
-        unsafe { self.ring.slot(self.tail).write(item) };
-        self.tail = self.ring.laps().forward(self.tail, 1);
-        self.ring.tail.store(self.tail, publish());
+        unsafe { self.ring.slot(tail).write(item) };
+        self.ring.tail.position.store(self.ring.laps().forward(tail, 1), publish());
     }
 }
 
-/// The sending end. `R` refers to the ring: a reference, or a smart pointer.
+/// The sending end.
 #[derive(Debug)]
-pub struct Consumer<R, T, S> {
-    ring: R,
-    types: core::marker::PhantomData<fn(T, S)>,
+pub struct Consumer<'a, T, S> {
+    ring: &'a Ring<T, S>,
 }
 
 /// So many items are copied while the producer cannot evict.
 const CLAIM: usize = 32;
 
-impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Consumer<R, T, S> {
+impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
     /// The sending end of `ring`.
     ///
     /// # Safety
     /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
     /// one did.
+    #[inline(always)]
     #[must_use]
-    pub unsafe fn new(ring: R) -> Self {
-        Self { ring, types: core::marker::PhantomData }
+    pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
+        Self { ring }
     }
 
     /// Takes the oldest item.
@@ -297,29 +306,44 @@ impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Consumer<R, T,
     }
 
     fn claim(&mut self, max: usize, f: &mut impl FnMut(T)) -> usize {
-        let ring = &*self.ring;
+        let ring = self.ring;
         // An empty ring costs two loads and no exclusive access to the producer's cache lines.
         if ring.is_empty() {
             return 0;
         }
         // Acquire: if the producer has evicted, the tail read below is as far as it was then.
         let head = ring.head.fetch_or(BUSY, Ordering::Acquire) >> 1;
+        // From here on the bit is taken back whatever `f` does.
+        let mut claimed = Claimed { head: &ring.head, position: head };
         // Acquire: the producer has written the slots that it published.
-        let tail = ring.tail.load(Ordering::Acquire);
+        let tail = ring.tail.position.load(Ordering::Acquire);
         let count = ring.laps().distance(head, tail).min(max);
-        let mut position = head;
         for _ in 0..count {
             // SAFETY: the slot was published. The bit keeps the producer from evicting it, and it is written again
-            // only after the store below.
-            f(unsafe { ring.slot(position).read() });
-            position = ring.laps().forward(position, 1);
+            // only after the bit is taken back.
+            let item = unsafe { ring.slot(claimed.position).read() };
+            // Before the call: what it was given is taken, also if it panics.
+            claimed.position = ring.laps().forward(claimed.position, 1);
+            f(item);
         }
-        ring.head.store(position << 1, release());
         count
     }
 }
 
-impl<R: Deref<Target = Ring<T, S>>, T: Copy, S: Storage<Slot<T>>> Source<T> for Consumer<R, T, S> {
+/// The consumer's claim on the oldest items: given back, with what was taken so far, when it is dropped.
+struct Claimed<'a> {
+    head: &'a AtomicUsize,
+    position: usize,
+}
+
+impl Drop for Claimed<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.head.store(self.position << 1, release());
+    }
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> Source<T> for Consumer<'_, T, S> {
     fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
         let mut taken = 0;
         while taken < max {

@@ -1,17 +1,18 @@
 //! One producer, one consumer: the fastest ring, for when the newest may be refused.
 //!
-//! - Capacity: exactly `N`. Allocation: none.
+//! - Capacity: exactly that of its storage. Allocation: none.
 //! - Progress: both ends are wait-free; neither ever delays the other.
 //! - Full: [`Producer::push`] gives the item back. Empty: [`Consumer::pop`] is `None`.
 //! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`; each may move to another thread.
 //!
-//! Each end keeps a copy of the other's position and looks again only when the copy says full or empty, so that the
+//! Each end remembers the other's position and looks again only when what it remembers says full or empty, so that the
 //! cache line of a position moves between cores once in many items (the FastForward / MCRingBuffer idea).
 //!
 //! ```
+//! use ringstat_core::ring::Slot;
 //! use ringstat_core::ring::spsc::Ring;
 //!
-//! let mut ring: Ring<u32, 4> = Ring::new();
+//! let mut ring = Ring::new([const { Slot::new() }; 4]);
 //! let (mut producer, mut consumer) = ring.split();
 //! producer.push(1).unwrap();
 //! assert_eq!(producer.push_slice(&[2, 3, 4, 5]), 3, "exactly four fit");
@@ -22,15 +23,16 @@
 //!
 //! A second producer cannot be had:
 //!
-//! ```compile_fail
-//! # use ringstat_core::ring::spsc::Ring;
-//! let mut ring: Ring<u32, 4> = Ring::new();
+//! ```compile_fail,E0599
+//! # use ringstat_core::ring::{Slot, spsc::Ring};
+//! let mut ring: Ring<u32, _> = Ring::new([const { Slot::new() }; 4]);
 //! let (producer, _) = ring.split();
 //! let another = producer.clone();
 //! ```
 
-use super::{Full, Laps, Slot, Source};
-use crate::sync::{AtomicUsize, CachePadded, Ordering, mutant};
+use super::storage::{End, Laps};
+use super::{Full, ShardRing, Slot, Source, Storage, sealed};
+use crate::sync::{CachePadded, Ordering, const_fn, mutant};
 
 /// When an item becomes visible to the consumer. Weakened in a mutant, to show that the model checker would notice.
 #[inline(always)]
@@ -43,86 +45,153 @@ fn release() -> Ordering {
     if mutant("spsc_release") { Ordering::Relaxed } else { Ordering::Release }
 }
 
-/// A ring of `N` items.
+/// A ring over `S`.
 #[derive(Debug)]
-pub struct Ring<T, const N: usize> {
-    /// Where the consumer takes next; only the consumer writes it.
-    head: CachePadded<AtomicUsize>,
-    /// Where the producer puts next; only the producer writes it.
-    tail: CachePadded<AtomicUsize>,
-    slots: [Slot<T>; N],
+pub struct Ring<T, S> {
+    /// Where the consumer takes next, and what it last saw of the producer.
+    head: CachePadded<End>,
+    /// Where the producer puts next, and what it last saw of the consumer.
+    tail: CachePadded<End>,
+    slots: S,
+    item: core::marker::PhantomData<fn(T) -> T>,
 }
 
-impl<T: Copy, const N: usize> Ring<T, N> {
-    const LAPS: Laps = {
-        assert!(N > 0 && N <= super::MAX_CAPACITY, "a ring has at least one slot");
-        Laps(N)
-    };
-
-    /// An empty ring.
-    #[cfg(not(loom))]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            head: CachePadded::new(AtomicUsize::new(0)),
-            tail: CachePadded::new(AtomicUsize::new(0)),
-            slots: [const { Slot::new() }; N],
+impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
+    const_fn! {
+        /// An empty ring over `slots`.
+        #[must_use]
+        pub const fn new(slots: S) -> Self {
+            Self::starting_at(slots, 0)
         }
     }
 
-    /// An empty ring whose positions begin at `position`, to test both laps.
-    #[cfg(test)]
-    pub(super) fn starting_at(position: usize) -> Self {
-        Self {
-            head: CachePadded::new(AtomicUsize::new(position)),
-            tail: CachePadded::new(AtomicUsize::new(position)),
-            slots: core::array::from_fn(|_| Slot::new()),
+    const_fn! {
+        /// An empty ring whose positions begin at `position`, to test both laps.
+        pub(super) const fn starting_at(slots: S, position: usize) -> Self {
+            Self {
+                head: CachePadded::new(End::new(position)),
+                tail: CachePadded::new(End::new(position)),
+                slots,
+                item: core::marker::PhantomData,
+            }
         }
     }
 
     /// The two ends. Whatever is in the ring stays there.
     ///
     /// For a ring in a `static`, put it into a `StaticCell` and split the `&'static mut` that it gives out.
-    pub fn split(&mut self) -> (Producer<'_, T, N>, Consumer<'_, T, N>) {
-        let head = self.head.load(Ordering::Relaxed);
-        let tail = self.tail.load(Ordering::Relaxed);
+    pub fn split(&mut self) -> (Producer<'_, T, S>, Consumer<'_, T, S>) {
         let ring = &*self;
-        (Producer { ring, tail, head }, Consumer { ring, head, tail })
+        // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
+        unsafe { (Producer::new(ring), Consumer::new(ring)) }
+    }
+
+    /// How many items there is room for.
+    #[inline(always)]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.slots.slots().len()
+    }
+
+    /// How many items there are; both ends may have moved on since.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // The head first: the tail read later is at or ahead of it. It may be more than a lap ahead.
+        let head = self.head.position.load(Ordering::Acquire);
+        let tail = self.tail.position.load(Ordering::Acquire);
+        self.laps().distance(head, tail).min(self.capacity())
+    }
+
+    /// Whether there are no items; see [`len`](Self::len).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline(always)]
+    fn laps(&self) -> Laps {
+        Laps(self.capacity())
+    }
+
+    #[inline(always)]
+    fn slot(&self, position: usize) -> &Slot<T> {
+        &self.slots.slots()[self.laps().slot(position)]
     }
 }
 
 #[cfg(not(loom))]
-impl<T: Copy, const N: usize> Default for Ring<T, N> {
+impl<T: Copy, const N: usize> Default for Ring<T, [Slot<T>; N]> {
     fn default() -> Self {
-        Self::new()
+        Self::new([const { Slot::new() }; N])
+    }
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> sealed::ShardRing for Ring<T, S> {}
+
+impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
+    type Item = T;
+    type Producer<'a>
+        = Producer<'a, T, S>
+    where
+        Self: 'a;
+    type Consumer<'a>
+        = Consumer<'a, T, S>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    unsafe fn producer(&self) -> Producer<'_, T, S> {
+        // SAFETY: the caller says that there is no other one.
+        unsafe { Producer::new(self) }
+    }
+
+    #[inline(always)]
+    unsafe fn consumer(&self) -> Consumer<'_, T, S> {
+        // SAFETY: the caller says that there is no other one.
+        unsafe { Consumer::new(self) }
+    }
+
+    fn len(&self) -> usize {
+        Ring::len(self)
+    }
+
+    fn capacity(&self) -> usize {
+        Ring::capacity(self)
     }
 }
 
 /// The recording end.
 #[derive(Debug)]
-pub struct Producer<'a, T, const N: usize> {
-    ring: &'a Ring<T, N>,
-    tail: usize,
-    /// The consumer's position when last looked at; it can only have gone on since.
-    head: usize,
+pub struct Producer<'a, T, S> {
+    ring: &'a Ring<T, S>,
 }
 
-impl<T: Copy, const N: usize> Producer<'_, T, N> {
-    const LAPS: Laps = Ring::<T, N>::LAPS;
+impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
+    /// The recording end of `ring`.
+    ///
+    /// # Safety
+    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
+    /// this one did (as between threads by a lock, or a release and an acquire).
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
+        Self { ring }
+    }
 
     /// Adds an item.
     ///
     /// # Errors
-    /// [`Full`] gives it back when there are `N` items.
+    /// [`Full`] gives it back when there is no room.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), Full<T>> {
-        if self.room_for(1) == 0 {
+        let tail = self.tail();
+        if self.room_for(tail, 1) == 0 {
             return Err(Full(item));
         }
         // SAFETY: the slot at `tail` is free: the consumer released it (`room_for` acquired that) and looks at it
         // again only after the store below.
-        unsafe { self.ring.slots[Self::LAPS.slot(self.tail)].write(item) };
-        self.publish(1);
+        unsafe { self.ring.slot(tail).write(item) };
+        self.publish(self.ring.laps().forward(tail, 1));
         Ok(())
     }
 
@@ -134,28 +203,26 @@ impl<T: Copy, const N: usize> Producer<'_, T, N> {
     }
 
     /// Reserves room for up to `max` items, writes what `next` gives until it gives `None`, and publishes all of it
-    /// together. Returns how many.
+    /// together, also when `next` panics. Returns how many.
     #[inline]
     pub fn push_with(&mut self, max: usize, mut next: impl FnMut() -> Option<T>) -> usize {
-        let room = self.room_for(max);
-        let mut count = 0;
-        let mut position = self.tail;
-        while count < room
-            && let Some(item) = next()
-        {
+        let tail = self.tail();
+        let room = self.room_for(tail, max);
+        let laps = self.ring.laps();
+        let mut publishing = Publishing { producer: self, position: tail };
+        for count in 0..room {
+            let Some(item) = next() else { return count };
             // SAFETY: `count` is below the free slots that `room_for` found, see `push`.
-            unsafe { self.ring.slots[Self::LAPS.slot(position)].write(item) };
-            position = Self::LAPS.forward(position, 1);
-            count += 1;
+            unsafe { publishing.producer.ring.slot(publishing.position).write(item) };
+            publishing.position = laps.forward(publishing.position, 1);
         }
-        self.publish(count);
-        count
+        room
     }
 
     /// How many items there are. The consumer may have taken some since, nobody can have added any.
     #[must_use]
     pub fn len(&self) -> usize {
-        Self::LAPS.distance(self.ring.head.load(Ordering::Acquire), self.tail)
+        self.ring.len()
     }
 
     /// Whether the consumer has taken everything.
@@ -164,94 +231,152 @@ impl<T: Copy, const N: usize> Producer<'_, T, N> {
         self.len() == 0
     }
 
-    /// Free slots, at most `max`; looks at the consumer only if the copy of its position does not do.
     #[inline(always)]
-    fn room_for(&mut self, max: usize) -> usize {
-        let free = N - Self::LAPS.distance(self.head, self.tail);
+    fn tail(&self) -> usize {
+        // Relaxed: only recording ends write it, one after the other.
+        self.ring.tail.position.load(Ordering::Relaxed)
+    }
+
+    /// Free slots, at most `max`; looks at the consumer only if what is known of its position does not do.
+    #[inline(always)]
+    fn room_for(&mut self, tail: usize, max: usize) -> usize {
+        let ring = self.ring;
+        // SAFETY: this is the recording end.
+        let head = unsafe { ring.tail.seen() };
+        let free = ring.capacity() - ring.laps().distance(head, tail);
         if free >= max {
             return max;
         }
         // Acquire: the consumer has read the slots that it released.
-        self.head = self.ring.head.load(Ordering::Acquire);
-        max.min(N - Self::LAPS.distance(self.head, self.tail))
+        let head = ring.head.position.load(Ordering::Acquire);
+        // SAFETY: as above.
+        unsafe { ring.tail.see(head) };
+        max.min(ring.capacity() - ring.laps().distance(head, tail))
     }
 
     #[inline(always)]
-    fn publish(&mut self, count: usize) {
-        self.tail = Self::LAPS.forward(self.tail, count);
-        self.ring.tail.store(self.tail, publish());
+    fn publish(&mut self, tail: usize) {
+        self.ring.tail.position.store(tail, publish());
+    }
+}
+
+/// Publishes what was written so far, when it is dropped.
+struct Publishing<'p, 'a, T: Copy, S: Storage<Slot<T>>> {
+    producer: &'p mut Producer<'a, T, S>,
+    position: usize,
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> Drop for Publishing<'_, '_, T, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.producer.publish(self.position);
     }
 }
 
 /// The sending end.
 #[derive(Debug)]
-pub struct Consumer<'a, T, const N: usize> {
-    ring: &'a Ring<T, N>,
-    head: usize,
-    /// The producer's position when last looked at; it can only have gone on since.
-    tail: usize,
+pub struct Consumer<'a, T, S> {
+    ring: &'a Ring<T, S>,
 }
 
-impl<T: Copy, const N: usize> Consumer<'_, T, N> {
-    const LAPS: Laps = Ring::<T, N>::LAPS;
+impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
+    /// The sending end of `ring`.
+    ///
+    /// # Safety
+    /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
+    /// one did.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
+        Self { ring }
+    }
 
     /// Takes the oldest item.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
-        if self.available(1) == 0 {
+        let head = self.head();
+        if self.available(head, 1) == 0 {
             return None;
         }
         // SAFETY: the producer wrote the slot at `head` and published it (`available` acquired that), and writes it
         // again only after the store below.
-        let item = unsafe { self.ring.slots[Self::LAPS.slot(self.head)].read() };
-        self.release(1);
+        let item = unsafe { self.ring.slot(head).read() };
+        self.release(self.ring.laps().forward(head, 1));
         Some(item)
     }
 
     /// Takes up to `max` items, oldest first, and releases their slots together. Returns how many.
     #[inline]
     pub fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
-        let count = self.available(max);
-        let mut position = self.head;
+        let head = self.head();
+        let count = self.available(head, max);
+        if count == 0 {
+            return 0;
+        }
+        let laps = self.ring.laps();
+        let mut releasing = Releasing { consumer: self, position: head };
         for _ in 0..count {
             // SAFETY: `count` published items begin at `head`, see `pop`.
-            f(unsafe { self.ring.slots[Self::LAPS.slot(position)].read() });
-            position = Self::LAPS.forward(position, 1);
+            let item = unsafe { releasing.consumer.ring.slot(releasing.position).read() };
+            // Before the call: what it was given is taken, also if it panics.
+            releasing.position = laps.forward(releasing.position, 1);
+            f(item);
         }
-        self.release(count);
         count
     }
 
-    /// Published items, at most `max`; looks at the producer only if the copy of its position does not do.
     #[inline(always)]
-    fn available(&mut self, max: usize) -> usize {
-        let known = Self::LAPS.distance(self.head, self.tail);
+    fn head(&self) -> usize {
+        // Relaxed: only sending ends write it, one after the other.
+        self.ring.head.position.load(Ordering::Relaxed)
+    }
+
+    /// Published items, at most `max`; looks at the producer only if what is known of its position does not do.
+    #[inline(always)]
+    fn available(&mut self, head: usize, max: usize) -> usize {
+        let ring = self.ring;
+        // SAFETY: this is the sending end.
+        let known = ring.laps().distance(head, unsafe { ring.head.seen() });
         if known >= max {
             return max;
         }
         // Acquire: the producer has written the slots that it published.
-        self.tail = self.ring.tail.load(Ordering::Acquire);
-        max.min(Self::LAPS.distance(self.head, self.tail))
+        let tail = ring.tail.position.load(Ordering::Acquire);
+        // SAFETY: as above.
+        unsafe { ring.head.see(tail) };
+        max.min(ring.laps().distance(head, tail))
     }
 
     #[inline(always)]
-    fn release(&mut self, count: usize) {
-        self.head = Self::LAPS.forward(self.head, count);
-        self.ring.head.store(self.head, release());
+    fn release(&mut self, head: usize) {
+        self.ring.head.position.store(head, release());
     }
 }
 
-impl<T: Copy, const N: usize> Source<T> for Consumer<'_, T, N> {
+/// Releases what was taken so far, when it is dropped.
+struct Releasing<'c, 'a, T: Copy, S: Storage<Slot<T>>> {
+    consumer: &'c mut Consumer<'a, T, S>,
+    position: usize,
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> Drop for Releasing<'_, '_, T, S> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.consumer.release(self.position);
+    }
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> Source<T> for Consumer<'_, T, S> {
     fn drain(&mut self, max: usize, f: impl FnMut(T)) -> usize {
         Consumer::drain(self, max, f)
     }
 
     fn len(&self) -> usize {
-        Self::LAPS.distance(self.head, self.ring.tail.load(Ordering::Acquire))
+        self.ring.len()
     }
 
     fn capacity(&self) -> usize {
-        N
+        self.ring.capacity()
     }
 }
 
@@ -265,7 +390,8 @@ mod tests {
         /// Against a queue, from every starting position, in every mix of single and batch operations.
         #[test]
         fn behaves_like_a_bounded_queue(start in 0usize..10, steps in proptest::collection::vec((0u8..4, 0usize..8), 0..200)) {
-            let mut ring: Ring<usize, 5> = Ring::starting_at(start);
+            let mut ring: Ring<usize, [Slot<usize>; 5]> =
+                Ring::starting_at(core::array::from_fn(|_| Slot::new()), start);
             let (mut producer, mut consumer) = ring.split();
             let mut model = VecDeque::new();
             let mut next = 0;

@@ -29,7 +29,7 @@ fn slots<const N: usize>() -> [Slot<Item>; N] {
 #[test]
 fn spsc_delivers_everything_in_order() {
     let items = items();
-    let mut ring: spsc::Ring<Item, 37> = spsc::Ring::new();
+    let mut ring = spsc::Ring::new(slots::<37>());
     let (mut producer, mut consumer) = ring.split();
     thread::scope(|scope| {
         let pushing = scope.spawn(move || {
@@ -161,8 +161,8 @@ fn mpmc_delivers_each_item_once() {
 #[test]
 fn sharded_keeps_order_per_producer_while_shards_change_hands() {
     let items = items();
-    type Lane = overwrite::Ring<Item, [Slot<Item>; 32]>;
-    type All = Sharded<Lane, [Shard<Lane>; 2], mpmc::Ring<Item, [Cell<Item>; 32]>>;
+    type One = overwrite::Ring<Item, [Slot<Item>; 32]>;
+    type All = Sharded<One, [Shard<One>; 2], mpmc::Ring<Item, [Cell<Item>; 32]>>;
     let all: Arc<All> = Arc::new(Sharded::new(
         core::array::from_fn(|_| Shard::new(overwrite::Ring::new(slots()))),
         mpmc::Ring::new(core::array::from_fn(|_| Cell::new())),

@@ -9,8 +9,8 @@ use heapless::Vec;
 use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::policy::{Admission, Gate, Policy, Sampler, SharedGate, Throttle};
 use ringstat_core::record::{Event, Outcome, Priority};
-use ringstat_core::ring::sharded::{Fallback, Shard, ShardConsumer, ShardProducer, Sharded};
-use ringstat_core::ring::{Full, Pushed, Slot, Source, boxed, mpmc, overwrite, priority};
+use ringstat_core::ring::sharded::{Shard, ShardConsumer, ShardProducer, Sharded};
+use ringstat_core::ring::{Fallback, Full, Pushed, Slot, Source, boxed, mpmc, overwrite, priority};
 
 type Cells = Box<[mpmc::Cell<Event>]>;
 type Plain = overwrite::Ring<Event, Box<[Slot<Event>]>>;

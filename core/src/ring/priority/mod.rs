@@ -16,9 +16,7 @@ mod shared;
 
 pub use shared::Shared;
 
-use core::ops::Deref;
-
-use super::{Full, Lane, Pushed, Slot, Source, Storage, overwrite};
+use super::{Full, Pushed, ShardRing, Slot, Source, Storage, overwrite, sealed};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
 /// How many levels there are; the last is the highest.
@@ -122,7 +120,7 @@ impl<T: Copy, P, I> Storages<T, P, I> {
 
 impl<T: Copy + Prioritized, P: Storage<Slot<T>>, I: Storage<Slot<u32>>> Storages<T, P, I> {
     /// The two ends of a new ring.
-    pub fn split(&mut self) -> (Producer<&Self, T, P, I>, Consumer<&Self, T, P, I>) {
+    pub fn split(&mut self) -> (Producer<'_, T, P, I>, Consumer<'_, T, P, I>) {
         let ring = &*self;
         // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
         unsafe { (Producer::new(ring), Consumer::new(ring)) }
@@ -152,41 +150,14 @@ impl<T: Copy + Prioritized, P: Storage<Slot<T>>, I: Storage<Slot<u32>>> Storages
     }
 }
 
-/// One of the small rings, reached through the whole.
-#[derive(Clone, Debug)]
-pub struct Part<R, T, P, I> {
-    ring: R,
-    /// A level, or [`LEVELS`] for the free places.
-    part: usize,
-    types: core::marker::PhantomData<fn(T, P, I)>,
-}
-
-impl<R: Deref<Target = Storages<T, P, I>>, T, P, I> Part<R, T, P, I> {
-    fn of(ring: R, part: usize) -> Self {
-        Self { ring, part, types: core::marker::PhantomData }
-    }
-}
-
-impl<R: Deref<Target = Storages<T, P, I>>, T, P, I> Deref for Part<R, T, P, I> {
-    type Target = overwrite::Ring<u32, I>;
-
-    #[inline(always)]
-    fn deref(&self) -> &Self::Target {
-        self.ring.levels.get(self.part).unwrap_or(&self.ring.free)
-    }
-}
-
 /// The recording end.
 #[derive(Debug)]
-pub struct Producer<R, T, P, I> {
-    ring: R,
-    levels: [overwrite::Producer<Part<R, T, P, I>, u32, I>; LEVELS],
-    free: overwrite::Consumer<Part<R, T, P, I>, u32, I>,
+pub struct Producer<'a, T, P, I> {
+    ring: &'a Storages<T, P, I>,
 }
 
-impl<R, T, P, I> Producer<R, T, P, I>
+impl<'a, T, P, I> Producer<'a, T, P, I>
 where
-    R: Deref<Target = Storages<T, P, I>> + Clone,
     T: Copy + Prioritized,
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
@@ -196,16 +167,17 @@ where
     /// # Safety
     /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
     /// this one did.
+    #[inline(always)]
     #[must_use]
-    pub unsafe fn new(ring: R) -> Self {
-        let part = |i| Part::of(ring.clone(), i);
-        Self {
-            // SAFETY: this is the only recording end of the whole, and so of each part.
-            levels: core::array::from_fn(|i| unsafe { overwrite::Producer::new(part(i)) }),
-            // SAFETY: free places come back to the recording end alone.
-            free: unsafe { overwrite::Consumer::new(part(LEVELS)) },
-            ring,
-        }
+    pub unsafe fn new(ring: &'a Storages<T, P, I>) -> Self {
+        Self { ring }
+    }
+
+    /// The recording end of a level's small ring.
+    #[inline(always)]
+    fn level(&mut self, level: usize) -> overwrite::Producer<'_, u32, I> {
+        // SAFETY: this is the only recording end of the whole, and so of each part; it is borrowed meanwhile.
+        unsafe { overwrite::Producer::new(&self.ring.levels[level]) }
     }
 
     /// Adds an item, in a full ring in place of the oldest of the lowest level that is not above its own.
@@ -237,10 +209,8 @@ where
     /// Puts an item in place of one of the levels before `end`.
     #[cold]
     fn replace(&mut self, item: T, level: usize, end: usize) -> Result<Pushed<T>, Full<T>> {
-        let lower = self.levels.iter_mut().take(end);
-        let Some(number) = lower.into_iter().find_map(overwrite::Producer::evict) else {
-            return Err(Full(item));
-        };
+        let lower = (0..LEVELS.min(end)).find_map(|lower| self.level(lower).evict());
+        let Some(number) = lower else { return Err(Full(item)) };
         // SAFETY: the number came from this end's own level ring, so the place is ours, and written.
         let evicted = unsafe { self.ring.place(number).read() };
         self.put(number, level, item);
@@ -253,8 +223,14 @@ where
         // the number back, or this end took it back.
         unsafe { self.ring.place(number).write(item) };
         // There are as many places in each small ring as numbers.
-        let pushed = self.levels[level].push(number);
+        let pushed = self.level(level).push(number);
         debug_assert!(pushed.is_ok(), "a level ring holds every number");
+    }
+
+    /// How many items there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity()
     }
 
     /// How many items there are; the consumer may have taken some since.
@@ -269,11 +245,6 @@ where
         self.len() == 0
     }
 
-    /// The ring.
-    pub fn ring(&self) -> &R {
-        &self.ring
-    }
-
     #[inline]
     fn vacant(&mut self) -> Option<u32> {
         // Relaxed: only recording ends touch it, one after the other.
@@ -282,21 +253,19 @@ where
             self.ring.fresh.store(fresh + 1, Ordering::Relaxed);
             return Some(fresh);
         }
-        self.free.pop()
+        // SAFETY: free places come back to the recording end alone, which is this one.
+        unsafe { overwrite::Consumer::new(&self.ring.free) }.pop()
     }
 }
 
 /// The sending end.
 #[derive(Debug)]
-pub struct Consumer<R, T, P, I> {
-    ring: R,
-    levels: [overwrite::Consumer<Part<R, T, P, I>, u32, I>; LEVELS],
-    free: overwrite::Producer<Part<R, T, P, I>, u32, I>,
+pub struct Consumer<'a, T, P, I> {
+    ring: &'a Storages<T, P, I>,
 }
 
-impl<R, T, P, I> Consumer<R, T, P, I>
+impl<'a, T, P, I> Consumer<'a, T, P, I>
 where
-    R: Deref<Target = Storages<T, P, I>> + Clone,
     T: Copy + Prioritized,
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
@@ -306,16 +275,17 @@ where
     /// # Safety
     /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
     /// one did.
+    #[inline(always)]
     #[must_use]
-    pub unsafe fn new(ring: R) -> Self {
-        let part = |i| Part::of(ring.clone(), i);
-        Self {
-            // SAFETY: this is the only sending end of the whole, and so of each part.
-            levels: core::array::from_fn(|i| unsafe { overwrite::Consumer::new(part(i)) }),
-            // SAFETY: free places go back from the sending end alone.
-            free: unsafe { overwrite::Producer::new(part(LEVELS)) },
-            ring,
-        }
+    pub unsafe fn new(ring: &'a Storages<T, P, I>) -> Self {
+        Self { ring }
+    }
+
+    /// The sending end of a level's small ring.
+    #[inline(always)]
+    fn level(&mut self, level: usize) -> overwrite::Consumer<'_, u32, I> {
+        // SAFETY: this is the only sending end of the whole, and so of each part; it is borrowed meanwhile.
+        unsafe { overwrite::Consumer::new(&self.ring.levels[level]) }
     }
 
     /// Takes the item whose turn it is.
@@ -324,7 +294,7 @@ where
         let starved = self.ring.waited.iter().position(|w| w.load(Ordering::Relaxed) >= PATIENCE);
         let order = starved.into_iter().chain((0..LEVELS).rev());
         let (level, number) =
-            order.into_iter().find_map(|l| self.levels[l].pop().map(|number| (l, number)))?;
+            order.into_iter().find_map(|l| self.level(l).pop().map(|number| (l, number)))?;
         self.ring.waited[level].store(0, Ordering::Relaxed);
         for (waited, ring) in self.ring.waited.iter().zip(&self.ring.levels).take(level) {
             let now = if ring.is_empty() { 0 } else { waited.load(Ordering::Relaxed) + 1 };
@@ -333,15 +303,15 @@ where
         // SAFETY: the number came from a level ring, behind which its place was written; it is ours until given back.
         let item = unsafe { self.ring.place(number).read() };
         // There are as many places in the ring as numbers.
-        let returned = self.free.push(number);
+        // SAFETY: free places go back from the sending end alone, which is this one.
+        let returned = unsafe { overwrite::Producer::new(&self.ring.free) }.push(number);
         debug_assert!(returned.is_ok(), "the free ring holds every number");
         Some(item)
     }
 }
 
-impl<R, T, P, I> Source<T> for Consumer<R, T, P, I>
+impl<T, P, I> Source<T> for Consumer<'_, T, P, I>
 where
-    R: Deref<Target = Storages<T, P, I>> + Clone,
     T: Copy + Prioritized,
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
@@ -359,24 +329,34 @@ where
     }
 }
 
-impl<T, P, I> Lane for Storages<T, P, I>
+impl<T, P, I> sealed::ShardRing for Storages<T, P, I> {}
+
+impl<T, P, I> ShardRing for Storages<T, P, I>
 where
     T: Copy + Prioritized,
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
 {
     type Item = T;
-    type Producer<R: Deref<Target = Self> + Clone> = Producer<R, T, P, I>;
-    type Consumer<R: Deref<Target = Self> + Clone> = Consumer<R, T, P, I>;
+    type Producer<'a>
+        = Producer<'a, T, P, I>
+    where
+        Self: 'a;
+    type Consumer<'a>
+        = Consumer<'a, T, P, I>
+    where
+        Self: 'a;
 
-    unsafe fn producer<R: Deref<Target = Self> + Clone>(ring: R) -> Producer<R, T, P, I> {
+    #[inline(always)]
+    unsafe fn producer(&self) -> Producer<'_, T, P, I> {
         // SAFETY: the caller says that there is no other one.
-        unsafe { Producer::new(ring) }
+        unsafe { Producer::new(self) }
     }
 
-    unsafe fn consumer<R: Deref<Target = Self> + Clone>(ring: R) -> Consumer<R, T, P, I> {
+    #[inline(always)]
+    unsafe fn consumer(&self) -> Consumer<'_, T, P, I> {
         // SAFETY: the caller says that there is no other one.
-        unsafe { Consumer::new(ring) }
+        unsafe { Consumer::new(self) }
     }
 
     fn len(&self) -> usize {

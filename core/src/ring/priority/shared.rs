@@ -1,8 +1,7 @@
 //! Levels that any number of producers and consumers share.
 
 use super::{LEVELS, PATIENCE, Prioritized};
-use crate::ring::sharded::Fallback;
-use crate::ring::{Full, Storage, mpmc};
+use crate::ring::{Fallback, Full, Storage, mpmc, sealed};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
 /// What matters more is sent first, for any number of producers and consumers: a ring of its own for each level, so that
@@ -57,6 +56,8 @@ impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
         }
     }
 }
+
+impl<T, C> sealed::Fallback for Shared<T, C> {}
 
 impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Fallback<T> for Shared<T, C> {
     fn push(&self, item: T) -> Result<(), Full<T>> {

@@ -87,7 +87,10 @@ pub(super) fn rows(_: &Effort) -> Measured<Vec<Row>> {
     let mut rows = vec![record()?];
     rows.extend(wire()?);
     let ring = |slot: usize, whole: usize| (EVENTS * slot).max(whole) as f64 / 1000.0;
-    let with_tags = ring(size_of::<Slot<Event>>(), size_of::<spsc::Ring<Event, EVENTS>>() - 1024);
+    let with_tags = ring(
+        size_of::<Slot<Event>>(),
+        size_of::<spsc::Ring<Event, [Slot<Event>; EVENTS]>>() - 1024,
+    );
     let without = ring(size_of::<Slot<Event<2>>>(), 0);
     rows.push(Row::new(
         "10 000 buffered events",

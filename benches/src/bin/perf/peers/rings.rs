@@ -53,7 +53,7 @@ fn two_threads(
 }
 
 fn ours_one_by_one(items: u64) -> Measured<f64> {
-    let mut ring: Box<spsc::Ring<Item, SIZE>> = Box::default();
+    let mut ring: Box<Spsc> = Box::default();
     let (mut producer, mut consumer) = ring.split();
     two_threads(
         items,
@@ -112,7 +112,7 @@ fn rtrb_one_by_one(items: u64) -> Measured<f64> {
 }
 
 fn ours_in_batches(items: u64) -> Measured<f64> {
-    let mut ring: Box<spsc::Ring<Item, SIZE>> = Box::default();
+    let mut ring: Box<Spsc> = Box::default();
     let (mut producer, mut consumer) = ring.split();
     two_threads(
         items,
@@ -260,12 +260,13 @@ fn crossbeam_shared(items: u64) -> Measured<f64> {
     })
 }
 
-type Lane = overwrite::Ring<Item, Box<[Slot<Item>]>>;
-type Lanes = Sharded<Lane, Box<[Shard<Lane>]>, mpmc::Ring<Item, Box<[mpmc::Cell<Item>]>>>;
+type Spsc = spsc::Ring<Item, [Slot<Item>; SIZE]>;
+type One = overwrite::Ring<Item, Box<[Slot<Item>]>>;
+type All = Sharded<One, Box<[Shard<One>]>, mpmc::Ring<Item, Box<[mpmc::Cell<Item>]>>>;
 
 fn ours_sharded(items: u64) -> Measured<f64> {
     let lane = |_| Shard::new(overwrite::Ring::new(boxed(SIZE)));
-    let all: Lanes = Sharded::new((0..2).map(lane).collect(), mpmc::Ring::new(boxed(1)));
+    let all: All = Sharded::new((0..2).map(lane).collect(), mpmc::Ring::new(boxed(1)));
     let claimed = (Sharded::claim(&all), Sharded::claim(&all), Sharded::drain(&all));
     let (Some(mut one), Some(mut two), Some(mut drain)) = claimed else {
         return Err(super::Wrong("a shard is taken".into()));
@@ -318,7 +319,7 @@ fn latencies(
 fn push_latency(effort: &Effort) -> Measured<Vec<Row>> {
     let pushes = effort.operations(1_000_000);
     let ours = || {
-        let mut ring: Box<spsc::Ring<Item, SIZE>> = Box::default();
+        let mut ring: Box<Spsc> = Box::default();
         let (mut producer, mut consumer) = ring.split();
         latencies(pushes, |i| producer.push(i).is_ok(), || consumer.pop())
     };

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use ringstat_core::ring::Slot;
 use ringstat_core::ring::spsc::Ring;
 
 use super::{Effort, Wrong, check, time};
@@ -12,7 +13,7 @@ const ROW: u64 = 512;
 
 /// `spsc.ns`: push and pop of one item.
 pub(super) fn spsc(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
-    let mut ring: Box<Ring<[u64; 8], 1024>> = Box::new(Ring::new());
+    let mut ring: Box<Ring<[u64; 8], [Slot<[u64; 8]>; 1024]>> = Box::default();
     let (mut producer, mut consumer) = ring.split();
     let (mut pushed, mut popped) = (0u64, 0u64);
     let samples = time(effort, ROW, || {

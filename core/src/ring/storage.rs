@@ -1,0 +1,182 @@
+//! Memory of the rings: slots, where they lie, and how positions run over them.
+
+use core::mem::MaybeUninit;
+
+use super::sealed;
+use crate::sync::{AtomicUsize, UnsafeCell, const_fn};
+
+/// Memory for one item.
+#[derive(Debug)]
+pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
+
+impl<T: Copy> Slot<T> {
+    const_fn! {
+        /// A slot that holds nothing.
+        #[must_use]
+        pub const fn new() -> Self {
+            Self(UnsafeCell::new(MaybeUninit::uninit()))
+        }
+    }
+
+    /// Writes the item.
+    ///
+    /// # Safety
+    /// Nobody else touches the slot meanwhile.
+    #[inline(always)]
+    pub(super) unsafe fn write(&self, item: T) {
+        // SAFETY: the caller has the slot to itself.
+        self.0.with_mut(|slot| unsafe { (*slot).write(item) });
+    }
+
+    /// Copies the item in: from memory to memory, without a stop on the stack.
+    ///
+    /// # Safety
+    /// As for [`write`](Self::write).
+    #[inline(always)]
+    pub(super) unsafe fn copy_from(&self, item: &T) {
+        // SAFETY: the caller has the slot to itself; both places hold a `T`, and `item` is elsewhere, since a slot is
+        // never lent out.
+        self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
+    }
+
+    /// Copies the item out.
+    ///
+    /// # Safety
+    /// The slot was written, and nobody writes it meanwhile.
+    #[inline(always)]
+    pub(super) unsafe fn read(&self) -> T {
+        // SAFETY: the caller says that it is initialized and not being written.
+        self.0.with(|slot| unsafe { (*slot).assume_init_read() })
+    }
+}
+
+impl<T: Copy> Default for Slot<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: a slot is only memory; the rings see to it that one party at a time touches it, and items go from one
+// thread to another, hence `Send`.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+/// Where a ring keeps its items: an array of slots, or with the feature `alloc` a boxed slice whose length is chosen
+/// at run time. At least one, at most [`MAX_CAPACITY`].
+///
+/// Sealed: the rings rely on it to show the same slots at every call, and to nobody else.
+///
+/// ```compile_fail,E0277
+/// use ringstat_core::ring::{Slot, Storage};
+///
+/// struct Shifting([Slot<u8>; 2], [Slot<u8>; 2]);
+///
+/// impl Storage<Slot<u8>> for Shifting {
+///     fn slots(&self) -> &[Slot<u8>] {
+///         &self.0
+///     }
+/// }
+/// ```
+pub trait Storage<C>: sealed::Storage<C> {
+    /// The slots.
+    fn slots(&self) -> &[C];
+}
+
+impl<C, const N: usize> sealed::Storage<C> for [C; N] {}
+
+impl<C, const N: usize> Storage<C> for [C; N] {
+    #[inline(always)]
+    fn slots(&self) -> &[C] {
+        const { assert!(N > 0 && N <= MAX_CAPACITY, "a ring has at least one slot") };
+        self
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<C> sealed::Storage<C> for alloc::boxed::Box<[C]> {}
+
+#[cfg(feature = "alloc")]
+impl<C> Storage<C> for alloc::boxed::Box<[C]> {
+    #[inline(always)]
+    fn slots(&self) -> &[C] {
+        self
+    }
+}
+
+/// Slots for `capacity` items, at least 1 and at most [`MAX_CAPACITY`].
+#[cfg(feature = "alloc")]
+#[must_use]
+pub fn boxed<C: Default>(capacity: usize) -> alloc::boxed::Box<[C]> {
+    (0..capacity.clamp(1, MAX_CAPACITY)).map(|_| C::default()).collect()
+}
+
+/// The largest ring: positions run over two laps and share a word with one more bit.
+pub const MAX_CAPACITY: usize = usize::MAX >> 3;
+
+/// Positions in a ring of `n` slots: `0..2 * n`. The first lap and the second tell a full ring from an empty one, for
+/// every `n` and without an index that grows until it wraps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Laps(pub(super) usize);
+
+impl Laps {
+    /// The slot at a position.
+    #[inline(always)]
+    pub(super) fn slot(self, position: usize) -> usize {
+        if position < self.0 { position } else { position - self.0 }
+    }
+
+    /// The position `by` further on; `by` is at most `n`.
+    #[inline(always)]
+    pub(super) fn forward(self, position: usize, by: usize) -> usize {
+        let next = position + by;
+        if next < 2 * self.0 { next } else { next - 2 * self.0 }
+    }
+
+    /// How far `to` is ahead of `from`.
+    #[inline(always)]
+    pub(super) fn distance(self, from: usize, to: usize) -> usize {
+        if to >= from { to - from } else { to + 2 * self.0 - from }
+    }
+}
+
+/// One end of a ring for one party: the position that it publishes, and what it last saw of the other end's. Both lie
+/// in the ring, so that a handle on an end is no more than a reference, and the next owner goes on where the last one
+/// stopped.
+#[derive(Debug)]
+pub(super) struct End {
+    /// Written by the owner of this end, read by that of the other.
+    pub(super) position: AtomicUsize,
+    /// The other end's position when last looked at, which can only have gone on since. The owner's alone.
+    seen: UnsafeCell<usize>,
+}
+
+// SAFETY: `seen` is touched by the owner of the end alone: `seen` and `see` are unsafe and ask for that.
+unsafe impl Sync for End {}
+
+impl End {
+    const_fn! {
+        /// Both ends at the same position: an empty ring.
+        pub(super) const fn new(position: usize) -> Self {
+            Self { position: AtomicUsize::new(position), seen: UnsafeCell::new(position) }
+        }
+    }
+
+    /// What was last seen of the other end.
+    ///
+    /// # Safety
+    /// The caller owns this end.
+    #[inline(always)]
+    pub(super) unsafe fn seen(&self) -> usize {
+        // SAFETY: only the owner touches it.
+        self.seen.with(|seen| unsafe { *seen })
+    }
+
+    /// Notes what is seen of the other end.
+    ///
+    /// # Safety
+    /// The caller owns this end.
+    #[inline(always)]
+    pub(super) unsafe fn see(&self, position: usize) {
+        // SAFETY: only the owner touches it.
+        self.seen.with_mut(|seen| unsafe { *seen = position });
+    }
+}

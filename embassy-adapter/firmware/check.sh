@@ -4,12 +4,11 @@
 # no record call can panic.
 #
 # Installs what is missing (QEMU, and where rustup has no thumb targets Debian's compiler); the tests make network
-# namespaces, which takes root, real or in a user namespace. What cannot be set up is a failure.
+# namespaces, which takes root. What cannot be set up is a failure.
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../.ci/thumb
-PATH=$PATH:/usr/sbin:/sbin
-command -v qemu-system-arm >/dev/null && command -v ip >/dev/null || thumb_install qemu-system-arm iproute2
+../../.ci/install qemu-system-arm=qemu-system-arm ip=iproute2 setpriv=util-linux nm=binutils
 
 for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
   bins=(--bin alone --bin preempt --bin nopanic)
@@ -31,9 +30,7 @@ for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
 done
 
 cd ../..
-test=(cargo test -q --locked -p ringstat-tests --features qemu --test firmware -- --test-threads=4 --nocapture "$@")
-if [ "$(id -u)" = 0 ]; then
-  "${test[@]}"
-else
-  unshare --user --map-root-user --net "${test[@]}"
-fi
+cargo build -q --locked -p ringstat
+cargo build -q --locked -p ringstat-embassy --example tap
+source .ci/root
+cargo test -q --locked -p ringstat-tests --features qemu --test firmware -- --test-threads=4 --nocapture "$@"

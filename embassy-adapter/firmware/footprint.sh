@@ -8,7 +8,9 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../.ci/thumb
-command -v qemu-system-arm >/dev/null || thumb_install qemu-system-arm
+../../.ci/install qemu-system-arm=qemu-system-arm nm=binutils
+compiler="$(thumb_rustc --version | cut -d' ' -f1,2) ($thumb_from), $(qemu-system-arm --version |
+  sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\).*/QEMU \1/p')"
 measured=$(mktemp)
 trap 'rm -f "$measured"' EXIT
 
@@ -51,7 +53,8 @@ done
 
 if [ "${1:-}" = --set ]; then
   {
-    grep '^#' footprint.txt
+    grep '^#' footprint.txt | grep -v '^#measured '
+    echo "#measured $compiler"
     # Where an interrupt finds the stack is another place after each change: room for one and what it calls.
     awk '{ print $1, $2, $3, int($4 * 1.05 + ($3 == "stack" ? 128 : 0.5)) }' "$measured"
   } >footprint.new
@@ -76,8 +79,13 @@ if [ "${1:-}" = --markdown ]; then
         printf "| %s | %d | %d | %s | %s |\n", what, m3, value["thumbv6m-none-eabi " key], goal[key], met
       }
     }' footprint.txt "$measured"
+  printf '\n`embassy-adapter/firmware/footprint.sh --markdown`, %s, %s.\n' "$compiler" "$(date +%F)"
   exit
 fi
+
+measured_with=$(sed -n 's/^#measured //p' footprint.txt)
+echo "with $compiler"
+[ "$compiler" = "$measured_with" ] || echo "the limits are for $measured_with; another compiler may need other ones" >&2
 
 # Goals are those of a Cortex-M3; a limit is what no change may exceed.
 awk '

@@ -1,6 +1,11 @@
 //! Chips with Ethernet, and the collector.
 
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
+
+use ringstat_core::record::Priority;
+use ringstat_core::wire::Decoder;
+use ringstat_core::wire::decode::Body;
 
 use ringstat_tests::collector::Collector;
 use ringstat_tests::netns::Namespace;
@@ -104,8 +109,10 @@ fn restarted(machine: &Namespace, listen: &str, load: Setup) {
     // Three quarters of the events come from the task, which now pauses: so it is known who has which critical event.
     first.until("half of it", |k| k.series("requests") == EVENTS * 3 / 4 / 2);
     let before = (first.all_read(8125).series("critical"), first.end());
-    // The chip goes on, and nobody listens.
-    until("the chip goes on", || machine.unheard() > 5);
+    // The chip goes on, first to somebody who does not answer, then to nobody.
+    hear_critical(machine, listen);
+    let heard = machine.unheard();
+    until("somebody is missed", || machine.unheard() > heard);
     let second = Collector::start(machine, &[listen]);
     let said = chip.end();
     said.assert_closed();
@@ -124,6 +131,24 @@ fn restarted(machine: &Namespace, listen: &str, load: Setup) {
         "{missed} datagrams before the second collector, {} critical events again",
         said.number("repeated")
     );
+}
+
+/// Listens in the collector's place until a critical event comes, and says nothing.
+fn hear_critical(machine: &Namespace, listen: &str) {
+    let socket = machine.enter(|| UdpSocket::bind(listen)).expect("the port is free");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    let mut decoder: Box<Decoder> = Box::default();
+    let mut buffer = [0; 2048];
+    loop {
+        let length = socket.recv(&mut buffer).expect("the chip goes on");
+        let mut datagram = decoder.open(&buffer[..length]).expect("a datagram of ours");
+        while let Some(record) = datagram.next() {
+            let Body::Event(event) = record.expect("a record").body else { continue };
+            if event.priority == Priority::Critical {
+                return;
+            }
+        }
+    }
 }
 
 /// Waits until `done`, looking now and then.

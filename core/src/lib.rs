@@ -63,3 +63,15 @@ pub mod chip;
 
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
+
+/// What a chip's program takes to record and to send: `use ringstat_core::prelude::*;`.
+///
+/// Adapters have preludes of their own, with what they add and without what they do themselves.
+pub mod prelude {
+    pub use crate::chip::Stats;
+    pub use crate::event_ring;
+    pub use crate::instrument::{Counter, Gauge, Histogram, Instrument};
+    pub use crate::policy::Policy;
+    pub use crate::record::{Outcome, Priority, Recorder};
+    pub use crate::send::{Identity, SenderConfig, Step, Time};
+}

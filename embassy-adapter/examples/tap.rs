@@ -20,11 +20,8 @@ use embassy_executor::{Executor, Spawner};
 use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use embassy_net_tuntap::TunTapDevice;
 use embassy_time::{Duration, Instant, Timer};
-use ringstat_core::chip::Stats;
-use ringstat_core::event_ring;
-use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::record::{Priority, Recorder};
-use ringstat_embassy::{Config, micros, totals, wake};
+use ringstat_embassy::prelude::*;
+use ringstat_embassy::{totals, wake};
 use static_cell::StaticCell;
 
 static REQUESTS: Counter = Counter::new("requests");
@@ -32,7 +29,7 @@ static TICKS: Counter = Counter::new("board.ticks");
 static LEVEL: Gauge = Gauge::new("board.level");
 static WORK: Histogram = Histogram::new("board.work");
 static INSTRUMENTS: [&dyn Instrument; 4] = [&REQUESTS, &TICKS, &LEVEL, &WORK];
-static STATS: Stats<256> = Stats::new(event_ring!(256), micros)
+static STATS: Stats<256, 32> = ringstat_embassy::stats(event_ring!(256))
     .instruments(&INSTRUMENTS)
     .critical(event_ring!(32))
     .wake(32, wake);
@@ -73,7 +70,7 @@ fn main() {
         sender,
     );
     let to: SocketAddrV4 = arg("to", SocketAddrV4::new(Ipv4Addr::new(10, 5, 0, 1), 8125));
-    let mut config = Config::new((*to.ip(), to.port()), sender, epoch);
+    let mut config = TaskConfig::new((*to.ip(), to.port()), sender, epoch);
     config.sender.batch_age = std::time::Duration::from_millis(20);
     let events: u32 = arg("events", 10_000);
     thread::spawn(move || tick(events / 4));
@@ -90,8 +87,8 @@ async fn network(mut runner: Runner<'static, TunTapDevice>) -> ! {
 }
 
 #[embassy_executor::task]
-async fn metrics(stack: Stack<'static>, config: Config) -> ! {
-    ringstat_embassy::run::<256, 1472, 64, 64>(stack, &STATS, config).await
+async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
+    ringstat_embassy::run(stack, &STATS, config.names::<64>()).await
 }
 
 /// A thousand times a second, on a thread of its own.

@@ -3,15 +3,16 @@
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Ticker, with_timeout};
-use ringstat_core::format::TimeUnit;
+use ringstat_core::format::{PAYLOAD_MIN, TimeUnit};
 use ringstat_core::instrument::Instrument;
 use ringstat_core::send::{Beacon, Identity};
 
 use crate::clock::micros;
 
-/// Where [`run_beacon`] sends, as whom, and how often.
+/// Where [`run_beacon`] sends, as whom, and how often; by its type also the size of its only buffer, 256 bytes if
+/// nothing is said.
 #[derive(Clone, Copy, Debug)]
-pub struct BeaconConfig {
+pub struct BeaconConfig<const PAYLOAD: usize = 256> {
     /// The collector.
     pub to: IpEndpoint,
     /// The port that datagrams come from.
@@ -23,7 +24,7 @@ pub struct BeaconConfig {
 }
 
 impl BeaconConfig {
-    /// Once a second to a collector at `to`; `sender` and `epoch` as for [`Config::new`](crate::Config::new).
+    /// Once a second to a collector at `to`; `sender` and `epoch` as for [`Config::new`](crate::TaskConfig::new).
     #[must_use]
     pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
         Self {
@@ -35,6 +36,16 @@ impl BeaconConfig {
     }
 }
 
+impl<const PAYLOAD: usize> BeaconConfig<PAYLOAD> {
+    /// With datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`].
+    #[must_use]
+    pub fn payload<const BYTES: usize>(self) -> BeaconConfig<BYTES> {
+        const { assert!(BYTES >= PAYLOAD_MIN, "no datagram is that small") };
+        let Self { to, local_port, identity, interval } = self;
+        BeaconConfig { to, local_port, identity, interval }
+    }
+}
+
 /// How long room in the socket's buffer is waited for.
 const BUSY: Duration = Duration::from_millis(100);
 
@@ -43,8 +54,7 @@ const BUSY: Duration = Duration::from_millis(100);
 ///
 /// ```
 /// use embassy_net::{IpAddress, Stack};
-/// use ringstat_core::instrument::{Counter, Gauge, Instrument};
-/// use ringstat_embassy::{BeaconConfig, run_beacon};
+/// use ringstat_embassy::prelude::*;
 ///
 /// static FRAMES: Counter = Counter::new("radio.frames");
 /// static LEVEL: Gauge = Gauge::new("board.level");
@@ -53,16 +63,16 @@ const BUSY: Duration = Duration::from_millis(100);
 /// // #[embassy_executor::task]
 /// async fn metrics(stack: Stack<'static>) -> ! {
 ///     let config = BeaconConfig::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, 1);
-///     run_beacon::<256>(stack, &INSTRUMENTS, config).await
+///     ringstat_embassy::run_beacon(stack, &INSTRUMENTS, config).await
 /// }
 /// ```
 ///
-/// `PAYLOAD` is the largest datagram, at least 128 bytes, and the only buffer. While there is no network nothing is
+/// While there is no network nothing is
 /// sent, and nothing is missing afterwards: what an instrument says includes all that it did not say before.
 pub async fn run_beacon<const PAYLOAD: usize>(
     stack: Stack<'_>,
     instruments: &[&dyn Instrument],
-    config: BeaconConfig,
+    config: BeaconConfig<PAYLOAD>,
 ) -> ! {
     let (mut tx_meta, mut tx) = ([PacketMetadata::EMPTY; 1], [0; PAYLOAD]);
     let mut socket = UdpSocket::new(stack, &mut [], &mut [], &mut tx_meta, &mut tx);

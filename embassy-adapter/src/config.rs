@@ -2,21 +2,36 @@
 
 use embassy_net::IpEndpoint;
 use embassy_time::Duration;
-use ringstat_core::format::TimeUnit;
+use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_MIN, TimeUnit};
 use ringstat_core::send::{BreakerConfig, Identity, SenderConfig};
 
 use crate::clock::micros;
 
-/// How the task works. Begin with [`Config::new`] and change what must differ.
+/// How the task works, and by its type how much memory it takes. Begin with [`TaskConfig::new`] and change what must
+/// differ.
+///
+/// `PAYLOAD` and `NAMES` are seldom written out: [`payload`](Self::payload) and [`names`](Self::names) change them.
+///
+/// ```
+/// use embassy_net::IpAddress;
+/// use ringstat_embassy::TaskConfig;
+///
+/// let to = (IpAddress::v4(192, 168, 0, 2), 8125);
+/// // Datagrams of up to 1472 bytes, 16 names told apart in each: about 3.5 kB of buffers and tables.
+/// let usual: TaskConfig = TaskConfig::new(to, 0xC0FFEE, 1);
+/// // A part with little memory.
+/// let small: TaskConfig<256, 8> = TaskConfig::new(to, 0xC0FFEE, 1).payload::<256>().names::<8>();
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Config {
+pub struct TaskConfig<const PAYLOAD: usize = PAYLOAD_ETHERNET, const NAMES: usize = 16> {
     /// The collector.
     pub to: IpEndpoint,
     /// The port that datagrams come from, and acknowledgements go to.
     pub local_port: u16,
     /// Who sends.
     pub identity: Identity,
-    /// Batches, flushes, heartbeats, patience. Its unit must be microseconds.
+    /// Batches, flushes, heartbeats, patience. Its unit must be microseconds; a `payload` below `PAYLOAD` makes datagrams
+    /// smaller, but not the buffers.
     pub sender: SenderConfig,
     /// When the stack knows no way: times in microseconds.
     pub breaker: BreakerConfig,
@@ -27,7 +42,7 @@ pub struct Config {
     pub look: Duration,
 }
 
-impl Config {
+impl TaskConfig {
     /// For a collector at `to`; `sender` is unique among its senders and the same over restarts, `epoch` another one for
     /// each run: from a random source, or a counter in memory that survives.
     #[must_use]
@@ -45,5 +60,28 @@ impl Config {
             wall: micros,
             look: Duration::from_millis(100),
         }
+    }
+}
+
+impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
+    /// With datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`]: the task has two buffers of that size.
+    #[must_use]
+    pub fn payload<const BYTES: usize>(self) -> TaskConfig<BYTES, NAMES> {
+        const { assert!(BYTES >= PAYLOAD_MIN, "no datagram is that small") };
+        let mut resized = self.resized();
+        resized.sender.payload = BYTES;
+        resized
+    }
+
+    /// With tables in which `COUNT` names and tag sets of a datagram are found again, a power of two: 12 bytes each.
+    /// What is not found again is spelled out again, in more bytes.
+    #[must_use]
+    pub fn names<const COUNT: usize>(self) -> TaskConfig<PAYLOAD, COUNT> {
+        self.resized()
+    }
+
+    fn resized<const P: usize, const S: usize>(self) -> TaskConfig<P, S> {
+        let Self { to, local_port, identity, sender, breaker, wall, look } = self;
+        TaskConfig { to, local_port, identity, sender, breaker, wall, look }
     }
 }

@@ -9,7 +9,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// up to this.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Asks for the address of `name` until there is one: for [`Config::new`](crate::Config::new), before
+/// Asks for the address of `name` until there is one: for [`TaskConfig::new`](crate::TaskConfig::new), before
 /// [`run`](crate::run).
 ///
 /// Waits for the network first. Events wait in the ring meanwhile, as they do while a link is down. The stack's
@@ -18,12 +18,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 ///
 /// ```
 /// # use embassy_net::Stack;
-/// # use ringstat_core::{event_ring, chip::Stats};
-/// # use ringstat_embassy::{Config, micros, resolve, run};
-/// # static STATS: Stats<64> = Stats::new(event_ring!(64), micros);
+/// # use ringstat_embassy::{prelude::*, resolve, run};
+/// # static STATS: Stats<64> = ringstat_embassy::stats(event_ring!(64));
 /// async fn metrics(stack: Stack<'static>) -> ! {
 ///     let collector = resolve(stack, "metrics.example.org", 8125).await;
-///     run::<64, 1472, 16, 0>(stack, &STATS, Config::new(collector, 0xC0FFEE, 1)).await
+///     run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, 1)).await
 /// }
 /// ```
 pub async fn resolve(stack: Stack<'_>, name: &str, port: u16) -> IpEndpoint {

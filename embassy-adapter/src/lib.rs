@@ -10,25 +10,19 @@
 //!
 //! ```
 //! use embassy_net::{IpAddress, Stack};
-//! use ringstat_core::event_ring;
-//! use ringstat_core::instrument::Counter;
-//! use ringstat_core::record::Recorder;
-//! use ringstat_core::chip::Stats;
-//! use ringstat_embassy::{Config, micros, run, wake};
+//! use ringstat_embassy::prelude::*;
 //!
 //! static FRAMES: Counter = Counter::new("radio.frames");
-//! // Room for 64 events, and for 8 alarms.
-//! static STATS: Stats<64> = Stats::new(event_ring!(64), micros)
-//!     .instruments(&[&FRAMES])
+//! // Room for 64 events, and for 8 alarms, which are sent until they are acknowledged.
+//! static STATS: Stats<64, 8> = ringstat_embassy::stats(event_ring!(64))
 //!     .critical(event_ring!(8))
-//!     .wake(16, wake);
+//!     .instruments(&[&FRAMES]);
 //!
 //! // #[embassy_executor::task]
 //! async fn metrics(stack: Stack<'static>) -> ! {
 //!     // Who it is, and which run: the epoch from a random source or a counter in flash.
-//!     let config = Config::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, 1);
-//!     // Datagrams of up to 1472 bytes, 16 names a datagram told apart, 8 alarms kept until acknowledged.
-//!     run::<64, 1472, 16, 8>(stack, &STATS, config).await
+//!     let config = TaskConfig::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, 1);
+//!     ringstat_embassy::run(stack, &STATS, config).await
 //! }
 //!
 //! // anywhere, also in interrupts:
@@ -39,7 +33,7 @@
 //! # What it costs
 //! The task sleeps until something is due: a batch, the next flush or heartbeat, an acknowledgement, a change of the
 //! network. It does not touch the socket while the link or the address is missing; events then wait in the ring, and
-//! [`WhenFull`](ringstat_core::chip::WhenFull) decides what a full one gives up.
+//! [its policy](ringstat_core::chip::Stats::policy) decides what a full one gives up.
 //!
 //! Recording an event masks no interrupts where the part has compare-and-swap. Where it has not (Cortex-M0), each
 //! atomic operation masks them for some ten instructions, two or three times an event; so does setting a gauge on any
@@ -60,7 +54,17 @@ mod task;
 
 pub use beacon::{BeaconConfig, run_beacon};
 pub use clock::micros;
-pub use config::Config;
+pub use config::TaskConfig;
 #[cfg(feature = "dns")]
 pub use dns::resolve;
-pub use task::{run, totals, wake};
+pub use task::{run, stats, totals, wake};
+
+/// What a chip's program takes to record and to send: `use ringstat_embassy::prelude::*;`.
+pub mod prelude {
+    pub use ringstat_core::prelude::{
+        Counter, Gauge, Histogram, Instrument, Outcome, Policy, Priority, Recorder, Stats,
+        event_ring,
+    };
+
+    pub use crate::{BeaconConfig, TaskConfig};
+}

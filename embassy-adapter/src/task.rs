@@ -11,19 +11,25 @@ use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
-use ringstat_core::chip::Stats;
+use ringstat_core::chip::{EventRing, Stats};
 use ringstat_core::ledger::Cause;
 use ringstat_core::send::{Breaker, LeanSender, Permit, SendError, Sender, Step, Totals};
 use ringstat_core::wire::ack::Ack;
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::TaskConfig;
 
 /// A batch waits. One task a program, so one signal.
 static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
 /// What the sender has done so far.
 static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals::NONE));
+
+/// [`Stats`] over `ring` with this chip's clock; a ring that is a quarter full wakes the task. For a `static`.
+#[must_use]
+pub const fn stats<const N: usize>(ring: &'static EventRing<N>) -> Stats<N> {
+    Stats::new(ring, clock::micros).wake(N.div_ceil(4), wake)
+}
 
 /// Wakes the task: for [`Stats::wake`]. Safe from interrupts; masks them for a few instructions.
 pub fn wake() {
@@ -45,13 +51,12 @@ const REPLIES: usize = 8;
 
 /// Sends what `stats` records, for ever. One task a program.
 ///
-/// `PAYLOAD` is the largest datagram (at least 128 bytes; also `payload` of [`Config::sender`], whichever is less),
-/// `SLOTS` a power of two: so many names and tag sets a datagram are said once only, `KEEP` how many critical events
-/// are kept until they are acknowledged, at most 1024. All of that is in the future, so in the task's static memory.
-pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const KEEP: usize>(
+/// The types of `stats` and `config` say how large everything is: two buffers of a datagram, the tables of names, and
+/// room for as many critical events as have a ring. All of that is in the future, so in the task's static memory.
+pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAMES: usize>(
     stack: Stack<'_>,
-    stats: &Stats<N>,
-    config: Config,
+    stats: &Stats<N, C>,
+    config: TaskConfig<PAYLOAD, NAMES>,
 ) -> ! {
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
     let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
@@ -61,7 +66,7 @@ pub async fn run<const N: usize, const PAYLOAD: usize, const SLOTS: usize, const
         core::future::pending::<()>().await;
     }
     let mut breaker = Breaker::new(config.breaker, config.identity.seed());
-    let mut sender: LeanSender<SLOTS, KEEP> = Sender::new(config.identity, &config.sender);
+    let mut sender: LeanSender<NAMES, C> = Sender::new(config.identity, &config.sender);
     let mut packet = [0; PAYLOAD];
     let mut held = None;
     loop {

@@ -10,21 +10,16 @@ use embassy_net::{IpAddress, Ipv4Cidr, StackResources, StaticConfigV4};
 use embassy_net_driver_channel as channel;
 use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
 use embassy_time::Timer;
-use ringstat_core::chip::Stats;
-use ringstat_core::event_ring;
-use ringstat_core::instrument::Counter;
 use ringstat_core::receive::{IdWindow, Seen};
-use ringstat_core::record::{Priority, Recorder};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::Body;
-use ringstat_embassy::{Config, micros, run, totals, wake};
+use ringstat_embassy::prelude::*;
+use ringstat_embassy::{run, stats, totals, wake};
 
 static FRAMES: Counter = Counter::new("radio.frames");
-static STATS: Stats<256> = Stats::new(event_ring!(256), micros)
-    .instruments(&[&FRAMES])
-    .critical(event_ring!(16))
-    .wake(32, wake);
+static STATS: Stats<256, 16> =
+    stats(event_ring!(256)).instruments(&[&FRAMES]).critical(event_ring!(16)).wake(32, wake);
 
 const CHIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const COLLECTOR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -113,7 +108,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
     let config = embassy_net::Config::ipv4_static(address);
     let (stack, mut net) = embassy_net::new(device, config, &mut resources, 7);
     let (link, mut rx, mut tx) = runner.split();
-    let mut config = Config::new((IpAddress::from(COLLECTOR), PORT), 7, 1);
+    let mut config = TaskConfig::new((IpAddress::from(COLLECTOR), PORT), 7, 1);
     config.sender.flush_interval = Duration::from_millis(20);
     config.sender.batch_age = Duration::from_millis(10);
     config.sender.patience.timeout = Duration::from_millis(50);
@@ -175,7 +170,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         }
     };
     let begun = Instant::now();
-    let everything = select3(run::<256, 512, 16, 8>(stack, &STATS, config), net.run(), wire);
+    let everything = select3(run(stack, &STATS, config.payload::<512>()), net.run(), wire);
     let timeout = Timer::after_secs(20);
     let done = select(script, select(everything, timeout));
     match futures_executor::block_on(done) {

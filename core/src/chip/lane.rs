@@ -11,24 +11,24 @@ use crate::ring::Source;
 ///
 /// [`Stats::lane`] makes it where it is needed; it is two pointers.
 #[derive(Clone, Copy)]
-pub struct Lane<'a, const N: usize> {
-    stats: &'a Stats<N>,
+pub struct Lane<'a, const N: usize, const C: usize = 0> {
+    stats: &'a Stats<N, C>,
     ring: Option<&'static dyn AnyRing>,
 }
 
-impl<'a, const N: usize> Lane<'a, N> {
-    pub(super) fn new(stats: &'a Stats<N>, ring: Option<&'static dyn AnyRing>) -> Self {
+impl<'a, const N: usize, const C: usize> Lane<'a, N, C> {
+    pub(super) fn new(stats: &'a Stats<N, C>, ring: Option<&'static dyn AnyRing>) -> Self {
         Self { stats, ring }
     }
 }
 
-impl<const N: usize> fmt::Debug for Lane<'_, N> {
+impl<const N: usize, const C: usize> fmt::Debug for Lane<'_, N, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").field("ring", &self.ring).finish_non_exhaustive()
     }
 }
 
-impl<const N: usize> Recorder for Lane<'_, N> {
+impl<const N: usize, const C: usize> Recorder for Lane<'_, N, C> {
     fn now(&self) -> u64 {
         self.stats.now()
     }
@@ -49,9 +49,9 @@ impl<const N: usize> Recorder for Lane<'_, N> {
 }
 
 /// All rings of events that are not critical, as the sender drains them: the lanes first.
-pub(super) struct All<'a, const N: usize>(pub(super) &'a Stats<N>);
+pub(super) struct All<'a, const N: usize, const C: usize>(pub(super) &'a Stats<N, C>);
 
-impl<const N: usize> Source<Event> for All<'_, N> {
+impl<const N: usize, const C: usize> Source<Event> for All<'_, N, C> {
     fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
         let mut left = max;
         for mut lane in self.0.lanes.iter().copied() {

@@ -5,10 +5,7 @@
 //! [`Sender`] with it.
 //!
 //! ```
-//! use ringstat_core::event_ring;
-//! use ringstat_core::instrument::Counter;
-//! use ringstat_core::record::Recorder;
-//! use ringstat_core::chip::Stats;
+//! use ringstat_core::prelude::*;
 //!
 //! fn now() -> u64 { 0 } // the chip's timer
 //!
@@ -21,123 +18,39 @@
 //! ```
 
 mod lane;
+mod ring;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use lane::All;
 pub use lane::Lane;
+pub use ring::{AnyRing, EventRing};
 
 use crate::format::Format;
 use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
+use crate::policy::Policy;
 use crate::record::{Event, NoNames, Outcome, Priority, Recorder};
-use crate::ring::{Source, mpmc};
-use crate::send::{Inputs, Sender, Step, Store, Time, Totals};
+use crate::ring::Source;
+use crate::send::{Identity, Inputs, Keep, LeanSender, Sender, SenderConfig, Step, Time, Totals};
 use crate::sync::{AtomicU32, Ordering};
 
-/// What a full ring gives up.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum WhenFull {
-    /// The newest record: what is in the ring stays.
-    #[default]
-    DropNewest,
-    /// The oldest record: what is new gets in.
-    DropOldest,
-}
-
-/// What records go to, and where the sender finds them. `N` is the size of the ring.
+/// What records go to, and where the sender finds them: room for `N` events, and for `C` critical ones.
 ///
-/// One ring for all tasks and interrupts: see [`mpmc`] for what a recorder that is preempted in the middle delays, and
+/// One ring for all tasks and interrupts: see [`mpmc`](crate::ring::mpmc) for what a recorder that is preempted in the middle delays, and
 /// for how long interrupts are masked where there is no compare-and-swap.
 #[derive(Debug)]
-pub struct Stats<const N: usize> {
+pub struct Stats<const N: usize, const C: usize = 0> {
     ring: &'static EventRing<N>,
     /// Rings of one task, interrupt or core each.
     lanes: &'static [&'static dyn AnyRing],
     critical: Option<&'static dyn AnyRing>,
     clock: fn() -> u64,
-    when_full: WhenFull,
+    policy: Policy,
     /// From so many waiting events on, each record calls this.
     wake: Option<(usize, fn())>,
     instruments: &'static [&'static dyn Instrument],
     drops: [AtomicU32; Cause::COUNT],
-}
-
-/// Room for `N` events, 60 to 72 bytes each; [`event_ring!`](crate::event_ring) makes one in place.
-///
-/// It is a static of its own since all of it is zero in the beginning: it takes memory but no flash.
-#[derive(Debug)]
-pub struct EventRing<const N: usize>(mpmc::Ring<Event, [mpmc::Cell<Event>; N]>);
-
-impl<const N: usize> EventRing<N> {
-    /// An empty ring.
-    #[cfg(not(loom))]
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(mpmc::Ring::new([const { mpmc::Cell::new() }; N]))
-    }
-}
-
-#[cfg(not(loom))]
-impl<const N: usize> Default for EventRing<N> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// A `&'static` [`EventRing`](crate::chip::EventRing) with room for so many events, for the initializer of a static.
-/// (Elsewhere each place that says it has one ring, however often it is passed.)
-#[macro_export]
-macro_rules! event_ring {
-    ($capacity:expr) => {{
-        static RING: $crate::chip::EventRing<{ $capacity }> = $crate::chip::EventRing::new();
-        &RING
-    }};
-}
-
-/// An [`EventRing`] of any size; nothing else is one.
-#[expect(private_bounds, reason = "what it can do is for this module alone")]
-pub trait AnyRing: Reserve {}
-
-impl<const N: usize> AnyRing for EventRing<N> {}
-
-/// What is done with a ring of any size.
-trait Reserve: Sync {
-    fn push(&self, event: &Event) -> bool;
-    fn pop(&self) -> Option<Event>;
-    fn len(&self) -> usize;
-    fn capacity(&self) -> usize;
-}
-
-impl<const N: usize> Reserve for EventRing<N> {
-    fn push(&self, event: &Event) -> bool {
-        self.0.try_push(event)
-    }
-    fn pop(&self) -> Option<Event> {
-        self.0.pop()
-    }
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-    fn capacity(&self) -> usize {
-        N
-    }
-}
-
-impl core::fmt::Debug for dyn AnyRing {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} of {} events", self.len(), self.capacity())
-    }
-}
-
-impl Source<Event> for &dyn AnyRing {
-    fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
-        (0..max).map_while(|_| self.pop().map(&mut f)).count()
-    }
-    fn len(&self) -> usize {
-        Reserve::len(*self)
-    }
-    fn capacity(&self) -> usize {
-        Reserve::capacity(*self)
-    }
 }
 
 impl core::fmt::Debug for dyn Instrument {
@@ -156,13 +69,34 @@ impl<const N: usize> Stats<N> {
             lanes: &[],
             critical: None,
             clock,
-            when_full: WhenFull::DropNewest,
+            policy: Policy::DropNewest,
             wake: None,
             instruments: &[],
             drops: [const { AtomicU32::new(0) }; Cause::COUNT],
         }
     }
 
+    /// Gives critical events a ring of their own, of `C` events: no others delay or crowd them out, and they are sent
+    /// until the collector has acknowledged them. The sender has room for as many that wait for that; when both are
+    /// full, further ones are refused and counted.
+    ///
+    /// The adapter must hand the receiver's answers to the [sender](Sender::acknowledged).
+    #[must_use]
+    pub const fn critical<const C: usize>(self, ring: &'static EventRing<C>) -> Stats<N, C> {
+        Stats {
+            ring: self.ring,
+            lanes: self.lanes,
+            critical: Some(ring),
+            clock: self.clock,
+            policy: self.policy,
+            wake: self.wake,
+            instruments: self.instruments,
+            drops: self.drops,
+        }
+    }
+}
+
+impl<const N: usize, const C: usize> Stats<N, C> {
     /// Names the instruments that are sent.
     #[must_use]
     pub const fn instruments(mut self, instruments: &'static [&'static dyn Instrument]) -> Self {
@@ -170,10 +104,27 @@ impl<const N: usize> Stats<N> {
         self
     }
 
-    /// Says what a full ring gives up.
+    /// Says what a full ring gives up: [`Policy::DropNewest`] if nothing is said, or [`Policy::DropOldest`].
+    ///
+    /// ```
+    /// # use ringstat_core::prelude::*;
+    /// # fn now() -> u64 { 0 }
+    /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).policy(Policy::DropOldest);
+    /// ```
+    ///
+    /// # Panics
+    /// With a policy that takes more than one plain ring ([`Policy::is_plain`] is false). In the initializer of a
+    /// static that is an error of the compiler:
+    ///
+    /// ```compile_fail,E0080
+    /// # use ringstat_core::prelude::*;
+    /// # fn now() -> u64 { 0 }
+    /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).policy(Policy::Graded(10));
+    /// ```
     #[must_use]
-    pub const fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.when_full = when_full;
+    pub const fn policy(mut self, policy: Policy) -> Self {
+        assert!(policy.is_plain(), "a chip's ring drops its newest or its oldest event");
+        self.policy = policy;
         self
     }
 
@@ -186,17 +137,6 @@ impl<const N: usize> Stats<N> {
         self
     }
 
-    /// Gives critical events a ring of their own, in which they are kept until the collector has acknowledged them:
-    /// no others delay or crowd them out. Full, it refuses them.
-    ///
-    /// It goes with a sender that has [room for them](Sender::keeping), and an adapter that hands it the
-    /// acknowledgements.
-    #[must_use]
-    pub const fn critical<const C: usize>(mut self, ring: &'static EventRing<C>) -> Self {
-        self.critical = Some(ring);
-        self
-    }
-
     /// Gives tasks, interrupts and cores rings of their own: lane 0, 1 and so on, for [`lane`](Self::lane).
     ///
     /// The ring for all is safe for everybody. But what is recorded while a task is interrupted in the middle of a
@@ -204,7 +144,7 @@ impl<const N: usize> Stats<N> {
     /// nobody else is in the way.
     ///
     /// ```
-    /// # use ringstat_core::{chip::Stats, event_ring, record::Recorder};
+    /// # use ringstat_core::prelude::*;
     /// # fn now() -> u64 { 0 }
     /// const TIMER: usize = 0;
     /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).lanes(&[event_ring!(16)]);
@@ -221,7 +161,7 @@ impl<const N: usize> Stats<N> {
     /// Records in lane `index`, and where that is full in the ring for all. Without a lane of that number: always there.
     #[inline]
     #[must_use]
-    pub fn lane(&self, index: usize) -> Lane<'_, N> {
+    pub fn lane(&self, index: usize) -> Lane<'_, N, C> {
         Lane::new(self, self.lanes.get(index).copied())
     }
 
@@ -241,10 +181,17 @@ impl<const N: usize> Stats<N> {
         sum
     }
 
+    /// A sender for what is recorded here, with the tables of [`LeanSender`] and room for critical events. For other
+    /// tables or another format make one: of any [`Format`], with room for as many critical events.
+    #[must_use]
+    pub fn sender(&self, identity: Identity, config: &SenderConfig) -> LeanSender<16, C> {
+        Sender::new(identity, config)
+    }
+
     /// [`Sender::poll`] with what is in here.
-    pub fn poll<E: Format, K: Store<Event = Event>, const CARRY: usize>(
+    pub fn poll<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, K, CARRY>,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Step {
@@ -262,9 +209,9 @@ impl<const N: usize> Stats<N> {
 
     /// What became of every record, with the sender that is polled with this: exact at every quiet point.
     #[must_use]
-    pub fn ledger<E: Format, K: Store<Event = Event>, const CARRY: usize>(
+    pub fn ledger<E: Format, const CARRY: usize>(
         &self,
-        sender: &Sender<E, K, CARRY>,
+        sender: &Sender<E, Keep<C>, CARRY>,
     ) -> Ledger {
         self.account(sender.totals())
     }
@@ -309,7 +256,7 @@ impl<const N: usize> Stats<N> {
     #[inline(never)]
     fn push_full(&self, event: &Event) -> Outcome {
         let mut evicted = false;
-        let pushed = self.when_full == WhenFull::DropOldest
+        let pushed = self.policy.evicts()
             && self.ring.0.try_push_evicting(event, |_| {
                 evicted = true;
                 self.tally(Cause::Evicted);
@@ -329,7 +276,7 @@ impl<const N: usize> Stats<N> {
     }
 }
 
-impl<const N: usize> Recorder for Stats<N> {
+impl<const N: usize, const C: usize> Recorder for Stats<N, C> {
     fn now(&self) -> u64 {
         (self.clock)()
     }
@@ -350,102 +297,5 @@ impl<const N: usize> Recorder for Stats<N> {
     fn refuse(&self, cause: Cause) -> Outcome {
         self.tally(cause);
         Outcome::Dropped(cause)
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use crate::instrument::Counter;
-    use crate::send::{AckError, Identity, SenderConfig};
-    use crate::send::{Keep, LeanSender};
-    use crate::wire::Encoder;
-    use crate::wire::ack::Ack;
-
-    static FRAMES: Counter = Counter::new("frames");
-
-    fn now() -> u64 {
-        7
-    }
-
-    #[test]
-    fn critical_events_are_kept_until_they_are_acknowledged() {
-        static STATS: Stats<8> = Stats::new(event_ring!(8), now).critical(event_ring!(2));
-        let identity = Identity { sender: 1, epoch: 1 };
-        let config = SenderConfig { payload: 256, ..SenderConfig::DEFAULT };
-        let mut sender: Sender<Encoder<16, 0>, Keep<4>, 2> = Sender::new(identity, &config);
-        let alarm =
-            |n: u32| STATS.event("alarm").at(n.into()).priority(Priority::Critical).record();
-        assert_eq!([0, 1].map(alarm), [Outcome::Recorded; 2]);
-        assert_eq!(alarm(2), Outcome::Dropped(Cause::Full));
-        let mut buf = [0; 256];
-        let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) else {
-            panic!("they are sent at once");
-        };
-        sender.sent(packed);
-        let ledger = STATS.ledger(&sender);
-        assert!(ledger.closes());
-        assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (3, 0, 2));
-        let mut ack = [0; Ack::MAX_LEN];
-        let length = Ack { sender: 1, epoch: 1, base: 0, bitmap: &[0b11] }.emit(&mut ack).unwrap();
-        assert_eq!(sender.acknowledged(&ack[..length]), Ok(2));
-        let foreign = Ack { sender: 1, epoch: 2, base: 9, bitmap: &[] }.emit(&mut ack).unwrap();
-        assert_eq!(sender.acknowledged(&ack[..foreign]), Err(AckError::Foreign));
-        assert!(sender.acknowledged(b"no").is_err());
-        let ledger = STATS.ledger(&sender);
-        assert!(ledger.closes());
-        assert_eq!((ledger.sent, ledger.in_flight, sender.unacknowledged()), (2, 0, 0));
-    }
-
-    #[test]
-    fn a_lane_holds_its_own_and_lends_from_the_ring_for_all() {
-        static STATS: Stats<4> =
-            Stats::new(event_ring!(4), now).lanes(&[event_ring!(2), event_ring!(3)]);
-        let mut sender: LeanSender = Sender::new(
-            Identity { sender: 1, epoch: 1 },
-            &SenderConfig { payload: 512, ..SenderConfig::DEFAULT },
-        );
-        let record = |lane: usize, times: usize| -> usize {
-            (0..times).filter(|_| STATS.lane(lane).count("c", 1u8).record().is_recorded()).count()
-        };
-        // Two in the lane and four in the ring for all, which has none left for others; they have their own.
-        assert_eq!(record(0, 10), 6);
-        assert_eq!(STATS.count("c", 1u8).record(), Outcome::Dropped(Cause::Full));
-        assert_eq!((record(1, 10), record(2, 1)), (3, 0));
-        assert_eq!(STATS.lane(1).count("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
-        assert!(STATS.ledger(&sender).closes());
-        sender.flush();
-        let mut buf = [0; 512];
-        while let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) {
-            sender.sent(packed);
-        }
-        let ledger = STATS.ledger(&sender);
-        assert!(ledger.closes());
-        assert_eq!((ledger.sent, ledger.in_flight, ledger.recorded), (9, 0, 9 + 4 + 1 + 7 + 1 + 1));
-    }
-
-    #[test]
-    fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
-        static STATS: Stats<8> =
-            Stats::new(event_ring!(8), now).instruments(&[&FRAMES]).when_full(WhenFull::DropOldest);
-        let mut sender: LeanSender = Sender::new(
-            Identity { sender: 1, epoch: 1 },
-            &SenderConfig { payload: 256, ..SenderConfig::DEFAULT },
-        );
-        for i in 0..20u32 {
-            assert!(STATS.gauge("g", i).record().is_recorded());
-        }
-        assert_eq!(STATS.gauge("", 0u8).record(), Outcome::Dropped(Cause::Invalid));
-        FRAMES.inc();
-        assert!(STATS.ledger(&sender).closes());
-        sender.flush();
-        let mut buf = [0; 256];
-        while let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) {
-            sender.sent(packed);
-        }
-        let ledger = STATS.ledger(&sender);
-        assert!(ledger.closes());
-        assert_eq!((ledger.recorded, ledger.sent), (21, 8));
-        assert_eq!(ledger.dropped.get(Cause::Evicted), 12);
     }
 }

@@ -69,15 +69,21 @@ fn judge<const INLINE: usize>(
     event: &Event<INLINE>,
     sampler: &mut Sampler,
 ) -> Admission {
-    let sampled = match (policy, level, event.priority()) {
-        (_, Level::All, _) => false,
-        (Policy::Sampled(_), _, priority) => priority != Priority::Critical,
-        (Policy::Graded(_), Level::Sampling, priority) => priority == Priority::Low,
-        (Policy::Graded(_), Level::Shedding, Priority::Low) => {
-            return Admission::Refuse(Cause::Full);
-        }
-        (Policy::Graded(_), Level::Shedding, Priority::Normal) => return Admission::Replace,
-        _ => false,
+    use Priority::{Critical, High, Low, Normal};
+    let sampled = match policy {
+        Policy::DropNewest | Policy::DropOldest | Policy::ByPriority => false,
+        Policy::Sampled(_) => match event.priority() {
+            Low | Normal | High => level > Level::All,
+            Critical => false,
+        },
+        Policy::Graded(_) => match (level, event.priority()) {
+            (Level::Sampling, Low) => true,
+            (Level::Shedding, Low) => return Admission::Refuse(Cause::Full),
+            (Level::Shedding, Normal) => return Admission::Replace,
+            (Level::All, Low | Normal)
+            | (Level::Sampling, Normal)
+            | (Level::All | Level::Sampling | Level::Shedding, High | Critical) => false,
+        },
     };
     // What could not say that it stands for more is kept for certain, so that totals stay right.
     if sampled && event.can_thin(policy.one_in()) && !sampler.take(policy.one_in()) {

@@ -41,23 +41,55 @@ pub enum Policy {
     Graded(u8),
 }
 
+// Each match below names every policy, so that a new one does not compile until each question has an answer.
 impl Policy {
+    /// Every policy; those that sample keep one in ten.
+    pub const ALL: [Self; 5] =
+        [Self::DropNewest, Self::DropOldest, Self::ByPriority, Self::Sampled(10), Self::Graded(10)];
+
+    /// The name that commands and files use, without how many are sampled.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DropNewest => "drop-newest",
+            Self::DropOldest => "drop-oldest",
+            Self::ByPriority => "by-priority",
+            Self::Sampled(_) => "sampled",
+            Self::Graded(_) => "graded",
+        }
+    }
+
     /// Whether it needs a ring that knows priorities.
     #[must_use]
     pub const fn ranks(self) -> bool {
-        matches!(self, Self::ByPriority | Self::Graded(_))
+        match self {
+            Self::ByPriority | Self::Graded(_) => true,
+            Self::DropNewest | Self::DropOldest | Self::Sampled(_) => false,
+        }
     }
 
     /// Whether a record asks a [`Gate`] first.
     #[must_use]
     pub const fn gates(self) -> bool {
-        matches!(self, Self::Sampled(_) | Self::Graded(_))
+        match self {
+            Self::Sampled(_) | Self::Graded(_) => true,
+            Self::DropNewest | Self::DropOldest | Self::ByPriority => false,
+        }
+    }
+
+    /// Whether one plain ring is all that it needs: no priorities and no gate. Those are the policies of chips.
+    #[must_use]
+    pub const fn is_plain(self) -> bool {
+        !self.ranks() && !self.gates()
     }
 
     /// Whether a full ring gives up what is in it for what is new.
     #[must_use]
     pub const fn evicts(self) -> bool {
-        !matches!(self, Self::DropNewest | Self::Sampled(_))
+        match self {
+            Self::DropOldest | Self::ByPriority | Self::Graded(_) => true,
+            Self::DropNewest | Self::Sampled(_) => false,
+        }
     }
 
     /// It keeps one in so many where it samples; 1 where it does not.
@@ -66,7 +98,7 @@ impl Policy {
         match self {
             Self::Sampled(0) | Self::Graded(0) => 1,
             Self::Sampled(n) | Self::Graded(n) => n,
-            _ => 1,
+            Self::DropNewest | Self::DropOldest | Self::ByPriority => 1,
         }
     }
 }

@@ -23,11 +23,7 @@ use embassy_rp::{bind_interrupts, dma};
 use embassy_time::{Delay, Duration, Instant, Ticker, Timer};
 use embedded_hal_bus::spi::ExclusiveDevice;
 use panic_halt as _;
-use ringstat_core::chip::Stats;
-use ringstat_core::event_ring;
-use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
-use ringstat_core::record::{Priority as Matters, Recorder};
-use ringstat_embassy::{Config, micros, wake};
+use ringstat_embassy::prelude::{Priority as Matters, *};
 use static_cell::{ConstStaticCell, StaticCell};
 
 /// Where the collector is.
@@ -39,19 +35,18 @@ static TICKS: Counter = Counter::new("interrupt.ticks");
 static TURNS: Counter = Counter::new("core1.turns");
 static SAMPLING: Histogram<64> = Histogram::new("adc.micros");
 static INSTRUMENTS: [&dyn Instrument; 4] = [&CELSIUS, &TICKS, &TURNS, &SAMPLING];
-static STATS: Stats<128> = Stats::new(event_ring!(128), micros)
+static STATS: Stats<128, 16> = ringstat_embassy::stats(event_ring!(128))
     .instruments(&INSTRUMENTS)
     .lanes(&[event_ring!(32)])
-    .critical(event_ring!(16))
-    .wake(32, wake);
+    .critical(event_ring!(16));
 
 /// The second core has a ring of its own, so that neither is ever in the other's way.
 const CORE1: usize = 0;
 
-/// Sends all of it: datagrams of up to 1472 bytes, 32 names told apart in each, 16 critical events kept.
+/// Sends all of it, in datagrams of up to 1472 bytes.
 #[embassy_executor::task]
-async fn metrics(stack: Stack<'static>, config: Config) -> ! {
-    ringstat_embassy::run::<128, 1472, 32, 16>(stack, &STATS, config).await
+async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
+    ringstat_embassy::run(stack, &STATS, config).await
 }
 
 // BOARD: interrupts of the DMA channels that SPI uses, and of the converter.
@@ -116,7 +111,7 @@ async fn main(spawner: Spawner) {
     let dhcp = embassy_net::Config::dhcpv4(DhcpConfig::default());
     let (stack, runner) = embassy_net::new(device, dhcp, RESOURCES.take(), RoscRng.next_u64());
     spawner.spawn(network(runner).unwrap());
-    spawner.spawn(metrics(stack, Config::new(COLLECTOR, sender, epoch)).unwrap());
+    spawner.spawn(metrics(stack, TaskConfig::new(COLLECTOR, sender, epoch)).unwrap());
 
     // Something that records: a task, an interrupt, the other core.
     let sensor = Channel::new_temp_sensor(p.ADC_TEMP_SENSOR);

@@ -153,8 +153,8 @@ mod with {
 
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = BeaconConfig::new(crate::OTHER, 1, 1);
-            ringstat_embassy::run_beacon::<128>(stack, &INSTRUMENTS, config).await
+            let config = BeaconConfig::new(crate::OTHER, 1, 1).payload::<128>();
+            ringstat_embassy::run_beacon(stack, &INSTRUMENTS, config).await
         }
     }
 
@@ -166,13 +166,13 @@ mod with {
         use ringstat_core::event_ring;
         use ringstat_core::instrument::Histogram;
         use ringstat_core::record::{Priority, Recorder};
-        use ringstat_embassy::{Config, micros, wake};
+        use ringstat_embassy::{TaskConfig, wake};
 
         use super::*;
 
         static WORK: Histogram<64> = Histogram::new("board.work");
         static INSTRUMENTS: [&dyn Instrument; 3] = [&TICKS, &LEVEL, &WORK];
-        static STATS: Stats<16> = Stats::new(event_ring!(16), micros)
+        static STATS: Stats<16, 4> = ringstat_embassy::stats(event_ring!(16))
             .instruments(&INSTRUMENTS)
             .critical(event_ring!(4))
             .wake(8, wake);
@@ -188,8 +188,8 @@ mod with {
 
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = Config::new(crate::OTHER, 1, 1);
-            ringstat_embassy::run::<16, 1472, 16, 4>(stack, &STATS, config).await
+            let config = TaskConfig::new(crate::OTHER, 1, 1);
+            ringstat_embassy::run(stack, &STATS, config).await
         }
     }
 }

@@ -20,7 +20,7 @@ use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
 use ringstat_core::record::{Priority, Recorder, Tag};
-use ringstat_embassy::{Config, micros, totals, wake};
+use ringstat_embassy::{TaskConfig, totals, wake};
 use ringstat_firmware::host::{self, Args};
 use ringstat_firmware::report::Report;
 use ringstat_firmware::{board, lan9118, run};
@@ -33,7 +33,7 @@ static TICKS: Counter = Counter::new("board.ticks");
 static LEVEL: Gauge = Gauge::new("board.level");
 static WORK: Histogram = Histogram::new("board.work");
 static INSTRUMENTS: [&dyn Instrument; 4] = [&REQUESTS, &TICKS, &LEVEL, &WORK];
-static STATS: Stats<256> = Stats::new(event_ring!(256), micros)
+static STATS: Stats<256, 32> = ringstat_embassy::stats(event_ring!(256))
     .instruments(&INSTRUMENTS)
     .lanes(&[event_ring!(64)])
     .critical(event_ring!(32))
@@ -74,7 +74,7 @@ async fn start(spawner: Spawner) {
         embassy_net::new(device, net_config(args), RESOURCES.init(StackResources::new()), seed);
     spawner.spawn(net(runner).unwrap());
     let to = args.parse("to", SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 8125));
-    let mut config = Config::new((*to.ip(), to.port()), sender, epoch);
+    let mut config = TaskConfig::new((*to.ip(), to.port()), sender, epoch);
     config.sender.batch_age = Took::from_millis(20);
     spawner.spawn(metrics(stack, config).unwrap());
     let events: u32 = args.parse("events", 10_000);
@@ -111,8 +111,8 @@ async fn net(mut runner: Runner<'static, channel::Device<'static, { lan9118::FRA
 }
 
 #[embassy_executor::task]
-async fn metrics(stack: Stack<'static>, config: Config) -> ! {
-    ringstat_embassy::run::<256, 1472, 64, 64>(stack, &STATS, config).await
+async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
+    ringstat_embassy::run(stack, &STATS, config.names::<64>()).await
 }
 
 /// In the interrupt.

@@ -1,0 +1,95 @@
+//! A chip's static with its sender: rings, lanes, policies and the ledger.
+
+use super::*;
+use crate::event_ring;
+use crate::instrument::Counter;
+use crate::send::{AckError, Identity, SenderConfig};
+use crate::send::{Keep, LeanSender};
+use crate::wire::Encoder;
+use crate::wire::ack::Ack;
+
+static FRAMES: Counter = Counter::new("frames");
+
+fn now() -> u64 {
+    7
+}
+
+#[test]
+fn critical_events_are_kept_until_they_are_acknowledged() {
+    static STATS: Stats<8, 2> = Stats::new(event_ring!(8), now).critical(event_ring!(2));
+    let identity = Identity { sender: 1, epoch: 1 };
+    let config = SenderConfig { payload: 256, ..SenderConfig::DEFAULT };
+    let mut sender: Sender<Encoder<16, 0>, Keep<2>, 2> = Sender::new(identity, &config);
+    let alarm = |n: u32| STATS.event("alarm").at(n.into()).priority(Priority::Critical).record();
+    assert_eq!([0, 1].map(alarm), [Outcome::Recorded; 2]);
+    assert_eq!(alarm(2), Outcome::Dropped(Cause::Full));
+    let mut buf = [0; 256];
+    let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) else {
+        panic!("they are sent at once");
+    };
+    sender.sent(packed);
+    let ledger = STATS.ledger(&sender);
+    assert!(ledger.closes());
+    assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (3, 0, 2));
+    let mut ack = [0; Ack::MAX_LEN];
+    let length = Ack { sender: 1, epoch: 1, base: 0, bitmap: &[0b11] }.emit(&mut ack).unwrap();
+    assert_eq!(sender.acknowledged(&ack[..length]), Ok(2));
+    let foreign = Ack { sender: 1, epoch: 2, base: 9, bitmap: &[] }.emit(&mut ack).unwrap();
+    assert_eq!(sender.acknowledged(&ack[..foreign]), Err(AckError::Foreign));
+    assert!(sender.acknowledged(b"no").is_err());
+    let ledger = STATS.ledger(&sender);
+    assert!(ledger.closes());
+    assert_eq!((ledger.sent, ledger.in_flight, sender.unacknowledged()), (2, 0, 0));
+}
+
+#[test]
+fn a_lane_holds_its_own_and_lends_from_the_ring_for_all() {
+    static STATS: Stats<4> =
+        Stats::new(event_ring!(4), now).lanes(&[event_ring!(2), event_ring!(3)]);
+    let mut sender: LeanSender = Sender::new(
+        Identity { sender: 1, epoch: 1 },
+        &SenderConfig { payload: 512, ..SenderConfig::DEFAULT },
+    );
+    let record = |lane: usize, times: usize| -> usize {
+        (0..times).filter(|_| STATS.lane(lane).count("c", 1u8).record().is_recorded()).count()
+    };
+    // Two in the lane and four in the ring for all, which has none left for others; they have their own.
+    assert_eq!(record(0, 10), 6);
+    assert_eq!(STATS.count("c", 1u8).record(), Outcome::Dropped(Cause::Full));
+    assert_eq!((record(1, 10), record(2, 1)), (3, 0));
+    assert_eq!(STATS.lane(1).count("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
+    assert!(STATS.ledger(&sender).closes());
+    sender.flush();
+    let mut buf = [0; 512];
+    while let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) {
+        sender.sent(packed);
+    }
+    let ledger = STATS.ledger(&sender);
+    assert!(ledger.closes());
+    assert_eq!((ledger.sent, ledger.in_flight, ledger.recorded), (9, 0, 9 + 4 + 1 + 7 + 1 + 1));
+}
+
+#[test]
+fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
+    static STATS: Stats<8> =
+        Stats::new(event_ring!(8), now).instruments(&[&FRAMES]).policy(Policy::DropOldest);
+    let mut sender: LeanSender = Sender::new(
+        Identity { sender: 1, epoch: 1 },
+        &SenderConfig { payload: 256, ..SenderConfig::DEFAULT },
+    );
+    for i in 0..20u32 {
+        assert!(STATS.gauge("g", i).record().is_recorded());
+    }
+    assert_eq!(STATS.gauge("", 0u8).record(), Outcome::Dropped(Cause::Invalid));
+    FRAMES.inc();
+    assert!(STATS.ledger(&sender).closes());
+    sender.flush();
+    let mut buf = [0; 256];
+    while let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) {
+        sender.sent(packed);
+    }
+    let ledger = STATS.ledger(&sender);
+    assert!(ledger.closes());
+    assert_eq!((ledger.recorded, ledger.sent), (21, 8));
+    assert_eq!(ledger.dropped.get(Cause::Evicted), 12);
+}

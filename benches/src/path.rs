@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use ringstat_collector::{Config, Limits, Server};
+use ringstat_collector::{Limits, Server, ServerConfig};
 use ringstat_std::{Client, Recorder, Tag};
 
 use crate::threads::together;
@@ -45,7 +45,7 @@ fn wrong(error: &dyn std::error::Error) -> Undelivered {
 /// # Errors
 /// When client or collector do not start, or the collector has not stored every event at the end.
 pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
-    let config = Config {
+    let config = ServerConfig {
         udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
         http: None,
         limits: Limits::default(),

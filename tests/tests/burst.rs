@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ringstat_collector::{Config, Limits, Server};
+use ringstat_collector::{Limits, Server, ServerConfig};
 use ringstat_core::policy::Policy;
 use ringstat_std::{Cause, Client, Drops, Outcome, Preset, Priority, Recorder};
 
@@ -106,7 +106,7 @@ fn into_the_largest_preset_closes_the_ledger() {
 fn critical_ones_that_were_taken_arrive_once() {
     let at = ([127, 0, 0, 1], 0).into();
     let limits = Limits::default();
-    let collector = Server::start(Config { udp: vec![at], http: None, limits }).unwrap();
+    let collector = Server::start(ServerConfig { udp: vec![at], http: None, limits }).unwrap();
     let stats = Client::builder(collector.udp()[0].to_string()).build().unwrap();
     let (start, next) = (Barrier::new(THREADS as usize), AtomicU64::new(1));
     let record = || {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::{Label, counter, describe_histogram, gauge, histogram, with_local_recorder};
-use ringstat_collector::{Collector, Limits, Report};
+use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::send::{Transport, from_fn};
 use ringstat_core::testkit::SpyTransport;
 use ringstat_std::metrics::{Facade, InstallError};
@@ -135,7 +135,7 @@ fn a_crate_that_knows_nothing_of_us_is_heard_at_the_collector() {
     assert!(client.shutdown(SECOND).closes());
     let mut collector = Collector::new(Limits::default());
     spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));
-    let seen = Report::of(&collector, 0, 0, 1000);
+    let seen = Report::of(&collector, &Io::default(), 0, 1000);
     let value = |name: &str| seen.series.iter().find(|s| s.name == name).unwrap().value;
     assert!(value("process_resident_memory_bytes") > 100_000.0);
     assert!(value("process_open_fds") > 2.0 && value("process_threads") >= 2.0);
@@ -154,7 +154,11 @@ fn one_line_installs_it_and_a_second_one_says_why_not() {
     assert!(stats.shutdown(SECOND).closes());
     let mut collector = Collector::new(Limits::default());
     let mut buf = [0; 2048];
-    while !Report::of(&collector, 0, 0, 1000).series.iter().any(|s| s.name == "installed") {
+    while !Report::of(&collector, &Io::default(), 0, 1000)
+        .series
+        .iter()
+        .any(|s| s.name == "installed")
+    {
         let length = agent.recv(&mut buf).unwrap();
         collector.receive(&buf[..length], 0);
     }

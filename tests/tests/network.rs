@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ringstat_collector::{Collector, Limits, Report};
+use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::send::{Transport, from_fn};
 use ringstat_core::testkit::{FaultTransport, Faults, SpyTransport};
 use ringstat_std::{Client, Counter, Histogram, Recorder};
@@ -45,7 +45,7 @@ fn through_loss_duplication_and_reordering_totals_are_exact_and_loss_is_known() 
 
     let mut collector = Collector::new(Limits::default());
     spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));
-    let seen = Report::of(&collector, 0, 0, 1000);
+    let seen = Report::of(&collector, &Io::default(), 0, 1000);
     assert!(seen.closes);
     assert_eq!(seen.lost + seen.outstanding, report.lost, "exactly what the network lost");
     assert!(report.lost > 20 && report.duplicated > 5, "{report:?}");

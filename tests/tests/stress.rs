@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ringstat_collector::{Config, Limits, Report, Running, Server};
+use ringstat_collector::{Limits, Report, Running, Server, ServerConfig};
 use ringstat_std::{Cause, Client, Counter, Drops, Outcome, Preset, Priority, Recorder};
 
 const THREADS: usize = 16;
@@ -73,7 +73,7 @@ fn stress(preset: Preset) {
     let seconds = seconds.parse().expect("RINGSTAT_STRESS_SECONDS is a number");
     let at = ([127, 0, 0, 1], 0).into();
     let limits = Limits::default();
-    let collector = Server::start(Config { udp: vec![at], http: None, limits }).unwrap();
+    let collector = Server::start(ServerConfig { udp: vec![at], http: None, limits }).unwrap();
     let to = collector.udp()[0].to_string();
     let stats = Client::builder(to).preset(preset).instrument(&REQUESTS).build().unwrap();
     let (stop, tallies) = (AtomicBool::new(false), [(); THREADS].map(|()| Tally::default()));

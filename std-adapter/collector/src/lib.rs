@@ -12,25 +12,36 @@
 
 #![forbid(unsafe_code)]
 
-// In flow order: a datagram comes in,
-mod kernel;
-mod server;
-// is checked and tracked,
-mod collector;
-mod heard;
+// In the order of the flow, from the ground up: each room imports only from those before it.
 mod limits;
-// and stored,
-mod series;
-mod store;
-// and shown.
-mod prometheus;
-mod report;
-mod web;
 
-pub use collector::{Asks, Collector, Counts, Sender};
+// What is kept: values, by sender, name and tags.
+mod series;
+
+mod store;
+
+// A datagram is checked, tracked and put there,
+mod intake;
+
+// and what became of everything is shown: as plain data,
+mod report;
+
+// and as Prometheus text.
+mod metrics;
+
+// Around it the machine: the lock,
+mod shared;
+
+// those who ask,
+mod http;
+
+// and those who send.
+mod server;
+
+pub use intake::{Asks, Collector, Counts, Sender};
 pub use limits::Limits;
-pub use prometheus::metrics;
-pub use report::{Health, Own, Report, SenderReport, SeriesReport, Status};
+pub use metrics::metrics;
+pub use report::{Health, HttpCounts, Io, Own, Report, SenderReport, SeriesReport, Status};
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
-pub use server::{Config, Running, Server, StartError, TapFn};
+pub use server::{Running, Server, ServerConfig, StartError, TapFn};
 pub use store::{OVERFLOW, Series, Store};

@@ -6,7 +6,9 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
-use ringstat_collector::{Class, Collector, Config, Limits, OVERFLOW, Report, Server, metrics};
+use ringstat_collector::{
+    Class, Collector, Io, Limits, OVERFLOW, Report, Server, ServerConfig, metrics,
+};
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Tag};
 use ringstat_core::testkit::Rng;
@@ -39,7 +41,7 @@ fn leak(text: String) -> &'static str {
 }
 
 fn report(collector: &Collector) -> Report {
-    Report::of(collector, 0, 0, 10_000)
+    Report::of(collector, &Io::default(), 0, 10_000)
 }
 
 #[test]
@@ -55,7 +57,7 @@ fn records_become_series_and_prometheus_text() {
         &datagram(7, 1, &[("http.requests", tags, 1.0, 1), ("http_requests", &[], 1.0, 1)]),
         0,
     );
-    let text = metrics(&collector, 5, 9000);
+    let text = metrics(&collector, &Io { kernel_drops: 5, ..Io::default() }, 9000);
     let expected = "http_requests_total{sender=\"0000000000000007\",ringstat_name=\"http.requests\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
     assert!(text.contains(expected), "{text}");
     assert!(text.contains("ringstat_name=\"http_requests\"} 1\n"), "{text}");
@@ -261,7 +263,7 @@ fn bad_input_is_refused_counted_and_bounded() {
     }
     alive(&mut collector);
 
-    let report = Report::of(&collector, 0, 0, 100_000);
+    let report = Report::of(&collector, &Io::default(), 0, 100_000);
     assert!(report.closes);
     assert!(
         report.series_count <= 20_000 + 16 && report.series_bytes <= 17 << 20,
@@ -294,10 +296,10 @@ fn get(address: std::net::SocketAddr, path: &str) -> String {
 
 #[test]
 fn over_real_sockets_it_answers_on_every_path() {
-    let config = Config {
+    let config = ServerConfig {
         udp: vec![([127, 0, 0, 1], 0).into(); 2],
         http: Some(([127, 0, 0, 1], 0).into()),
-        ..Config::default()
+        ..ServerConfig::default()
     };
     let running = Server::start(config).unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -320,8 +322,11 @@ fn over_real_sockets_it_answers_on_every_path() {
     assert!(get(http, "/api/state").contains("\"name\":\"hello\""));
     assert!(get(http, "/").contains("<title>ringstat</title>"));
     assert!(get(http, "/nothing").starts_with("HTTP/1.1 404"));
-    let taken =
-        Server::start(Config { udp: vec![running.udp()[0]], http: None, ..Config::default() });
+    let taken = Server::start(ServerConfig {
+        udp: vec![running.udp()[0]],
+        http: None,
+        ..ServerConfig::default()
+    });
     assert!(taken.unwrap_err().to_string().contains("choose one with --udp"));
     let report = running.stop(10);
     assert_eq!((report.accepted, report.duplicates, report.lost), (100, 100, 0));

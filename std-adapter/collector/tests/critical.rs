@@ -1,6 +1,6 @@
 //! Critical events in the collector without IO: each is stored once, and only what is stored is acknowledged.
 
-use ringstat_collector::{Collector, Limits, Report, metrics};
+use ringstat_collector::{Collector, Io, Limits, Report, metrics};
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::wire::Encoder;
@@ -41,7 +41,7 @@ fn told(collector: &mut Collector, datagram: &[u8]) -> Option<(u32, u64, Vec<u64
 
 fn alarms(collector: &Collector) -> f64 {
     assert!(collector.counts().closes(), "{:?}", collector.counts());
-    let report = Report::of(collector, 0, 0, 10);
+    let report = Report::of(collector, &Io::default(), 0, 10);
     report.series.iter().filter(|s| s.name == "alarms").map(|s| s.value).sum()
 }
 
@@ -56,7 +56,7 @@ fn what_comes_again_in_another_datagram_is_stored_once_and_acknowledged_again() 
     assert_eq!(again, Some((1, 0, vec![0, 1, 2])));
     assert_eq!((alarms(&collector), collector.counts().duplicates), (3.0, 1));
     assert_eq!((collector.counts().repeated, collector.counts().acks), (1, 3));
-    let text = metrics(&collector, 0, 0);
+    let text = metrics(&collector, &Io::default(), 0);
     assert!(text.contains("\nringstat_collector_repeated_total 1\n"), "{text}");
     assert!(text.contains("\nringstat_collector_acknowledgements_total 3\n"), "{text}");
 }
@@ -92,7 +92,7 @@ fn a_collector_that_restarts_takes_up_in_the_middle_and_counts_no_loss() {
         told(&mut collector, &datagram(At(1, 70_001, 5001), &[5007])),
         Some((1, 5001, vec![5007]))
     );
-    let report = Report::of(&collector, 0, 0, 10);
+    let report = Report::of(&collector, &Io::default(), 0, 10);
     assert_eq!((alarms(&collector), report.lost, report.outstanding), (2.0, 0, 0));
 }
 

@@ -1,6 +1,6 @@
 //! Each sender's health in the collector: what the collector sees, and what the sender says of itself.
 
-use ringstat_collector::{Collector, Limits, Report, Status};
+use ringstat_collector::{Collector, Io, Limits, Report, Status};
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::instrument::{Counter, Gauge, Instrument};
 use ringstat_core::wire::Encoder;
@@ -31,7 +31,7 @@ fn a_sender_that_says_it_is_unwell_is_shown_as_such_until_it_recovers() {
     RECORDED.add(77);
     says(&mut collector, 1, 0, &[&HEALTH, &DROPS, &BUFFER, &RECORDED]);
     says(&mut collector, 2, 0, &[&RECORDED]);
-    let report = Report::of(&collector, 0, 0, 0);
+    let report = Report::of(&collector, &Io::default(), 0, 0);
     let sender = |id: &str| report.senders.iter().find(|s| s.id.ends_with(id)).unwrap();
     assert_eq!(sender("1").health.status, Status::Unhealthy);
     assert_eq!(
@@ -46,6 +46,6 @@ fn a_sender_that_says_it_is_unwell_is_shown_as_such_until_it_recovers() {
     HEALTH.set(0.0);
     DROPS.set(0.0);
     says(&mut collector, 1, 1, &[&HEALTH, &DROPS]);
-    let report = Report::of(&collector, 0, 0, 0);
+    let report = Report::of(&collector, &Io::default(), 0, 0);
     assert!(report.senders.iter().all(|s| s.health.status == Status::Healthy), "{report:?}");
 }

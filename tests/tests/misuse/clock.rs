@@ -1,6 +1,6 @@
 //! Clocks that go backwards: the wall clock that somebody sets, and a monotonic one that is not.
 
-use ringstat_collector::{Collector, Limits, Report};
+use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::Gauge;
@@ -49,7 +49,7 @@ fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
     let mut take = |now| {
         let datagrams = due(&RING, &mut sender, at(now, 0));
         datagrams.iter().for_each(|d| _ = collector.receive(d, 0));
-        (datagrams.len(), Report::of(&collector, 0, 0, 10))
+        (datagrams.len(), Report::of(&collector, &Io::default(), 0, 10))
     };
     take(HOUR);
     assert!(RING.count("a", 1u8).record().is_recorded());
@@ -127,7 +127,7 @@ fn a_gauge_follows_a_wall_clock_that_is_set_back() {
         sender.flush();
         let datagrams = due(&RING, &mut sender, at(now, wall));
         datagrams.iter().for_each(|d| _ = collector.receive(d, 0));
-        let report = Report::of(&collector, 0, 0, 10);
+        let report = Report::of(&collector, &Io::default(), 0, 10);
         assert_eq!(value(&report, "level"), Some(f64::from(level)));
         assert_eq!(value(&report, "event"), Some(f64::from(level)));
     }
@@ -148,7 +148,7 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
             sender.flush();
             due(&RING, &mut sender, at(0, wall)).iter().for_each(|d| _ = collector.receive(d, 0));
         }
-        let report = Report::of(&collector, 0, 0, 10);
+        let report = Report::of(&collector, &Io::default(), 0, 10);
         assert_eq!(value(&report, "level"), Some(f64::from(level)), "epoch {epoch}");
         assert_eq!(value(&report, "event"), Some(f64::from(level)), "epoch {epoch}");
     }
@@ -166,7 +166,7 @@ fn a_collector_whose_clock_falls_back_forgets_nobody() {
     datagrams.iter().for_each(|d| _ = collector.receive(d, 50 * 3_600_000));
     collector.tick(50 * 3_600_000);
     collector.tick(0);
-    let report = Report::of(&collector, 0, 0, 10);
+    let report = Report::of(&collector, &Io::default(), 0, 10);
     assert_eq!((report.senders.len(), report.series.len()), (1, 1));
     assert_eq!(report.senders[0].silent_ms, 0);
 }

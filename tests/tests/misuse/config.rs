@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ringstat_collector::{Collector, Limits, Report};
+use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::policy::Policy;
 use ringstat_core::send::{
     Breaker, BreakerConfig, BreakerState, Identity, LeanSender, Permit, Sender, SenderConfig, Step,
@@ -264,7 +264,7 @@ fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_no
             let mut collector = Collector::new(limits);
             spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));
             collector.tick(3_600_000);
-            Report::of(&collector, 0, 3_600_000, all)
+            Report::of(&collector, &Io::default(), 3_600_000, all)
         };
         let full = take(most);
         assert!(full.closes && full.series.len() == 2 && full.senders.len() == 1, "{full:?}");

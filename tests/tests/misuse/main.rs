@@ -9,7 +9,7 @@ mod values;
 
 use std::time::Duration;
 
-use ringstat_collector::{Collector, Limits, Report};
+use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::testkit::SpyTransport;
 use ringstat_std::{Cause, Client, ClientConfig, Ledger};
 
@@ -31,7 +31,7 @@ fn end(stats: Client, spy: &SpyTransport) -> (Ledger, Report) {
     let mut collector = Collector::new(Limits::default());
     spy.datagrams().iter().for_each(|datagram| _ = collector.receive(datagram, 0));
     collector.finish();
-    let report = Report::of(&collector, 0, 0, usize::MAX);
+    let report = Report::of(&collector, &Io::default(), 0, usize::MAX);
     assert!(report.closes && report.malformed.is_empty(), "{:?}", report.malformed);
     assert_eq!(report.lost, 0);
     assert_eq!(report.senders[0].dropped_at_sender, ledger.dropped.total());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ringstat_collector::{Config, Limits, Running, Server, StartError};
+use ringstat_collector::{Limits, Running, Server, ServerConfig, StartError};
 
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
@@ -48,7 +48,7 @@ struct Addresses<'a> {
 pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     let ended = when_ended()?;
     let limits = settings.limits();
-    let running = start(Config {
+    let running = start(ServerConfig {
         udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
         http: Some(args.http.unwrap_or(settings.http)),
         limits: Limits {
@@ -73,6 +73,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     }
     // The handler holds the other end, so that this waits for a signal and nothing else.
     let _ = ended.recv();
+    end_in_time();
     let ledger = running.stop(0);
     if args.json {
         report::print(&ledger, true, false)?;
@@ -88,8 +89,17 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     Ok(())
 }
 
+/// Whoever asks for the end gets it, even if standard output takes nothing any more.
+fn end_in_time() {
+    std::thread::spawn(|| {
+        std::thread::sleep(Duration::from_secs(4));
+        eprintln!("the ledger could not be printed in time");
+        std::process::exit(Exit::Environment as i32);
+    });
+}
+
 /// Starts a collector.
-pub(crate) fn start(config: Config) -> Result<Running, Failure> {
+pub(crate) fn start(config: ServerConfig) -> Result<Running, Failure> {
     Server::start(config).map_err(cannot_start)
 }
 
@@ -102,7 +112,7 @@ pub(crate) fn cannot_start(error: StartError) -> Failure {
         StartError::Http(at, _) => {
             format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
         }
-        StartError::Thread(_) => "`ulimit -u` shows how many this user may have.".into(),
+        _ => "`ulimit -a` shows what this user may have.".into(),
     };
     Failure::new(Exit::Environment, error).hint(hint)
 }

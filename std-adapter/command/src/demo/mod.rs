@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ringstat_collector::{Config, Limits, Running};
+use ringstat_collector::{Limits, Running, ServerConfig};
 use ringstat_std::{Client, Instrument, Ledger, Recorder, Snapshot};
 
 use crate::collect;
@@ -158,7 +158,7 @@ impl Collectors {
     }
 
     fn open(udp: SocketAddr, http: SocketAddr) -> Result<Running, Failure> {
-        collect::start(Config { udp: vec![udp], http: Some(http), limits: Limits::default() })
+        collect::start(ServerConfig { udp: vec![udp], http: Some(http), limits: Limits::default() })
     }
 
     fn address(&self) -> String {

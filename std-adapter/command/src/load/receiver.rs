@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringstat_collector::{Config, Limits, Report, Running, Server};
+use ringstat_collector::{Limits, Report, Running, Server, ServerConfig};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_std::{Protocol, clock};
@@ -30,7 +30,7 @@ impl Receiver {
     /// top of the collector's, stays small.
     pub(crate) fn start(rate: u64, protocol: Protocol) -> Result<Self, Failure> {
         let probe = Arc::new(Probe::new(rate, protocol));
-        let config = Config {
+        let config = ServerConfig {
             udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
             http: None,
             limits: Limits::default(),

@@ -1,12 +1,16 @@
 //! What the collector knows, as plain data: for JSON, the page, and the command's tables.
 
+mod io;
+
+pub use io::{HttpCounts, Io};
+
 use ringstat_core::instrument::Unit;
 use ringstat_core::observe::Reason;
 use ringstat_core::wire::DecodeError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-use crate::collector::{Collector, Sender};
+use crate::intake::{Collector, Sender};
 use crate::series::{Class, Data};
 use crate::store::Series;
 
@@ -134,6 +138,8 @@ pub struct Report {
     pub acknowledgements: u64,
     /// Datagrams that the kernel dropped before the collector could read them; a train of segments counts as one.
     pub kernel_drops: u64,
+    /// What else the sockets know.
+    pub io: Io,
     /// Datagrams lost for good, of all senders.
     pub lost: u64,
     /// Datagrams missing that may still come, of all senders.
@@ -153,7 +159,7 @@ pub struct Report {
 impl Report {
     /// Looks at everything, with at most `series` series. Linear in what there is.
     #[must_use]
-    pub fn of(collector: &Collector, kernel_drops: u64, now_ms: u64, series: usize) -> Self {
+    pub fn of(collector: &Collector, io: &Io, now_ms: u64, series: usize) -> Self {
         let counts = collector.counts();
         let mut senders: Vec<_> = collector.senders().collect();
         senders.sort_unstable_by_key(|(id, s)| (std::cmp::Reverse(s.seen_ms), *id));
@@ -175,7 +181,8 @@ impl Report {
             refused_series: counts.refused_series,
             repeated: counts.repeated,
             acknowledgements: counts.acks,
-            kernel_drops,
+            kernel_drops: io.kernel_drops,
+            io: *io,
             lost: senders.iter().map(|s| s.lost).sum(),
             outstanding: senders.iter().map(|s| s.outstanding).sum(),
             closes: counts.closes(),
@@ -198,6 +205,13 @@ fn overall(report: &Report) -> Health {
             format!(
                 "the kernel dropped {n} datagrams or trains of them: raise the receive buffer (net.core.rmem_max)"
             ),
+        );
+    }
+    if report.io.http.no_descriptors > 0 {
+        let n = report.io.http.no_descriptors;
+        health.because(
+            Status::Degraded,
+            format!("{n} times no descriptor was free for an HTTP connection: raise `ulimit -n`"),
         );
     }
     if report.overflowed + report.refused_series > 0 {

@@ -1,4 +1,4 @@
-//! The Prometheus text format, version 0.0.4.
+//! The series that were sent.
 //!
 //! Names become `[a-zA-Z_:][a-zA-Z0-9_:]*`, other characters `_`. Suffixes follow Prometheus' conventions: `_total` for
 //! counters and events, `_distinct` for sets, `_seconds` for what was measured in time, `_bytes`. Distributions are
@@ -8,156 +8,11 @@
 use std::fmt::Write as _;
 
 use ringstat_core::instrument::Unit;
-use ringstat_core::wire::DecodeError;
 
-use crate::collector::Collector;
+use super::family;
+use crate::intake::Collector;
 use crate::series::{Class, Data};
 use crate::store::Series;
-
-/// Everything that `/metrics` answers.
-#[must_use]
-pub fn metrics(collector: &Collector, kernel_drops: u64, now_ms: u64) -> String {
-    let mut out = String::with_capacity(4096 + collector.store().len() * 100);
-    own(&mut out, collector, kernel_drops);
-    of_senders(&mut out, collector, now_ms);
-    of_series(&mut out, collector);
-    out
-}
-
-fn family(out: &mut String, name: &str, kind: &str, help: &str) {
-    // Writing to a String does not fail.
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn own(out: &mut String, collector: &Collector, kernel_drops: u64) {
-    let counts = collector.counts();
-    let store = collector.store();
-    let mut one = |name: &str, kind: &str, help: &str, value: u64| {
-        family(out, name, kind, help);
-        let _ = writeln!(out, "{name} {value}");
-    };
-    one("ringstat_collector_datagrams_total", "counter", "Datagrams received.", counts.datagrams);
-    one("ringstat_collector_bytes_total", "counter", "Bytes received.", counts.bytes);
-    one("ringstat_collector_accepted_total", "counter", "Datagrams taken.", counts.accepted);
-    one(
-        "ringstat_collector_duplicates_total",
-        "counter",
-        "Datagrams seen before.",
-        counts.duplicates,
-    );
-    one(
-        "ringstat_collector_refused_senders_total",
-        "counter",
-        "Datagrams of senders without room.",
-        counts.refused_senders,
-    );
-    one("ringstat_collector_records_total", "counter", "Records read.", counts.records);
-    one("ringstat_collector_stored_total", "counter", "Records stored.", counts.stored);
-    one(
-        "ringstat_collector_repeated_total",
-        "counter",
-        "Critical events that came again, and were not stored twice.",
-        counts.repeated,
-    );
-    one(
-        "ringstat_collector_acknowledgements_total",
-        "counter",
-        "Acknowledgements made.",
-        counts.acks,
-    );
-    one(
-        "ringstat_collector_overflowed_total",
-        "counter",
-        "Records that went to an overflow series.",
-        store.overflowed,
-    );
-    one(
-        "ringstat_collector_refused_series_total",
-        "counter",
-        "Instrument states without room.",
-        counts.refused_series,
-    );
-    one(
-        "ringstat_collector_kernel_drops_total",
-        "counter",
-        "Datagrams that the kernel dropped; a train of segments counts as one.",
-        kernel_drops,
-    );
-    one(
-        "ringstat_collector_forgotten_senders_total",
-        "counter",
-        "Idle senders forgotten.",
-        counts.forgotten_senders,
-    );
-    one(
-        "ringstat_collector_forgotten_series_total",
-        "counter",
-        "Idle series forgotten.",
-        counts.forgotten_series,
-    );
-    one("ringstat_collector_series", "gauge", "Series.", store.len() as u64);
-    one(
-        "ringstat_collector_series_bytes",
-        "gauge",
-        "Estimated memory of the series.",
-        store.bytes() as u64,
-    );
-    one("ringstat_collector_senders", "gauge", "Senders.", collector.senders().count() as u64);
-    let name = "ringstat_collector_malformed_total";
-    family(out, name, "counter", "Datagrams refused, by reason.");
-    for (reason, n) in DecodeError::ALL.into_iter().zip(counts.malformed) {
-        let _ = writeln!(out, "{name}{{reason=\"{}\"}} {n}", reason.as_str());
-    }
-}
-
-fn of_senders(out: &mut String, collector: &Collector, now_ms: u64) {
-    let mut senders: Vec<_> = collector.senders().collect();
-    senders.sort_unstable_by_key(|(id, _)| *id);
-    let mut all = |name: &str, kind: &str, help: &str, value: &dyn Fn(&crate::Sender) -> u64| {
-        family(out, name, kind, help);
-        for (id, sender) in &senders {
-            let _ = writeln!(out, "{name}{{sender=\"{id:016x}\"}} {}", value(sender));
-        }
-    };
-    all("ringstat_sender_silent_seconds", "gauge", "Seconds since it was last heard of.", &|s| {
-        now_ms.saturating_sub(s.seen_ms) / 1000
-    });
-    all("ringstat_sender_received_total", "counter", "Datagrams received, each once.", &|s| {
-        s.sequence().received
-    });
-    all("ringstat_sender_lost_total", "counter", "Datagrams lost for good.", &|s| {
-        s.sequence().lost
-    });
-    all("ringstat_sender_outstanding", "gauge", "Datagrams missing that may still come.", &|s| {
-        s.sequence().outstanding
-    });
-    all("ringstat_sender_late_total", "counter", "Datagrams out of order.", &|s| s.sequence().late);
-    all("ringstat_sender_duplicates_total", "counter", "Datagrams that came twice.", &|s| {
-        s.sequence().duplicate
-    });
-    all(
-        "ringstat_sender_missed_before_start_total",
-        "counter",
-        "Datagrams from before the collector heard of it.",
-        &|s| s.sequence().missed_before_start.into(),
-    );
-    all("ringstat_sender_restarts_total", "counter", "Restarts.", &|s| {
-        s.sequence().restarts.into()
-    });
-    all("ringstat_sender_records_total", "counter", "Records received.", &|s| s.records);
-    all(
-        "ringstat_sender_dropped_total",
-        "counter",
-        "Events that the sender gave up.",
-        &crate::Sender::dropped,
-    );
-    all(
-        "ringstat_sender_failed_total",
-        "counter",
-        "Datagrams that the sender gave up.",
-        &crate::Sender::failed,
-    );
-}
 
 /// What a series is exposed as.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +22,7 @@ enum Exposed {
     Summary,
 }
 
-fn of_series(out: &mut String, collector: &Collector) {
+pub(super) fn write(out: &mut String, collector: &Collector) {
     let store = collector.store();
     let mut all: Vec<(String, Exposed, &Series)> =
         store.iter().map(|s| (exposed_name(store.name(s), s), exposed(s.class), s)).collect();

@@ -3,11 +3,12 @@
 use std::hash::{BuildHasher, RandomState};
 
 use ringstat_core::format::Header;
+use ringstat_core::wire::decode::Datagram;
 use ringstat_core::wire::receipt::Receipt;
 
 /// Counts over one epoch, since the collector began to listen to it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
+pub(super) struct Heard {
     instance: u32,
     epoch: u32,
     first: u32,
@@ -18,24 +19,24 @@ pub(crate) struct Heard {
 impl Heard {
     /// Nothing yet; `header` is that of the first datagram. The random `hasher` makes it another instance than the one of a
     /// collector before, or of this one before it forgot the sender.
-    pub(crate) fn new(hasher: &RandomState, header: &Header) -> Self {
+    pub(super) fn new(hasher: &RandomState, header: &Header) -> Self {
         let instance = hasher.hash_one((header.sender, header.epoch, header.sequence)) as u32;
         Self { instance, epoch: header.epoch, first: header.sequence, datagrams: 0, events: 0 }
     }
 
     /// Whether it counts the epoch of this datagram.
-    pub(crate) fn counts(&self, header: &Header) -> bool {
+    pub(super) fn counts(&self, header: &Header) -> bool {
         self.epoch == header.epoch
     }
 
     /// Counts a datagram that was not here before, and the events read from it that have no identifier.
-    pub(crate) fn count(&mut self, events: u64) {
+    pub(super) fn count(&mut self, events: u64) {
         self.datagrams += 1;
         self.events += events;
     }
 
     /// The answer to the datagram with this header.
-    pub(crate) fn receipt(&self, header: &Header) -> Receipt {
+    pub(super) fn receipt(&self, header: &Header) -> Receipt {
         Receipt {
             sender: header.sender,
             epoch: header.epoch,
@@ -44,6 +45,26 @@ impl Heard {
             first: self.first,
             datagrams: self.datagrams,
             events: self.events,
+        }
+    }
+}
+
+/// What a datagram asks of the collector in return.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Asks {
+    /// Its sender, if it asks for an [acknowledgement](crate::Collector::ack) of critical events.
+    pub ack: Option<u64>,
+    /// The receipt to send, if it asks for a sign of life.
+    pub receipt: Option<Receipt>,
+}
+
+impl Asks {
+    pub(super) fn of(datagram: &Datagram<'_>, heard: &Heard) -> Self {
+        let (header, prologue) = (datagram.header(), datagram.prologue());
+        let asks = prologue.wants_receipt && heard.counts(header);
+        Self {
+            ack: prologue.ack_floor.map(|_| header.sender),
+            receipt: asks.then(|| heard.receipt(header)),
         }
     }
 }

@@ -1,33 +1,3 @@
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>ringstat</title>
-<style>
-  :root { color-scheme: light dark; --line: #8883; --soft: #888; --good: #2a9d63; --warn: #d08a11; --bad: #d0453a; }
-  body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 1.2rem; }
-  header { display: flex; gap: 1rem; align-items: baseline; flex-wrap: wrap; }
-  h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.05rem; margin: 1.8rem 0 .4rem; }
-  .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .7rem; margin-top: 1rem; }
-  .tile { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .8rem; }
-  .tile b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; } .tile span { color: var(--soft); font-size: .85rem; }
-  .scroll { overflow-x: auto; }
-  table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-  th { text-align: left; font-weight: 600; color: var(--soft); font-size: .8rem; }
-  th, td { padding: .28rem .7rem .28rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-  .n { text-align: right; } code { font-size: .92em; } .tag { color: var(--soft); font-size: .85em; }
-  .healthy { color: var(--good); } .degraded { color: var(--warn); } .unhealthy { color: var(--bad); }
-  #reasons { margin: .4rem 0 0; color: var(--soft); } svg { vertical-align: middle; } input { font: inherit; padding: .2rem .5rem; }
-</style>
-<header><h1>ringstat</h1><strong id="status">…</strong><span id="when" class="tag"></span></header>
-<ul id="reasons"></ul>
-<div class="tiles" id="tiles"></div>
-<h2>Senders</h2>
-<div class="scroll"><table id="senders"></table></div>
-<h2>Newest values <input id="filter" placeholder="filter" aria-label="filter series"></h2>
-<div class="scroll"><table id="series"></table></div>
-<p class="tag">Also here: <a href="/metrics">/metrics</a> for Prometheus, <a href="/health">/health</a>, <a href="/api/state">/api/state</a>.</p>
-<script>
 "use strict";
 const $ = id => document.getElementById(id);
 const history = new Map();
@@ -86,5 +56,3 @@ async function tick() {
   setTimeout(tick, 1000);
 }
 tick();
-</script>
-</html>

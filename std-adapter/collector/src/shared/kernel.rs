@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// What is asked of the kernel: about 5800 datagrams of 1432 bytes.
@@ -13,8 +15,7 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // Without privileges the kernel gives what net.core.rmem_max allows; what it gave is read back.
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let forced =
-        rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER).is_ok();
+    let forced = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_ok();
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     let forced = false;
     if !forced {

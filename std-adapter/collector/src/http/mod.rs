@@ -1,0 +1,164 @@
+//! HTTP: `/metrics`, `/health`, `/api/state` and the page, from a runtime and a thread of its own.
+//!
+//! Nobody who asks can hold the collector up, nor each other. What is bounded: connections in all and of one address
+//! ([`gate`]), the head of a request in bytes, fields and time, the time for an answer to be read ([`patience`]), and
+//! how long a connection lives. No body is ever read.
+
+mod gate;
+mod patience;
+mod routes;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{Request, StatusCode, header};
+use axum::response::IntoResponse;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
+
+use crate::shared::{Shared, count};
+use gate::{Admission, Gate, Place};
+use patience::{PATIENCE, Patient};
+
+/// The head of a request: so long,
+const HEAD_BYTES: usize = 16 << 10;
+/// with so many fields,
+const HEAD_FIELDS: usize = 64;
+/// and there after so long. It is also how long a connection may be idle between requests.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// After so long a connection is closed once it has its answer: whoever wants more connects again.
+const LIFE: Duration = Duration::from_secs(300);
+/// What is waited for when connections cannot be taken.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The HTTP thread. Dropping it without [`stop`](Self::stop) leaves it to end by itself.
+pub(crate) struct HttpServer {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl HttpServer {
+    /// Listens at `at` and answers.
+    pub(crate) fn start(at: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
+        let listener = TcpListener::bind(at)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let shared = shared.clone();
+        let thread = std::thread::Builder::new().name("ringstat-http".into());
+        let thread = thread.spawn(move || {
+            runtime.block_on(async {
+                let stopped = pin!(stopped);
+                tokio::select! {
+                    _ = stopped => {}
+                    // It goes on for ever, unless the listener cannot be used at all.
+                    _ = accept(listener, &shared) => {}
+                }
+            });
+            // Answers under way are cut off: whoever stops a collector waits for it.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { address, stop, thread })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends it at once.
+    pub(crate) fn stop(self) {
+        // It may have ended already; if it panicked, it has said so on standard error.
+        let _ = self.stop.send(());
+        let _ = self.thread.join();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (gate, router) = (Gate::default(), routes::router(shared));
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => match gate.admit(from.ip()) {
+                Admission::Taken { place, displaced } => {
+                    count(&shared.http.connections);
+                    if displaced {
+                        count(&shared.http.displaced);
+                    }
+                    tokio::spawn(serve(stream, place, router.clone(), shared.clone()));
+                }
+                Admission::Refused => count(&shared.http.refused),
+            },
+            // Too many open files, here (EMFILE) or in the whole system (ENFILE).
+            Err(e) if matches!(e.raw_os_error(), Some(23 | 24)) => {
+                count(&shared.http.no_descriptors);
+                if gate.displace_one() {
+                    count(&shared.http.displaced);
+                }
+                sleep(PAUSE).await;
+            }
+            // The client went away before it was taken, or memory is short.
+            Err(_) => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Serves one connection until it ends, its time is over, or it has to make room.
+async fn serve(stream: TcpStream, place: Place, router: Router, shared: Arc<Shared>) {
+    let io = TokioIo::new(Patient::new(stream, shared.clone()));
+    let service = service_fn(|request| {
+        place.asked();
+        answer(request, router.clone(), &shared)
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIME)
+            .max_buf_size(HEAD_BYTES)
+            .max_headers(HEAD_FIELDS)
+            .serve_connection(io, service)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = place.displaced() => return,
+        () = sleep(LIFE) => None,
+    };
+    // A connection that failed was its client's.
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        let _ = timeout(PATIENCE, connection).await;
+    }
+}
+
+/// Answers one request; one with a body is refused before any of it is read.
+fn answer(
+    request: Request<Incoming>,
+    router: Router,
+    shared: &Shared,
+) -> impl Future<Output = Result<axum::response::Response, std::convert::Infallible>> + use<> {
+    count(&shared.http.requests);
+    let body = !request.body().is_end_stream();
+    if body {
+        count(&shared.http.bodies);
+    }
+    async move {
+        if body {
+            let close = [(header::CONNECTION, "close")];
+            return Ok((StatusCode::PAYLOAD_TOO_LARGE, close, "No body is read.\n").into_response());
+        }
+        router.oneshot(request).await
+    }
+}

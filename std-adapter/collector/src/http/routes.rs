@@ -1,0 +1,100 @@
+//! What there is to ask for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::report::{Health, Status};
+use crate::shared::Shared;
+
+/// Series that the page and `/api/state` show.
+const SHOWN: usize = 200;
+
+/// What browsers are told: nothing from elsewhere, nothing inside others' pages, nothing guessed, nothing kept.
+const SAFE: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+pub(super) fn router(shared: &Arc<Shared>) -> Router {
+    let file = |kind: &'static str, text: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
+    };
+    let mut router = Router::new()
+        .route("/", file("text/html; charset=utf-8", include_str!("page.html")))
+        .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
+        .route("/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
+        .route("/favicon.svg", file("image/svg+xml", include_str!("favicon.svg")))
+        .route("/favicon.ico", file("image/svg+xml", include_str!("favicon.svg")))
+        .route("/metrics", get(metrics))
+        .route("/live", get(async || "live\n"))
+        .route("/ready", get(ready))
+        .route("/health", get(health))
+        .route("/api/state", get(state))
+        .fallback(async || {
+            let there_is = "There are /, /metrics, /health, /live, /ready and /api/state.\n";
+            (StatusCode::NOT_FOUND, there_is)
+        })
+        .with_state(shared.clone())
+        .layer(CompressionLayer::new());
+    for (name, value) in SAFE {
+        let value = HeaderValue::from_static(value);
+        router = router.layer(SetResponseHeaderLayer::overriding(name, value));
+    }
+    router
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let text = crate::metrics(&shared.collector(), &shared.io(), shared.now_ms());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// Whether it can be sent to: the sockets are open, and nobody has asked it to stop.
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    if shared.is_ready() {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+/// The whole picture. The status is 200 whatever it says, as a sender's trouble is not the collector's; whoever wants
+/// 503 for it asks for `?fail=unhealthy`.
+async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        #[serde(flatten)]
+        health: &'a Health,
+        senders: Vec<(&'a str, &'a Health)>,
+    }
+    let report = shared.report(0);
+    let senders: Vec<_> = report.senders.iter().map(|s| (&*s.id, &s.health)).collect();
+    let worst = senders.iter().map(|(_, health)| health.status).max().unwrap_or_default();
+    let unhealthy = worst.max(report.health.status) == Status::Unhealthy;
+    let asked = uri.query().is_some_and(|q| q.split('&').any(|p| p == "fail=unhealthy"));
+    let status = if unhealthy && asked { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, json(&Answer { health: &report.health, senders })).into_response()
+}
+
+async fn state(State(shared): State<Arc<Shared>>) -> Response {
+    json(&shared.report(SHOWN))
+}
+
+fn json(value: &impl Serialize) -> Response {
+    // Plain data with string keys always serializes; NaN becomes null.
+    let text = serde_json::to_string(value).unwrap_or_else(|e| format!("{{\"error\":\"{e}\"}}"));
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}

@@ -1,0 +1,30 @@
+//! The Prometheus text format, version 0.0.4: what `/metrics` answers.
+//!
+//! First the collector's own families, then those of its senders, then the series that they sent.
+
+mod own;
+mod senders;
+mod series;
+
+use std::fmt::Write as _;
+
+use crate::intake::Collector;
+use crate::report::Io;
+
+/// Everything that `/metrics` answers, at once.
+#[must_use]
+pub fn metrics(collector: &Collector, io: &Io, now_ms: u64) -> String {
+    let mut out = String::with_capacity(4096 + collector.store().len() * 100);
+    own::write(&mut out, collector, io);
+    senders::write(&mut out, collector, now_ms);
+    series::write(&mut out, collector);
+    out
+}
+
+/// The name of one of ringstat's own families, what its number counts, and where that stands.
+type Reading<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a String does not fail.
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}

@@ -1,0 +1,119 @@
+//! The collector's own families, each a line of a table.
+
+use std::fmt::Write as _;
+
+use ringstat_core::wire::DecodeError;
+
+use super::{Reading, family};
+use crate::intake::{Collector, Counts};
+use crate::report::Io;
+
+/// Before each name; behind those of counters stands `_total`.
+pub(super) const PREFIX: &str = "ringstat_collector_";
+
+const COUNTERS: [Reading<Counts>; 13] = [
+    ("datagrams", "Datagrams received.", |c| c.datagrams),
+    ("bytes", "Bytes received.", |c| c.bytes),
+    ("accepted", "Datagrams taken.", |c| c.accepted),
+    ("duplicates", "Datagrams seen before, or too old to tell.", |c| c.duplicates),
+    ("refused_senders", "Datagrams of senders without room.", |c| c.refused_senders),
+    ("broken", "Datagrams taken up to a malformed record.", |c| c.broken),
+    ("records", "Records read.", |c| c.records),
+    ("stored", "Records stored.", |c| c.stored),
+    ("repeated", "Critical events that came again, and were not stored twice.", |c| c.repeated),
+    ("acknowledgements", "Acknowledgements made.", |c| c.acks),
+    ("refused_series", "Instrument states without room.", |c| c.refused_series),
+    ("forgotten_senders", "Idle senders forgotten.", |c| c.forgotten_senders),
+    ("forgotten_series", "Idle series forgotten.", |c| c.forgotten_series),
+];
+
+const IO: [Reading<Io>; 9] = [
+    (
+        "kernel_drops",
+        "Datagrams that the kernel dropped; a train of segments counts as one.",
+        |i| i.kernel_drops,
+    ),
+    ("receive_errors", "Receive calls that failed.", |i| i.receive_errors),
+    ("http_connections", "HTTP connections taken.", |i| i.http.connections),
+    ("http_requests", "HTTP requests answered.", |i| i.http.requests),
+    ("http_bodies", "HTTP requests refused because they had a body.", |i| i.http.bodies),
+    ("http_refused", "HTTP connections refused because there were too many.", |i| i.http.refused),
+    ("http_displaced", "HTTP connections without a request, closed to make room.", |i| {
+        i.http.displaced
+    }),
+    ("http_unread", "HTTP connections closed because the answer was not read.", |i| i.http.unread),
+    ("http_no_descriptors", "Times that no descriptor was free for an HTTP connection.", |i| {
+        i.http.no_descriptors
+    }),
+];
+
+const GAUGES: [Reading<Collector>; 3] = [
+    ("series", "Series.", |c| c.store().len() as u64),
+    ("series_bytes", "Memory of the series.", |c| c.store().bytes() as u64),
+    ("senders", "Senders.", |c| c.senders().count() as u64),
+];
+
+pub(super) fn write(out: &mut String, collector: &Collector, io: &Io) {
+    let counts = collector.counts();
+    let counters = COUNTERS.iter().map(|(name, help, read)| (name, help, read(counts)));
+    let of_io = IO.iter().map(|(name, help, read)| (name, help, read(io)));
+    for (name, help, value) in counters.chain(of_io) {
+        let name = format!("{PREFIX}{name}_total");
+        family(out, &name, "counter", help);
+        let _ = writeln!(out, "{name} {value}");
+    }
+    for (name, help, read) in GAUGES {
+        let name = format!("{PREFIX}{name}");
+        family(out, &name, "gauge", help);
+        let _ = writeln!(out, "{name} {}", read(collector));
+    }
+    let name = format!("{PREFIX}overflowed_total");
+    family(out, &name, "counter", "Records that went to an overflow series.");
+    let _ = writeln!(out, "{name} {}", collector.store().overflowed);
+    let name = format!("{PREFIX}malformed_total");
+    family(out, &name, "counter", "Datagrams refused, by reason.");
+    for (reason, n) in DecodeError::ALL.into_iter().zip(counts.malformed) {
+        let _ = writeln!(out, "{name}{{reason=\"{}\"}} {n}", reason.as_str());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Gives each number a value of its own, and returns them.
+    fn number(value: &mut Value, next: &mut u64) -> Vec<u64> {
+        match value {
+            Value::Number(_) => {
+                *next += 1;
+                *value = (*next).into();
+                vec![*next]
+            }
+            Value::Array(all) => all.iter_mut().flat_map(|v| number(v, next)).collect(),
+            Value::Object(all) => all.values_mut().flat_map(|v| number(v, next)).collect(),
+            _ => panic!("{value} counts nothing"),
+        }
+    }
+
+    /// A counter that is added and not exposed fails here.
+    #[test]
+    fn every_counter_is_exposed() {
+        let (mut counts, mut io) = (
+            serde_json::to_value(Counts::default()).unwrap(),
+            serde_json::to_value(Io::default()).unwrap(),
+        );
+        let mut next = 1_000_000;
+        let expected = [number(&mut counts, &mut next), number(&mut io, &mut next)].concat();
+        let (counts, io): (Counts, Io) =
+            (serde_json::from_value(counts).unwrap(), serde_json::from_value(io).unwrap());
+        let mut text = String::new();
+        write(&mut text, &Collector::with_counts(counts), &io);
+        let shown: Vec<u64> =
+            text.lines().filter_map(|l| l.rsplit_once(' ')?.1.parse().ok()).collect();
+        for n in &expected {
+            assert_eq!(shown.iter().filter(|s| *s == n).count(), 1, "{n} in {text}");
+        }
+    }
+}

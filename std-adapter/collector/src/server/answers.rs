@@ -1,0 +1,45 @@
+//! What goes back to senders. An answer that is lost, here or on the way, is asked for again.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, UdpSocket};
+
+use ringstat_core::wire::ack::Ack;
+use ringstat_core::wire::receipt::Receipt;
+
+use crate::intake::Asks;
+use crate::shared::Shared;
+
+/// Who asked for what in a batch of datagrams: each gets one answer of a kind.
+#[derive(Default, Debug)]
+pub(super) struct Answers {
+    /// Acknowledgements, by sender and where it is; with the length of the longest datagram that asked.
+    acks: HashMap<(u64, SocketAddr), usize>,
+    receipts: HashMap<(u64, SocketAddr), Receipt>,
+}
+
+impl Answers {
+    /// Takes note of what a datagram of that length asks.
+    pub(super) fn note(&mut self, asks: Asks, from: SocketAddr, length: usize) {
+        if let Some(sender) = asks.ack {
+            let longest = self.acks.entry((sender, from)).or_default();
+            *longest = length.max(*longest);
+        }
+        if let Some(receipt) = asks.receipt {
+            self.receipts.insert((receipt.sender, from), receipt);
+        }
+    }
+
+    /// Answers those who asked.
+    pub(super) fn send(&mut self, socket: &UdpSocket, shared: &Shared) {
+        let mut buf = [0; Ack::MAX_LEN];
+        for ((sender, to), limit) in self.acks.drain() {
+            let length = shared.collector().ack(sender, limit, &mut buf);
+            if let Some(length) = length {
+                let _ = socket.send_to(&buf[..length], to);
+            }
+        }
+        for ((_, to), receipt) in self.receipts.drain() {
+            let _ = socket.send_to(&receipt.emit(), to);
+        }
+    }
+}

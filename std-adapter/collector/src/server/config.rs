@@ -1,0 +1,64 @@
+//! Where a collector listens, and why it may not start.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use crate::limits::Limits;
+
+/// Where a [`Server`](super::Server) listens, and what it lets itself be asked for.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where datagrams arrive; port 0 takes a free one. Several sockets feed one collector, which drops duplicates.
+    pub udp: Vec<SocketAddr>,
+    /// Where pages and metrics are asked for; `None`: nowhere.
+    pub http: Option<SocketAddr>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            udp: vec![([127, 0, 0, 1], 8125).into()],
+            http: Some(([127, 0, 0, 1], 9125).into()),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a collector did not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be received on.
+    Udp(SocketAddr, io::Error),
+    /// The address cannot be served on.
+    Http(SocketAddr, io::Error),
+    /// No thread could be started.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp(at, e) => write!(
+                f,
+                "cannot receive on {at}: {e}; another process may have that port: choose one with --udp, or 0 for a free one"
+            ),
+            Self::Http(at, e) => write!(
+                f,
+                "cannot serve on {at}: {e}; another process may have that port: choose one with --http, or 0 for a free one"
+            ),
+            Self::Thread(e) => write!(f, "cannot start a thread: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Udp(_, e) | Self::Http(_, e) | Self::Thread(e) => Some(e),
+        }
+    }
+}

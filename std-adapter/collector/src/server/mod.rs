@@ -1,0 +1,147 @@
+//! Sockets and threads around the collector: where bytes come in, and where its answers go out.
+//!
+//! One thread for each UDP socket and one for HTTP. They meet at the collector's lock, which nobody holds for longer
+//! than a batch of datagrams or a slice of an answer takes.
+
+mod answers;
+mod config;
+mod udp;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+pub use config::{ServerConfig, StartError};
+
+use crate::http::HttpServer;
+use crate::intake::Collector;
+use crate::report::Report;
+use crate::shared::{Shared, kernel};
+
+/// Looks at datagrams as they come in.
+pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
+
+/// Starts collectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+impl Server {
+    /// Opens the sockets and starts the threads.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(config: ServerConfig) -> Result<Running, StartError> {
+        Self::start_tapped(config, Arc::new(|_: &[u8]| {}))
+    }
+
+    /// Like [`start`](Self::start), and shows every datagram to `tap` before the collector takes it: for measuring
+    /// along the way. The receiving threads call it and wait for it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_tapped(config: ServerConfig, tap: Arc<TapFn>) -> Result<Running, StartError> {
+        let mut sockets = Vec::new();
+        let mut addresses = Vec::new();
+        let mut receive_buffer = usize::MAX;
+        for at in config.udp {
+            let opened = kernel::open(at).and_then(|(s, size)| Ok((s.local_addr()?, s, size)));
+            let (address, socket, size) = opened.map_err(|e| StartError::Udp(at, e))?;
+            receive_buffer = receive_buffer.min(size);
+            addresses.push(address);
+            sockets.push(socket);
+        }
+        let shared = Arc::new(Shared::new(Collector::new(config.limits), addresses));
+        let mut running =
+            Running { shared: shared.clone(), http: None, receive_buffer, threads: Vec::new() };
+        if let Some(at) = config.http {
+            let started = HttpServer::start(at, &shared);
+            running.http = Some(started.map_err(|e| StartError::Http(at, e))?);
+        }
+        for socket in sockets {
+            let (shared, tap) = (shared.clone(), tap.clone());
+            let thread = std::thread::Builder::new().name("ringstat-udp".into());
+            let receiving = thread.spawn(move || udp::receive(&socket, &shared, &*tap));
+            running.threads.push(receiving.map_err(StartError::Thread)?);
+        }
+        shared.set_ready();
+        Ok(running)
+    }
+}
+
+/// A collector at work. Dropping it stops it.
+pub struct Running {
+    shared: Arc<Shared>,
+    http: Option<HttpServer>,
+    receive_buffer: usize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses = (self.udp(), self.http());
+        f.debug_struct("Running").field("addresses", &addresses).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Where datagrams arrive.
+    #[must_use]
+    pub fn udp(&self) -> &[SocketAddr] {
+        self.shared.addresses()
+    }
+
+    /// Where pages and metrics are asked for.
+    #[must_use]
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(HttpServer::address)
+    }
+
+    /// The kernel's receive buffer in bytes, the smallest of all sockets.
+    #[must_use]
+    pub fn receive_buffer(&self) -> usize {
+        self.receive_buffer
+    }
+
+    /// What the collector knows now, with at most `series` series.
+    #[must_use]
+    pub fn report(&self, series: usize) -> Report {
+        self.shared.report(series)
+    }
+
+    /// What `/metrics` would answer now.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        crate::metrics(&self.shared.collector(), &self.shared.io(), self.shared.now_ms())
+    }
+
+    /// Takes what the kernel has received, for a second at most, stops, and returns the final report: what is still
+    /// missing is lost.
+    #[must_use]
+    pub fn stop(mut self, series: usize) -> Report {
+        self.end();
+        let io = self.shared.io();
+        let mut collector = self.shared.collector();
+        collector.finish();
+        Report::of(&collector, &io, self.shared.now_ms(), series)
+    }
+
+    fn end(&mut self) {
+        self.shared.stop();
+        // The drops counter is gone with the sockets; what was read is kept.
+        let _ = self.shared.io();
+        if let Some(http) = self.http.take() {
+            http.stop();
+        }
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

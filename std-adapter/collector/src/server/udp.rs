@@ -1,0 +1,91 @@
+//! The receiving thread of one socket: datagrams from the kernel to the collector, answers back.
+
+use std::io::{self, IoSliceMut};
+use std::net::UdpSocket;
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+
+use super::TapFn;
+use super::answers::Answers;
+use crate::shared::Shared;
+
+/// How long a thread waits before it looks whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long it goes on taking what the kernel has when it was told to stop: a flood must not keep it.
+const DRAIN: Duration = Duration::from_secs(1);
+/// Whatever one datagram, or a run of coalesced ones, can be.
+const ROOM: usize = 65_536;
+
+/// Receives until told to stop, and then until the kernel has nothing left or [`DRAIN`] is over.
+pub(super) fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
+    let Ok(state) = UdpSocketState::new(UdpSockRef::from(socket)) else {
+        shared.receive_errors.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    let mut memory = vec![0u8; ROOM * quinn_udp::BATCH_SIZE];
+    let mut meta = vec![RecvMeta::default(); quinn_udp::BATCH_SIZE];
+    let mut answers = Answers::default();
+    let mut deadline = None;
+    loop {
+        let stopping = shared.stopping();
+        if stopping && *deadline.get_or_insert_with(|| Instant::now() + DRAIN) < Instant::now() {
+            return;
+        }
+        let mut buffers: Vec<_> = memory.chunks_exact_mut(ROOM).map(IoSliceMut::new).collect();
+        match state.recv(UdpSockRef::from(socket), &mut buffers, &mut meta) {
+            Ok(count) => {
+                let received = || buffers.iter().map(|b| &**b).zip(&meta[..count]);
+                for (buffer, meta) in received() {
+                    segments(buffer, meta).for_each(tap);
+                }
+                let now = shared.now_ms();
+                let mut collector = shared.collector();
+                for (buffer, meta) in received() {
+                    for datagram in segments(buffer, meta) {
+                        let asks = collector.receive(datagram, now);
+                        answers.note(asks, meta.addr, datagram.len());
+                    }
+                }
+                collector.tick(now);
+                drop(collector);
+                answers.send(socket, shared);
+            }
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) =>
+            {
+                if stopping {
+                    return;
+                }
+                wait(socket);
+                shared.collector().tick(shared.now_ms());
+            }
+            Err(_) => {
+                // Nothing a receiver could do about; not to spin on it either.
+                shared.receive_errors.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(LOOK);
+                if stopping {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The datagrams in what one call received. An empty one has a stride of zero, and is refused like any other short one.
+fn segments<'a>(buffer: &'a [u8], meta: &RecvMeta) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    let received = &buffer[..meta.len];
+    let empty = received.is_empty().then_some(received);
+    received.chunks(meta.stride.max(1)).chain(empty)
+}
+
+/// Sleeps until something arrives, but not for long.
+fn wait(socket: &UdpSocket) {
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
+    // Interrupted or failed: the next receive call says what is the matter.
+    let _ = poll(&mut fds, timeout);
+}

@@ -1,0 +1,90 @@
+//! What the receiving threads and the HTTP thread share.
+
+mod http;
+pub(crate) mod kernel;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub(crate) use http::{HttpCounters, count};
+
+use crate::intake::Collector;
+use crate::report::{Io, Report};
+
+/// The collector behind its lock, and what the server knows beside it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    collector: Mutex<Collector>,
+    start: Instant,
+    ready: AtomicBool,
+    stop: AtomicBool,
+    addresses: Vec<SocketAddr>,
+    /// Receive calls that failed for a reason other than "nothing there".
+    pub(crate) receive_errors: AtomicU64,
+    /// The most that was read: reading fails while no descriptor is free, and a counter does not go back.
+    kernel_drops: AtomicU64,
+    pub(crate) http: HttpCounters,
+}
+
+impl Shared {
+    pub(crate) fn new(collector: Collector, addresses: Vec<SocketAddr>) -> Self {
+        Self {
+            collector: Mutex::new(collector),
+            start: Instant::now(),
+            ready: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            addresses,
+            receive_errors: AtomicU64::new(0),
+            kernel_drops: AtomicU64::new(0),
+            http: HttpCounters::default(),
+        }
+    }
+
+    /// Every step leaves the collector consistent, so a panic elsewhere spoils nothing.
+    pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
+        self.collector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
+    /// Where datagrams arrive.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What only the sockets know.
+    pub(crate) fn io(&self) -> Io {
+        let drops = self.addresses.iter().filter_map(|a| kernel::drops(*a)).sum();
+        Io {
+            kernel_drops: self.kernel_drops.fetch_max(drops, Ordering::Relaxed).max(drops),
+            receive_errors: self.receive_errors.load(Ordering::Relaxed),
+            http: self.http.read(),
+        }
+    }
+
+    pub(crate) fn report(&self, series: usize) -> Report {
+        let io = self.io();
+        Report::of(&self.collector(), &io, self.now_ms(), series)
+    }
+
+    /// Whether every socket is open and nothing has asked the threads to stop.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) && !self.stopping()
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}

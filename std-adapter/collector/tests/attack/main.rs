@@ -1,0 +1,4 @@
+//! Attacks from the network, each beside a genuine sender and a genuine client that must notice nothing.
+
+mod http;
+mod wire;

@@ -35,8 +35,7 @@ pub fn pack<E: Format>(
 ) -> usize {
     let (mut at, mut sequence) = (0, 0);
     while at < events.len() {
-        let mut prologue = Prologue::default();
-        prologue.base_time = events[at].time();
+        let prologue = Prologue { base_time: events[at].time(), ..Prologue::default() };
         let header = Header { sender: 1, sequence, ..Header::default() };
         let first = at;
         let Ok(mut datagram) = encoder.begin(buf, &header, &prologue) else { break };

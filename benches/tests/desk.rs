@@ -70,6 +70,16 @@ fn what_is_measured_is_kept_compared_and_judged() {
         (&0.0.into(), &"unchanged".into())
     );
 
+    // A saved run in which the bytes doubled is a regression, however few samples there are.
+    let mut worse = second.clone();
+    let doubled =
+        worse["metrics"].as_array_mut().unwrap().iter_mut().find(|m| m["name"] == "encode.bytes");
+    let doubled = doubled.unwrap();
+    doubled["value"] = 30.into();
+    doubled["samples"] = vec![30].into();
+    std::fs::write(desk.path("worse.json"), worse.to_string()).unwrap();
+    desk.perf(&["compare", "@1", &desk.path("worse.json"), "encode.bytes"], 1);
+
     let trend = desk.json(&["trend", "encode.bytes", "--json"]);
     assert_eq!((&trend[0]["runs"], &trend[0]["changes"]), (&2.into(), &Value::Array(vec![])));
 

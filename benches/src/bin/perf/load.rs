@@ -1,4 +1,6 @@
 //! `perf load`: the scenarios of `ringstat load`, kept like every other result.
+//!
+//! Each is run in several short rounds, not in one long one: a number that was measured once cannot be compared.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,9 +15,15 @@ use crate::tools;
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// `ringstat load --help` describes them
-    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "ladder"])]
+    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "ladder", "ci"])]
     scenarios: Vec<String>,
-    /// Further flags for `ringstat load`, as in `-- --duration 5 --preset reliable`
+    /// How often each is run; below 8, changes of many numbers at once cannot be told from chance
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// How long a round takes; a ladder has its own steps
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    seconds: u16,
+    /// Further flags for `ringstat load`, as in `-- --preset reliable`
     #[arg(last = true)]
     flags: Vec<String>,
     #[command(flatten)]
@@ -27,11 +35,14 @@ const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let ringstat = tools::ringstat()?;
-    let mut metrics = Vec::new();
-    let mut failed = Vec::new();
-    for scenario in &args.scenarios {
+    let mut rounds = Vec::new();
+    let mut failed = std::collections::BTreeSet::new();
+    // Round by round, so that a busy minute does not hit all rounds of one scenario.
+    let turns = (0..args.rounds).flat_map(|round| args.scenarios.iter().map(move |s| (round, s)));
+    for (round, scenario) in turns {
+        eprintln!("{scenario}: round {} of {}", round + 1, args.rounds);
         let mut command = Command::new(&ringstat);
-        command.args(["load", "--json", "--scenario", scenario]).args(&args.flags);
+        command.args(["load", "--json"]).args(flags(scenario, args.seconds, &args.flags));
         let ended = tools::run(&mut command, LIMIT)?;
         // 1: a check did not pass, and the report says which.
         if !matches!(ended.code, Some(0 | 1)) {
@@ -39,14 +50,33 @@ pub(crate) fn run(args: &Args) -> Outcome {
             continue;
         }
         let report: Value = serde_json::from_slice(&ended.stdout)?;
-        metrics.extend(metrics_of(scenario, &report));
+        rounds.push(metrics_of(scenario, &report));
         failed.extend(failures(&report).map(|what| format!("{scenario}: {what}")));
     }
-    args.output.take(Run::now("load", metrics))?;
+    args.output.take(Run::now("load", Run::merged(rounds)))?;
     if failed.is_empty() {
         return Ok(());
     }
+    let failed: Vec<_> = failed.into_iter().collect();
     Err(Failure::new(Exit::Verdict, format_args!("not passed: {}", failed.join("; "))))
+}
+
+/// What `ringstat load` is told; what the user says counts.
+fn flags(scenario: &str, seconds: u16, further: &[String]) -> Vec<String> {
+    let mut flags: Vec<String> = match scenario {
+        // What a public CI has to carry: 50 000 a second.
+        "ci" => vec!["--scenario", "baseline", "--rate", "50k"],
+        name => vec!["--scenario", name],
+    }
+    .into_iter()
+    .map(String::from)
+    .collect();
+    let said = further.iter().any(|f| f.starts_with("--duration"));
+    if scenario != "ladder" && !said {
+        flags.extend(["--duration".to_owned(), format!("{seconds}s")]);
+    }
+    flags.extend(further.iter().cloned());
+    flags
 }
 
 /// What of a report is kept.
@@ -62,6 +92,14 @@ pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
         }
         None => report,
     };
+    if let (Some(network), Some(kernel), Some(generated)) = (
+        number(report, "/loss/network"),
+        number(report, "/loss/kernel"),
+        number(report, "/generated").filter(|n| *n > 0.0),
+    ) {
+        let percent = (network + kernel) / generated * 100.0;
+        metrics.push(Metric::one(format!("load.{scenario}.udp_loss"), "%", percent));
+    }
     let mut add = |name: &str, unit: &str, path: &str, less: f64| {
         if let Some(n) = number(report, path) {
             let name = format!("load.{scenario}.{name}");
@@ -82,8 +120,9 @@ pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
         add(&format!("end_to_end.{p}"), "ns", &format!("/latency_ns/end_to_end/{p}"), 0.0);
     }
     add("bytes_per_event", "B", "/bytes_per_event", 0.0);
+    add("memory.peak", "B", "/memory/peak", 0.0);
     add("buffer.peak", "%", "/buffer/peak_percent", 0.0);
-    add("memory", "B", "/memory/growth", 0.0);
+    add("memory.growth", "B", "/memory/growth", 0.0);
     metrics
 }
 
@@ -105,8 +144,8 @@ mod tests {
 
     fn report() -> Value {
         json!({
-            "generated_per_second": 1000.0, "delivered_per_second": null, "drop_percent": 0.5,
-            "loss": {"record": 0, "ring": 5, "network": null},
+            "generated": 2000, "generated_per_second": 1000.0, "delivered_per_second": null, "drop_percent": 0.5,
+            "loss": {"record": 0, "ring": 5, "network": null, "kernel": 2},
             "latency_ns": {"clock_ns": 20.0, "record": {"p50": 50, "p99": 10}, "end_to_end": null},
             "checks": [{"what": "lost", "pass": true}, {"what": "memory added", "pass": false}],
         })
@@ -123,6 +162,27 @@ mod tests {
         assert_eq!(value("load.high.record.p50"), Some(30.0));
         assert_eq!(value("load.high.record.p99"), Some(0.0));
         assert_eq!(failures(&report()).collect::<Vec<_>>(), ["memory added"]);
+    }
+
+    #[test]
+    fn what_the_network_and_the_kernel_lost_is_a_share_of_all() {
+        let mut report = report();
+        report["loss"]["network"] = 8.into();
+        let metrics = metrics_of("high", &report);
+        let loss = metrics.iter().find(|m| m.name == "load.high.udp_loss");
+        assert_eq!(loss.map(|m| m.value), Some(0.5));
+    }
+
+    #[test]
+    fn a_round_is_short_unless_the_user_says_otherwise() {
+        let flags = |scenario, further: &[&str]| {
+            flags(scenario, 5, &further.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .join(" ")
+        };
+        assert_eq!(flags("high", &[]), "--scenario high --duration 5s");
+        assert_eq!(flags("ci", &[]), "--scenario baseline --rate 50k --duration 5s");
+        assert_eq!(flags("high", &["--duration=9"]), "--scenario high --duration=9");
+        assert_eq!(flags("ladder", &[]), "--scenario ladder");
     }
 
     #[test]

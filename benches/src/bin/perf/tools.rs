@@ -77,17 +77,31 @@ pub(crate) fn myself() -> Result<PathBuf, Failure> {
 pub(crate) fn ringstat() -> Result<PathBuf, Failure> {
     const BUILD: Duration = Duration::from_secs(1800);
     let me = myself()?;
-    let folder = me.parent().unwrap_or(Path::new(".")).to_owned();
-    // Unit tests run from a folder below.
-    let folder = if folder.ends_with("deps") { folder.join("..") } else { folder };
-    let release = !cfg!(debug_assertions);
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--quiet", "--package", "ringstat"]);
-    if release {
-        cargo.arg("--release");
+    cargo.args(["build", "--quiet", "--package", "ringstat", "--bin", "ringstat"]);
+    cargo.args(["--message-format=json-render-diagnostics", "--profile", profile(&me)]);
+    let said = run(&mut cargo, BUILD)?.success("cargo build of ringstat")?;
+    executable(&String::from_utf8_lossy(&said))
+        .ok_or_else(|| Failure::new(Exit::Environment, "cargo did not say where it put ringstat"))
+}
+
+/// The build profile of a program: the folder that it stands in is called after it.
+fn profile(program: &Path) -> &str {
+    // Unit tests run from a folder below.
+    let folders = program.ancestors().skip(1).filter_map(|f| f.file_name()?.to_str());
+    match folders.into_iter().find(|name| *name != "deps") {
+        Some("debug") | None => "dev",
+        Some(name) => name,
     }
-    run(&mut cargo, BUILD)?.success("cargo build of ringstat")?;
-    Ok(folder.join("ringstat"))
+}
+
+/// Where cargo put the program, by its own account.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let path = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    };
+    messages.lines().filter_map(path).next_back()
 }
 
 #[cfg(test)]
@@ -100,6 +114,24 @@ mod tests {
         let ended = run(Command::new("sh").args(["-c", "printf hello; exit 3"]), second).unwrap();
         assert_eq!((ended.code, ended.stdout.as_slice()), (Some(3), b"hello".as_slice()));
         assert!(ended.success("it").is_err());
+    }
+
+    #[test]
+    fn the_profile_is_called_like_the_folder() {
+        let of = |path: &str| profile(Path::new(path)).to_owned();
+        assert_eq!(of("/a/target/debug/perf"), "dev");
+        assert_eq!(of("/a/target/debug/deps/perf-0123"), "dev");
+        assert_eq!(of("/a/target/release/perf"), "release");
+        assert_eq!(of("/elsewhere/x86_64-unknown-linux-gnu/stress/perf"), "stress");
+    }
+
+    #[test]
+    fn where_cargo_put_the_program_is_read_from_what_it_says() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
+            {\"reason\":\"compiler-artifact\",\"executable\":\"/t/stress/ringstat\"}\n\
+            {\"reason\":\"build-finished\",\"success\":true}\n";
+        assert_eq!(executable(messages), Some("/t/stress/ringstat".into()));
+        assert_eq!(executable("no json"), None);
     }
 
     #[test]

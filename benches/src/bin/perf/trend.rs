@@ -1,24 +1,61 @@
-//! `perf trend`: how a number developed over all kept runs of this machine.
+//! `perf trend`: how a number developed over the kept runs of one machine and one branch.
 
 use serde::Serialize;
 
 use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::results::{Run, show};
-use crate::stats::{Change, Line, change_points, fit};
+use crate::results::{Metric, Run, show};
+use crate::stats::{Better, Change, Line, anomalies, change_points, fit};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Only numbers whose names contain one of these
     filters: Vec<String>,
-    /// So many runs, the latest ones
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    last: usize,
+    /// So far back
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    days: u32,
+    /// The branch; without it, that of the latest run
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
     #[command(flatten)]
     kept: Kept,
     /// Print one JSON array instead of a table
     #[arg(long)]
     json: bool,
+}
+
+const DAY: f64 = 86_400.0;
+/// Fewer runs have no trend,
+const LEAST_RUNS: usize = 6;
+/// and neither have runs that lie closer together: minutes apart, noise is thousands of percent a day.
+const LEAST_DAYS: f64 = 2.0;
+/// A line that explains less than this share of the scatter describes nothing.
+const LEAST_R_SQUARED: f64 = 0.5;
+/// And less than so many percent, over the whole span, do not matter.
+const MATTERS_PERCENT: f64 = 5.0;
+/// More runs than these are not looked at.
+const MOST_RUNS: usize = 5000;
+
+/// Where a number is going.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Direction {
+    Improving,
+    Degrading,
+    Steady,
+    /// Too few runs, or too close together.
+    TooShort,
+}
+
+impl Direction {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Improving => "improving",
+            Self::Degrading => "degrading",
+            Self::Steady => "steady",
+            Self::TooShort => "too short to tell",
+        }
+    }
 }
 
 /// The history of one number.
@@ -27,33 +64,43 @@ pub(crate) struct Trend {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) runs: usize,
+    /// From the first run to the latest, in days.
+    pub(crate) days: f64,
     /// Of the latest run.
     pub(crate) latest: f64,
-    /// Change of the value in a day.
-    pub(crate) per_day: Option<f64>,
-    /// The same in percent of the latest value.
+    pub(crate) direction: Direction,
+    /// Change of the value in a day, in percent of the latest; where the history is long enough.
     pub(crate) per_day_percent: Option<f64>,
     /// The share of the scatter that a steady change explains.
     pub(crate) r_squared: Option<f64>,
     pub(crate) changes: Vec<Step>,
+    /// Runs that lie far from all others.
+    pub(crate) anomalies: Vec<At>,
 }
 
 /// A step from one level to another.
 #[derive(Serialize, Debug)]
 pub(crate) struct Step {
     pub(crate) change_percent: f64,
-    /// The first run at the new level, and its commit.
+    /// The first run at the new level.
+    #[serde(flatten)]
+    pub(crate) at: At,
+}
+
+/// A run, and the commit that it measured.
+#[derive(Serialize, Debug)]
+pub(crate) struct At {
     pub(crate) run: i64,
     pub(crate) commit: String,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let mut runs = args.kept.open()?.latest(None, args.last)?;
+    let mut runs = args.kept.open()?.latest(None, MOST_RUNS)?;
     runs.reverse();
-    let trends = trends(&runs, &args.filters);
+    let trends = trends(&runs, args.days, args.branch.as_deref(), &args.filters);
     if trends.is_empty() {
         return Err(Failure::new(Exit::Usage, "there is no history of that")
-            .hint("`perf bench` and `perf load` make one, a run at a time."));
+            .hint("`perf bench` and `perf load` make one, a run at a time. --days and --branch say where to look."));
     }
     if args.json {
         println!("{}", serde_json::to_string(&trends)?);
@@ -63,11 +110,22 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// The histories in `runs`, oldest first. Only what the machine of the latest run measured: others are not slower or
-/// faster, they are others.
-pub(crate) fn trends(runs: &[Run], filters: &[String]) -> Vec<Trend> {
-    let Some(latest) = runs.last() else { return Vec::new() };
-    let here = |r: &&Run| r.environment.same_machine(&latest.environment);
+/// The histories in `runs`, oldest first, over the days before the latest. Only what its machine measured on its branch,
+/// or on the one that is named: others are not slower or faster, they are others.
+pub(crate) fn trends(
+    runs: &[Run],
+    days: u32,
+    branch: Option<&str>,
+    filters: &[String],
+) -> Vec<Trend> {
+    let on = |r: &&Run| branch.is_none_or(|b| r.environment.branch == b);
+    let Some(latest) = runs.iter().rfind(on) else { return Vec::new() };
+    let from = latest.at - i64::from(days) * DAY as i64;
+    let here = |r: &&Run| {
+        r.environment.same_machine(&latest.environment)
+            && r.environment.branch == latest.environment.branch
+            && r.at >= from
+    };
     let runs: Vec<&Run> = runs.iter().filter(here).collect();
     let mut names: Vec<&str> =
         runs.iter().flat_map(|r| &r.metrics).map(|m| m.name.as_str()).collect();
@@ -78,44 +136,63 @@ pub(crate) fn trends(runs: &[Run], filters: &[String]) -> Vec<Trend> {
 }
 
 fn trend(runs: &[&Run], name: &str) -> Option<Trend> {
-    const DAY: f64 = 86_400.0;
-    let of = |r: &&Run| Some((r.at, r.id, r.environment.short(), r.metric(name)?.clone()));
-    let history: Vec<_> = runs.iter().filter_map(of).filter(|h| h.3.value.is_finite()).collect();
-    let (first, last) = (history.first()?, history.last()?);
+    let history: Vec<(&Run, &Metric)> = runs
+        .iter()
+        .filter_map(|r| Some((*r, r.metric(name)?)))
+        .filter(|(_, m)| m.value.is_finite())
+        .collect();
+    let ((first, _), (last, metric)) = (history.first()?, history.last()?);
+    let days = (last.at - first.at) as f64 / DAY;
     let points: Vec<_> =
-        history.iter().map(|h| ((h.0 - first.0) as f64 / DAY, h.3.value)).collect();
+        history.iter().map(|(r, m)| ((r.at - first.at) as f64 / DAY, m.value)).collect();
     let values: Vec<_> = points.iter().map(|p| p.1).collect();
-    let line: Option<Line> = fit(&points);
-    let latest = last.3.value;
-    let step = |c: Change| {
-        let (_, run, commit, _) = &history[c.at];
-        Step { change_percent: c.change_percent, run: *run, commit: commit.clone() }
-    };
+    let long = history.len() >= LEAST_RUNS && days >= LEAST_DAYS;
+    let line: Option<Line> = fit(&points).filter(|_| long);
+    let latest = metric.value;
+    let at = |i: usize| At { run: history[i].0.id, commit: history[i].0.environment.short() };
+    let step = |c: Change| Step { change_percent: c.change_percent, at: at(c.at) };
     Some(Trend {
         name: name.to_owned(),
-        unit: last.3.unit.clone(),
+        unit: metric.unit.clone(),
         runs: history.len(),
+        days,
         latest,
-        per_day: line.map(|l| l.slope),
-        per_day_percent: line.filter(|_| latest != 0.0).map(|l| l.slope / latest * 100.0),
+        direction: direction(line, days, metric.better),
+        per_day_percent: line.filter(|_| latest != 0.0).map(|l| l.slope / latest.abs() * 100.0),
         r_squared: line.map(|l| l.r_squared),
         changes: change_points(&values).into_iter().map(step).collect(),
+        anomalies: anomalies(&values).into_iter().map(at).collect(),
     })
 }
 
+fn direction(line: Option<Line>, days: f64, better: Better) -> Direction {
+    let Some(line) = line else { return Direction::TooShort };
+    let (from, by) = (line.at_zero.abs(), line.slope * days);
+    if line.r_squared < LEAST_R_SQUARED || by.abs() <= from * MATTERS_PERCENT / 100.0 {
+        Direction::Steady
+    } else if (by < 0.0) == (better == Better::Lower) {
+        Direction::Improving
+    } else {
+        Direction::Degrading
+    }
+}
+
 fn render(trends: &[Trend]) -> String {
-    const COLUMNS: [&str; 6] = ["", "runs", "latest", "a day", "r²", "steps"];
-    let or = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+    const COLUMNS: [&str; 8] =
+        ["", "runs", "days", "latest", "direction", "a day", "steps", "anomalies"];
+    let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(", ") };
     let row = |t: &Trend| {
-        let step = |s: &Step| format!("{:+.1} % at run {} ({})", s.change_percent, s.run, s.commit);
-        let steps: Vec<_> = t.changes.iter().map(step).collect();
+        let at = |at: &At| format!("run {} ({})", at.run, at.commit);
+        let step = |s: &Step| format!("{:+.1} % at {}", s.change_percent, at(&s.at));
         vec![
             t.name.clone(),
             t.runs.to_string(),
+            format!("{:.1}", t.days),
             show(t.latest, &t.unit),
-            or(t.per_day_percent.map(|p| format!("{p:+.2} %"))),
-            or(t.r_squared.map(|r| format!("{r:.2}"))),
-            if steps.is_empty() { "none".into() } else { steps.join(", ") },
+            t.direction.as_str().to_owned(),
+            t.per_day_percent.map_or_else(|| "-".into(), |p| format!("{p:+.2} %")),
+            list(t.changes.iter().map(step).collect()),
+            list(t.anomalies.iter().map(at).collect()),
         ]
     };
     table(&COLUMNS, &trends.iter().map(row).collect::<Vec<_>>())
@@ -124,51 +201,78 @@ fn render(trends: &[Trend]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::{Environment, Metric};
+    use crate::results::Environment;
 
-    /// A run a day.
-    fn history(values: &[f64]) -> Vec<Run> {
-        let run = |(day, value): (usize, &f64)| Run {
-            id: day as i64 + 1,
-            at: 86_400 * day as i64,
+    /// A run every so many seconds.
+    fn history(seconds: i64, values: &[f64]) -> Vec<Run> {
+        let run = |(n, value): (usize, &f64)| Run {
+            id: n as i64 + 1,
+            at: seconds * n as i64,
             kind: "bench".into(),
-            environment: Environment { commit: format!("{day:010}"), ..Environment::default() },
+            environment: Environment { commit: format!("{n:010}"), ..Environment::default() },
             metrics: vec![Metric::one("record.ns", "ns", *value)],
         };
         values.iter().enumerate().map(run).collect()
     }
 
-    #[test]
-    fn a_steady_change_has_its_slope_a_day() {
-        let values: Vec<f64> = (0..6).map(|d| 100.0 + f64::from(d)).collect();
-        let trends = trends(&history(&values), &[]);
-        assert_eq!((trends.len(), trends[0].runs, trends[0].latest), (1, 6, 105.0));
-        assert!((trends[0].per_day.unwrap() - 1.0).abs() < 1e-9);
-        assert!((trends[0].r_squared.unwrap() - 1.0).abs() < 1e-9);
+    const DAILY: i64 = 86_400;
+
+    fn only(runs: &[Run]) -> Trend {
+        let mut trends = trends(runs, 30, None, &[]);
+        assert_eq!(trends.len(), 1);
+        trends.remove(0)
     }
 
     #[test]
-    fn a_step_names_the_run_and_the_commit() {
+    fn a_steady_change_has_its_slope_a_day_and_its_direction_in_a_word() {
+        let values: Vec<f64> = (0..10).map(|d| 91.0 + f64::from(d)).collect();
+        let trend = only(&history(DAILY, &values));
+        assert_eq!((trend.runs, trend.latest, trend.direction), (10, 100.0, Direction::Degrading));
+        assert!((trend.per_day_percent.unwrap() - 1.0).abs() < 1e-9);
+        assert!((trend.r_squared.unwrap() - 1.0).abs() < 1e-9);
+        let falling: Vec<f64> = values.iter().rev().copied().collect();
+        assert_eq!(only(&history(DAILY, &falling)).direction, Direction::Improving);
+        assert_eq!(only(&history(DAILY, &[5.0; 10])).direction, Direction::Steady);
+    }
+
+    #[test]
+    fn runs_a_minute_apart_have_no_trend_and_neither_have_a_few() {
+        let values: Vec<f64> = (0..10).map(|d| 100.0 + 10.0 * f64::from(d)).collect();
+        let trend = only(&history(60, &values));
+        assert_eq!((trend.direction, trend.per_day_percent), (Direction::TooShort, None));
+        assert_eq!(only(&history(DAILY, &values[..5])).direction, Direction::TooShort);
+        assert!(render(&[trend]).contains("too short to tell"));
+    }
+
+    #[test]
+    fn a_step_and_an_anomaly_name_the_run_and_the_commit() {
         let level = |v: f64| (0..10).map(move |i| v + f64::from(i % 3) * 0.1);
-        let values: Vec<f64> = level(100.0).chain(level(140.0)).collect();
-        let trends = trends(&history(&values), &["record".into()]);
-        let step = &trends[0].changes[0];
-        assert_eq!((step.run, step.commit.as_str()), (11, "0000000010"));
-        assert!(render(&trends).contains("+40.0 % at run 11 (0000000010)"));
+        let mut values: Vec<f64> = level(100.0).chain(level(140.0)).collect();
+        let mut runs = history(DAILY, &values);
+        let step = &trends(&runs, 30, None, &["record".into()])[0].changes[0];
+        assert_eq!((step.at.run, step.at.commit.as_str()), (11, "0000000010"));
+        assert!(render(&trends(&runs, 30, None, &[])).contains("+40.0 % at run 11 (0000000010)"));
+        values = level(100.0).collect();
+        values[4] = 300.0;
+        runs = history(DAILY, &values);
+        assert_eq!(only(&runs).anomalies[0].run, 5);
     }
 
     #[test]
-    fn other_machines_are_left_out() {
-        let mut runs = history(&[10.0, 99.0, 11.0]);
+    fn other_machines_other_branches_and_what_is_long_ago_are_left_out() {
+        let mut runs = history(DAILY, &[10.0, 99.0, 98.0, 11.0]);
         runs[1].environment.cpu = "another".into();
-        let trends = trends(&runs, &[]);
-        assert_eq!((trends[0].runs, trends[0].latest), (2, 11.0));
+        runs[2].environment.branch = "other".into();
+        assert_eq!((only(&runs).runs, only(&runs).latest), (2, 11.0));
+        let named = trends(&runs, 30, Some("other"), &[]);
+        assert_eq!((named[0].runs, named[0].latest), (1, 98.0));
+        assert_eq!(trends(&runs, 1, None, &[])[0].runs, 1);
     }
 
     #[test]
     fn no_history_has_no_trend() {
-        assert!(trends(&[], &[]).is_empty());
-        assert!(trends(&history(&[1.0]), &["other".into()]).is_empty());
-        assert_eq!(trends(&history(&[1.0]), &[])[0].per_day, None);
+        assert!(trends(&[], 30, None, &[]).is_empty());
+        assert!(trends(&history(DAILY, &[1.0]), 30, None, &["other".into()]).is_empty());
+        assert_eq!(only(&history(DAILY, &[1.0])).direction, Direction::TooShort);
     }
 }

@@ -5,7 +5,8 @@
 //!   throughput     throughput    time until it is 90 % of what it was before
 //! ```
 //!
-//! At the end every record still has to be accounted for.
+//! Each fault strikes several times, each time with a new client and a new collector. At the end every record still has
+//! to be accounted for.
 
 mod fault;
 mod timeline;
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// The load: that of `ringstat load`
     #[arg(long, value_enum, default_value_t)]
     scenario: Scenario,
+    /// How often each fault strikes; below 8, changes of many numbers at once cannot be told from chance
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
     /// How long each fault lasts, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
     fault_ms: u64,
@@ -73,12 +77,15 @@ const LOOK: Duration = Duration::from_millis(50);
 static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let mut metrics = Vec::new();
-    for fault in &args.faults {
-        let times = [BEFORE, Duration::from_millis(args.fault_ms), AFTER];
-        metrics.extend(strike(*fault, args.scenario.numbers(), times)?);
+    let times = [BEFORE, Duration::from_millis(args.fault_ms), AFTER];
+    let mut rounds = Vec::new();
+    for round in 0..args.rounds {
+        eprintln!("round {} of {}", round + 1, args.rounds);
+        for fault in &args.faults {
+            rounds.push(strike(*fault, args.scenario.numbers(), times)?);
+        }
     }
-    args.output.take(Run::now("chaos", metrics))
+    args.output.take(Run::now("chaos", Run::merged(rounds)))
 }
 
 /// Runs the load, and the fault in the middle of it.
@@ -96,12 +103,12 @@ fn strike(
     };
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
     let stop = AtomicBool::new(false);
-    let timeline = std::thread::scope(|scope| {
+    let (timeline, seen) = std::thread::scope(|scope| {
         for _ in 0..threads {
             let (client, stop) = (&client, &stop);
             scope.spawn(move || work(client, rate as f64 / threads as f64, stop));
         }
-        let timeline = watch(&mut far, fault, &way, [before, during, after]);
+        let timeline = watch(&mut far, fault, &way, &client, [before, during, after]);
         stop.store(true, Ordering::Relaxed);
         timeline
     })?;
@@ -119,6 +126,9 @@ fn strike(
         Metric::one(name("dropped"), "events", (ledger.dropped.total() + ledger.in_flight) as f64),
         Metric::one(name("lost_on_the_way"), "events", (ledger.sent - arrived) as f64),
     ];
+    let opened = seen.opened.map(|took| Metric::one(name("breaker"), "ns", took.as_nanos() as f64));
+    metrics.extend(opened);
+    metrics.extend(seen.grown.map(|bytes| Metric::one(name("memory"), "B", bytes as f64)));
     match timeline.recovery() {
         Some(took) => metrics.push(Metric::one(name("recovery"), "ns", took.as_nanos() as f64)),
         None => {
@@ -150,11 +160,14 @@ fn watch(
     far: &mut FarEnd,
     fault: Fault,
     way: &Way,
+    client: &Client,
     [before, during, after]: [Duration; 3],
-) -> Result<Timeline, Failure> {
+) -> Result<(Timeline, Seen), Failure> {
     let begun = Instant::now();
     let (fault_at, well_at) = (before, before + during);
     let mut timeline = Timeline::new(fault_at, well_at);
+    let mut seen = Seen::default();
+    let mut resident_before = None;
     let (mut struck, mut mended) = (false, false);
     loop {
         std::thread::sleep(LOOK);
@@ -162,10 +175,14 @@ fn watch(
         timeline.look(now, far.records());
         if !struck && now >= fault_at {
             struck = true;
+            resident_before = resident();
             way.set(fault);
             if fault == Fault::Restart {
                 far.stop();
             }
+        }
+        if struck && seen.opened.is_none() && client.breaker().1 > 0 {
+            seen.opened = Some(now.saturating_sub(fault_at));
         }
         if struck && !mended && now >= well_at {
             mended = true;
@@ -173,9 +190,27 @@ fn watch(
             far.start_again()?;
         }
         if timeline.recovery().is_some() || now >= well_at + after {
-            return Ok(timeline);
+            let grown = |(before, now): (u64, u64)| now.saturating_sub(before);
+            seen.grown = resident_before.zip(resident()).map(grown);
+            return Ok((timeline, seen));
         }
     }
+}
+
+/// What the client does about a fault.
+#[derive(Default, Debug)]
+struct Seen {
+    /// How long it took until its circuit breaker opened, if it did.
+    opened: Option<Duration>,
+    /// By how many bytes the process grew from the fault to the end.
+    grown: Option<u64>,
+}
+
+/// Bytes of this process in memory.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 /// A collector that can go away and come back.
@@ -241,6 +276,9 @@ mod tests {
                 metrics.iter().find(|m| m.name == name).map(|m| m.value).unwrap()
             };
             assert!(value("before") > 0.0, "{metrics:?}");
+            if fault == Fault::Outage {
+                assert!(value("breaker") > 0.0, "{metrics:?}");
+            }
             if fault == Fault::Loss {
                 assert!(value("lost_on_the_way") > 0.0, "{metrics:?}");
             } else if fault != Fault::Restart {

@@ -2,7 +2,7 @@
 //!
 //! Of two commits both are built, and their binaries run in turns, so that a busy minute hits both: in every round the
 //! base, the head, and the base once more, in changing order. The two runs of the base are the measure of the noise.
-//! Of two saved runs their samples are compared; there the base's own samples, split in two, are.
+//! Of two saved runs their samples are compared; there the first and the second half of the base's own samples are.
 
 mod build;
 
@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::results::{Run, show};
-use crate::stats::{Better, Comparison, Verdict, compare};
+use crate::results::{Metric, Run, show};
+use crate::stats::{Better, Comparison, Number, Verdict, compare};
 use crate::{suite, tools};
 
 #[derive(clap::Args, Debug)]
@@ -51,9 +51,22 @@ pub(crate) struct Compared {
 struct Samples {
     unit: String,
     better: Better,
+    exact: bool,
     base: Vec<f64>,
     again: Vec<f64>,
     head: Vec<f64>,
+}
+
+impl Samples {
+    fn number(&self) -> Number<'_> {
+        Number {
+            base: &self.base,
+            again: &self.again,
+            head: &self.head,
+            better: self.better,
+            exact: self.exact,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -90,15 +103,31 @@ fn saved(args: &Args, name: &str) -> Result<Option<Run>, Failure> {
 pub(crate) fn of_runs(base: &Run, head: &Run, filters: &[String]) -> Vec<Compared> {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
-    let common = head.metrics.iter().filter(|m| wanted(&m.name));
-    let compared = common.filter_map(|h| {
-        let b = base.metric(&h.name)?;
-        // Every other sample, so that what changed in the course of the run is in both.
-        let half = |from| b.samples.iter().copied().skip(from).step_by(2).collect::<Vec<_>>();
-        let comparison = compare(&half(0), &half(1), &h.samples, h.better);
-        Some(Compared { name: h.name.clone(), unit: h.unit.clone(), comparison })
-    });
-    compared.collect()
+    let common: Vec<_> = head
+        .metrics
+        .iter()
+        .filter(|h| wanted(&h.name))
+        .filter_map(|h| {
+            let b = base.metric(&h.name)?;
+            // What changed in the course of the run is noise: the first half is compared with the second.
+            let (first, second) = b.samples.split_at(b.samples.len() / 2);
+            let number = Number {
+                base: first,
+                again: second,
+                head: &h.samples,
+                better: h.better,
+                exact: h.exact,
+            };
+            Some((h, number))
+        })
+        .collect();
+    let numbers: Vec<_> = common.iter().map(|(_, number)| *number).collect();
+    let named = |((h, _), comparison): (&(&Metric, Number<'_>), Comparison)| Compared {
+        name: h.name.clone(),
+        unit: h.unit.clone(),
+        comparison,
+    };
+    common.iter().zip(compare(&numbers)).map(named).collect()
 }
 
 /// Runs two commits in turns.
@@ -117,16 +146,19 @@ fn of_commits(args: &Args) -> Result<Vec<Compared>, Failure> {
             for metric in measured.metrics {
                 let samples = all.entry(metric.name).or_default();
                 (samples.unit, samples.better) = (metric.unit, metric.better);
+                samples.exact = metric.exact;
                 [&mut samples.base, &mut samples.head, &mut samples.again][who].push(metric.value);
             }
         }
     }
-    let both = all.into_iter().filter(|(_, s)| !s.base.is_empty() && !s.head.is_empty());
-    let compared = both.map(|(name, s)| {
-        let comparison = compare(&s.base, &s.again, &s.head, s.better);
-        Compared { name, unit: s.unit, comparison }
-    });
-    Ok(compared.collect())
+    all.retain(|_, s| !s.base.is_empty() && !s.head.is_empty());
+    let comparisons = compare(&all.values().map(Samples::number).collect::<Vec<_>>());
+    let named = |((name, s), comparison): ((String, Samples), Comparison)| Compared {
+        name,
+        unit: s.unit,
+        comparison,
+    };
+    Ok(all.into_iter().zip(comparisons).map(named).collect())
 }
 
 /// One short run of another build of this program.
@@ -137,35 +169,47 @@ fn measure(binary: &PathBuf, filters: &[String]) -> Result<Run, Failure> {
     Ok(serde_json::from_slice(&output)?)
 }
 
-/// The noise as it stands beside a verdict.
-pub(crate) fn noise(comparison: &Comparison) -> String {
-    comparison.noise_percent.map_or_else(|| "not known".into(), |noise| format!("±{noise:.1} %"))
+/// The columns that stand beside every verdict, in the terminal and in the report.
+pub(crate) const COLUMNS: [&str; 9] =
+    ["", "base", "head", "change", "99 % between", "effect", "noise", "would be seen", "verdict"];
+
+/// A line of that table.
+pub(crate) fn row(c: &Compared) -> Vec<String> {
+    let d = &c.comparison;
+    let scatters = |text: String| if d.exact { "exact".into() } else { text };
+    vec![
+        c.name.clone(),
+        show(d.base, &c.unit),
+        show(d.head, &c.unit),
+        format!("{:+.1} %", d.change_percent),
+        scatters(format!("{:+.1} and {:+.1} %", d.low_percent, d.high_percent)),
+        format!("{:+.2}", d.effect),
+        scatters(format!("±{:.1} %", d.noise_percent)),
+        scatters(d.detectable_percent.map_or(String::new(), |p| format!("{p} %"))),
+        d.verdict.as_str().to_owned(),
+    ]
 }
 
-/// For a person: every verdict with the noise beside it.
+/// For a person: every verdict with the noise beside it, and what they come to.
 pub(crate) fn render(compared: &[Compared]) -> String {
-    const COLUMNS: [&str; 8] =
-        ["", "base", "head", "change", "99 % between", "p", "noise", "verdict"];
-    let row = |c: &Compared| {
-        let d = &c.comparison;
-        vec![
-            c.name.clone(),
-            show(d.base, &c.unit),
-            show(d.head, &c.unit),
-            format!("{:+.1} %", d.change_percent),
-            format!("{:+.1} and {:+.1} %", d.low_percent, d.high_percent),
-            format!("{:.4}", d.p),
-            noise(d),
-            d.verdict.as_str().to_owned(),
-        ]
-    };
-    table(&COLUMNS, &compared.iter().map(row).collect::<Vec<_>>())
+    let rows: Vec<_> = compared.iter().map(row).collect();
+    let count = |verdict| compared.iter().filter(|c| c.comparison.verdict == verdict).count();
+    let [better, worse, same, open] =
+        [Verdict::Improvement, Verdict::Regression, Verdict::Unchanged, Verdict::Undecided]
+            .map(count);
+    let mut text = table(&COLUMNS, &rows);
+    text += &format!(
+        "{better} improvements, {worse} regressions, {same} unchanged, {open} undecided\n"
+    );
+    if open > 0 {
+        text += "Undecided: too few samples for any change to be seen among so many numbers. Take more, or name fewer.\n";
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Metric;
 
     fn saved(values: [f64; 10], scale: f64) -> Run {
         let metrics = vec![
@@ -197,8 +241,9 @@ mod tests {
     fn the_noise_stands_beside_every_verdict() {
         let text = render(&of_runs(&saved(VALUES, 1.0), &saved(VALUES, 1.3), &[]));
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 3);
-        for line in &lines[1..] {
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[3], "0 improvements, 2 regressions, 0 unchanged, 0 undecided");
+        for line in &lines[1..3] {
             assert!(line.contains('±') && line.ends_with("regression"), "{line}");
         }
     }

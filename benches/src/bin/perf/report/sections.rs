@@ -112,8 +112,8 @@ fn memory(run: &Run) -> Section {
     let mut bars = Vec::new();
     for scenario in scenarios(run) {
         let of = |what| value(run, &scenario, what);
-        bars.extend(of("memory").map(|v| (scenario.clone(), v / 1e6)));
-        let row = [cell(of("memory"), "B"), cell(of("buffer.peak"), "%")];
+        bars.extend(of("memory.growth").map(|v| (scenario.clone(), v / 1e6)));
+        let row = [cell(of("memory.growth"), "B"), cell(of("buffer.peak"), "%")];
         section.rows.push(std::iter::once(scenario.clone()).chain(row).collect());
     }
     section.plots.extend(plot::bars("Memory added, MB", &bars));
@@ -161,26 +161,15 @@ fn benchmarks(run: &Run) -> Section {
 }
 
 fn compared(before: &Run, run: &Run, what: &str) -> Section {
-    let row = |c: compare::Compared| {
-        let d = c.comparison;
-        vec![
-            c.name,
-            show(d.base, &c.unit),
-            show(d.head, &c.unit),
-            format!("{:+.1} %", d.change_percent),
-            compare::noise(&d),
-            d.verdict.as_str().to_owned(),
-        ]
-    };
     Section {
         title: format!("{what}: run {} against run {}", run.id, before.id),
         note: format!(
-            "{} against {}. Where the noise is not known, there are too few samples to say more than 'unchanged'.",
+            "{} against {}. Undecided: too few samples for any change to be seen among so many numbers.",
             run.environment.short(),
             before.environment.short()
         ),
-        columns: vec!["", "before", "now", "change", "noise", "verdict"],
-        rows: compare::of_runs(before, run, &[]).into_iter().map(row).collect(),
+        columns: compare::COLUMNS.to_vec(),
+        rows: compare::of_runs(before, run, &[]).iter().map(compare::row).collect(),
         plots: Vec::new(),
     }
 }
@@ -240,7 +229,7 @@ mod tests {
                 Metric::one("load.high.delivered", "/s", 1e5),
                 Metric::one("load.high.drop_rate", "%", 0.5),
                 Metric::one("load.high.lost.ring", "events", 5.0),
-                Metric::one("load.high.memory", "B", 5e6),
+                Metric::one("load.high.memory.growth", "B", 5e6),
             ];
             for p in PERCENTILES {
                 metrics.push(Metric::one(format!("load.high.end_to_end.{p}"), "ns", 1e6));

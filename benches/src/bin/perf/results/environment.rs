@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Environment {
     /// The commit, in full.
     pub(crate) commit: String,
+    /// The branch; empty where none is checked out.
+    #[serde(default)]
+    pub(crate) branch: String,
     /// Whether files differ from it.
     pub(crate) dirty: bool,
     /// The name of the machine.
@@ -32,6 +35,7 @@ impl Environment {
         let status = output("git", &["status", "--porcelain", "--untracked-files=no"]);
         Self {
             commit: output("git", &["rev-parse", "HEAD"]),
+            branch: branch(),
             dirty: !status.is_empty(),
             machine: read("/proc/sys/kernel/hostname"),
             kernel: read("/proc/sys/kernel/osrelease"),
@@ -77,6 +81,14 @@ impl Environment {
             or(&self.rustc, "unknown compiler"),
         )
     }
+}
+
+/// The branch that is checked out, or that a public CI says it builds.
+fn branch() -> String {
+    let checked_out = output("git", &["symbolic-ref", "--quiet", "--short", "HEAD"]);
+    let built =
+        ["GITHUB_HEAD_REF", "GITHUB_REF_NAME"].into_iter().filter_map(|v| std::env::var(v).ok());
+    std::iter::once(checked_out).chain(built).find(|name| !name.is_empty()).unwrap_or_default()
 }
 
 fn read(path: &str) -> String {

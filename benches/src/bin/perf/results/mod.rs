@@ -22,6 +22,9 @@ pub(crate) struct Metric {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) better: Better,
+    /// Whether it is the same from run to run: bytes, allocations, instructions.
+    #[serde(default)]
+    pub(crate) exact: bool,
     /// The median of the samples.
     pub(crate) value: f64,
     /// What was measured, in order.
@@ -32,7 +35,12 @@ impl Metric {
     pub(crate) fn new(name: impl Into<String>, unit: &str, samples: Vec<f64>) -> Self {
         let value = median(&samples);
         let better = if unit.ends_with("/s") { Better::Higher } else { Better::Lower };
-        Self { name: name.into(), unit: unit.into(), better, value, samples }
+        Self { name: name.into(), unit: unit.into(), better, exact: false, value, samples }
+    }
+
+    /// A number that is the same from run to run, and so is measured once.
+    pub(crate) fn exact(name: impl Into<String>, unit: &str, value: f64) -> Self {
+        Self { exact: true, ..Self::one(name, unit, value) }
     }
 
     /// A number that was measured once.
@@ -65,6 +73,19 @@ impl Run {
             environment: Environment::here(),
             metrics,
         }
+    }
+
+    /// One run of several that measured the same, one after the other: every number with the samples of all.
+    pub(crate) fn merged(rounds: Vec<Vec<Metric>>) -> Vec<Metric> {
+        let mut all: Vec<Metric> = Vec::new();
+        for metric in rounds.into_iter().flatten() {
+            match all.iter_mut().find(|known| known.name == metric.name) {
+                Some(known) => known.samples.extend(metric.samples),
+                None => all.push(metric),
+            }
+        }
+        all.iter_mut().for_each(|m| m.value = median(&m.samples));
+        all
     }
 
     pub(crate) fn metric(&self, name: &str) -> Option<&Metric> {
@@ -102,6 +123,16 @@ mod tests {
         let metric = Metric::new("a.b", "ns", vec![3.0, 1.0, 2.0]);
         assert_eq!((metric.value, metric.better), (2.0, Better::Lower));
         assert_eq!(Metric::one("a", "/s", 5.0).better, Better::Higher);
+    }
+
+    #[test]
+    fn rounds_are_merged_with_every_sample() {
+        let round = |n| vec![Metric::one("a", "ns", n), Metric::one("b", "/s", 10.0 * n)];
+        let mut last = round(9.0);
+        last.push(Metric::exact("c", "B", 5.0));
+        let merged = Run::merged(vec![round(1.0), round(2.0), last]);
+        assert_eq!(merged[0], Metric::new("a", "ns", vec![1.0, 2.0, 9.0]));
+        assert_eq!((merged[1].value, merged[2].samples.len()), (20.0, 1));
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Environment, Metric, Run};
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::stats::Better;
 
-const SCHEMA: &str = "
+/// Steps from one version of the schema to the next; SQLite's `user_version` says how many were taken.
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE IF NOT EXISTS runs (
         id INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -33,10 +35,14 @@ const SCHEMA: &str = "
         samples TEXT NOT NULL,
         PRIMARY KEY (run, name)
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS metrics_by_name ON metrics (name, run);";
+    CREATE INDEX IF NOT EXISTS metrics_by_name ON metrics (name, run);",
+    "
+    ALTER TABLE runs ADD COLUMN branch TEXT NOT NULL DEFAULT '';
+    ALTER TABLE metrics ADD COLUMN exact INTEGER NOT NULL DEFAULT 0;",
+];
 
-const RUN: &str = "SELECT id, at, kind, commit_hash, dirty, machine, kernel, cpu, cores, governor, load, rustc, version
-    FROM runs";
+const RUN: &str = "SELECT id, at, kind, commit_hash, dirty, machine, kernel, cpu, cores, governor, load, rustc, version,
+    branch FROM runs";
 
 /// The open file.
 pub(crate) struct Results(Connection);
@@ -52,7 +58,7 @@ impl Results {
 
     fn with(connection: Connection) -> Result<Self, Failure> {
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.execute_batch(SCHEMA)?;
+        migrate(&connection)?;
         Ok(Self(connection))
     }
 
@@ -62,10 +68,10 @@ impl Results {
         let e = &run.environment;
         transaction.execute(
             "INSERT INTO runs (at, kind, commit_hash, dirty, machine, kernel, cpu, cores, governor, load, rustc,
-                version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                version, branch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 run.at, run.kind, e.commit, e.dirty, e.machine, e.kernel, e.cpu, e.cores,
-                e.governor, e.load, e.rustc, e.version
+                e.governor, e.load, e.rustc, e.version, e.branch
             ],
         )?;
         let id = transaction.last_insert_rowid();
@@ -75,8 +81,9 @@ impl Results {
             let value = Some(m.value).filter(|v| v.is_finite());
             let samples = serde_json::to_string(&m.samples)?;
             transaction.execute(
-                "INSERT INTO metrics (run, name, unit, better, value, samples) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![id, m.name, m.unit, better, value, samples],
+                "INSERT INTO metrics (run, name, unit, better, value, samples, exact)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![id, m.name, m.unit, better, value, samples, m.exact],
             )?;
         }
         transaction.commit()?;
@@ -116,14 +123,14 @@ impl Results {
 
     fn filled(&self, mut run: Run) -> Result<Run, Failure> {
         let mut statement = self.0.prepare(
-            "SELECT name, unit, better, value, samples FROM metrics WHERE run = ?1 ORDER BY name",
+            "SELECT name, unit, better, value, samples, exact FROM metrics WHERE run = ?1 ORDER BY name",
         )?;
         let rows = statement.query_map([run.id], |row| {
             let text = |i| row.get::<_, String>(i);
-            Ok((text(0)?, text(1)?, text(2)?, row.get::<_, Option<f64>>(3)?, text(4)?))
+            Ok((text(0)?, text(1)?, text(2)?, row.get::<_, Option<f64>>(3)?, text(4)?, row.get(5)?))
         })?;
         for row in rows {
-            let (name, unit, better, value, samples) = row?;
+            let (name, unit, better, value, samples, exact) = row?;
             let better: Better = serde_json::from_str(&better)?;
             let samples: Vec<Option<f64>> = serde_json::from_str(&samples)?;
             let samples = samples.into_iter().flatten().collect();
@@ -131,12 +138,29 @@ impl Results {
                 name,
                 unit,
                 better,
+                exact,
                 value: value.unwrap_or(f64::NAN),
                 samples,
             });
         }
         Ok(run)
     }
+}
+
+/// Brings a file to the current schema, all the way or not at all.
+fn migrate(connection: &Connection) -> Result<(), Failure> {
+    // Another process may open the file at the same time: who comes second finds the work done.
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = STEPS.len() as i64;
+    if version > known {
+        let what = format!("the results file has schema {version}, and this program knows {known}");
+        return Err(Failure::new(Exit::Environment, what)
+            .hint("A newer `perf` wrote it: use that one, or name another file with --db."));
+    }
+    STEPS.iter().skip(version as usize).try_for_each(|step| connection.execute_batch(step))?;
+    connection.execute_batch(&format!("PRAGMA user_version = {known}; COMMIT"))?;
+    Ok(())
 }
 
 fn bare(row: &Row<'_>) -> rusqlite::Result<Run> {
@@ -155,6 +179,7 @@ fn bare(row: &Row<'_>) -> rusqlite::Result<Run> {
             load: row.get(10)?,
             rustc: row.get(11)?,
             version: row.get(12)?,
+            branch: row.get(13)?,
         },
         metrics: Vec::new(),
     })
@@ -168,9 +193,38 @@ mod tests {
         Results::with(Connection::open_in_memory().unwrap()).unwrap()
     }
 
+    #[test]
+    fn a_file_of_an_older_version_is_brought_up_to_date() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO runs VALUES (1, 5, 'bench', 'c', 0, 'm', 'k', 'cpu', 2, 'g', 0.5, 'r', 'v');
+                 INSERT INTO metrics VALUES (1, 'a.ns', 'ns', '\"lower\"', 3.0, '[3.0]');",
+            )
+            .unwrap();
+        let mut results = Results::with(connection).unwrap();
+        let old = results.run(1).unwrap().unwrap();
+        assert_eq!((old.metrics[0].value, old.metrics[0].exact), (3.0, false));
+        assert_eq!(old.environment.branch, "");
+        let mut new = run("bench", 1.0);
+        new.environment.branch = "main".into();
+        results.store(&mut new).unwrap();
+        assert_eq!(results.run(new.id).unwrap(), Some(new));
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_left_alone() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("PRAGMA user_version = 99").unwrap();
+        assert!(Results::with(connection).is_err());
+    }
+
     fn run(kind: &str, value: f64) -> Run {
-        let metrics =
-            vec![Metric::new("a.ns", "ns", vec![value, value + 1.0]), Metric::one("b", "/s", 7.0)];
+        let metrics = vec![
+            Metric::new("a.ns", "ns", vec![value, value + 1.0]),
+            Metric::exact("b", "/s", 7.0),
+        ];
         Run { at: 5, ..Run::now(kind, metrics) }
     }
 

@@ -1,26 +1,41 @@
-//! Whether numbers differ: medians, a rank test, the noise of the machine, trends, and where a history changes.
+//! Whether numbers differ: medians, a rank test, the noise of the machine, power, trends, and where a history changes.
 //!
 //! Timings are skewed and have outliers, so nothing here assumes a normal distribution of them: medians and ranks
-//! instead of means and variances.
+//! instead of means and variances. What is drawn at random comes from a fixed seed, so that the same samples always
+//! give the same verdict.
+//!
+//! ```text
+//!  samples of base, base again, head ──► rank, resample ──► verdict     (compare, gate, report)
+//!  medians of many runs ──► line, change, anomaly                       (trend)
+//! ```
 
+#[cfg(test)]
+mod cases;
 mod change;
+mod line;
 mod rank;
-mod trend;
+mod resample;
 mod verdict;
 
 pub(crate) use change::{Change, change_points};
+pub(crate) use line::{Line, fit};
 pub(crate) use rank::rank_test;
-pub(crate) use trend::{Line, fit};
-pub(crate) use verdict::{Better, Comparison, Verdict, compare};
+pub(crate) use verdict::{Better, Comparison, Number, Verdict, compare};
 
 /// The middle of `values`; the mean of the two middle ones if there are two. NaN of nothing.
 pub(crate) fn median(values: &[f64]) -> f64 {
-    let sorted = sorted(values);
-    match sorted.len() {
-        0 => f64::NAN,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
+    median_of(&mut values.to_vec())
+}
+
+/// The same of values that may be put in another order.
+fn median_of(values: &mut [f64]) -> f64 {
+    let (half, even) = (values.len() / 2, values.len().is_multiple_of(2));
+    if values.is_empty() {
+        return f64::NAN;
     }
+    let (below, upper, _) = values.select_nth_unstable_by(half, f64::total_cmp);
+    let lower = || below.iter().copied().max_by(f64::total_cmp);
+    if even { f64::midpoint(lower().unwrap_or(*upper), *upper) } else { *upper }
 }
 
 /// The value below which the share `q` of `values` lies: the nearest one, not a blend. NaN of nothing.
@@ -36,6 +51,29 @@ pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
 /// By how many percent `new` is more than `old`. 0 when both are 0, infinite when only `old` is.
 pub(crate) fn change_percent(old: f64, new: f64) -> f64 {
     if old == new { 0.0 } else { (new - old) / old.abs() * 100.0 }
+}
+
+/// The places in `values` that lie far from the others: more than five times the usual distance from the median.
+///
+/// The usual distance is the median of the distances (MAD), scaled to the standard deviation that it estimates, and at
+/// least half a percent of the median: a number that hardly ever moves is no anomaly when it moves a little. Fewer than
+/// eight values have no anomalies.
+pub(crate) fn anomalies(values: &[f64]) -> Vec<usize> {
+    const LEAST: usize = 8;
+    const FAR: f64 = 5.0;
+    if values.len() < LEAST {
+        return Vec::new();
+    }
+    let middle = median(values);
+    let far = FAR * deviation(values).max(middle.abs() * 0.005);
+    (0..values.len()).filter(|i| (values[*i] - middle).abs() > far).collect()
+}
+
+/// The standard deviation that the median of the distances from the median (MAD) stands for, where there are no outliers.
+fn deviation(values: &[f64]) -> f64 {
+    const OF_NORMAL: f64 = 1.4826;
+    let middle = median(values);
+    OF_NORMAL * median(&values.iter().map(|v| (v - middle).abs()).collect::<Vec<_>>())
 }
 
 fn sorted(values: &[f64]) -> Vec<f64> {
@@ -71,5 +109,16 @@ mod tests {
         assert_eq!(change_percent(100.0, 50.0), -50.0);
         assert_eq!(change_percent(0.0, 0.0), 0.0);
         assert_eq!(change_percent(0.0, 1.0), f64::INFINITY);
+    }
+
+    #[test]
+    fn an_anomaly_is_far_from_the_median_by_the_usual_distance() {
+        let mut values: Vec<f64> = (0..20).map(|i| 100.0 + f64::from(i % 3)).collect();
+        assert_eq!(anomalies(&values), [0; 0]);
+        values[7] = 130.0;
+        values[12] = 60.0;
+        assert_eq!(anomalies(&values), [7, 12]);
+        assert_eq!(anomalies(&[5.0; 30]), [0; 0]);
+        assert_eq!(anomalies(&[1.0, 1.0, 1.0, 99.0]), [0; 0], "too few to know what is usual");
     }
 }

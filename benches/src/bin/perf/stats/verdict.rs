@@ -1,22 +1,32 @@
-//! The verdict on two versions: improvement, regression, or unchanged.
+//! The verdict on two versions of a number: improvement, regression, unchanged, or undecided.
 //!
-//! A difference counts when it is large enough to matter, unlikely to be chance, and larger than what this machine
-//! makes of one and the same program. The last is measured: the base runs twice in every round, and the two are
-//! compared as if they were different (an A/A run).
+//! A number that is the same from run to run (bytes, allocations, instructions) is compared exactly: any difference is a
+//! change. Of a number that scatters, a difference counts when it is
+//!
+//! - large enough to matter (more than 5 %),
+//! - unlikely to be chance (rank test at 0.5 %, corrected for all numbers that are compared at once), and
+//! - larger than what this machine makes of one and the same program. That is measured: the base runs twice in every
+//!   round, and the two are compared as if they were different (an A/A run).
+//!
+//! What does not count is *unchanged*, with the smallest change that would have been seen beside it; or *undecided*,
+//! where there are so few samples that no change could have been.
 
 use ringstat_core::testkit::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{change_percent, median, quantile, rank_test};
+use super::rank::{corrected, effect, least_p, placement_test};
+use super::resample::{detectable, spread, without_outliers};
+use super::{change_percent, median, rank_test};
 
 /// A smaller change does not matter.
 const MATTERS_PERCENT: f64 = 5.0;
-/// Chance may explain this many comparisons in a hundred.
-const CHANCE: f64 = 0.01;
-/// Fewer samples of the base say nothing about the noise.
-const LEAST: usize = 4;
-/// How often samples are drawn again to see how far medians scatter.
-const DRAWS: usize = 2000;
+/// Chance may explain one in two hundred, over all numbers compared at once.
+const CHANCE: f64 = 0.005;
+
+/// How sure the bounds of a change are,
+const CONFIDENCE: f64 = 0.99;
+/// and those of the noise.
+const NOISE: f64 = 0.95;
 
 /// Which way is good.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
@@ -36,6 +46,8 @@ pub(crate) enum Verdict {
     Improvement,
     Regression,
     Unchanged,
+    /// There are too few samples for any change to be seen.
+    Undecided,
 }
 
 impl Verdict {
@@ -44,11 +56,33 @@ impl Verdict {
             Self::Improvement => "improvement",
             Self::Regression => "regression",
             Self::Unchanged => "unchanged",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    /// What a change in this direction is.
+    fn of(change_percent: f64, better: Better) -> Self {
+        match (change_percent < 0.0) == (better == Better::Lower) {
+            _ if change_percent == 0.0 => Self::Unchanged,
+            true => Self::Improvement,
+            false => Self::Regression,
         }
     }
 }
 
-/// Two versions of one number.
+/// Two versions of one number, and all that was measured of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number<'a> {
+    pub(crate) base: &'a [f64],
+    /// The base once more, run just like a version of its own.
+    pub(crate) again: &'a [f64],
+    pub(crate) head: &'a [f64],
+    pub(crate) better: Better,
+    /// Whether it is the same from run to run.
+    pub(crate) exact: bool,
+}
+
+/// What is known of two versions of one number.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub(crate) struct Comparison {
     /// Medians.
@@ -58,135 +92,158 @@ pub(crate) struct Comparison {
     /// Where the change lies with 99 % confidence, by bootstrap.
     pub(crate) low_percent: f64,
     pub(crate) high_percent: f64,
-    /// Of the rank test.
+    /// Of the rank tests, corrected for all numbers that were compared at once.
     pub(crate) p: f64,
-    /// So large a change this machine shows between two runs of the same program; `None`: too few samples to know.
-    pub(crate) noise_percent: Option<f64>,
+    /// From -1 to 1: how much larger the head's values tend to be (Cliff's delta).
+    pub(crate) effect: f64,
+    /// So large a change this machine shows between two runs of the same program.
+    pub(crate) noise_percent: f64,
+    /// A change of so many percent would have been seen four times in five. `None` where one was found, and where none
+    /// would have been.
+    pub(crate) detectable_percent: Option<f64>,
+    /// Whether the number is the same from run to run.
+    pub(crate) exact: bool,
     pub(crate) verdict: Verdict,
 }
 
-/// Compares `head` with `base`; `again` is the base once more, run just like a version of its own.
-pub(crate) fn compare(base: &[f64], again: &[f64], head: &[f64], better: Better) -> Comparison {
-    let all: Vec<f64> = base.iter().chain(again).copied().collect();
-    // A fixed seed: the same samples give the same verdict.
-    let mut rng = Rng::new(1);
-    let aa = spread(&mut rng, &all, &all, all.len() / 2, head.len());
-    let seen = change_percent(median(base), median(again)).abs();
-    let noise = aa.0.abs().max(aa.1.abs()).max(if seen.is_finite() { seen } else { 0.0 });
-    let noise_percent = (all.len() >= LEAST).then_some(noise);
-    let (low_percent, high_percent) = spread(&mut rng, &all, head, all.len(), head.len());
-    let (was, is) = (median(&all), median(head));
-    let change = change_percent(was, is);
-    let p = rank_test(&all, head);
-    let counts = change.abs() > MATTERS_PERCENT
-        && p < CHANCE
-        && noise_percent.is_some_and(|noise| change.abs() > noise);
-    let verdict = match (counts, (change < 0.0) == (better == Better::Lower)) {
-        (false, _) => Verdict::Unchanged,
-        (true, true) => Verdict::Improvement,
-        (true, false) => Verdict::Regression,
+/// Compares all `numbers`, in order. They are judged together: of a hundred numbers that did not change, one is
+/// unlikely by chance, and must not be called a change for that.
+pub(crate) fn compare(numbers: &[Number<'_>]) -> Vec<Comparison> {
+    let all = |n: &Number<'_>| -> Vec<f64> { n.base.iter().chain(n.again).copied().collect() };
+    let scattering: Vec<&Number<'_>> = numbers.iter().filter(|n| !n.exact).collect();
+    // The first is exact for few samples, the second does not mind if one of them scatters more: both have to be sure.
+    let sure = |n: &&Number<'_>| rank_test(&all(n), n.head).max(placement_test(&all(n), n.head));
+    let p: Vec<f64> = scattering.iter().map(sure).collect();
+    let family = p.len();
+    let mut p = corrected(&p).into_iter();
+    let one = |n: &Number<'_>| {
+        if n.exact {
+            exactly(n, &all(n))
+        } else {
+            by_ranks(n, &all(n), p.next().unwrap_or(1.0), family)
+        }
     };
+    numbers.iter().map(one).collect()
+}
+
+fn exactly(n: &Number<'_>, all: &[f64]) -> Comparison {
+    let (base, head) = (median(all), median(n.head));
+    let change = change_percent(base, head);
+    let verdict = if change.is_nan() { Verdict::Undecided } else { Verdict::of(change, n.better) };
     Comparison {
-        base: was,
-        head: is,
+        base,
+        head,
         change_percent: change,
-        low_percent,
-        high_percent,
-        p,
-        noise_percent,
+        low_percent: change,
+        high_percent: change,
+        p: if change == 0.0 { 1.0 } else { 0.0 },
+        effect: if change == 0.0 { 0.0 } else { change.signum() },
+        noise_percent: 0.0,
+        detectable_percent: Some(0.0),
+        exact: true,
         verdict,
     }
 }
 
-/// Draws samples of `n` of `a` and `m` of `b` again and again, and returns between which bounds 99 % of the changes of
-/// the median lie, in percent.
-fn spread(rng: &mut Rng, a: &[f64], b: &[f64], n: usize, m: usize) -> (f64, f64) {
-    if a.is_empty() || b.is_empty() {
-        return (0.0, 0.0);
-    }
-    let mut draw = |from: &[f64], count: usize| {
-        let drawn: Vec<f64> =
-            (0..count.max(1)).map(|_| from[rng.below(from.len() as u64) as usize]).collect();
-        median(&drawn)
+fn by_ranks(n: &Number<'_>, all: &[f64], p: f64, family: usize) -> Comparison {
+    // A fixed seed: the same samples give the same verdict.
+    let mut rng = Rng::new(1);
+    let (base, head) = (median(all), median(n.head));
+    let change = change_percent(base, head);
+    let (low, high) = spread(&mut rng, (all, all.len()), (n.head, n.head.len()), CONFIDENCE);
+    // Each version against itself: a head that scatters more has more noise. Outliers, of which there are some in each
+    // run, must not hide every change.
+    let half = all.len() / 2;
+    let aa = [all, n.head].map(|own| {
+        let own = &without_outliers(own);
+        spread(&mut rng, (own, half), (own, n.head.len()), NOISE)
+    });
+    let seen = change_percent(median(n.base), median(n.again)).abs();
+    let seen = if seen.is_finite() { seen } else { 0.0 };
+    let noise = aa.iter().fold(seen, |most, (low, high)| most.max(low.abs()).max(high.abs()));
+    let threshold = noise.max(MATTERS_PERCENT);
+    let can_be_seen = least_p(all.len(), n.head.len()) * (family as f64) < CHANCE;
+    let verdict = match (can_be_seen, p < CHANCE && change.abs() > threshold) {
+        (false, _) => Verdict::Undecided,
+        (true, false) => Verdict::Unchanged,
+        (true, true) => Verdict::of(change, n.better),
     };
-    let changes: Vec<f64> = (0..DRAWS)
-        .map(|_| change_percent(draw(a, n), draw(b, m)))
-        .filter(|c| !c.is_nan())
-        .collect();
-    (quantile(&changes, 0.005), quantile(&changes, 0.995))
+    // Where a change was found, nobody asks what would have been.
+    let detectable_percent = (verdict == Verdict::Unchanged && base != 0.0)
+        .then(|| detectable(all, n.head.len(), threshold, CHANCE / family as f64))
+        .flatten();
+    Comparison {
+        base,
+        head,
+        change_percent: change,
+        low_percent: low,
+        high_percent: high,
+        p,
+        effect: effect(all, n.head),
+        noise_percent: noise,
+        detectable_percent,
+        exact: false,
+        verdict,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Timings as a busy machine gives them: some percent of scatter, and now and then an outlier.
-    fn timings(rng: &mut Rng, around: f64, count: usize) -> Vec<f64> {
-        let one = |rng: &mut Rng| {
-            let noise: f64 = (0..4).map(|_| rng.unit() - 0.5).sum::<f64>() * 0.04;
-            around * (1.0 + noise) * if rng.chance(0.05) { 1.5 } else { 1.0 }
+    fn number<'a>(base: &'a [f64], again: &'a [f64], head: &'a [f64]) -> Number<'a> {
+        Number { base, again, head, better: Better::Lower, exact: false }
+    }
+
+    #[test]
+    fn a_number_that_is_the_same_from_run_to_run_is_compared_exactly() {
+        let judge = |base: f64, head: f64, better| {
+            let (base, head) = (&[base][..], &[head][..]);
+            let number = Number { base, again: &[], head, better, exact: true };
+            compare(&[number])[0].verdict
         };
-        (0..count).map(|_| one(rng)).collect()
-    }
-
-    fn verdicts(head: f64, better: Better) -> Vec<Verdict> {
-        let one = |seed| {
-            let rng = &mut Rng::new(seed);
-            let (base, again) = (timings(rng, 100.0, 12), timings(rng, 100.0, 12));
-            compare(&base, &again, &timings(rng, head, 12), better).verdict
-        };
-        (0..100).map(one).collect()
-    }
-
-    #[test]
-    fn a_program_against_itself_is_unchanged() {
-        assert_eq!(verdicts(100.0, Better::Lower), [Verdict::Unchanged; 100]);
-    }
-
-    #[test]
-    fn a_difference_that_does_not_matter_is_unchanged() {
-        assert_eq!(verdicts(102.0, Better::Lower), [Verdict::Unchanged; 100]);
-    }
-
-    #[test]
-    fn a_real_difference_is_found_in_either_direction() {
-        for (head, better, expected) in [
-            (120.0, Better::Lower, Verdict::Regression),
-            (80.0, Better::Lower, Verdict::Improvement),
-            (120.0, Better::Higher, Verdict::Improvement),
-            (80.0, Better::Higher, Verdict::Regression),
-        ] {
-            let found = verdicts(head, better);
-            // When outliers make the noise look large, it is 'unchanged'; never the opposite.
-            assert!(found.iter().filter(|v| **v == expected).count() >= 95, "{found:?}");
-            assert!(found.iter().all(|v| [expected, Verdict::Unchanged].contains(v)), "{found:?}");
-        }
+        assert_eq!(judge(14.6, 30.0, Better::Lower), Verdict::Regression);
+        assert_eq!(judge(14.6, 14.6, Better::Lower), Verdict::Unchanged);
+        assert_eq!(judge(1000.0, 999.0, Better::Lower), Verdict::Improvement);
+        assert_eq!(judge(1000.0, 999.0, Better::Higher), Verdict::Regression);
+        assert_eq!(judge(0.0, 1.0, Better::Lower), Verdict::Regression, "the first allocation");
+        assert_eq!(judge(f64::NAN, 1.0, Better::Lower), Verdict::Undecided);
     }
 
     #[test]
     fn inside_the_noise_is_unchanged_however_unlikely() {
-        // The base itself jumps between 100 and 120; the head stays at 113.
+        // The base itself jumps between 100 and 120; the head stays at 118.
         let base: Vec<f64> = (0..20).map(|i| 100.0 + f64::from(i % 3)).collect();
         let again: Vec<f64> = (0..20).map(|i| 120.0 + f64::from(i % 3)).collect();
         let head: Vec<f64> = (0..20).map(|i| 118.0 + f64::from(i % 2)).collect();
-        let comparison = compare(&base, &again, &head, Better::Lower);
-        assert!(comparison.noise_percent >= Some(19.0), "{comparison:?}");
+        let comparison = compare(&[number(&base, &again, &head)])[0];
+        assert!(comparison.noise_percent >= 19.0, "{comparison:?}");
         assert_eq!(comparison.verdict, Verdict::Unchanged);
     }
 
     #[test]
-    fn numbers_that_do_not_scatter_are_judged_by_their_size() {
-        let judge = |head| compare(&[100.0; 6], &[100.0; 6], &[head; 6], Better::Lower).verdict;
-        assert_eq!(judge(100.0), Verdict::Unchanged);
-        assert_eq!(judge(104.0), Verdict::Unchanged);
-        assert_eq!(judge(106.0), Verdict::Regression);
-        assert_eq!(judge(90.0), Verdict::Improvement);
+    fn many_numbers_at_once_need_more_samples_each() {
+        let (base, head) = (
+            [100.0, 101.0, 102.0, 103.0, 104.0, 105.0],
+            [200.0, 201.0, 202.0, 203.0, 204.0, 205.0],
+        );
+        let one = number(&base, &[], &head);
+        assert_eq!(compare(&[one])[0].verdict, Verdict::Regression);
+        // Six of each are told apart by chance once in 462 times, and here are twenty.
+        assert_eq!(compare(&[one; 20])[0].verdict, Verdict::Undecided);
     }
 
     #[test]
-    fn too_few_samples_say_nothing() {
-        let comparison = compare(&[100.0], &[], &[200.0], Better::Lower);
-        assert_eq!((comparison.verdict, comparison.noise_percent), (Verdict::Unchanged, None));
-        assert_eq!(compare(&[], &[], &[], Better::Lower).verdict, Verdict::Unchanged);
+    fn what_would_have_been_seen_is_told() {
+        let base: Vec<f64> = (0..12).map(|i| 100.0 + f64::from(i % 4)).collect();
+        let comparison = compare(&[number(&base, &base, &base)])[0];
+        assert!(comparison.detectable_percent.is_some_and(|p| p <= 10.0), "{comparison:?}");
+        assert_eq!((comparison.effect, comparison.verdict), (0.0, Verdict::Unchanged));
+    }
+
+    #[test]
+    fn nothing_is_undecided() {
+        assert_eq!(compare(&[]), []);
+        assert_eq!(compare(&[number(&[], &[], &[])])[0].verdict, Verdict::Undecided);
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn encode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     });
     Ok(vec![
         Metric::new("encode.ns", "ns", samples),
-        Metric::one("encode.bytes", "B", bytes as f64 / EVENTS as f64),
+        Metric::exact("encode.bytes", "B", bytes as f64 / EVENTS as f64),
     ])
 }
 

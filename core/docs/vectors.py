@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Golden datagrams for the wire format, made and read from protocol.md alone.
+"""Golden datagrams for the wire format, put together byte by byte as protocol.md says.
 
 It shares no code with any other implementation, so that the vectors check an implementation against the
-specification and not against itself.
+specification and not against itself. It only writes; decoder.mjs reads.
 
     vectors.py > vectors.jsonl      writes the vectors
-    vectors.py --check              decodes vectors.jsonl and compares; also that it is what this program writes
-    vectors.py --decode             prints the meaning of the datagrams on standard input, hexadecimal, one a line
+    vectors.py --check              says whether vectors.jsonl is what this program writes
 """
 
 import json
@@ -93,11 +92,6 @@ ALPHABET = [chr(c) for c in (*range(0x20, 0x40), *range(0x60, 0x7F))] + ["_"]
 def six(s):
     """Packed characters."""
     return sum(ALPHABET.index(c) << 6 * i for i, c in enumerate(s)).to_bytes((6 * len(s) + 7) // 8, "little")
-
-
-def unsix(raw, characters):
-    bits = int.from_bytes(raw, "little")
-    return "".join(ALPHABET[bits >> 6 * i & 63] for i in range(characters))
 
 
 def packed_new(s):
@@ -268,6 +262,14 @@ valid("1024 strings", b"".join(event("gauge", 7, new(f"{i}"), 0, b"") for i in r
       [meaning("gauge", f"{i}", 1) for i in range(1024)])
 valid("the longest string", event("gauge", 7, new("n" * 255), 0, b""), [meaning("gauge", "n" * 255, 1)], canonical=True)
 valid("a needlessly long integer", event("gauge", 0, new("g"), 0, b"\x85\x80\x00"), [meaning("gauge", "g", 5)])
+for n in (0, 7):
+    valid(f"form 2 without digits, {n}", event("gauge", 2, new("g"), 0, varint(n)), [meaning("gauge", "g", 0)])
+    valid(f"form 3 without digits, {n}: -0.0", event("gauge", 3, new("g"), 0, varint(n)), [meaning("gauge", "g", -0.0)])
+valid("-0.0 as a level, in two forms", b"\x0e" + new("g") + b"\x03\x00" + b"\x0e" + ref(0) + b"\x04" + struct.pack("<f", -0.0),
+      [{"kind": "level", "name": "g", "tags": [], "level": -0.0}] * 2)
+valid("a second byte that says nothing", bytes([0xB9, 0]) + new("g") + b"\x00", [meaning("gauge", "g", 1)])
+valid("1024 tags of one set", event("gauge", 7, new("g"), 0, b"", tags=tag_set(*[tag(ref(0), ref(0))] * 1024)),
+      [meaning("gauge", "g", 1, tags=[["g", "g"]] * 1024)])
 valid("a time unit in more bytes than it needs", b"", [], unit=1, unit_bytes=b"\x81" + b"\x80" * 8 + b"\x00")
 valid("a counter's total", b"\x06" + new("requests") + varint(1_000_000),
       [{"kind": "total", "name": "requests", "tags": [], "total": 1_000_000}], canonical=True)
@@ -301,6 +303,9 @@ valid("the highest identifier, of a normal event", event("gauge", 7, new("g"), 0
 good = datagram(event("counter", 7, new("c"), 0, b""), 1)
 refused("empty", "truncated", b"")
 refused("header cut short", "truncated", good[:19])
+refused("a header and nothing else", "truncated", good[:20])
+refused("magic, and no room for a checksum", "bad_magic", b"XS" + good[2:23])
+refused("key id, and no room for a checksum", "bad_mode", good[:3] + b"\x01" + good[4:20])
 refused("no room for a checksum", "truncated", good[:22])
 refused("longer than UDP allows", "too_long", b"RS" + bytes(65_506))
 refused("magic", "bad_magic", datagram(magic=b"XS"))
@@ -334,6 +339,15 @@ bad("an identifier beyond 64 bits", "bad_number", event("gauge", 7, new("g"), 0,
 bad("an identifier cut short", "truncated", event("gauge", 7, new("g"), 0, b"", second=0x20), flags=2, floor=0)
 bad("a reserved bit before an empty name", "bad_record", event("gauge", 7, new(""), 0, b"", second=0x20))
 bad("kind 7 behind an empty name", "empty_name", b"\x07" + new("") + b"\x00\x00")
+bad("kind 7 with a reserved bit before an empty name", "bad_record", b"\x87\x40" + new(""))
+bad("a state with an identifier before an empty name", "bad_record", b"\x86\x20" + new(""))
+bad("a state with a priority behind an empty name", "empty_name", b"\x86\x01" + new(""))
+bad("a state with an identifier and a floor behind a name", "bad_record", b"\x86\x20" + new("c"), flags=2, floor=0)
+for kind in KINDS[:4]:
+    bad(f"a text as a {kind}", "bad_record", event(kind, 6, new("c"), 0, text("a")))
+bad("a text as a counter, behind an empty name", "empty_name", event("counter", 6, new(""), 0, text("a")))
+bad("a text as a counter, and nothing behind its name", "bad_record", b"\x30" + new("c"))
+bad("a text as the sum of a histogram", "bad_record", b"\x16" + new("h") + b"\x00\x03\x00\x06\x01a\x00")
 bad("a sound record, then one cut short", "truncated", event("gauge", 7, new("g"), 0, b"") + b"\x39" + ref(0), 2)
 bad("a float cut short by the checksum", "truncated", event("gauge", 5, new("g"), 0, bytes(7)))
 bad("a second byte on a state", "bad_record", b"\x86\x01" + new("c") + b"\x05")
@@ -345,6 +359,8 @@ bad("a string index too high", "bad_string_index", event("gauge", 7, ref(0), 0, 
 bad("a prefix of nothing", "bad_string_index", event("gauge", 7, like(0, 2, "a"), 0, b""))
 bad("a long prefix of nothing", "bad_string_index", event("gauge", 7, like_long(0, 2, "a"), 0, b""))
 bad("a prefix longer than its string", "bad_string_index", event("gauge", 7, new("ab"), 0, b"") + event("gauge", 7, like(0, 4, "c"), 0, b""), 2)
+bad("a long prefix longer than its string, and nothing behind it", "bad_string_index", event("gauge", 7, new("ab"), 0, b"") + b"\x39\x01\x00\x03", 2)
+bad("a long prefix of nothing, and nothing behind it", "bad_string_index", b"\x39\x01\x00")
 bad("a string index beyond 16 bits", "bad_string_index", event("gauge", 7, new("g"), 0, b"") + event("gauge", 7, ref(2 ** 16), 0, b""), 2)
 bad("a prefix of a string beyond 16 bits", "bad_string_index", event("gauge", 7, new("g"), 0, b"") + event("gauge", 7, like(2 ** 16, 1, "a"), 0, b""), 2)
 bad("a prefix of the highest index", "bad_string_index", event("gauge", 7, new("g"), 0, b"") + event("gauge", 7, like_long(2 ** 64 - 1, 1, "a"), 0, b""), 2)
@@ -354,6 +370,8 @@ bad("a tag set index too high", "bad_tag_index", event("gauge", 7, new("g"), 0, 
 bad("a tag set index beyond 16 bits", "bad_tag_index", event("gauge", 7, new("g"), 0, b"", tags=tag_set()) + event("gauge", 7, ref(0), 0, b"", tags=tag_ref(2 ** 16)), 2)
 bad("not UTF-8", "bad_utf8", event("gauge", 7, new(b"\xff\xfe"), 0, b""))
 bad("a prefix that cuts a character", "bad_utf8", event("gauge", 7, new("é"), 0, b"") + event("gauge", 7, like(0, 1, "a"), 0, b""), 2)
+bad("a long prefix that cuts a character, and nothing behind it", "bad_utf8", event("gauge", 7, new("é"), 0, b"") + b"\x39\x01\x00\x01", 2)
+bad("a prefix that cuts a character, and a suffix cut short", "bad_utf8", event("gauge", 7, new("é"), 0, b"") + b"\x39" + varint(3) + b"\x05", 2)
 bad("text that is not UTF-8", "bad_utf8", event("set", 6, new("s"), 0, text(b"\x80")))
 bad("a dynamic tag that is not UTF-8", "bad_utf8", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x01" + new("k") + text(b"\xc3")))
 bad("a surrogate", "bad_utf8", event("gauge", 7, new(b"\xed\xa0\x80"), 0, b""))
@@ -363,6 +381,9 @@ bad("a string longer than 255 and than the datagram", "string_too_long", b"\x39\
 bad("a text of 1001 bytes", "string_too_long", event("set", 6, new("s"), 0, text("t" * 1001)))
 bad("a dynamic tag of 256 bytes", "string_too_long", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=b"\x01" + new("k") + text("v" * 256)))
 bad("a prefixed string of 256 bytes", "string_too_long", event("gauge", 7, new("n" * 250), 0, b"") + event("gauge", 7, like_long(0, 250, "nnnnnn"), 0, b""), 2)
+long = event("gauge", 7, new("n" * 250), 0, b"")
+bad("a prefixed string of 256 bytes, and nothing behind its lengths", "string_too_long", long + b"\x39\x01\x00" + bytes([250, 6]), 2)
+bad("a prefixed string of 256 bytes that are not UTF-8", "string_too_long", long + b"\x39\x01\x00" + bytes([250, 6]) + b"\xff" * 6, 2)
 bad("a packed string of 256 characters", "string_too_long", event("gauge", 7, packed_new("n" * 256), 0, b""), flags=4)
 bad("an unpacked string of 256 bytes among packed ones", "string_too_long", event("gauge", 7, unpacked_new("n" * 256), 0, b""), flags=4)
 bad("a packed string cut short", "truncated", b"\x38" + packed_new("abcdef")[:-1], flags=4)
@@ -373,11 +394,22 @@ bad("17 dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=
 bad("an absurd number of dynamic tags", "table_full", event("gauge", 7, new("g"), 0, b"", second=16, dynamic=varint(2 ** 40)))
 bad("an absurd number of tags", "table_full", event("gauge", 7, new("g"), 0, b"", tags=b"\x00" + varint(2 ** 40)))
 bad("1025 tags", "table_full", event("gauge", 7, new("g"), 0, b"", tags=tag_set(*[tag(ref(0), ref(0))] * 1025)))
+full = b"".join(event("gauge", 7, new(f"{i}"), 0, b"") for i in range(1024))
+bad("the 1025th string cut short", "truncated", full + b"\x39\x00\x02a", 1025)
+bad("a 1025th string that is not UTF-8", "bad_utf8", full + b"\x39" + new(b"\xff"), 1025)
+bad("a 1025th string of 256 bytes", "string_too_long", full + b"\x39\x00" + varint(256), 1025)
+bad("a 1025th string that is an empty name", "table_full", full + b"\x39" + new(""), 1025)
 bad("1025 strings", "table_full", b"".join(event("gauge", 7, new(f"{i}"), 0, b"") for i in range(1025)), 1025)
 bad("1025 members of two sets", "table_full", event("gauge", 7, new("g"), 0, b"", tags=tag_set(tag(ref(0), ref(0)), *[tag_ref(0)] * 999))
     + event("gauge", 7, ref(0), 0, b"", tags=tag_set(*[tag_ref(0)] * 25)), 2)
 bad("1025 tag sets", "table_full", event("gauge", 7, new("g"), 0, b"", tags=tag_set()) + event("gauge", 7, ref(0), 0, b"", tags=tag_set()) * 1024, 1025)
+sets = event("gauge", 7, new("g"), 0, b"", tags=tag_set()) + event("gauge", 7, ref(0), 0, b"", tags=tag_set()) * 1023
+bad("the 1025th tag set cut short", "truncated", sets + b"\x79" + ref(0) + b"\x00", 1025)
+bad("a 1025th tag set of an unknown tag", "bad_tag_index", sets + b"\x79" + ref(0) + tag_set(tag_ref(0)), 1025)
 bad("more string bytes than 16384", "table_full", event("gauge", 7, new("n" * 255), 0, b"") + event("gauge", 7, like_long(0, 255, ""), 0, b"") * 64, 65)
+bytes_left = event("gauge", 7, new("n" * 255), 0, b"") + event("gauge", 7, like_long(0, 255, ""), 0, b"") * 63
+bad("byte 16385 of a string cut short", "truncated", bytes_left + b"\x39\x00" + varint(65), 65)
+bad("byte 16385 of a string that is not UTF-8", "bad_utf8", bytes_left + b"\x39" + new(b"n" * 64 + b"\xff"), 65)
 bad("a time before zero", "bad_time", event("gauge", 7, new("g"), 2_000_000, b"", second=4))
 bad("a time beyond 64 bits", "bad_time", event("gauge", 7, new("g"), 2 ** 64 - 1, b""))
 bad("not a number", "bad_number", event("gauge", 5, new("g"), 0, struct.pack("<d", float("nan"))))
@@ -391,6 +423,8 @@ bad("a precision of 9", "bad_buckets", b"\x16" + new("h") + b"\x00\x09\x00\x07\x
 bad("a precision of 0", "bad_buckets", b"\x16" + new("h") + b"\x00\x00\x00\x07\x00")
 bad("an unknown unit and nothing behind it", "bad_buckets", b"\x16" + new("h") + b"\x07")
 bad("a precision of 9 and no sum", "bad_buckets", b"\x16" + new("h") + b"\x00\x09\x00")
+bad("a precision of 9 and nothing behind it", "bad_buckets", b"\x16" + new("h") + b"\x00\x09")
+bad("a bucket far away and no count", "bad_buckets", b"\x16" + new("h") + b"\x00\x03\x00\x07" + varint(65537))
 bad("buckets without an end", "truncated", b"\x16" + new("h") + b"\x00\x03\x00\x07\x01\x05")
 bad("a bucket far away", "bad_buckets", b"\x16" + new("h") + b"\x00\x03\x00\x07\x01\x01" + varint(2 ** 64 - 1) + b"\x01\x00")
 bad("a bucket of 0", "bad_buckets", b"\x16" + new("h") + b"\x00\x03\x00\x07\x01\x00\x00")
@@ -422,6 +456,8 @@ acknowledged("acknowledgement with zeros at its end", ack(base=5, bitmap=b"\x01\
 acknowledged("acknowledgement with the highest numbers",
              ack(sender=2 ** 64 - 1, epoch=2 ** 32 - 1, base=2 ** 64 - 1, bitmap=b"\x01"),
              sender=2 ** 64 - 1, epoch=2 ** 32 - 1, base=2 ** 64 - 1, stored=[2 ** 64 - 1], canonical=True)
+acknowledged("acknowledgement with bits beyond the highest number", ack(base=2 ** 64 - 2, bitmap=b"\xfe"), base=2 ** 64 - 2,
+             stored=[2 ** 64 - 1])
 bad_ack("acknowledgement: empty", "truncated", b"")
 bad_ack("acknowledgement: cut short", "truncated", ack()[:27])
 bad_ack("acknowledgement: more than the window", "too_long", ack(bitmap=b"\x01" * 129))
@@ -462,258 +498,88 @@ refused("a receipt, to a receiver", "bad_mode", receipt())
 bad_ack("acknowledgement: a receipt", "bad_mode", receipt())
 
 
-# The other direction.
+# Sequences of datagrams, and what a receiver knows behind them.
 
-class Refused(Exception):
-    pass
-
-
-def demand(condition, refusal):
-    if not condition:
-        raise Refused(refusal)
+def beat(sequence, epoch=3):
+    """A datagram without records."""
+    return datagram(sequence=sequence, epoch=epoch)
 
 
-class Reader:
-    def __init__(self, raw):
-        self.raw, self.at = raw, 0
-
-    def take(self, n):
-        demand(self.at + n <= len(self.raw), "truncated")
-        self.at += n
-        return self.raw[self.at - n:self.at]
-
-    def byte(self):
-        return self.take(1)[0]
-
-    def varint(self):
-        value = 0
-        for place in range(10):
-            byte = self.byte()
-            demand(place < 9 or byte <= 1, "bad_varint")
-            value |= (byte & 0x7F) << 7 * place
-            if byte < 0x80:
-                return value
-
-    def text(self, limit=255):
-        length = self.varint()
-        demand(length <= limit, "string_too_long")
-        return utf8(self.take(length))
+def critical(sequence, floor, *ids, epoch=3):
+    """A datagram with events of these identifiers."""
+    body = b"".join(event("event", 7, ref(0) if i else new("e"), 0, b"", second=0x23, above=varint(id - floor)) for i, id in enumerate(ids))
+    return datagram(body, len(ids), sequence=sequence, epoch=epoch, flags=2, floor=floor)
 
 
-def utf8(raw):
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise Refused("bad_utf8") from None
+def arrived(name, *steps, joins=False, settled=None, **account):
+    """Steps are pairs: a datagram, and the verdict on it; or triples, with the identifiers of the events that are stored."""
+    counts = dict.fromkeys(("received", "lost", "outstanding", "late", "duplicate", "too_late", "old_epoch", "unconfirmed",
+                            "restarts", "jumps", "first"), 0)
+    line = {"name": name, "arrivals": [step[0].hex() for step in steps], "joins": joins,
+            "verdicts": [step[1] for step in steps], "account": counts | {"epoch": 3} | account}
+    if settled:
+        line["stored"] = [list(step[2]) for step in steps]
+        line["settled"] = {"base": settled[0], "stored": settled[1]}
+    assert line["account"].keys() == counts.keys() | {"epoch", "next"}
+    lines.append(line)
 
 
-class Records:
-    """The records of one datagram; `seen` holds those read so far."""
+arrived("in order", *[(beat(i), "new") for i in range(4)], received=4, next=4)
+arrived("overtaken, twice, and missing",
+        *[(beat(i), v) for i, v in ((0, "new"), (2, "new"), (1, "late"), (1, "duplicate"), (4, "new"))],
+        received=4, outstanding=1, late=1, duplicate=1, next=5)
+arrived("the first ones are missing", (beat(2), "new"), (beat(0), "late"), received=2, late=1, outstanding=1, next=3)
+arrived("a number leaves the window", (beat(0), "new"), (beat(1025), "new"), (beat(1), "too_late"), (beat(2), "late"),
+        received=3, lost=1, outstanding=1022, late=1, too_late=1, next=1026)
+arrived("the longest step", (beat(0), "new"), (beat(3073), "new"), received=2, lost=2049, outstanding=1023, next=3074)
+arrived("a step too far, alone", *[(beat(i), v) for i, v in ((0, "new"), (3074, "unconfirmed"), (1, "new"))],
+        received=2, unconfirmed=1, next=2)
+arrived("a far jump that a second one confirms", (beat(0), "new"), (beat(100_000), "unconfirmed"), (beat(100_002), "jump"),
+        received=3, lost=98_978, outstanding=1022, jumps=1, next=100_003)
+arrived("a far jump that one from behind confirms", (beat(0), "new"), (beat(100_000), "unconfirmed"), (beat(99_999), "jump"),
+        received=3, lost=98_976, outstanding=1022, jumps=1, next=100_001)
+arrived("a far jump twice the same", (beat(0), "new"), (beat(100_000), "unconfirmed"), (beat(100_000), "duplicate"), (beat(1), "new"),
+        received=2, unconfirmed=1, duplicate=1, next=2)
+arrived("two far jumps that disagree",
+        *[(beat(i), v) for i, v in ((0, "new"), (100_000, "unconfirmed"), (500_000, "unconfirmed"), (500_001, "jump"))],
+        received=3, unconfirmed=1, lost=498_977, outstanding=1022, jumps=1, next=500_002)
+arrived("the number held is what the first step falls behind", (beat(0), "new"), (beat(4000), "unconfirmed"), (beat(1000), "jump"),
+        received=3, lost=2975, outstanding=1023, jumps=1, next=4001)
+arrived("before 0 there is nothing", (beat(0), "new"), (beat(2 ** 32 - 1), "too_late"), (beat(2 ** 31 + 1), "too_late"), (beat(2 ** 31), "unconfirmed"),
+        received=1, too_late=2, unconfirmed=1, next=1)
+arrived("numbers wrap", *[(beat(i % 2 ** 32), "new") for i in range(2 ** 32 - 2, 2 ** 32 + 2)], joins=True,
+        received=4, first=2 ** 32 - 2, next=2 ** 32 + 2)
+arrived("joined in the middle", (beat(5000), "new"), (beat(4998), "late"), (beat(3976), "too_late"), (beat(5000), "duplicate"), joins=True,
+        received=2, outstanding=1, late=1, too_late=1, duplicate=1, first=4998, next=5001)
+arrived("a restart settles the old epoch",
+        (beat(0), "new"), (beat(2), "new"), (beat(0, 9), "restart"), (beat(1), "old_epoch"), (beat(1, 9), "new"),
+        received=4, lost=1, old_epoch=1, restarts=1, epoch=9, next=2)
+arrived("a restart whose first datagrams are missing", (beat(7), "new"), (beat(2, 4), "restart"), (beat(0, 4), "late"), received=3, lost=7, outstanding=1,
+        late=1, restarts=1, epoch=4, next=3)
+arrived("a restart in the middle of an epoch that was joined", (beat(7), "new"), (beat(0, 4), "restart"), joins=True, received=2, restarts=1, epoch=4, next=1)
+arrived("a restart with a far jump", (beat(0), "new"), (beat(100_000, 4), "restart"), (beat(0, 4), "new"), (beat(100_001, 4), "jump"),
+        received=4, lost=98_977, outstanding=1022, restarts=1, jumps=1, epoch=4, next=100_002)
+arrived("three ended epochs are remembered",
+        *[(beat(0, e), "restart" if e else "new") for e in range(5)], *[(beat(1, e), "old_epoch") for e in (1, 2, 3)], (beat(1, 0), "restart"),
+        received=6, outstanding=1, old_epoch=3, restarts=5, epoch=0, next=2)
 
-    def __init__(self, body, time, unit, floor, packed):
-        self.r, self.time, self.unit, self.floor, self.packed = Reader(body), time, unit, floor, packed
-        self.strings, self.bytes, self.tags, self.sets, self.members, self.seen = [], 0, [], [], 0, []
-
-    def string(self):
-        c = self.r.varint()
-        if c >= 2 and c % 2 == 0:
-            demand((c - 2) // 2 < len(self.strings), "bad_string_index")
-            return self.strings[(c - 2) // 2]
-        if c == 0 and self.packed:
-            n = self.r.varint()
-            demand(n >> 1 <= 255, "string_too_long")
-            string = self.characters(n >> 1) if n & 1 else utf8(self.r.take(n >> 1))
-        elif c == 0:
-            string = self.r.text()
-        else:
-            i = self.r.varint() if c == 1 else (c - 3) // 2
-            demand(i < len(self.strings), "bad_string_index")
-            earlier = self.strings[i].encode()
-            if c == 1:
-                p, s = self.r.byte(), self.r.byte()
-            else:
-                b = self.r.byte()
-                p, s = (b >> 4) + 1, b & 15
-            demand(p <= len(earlier), "bad_string_index")
-            prefix = utf8(earlier[:p])
-            string = prefix + (self.characters(s) if self.packed and c != 1 else utf8(self.r.take(s)))
-        length = len(string.encode())
-        demand(length <= 255, "string_too_long")
-        self.bytes += length
-        demand(self.bytes <= 16_384 and len(self.strings) < 1024, "table_full")
-        self.strings.append(string)
-        return string
-
-    def characters(self, count):
-        return unsix(self.r.take((6 * count + 7) // 8), count)
-
-    def tag_set(self):
-        c = self.r.varint()
-        if c > 0:
-            demand(c - 1 < len(self.sets), "bad_tag_index")
-            return self.sets[c - 1]
-        count = self.r.varint()
-        self.members += count
-        demand(self.members <= 1024, "table_full")
-        tags = [self.tag() for _ in range(count)]
-        demand(len(self.sets) < 1024, "table_full")
-        self.sets.append(tags)
-        return tags
-
-    def tag(self):
-        c = self.r.varint()
-        if c > 0:
-            demand(c - 1 < len(self.tags), "bad_tag_index")
-            return self.tags[c - 1]
-        tag = [self.string(), self.string()]
-        demand(len(self.tags) < 1024, "table_full")
-        self.tags.append(tag)
-        return tag
-
-    def number(self, form):
-        if form == 0:
-            return self.r.varint()
-        if form == 1:
-            n = self.r.varint()
-            demand(n < 2 ** 63, "bad_number")
-            return -1 - n
-        if form in (2, 3):
-            n = self.r.varint()
-            return float(n >> 3) / 10.0 ** ((n & 7) + 1) * (1 if form == 2 else -1)
-        if form in (4, 5):
-            value, = struct.unpack("<f", self.r.take(4)) if form == 4 else struct.unpack("<d", self.r.take(8))
-            demand(abs(value) < float("inf"), "bad_number")
-            return value
-        demand(form == 7, "bad_record")
-        return 1
-
-    def record(self):
-        first = self.r.byte()
-        second = self.r.byte() if first & 0x80 else 0
-        demand(second < 0x40 and (second < 0x20 or self.floor is not None), "bad_record")
-        name = self.string()
-        demand(name, "empty_name")
-        tags = list(self.tag_set()) if first & 0x40 else []
-        kind, form = first & 7, first >> 3 & 7
-        demand(kind != 7 and (kind != 6 or second == 0), "bad_record")
-        out = {"name": name, "tags": tags}
-        self.seen.append(out | (self.state(form) if kind == 6 else self.event(KINDS[kind], form, second, tags)))
-
-    def event(self, kind, form, second, tags):
-        self.time += -self.r.varint() if second & 4 else self.r.varint()
-        demand(0 <= self.time < 2 ** 64, "bad_time")
-        content = {"text": self.r.text(1000)} if form == 6 else {"value": self.number(form)}
-        rate = 1
-        if second & 8:
-            rate = self.r.varint()
-            demand(1 <= rate < 2 ** 32, "bad_number")
-        if second & 16:
-            count = self.r.varint()
-            demand(count <= 16, "table_full")
-            tags += [[self.string(), self.r.text()] for _ in range(count)]
-        if second & 32:
-            content["id"] = self.floor + self.r.varint()
-            demand(content["id"] < 2 ** 64, "bad_number")
-        return {"kind": kind, "time_ns": nanoseconds(self.time, self.unit), "priority": PRIORITIES[second & 3], "rate": rate, **content}
-
-    def state(self, form):
-        if form == 0:
-            return {"kind": "total", "total": self.r.varint()}
-        if form == 1:
-            return {"kind": "level", "level": self.number(self.r.byte())}
-        demand(form == 2, "bad_record")
-        unit = self.r.byte()
-        demand(unit <= 6, "bad_buckets")
-        precision, exponent = struct.unpack("<Bb", self.r.take(2))
-        demand(1 <= precision <= 8, "bad_buckets")
-        total, index, buckets = self.number(self.r.byte()), -1, []
-        while gap := self.r.varint():
-            index += gap
-            demand(index < 65_536, "bad_buckets")
-            count = self.r.varint()
-            demand(count > 0, "bad_buckets")
-            buckets.append([index, count])
-        return {"kind": "buckets", "unit": unit, "precision": precision, "min_exponent": exponent, "sum": total, "buckets": buckets}
+arrived("a critical event comes again", (critical(0, 5, 5, 7), "new", [5, 7]), (critical(1, 5, 5, 6), "new", [6]), (critical(1, 5, 6), "duplicate", []),
+        settled=(5, [5, 6, 7]), received=2, duplicate=1, next=2)
+arrived("the floor rises and, overtaken, falls",
+        (critical(0, 0, 0, 9), "new", [0, 9]), (critical(2, 9, 10), "new", [10]), (critical(1, 2, 8, 9, 11), "late", [11]),
+        settled=(9, [9, 10, 11]), received=3, late=1, next=3)
+arrived("identifiers beyond the window", (critical(0, 0, 1023, 1024), "new", [1023]), (critical(1, 1, 1024), "new", [1024]), (critical(3, 5000, 5000), "new", [5000]),
+        (critical(2, 4, 6023, 6024), "late", [6023]), settled=(5000, [5000, 6023]), received=4, late=1, next=4)
+arrived("a new epoch has its own identifiers", (critical(0, 70, 71), "new", [71]), (critical(0, 0, 0, epoch=4), "restart", [0]),
+        (critical(1, 70, 72), "old_epoch", []), settled=(0, [0]), received=2, restarts=1, old_epoch=1, epoch=4, next=1)
+arrived("the highest floor", (critical(0, 2 ** 64 - 2, 2 ** 64 - 1), "new", [2 ** 64 - 1]), settled=(2 ** 64 - 2, [2 ** 64 - 1]), received=1, next=1)
 
 
-def decode(raw):
-    """The meaning of a datagram, as in a line of the vectors."""
-    demand(len(raw) <= 65_507, "too_long")
-    demand(len(raw) >= 20, "truncated")
-    demand(raw[:2] == b"RS", "bad_magic")
-    demand(raw[2] >> 4 == 1, "bad_version")
-    demand(raw[2] & 15 == 0 and raw[3] == 0, "bad_mode")
-    demand(len(raw) >= 24, "truncated")
-    demand(raw == sealed(raw[:-4]), "bad_checksum")
-    r = Reader(raw[20:-4])
-    count, flags = struct.unpack("<HB", r.take(3))
-    demand(flags <= 15, "bad_prologue")
-    unit = r.varint()
-    demand(unit <= 2, "bad_prologue")
-    base, dropped, failed = r.varint(), r.varint(), r.varint()
-    floor = r.varint() if flags & 2 else None
-    sender, epoch, sequence = struct.unpack("<QII", raw[4:20])
-    records = Records(r.take(len(r.raw) - r.at), base, unit, floor, flags & 4)
-    for _ in range(count):
-        records.record()
-    demand(not any(records.r.raw[records.r.at:]), "trailing_bytes")
-    return {"header": header(sender, epoch, sequence, unit, base, dropped, failed, flags, floor), "records": records.seen}
-
-
-def decode_ack(raw):
-    """The meaning of an acknowledgement."""
-    demand(len(raw) <= 156, "too_long")
-    demand(len(raw) >= 28, "truncated")
-    demand(raw[:2] == b"RS", "bad_magic")
-    demand(raw[2] >> 4 == 1, "bad_version")
-    demand(raw[2] & 15 == 8 and raw[3] == 0, "bad_mode")
-    demand(raw == sealed(raw[:-4]), "bad_checksum")
-    sender, epoch, base = struct.unpack("<QIQ", raw[4:24])
-    bits = int.from_bytes(raw[24:-4], "little")
-    return {"sender": sender, "epoch": epoch, "base": base, "stored": [base + i for i in range(1024) if bits >> i & 1]}
-
-
-def decode_receipt(raw):
-    """The meaning of a receipt."""
-    demand(len(raw) <= 48, "too_long")
-    demand(len(raw) >= 48, "truncated")
-    demand(raw[:2] == b"RS", "bad_magic")
-    demand(raw[2] >> 4 == 1, "bad_version")
-    demand(raw[2] & 15 == 9 and raw[3] == 0, "bad_mode")
-    demand(raw == sealed(raw[:-4]), "bad_checksum")
-    names = "sender", "epoch", "sequence", "instance", "first", "datagrams", "events"
-    return dict(zip(names, struct.unpack("<QIIIIQQ", raw[4:44])))
-
-
-def meaning_or_refusal(raw, read=decode):
-    try:
-        return read(raw)
-    except Refused as refusal:
-        return {"refusal": str(refusal)}
-
-
-def check():
-    written = (pathlib.Path(__file__).parent / "vectors.jsonl").read_text()
-    if written != "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines):
-        sys.exit("vectors.jsonl is not what this program writes")
-    for line in map(json.loads, written.splitlines()):
-        raw = bytes.fromhex(line["hex"])
-        replies = {"ack": decode_ack, "receipt": decode_receipt}
-        reply = next((kind for kind in replies if kind in line), None)
-        got = {reply: meaning_or_refusal(raw, replies[reply])} if reply else meaning_or_refusal(raw)
-        for key, value in got.items():
-            if line.get(key) != value:
-                sys.exit(f"{line['name']}: {key} is {value}, and not {line.get(key)}")
-    print(f"{len(lines)} vectors, {sum('refusal' in line for line in lines)} of them refused")
-
-
+text_of_file = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 if sys.argv[1:] == ["--check"]:
-    check()
-elif sys.argv[1:] == ["--decode"]:
-    for line in sys.stdin:
-        print(json.dumps(meaning_or_refusal(bytes.fromhex(line)), ensure_ascii=False))
+    if (pathlib.Path(__file__).parent / "vectors.jsonl").read_text() != text_of_file:
+        sys.exit("vectors.jsonl is not what this program writes")
 elif len(sys.argv) == 1:
-    for line in lines:
-        print(json.dumps(line, ensure_ascii=False))
+    print(text_of_file, end="")
 else:
     sys.exit(__doc__)

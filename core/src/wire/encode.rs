@@ -3,12 +3,13 @@
 //! An [`Encoder`] holds the string tables and is kept; [`Encoder::begin`] opens one [`Datagram`] in a buffer of the
 //! caller's, records are added until it is full, and [`Datagram::finish`] closes it with its checksum.
 
+use super::crc;
 use super::cursor::{NoRoom, Writer};
+use super::layout::{Form, StateForm, extended, tag};
 use super::number::Number;
 use super::table::full::Strings;
 use super::table::lean::Lean;
 use super::table::{Key, Table};
-use super::{crc, extended, form, tag};
 pub use crate::format::Refused;
 use crate::format::{Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue};
 use crate::instrument::{Buckets, Instrument, State};
@@ -249,16 +250,16 @@ impl<T: Table> Datagram<'_, T> {
         }
         match instrument.state() {
             State::Total(total) => self.whole(|d| {
-                d.write_instrument_head(instrument, tag::STATE_TOTAL)?;
+                d.write_instrument_head(instrument, StateForm::Total)?;
                 Ok(d.w.varint(total).map(|()| None)?)
             }),
             State::Level(level) => self.whole(|d| {
-                d.write_instrument_head(instrument, tag::STATE_LEVEL)?;
+                d.write_instrument_head(instrument, StateForm::Level)?;
                 Ok(T::number(level).write_with_form(&mut d.w).map(|()| None)?)
             }),
             State::Buckets(_) if !T::ANY_INSTRUMENT => Err(Refused::Unsupported),
             State::Buckets(buckets) => self.whole(|d| {
-                d.write_instrument_head(instrument, tag::STATE_BUCKETS)?;
+                d.write_instrument_head(instrument, StateForm::Buckets)?;
                 d.w.byte(instrument.unit() as u8)?;
                 d.write_buckets(buckets, from_bucket)
             }),
@@ -329,9 +330,9 @@ impl<T: Table> Datagram<'_, T> {
         };
         let tags = event.tags();
         let backward = event.time() < self.time;
-        let form = number.map_or(form::TEXT, |n| n.form);
+        let form = number.map_or(Form::Text, |n| n.form);
         let first = event.kind_code()
-            | form << tag::FORM_SHIFT
+            | (form as u8) << tag::FORM_SHIFT
             | if tags.is_empty() { 0 } else { tag::HAS_TAGS };
         let mut second = if event.is_plain() { 0 } else { extension(event) };
         if backward {
@@ -411,9 +412,9 @@ impl<T: Table> Datagram<'_, T> {
     fn write_instrument_head(
         &mut self,
         instrument: &dyn Instrument,
-        state: u8,
+        state: StateForm,
     ) -> Result<(), NoRoom> {
-        let first = tag::STATE | state << tag::FORM_SHIFT;
+        let first = tag::STATE | (state as u8) << tag::FORM_SHIFT;
         if let Some((name, tags)) = instrument.static_identity() {
             self.w.byte(first | if tags.is_empty() { 0 } else { tag::HAS_TAGS })?;
             self.strings.write(&mut self.w, Key::of_static(name), name)?;

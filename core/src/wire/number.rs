@@ -8,14 +8,14 @@ use core::hint::select_unpredictable;
 
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
-use super::form;
+use super::layout::Form;
 use crate::record::event::{RawContent, SlotForm};
 use crate::record::{POW10, Value};
 
 /// A number ready to be written: its form, and the bits that this form writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Number {
-    pub(crate) form: u8,
+    pub(crate) form: Form,
     bits: u64,
 }
 
@@ -50,8 +50,8 @@ impl Number {
                 // Without a branch on the sign or its absence.
                 let negative = bits & ((form as u64) << 63) != 0;
                 let bits = if negative { !bits } else { bits };
-                let whole = if bits == 1 { form::ONE } else { form::UNSIGNED };
-                Self { form: if negative { form::NEGATIVE } else { whole }, bits }
+                let whole = if bits == 1 { Form::One } else { Form::Unsigned };
+                Self { form: if negative { Form::Negative } else { whole }, bits }
             }
             SlotForm::F64 => Self::float(f64::from_bits(bits)),
             SlotForm::F32 => Self::float(f64::from(f32::from_bits(bits as u32))),
@@ -65,14 +65,14 @@ impl Number {
         match value {
             Value::U64(v) => Self::unsigned(v),
             Value::I64(v) => Self::integer(v < 0, v.unsigned_abs()),
-            Value::F32(v) => Self { form: form::F32, bits: u64::from(v.to_bits()) },
-            Value::F64(v) => Self { form: form::F64, bits: v.to_bits() },
+            Value::F32(v) => Self { form: Form::F32, bits: u64::from(v.to_bits()) },
+            Value::F64(v) => Self { form: Form::F64, bits: v.to_bits() },
             Value::Decimal { mantissa, scale: 0 } => {
                 Self::integer(mantissa < 0, mantissa.unsigned_abs())
             }
             // A valid value has at most 8 places, and a mantissa that leaves room for them.
             Value::Decimal { mantissa, scale } => Self {
-                form: form::DECIMAL + u8::from(mantissa < 0),
+                form: Form::decimal(mantissa < 0),
                 bits: mantissa.unsigned_abs() << 3 | u64::from(scale - 1),
             },
         }
@@ -92,13 +92,13 @@ impl Number {
 
     #[inline]
     fn unsigned(v: u64) -> Self {
-        Self { form: if v == 1 { form::ONE } else { form::UNSIGNED }, bits: v }
+        Self { form: if v == 1 { Form::One } else { Form::Unsigned }, bits: v }
     }
 
     #[inline]
     fn integer(negative: bool, magnitude: u64) -> Self {
         if negative && magnitude > 0 {
-            Self { form: form::NEGATIVE, bits: magnitude - 1 }
+            Self { form: Form::Negative, bits: magnitude - 1 }
         } else {
             Self::unsigned(magnitude)
         }
@@ -124,7 +124,7 @@ impl Number {
         if scale > 8 || mantissa >= MANTISSA_LIMIT {
             return None;
         }
-        let form = form::DECIMAL + u8::from(negative);
+        let form = Form::decimal(negative);
         Some(Self { form, bits: mantissa << 3 | u64::from(scale - 1) })
     }
 
@@ -155,7 +155,7 @@ impl Number {
         if (digits.is_multiple_of(10) & by_hundred) | (digits >= 1 << 25) {
             return None;
         }
-        let form = form::DECIMAL + u8::from(v.is_sign_negative());
+        let form = Form::decimal(v.is_sign_negative());
         Some(Self { form, bits: u64::from(digits << 3 | (places - 1)) })
     }
 
@@ -190,34 +190,33 @@ impl Number {
             }
         }
         if is_single(v) {
-            Self { form: form::F32, bits: u64::from((v as f32).to_bits()) }
+            Self { form: Form::F32, bits: u64::from((v as f32).to_bits()) }
         } else {
-            Self { form: form::F64, bits: v.to_bits() }
+            Self { form: Form::F64, bits: v.to_bits() }
         }
     }
 
     /// The integer that the form writes, if it is below 2^28; `None` inside if it writes nothing.
     #[inline(always)]
     pub(crate) fn short(self) -> Option<Option<u32>> {
-        let bits = (self.form != form::ONE).then_some(self.bits as u32);
-        let is_integer = self.form <= form::DECIMAL_NEGATIVE || self.form == form::ONE;
-        (is_integer && self.bits < 1 << 28).then_some(bits)
+        let bits = (self.form != Form::One).then_some(self.bits as u32);
+        (self.form.is_varint() && self.bits < 1 << 28).then_some(bits)
     }
 
     /// Writes what the form writes; the form itself stands in the record's first byte.
     #[inline]
     pub(crate) fn write(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
         match self.form {
-            form::ONE => Ok(()),
-            form::F32 => w.bytes(&(self.bits as u32).to_le_bytes()),
-            form::F64 => w.bytes(&self.bits.to_le_bytes()),
+            Form::One => Ok(()),
+            Form::F32 => w.bytes(&(self.bits as u32).to_le_bytes()),
+            Form::F64 => w.bytes(&self.bits.to_le_bytes()),
             _ => w.varint(self.bits),
         }
     }
 
     /// Form and content, where no record's first byte holds the form.
     pub(crate) fn write_with_form(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
-        w.byte(self.form)?;
+        w.byte(self.form as u8)?;
         self.write(w)
     }
 }
@@ -228,54 +227,46 @@ fn is_single(v: f64) -> bool {
     f64::from(v as f32).to_bits() == v.to_bits()
 }
 
-/// Whether numbers of this form, one of three bits, are varints, or nothing at all.
-#[inline(always)]
-pub(crate) fn is_varint(form: u8) -> bool {
-    // A look-up and no comparisons, which a compiler may take for a choice between five ways to go on.
-    const VARINTS: u8 = 1 << form::UNSIGNED
-        | 1 << form::NEGATIVE
-        | 1 << form::DECIMAL
-        | 1 << form::DECIMAL_NEGATIVE
-        | 1 << form::ONE;
-    VARINTS >> (form & 7) & 1 != 0
-}
-
-/// The number of such a form: without a branch on which of them it is, since that is anybody's guess. An integer is a
+/// The number of a form that [is a varint](Form::is_varint): without a branch on which of them it is, since that is anybody's guess. An integer is a
 /// decimal without places.
 #[inline(always)]
-pub(crate) fn of_varint(form: u8, bits: u64) -> Result<Value, DecodeError> {
-    let is_one = form == form::ONE;
-    let decimal = if is_one { 0 } else { form >> 1 & 1 };
-    let negative = if is_one { 0 } else { u64::from(form & 1) };
+pub(crate) fn of_varint(form: Form, bits: u64) -> Result<Value, DecodeError> {
+    let is_one = form == Form::One;
+    let decimal = if is_one { 0 } else { form as u8 >> 1 & 1 };
+    let negative = if is_one { 0 } else { u64::from(form as u8 & 1) };
+    let below = negative & u64::from(decimal);
     let magnitude = if is_one { 1 } else { bits >> (3 * decimal) };
-    if magnitude >> 61 != 0 {
-        return large_integer(form, bits);
+    // A negative decimal without digits is above all of them here, too.
+    if magnitude.wrapping_sub(below) >> 61 != 0 {
+        return not_a_decimal(form, bits);
     }
     // -1 - n is the complement of n, and -n one more.
-    let mantissa =
-        (magnitude ^ negative.wrapping_neg()).wrapping_add(negative & u64::from(decimal));
+    let mantissa = (magnitude ^ negative.wrapping_neg()).wrapping_add(below);
     let scale = (bits as u8 & 7) * decimal + decimal;
     Ok(Value::Decimal { mantissa: mantissa as i64, scale })
 }
 
 /// Reads a number of the given form.
 #[inline]
-pub(crate) fn read(form: u8, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
+pub(crate) fn read(form: Form, r: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let value = match form {
-        form::ONE => return of_varint(form, 0),
-        form::F32 => Value::F32(f32::from_le_bytes(r.array()?)),
-        form::F64 => Value::F64(f64::from_le_bytes(r.array()?)),
-        form::UNSIGNED..=form::DECIMAL_NEGATIVE => return of_varint(form, r.varint()?),
-        _ => return Err(DecodeError::BadRecord),
+        Form::One => return of_varint(form, 0),
+        Form::F32 => Value::F32(f32::from_le_bytes(r.array()?)),
+        Form::F64 => Value::F64(f64::from_le_bytes(r.array()?)),
+        Form::Unsigned | Form::Negative | Form::Decimal | Form::DecimalNegative => {
+            return of_varint(form, r.varint()?);
+        }
+        Form::Text => return Err(DecodeError::BadRecord),
     };
     if value.is_valid() { Ok(value) } else { Err(DecodeError::BadNumber) }
 }
 
-/// An integer beyond what a decimal holds.
+/// What no decimal holds: an integer beyond its mantissa, or -0.0.
 #[cold]
-fn large_integer(form: u8, bits: u64) -> Result<Value, DecodeError> {
+fn not_a_decimal(form: Form, bits: u64) -> Result<Value, DecodeError> {
     match form {
-        form::NEGATIVE => {
+        Form::DecimalNegative => Ok(Value::F64(-0.0)),
+        Form::Negative => {
             i64::try_from(bits).map(|v| Value::I64(!v)).map_err(|_| DecodeError::BadNumber)
         }
         _ => Ok(Value::U64(bits)),
@@ -284,7 +275,7 @@ fn large_integer(form: u8, bits: u64) -> Result<Value, DecodeError> {
 
 /// Reads a form, then a number of it.
 pub(crate) fn read_with_form(r: &mut Reader<'_>) -> Result<Value, DecodeError> {
-    let form = r.byte()?;
+    let form = Form::of_number(r.byte()?).ok_or(DecodeError::BadRecord)?;
     read(form, r)
 }
 

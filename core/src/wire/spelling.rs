@@ -1,7 +1,8 @@
 //! How a new string is spelled out: in full, or as the prefix of an earlier one and a suffix, in two layouts.
 
 use super::cursor::{NoRoom, Writer};
-use super::{sixbit, string};
+use super::layout::string;
+use super::sixbit;
 
 /// The longest prefix and suffix of the short layout.
 const SHORT_PREFIX: usize = 16;

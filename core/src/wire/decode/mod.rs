@@ -8,7 +8,8 @@ use heapless::{String, Vec};
 
 use super::cursor::Reader;
 use super::error::DecodeError;
-use super::{ARENA_LIMIT, TABLE_LIMIT, crc, extended, form, number, tag};
+use super::layout::{Form, StateForm, extended, tag};
+use super::{ARENA_LIMIT, TABLE_LIMIT, crc, number};
 use crate::format::{Header, PAYLOAD_MAX, Prologue};
 use crate::instrument::{Layout, Unit};
 use crate::record::{DYNAMIC_TAG_LIMIT, Kind, Priority, Value};
@@ -183,7 +184,6 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     #[inline(always)]
     fn read(&mut self) -> Result<Raw, DecodeError> {
         let first = self.r.byte()?;
-        let form = (first & tag::FORM) >> tag::FORM_SHIFT;
         let second = if first & tag::EXTENDED != 0 { self.read_second()? } else { 0 };
         let name = self.tables.string_ref(&mut self.r)?;
         if self.tables.strings.get(usize::from(name)).is_none_or(|s| s.length == 0) {
@@ -192,10 +192,10 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         let set =
             if first & tag::HAS_TAGS != 0 { Some(self.tables.set_ref(&mut self.r)?) } else { None };
         let body = match first & tag::KIND {
-            tag::STATE if second == 0 => self.read_state(form)?,
+            tag::STATE if second == 0 => self.read_state(first)?,
             kind => {
                 let kind = *Kind::ALL.get(usize::from(kind)).ok_or(DecodeError::BadRecord)?;
-                self.read_event(kind, form, second)?
+                self.read_event(kind, Form::of_record(first), second)?
             }
         };
         Ok(Raw { name, set, body })
@@ -211,9 +211,15 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 
     #[inline(always)]
-    fn read_event(&mut self, kind: Kind, form: u8, second: u8) -> Result<RawBody, DecodeError> {
+    fn read_event(&mut self, kind: Kind, form: Form, second: u8) -> Result<RawBody, DecodeError> {
         // Time and number in one go if both are small, as most are.
-        let small = if number::is_varint(form) { self.r.pair(form != form::ONE) } else { None };
+        let small = if form.is_varint() {
+            self.r.pair(form != Form::One)
+        } else if form == Form::Text && !matches!(kind, Kind::Set | Kind::Event) {
+            return Err(DecodeError::BadRecord);
+        } else {
+            None
+        };
         let delta = match small {
             Some((delta, _)) => delta.into(),
             None => self.r.varint()?,
@@ -234,8 +240,8 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 
     #[inline(never)]
-    fn read_content(&mut self, form: u8) -> Result<RawContent, DecodeError> {
-        if form != form::TEXT {
+    fn read_content(&mut self, form: Form) -> Result<RawContent, DecodeError> {
+        if form != Form::Text {
             return Ok(RawContent::Number(number::read(form, &mut self.r)?));
         }
         let text = self.r.text()?;
@@ -292,17 +298,18 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 
     #[inline(never)]
-    fn read_state(&mut self, state: u8) -> Result<RawBody, DecodeError> {
+    fn read_state(&mut self, first: u8) -> Result<RawBody, DecodeError> {
         let r = &mut self.r;
-        match state {
-            tag::STATE_TOTAL => Ok(RawBody::Total(r.varint()?)),
-            tag::STATE_LEVEL => Ok(RawBody::Level(number::read_with_form(r)?)),
-            tag::STATE_BUCKETS => {
+        match StateForm::of_record(first).ok_or(DecodeError::BadRecord)? {
+            StateForm::Total => Ok(RawBody::Total(r.varint()?)),
+            StateForm::Level => Ok(RawBody::Level(number::read_with_form(r)?)),
+            StateForm::Buckets => {
                 let unit = Unit::from_code(r.byte()?).ok_or(DecodeError::BadBuckets)?;
-                let layout = Layout { precision: r.byte()?, min_exponent: r.byte()? as i8 };
-                if !(1..=Buckets::PRECISION_LIMIT).contains(&layout.precision) {
+                let precision = r.byte()?;
+                if !(1..=Buckets::PRECISION_LIMIT).contains(&precision) {
                     return Err(DecodeError::BadBuckets);
                 }
+                let layout = Layout { precision, min_exponent: r.byte()? as i8 };
                 let sum = number::read_with_form(r)?;
                 let before = r.rest();
                 check_pairs(r)?;
@@ -310,7 +317,6 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
                 let at = self.body.len() - before.len();
                 Ok(RawBody::Buckets { unit, layout, sum, at, length })
             }
-            _ => Err(DecodeError::BadRecord),
         }
     }
 }

@@ -8,7 +8,8 @@ use super::{Decoder, Dynamic, Span};
 use crate::record::STRING_LIMIT;
 use crate::wire::cursor::Reader;
 use crate::wire::error::DecodeError;
-use crate::wire::{sixbit, string};
+use crate::wire::layout::string;
+use crate::wire::sixbit;
 
 /// Bytes of a `u128`.
 const HALF: usize = 16;
@@ -98,8 +99,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let earlier = usize::try_from(index).ok().and_then(|i| self.strings.get(i)).copied();
         let Span { at, length } = earlier.ok_or(DecodeError::BadStringIndex)?;
         let lengths = r.byte()?;
-        let (shared, suffix) =
-            if short { ((lengths >> 4) + 1, lengths & 0xF) } else { (lengths, r.byte()?) };
+        let shared = if short { (lengths >> 4) + 1 } else { lengths };
         if shared > length {
             return Err(DecodeError::BadStringIndex);
         }
@@ -107,10 +107,14 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         if !self.arena.is_char_boundary(prefix.end) {
             return Err(DecodeError::BadUtf8);
         }
-        let suffix = usize::from(suffix);
         if !short {
-            return self.append(&prefix, r.bytes(suffix)?);
+            let suffix = r.byte()?;
+            if shared.checked_add(suffix).is_none() {
+                return Err(DecodeError::StringTooLong);
+            }
+            return self.append(&prefix, r.bytes(suffix.into())?);
         }
+        let suffix = usize::from(lengths & 0xF);
         let wide = r.rest().first_chunk();
         if self.packed {
             let bytes = r.bytes(sixbit::length(suffix))?;

@@ -15,10 +15,11 @@ use super::key::{Key, sort, spread};
 use crate::record::event::RawContent;
 use crate::record::{STRING_LIMIT, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
+use crate::wire::layout::string;
 use crate::wire::number::Number;
 use crate::wire::prefixes::{NONE, Prefixes, Stamp};
 use crate::wire::spelling::{Packing, write_new};
-use crate::wire::{ARENA_LIMIT, TABLE_LIMIT, sixbit, string};
+use crate::wire::{ARENA_LIMIT, TABLE_LIMIT, sixbit};
 
 #[derive(Clone, Copy)]
 struct Slot {

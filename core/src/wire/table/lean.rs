@@ -9,8 +9,9 @@ use super::key::{Key, spread};
 use crate::record::event::RawContent;
 use crate::record::{STRING_LIMIT, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
+use crate::wire::layout::string;
 use crate::wire::number::Number;
-use crate::wire::{ARENA_LIMIT, TABLE_LIMIT, string};
+use crate::wire::{ARENA_LIMIT, TABLE_LIMIT};
 
 #[derive(Clone, Copy)]
 struct Entry {

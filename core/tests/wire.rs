@@ -54,7 +54,7 @@ prop_compose! {
         e.set_tags(TAGS[tags]).unwrap();
         e.set_priority(Priority::ALL[priority]);
         e.set_rate(rate);
-        if let Some(text) = text {
+        if let Some(text) = text.filter(|_| e.kind().takes_text()) {
             e.set_text(&text).unwrap();
         }
         for (key, value) in dynamic {
@@ -198,6 +198,24 @@ proptest! {
 
 fn crc32(bytes: &[u8]) -> u32 {
     crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(bytes)
+}
+
+/// Receivers refuse it, and all that stands behind it in the datagram.
+#[test]
+fn a_text_is_packed_only_where_it_means_something() {
+    let mut encoder: Encoder = Encoder::new();
+    let mut buf = [0; 1472];
+    let mut datagram = encoder.begin(&mut buf, &Header::default(), &Prologue::default()).unwrap();
+    for kind in Kind::ALL {
+        let mut event: Event = Event::new(kind, "name".into(), 1u8.into(), 0).unwrap();
+        event.set_text("text").unwrap();
+        let size = datagram.size();
+        let packed = datagram.event(&event, &NoNames);
+        let may = matches!(kind, Kind::Set | Kind::Event);
+        assert_eq!(packed, if may { Ok(()) } else { Err(Refused::Unsupported) }, "{kind:?}");
+        assert_eq!(datagram.size() > size, may, "{kind:?}");
+    }
+    assert_eq!(datagram.records(), 2);
 }
 
 #[test]

@@ -55,7 +55,9 @@ fn event(raw: &Raw, names: &Interner<64, 4096>) -> Option<Event> {
     event.set_tags(TAGS[usize::from(raw.tags) % 3]).ok()?;
     event.set_priority(Priority::ALL[usize::from(raw.priority) % 4]);
     event.set_rate(raw.rate);
-    if let Some(text) = &raw.text {
+    if let Some(text) = &raw.text
+        && event.kind().takes_text()
+    {
         let _ = event.set_text(text);
     }
     for (key, value) in &raw.dynamic {

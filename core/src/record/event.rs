@@ -47,6 +47,16 @@ impl Kind {
             Self::Event => "event",
         }
     }
+
+    /// Whether it may hold a text in place of a number: a member of a set, what an event says.
+    #[inline]
+    #[must_use]
+    pub const fn takes_text(self) -> bool {
+        match self {
+            Self::Set | Self::Event => true,
+            Self::Counter | Self::Gauge | Self::Timing | Self::Distribution => false,
+        }
+    }
 }
 
 /// How much a record matters when not all can be kept.

@@ -322,6 +322,8 @@ impl<T: Table> Datagram<'_, T> {
         };
         let number = match T::number_of_slot(event.raw()) {
             Some(number) => Ok(number),
+            // A receiver refuses it, and the datagram from there on.
+            None if !event.kind().takes_text() => return Err(Refused::Unsupported),
             None => Err(match event.content() {
                 Content::Text(text) => text,
                 Content::Symbol(symbol) => names.resolve(symbol).ok_or(Refused::UnknownSymbol)?,

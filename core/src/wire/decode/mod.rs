@@ -215,7 +215,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         // Time and number in one go if both are small, as most are.
         let small = if form.is_varint() {
             self.r.pair(form != Form::One)
-        } else if form == Form::Text && !matches!(kind, Kind::Set | Kind::Event) {
+        } else if form == Form::Text && !kind.takes_text() {
             return Err(DecodeError::BadRecord);
         } else {
             None

@@ -212,7 +212,7 @@ impl<T: Table> Datagram<'_, T> {
         event: &Event<INLINE>,
         names: &impl Resolve,
     ) -> Result<(), Refused> {
-        self.whole(|d| d.write_event(event, names, None))?;
+        self.whole(|d| d.write_event(event, names, None, own_rate))?;
         self.time = event.time();
         Ok(())
     }
@@ -228,7 +228,28 @@ impl<T: Table> Datagram<'_, T> {
         names: &impl Resolve,
         above_floor: u64,
     ) -> Result<(), Refused> {
-        self.whole(|d| d.write_event(event, names, Some(above_floor)))?;
+        self.whole(|d| d.write_event(event, names, Some(above_floor), own_rate))?;
+        self.time = event.time();
+        Ok(())
+    }
+
+    /// Adds an event that stands for `rate` of its kind (0 counts as 1), whatever its slot says, which has no room for
+    /// more than 255: for programs that pack what others recorded. With `above_floor` it has an identifier, as in
+    /// [`identified`](Self::identified).
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn event_of_rate<const INLINE: usize>(
+        &mut self,
+        event: &Event<INLINE>,
+        names: &impl Resolve,
+        rate: u32,
+        above_floor: Option<u64>,
+    ) -> Result<(), Refused> {
+        let mut event = *event;
+        // What is written in its place only needs to be written at all.
+        event.set_rate(if rate > 1 { u8::MAX } else { 1 });
+        self.whole(|d| d.write_event(&event, names, above_floor, |_| rate))?;
         self.time = event.time();
         Ok(())
     }
@@ -311,6 +332,7 @@ impl<T: Table> Datagram<'_, T> {
         event: &Event<INLINE>,
         names: &impl Resolve,
         above_floor: Option<u64>,
+        rate: impl Fn(&Event<INLINE>) -> u32,
     ) -> Result<(), Refused> {
         // Symbols first: nothing is written before they are all known.
         let (key, name) = match event.name() {
@@ -367,7 +389,7 @@ impl<T: Table> Datagram<'_, T> {
             Err(text) => self.w.string(text.as_bytes())?,
         }
         if second & extended::RATE != 0 {
-            self.w.varint(u64::from(event.rate()))?;
+            self.w.varint(u64::from(rate(event)))?;
         }
         if second & extended::DYNAMIC != 0 {
             self.write_dynamic_tags(event)?;
@@ -473,6 +495,11 @@ impl<T: Table> Datagram<'_, T> {
         self.w.byte(0)?;
         Ok(None)
     }
+}
+
+/// The rate that the slot says.
+fn own_rate<const INLINE: usize>(event: &Event<INLINE>) -> u32 {
+    u32::from(event.rate())
 }
 
 /// What the second byte says of an event, apart from the direction of its time.

@@ -62,114 +62,27 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Show the whole path with this machine's own readings
-    #[command(after_help = DEMO)]
+    #[command(after_help = demo::HELP)]
     Demo(demo::Args),
     /// Collect until Ctrl-C: a page, Prometheus text, health
-    #[command(after_help = COLLECT)]
+    #[command(after_help = collect::HELP)]
     Collect(collect::Args),
     /// Send one value, or the records of a file
-    #[command(after_help = SEND)]
+    #[command(after_help = send::HELP)]
     Send(send::Args),
     /// Pack JSON lines into datagrams and say what they cost
-    #[command(after_help = ENCODE)]
+    #[command(after_help = encode::HELP)]
     Encode(encode::Args),
     /// Unpack datagrams into JSON lines, or say why not
-    #[command(after_help = DECODE)]
+    #[command(after_help = decode::HELP)]
     Decode(decode::Args),
     /// Print the settings in force, as a file to begin with
-    #[command(after_help = SETTINGS)]
+    #[command(after_help = settings::HELP)]
     Settings,
     /// Put the client and a collector under load, and say what was lost where
-    #[command(after_help = LOAD)]
+    #[command(after_help = load::HELP)]
     Load(load::Args),
 }
-
-const SETTINGS: &str = "\
-Examples:
-  ringstat settings > ringstat.toml
-  RINGSTAT_CLIENT__SHARDS=4 ringstat --config ringstat.toml settings
-
-Exit codes: 0 they are valid, 2 they are not, 3 the file cannot be read";
-
-const DEMO: &str = "\
-Examples:
-  ringstat demo
-  ringstat demo --seconds 0 --http 127.0.0.1:9125
-  ringstat demo --seconds 5 --json
-
-Exit codes: 0 both ledgers close and every event arrived, 1 not so, 2 usage, 3 no free port";
-
-const COLLECT: &str = "\
-Examples:
-  ringstat collect
-  ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
-  ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
-
-Datagrams are checked against damage, not against forgery: listen where only trusted machines send.
-
-Exit codes: 0 the ledger closes (what the network lost is in it), 1 it does not, 2 usage,
-3 the port is taken";
-
-const ENCODE: &str = r#"A line holds one record:
-  {"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},
-   "timestamp_ns":1790000000000000000,"priority":"high","rate":10}
-
-  kind          counter, gauge, timing (in milliseconds), distribution, set, event;
-                for an instrument's state total, level, buckets (as `decode` prints them)
-  value         a number; for sets and events also a text; an event needs none
-  tags          {"key":"value"}, or [["key","value"]] where a key occurs twice
-  timestamp_ns  nanoseconds since 1970; without it, now
-  priority      low, normal, high, critical; without it, normal
-  rate          the record stands for so many, 1 to 255; without it, 1
-
-Examples:
-  ringstat encode events.jsonl
-  ringstat encode events.jsonl --mtu 8972 --json
-  ringstat encode events.jsonl --out - | ringstat decode -
-
-Exit codes: 0 all packed, 1 some lines refused, 2 usage, 3 a file cannot be read or written"#;
-
-const DECODE: &str = "\
-Examples:
-  ringstat decode datagrams.hex
-  ringstat decode --headers datagrams.hex
-  tcpdump -i any -w - udp port 8125 | ringstat decode - --port 8125
-
-Refused datagrams are reported on standard error with their line or packet number and the reason.
-
-Exit codes: 0 all decoded, 1 some datagrams refused, 2 usage, 3 the file cannot be read";
-
-const SEND: &str = "\
-Examples:
-  ringstat send room.celsius 21.5 --tag room=kitchen
-  ringstat send deploys 1 --kind counter --to metrics.example.org:8125
-  ringstat send deploy 'version 1.2 is out' --kind event --priority high
-  ringstat send --file events.jsonl          (the form of a line: `ringstat encode --help`)
-  generate | ringstat send --file - --aggregate --json
-
-`sent` says that it left this machine; whether it arrived, the collector knows.
-
-Exit codes: 0 all sent, 1 something was not, or a line was refused, 2 usage, 3 unknown host or no such file";
-
-const LOAD: &str = "\
-Scenarios (events a second of all threads together; flags replace single numbers):
-  baseline   10 000/s from  4 threads for 30 s
-  high      100 000/s from  8 threads for 60 s
-  stress    500 000/s from 16 threads for 30 s, room for 65 536 events
-  burst   1 000 000/s from 32 threads for 10 s, room for 65 536 events
-  ladder  from 100 000/s up, 4 threads, 3 s a step: the highest rate without loss
-
-Events are due at times that are fixed beforehand; one that is recorded late counts as that late.
-
-Examples:
-  ringstat load
-  ringstat load --scenario stress --preset high-throughput
-  ringstat load --protocol dogstatsd --addr 127.0.0.1:8125
-  ringstat load --rate 200k --duration 5 --concurrency 2 --json
-  ringstat load --scenario ladder
-
-Exit codes: 0 all checks pass (pace, drops < 1 %, p99 < 100 ms, memory < 10 MB), 1 one does not,
-2 usage, 3 no free port or unknown host";
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {

@@ -84,7 +84,7 @@ fn a_long_file_comes_back_as_it_was_in_few_bytes() {
 }
 
 #[test]
-fn headers_are_shown_on_request_and_skipped_by_encode() {
+fn headers_are_shown_on_request_and_taken_back_by_encode() {
     let args = ["encode", "-", "--out", "-", "--sender", "0xC0FFEE", "--epoch", "9"];
     let packed = run(&args, EVERYTHING);
     let unpacked = run(&["decode", "-", "--headers"], stdout(&packed));
@@ -93,8 +93,97 @@ fn headers_are_shown_on_request_and_skipped_by_encode() {
     assert_eq!(header["sender"], "0000000000c0ffee");
     assert_eq!((&header["epoch"], &header["sequence"]), (&9.into(), &0.into()));
     assert_eq!(records, EVERYTHING);
-    let again = run(&args, stdout(&unpacked));
+    let again = run(&["encode", "-", "--out", "-"], stdout(&unpacked));
     assert_eq!(again.stdout, packed.stdout);
+    let other = run(&["encode", "-", "--out", "-", "--epoch", "10"], stdout(&unpacked));
+    let other = run(&["decode", "-", "--headers"], stdout(&other));
+    let header = &json(stdout(&other).lines().next().unwrap())["header"];
+    assert_eq!((&header["epoch"], &header["sender"]), (&10.into(), &"0000000000c0ffee".into()));
+}
+
+/// Identifiers, floors, units of time, rates, whatever the specification's own examples have.
+#[test]
+fn every_vector_is_printed_and_packed_again_with_the_same_meaning() {
+    let vectors = include_str!("../../../core/docs/vectors.jsonl");
+    let mut valid = String::new();
+    for vector in vectors.lines().map(json) {
+        if vector.get("records").is_some() {
+            writeln!(valid, "{}", vector["hex"].as_str().unwrap()).unwrap();
+        }
+    }
+    let printed = |hex: &str| {
+        let output = run(&["decode", "-", "--headers"], hex);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output).to_owned()
+    };
+    let first = printed(&valid);
+    let packed = run(&["encode", "-", "--mtu", "65507", "--out", "-"], &first);
+    assert_eq!(packed.status.code(), Some(0), "{}", stderr(&packed));
+    let second = printed(stdout(&packed));
+    assert!(first.lines().count() > 100);
+    let meaning = |line: &str| {
+        let mut line = json(line);
+        // Others may pack the same in more or fewer bytes.
+        line["header"]["bytes"].take();
+        line
+    };
+    for (first, second) in first.lines().zip(second.lines()) {
+        assert_eq!(meaning(first), meaning(second));
+    }
+    assert_eq!(first.lines().count(), second.lines().count());
+}
+
+#[test]
+fn the_largest_of_everything_comes_back() {
+    let mut lines = format!(
+        r#"{{"kind":"event","name":"{}","value":"{}","timestamp_ns":7}}"#,
+        "n".repeat(255),
+        "é".repeat(127) + "!"
+    );
+    lines += r#"
+{"kind":"counter","name":"c","value":18446744073709551615,"timestamp_ns":8,"rate":4294967295}
+{"kind":"gauge","name":"c","value":18446744073709551614,"timestamp_ns":8,"rate":256}
+{"kind":"event","name":"c","value":1,"timestamp_ns":8,"priority":"critical","id":18446744073709551615}
+{"kind":"total","name":"t","total":18446744073709551615}
+{"kind":"level","name":"l","level":18446744073709551615}
+{"kind":"buckets","name":"b","unit":"none","precision":1,"min_exponent":-128,"sum":18446744073709551615,"buckets":[[65535,18446744073709551615]]}
+"#;
+    assert_eq!(round_trip(&lines, "1472").0, lines);
+}
+
+#[test]
+fn identifiers_get_a_floor_that_they_are_above() {
+    let event = |id: u64| {
+        format!(r#"{{"kind":"event","name":"e","value":1,"timestamp_ns":8,"id":{id}}}"#) + "\n"
+    };
+    let lines = event(7) + &event(9) + &event(8) + &event(6);
+    let (back, report) = round_trip(&lines, "1472");
+    assert_eq!((back, &report["datagrams"]), (lines, &2.into()), "6 begins another one");
+    let header = r#"{"kind":"datagram","header":{"sender":"1","epoch":1,"sequence":1,"base_time_ns":0,"ack_floor":7}}"#;
+    let output = run(&["encode", "-"], &format!("{header}\n{}{}", event(7), event(6)));
+    assert!(stderr(&output).contains("stdin:3: id 6: below the floor"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_cannot_be_packed_is_refused_with_a_reason() {
+    let header = r#""header":{"sender":"1","epoch":1,"sequence":1,"base_time_ns":0,"time_unit":"milliseconds"}"#;
+    let lines = format!(
+        "\u{feff}{{\"kind\":\"gauge\",\"name\":\"n\",\"value\":1}}\n\
+         {{\"kind\":\"gauge\",\"value\":1}}\n\
+         {{\"kind\":\"buckets\",\"name\":\"b\",\"precision\":0,\"min_exponent\":1,\"sum\":1,\"buckets\":[]}}\n\
+         {{\"kind\":\"datagram\",{header}}}\n\
+         {{\"kind\":\"gauge\",\"name\":\"n\",\"value\":1,\"timestamp_ns\":1500000}}\n\
+         {{\"kind\":\"datagram\"}}\n"
+    );
+    let output = run(&["encode", "-", "--json"], &lines);
+    assert_eq!((output.status.code(), &json(stdout(&output))["refused"]), (Some(1), &5.into()));
+    let said =
+        ["1: a byte-order mark", "2: no name", "3: precision 0: 1 to 8", "5: a time of", "6: no"];
+    for (line, said) in stderr(&output).lines().zip(said) {
+        assert!(line.starts_with(&format!("stdin:{said}")), "{line}: {said}");
+    }
+    let decoded = run(&["decode", "-"], "\u{feff}5253\n");
+    assert!(stderr(&decoded).contains("byte-order mark"), "{}", stderr(&decoded));
 }
 
 #[test]

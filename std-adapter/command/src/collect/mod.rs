@@ -10,6 +10,18 @@ use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
 use crate::settings::Collector;
 
+/// What `--help` says at its end.
+pub(crate) const HELP: &str = "\
+Examples:
+  ringstat collect
+  ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
+  ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
+
+Datagrams are checked against damage, not against forgery: listen where only trusted machines send.
+
+Exit codes: 0 the ledger closes (what the network lost is in it), 1 it does not, 2 usage,
+3 the port is taken";
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Where datagrams come in; may be given several times; port 0: any that is free [default: 127.0.0.1:8125]

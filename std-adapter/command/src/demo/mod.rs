@@ -32,6 +32,15 @@ const ROUND: Duration = Duration::from_secs(1);
 /// How long what was sent may take to the collector, in this very process.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
+/// What `--help` says at its end.
+pub(crate) const HELP: &str = "\
+Examples:
+  ringstat demo
+  ringstat demo --seconds 0 --http 127.0.0.1:9125
+  ringstat demo --seconds 5 --json
+
+Exit codes: 0 both ledgers close and every event arrived, 1 not so, 2 usage, 3 no free port";
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// How long; 0: until Ctrl-C

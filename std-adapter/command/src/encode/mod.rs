@@ -1,23 +1,40 @@
 //! `ringstat encode`: JSON lines into datagrams, and what they cost.
 
+mod pack;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ringstat_core::format::{
-    Header, PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused,
-};
-use ringstat_core::record::NoNames;
-use ringstat_core::wire::Encoder;
+use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_MAX, PAYLOAD_MIN};
 use serde::Serialize;
 
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::report;
-use crate::jsonl::line::Refusal;
-use crate::jsonl::records::{Item, Records, now_ns};
+use crate::jsonl::records::Records;
 
-/// Room for texts: nearly the longest that the wire carries.
-const INLINE: usize = 255;
+/// What `--help` says at its end.
+pub(crate) const HELP: &str = r#"A line holds one record:
+  {"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},
+   "timestamp_ns":1790000000000000000,"priority":"high","rate":10}
+
+  kind          counter, gauge, timing (in milliseconds), distribution, set, event;
+                for an instrument's state total, level, buckets (as `decode` prints them);
+                or datagram, with a header: the records behind it go into a datagram of that header
+  value         a number; for sets and events also a text; an event needs none
+  tags          {"key":"value"}, or [["key","value"]] where a key occurs twice
+  timestamp_ns  nanoseconds since 1970; without it, now
+  priority      low, normal, high, critical; without it, normal
+  rate          the record stands for so many, from 1 up; without it, 1
+  id            the event is to be acknowledged under this number; without it, it is not
+
+Examples:
+  ringstat encode events.jsonl
+  ringstat encode events.jsonl --mtu 8972 --json
+  ringstat encode events.jsonl --out - | ringstat decode -
+  ringstat decode --headers capture.pcap | ringstat encode - --out -
+
+Exit codes: 0 all packed, 1 some lines refused, 2 usage, 3 a file cannot be read or written"#;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -30,12 +47,12 @@ pub(crate) struct Args {
     /// Where the datagrams go, one a line in hexadecimal; `-` is standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// The sender that the datagrams name, in hexadecimal
-    #[arg(long, value_name = "ID", default_value = "0", value_parser = parse_sender)]
-    sender: u64,
-    /// The run of that sender
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    epoch: u32,
+    /// The sender that the datagrams name, in hexadecimal [default: that of the header before the records, or 0]
+    #[arg(long, value_name = "ID", value_parser = parse_sender)]
+    sender: Option<u64>,
+    /// The run of that sender [default: that of the header before the records, or 0]
+    #[arg(long, value_name = "N")]
+    epoch: Option<u32>,
     /// Report as one JSON object
     #[arg(long)]
     json: bool,
@@ -63,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let mut records = Records::open(&args.file, None)?;
     let mut out = args.out.as_deref().map(create).transpose()?;
     let mut report = Report { mtu: args.mtu, ..Report::default() };
-    pack(args, &mut records, &mut report, |datagram| match &mut out {
+    pack::pack(args, &mut records, &mut report, |datagram| match &mut out {
         Some(out) => writeln!(out, "{}", hex::encode(datagram)),
         None => Ok(()),
     })?;
@@ -87,82 +104,4 @@ fn create(path: &Path) -> Result<Box<dyn Write>, Failure> {
     }
     let file = File::create(path).map_err(|e| Failure::file("create", path, &e))?;
     Ok(Box::new(BufWriter::new(file)))
-}
-
-/// Packs all records, each datagram as full as it gets.
-fn pack(
-    args: &Args,
-    records: &mut Records,
-    report: &mut Report,
-    mut emit: impl FnMut(&[u8]) -> io::Result<()>,
-) -> Outcome {
-    let mut encoder: Box<Encoder> = Box::default();
-    let mut buffer = vec![0; usize::from(args.mtu)];
-    // The record that had no room in the datagram before, and of a histogram the bucket to go on with.
-    let mut waiting = None;
-    while let Some((line, item, bucket)) = next(&mut waiting, records)? {
-        let header = Header {
-            sender: args.sender,
-            epoch: args.epoch,
-            sequence: report.datagrams as u32,
-            ..Header::default()
-        };
-        // As close as possible to the events' own times: differences are shorter.
-        let base_time = if let Item::Event(event) = &item { event.time() } else { now_ns() };
-        let prologue = Prologue { base_time, ..Prologue::default() };
-        let Ok(mut datagram) = encoder.begin(&mut buffer, &header, &prologue) else {
-            return Err(Failure::new(Exit::Usage, "no datagram is that small"));
-        };
-        let mut current = Some((line, item, bucket));
-        while let Some((line, item, bucket)) = current {
-            match add(&mut datagram, &item, bucket) {
-                Ok(None) => match item {
-                    Item::Event(_) => report.events += 1,
-                    Item::State(_) => report.states += 1,
-                },
-                Ok(Some(bucket)) => {
-                    waiting = Some((line, item, bucket));
-                    break;
-                }
-                Err(_) if datagram.records() > 0 => {
-                    waiting = Some((line, item, bucket));
-                    break;
-                }
-                Err(_) => {
-                    // Nothing may follow it: the tables name strings that were taken back.
-                    records.refuse(line, Refusal::from(ringstat_core::ledger::Cause::TooLarge));
-                    break;
-                }
-            }
-            current = next(&mut waiting, records)?;
-        }
-        if datagram.records() > 0 {
-            let length = datagram.finish(false);
-            report.datagrams += 1;
-            report.bytes += length as u64;
-            report.largest = report.largest.max(length);
-            emit(&buffer[..length])?;
-        }
-    }
-    Ok(())
-}
-
-type Pending = Option<(u64, Item<INLINE>, usize)>;
-
-fn next(waiting: &mut Pending, records: &mut Records) -> Result<Pending, Failure> {
-    if waiting.is_some() {
-        return Ok(waiting.take());
-    }
-    Ok(records.next()?.map(|(line, item)| (line, item, 0)))
-}
-
-fn add(
-    datagram: &mut impl Packer,
-    item: &Item<INLINE>,
-    bucket: usize,
-) -> Result<Option<usize>, Refused> {
-    match item {
-        Item::Event(event) => datagram.event(event, &NoNames).map(|()| None),
-        Item::State(state) => datagram.instrument(0, state, bucket),
-    }
 }

@@ -6,17 +6,19 @@
 //! `datagram` says which datagram the following records came in, and carries no record itself.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use ringstat_core::ledger::Cause;
-use ringstat_core::record::{Event, Kind, Priority, STRING_LIMIT};
-use ringstat_std::Client;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::ser::Serializer;
+use ringstat_core::record::{Event, Kind, Priority, STRING_LIMIT, Symbol};
 use serde::{Deserialize, Serialize};
 
-use crate::jsonl::names::{Full, Names};
-use crate::jsonl::value::{Content, Number};
+use super::envelope::Envelope;
+use super::names::Names;
+use super::refusal::Refusal;
+use super::tags::TagList;
+use super::value::{Content, Number};
+
+/// What some editors put before a text.
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What a line is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -81,6 +83,8 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rate: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) total: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) level: Option<Number>,
@@ -106,21 +110,6 @@ fn is_normal(priority: &Priority) -> bool {
     *priority == Priority::Normal
 }
 
-/// What stands in a datagram besides its records.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Envelope {
-    /// In hexadecimal: JSON numbers are exact to 53 bits only in many languages.
-    pub(crate) sender: String,
-    pub(crate) epoch: u32,
-    pub(crate) sequence: u32,
-    pub(crate) records: u16,
-    pub(crate) base_time_ns: u64,
-    pub(crate) since_boot: bool,
-    pub(crate) dropped: u64,
-    pub(crate) failed: u64,
-    pub(crate) bytes: usize,
-}
-
 impl<'a> Line<'a> {
     /// A line with nothing but a kind and a name.
     pub(crate) fn new(kind: LineKind, name: impl Into<Cow<'a, str>>) -> Self {
@@ -132,6 +121,7 @@ impl<'a> Line<'a> {
             timestamp_ns: None,
             priority: Priority::Normal,
             rate: None,
+            id: None,
             total: None,
             level: None,
             unit: None,
@@ -145,6 +135,11 @@ impl<'a> Line<'a> {
 
     /// Reads a line.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Refusal> {
+        if text.starts_with(BYTE_ORDER_MARK) {
+            return Err(Refusal::from(
+                "a byte-order mark (EF BB BF): save it as UTF-8 without one",
+            ));
+        }
         serde_json::from_str(text).map_err(|e| {
             let said = e.to_string();
             // Every text is line 1 to the parser; the caller knows the true number.
@@ -153,14 +148,22 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// The line as an event; `now` is its time if it has none. A text that does not fit the event's slot is interned
-    /// by `client`, if there is one.
+    /// Of how many of its kind the record was the only one kept.
+    pub(crate) fn rate(&self) -> Result<u32, Refusal> {
+        match self.rate {
+            Some(0) => Err(Refusal::from("rate 0: a record stands for 1 or more of its kind")),
+            rate => Ok(rate.unwrap_or(1)),
+        }
+    }
+
+    /// The line as an event, apart from its rate and identifier; `now` is its time if it has none. A text that does not
+    /// fit the event's slot becomes a symbol of `intern`.
     pub(crate) fn event<const INLINE: usize>(
         &self,
         kind: Kind,
         names: &mut Names,
         now: u64,
-        client: Option<&Client>,
+        intern: impl FnOnce(&str) -> Option<Symbol>,
     ) -> Result<Event<INLINE>, Refusal> {
         if self.total.is_some() || self.level.is_some() || self.buckets.is_some() {
             return Err(Refusal::from("a state's field (total, level, buckets) on an event"));
@@ -179,18 +182,15 @@ impl<'a> Line<'a> {
         if let Some(Content::Text(text)) = &self.value
             && event.set_text(text).is_err()
         {
-            let symbol = client.and_then(|c| c.intern(text).ok()).ok_or_else(|| {
-                Refusal(format!("a text of {} bytes: no room for it any more", text.len()))
-            })?;
-            event.set_symbol(symbol);
+            if text.len() > STRING_LIMIT {
+                let long = text.len();
+                return Err(Refusal(format!("a text of {long} bytes: {STRING_LIMIT} is the most")));
+            }
+            let full = || Refusal::from("a long text, and no room for another one: split the file");
+            event.set_symbol(intern(text).ok_or_else(full)?);
         }
         event.set_tags(tags)?;
         event.set_priority(self.priority);
-        event.set_rate(match self.rate.unwrap_or(1) {
-            0 => return Err(Refusal::from("rate 0: a record stands for 1 to 255 of its kind")),
-            rate => u8::try_from(rate)
-                .map_err(|_| Refusal(format!("rate {rate}: senders take rates from 1 to 255")))?,
-        });
         Ok(event)
     }
 
@@ -212,105 +212,16 @@ impl<'a> Line<'a> {
         if pairs.len() > 255 {
             return Err(Refusal::from(Cause::TooManyTags));
         }
-        if self.name.is_empty() || self.name.len() > STRING_LIMIT {
-            return Err(Refusal::from(Cause::Invalid));
+        match self.name.len() {
+            0 => return Err(Refusal::from("no name: give it a \"name\" of 1 to 255 bytes")),
+            long if long > STRING_LIMIT => {
+                return Err(Refusal(format!("a name of {long} bytes: {STRING_LIMIT} is the most")));
+            }
+            _ => {}
         }
         Ok((names.string(&self.name)?, names.tags(self.tags.iter())?))
     }
 }
-
-/// Why a line is not a record. Says what would be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Refusal(pub(crate) String);
-
-impl From<&str> for Refusal {
-    fn from(why: &str) -> Self {
-        Self(why.to_owned())
-    }
-}
-
-impl From<Cause> for Refusal {
-    fn from(cause: Cause) -> Self {
-        Self::from(match cause {
-            Cause::Invalid => "a name has 1 to 255 bytes, and a number is finite",
-            Cause::TooManyTags => "too many tags: 255 is the most",
-            Cause::TooLarge => "larger than a datagram: shorten its tags, or raise the limit",
-            other => other.as_str(),
-        })
-    }
-}
-
-impl From<Full> for Refusal {
-    fn from(Full: Full) -> Self {
-        Self::from("too many different names and tag sets in one file: split it")
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Tags: an object, or where a key occurs twice a list of pairs, in the order of the sender.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(crate) struct TagList<'a>(pub(crate) Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl TagList<'_> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
-    }
-}
-
-impl Serialize for TagList<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let twice = (1..self.0.len()).any(|i| self.0[..i].iter().any(|(k, _)| *k == self.0[i].0));
-        if twice { self.0.serialize(serializer) } else { serializer.collect_map(self.iter()) }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for TagList<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Tags;
-        impl<'de> Visitor<'de> for Tags {
-            type Value = TagList<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("tags as {\"key\":\"value\"} or [[\"key\",\"value\"]]")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut tags: Vec<(Cow<'de, str>, Cow<'de, str>)> = Vec::new();
-                while let Some((Text(key), Text(value))) = map.next_entry()? {
-                    if tags.iter().any(|(k, _)| *k == key) {
-                        return Err(A::Error::custom(format_args!(
-                            "the tag {key:?} twice: if that is meant, write [[\"key\",\"value\"]]"
-                        )));
-                    }
-                    tags.push((key, value));
-                }
-                Ok(TagList(tags))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut tags = Vec::new();
-                while let Some((Text(key), Text(value))) = seq.next_element()? {
-                    tags.push((key, value));
-                }
-                Ok(TagList(tags))
-            }
-        }
-        deserializer.deserialize_any(Tags)
-    }
-}
-
-/// A string, borrowed where it contains no escapes.
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests;

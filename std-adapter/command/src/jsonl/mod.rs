@@ -5,12 +5,16 @@
 //!                         └─► State   (an instrument's)
 //! ```
 //!
-//! [`lines`] cuts a file into lines, [`line`] is the form of one, [`value`] its numbers and texts, [`state`] an
-//! instrument's state. [`names`] keeps strings for as long as the command runs, and [`records`] puts all of it together.
+//! [`lines`] cuts a file into lines, [`line`] is the form of one, with its [`tags`], its numbers and texts in [`value`], an
+//! instrument's state in [`state`], and of a whole datagram the [`envelope`]. [`names`] keeps strings for as long as the
+//! command runs, [`records`] puts all of it together, and [`refusal`] says what is wrong with a line.
 
+pub(crate) mod envelope;
 pub(crate) mod line;
 pub(crate) mod lines;
 pub(crate) mod names;
 pub(crate) mod records;
+pub(crate) mod refusal;
 pub(crate) mod state;
+pub(crate) mod tags;
 pub(crate) mod value;

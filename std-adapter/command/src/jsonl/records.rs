@@ -6,13 +6,15 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ringstat_core::record::Event;
+use ringstat_core::record::{Event, Interner, Resolve, Symbol};
 use ringstat_std::Client;
 
 use crate::common::failure::Failure;
-use crate::jsonl::line::{Line, LineKind, Refusal};
+use crate::jsonl::envelope::Envelope;
+use crate::jsonl::line::{Line, LineKind};
 use crate::jsonl::lines::{Found, Lines};
 use crate::jsonl::names::Names;
+use crate::jsonl::refusal::Refusal;
 use crate::jsonl::state::State;
 
 /// Opens a file, or standard input for `-`.
@@ -40,8 +42,38 @@ pub(crate) fn now_ns() -> u64 {
 
 /// What a line holds.
 pub(crate) enum Item<const INLINE: usize> {
-    Event(Event<INLINE>),
+    Event(Recorded<INLINE>),
     State(State),
+    /// The following records came in such a datagram.
+    Datagram(Envelope),
+}
+
+/// An event, and what its slot has no room for.
+pub(crate) struct Recorded<const INLINE: usize> {
+    pub(crate) event: Event<INLINE>,
+    pub(crate) rate: u32,
+    pub(crate) id: Option<u64>,
+    /// A text that nobody interned.
+    pub(crate) text: LongText,
+}
+
+/// A text that does not fit a slot, behind the one symbol that stands for such texts.
+#[derive(Default)]
+pub(crate) struct LongText(Option<(Symbol, Box<str>)>);
+
+impl LongText {
+    fn keep(&mut self, text: &str) -> Option<Symbol> {
+        static SYMBOLS: Interner<1, 8> = Interner::new();
+        let symbol = SYMBOLS.intern("text").ok()?;
+        self.0 = Some((symbol, text.into()));
+        Some(symbol)
+    }
+}
+
+impl Resolve for LongText {
+    fn resolve(&self, symbol: Symbol) -> Option<&str> {
+        self.0.as_ref().filter(|(kept, _)| *kept == symbol).map(|(_, text)| &**text)
+    }
 }
 
 /// The records of a file.
@@ -54,7 +86,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// `client` interns what does not fit an event's slot.
+    /// `client`, if there is one, interns what does not fit an event's slot.
     pub(crate) fn open(path: &Path, client: Option<Client>) -> Result<Self, Failure> {
         let shown =
             if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() };
@@ -87,29 +119,36 @@ impl Records {
             let next = next.map_err(|e| Failure::file("read", Path::new(&self.path), &e))?;
             let Some((number, found)) = next else { return Ok(None) };
             match read(found, &mut self.names, self.client.as_ref()) {
-                Ok(Some(item)) => return Ok(Some((number, item))),
-                Ok(None) => {}
+                Ok(item) => return Ok(Some((number, item))),
                 Err(why) => self.refuse(number, why),
             }
         }
     }
 }
 
-/// What a line holds; `None` for the envelope of a datagram.
+/// What a line holds.
 fn read<const INLINE: usize>(
     found: Found<'_>,
     names: &mut Names,
     client: Option<&Client>,
-) -> Result<Option<Item<INLINE>>, Refusal> {
+) -> Result<Item<INLINE>, Refusal> {
     let text = match found {
         Found::Line(text) => text,
         Found::TooLong => return Err(Refusal::from("a line of more than a megabyte")),
         Found::NotUtf8 => return Err(Refusal::from("not UTF-8")),
     };
-    let line = Line::parse(text)?;
-    match line.kind.event() {
-        Some(kind) => Ok(Some(Item::Event(line.event(kind, names, now_ns(), client)?))),
-        None if line.kind == LineKind::Datagram => Ok(None),
-        None => Ok(Some(Item::State(State::of(&line, names)?))),
+    let mut line = Line::parse(text)?;
+    if let Some(kind) = line.kind.event() {
+        let mut text = LongText::default();
+        let event = line.event(kind, names, now_ns(), |long| match client {
+            Some(client) => client.intern(long).ok(),
+            None => text.keep(long),
+        })?;
+        return Ok(Item::Event(Recorded { event, rate: line.rate()?, id: line.id, text }));
     }
+    if line.kind == LineKind::Datagram {
+        let header = line.header.take().ok_or_else(|| Refusal::from("no \"header\""))?;
+        return Ok(Item::Datagram(header));
+    }
+    Ok(Item::State(State::of(&line, names)?))
 }

@@ -4,9 +4,10 @@ use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, Unit};
 use ringstat_core::record::{Tag, Value};
 use ringstat_core::wire::decode;
 
-use crate::jsonl::line::{Line, LineKind, Refusal};
-use crate::jsonl::names::Names;
-use crate::jsonl::value::Number;
+use super::line::{Line, LineKind};
+use super::names::Names;
+use super::refusal::Refusal;
+use super::value::Number;
 
 /// The units' names in JSON.
 const UNITS: [(Unit, &str); 7] = [
@@ -44,8 +45,14 @@ enum Held {
 impl State {
     /// The state that `line` describes.
     pub(crate) fn of(line: &Line<'_>, names: &mut Names) -> Result<Self, Refusal> {
-        if line.value.is_some() || line.timestamp_ns.is_some() || line.rate.is_some() {
-            return Err(Refusal::from("an event's field (value, timestamp_ns, rate) on a state"));
+        if line.value.is_some()
+            || line.timestamp_ns.is_some()
+            || line.rate.is_some()
+            || line.id.is_some()
+        {
+            return Err(Refusal::from(
+                "an event's field (value, timestamp_ns, rate, id) on a state",
+            ));
         }
         let missing = |field| Refusal(format!("no \"{field}\""));
         let held = match line.kind {
@@ -56,8 +63,9 @@ impl State {
                     precision: line.precision.ok_or_else(|| missing("precision"))?,
                     min_exponent: line.min_exponent.ok_or_else(|| missing("min_exponent"))?,
                 };
-                if layout.precision > decode::Buckets::PRECISION_LIMIT {
-                    return Err(Refusal::from("precision above 8"));
+                let most = decode::Buckets::PRECISION_LIMIT;
+                if !(1..=most).contains(&layout.precision) {
+                    return Err(Refusal(format!("precision {}: 1 to {most}", layout.precision)));
                 }
                 let Number(sum) = line.sum.ok_or_else(|| missing("sum"))?;
                 let pairs = line.buckets.as_ref().ok_or_else(|| missing("buckets"))?;

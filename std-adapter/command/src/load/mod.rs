@@ -34,6 +34,27 @@ use crate::collect;
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::report;
 
+/// What `--help` says at its end.
+pub(crate) const HELP: &str = "\
+Scenarios (events a second of all threads together; flags replace single numbers):
+  baseline   10 000/s from  4 threads for 30 s
+  high      100 000/s from  8 threads for 60 s
+  stress    500 000/s from 16 threads for 30 s, room for 65 536 events
+  burst   1 000 000/s from 32 threads for 10 s, room for 65 536 events
+  ladder  from 100 000/s up, 4 threads, 3 s a step: the highest rate without loss
+
+Events are due at times that are fixed beforehand; one that is recorded late counts as that late.
+
+Examples:
+  ringstat load
+  ringstat load --scenario stress --preset high-throughput
+  ringstat load --protocol dogstatsd --addr 127.0.0.1:8125
+  ringstat load --rate 200k --duration 5 --concurrency 2 --json
+  ringstat load --scenario ladder
+
+Exit codes: 0 all checks pass (pace, drops < 1 %, p99 < 100 ms, memory < 10 MB), 1 one does not,
+2 usage, 3 no free port or unknown host";
+
 pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
     let plan = args.plan(client)?;
     let ended = collect::when_ended()?;

@@ -7,7 +7,7 @@ use ringstat_core::record::{Content, Event, Name, Tag};
 use ringstat_std::{Client, OwnedCounter, Recorder};
 
 use crate::common::failure::{Exit, Failure, Outcome};
-use crate::jsonl::line::Refusal;
+use crate::jsonl::refusal::Refusal;
 
 /// How long to wait for the worker before looking again.
 const PAUSE: Duration = Duration::from_micros(200);

@@ -18,9 +18,10 @@ use serde::Serialize;
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::network::Network;
 use crate::common::report;
-use crate::jsonl::line::{Line, TagList};
+use crate::jsonl::line::Line;
 use crate::jsonl::names::Names;
 use crate::jsonl::records::{self, Item, Records};
+use crate::jsonl::tags::TagList;
 use crate::jsonl::value::{Content, Number};
 use crate::settings::Settings;
 use feed::Feed;
@@ -32,6 +33,19 @@ pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
 const RING: usize = 8192;
 /// An idle client says so this often: a lost tail shows soon.
 const HEARTBEAT: Duration = Duration::from_millis(20);
+
+/// What `--help` says at its end.
+pub(crate) const HELP: &str = "\
+Examples:
+  ringstat send room.celsius 21.5 --tag room=kitchen
+  ringstat send deploys 1 --kind counter --to metrics.example.org:8125
+  ringstat send deploy 'version 1.2 is out' --kind event --priority high
+  ringstat send --file events.jsonl          (the form of a line: `ringstat encode --help`)
+  generate | ringstat send --file - --aggregate --json
+
+`sent` says that it left this machine; whether it arrived, the collector knows.
+
+Exit codes: 0 all sent, 1 something was not, or a line was refused, 2 usage, 3 unknown host or no such file";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -221,14 +235,14 @@ fn connect(
 fn single(
     args: &Args,
     client: &Client,
-) -> Result<ringstat_core::record::Event<DEFAULT_INLINE>, crate::jsonl::line::Refusal> {
+) -> Result<ringstat_core::record::Event<DEFAULT_INLINE>, crate::jsonl::refusal::Refusal> {
     let mut line = Line::new(args.kind.into(), args.name.as_deref().unwrap_or_default());
     line.value = args.value.as_deref().map(parse_value);
     line.priority = args.priority;
     line.tags = TagList(
         args.tags.iter().map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v))).collect(),
     );
-    line.event(args.kind, &mut Names::new(), records::now_ns(), Some(client))
+    line.event(args.kind, &mut Names::new(), records::now_ns(), |text| client.intern(text).ok())
 }
 
 /// A number if it looks like one, else a text.
@@ -241,13 +255,24 @@ fn parse_value(text: &str) -> Content<'_> {
 
 fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Outcome {
     while let Some((line, item)) = records.next::<DEFAULT_INLINE>()? {
-        let Item::Event(event) = item else {
-            records.refuse(
-                line,
-                "an instrument's state: `ringstat encode` packs those, clients have their own",
-            );
+        let recorded = match item {
+            Item::Event(recorded) => recorded,
+            // The client has datagrams and identifiers of its own.
+            Item::Datagram(_) => continue,
+            Item::State(_) => {
+                let why =
+                    "an instrument's state: `ringstat encode` packs those, clients have their own";
+                records.refuse(line, why);
+                continue;
+            }
+        };
+        let Ok(rate) = u8::try_from(recorded.rate) else {
+            let why = format_args!("rate {}: clients take rates from 1 to 255", recorded.rate);
+            records.refuse(line, why);
             continue;
         };
+        let mut event = recorded.event;
+        event.set_rate(rate);
         if aggregate && event.kind() == Kind::Counter {
             if let Err(why) = feed.count(&event) {
                 records.refuse(line, why);

@@ -16,6 +16,14 @@ use serde::{Deserialize, Serialize};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::send::DEFAULT_ADDRESS;
 
+/// What `--help` says at its end.
+pub(crate) const HELP: &str = "\
+Examples:
+  ringstat settings > ringstat.toml
+  RINGSTAT_CLIENT__SHARDS=4 ringstat --config ringstat.toml settings
+
+Exit codes: 0 they are valid, 2 they are not, 3 the file cannot be read";
+
 /// All settings, as the file has them.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@ use ringstat_core::record::{Content as Held, Name, Value};
 
 fn event(text: &str) -> Result<Event<255>, Refusal> {
     let line = Line::parse(text)?;
-    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99, None)
+    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99, |_| None)
 }
 
 fn refusal(text: &str) -> String {
@@ -20,14 +20,14 @@ fn every_field_of_an_event_is_read() {
     assert_eq!((e.kind(), e.name()), (Kind::Timing, Name::Static("http.request")));
     assert_eq!(e.content(), Held::Number(Value::F64(12.5)));
     assert_eq!(e.tags(), [("route", "/a"), ("b", "")]);
-    assert_eq!((e.time(), e.priority(), e.rate()), (1_790_000_000_000_000_001, Priority::High, 10));
+    assert_eq!((e.time(), e.priority()), (1_790_000_000_000_000_001, Priority::High));
 }
 
 #[test]
 fn what_is_left_out_has_its_usual_meaning() {
     let e = event(r#"{"kind":"event","name":"deploy"}"#).unwrap();
     assert_eq!(e.content(), Held::Number(Value::U64(1)));
-    assert_eq!((e.time(), e.priority(), e.rate()), (99, Priority::Normal, 1));
+    assert_eq!((e.time(), e.priority()), (99, Priority::Normal));
     assert!(e.tags().is_empty());
 }
 
@@ -53,8 +53,9 @@ fn texts_are_for_sets_and_events() {
     assert!(
         refusal(r#"{"kind":"gauge","name":"g","value":"12"}"#).contains("only sets and events")
     );
-    let long = format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(255));
-    assert!(refusal(&long).contains("no room"));
+    let long = |n| refusal(&format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(n)));
+    assert!(long(255).contains("no room"), "nobody interns it");
+    assert!(long(256).contains("256 bytes: 255 is the most"));
 }
 
 #[test]
@@ -64,10 +65,9 @@ fn a_refusal_says_what_would_be_right() {
         (r#"{"kind":"gauge","name":"n"}"#, "give it a \"value\""),
         (r#"{"kind":"gauge","name":"n","value":1,"prio":"low"}"#, "unknown field `prio`"),
         (r#"{"kind":"gauge","name":"n","value":1e999}"#, "number out of range"),
-        (r#"{"kind":"gauge","name":"","value":1}"#, "1 to 255 bytes"),
-        (r#"{"kind":"gauge","value":1}"#, "1 to 255 bytes"),
-        (r#"{"kind":"gauge","name":"n","value":1,"rate":0}"#, "1 to 255"),
-        (r#"{"kind":"gauge","name":"n","value":1,"rate":256}"#, "1 to 255"),
+        (r#"{"kind":"gauge","name":"","value":1}"#, "no name: give it a \"name\""),
+        (r#"{"kind":"gauge","value":1}"#, "no name: give it a \"name\""),
+        ("\u{feff}{}", "byte-order mark"),
         (r#"{"kind":"gauge","name":"n","value":1,"tags":{"a":1}}"#, "expected a string"),
         (r#"{"kind":"gauge","name":"n","value":1,"tags":{"a":"1","a":"2"}}"#, "twice"),
         (r#"{"kind":"gauge","name":"n","value":1,"total":1}"#, "on an event"),
@@ -87,4 +87,15 @@ fn tags_that_occur_twice_are_written_as_pairs() {
     let text = r#"{"kind":"gauge","name":"g","value":1,"tags":{"b":"1","a":"2"}}"#;
     let line = Line::parse(text).unwrap();
     assert_eq!(serde_json::to_string(&line).unwrap(), text, "in the order of the sender");
+}
+
+#[test]
+fn a_rate_is_from_1_up() {
+    let rate = |field: &str| {
+        let text = format!(r#"{{"kind":"gauge","name":"n","value":1{field}}}"#);
+        Line::parse(&text).and_then(|line| line.rate())
+    };
+    assert_eq!((rate(""), rate(r#","rate":4294967295"#)), (Ok(1), Ok(u32::MAX)));
+    assert!(rate(r#","rate":0"#).is_err_and(|why| why.0.contains("1 or more")));
+    assert!(rate(r#","rate":4294967296"#).is_err());
 }

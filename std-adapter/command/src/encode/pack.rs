@@ -1,0 +1,179 @@
+//! Records into datagrams, each as full as it gets.
+
+use std::io;
+
+use ringstat_core::format::{Format, Header, Prologue, Refused};
+use ringstat_core::ledger::Cause;
+use ringstat_core::wire::Encoder;
+
+use super::{Args, Report};
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::jsonl::envelope::in_unit;
+use crate::jsonl::records::{Item, Records, now_ns};
+use crate::jsonl::refusal::Refusal;
+
+/// Room for most texts in an event; what is longer stands beside it.
+const INLINE: usize = 255;
+
+/// A record with its line, and of a histogram the bucket to go on with.
+type Pending = Option<(u64, Item<INLINE>, usize)>;
+
+/// How the datagrams begin.
+struct Beginning {
+    header: Header,
+    /// What a line of kind `datagram` says; without one, the records decide.
+    prologue: Option<Prologue>,
+}
+
+/// Packs all records and hands each datagram to `emit`.
+pub(super) fn pack(
+    args: &Args,
+    records: &mut Records,
+    report: &mut Report,
+    mut emit: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Outcome {
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buffer = vec![0; usize::from(args.mtu)];
+    let mut beginning = Beginning { header: given(args, Header::default()), prologue: None };
+    // What had no room in the datagram before.
+    let mut waiting = None;
+    while let Some((line, item, bucket)) = next(&mut waiting, records)? {
+        let (mut current, announced) = match item {
+            Item::Datagram(envelope) => {
+                let (header, prologue) = match envelope.begin() {
+                    Ok(begun) => begun,
+                    Err(why) => {
+                        records.refuse(line, why);
+                        continue;
+                    }
+                };
+                beginning = Beginning { header: given(args, header), prologue: Some(prologue) };
+                (next(&mut waiting, records)?, true)
+            }
+            item => (Some((line, item, bucket)), false),
+        };
+        let prologue = beginning.prologue.unwrap_or_else(|| suited_to(&current));
+        let Ok(mut datagram) = encoder.begin(&mut buffer, &beginning.header, &prologue) else {
+            return Err(Failure::new(Exit::Usage, "no datagram is that small"));
+        };
+        while let Some((line, item, bucket)) = current {
+            match add(&mut datagram, &item, bucket, &prologue) {
+                Ok(None) => match item {
+                    Item::Event(_) => report.events += 1,
+                    Item::State(_) | Item::Datagram(_) => report.states += 1,
+                },
+                Ok(Some(bucket)) => {
+                    waiting = Some((line, item, bucket));
+                    break;
+                }
+                Err(Unfit::Another) => {
+                    waiting = Some((line, item, bucket));
+                    break;
+                }
+                Err(Unfit::Full) if datagram.records() > 0 => {
+                    waiting = Some((line, item, bucket));
+                    break;
+                }
+                Err(Unfit::Full) => {
+                    // Nothing may follow it: the tables name strings that were taken back.
+                    records.refuse(line, Refusal::from(Cause::TooLarge));
+                    break;
+                }
+                Err(Unfit::Refused(why)) => records.refuse(line, why),
+            }
+            current = next(&mut waiting, records)?;
+        }
+        if datagram.records() > 0 || announced {
+            let length = datagram.finish(false);
+            report.datagrams += 1;
+            report.bytes += length as u64;
+            report.largest = report.largest.max(length);
+            beginning.header.sequence = beginning.header.sequence.wrapping_add(1);
+            emit(&buffer[..length])?;
+        }
+    }
+    Ok(())
+}
+
+fn next(waiting: &mut Pending, records: &mut Records) -> Result<Pending, Failure> {
+    if waiting.is_some() {
+        return Ok(waiting.take());
+    }
+    Ok(records.next()?.map(|(line, item)| (line, item, 0)))
+}
+
+/// What the flags say goes before what a line says.
+fn given(args: &Args, header: Header) -> Header {
+    Header {
+        sender: args.sender.unwrap_or(header.sender),
+        epoch: args.epoch.unwrap_or(header.epoch),
+        ..header
+    }
+}
+
+/// The prologue of a datagram that begins with this record.
+fn suited_to(first: &Pending) -> Prologue {
+    let (base_time, ack_floor) = match first {
+        // As close as possible to the events' own times: differences are shorter.
+        Some((_, Item::Event(recorded), _)) => (recorded.event.time(), recorded.id),
+        _ => (now_ns(), None),
+    };
+    Prologue { base_time, ack_floor, ..Prologue::default() }
+}
+
+/// Why a record is not in the datagram.
+enum Unfit {
+    /// There is no room for it.
+    Full,
+    /// It is for another datagram.
+    Another,
+    /// It is for none.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Unfit {
+    fn from(why: Refusal) -> Self {
+        Self::Refused(why)
+    }
+}
+
+impl From<Refused> for Unfit {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Full => Self::Full,
+            Refused::UnknownSymbol | Refused::Unsupported => {
+                Self::Refused(Refusal::from("the format cannot say it"))
+            }
+        }
+    }
+}
+
+/// Adds a record, or what fits of a histogram from `bucket` on: then it returns the bucket to go on with.
+fn add(
+    datagram: &mut <Encoder as Format>::Datagram<'_>,
+    item: &Item<INLINE>,
+    bucket: usize,
+    prologue: &Prologue,
+) -> Result<Option<usize>, Unfit> {
+    match item {
+        Item::Datagram(_) => Err(Unfit::Another),
+        Item::State(state) => Ok(datagram.instrument(state, bucket)?),
+        Item::Event(recorded) => {
+            let above_floor = match (recorded.id, prologue.ack_floor) {
+                (None, _) => None,
+                (Some(id), Some(floor)) if id >= floor => Some(id - floor),
+                // A datagram that begins with it has it as the floor.
+                (Some(_), _) if datagram.records() > 0 => return Err(Unfit::Another),
+                (Some(id), _) => {
+                    let what =
+                        format!("id {id}: below the floor of its datagram, or that has none");
+                    return Err(Refusal(what).into());
+                }
+            };
+            let mut event = recorded.event;
+            event.set_time(in_unit(event.time(), prologue.unit)?);
+            datagram.event_of_rate(&event, &recorded.text, recorded.rate, above_floor)?;
+            Ok(None)
+        }
+    }
+}

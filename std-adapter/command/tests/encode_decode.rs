@@ -125,6 +125,14 @@ fn every_vector_is_printed_and_packed_again_with_the_same_meaning() {
         let mut line = json(line);
         // Others may pack the same in more or fewer bytes.
         line["header"]["bytes"].take();
+        // 2.0 is the same number as 2, and travels as that.
+        for field in ["value", "level", "sum"] {
+            if let Some(whole) = line[field].as_f64().filter(|v| v.abs() < 9e15 && v.fract() == 0.0)
+                && whole.is_sign_positive()
+            {
+                line[field] = (whole as u64).into();
+            }
+        }
         line
     };
     for (first, second) in first.lines().zip(second.lines()) {
@@ -138,7 +146,7 @@ fn the_largest_of_everything_comes_back() {
     let mut lines = format!(
         r#"{{"kind":"event","name":"{}","value":"{}","timestamp_ns":7}}"#,
         "n".repeat(255),
-        "é".repeat(127) + "!"
+        "é".repeat(500)
     );
     lines += r#"
 {"kind":"counter","name":"c","value":18446744073709551615,"timestamp_ns":8,"rate":4294967295}

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use ringstat_core::ledger::Cause;
-use ringstat_core::record::{Event, Kind, Priority, STRING_LIMIT, Symbol};
+use ringstat_core::record::{Event, Kind, Priority, STRING_LIMIT, Symbol, TEXT_LIMIT};
 use serde::{Deserialize, Serialize};
 
 use super::envelope::Envelope;
@@ -182,9 +182,9 @@ impl<'a> Line<'a> {
         if let Some(Content::Text(text)) = &self.value
             && event.set_text(text).is_err()
         {
-            if text.len() > STRING_LIMIT {
+            if text.len() > TEXT_LIMIT {
                 let long = text.len();
-                return Err(Refusal(format!("a text of {long} bytes: {STRING_LIMIT} is the most")));
+                return Err(Refusal(format!("a text of {long} bytes: {TEXT_LIMIT} is the most")));
             }
             let full = || Refusal::from("a long text, and no room for another one: split the file");
             event.set_symbol(intern(text).ok_or_else(full)?);

@@ -55,7 +55,7 @@ fn texts_are_for_sets_and_events() {
     );
     let long = |n| refusal(&format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(n)));
     assert!(long(255).contains("no room"), "nobody interns it");
-    assert!(long(256).contains("256 bytes: 255 is the most"));
+    assert!(long(1001).contains("1001 bytes: 1000 is the most"));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //! the lines of DogStatsD and StatsD. A sender is generic over its encoder, so that the one which is not used costs
 //! neither time nor flash.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::instrument::Instrument;
@@ -116,7 +118,8 @@ impl Default for Prologue {
 }
 
 /// Why a record is not in the datagram. It is then as it was before.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A sender decides what becomes of the record, so a new reason is to be decided there.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refused {
     /// No room left: close this datagram and put the record into the next. In an empty datagram: never fits.
     Full,
@@ -126,6 +129,18 @@ pub enum Refused {
     Unsupported,
 }
 
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the datagram has no room left for the record",
+            Self::UnknownSymbol => "the interner does not know a symbol of the record",
+            Self::Unsupported => "the format has no way to say the record",
+        })
+    }
+}
+
+impl core::error::Error for Refused {}
+
 /// Opens datagrams in one format.
 pub trait Format {
     /// A datagram in the making.
@@ -133,8 +148,15 @@ pub trait Format {
     where
         Self: 'a;
 
-    /// Whether a datagram without records tells the receiver something.
+    /// Whether a datagram without records tells the receiver something. If not, none is sent.
     const HEARTBEATS: bool;
+
+    /// Whether receivers answer: acknowledge critical events, and say that they are there. If not, critical events are
+    /// sent once, like others.
+    const ACKNOWLEDGES: bool;
+
+    /// Whether datagrams have numbers by which a receiver knows one that it had before. If not, none is sent twice.
+    const NUMBERED: bool;
 
     /// Opens a datagram in `buf`, whose length is the payload limit.
     ///

@@ -3,6 +3,8 @@
 //! `recorded = sent + aggregated + dropped[by cause] + in flight`, exact at every quiet point. Each stage that gives
 //! a record up counts it where that happens, under a [`Cause`]; a [`Ledger`] is a snapshot of all stages.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// Why a record was given up.
@@ -28,8 +30,6 @@ pub enum Cause {
     Invalid,
     /// It could not be encoded: a symbol that the interner does not know.
     Encode,
-    /// The circuit breaker was open.
-    CircuitOpen,
     /// The transport refused its datagram.
     SendError,
     /// A critical event that nobody acknowledged in time.
@@ -42,7 +42,7 @@ pub enum Cause {
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 13;
 
     /// Every cause, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
@@ -55,7 +55,6 @@ impl Cause {
         Self::InternerFull,
         Self::Invalid,
         Self::Encode,
-        Self::CircuitOpen,
         Self::SendError,
         Self::Unacknowledged,
         Self::Shutdown,
@@ -75,7 +74,6 @@ impl Cause {
             Self::InternerFull => "interner_full",
             Self::Invalid => "invalid",
             Self::Encode => "encode",
-            Self::CircuitOpen => "circuit_open",
             Self::SendError => "send_error",
             Self::Unacknowledged => "unacknowledged",
             Self::Shutdown => "shutdown",
@@ -83,6 +81,29 @@ impl Cause {
         }
     }
 }
+
+/// In a sentence, for people and logs.
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the ring was full",
+            Self::Evicted => "a newer or more urgent record took its place in a full ring",
+            Self::Sampled => "another record was kept for it, since the ring was nearly full",
+            Self::Throttled => "another record was kept for it, since the client was unwell",
+            Self::TooLarge => "the record is larger than a datagram may be",
+            Self::TooManyTags => "the record has more tags or text than there is room for",
+            Self::InternerFull => "the interner has no room for the name",
+            Self::Invalid => "a name is empty or too long, or the number is none",
+            Self::Encode => "the record holds a symbol that the interner does not know",
+            Self::SendError => "the transport refused the datagram",
+            Self::Unacknowledged => "nobody acknowledged the record in time",
+            Self::Shutdown => "the client was shut down before it was sent",
+            Self::Unsupported => "the format has no way to say the record",
+        })
+    }
+}
+
+impl core::error::Error for Cause {}
 
 /// Records given up, by cause.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -195,6 +195,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         now: Time,
         buf: &mut [u8],
     ) -> Step {
+        const { assert!(C == 0 || E::ACKNOWLEDGES, "nobody acknowledges critical events") };
         if let Some(mut critical) = self.critical {
             sender.keep(now, &mut critical);
         }

@@ -41,6 +41,7 @@ fn claims() -> bool {
 
 /// Why a string was not interned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum InternError {
     /// No slot or no bytes are left.
     Full,

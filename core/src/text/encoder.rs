@@ -58,6 +58,8 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Format for Encoder<S, SLOT
         S: 'a;
 
     const HEARTBEATS: bool = false;
+    const ACKNOWLEDGES: bool = false;
+    const NUMBERED: bool = false;
 
     fn begin<'a>(
         &'a mut self,

@@ -82,6 +82,8 @@ impl<const SLOTS: usize> Format for LeanEncoder<SLOTS> {
     type Datagram<'a> = Datagram<'a, Lean<SLOTS>>;
 
     const HEARTBEATS: bool = true;
+    const ACKNOWLEDGES: bool = true;
+    const NUMBERED: bool = true;
 
     fn begin<'a>(
         &'a mut self,
@@ -97,6 +99,8 @@ impl<const SLOTS: usize, const ARENA: usize> Format for Encoder<SLOTS, ARENA> {
     type Datagram<'a> = Datagram<'a, Strings<SLOTS, ARENA>>;
 
     const HEARTBEATS: bool = true;
+    const ACKNOWLEDGES: bool = true;
+    const NUMBERED: bool = true;
 
     fn begin<'a>(
         &'a mut self,

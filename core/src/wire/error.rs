@@ -2,6 +2,7 @@
 
 /// Why a datagram, or a record in it, cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// Shorter than header, prologue and checksum, or a field reaches beyond the end.
     Truncated,

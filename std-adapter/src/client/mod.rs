@@ -9,7 +9,7 @@ use ringstat_core::observe::Snapshot;
 use ringstat_core::record::{Event, InternError, Outcome, Recorder, Symbol};
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
-use crate::config::{ClientConfig, Protocol};
+use crate::config::ClientConfig;
 use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram};
 use crate::shared::{Opening, Room, Shared, State};
 use crate::worker::{self, AnyTransport};
@@ -51,8 +51,7 @@ impl Client {
         };
         let room = Room {
             // Who answers nothing acknowledges nothing: critical events are then sent once, like others.
-            acknowledged: config.protocol == Protocol::Native
-                && transports.iter().all(|t| t.hears()),
+            acknowledged: config.protocol.acknowledges() && transports.iter().all(|t| t.hears()),
             worker_bytes: worker::bytes(config, &transports),
         };
         let shared = Arc::new(Shared::new(config, identity, instruments, &room));

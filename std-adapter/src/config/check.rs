@@ -80,13 +80,14 @@ impl ClientConfig {
                 return Err(ConfigError { field, value: format!("{value:?}"), allowed });
             }
         }
-        if let Policy::Sampled(n) | Policy::Graded(n) = self.policy
-            && !(2..=64).contains(&n)
-        {
-            let (field, allowed) = ("policy", "sampled or graded with one in 2 to 64".into());
-            return Err(ConfigError { field, value: format!("one in {n}"), allowed });
+        match self.policy {
+            Policy::Sampled(n) | Policy::Graded(n) if !(2..=64).contains(&n) => {
+                let (field, allowed) = ("policy", "sampled or graded with one in 2 to 64".into());
+                Err(ConfigError { field, value: format!("one in {n}"), allowed })
+            }
+            Policy::Sampled(_) | Policy::Graded(_) => Ok(()),
+            Policy::DropNewest | Policy::DropOldest | Policy::ByPriority => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -1,5 +1,9 @@
 //! The formats that a client can send in.
 
+use ringstat_core::format::Format;
+use ringstat_core::text::{self, Growing};
+use ringstat_core::wire;
+
 /// What a client sends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -26,6 +30,15 @@ impl Protocol {
             Self::Native => "native",
             Self::DogStatsD => "dogstatsd",
             Self::StatsD => "statsd",
+        }
+    }
+
+    /// Whether receivers acknowledge critical events, see [`Format::ACKNOWLEDGES`].
+    #[must_use]
+    pub const fn acknowledges(self) -> bool {
+        match self {
+            Self::Native => <wire::Encoder as Format>::ACKNOWLEDGES,
+            Self::DogStatsD | Self::StatsD => <text::Encoder<Growing> as Format>::ACKNOWLEDGES,
         }
     }
 }

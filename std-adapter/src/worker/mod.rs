@@ -120,9 +120,8 @@ impl<E: Format> Worker<E> {
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
         let backoff = (nanos(config.backoff), nanos(config.backoff_max));
         let seed = shared.identity.seed();
-        // Nobody else knows a datagram that comes twice.
-        let repeats = config.protocol == Protocol::Native;
-        let route = |(i, transport)| Route::new(transport, backoff, seed.wrapping_add(i), repeats);
+        let route =
+            |(i, transport)| Route::new(transport, backoff, seed.wrapping_add(i), E::NUMBERED);
         Self {
             sender: Sender::with_parts(
                 shared.identity,

@@ -407,6 +407,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
 
 /// Why an acknowledgement was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum AckError {
     /// It is none, or damaged.
     Malformed(DecodeError),
@@ -419,11 +420,18 @@ pub enum AckError {
 impl core::fmt::Display for AckError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Malformed(e) => e.fmt(f),
+            Self::Malformed(_) => f.write_str("the datagram is no acknowledgement"),
             Self::Foreign => f.write_str("the acknowledgement is for another sender or epoch"),
             Self::Impossible => f.write_str("the acknowledgement settles what was never sent"),
         }
     }
 }
 
-impl core::error::Error for AckError {}
+impl core::error::Error for AckError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Malformed(e) => Some(e),
+            Self::Foreign | Self::Impossible => None,
+        }
+    }
+}

@@ -144,7 +144,7 @@ fn instruments_go_out_when_changed_and_again_after_a_failure() {
     LATENCY.record(9);
     let packed = sends(poll!(sender, 0, &mut consumer, ALL, buf));
     assert_eq!(read(&buf[..packed.len]), (0, alloc::vec![3.0, 1.0]));
-    sender.gave_up(packed, Cause::CircuitOpen);
+    sender.gave_up(packed, Cause::SendError);
     assert_eq!(waits(poll!(sender, 1, &mut consumer, ALL, buf)), 500);
     REQUESTS.inc();
     let packed = sends(poll!(sender, 1000, &mut consumer, ALL, buf));

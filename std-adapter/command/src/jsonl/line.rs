@@ -171,11 +171,16 @@ impl<'a> Line<'a> {
         let number = match (&self.value, kind) {
             (Some(Content::Number(Number(value))), _) => *value,
             (Some(Content::Text(_)), Kind::Set | Kind::Event) => 1u64.into(),
-            (Some(Content::Text(_)), _) => {
+            (
+                Some(Content::Text(_)),
+                Kind::Counter | Kind::Gauge | Kind::Timing | Kind::Distribution,
+            ) => {
                 return Err(Refusal::from("a text as value: only sets and events have texts"));
             }
             (None, Kind::Event) => 1u64.into(),
-            (None, _) => return Err(Refusal::from("no value: give it a \"value\"")),
+            (None, Kind::Counter | Kind::Gauge | Kind::Timing | Kind::Distribution | Kind::Set) => {
+                return Err(Refusal::from("no value: give it a \"value\""));
+            }
         };
         let (name, tags) = self.identity(names)?;
         let mut event = Event::new(kind, name.into(), number, self.timestamp_ns.unwrap_or(now))?;

@@ -22,7 +22,16 @@ impl From<Cause> for Refusal {
             Cause::Invalid => "a number that is not finite",
             Cause::TooManyTags => "too many tags: 255 is the most",
             Cause::TooLarge => "larger than a datagram: shorten its tags, or raise the limit",
-            other => other.as_str(),
+            Cause::Full
+            | Cause::Evicted
+            | Cause::Sampled
+            | Cause::Throttled
+            | Cause::InternerFull
+            | Cause::Encode
+            | Cause::SendError
+            | Cause::Unacknowledged
+            | Cause::Shutdown
+            | Cause::Unsupported => return Self(cause.to_string()),
         })
     }
 }

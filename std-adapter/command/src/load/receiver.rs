@@ -70,8 +70,12 @@ impl Receiver {
             std::thread::sleep(Duration::from_millis(2));
         }
         let mut received = received(&self.running.stop(usize::MAX));
-        if self.probe.protocol != Protocol::Native {
-            received.events = self.probe.lines.load(Ordering::Relaxed);
+        match self.probe.protocol {
+            Protocol::Native => {}
+            // What the collector makes of a line is not an event; the probe counted the lines.
+            Protocol::DogStatsD | Protocol::StatsD => {
+                received.events = self.probe.lines.load(Ordering::Relaxed);
+            }
         }
         let latencies = self.probe.lock().latencies.clone();
         (received, latencies)

@@ -108,7 +108,6 @@ fn stage(loss: &mut Loss, cause: Cause) -> &mut u64 {
         Cause::TooLarge
         | Cause::Encode
         | Cause::Unsupported
-        | Cause::CircuitOpen
         | Cause::SendError
         | Cause::Unacknowledged
         | Cause::Shutdown => &mut loss.send,

@@ -290,42 +290,6 @@ fn names_made_at_run_time_arrive_as_strings() {
     assert_eq!(*names.lock().unwrap(), ["shard.0.size", "shard.1.size", "shard.2.size"]);
 }
 
-/// Waking up is what an idle client costs: counted, not timed.
-#[test]
-#[cfg(target_os = "linux")]
-fn an_idle_client_hardly_ever_wakes() {
-    let wakes = || -> u64 {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
-        tasks
-            .filter(|t| {
-                std::fs::read_to_string(t.path().join("comm"))
-                    .is_ok_and(|c| c.trim() == "idle-test")
-            })
-            .filter_map(|t| std::fs::read_to_string(t.path().join("status")).ok())
-            .filter_map(|s| {
-                s.lines().find_map(|l| {
-                    l.strip_prefix("voluntary_ctxt_switches:")?.trim().parse::<u64>().ok()
-                })
-            })
-            .sum()
-    };
-    // The worker takes the name of the transport's first call.
-    let (named, is_named) = std::sync::mpsc::channel();
-    let transport = move |_: &[u8]| {
-        let _ = std::fs::write("/proc/thread-self/comm", "idle-test");
-        let _ = named.send(());
-        Ok(())
-    };
-    let stats = Client::builder("unused").build_with(from_fn(transport)).unwrap();
-    is_named.recv_timeout(SECOND).unwrap();
-    std::thread::sleep(Duration::from_millis(100));
-    let before = wakes();
-    std::thread::sleep(Duration::from_secs(1));
-    let woke = wakes() - before;
-    assert!((1..=150).contains(&woke), "{woke} times in a second");
-    drop(stats);
-}
-
 #[test]
 fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
     let (down, tries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));

@@ -56,6 +56,8 @@ pub struct Buffer {
 pub struct Output {
     /// Batches: groups of datagrams handed over together.
     pub batches: u64,
+    /// How often the sender woke up to see whether there is anything to do.
+    pub wakes: u64,
     /// Datagrams that the transport took.
     pub datagrams: u64,
     /// Their bytes.

@@ -7,26 +7,35 @@
 /// When a batch closes. Times in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchLimits {
-    /// Closes with so many events while the ring is nearly empty,
+    /// Closes with so many events while there is little to do,
     pub least: usize,
-    /// and with so many when it is [half full](HIGH_WATERMARK); in between with a number in between.
+    /// and with so many at most under load: after each batch the number follows how full the ring was. Below
+    /// [`LOW_WATERMARK`] it shrinks, above [`HIGH_WATERMARK`] it grows, above [`FULL_WATERMARK`] faster.
     pub events: usize,
     /// Closes when they are expected to take so many bytes.
     pub bytes: usize,
-    /// Closes when the first of them was seen so long ago.
+    /// Closes when the first of them may have waited for so long.
     pub age: u64,
 }
 
-/// Up to so many percent of the ring batches are smallest.
-pub const LOW_WATERMARK: u8 = 10;
-/// From so many percent on they are largest.
+/// Below so many percent of the ring batches become smaller.
+pub const LOW_WATERMARK: u8 = 25;
+/// Above so many percent they become larger, by an eighth each time,
 pub const HIGH_WATERMARK: u8 = 50;
+/// and above so many by as much again.
+pub const FULL_WATERMARK: u8 = 75;
 
 /// Decides when to pack.
 #[derive(Clone, Debug)]
 pub struct Batcher {
     limits: BatchLimits,
-    /// When events were first seen waiting, since the last time that none were.
+    /// So many events close a batch now.
+    events: usize,
+    /// How full the ring was at the last look, in percent.
+    fill: u8,
+    /// Whether anything waited then.
+    waiting: bool,
+    /// Since when what waits may have waited: when nothing was seen to wait, or a batch was packed.
     since: Option<u64>,
     /// Running mean of the bytes that an event takes, in sixteenths.
     bytes_x16: usize,
@@ -39,53 +48,62 @@ impl Batcher {
     /// A batcher that has seen nothing yet.
     #[must_use]
     pub const fn new(limits: BatchLimits) -> Self {
-        Self { limits, since: None, bytes_x16: FIRST_GUESS * 16 }
+        let (events, bytes_x16) = (limits.least, FIRST_GUESS * 16);
+        Self { limits, events, fill: 0, waiting: false, since: None, bytes_x16 }
     }
 
-    /// The limits in force.
+    /// How many events close a batch now. At least 1.
     #[must_use]
-    pub fn limits(&self) -> BatchLimits {
-        self.limits
+    pub fn size(&self) -> usize {
+        self.events.min(self.greatest()).max(1)
     }
 
-    /// How many events close a batch of a ring that is `fill` percent full: from the least to the greatest number in
-    /// a straight line between the watermarks. At least 1.
-    #[must_use]
-    pub fn size(&self, fill: u8) -> usize {
-        // More than fills a datagram is never waited for.
-        let whole = self.limits.bytes.saturating_mul(16) / self.bytes_x16.max(1);
-        let greatest = self.limits.events.min(whole).max(1);
-        let least = self.limits.least.clamp(1, greatest);
-        let above = usize::from(fill.clamp(LOW_WATERMARK, HIGH_WATERMARK) - LOW_WATERMARK);
-        least + (greatest - least) * above / usize::from(HIGH_WATERMARK - LOW_WATERMARK)
+    /// The largest batch: more than fills a datagram is never waited for.
+    fn greatest(&self) -> usize {
+        self.limits.events.min(self.limits.bytes.saturating_mul(16) / self.bytes_x16.max(1))
     }
 
     /// Whether `waiting` events are a batch at `now`, in a ring that is `fill` percent full. Constant time.
+    ///
+    /// What is seen for the first time may have come just behind the last look, and its age counts from then on: who
+    /// looks seldom sends at once.
     pub fn ready(&mut self, waiting: usize, fill: u8, now: u64) -> bool {
-        if waiting == 0 {
-            self.since = None;
-            return false;
-        }
+        self.waiting = waiting > 0;
+        self.fill = fill;
         // A clock that went backwards starts the age again, rather than never or at once.
         let since = match self.since {
-            Some(since) if since <= now => since,
+            Some(since) if since <= now && self.waiting => since,
             _ => *self.since.insert(now),
         };
-        waiting >= self.size(fill) || now - since >= self.limits.age
+        self.waiting && (waiting >= self.size() || now - since >= self.limits.age)
     }
 
     /// When the age of what waits closes the batch, if anything waits.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
-        self.since.map(|since| since.saturating_add(self.limits.age))
+        let since = self.since.filter(|_| self.waiting);
+        since.map(|since| since.saturating_add(self.limits.age))
     }
 
-    /// Learns that `events` events took `bytes` bytes, and starts the age of what is still waiting at `now`.
+    /// Learns that `events` events took `bytes` bytes, starts the age of what is still waiting at `now`, and adapts the
+    /// next batch to how full the ring was.
     pub fn packed(&mut self, events: usize, bytes: usize, now: u64) {
         if let Some(mean) = (bytes * 16).checked_div(events) {
             self.bytes_x16 = (self.bytes_x16 * 7 + mean) / 8;
         }
         self.since = Some(now);
+        let greatest = self.greatest();
+        let least = self.limits.least.min(greatest);
+        let size = self.events.clamp(least, greatest);
+        self.events = if self.fill < LOW_WATERMARK {
+            size - (size - least).div_ceil(8)
+        } else if self.fill > FULL_WATERMARK {
+            size.saturating_mul(2).min(greatest)
+        } else if self.fill > HIGH_WATERMARK {
+            size.saturating_add(size.div_ceil(8)).min(greatest)
+        } else {
+            size
+        };
     }
 }
 
@@ -103,14 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn the_count_follows_the_load_between_the_watermarks() {
-        let b = Batcher::new(BatchLimits { least: 4, events: 36, ..LIMITS });
-        assert_eq!(
-            [0, 10, 20, 30, 40, 50, 100].map(|fill| b.size(fill)),
-            [4, 4, 12, 20, 28, 36, 36]
-        );
-        let mut b = Batcher::new(BatchLimits { least: 4, events: 36, ..LIMITS });
-        assert!(b.ready(4, 10, 0) && !b.ready(4, 50, 0) && b.ready(36, 50, 0));
+    fn the_count_follows_the_load_with_a_pause_between_the_watermarks() {
+        let mut b = Batcher::new(BatchLimits { least: 10, events: 100, bytes: 10_000, ..LIMITS });
+        let mut after = |fill| {
+            b.ready(usize::MAX, fill, 0);
+            b.packed(10, 100, 0);
+            b.size()
+        };
+        assert_eq!([0, 24, 25, 50].map(&mut after), [10; 4], "never below the least");
+        assert_eq!([51, 60, 75].map(&mut after), [12, 14, 16], "by an eighth");
+        assert_eq!([76, 90, 100].map(&mut after), [32, 64, 100], "faster, up to the greatest");
+        assert_eq!([50, 30, 25].map(&mut after), [100; 3], "neither high nor low");
+        assert_eq!([24, 10, 0].map(&mut after), [88, 78, 69]);
+        assert_eq!([0; 40].map(&mut after)[39], 10);
     }
 
     #[test]
@@ -121,8 +144,11 @@ mod tests {
         assert!(!b.ready(5, 0, 149));
         assert!(b.ready(5, 0, 150));
         assert!(!b.ready(0, 0, 151));
+        assert_eq!(b.deadline(), None, "nothing waits");
         assert!(!b.ready(1, 0, 152), "an empty ring starts the age again");
-        assert_eq!(b.deadline(), Some(202));
+        assert_eq!(b.deadline(), Some(201), "it may have come right behind the last look");
+        assert!(!b.ready(0, 0, 203));
+        assert!(b.ready(1, 0, 300), "who looks seldom sends at once");
     }
 
     #[test]
@@ -149,9 +175,13 @@ mod tests {
         assert!(b.ready(usize::MAX, 0, u64::MAX));
         assert_eq!(b.deadline(), Some(u64::MAX));
         b.packed(0, 0, 0);
-        assert_eq!(b.size(255), 1);
-        let b =
-            Batcher::new(BatchLimits { least: 7, events: usize::MAX, bytes: usize::MAX, age: 0 });
-        assert!(b.size(0) == 7 && b.size(30) > 7);
+        assert_eq!(b.size(), 1);
+        let most = usize::MAX;
+        let mut b = Batcher::new(BatchLimits { least: most, events: most, bytes: most, age: 0 });
+        for fill in [0, 60, 100, 255] {
+            b.ready(1, fill, 0);
+            b.packed(1, 1, 0);
+        }
+        assert!(b.size() > 7);
     }
 }

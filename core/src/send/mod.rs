@@ -25,7 +25,7 @@ mod store;
 mod totals;
 mod transport;
 
-pub use batch::{BatchLimits, Batcher, HIGH_WATERMARK, LOW_WATERMARK};
+pub use batch::{BatchLimits, Batcher, FULL_WATERMARK, HIGH_WATERMARK, LOW_WATERMARK};
 pub use beacon::{Beacon, BeaconDatagram};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use config::{Identity, SenderConfig, Time};

@@ -85,6 +85,8 @@ impl Builder {
         heartbeat_interval: Duration,
         /// See [`ClientConfig::idle_sleep`].
         idle_sleep: Duration,
+        /// See [`ClientConfig::wake_on_first`].
+        wake_on_first: bool,
         /// See [`ClientConfig::resolve_interval`].
         resolve_interval: Duration,
         /// See [`ClientConfig::backoff`].

@@ -171,6 +171,20 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Records the first event after a long idleness, in which the cheap clock stood still.
+    #[cold]
+    fn push_and_wake(&self, event: &Event) -> Outcome {
+        let (mut event, now) = (*event, self.shared.clock.advance().wall);
+        if !event.is_stamped() {
+            event.set_time(now);
+        }
+        let outcome = self.shared.rings.push(event);
+        self.shared.valve.wake();
+        outcome
+    }
+}
+
 #[cfg(feature = "metrics")]
 impl Client {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -189,6 +203,7 @@ impl Recorder for Client {
         match self.shared.valve.opening() {
             Opening::Open => self.shared.rings.push(*event),
             Opening::Throttled(level) => self.shared.rings.push_throttled(*event, level),
+            Opening::Asleep => self.push_and_wake(event),
             Opening::Closed => self.refuse(Cause::Shutdown),
         }
     }

@@ -47,10 +47,14 @@ pub struct ClientConfig {
     /// A client with nothing to say sends an empty datagram so often. The protocols of agents have none.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub heartbeat_interval: Duration,
-    /// The worker looks into the rings so often when there is nothing to do; under load much more often. It bounds how
-    /// old the cheap clock is, and what the first burst after a pause may fill.
+    /// The worker looks into the rings at least so often, and at least every `batch_age`: 1 ms to 1 min. Under load it
+    /// looks when the next batch is likely to be there. It bounds how old the cheap clock is, and what the first burst
+    /// after a pause may fill.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub idle_sleep: Duration,
+    /// The first record after a pause wakes the worker, by a system call of some microseconds, so that an idle worker
+    /// looks into the rings only twice a second. Without it a record call never makes a system call.
+    pub wake_on_first: bool,
     /// A receiver given by name is looked up again so often.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub resolve_interval: Duration,

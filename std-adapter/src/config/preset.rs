@@ -54,7 +54,8 @@ impl Preset {
             flush_interval: Duration::from_secs(1),
             refresh_interval: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(1),
-            idle_sleep: Duration::from_millis(10),
+            idle_sleep: Duration::from_millis(100),
+            wake_on_first: false,
             resolve_interval: Duration::from_secs(60),
             backoff: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
@@ -79,7 +80,6 @@ impl Preset {
                 shard_events: 65_536,
                 shared_events: 65_536,
                 batch_least: 0,
-                idle_sleep: Duration::from_millis(5),
                 ..default
             },
             Self::Reliable => ClientConfig {
@@ -99,7 +99,6 @@ impl Preset {
                 shared_events: 256,
                 critical_events: 32,
                 batch_least: 16,
-                idle_sleep: Duration::from_millis(5),
                 max_instruments: 500,
                 ..default
             },

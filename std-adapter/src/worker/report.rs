@@ -23,11 +23,12 @@ pub(crate) struct Report {
 /// A name behind `ringstat.client.`, and where its value stands.
 type Reading = (&'static str, fn(&Snapshot) -> u64);
 
-const COUNTERS: [Reading; 14] = [
+const COUNTERS: [Reading; 15] = [
     ("recorded", |s| s.ledger.recorded),
     ("sent", |s| s.ledger.sent),
     ("aggregated", |s| s.ledger.aggregated),
     ("batches", |s| s.output.batches),
+    ("wakes", |s| s.output.wakes),
     ("datagrams", |s| s.output.datagrams),
     ("bytes", |s| s.output.bytes),
     ("send_errors", |s| s.output.send_errors),

@@ -25,7 +25,7 @@ pub(crate) enum Handed {
     Never,
 }
 
-/// Counts over all routes.
+/// What the worker counts, over all routes.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Tally {
     /// Attempts to send.
@@ -36,6 +36,10 @@ pub(crate) struct Tally {
     pub(crate) backpressure: u64,
     /// Replies that were no acknowledgement of ours.
     pub(crate) bad_replies: u64,
+    /// Groups of datagrams handed over together.
+    pub(crate) batches: u64,
+    /// How often the worker woke up.
+    pub(crate) wakes: u64,
 }
 
 /// One way to a receiver.
@@ -74,9 +78,12 @@ impl Route {
         &self.breaker
     }
 
-    /// Whether it may be tried now.
-    pub(crate) fn permits(&mut self, now: u64) -> bool {
-        self.breaker.permit(now) == Permit::Send
+    /// Until when nothing may be sent this way, if nothing may.
+    pub(crate) fn opens(&mut self, now: u64) -> Option<u64> {
+        match self.breaker.permit(now) {
+            Permit::Send => None,
+            Permit::Wait(until) => Some(until),
+        }
     }
 
     /// Closes the breaker, for a last try.
@@ -107,7 +114,7 @@ impl Route {
     /// counts as a success when no refusal has followed for a while; what it carried is kept until then, and sent again,
     /// where receivers drop duplicates.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
-        if !self.permits(now) {
+        if self.opens(now).is_some() {
             return Handed::Later;
         }
         let probes = self.breaker.state() == BreakerState::HalfOpen

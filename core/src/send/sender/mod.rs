@@ -214,6 +214,12 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         Ok(settled)
     }
 
+    /// How many events close a batch now: who sleeps until about so many have come wakes no more often than once a batch.
+    #[must_use]
+    pub fn batch_size(&self) -> usize {
+        self.batcher.size()
+    }
+
     /// How many critical events wait for their acknowledgement.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {

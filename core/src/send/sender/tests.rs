@@ -94,7 +94,7 @@ fn a_batch_goes_out_by_age_and_silence_by_heartbeat() {
     assert_eq!(waits(poll!(sender, 0, &mut consumer, NONE, buf)), 500);
 
     producer.push(event(5)).unwrap();
-    assert_eq!(waits(poll!(sender, 10, &mut consumer, NONE, buf)), 110);
+    assert_eq!(waits(poll!(sender, 10, &mut consumer, NONE, buf)), 100);
     producer.push(event(6)).unwrap();
     let packed = sends(poll!(sender, 110, &mut consumer, NONE, buf));
     assert_eq!(read(&buf[..packed.len]), (1, alloc::vec![5.0, 6.0]));

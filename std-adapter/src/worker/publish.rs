@@ -1,0 +1,83 @@
+//! What the worker tells the handles of its client.
+
+use ringstat_core::format::Format;
+use ringstat_core::observe::{BreakerUse, Output, PoolUse};
+use ringstat_core::ring::Source;
+use ringstat_core::send::{BreakerState, Time};
+
+use super::Worker;
+use super::monitor::Look;
+use crate::rings::Consumer;
+
+impl<E: Format> Worker<E> {
+    /// Looks at how things are going, where it is time.
+    pub(super) fn observe(&mut self, events: &Consumer, now: Time) {
+        let waiting = events.len() as u64;
+        {
+            let mut state = self.shared.control.lock();
+            state.peak = state.peak.max(waiting);
+        }
+        if self.monitor.is_due(now.monotonic) {
+            let level = self.monitor.look(&Look {
+                monotonic: now.monotonic,
+                ledger: self.shared.ledger(),
+                sends: self.tally.sends,
+                send_errors: self.tally.errors,
+                fullest_percent: events.fill(),
+                breaker: self.breaker().state,
+            });
+            self.shared.valve.throttle(level);
+        }
+        if self.report.as_ref().is_some_and(|report| report.is_due(now.monotonic)) {
+            self.write_report(now);
+        }
+    }
+
+    pub(super) fn write_report(&mut self, now: Time) {
+        self.publish();
+        if let Some(report) = &mut self.report {
+            let shared = &self.shared;
+            report.write(&shared.registry, &shared.timings, &shared.snapshot(), now.monotonic);
+        }
+    }
+
+    /// The breaker that is most closed, and how often any has opened.
+    fn breaker(&self) -> BreakerUse {
+        let states = || self.routes.iter().map(|r| r.breaker().state());
+        let best = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
+        BreakerUse {
+            state: best.into_iter().find(|s| states().any(|t| t == *s)).unwrap_or_default(),
+            opened: self.routes.iter().map(|r| r.breaker().times_opened()).sum(),
+        }
+    }
+
+    pub(super) fn publish(&self) {
+        let totals = *self.sender.totals();
+        let (hits, misses) = self.pool.hits_and_misses();
+        let mut state = self.shared.control.lock();
+        state.totals = totals;
+        state.aggregated = self.aggregate.as_ref().map_or(0, |a| a.merged);
+        state.breaker = self.breaker();
+        state.output = Output {
+            batches: self.tally.batches,
+            datagrams: totals.datagrams,
+            bytes: totals.bytes,
+            failed: totals.failed,
+            send_errors: self.tally.errors,
+            acknowledged: totals.acknowledged,
+            repeated: totals.repeated,
+            unacknowledged: self.sender.unacknowledged() as u64,
+            bad_replies: self.tally.bad_replies,
+            wakes: self.tally.wakes,
+            backpressure: self.tally.backpressure,
+        };
+        state.pool = PoolUse {
+            capacity: self.pool.capacity() as u64,
+            used: self.pool.held().len() as u64,
+            hits,
+            misses,
+        };
+        state.health = self.monitor.health();
+        state.throttle = self.monitor.throttle_level();
+    }
+}

@@ -258,7 +258,7 @@ fn mpmc_slots_are_used_again_safely() {
 
 #[test]
 fn priority_gives_each_item_to_one_end_and_high_ones_last() {
-    model(3, 500, || {
+    model(3, 150, || {
         let ring = leaked(priority::Ring::<Ranked, 2>::for_model());
         let (mut producer, mut consumer) = ring.split();
         let pushing = thread::spawn(move || {

@@ -23,6 +23,7 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 mod counter;
 mod gauge;
 mod histogram;
+mod owners;
 mod sharded;
 mod total;
 pub mod walk;
@@ -30,6 +31,7 @@ pub mod walk;
 pub use counter::Counter;
 pub use gauge::Gauge;
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};
+pub use owners::Owners;
 pub use sharded::ShardedCounter;
 
 /// The unit of what a histogram records.

@@ -219,6 +219,13 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         room
     }
 
+    /// How many items there is room for.
+    #[inline]
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.ring.capacity()
+    }
+
     /// How many items there are. The consumer may have taken some since, nobody can have added any.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,82 +1,25 @@
 //! A shard for each recording thread, and what each gave up.
+//!
+//! A record goes into the shard of its thread, or into the ring that all threads without one share; the worker drains
+//! all of them. What a full ring gives up is the policy's choice, and so is the kind of ring ([`kinds`]).
 
-use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
-use crossbeam_utils::CachePadded;
-use heapless::Vec;
 use ringstat_core::ledger::{Cause, Drops};
-use ringstat_core::policy::{Admission, Gate, Policy, Sampler, SharedGate, Throttle};
+use ringstat_core::policy::{Admission, Gate, Policy, SharedGate, Throttle};
 use ringstat_core::record::{Event, Outcome, Priority};
-use ringstat_core::ring::sharded::{Shard, ShardConsumer, ShardProducer, Sharded};
-use ringstat_core::ring::{Fallback, Full, Pushed, Slot, Source, boxed, mpmc, overwrite, priority};
+use ringstat_core::ring::{Fallback, Full, Pushed, boxed, mpmc};
 
-type Cells = Box<[mpmc::Cell<Event>]>;
-type Plain = overwrite::Ring<Event, Box<[Slot<Event>]>>;
-type Ranked = priority::BoxedRing<Event>;
-type PlainShards = Box<[Shard<Plain>]>;
-type RankedShards = Box<[Shard<Ranked>]>;
-type PlainShared = mpmc::Ring<Event, Cells>;
-type RankedShared = priority::Shared<Event, Cells>;
+mod counts;
+mod kinds;
+mod seats;
+#[cfg(test)]
+mod tests;
 
-/// The rings, of the kind that the policy needs.
-#[derive(Clone, Debug)]
-enum All {
-    Plain(Arc<Sharded<Plain, PlainShards, PlainShared>>),
-    Ranked(Arc<Sharded<Ranked, RankedShards, RankedShared>>),
-}
-
-type Producer<L, S, F> = ShardProducer<Arc<Sharded<L, S, F>>, L, S, F>;
-
-/// A thread's end of its shard.
-enum End {
-    Plain(Producer<Plain, PlainShards, PlainShared>),
-    Ranked(Producer<Ranked, RankedShards, RankedShared>),
-}
-
-/// The worker's end.
-pub(crate) enum Consumer {
-    Plain(
-        ShardConsumer<
-            Arc<Sharded<Plain, PlainShards, PlainShared>>,
-            Plain,
-            PlainShards,
-            PlainShared,
-        >,
-    ),
-    Ranked(
-        ShardConsumer<
-            Arc<Sharded<Ranked, RankedShards, RankedShared>>,
-            Ranked,
-            RankedShards,
-            RankedShared,
-        >,
-    ),
-}
-
-impl Source<Event> for Consumer {
-    fn drain(&mut self, max: usize, f: impl FnMut(Event)) -> usize {
-        match self {
-            Self::Plain(end) => end.drain(max, f),
-            Self::Ranked(end) => end.drain(max, f),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Plain(end) => end.len(),
-            Self::Ranked(end) => end.len(),
-        }
-    }
-
-    fn capacity(&self) -> usize {
-        match self {
-            Self::Plain(end) => end.capacity(),
-            Self::Ranked(end) => end.capacity(),
-        }
-    }
-}
+use counts::Counts;
+pub(crate) use kinds::Consumer;
+use kinds::{All, Cells, End};
+use seats::{Seat, Seats};
 
 /// The rings of one client.
 #[derive(Debug)]
@@ -88,31 +31,8 @@ pub(crate) struct Rings {
     critical: Option<mpmc::Ring<Event, Cells>>,
     /// For who has no shard.
     shared_gate: SharedGate,
-    /// Given up at the record call: counts for each shard, written by its owner, and last those that all others share.
-    drops: Box<[CachePadded<Counts>]>,
-    /// Gone when the client is.
-    alive: Arc<()>,
-}
-
-#[derive(Debug, Default)]
-struct Counts([AtomicU64; Cause::COUNT]);
-
-thread_local! {
-    /// The shards that this thread owns, for the clients that it has recorded to; the last used one first.
-    static OWNED: RefCell<Vec<Owned, CLIENTS>> = const { RefCell::new(Vec::new()) };
-    /// Which records this thread keeps while a client is throttled.
-    static THROTTLED: Cell<Sampler> = const { Cell::new(Sampler::new(1)) };
-}
-
-/// A thread that records to more clients than this shares the further ones' rings.
-const CLIENTS: usize = 4;
-
-/// This thread's end of a client's rings; without a shard where there was none left.
-struct Owned {
-    client: u64,
-    alive: Weak<()>,
-    end: Option<End>,
-    gate: Gate,
+    /// Given up at the record call.
+    drops: Counts,
 }
 
 impl Rings {
@@ -126,34 +46,19 @@ impl Rings {
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let shards = shards.max(1);
-        let all = if policy.ranks() {
-            All::Ranked(Arc::new(Sharded::new(
-                (0..shards).map(|_| Shard::new(Ranked::boxed(events))).collect(),
-                RankedShared::new(std::array::from_fn(|_| mpmc::Ring::new(boxed(shared)))),
-            )))
-        } else {
-            All::Plain(Arc::new(Sharded::new(
-                (0..shards).map(|_| Shard::new(Plain::new(boxed(events)))).collect(),
-                PlainShared::new(boxed(shared)),
-            )))
-        };
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            all,
+            all: All::new(policy, shards, events, shared),
             policy,
             critical: (critical > 0).then(|| mpmc::Ring::new(boxed(critical))),
             shared_gate: SharedGate::new(policy),
-            drops: (0..=shards).map(|_| CachePadded::default()).collect(),
-            alive: Arc::default(),
+            drops: Counts::new(shards),
         }
     }
 
     /// The worker's end; there is one.
     pub(crate) fn consumer(&self) -> Option<Consumer> {
-        match &self.all {
-            All::Plain(all) => Sharded::drain(all.clone()).map(Consumer::Plain),
-            All::Ranked(all) => Sharded::drain(all.clone()).map(Consumer::Ranked),
-        }
+        self.all.consumer()
     }
 
     /// The ring of critical events.
@@ -163,17 +68,7 @@ impl Rings {
 
     /// How full each ring is, in events used and capacity: the shards, then the shared one.
     pub(crate) fn fills(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let shards = self.drops.len() - 1;
-        (0..=shards).map(move |index| match &self.all {
-            All::Plain(all) => match all.shards().get(index) {
-                Some(shard) => (shard.len(), shard.capacity()),
-                None => (all.shared().len(), all.shared().capacity()),
-            },
-            All::Ranked(all) => match all.shards().get(index) {
-                Some(shard) => (shard.len(), shard.capacity()),
-                None => (all.shared().len(), all.shared().capacity()),
-            },
-        })
+        (0..=self.drops.shards()).map(|index| self.all.fill(index))
     }
 
     /// How many events wait.
@@ -184,35 +79,29 @@ impl Rings {
 
     /// Memory of the rings at most, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let shards = self.drops.len() - 1;
-        // A ranked slot has a number in the ring of each level and in that of the free places.
-        let slot = match self.all {
-            All::Plain(_) => size_of::<Event>(),
-            All::Ranked(_) => size_of::<Event>() + (priority::LEVELS + 1) * size_of::<u32>(),
-        };
-        let counts = self.drops.len() * size_of::<CachePadded<Counts>>();
+        let (shards, cell) = (self.drops.shards(), size_of::<mpmc::Cell<Event>>());
         let events = self.fills().enumerate().map(|(index, (_, capacity))| {
-            capacity * if index < shards { slot } else { size_of::<mpmc::Cell<Event>>() }
+            capacity * if index < shards { self.all.bytes_per_event() } else { cell }
         });
         let critical = self.critical.as_ref().map_or(0, mpmc::Ring::capacity);
-        events.sum::<usize>() + critical * size_of::<mpmc::Cell<Event>>() + counts
+        events.sum::<usize>() + critical * cell + self.drops.bytes()
     }
 
     /// Records given up at the record call, by cause.
     pub(crate) fn drops(&self) -> Drops {
-        let mut sum = Drops::NONE;
-        for cell in &self.drops {
-            for (cause, n) in Cause::ALL.into_iter().zip(&cell.0) {
-                sum.add(cause, n.load(Ordering::Relaxed));
-            }
-        }
-        sum
+        self.drops.drops()
     }
 
     /// Counts a record that is given up.
     pub(crate) fn refuse(&self, cause: Cause) -> Outcome {
-        self.count_shared(cause);
+        self.drops.count_shared(cause);
         Outcome::Dropped(cause)
+    }
+
+    /// Takes a shard for the calling thread now, rather than at its first record. Returns whether it has one.
+    pub(crate) fn register(&self) -> bool {
+        let has_one = |seat: &mut Seat| !matches!(seat.end, End::None { .. });
+        seats::with(|seats| self.seat(seats).is_some_and(has_one)).unwrap_or(false)
     }
 
     /// Puts an event into this thread's shard.
@@ -221,17 +110,12 @@ impl Rings {
         if event.priority() == Priority::Critical && self.critical.is_some() {
             return self.push_critical(event);
         }
-        OWNED
-            .try_with(|owned| {
-                // Nobody else borrows it: nothing in here records.
-                let Ok(mut owned) = owned.try_borrow_mut() else { return self.push_shared(event) };
-                match owned.first_mut() {
-                    Some(mine) if mine.client == self.id => self.push_owned(mine, event),
-                    _ => self.push_slowly(&mut owned, event),
-                }
-            })
-            // The thread is ending and its shard is already given back.
-            .unwrap_or_else(|_| self.push_shared(event))
+        seats::with(|seats| match seats.first_mut() {
+            Some(seat) if seat.client == self.id => self.push_owned(seat, event),
+            _ => self.push_slowly(seats, event),
+        })
+        // Somebody records while this thread looks at its seats: nothing in here does.
+        .unwrap_or_else(|| self.push_shared(event))
     }
 
     /// Puts an event where no other can delay it or crowd it out.
@@ -249,10 +133,7 @@ impl Rings {
         let n = Throttle::one_in(level);
         // What cannot say that it stands for more is kept: totals stay right.
         if event.priority() <= Priority::Normal && event.can_thin(n) {
-            let mut sampler = THROTTLED.get();
-            let keep = sampler.take(n);
-            THROTTLED.set(sampler);
-            if !keep {
+            if !seats::keeps_one_in(n) {
                 return self.refuse(Cause::Throttled);
             }
             event.thin(n);
@@ -261,47 +142,58 @@ impl Rings {
     }
 
     #[inline]
-    fn push_owned(&self, mine: &mut Owned, mut event: Event) -> Outcome {
-        match &mut mine.end {
-            Some(End::Plain(end)) => {
+    fn push_owned(&self, seat: &mut Seat, mut event: Event) -> Outcome {
+        let gate = &mut seat.gate;
+        match (&mut seat.end, &self.all) {
+            (End::Refusing(lease), All::Refusing(all)) => {
+                let index = lease.index();
+                let Some(mut end) = lease.on(all) else { return self.push_shared(event) };
                 if self.policy.gates() {
-                    let capacity = end.capacity();
-                    match mine.gate.admit(&mut event, capacity, || end.get().len()) {
+                    match gate.admit(&mut event, end.capacity(), || end.len()) {
                         Admission::Enter => {}
-                        Admission::Refuse(cause) => return self.refuse_owned(end.index(), cause),
-                        // Not said to a plain ring: it cannot tell what is of lower priority.
-                        Admission::Replace => return self.refuse_owned(end.index(), Cause::Full),
+                        Admission::Refuse(cause) => return self.refuse_owned(index, cause),
+                        // Not said to a ring that cannot tell what is of lower priority.
+                        Admission::Replace => return self.refuse_owned(index, Cause::Full),
                     }
                 }
-                match end.get().push(event) {
+                match end.push(event) {
                     Ok(()) => Outcome::Recorded,
-                    Err(Full(event)) => self.overflow(end, event),
+                    Err(Full(_)) => self.refuse_owned(index, Cause::Full),
                 }
             }
-            Some(End::Ranked(end)) => {
-                let capacity = end.capacity();
-                let pushed = match mine.gate.admit(&mut event, capacity, || end.get().len()) {
-                    Admission::Enter => end.get().push(event),
-                    Admission::Replace => end.get().push_replacing(event),
-                    Admission::Refuse(cause) => return self.refuse_owned(end.index(), cause),
-                };
-                self.settle(end.index(), pushed)
+            (End::Evicting(lease), All::Evicting(all)) => {
+                let index = lease.index();
+                let Some(mut end) = lease.on(all) else { return self.push_shared(event) };
+                self.settle(index, end.push_evicting(event))
             }
-            None => self.push_shared(event),
+            (End::Ranked(lease), All::Ranked(all)) => {
+                let index = lease.index();
+                let Some(mut end) = lease.on(all) else { return self.push_shared(event) };
+                let pushed = match gate.admit(&mut event, end.capacity(), || end.len()) {
+                    Admission::Enter => end.push(event),
+                    Admission::Replace => end.push_replacing(event),
+                    Admission::Refuse(cause) => return self.refuse_owned(index, cause),
+                };
+                self.settle(index, pushed)
+            }
+            (_, _) => self.push_without(seat, event),
         }
     }
 
+    /// Looks for a shard again if one was given back since, and else shares.
     #[cold]
-    fn overflow(
-        &self,
-        end: &mut Producer<Plain, PlainShards, PlainShared>,
-        event: Event,
-    ) -> Outcome {
-        if !self.policy.evicts() {
-            return self.refuse_owned(end.index(), Cause::Full);
+    fn push_without(&self, seat: &mut Seat, event: Event) -> Outcome {
+        match seat.end {
+            End::None { vacated } if vacated != self.all.vacated() => {
+                seat.end = self.find();
+                // It has one now, or knows that there is none: this does not come back a third time.
+                if matches!(seat.end, End::None { .. }) {
+                    return self.push_shared(event);
+                }
+                self.push_owned(seat, event)
+            }
+            _ => self.push_shared(event),
         }
-        let pushed = end.get().push_evicting(event);
-        self.settle(end.index(), pushed)
     }
 
     #[inline]
@@ -309,7 +201,7 @@ impl Rings {
         match pushed {
             Ok(Pushed::Stored) => Outcome::Recorded,
             Ok(Pushed::Evicted(_)) => {
-                self.count_owned(shard, Cause::Evicted);
+                self.drops.count_owned(shard, Cause::Evicted);
                 Outcome::RecordedEvicting
             }
             Err(Full(_)) => self.refuse_owned(shard, Cause::Full),
@@ -318,41 +210,41 @@ impl Rings {
 
     /// The first record of a thread, or one to another client than the last.
     #[cold]
-    fn push_slowly(&self, owned: &mut Vec<Owned, CLIENTS>, event: Event) -> Outcome {
-        match owned.iter().position(|o| o.client == self.id) {
-            Some(index) => owned.swap(0, index),
-            None => {
-                // Shards of clients that are gone are given back here at the latest.
-                owned.retain(|o| o.alive.strong_count() > 0);
-                let mine = Owned {
-                    client: self.id,
-                    alive: Arc::downgrade(&self.alive),
-                    end: None,
-                    gate: Gate::new(self.policy, self.id as u16),
-                };
-                if owned.insert(0, mine).is_err() {
-                    return self.push_shared(event);
-                }
-            }
+    fn push_slowly(&self, seats: &mut Seats, event: Event) -> Outcome {
+        match self.seat(seats) {
+            Some(seat) => self.push_owned(seat, event),
+            None => self.push_shared(event),
         }
-        let Some(mine) = owned.first_mut() else { return self.push_shared(event) };
-        if mine.end.is_none() {
-            mine.end = self.claim();
-        }
-        self.push_owned(mine, event)
     }
 
-    fn claim(&self) -> Option<End> {
-        match &self.all {
-            All::Plain(all) => Sharded::claim(all.clone()).map(End::Plain),
-            All::Ranked(all) => Sharded::claim(all.clone()).map(End::Ranked),
+    /// This thread's seat, made if need be, and put first. `None` if it has too many.
+    fn seat<'a>(&self, seats: &'a mut Seats) -> Option<&'a mut Seat> {
+        match seats.iter().position(|seat| seat.client == self.id) {
+            Some(index) => seats.swap(0, index),
+            None => {
+                seats::forget_stale(seats);
+                let gate = Gate::new(self.policy, self.id as u16);
+                let seat = Seat { client: self.id, end: self.find(), gate };
+                seats.insert(0, seat).ok()?;
+            }
         }
+        seats.first_mut()
+    }
+
+    /// A shard for this thread, if one is free and will be given back.
+    fn find(&self) -> End {
+        // Before looking: a shard that is given back meanwhile is looked for again.
+        let vacated = self.all.vacated();
+        let claimed = if seats::are_given_back() { self.all.claim() } else { None };
+        claimed.unwrap_or(End::None { vacated })
     }
 
     #[cold]
     fn push_shared(&self, event: Event) -> Outcome {
+        let refuse = |event| Err(Full(event));
         match &self.all {
-            All::Plain(all) => self.push_into(all.shared(), event, |_, event, _| Err(Full(event))),
+            All::Refusing(all) => self.push_into(all.shared(), event, |_, e, _| refuse(e)),
+            All::Evicting(all) => self.push_into(all.shared(), event, |_, e, _| refuse(e)),
             All::Ranked(all) => self.push_into(all.shared(), event, |ring, event, evicted| {
                 ring.push_replacing(event, evicted)
             }),
@@ -374,7 +266,7 @@ impl Rings {
             Admission::Enter if self.policy.evicts() => ring.push_evicting(event, &mut count),
             Admission::Enter => ring.push(event),
         };
-        (0..evicted).for_each(|_| self.count_shared(Cause::Evicted));
+        (0..evicted).for_each(|_| self.drops.count_shared(Cause::Evicted));
         match pushed {
             Ok(()) if evicted > 0 => Outcome::RecordedEvicting,
             Ok(()) => Outcome::Recorded,
@@ -384,23 +276,7 @@ impl Rings {
 
     #[cold]
     fn refuse_owned(&self, shard: usize, cause: Cause) -> Outcome {
-        self.count_owned(shard, cause);
+        self.drops.count_owned(shard, cause);
         Outcome::Dropped(cause)
     }
-
-    /// Counts in the cell of a shard that the calling thread owns: nobody else writes it.
-    #[inline]
-    fn count_owned(&self, shard: usize, cause: Cause) {
-        let count = &self.drops[shard].0[cause as usize];
-        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
-    fn count_shared(&self, cause: Cause) {
-        if let Some(cell) = self.drops.last() {
-            cell.0[cause as usize].fetch_add(1, Ordering::Relaxed);
-        }
-    }
 }
-
-#[cfg(test)]
-mod tests;

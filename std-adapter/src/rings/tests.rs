@@ -18,19 +18,98 @@ fn threads_own_shards_and_the_rest_share() {
     let rings = Rings::new(2, 8, 8, Policy::DropNewest, 0);
     let barrier = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                assert_eq!(rings.push(event(1)), Outcome::Recorded);
-                barrier.wait();
-            });
-        }
+        let record = || {
+            assert_eq!(rings.push(event(1)), Outcome::Recorded);
+            barrier.wait();
+        };
+        // Joined: the scope alone waits for their work, not for their end.
+        let threads = [(); 4].map(|()| scope.spawn(record));
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     assert_eq!((rings.len(), shared_len(&rings)), (4, 2));
     let mut consumer = rings.consumer().unwrap();
     assert_eq!(consumer.drain(100, |_| ()), 4);
     // The threads are gone and their shards are free again.
-    std::thread::scope(|scope| drop(scope.spawn(|| rings.push(event(2)))));
+    std::thread::scope(|scope| scope.spawn(|| rings.push(event(2))).join().unwrap());
     assert_eq!((rings.len(), shared_len(&rings)), (1, 0));
+}
+
+#[test]
+fn a_thread_without_a_shard_looks_again_when_one_is_given_back() {
+    let rings = Rings::new(1, 8, 8, Policy::DropOldest, 0);
+    let (recorded, go_on) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        let owner = scope.spawn(|| {
+            rings.push(event(1));
+            recorded.wait();
+            go_on.wait();
+        });
+        recorded.wait();
+        for n in 0..2 {
+            rings.push(event(n));
+        }
+        assert_eq!((rings.len(), shared_len(&rings)), (3, 2));
+        go_on.wait();
+        owner.join().unwrap();
+        for n in 0..3 {
+            rings.push(event(n));
+        }
+        assert_eq!((rings.len(), shared_len(&rings)), (6, 2));
+    });
+}
+
+#[test]
+fn a_registered_thread_has_its_shard_before_it_records() {
+    let rings = Rings::new(1, 8, 8, Policy::ByPriority, 0);
+    assert!(rings.register() && rings.register());
+    let other = || std::thread::scope(|scope| scope.spawn(|| rings.register()).join().unwrap());
+    assert!(!other(), "the only one is taken");
+    rings.push(event(1));
+    assert_eq!((rings.len(), shared_len(&rings)), (1, 0));
+}
+
+#[test]
+fn a_thread_keeps_no_rings_alive() {
+    for policy in [Policy::DropNewest, Policy::DropOldest, Policy::ByPriority] {
+        let rings = Rings::new(2, 8, 8, policy, 0);
+        rings.push(event(1));
+        let alive = rings.all.watch();
+        assert!(alive());
+        drop(rings);
+        assert!(!alive(), "{policy:?}");
+    }
+}
+
+/// What a thread still records at its end, after its seats were given back, is shared and not lost.
+#[test]
+fn what_destructors_record_is_kept() {
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    struct AtTheEnd(Arc<Rings>);
+
+    impl Drop for AtTheEnd {
+        fn drop(&mut self) {
+            assert_eq!(self.0.push(event(2)), Outcome::Recorded);
+        }
+    }
+
+    thread_local! {
+        static LAST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
+    }
+
+    let rings = Arc::new(Rings::new(1, 8, 8, Policy::DropNewest, 0));
+    for round in 1..4 {
+        let theirs = rings.clone();
+        std::thread::spawn(move || {
+            theirs.push(event(1));
+            LAST.set(Some(AtTheEnd(theirs)));
+        })
+        .join()
+        .unwrap();
+        assert_eq!(rings.len(), 2 * round);
+    }
+    assert!(rings.register(), "each gave its shard back");
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! What was given up at the record call, by cause.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use ringstat_core::ledger::{Cause, Drops};
+
+/// Counts for each shard, written by its owner, and last those that all others share.
+#[derive(Debug)]
+pub(super) struct Counts(Box<[CachePadded<[AtomicU64; Cause::COUNT]>]>);
+
+impl Counts {
+    pub(super) fn new(shards: usize) -> Self {
+        Self((0..=shards).map(|_| CachePadded::default()).collect())
+    }
+
+    /// Counts for a shard that the calling thread owns: nobody else writes it.
+    #[inline]
+    pub(super) fn count_owned(&self, shard: usize, cause: Cause) {
+        let count = &self.0[shard][cause as usize];
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Counts for who has no shard.
+    pub(super) fn count_shared(&self, cause: Cause) {
+        if let Some(cell) = self.0.last() {
+            cell[cause as usize].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn drops(&self) -> Drops {
+        let mut sum = Drops::NONE;
+        for cell in &self.0 {
+            for (cause, n) in Cause::ALL.into_iter().zip(cell.iter()) {
+                sum.add(cause, n.load(Ordering::Relaxed));
+            }
+        }
+        sum
+    }
+
+    /// How many shards they are for.
+    pub(super) fn shards(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+}

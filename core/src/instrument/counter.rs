@@ -40,7 +40,7 @@ impl Counter {
         self.total.add(1);
     }
 
-    /// Adds `n`. The total wraps at 2^64.
+    /// Adds `n`. The total wraps at 2^64; at 2^63 on parts without 64-bit atomics.
     #[inline]
     pub fn add(&self, n: u64) {
         self.total.add(n);

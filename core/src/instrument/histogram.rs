@@ -3,7 +3,7 @@
 use super::total::Total;
 use super::{Buckets, Head, Instrument, State, Unit, described_by_head};
 use crate::record::{Tag, Value};
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicUsize, Ordering, mutant};
 use core::time::Duration;
 
 /// Where the buckets of a histogram lie: `2^precision` of equal width in each octave from `2^min_exponent` on.
@@ -95,7 +95,21 @@ pub fn percentile(buckets: &dyn Buckets, quantile: f64) -> Option<f64> {
 /// Buckets of a histogram that says nothing else: 8 an octave from 1 to 2^40 (18 minutes in nanoseconds).
 pub const DEFAULT_BUCKETS: usize = 1 + 40 * 8;
 
-/// A histogram of integers, for instance of nanoseconds. Recording is two relaxed additions, wait-free.
+/// When a value is counted: whoever sees it in its bucket sees it in the sum.
+#[inline(always)]
+fn count() -> Ordering {
+    if mutant("histogram_count") { Ordering::Relaxed } else { Ordering::Release }
+}
+#[inline(always)]
+fn counted() -> Ordering {
+    if mutant("histogram_counted") { Ordering::Relaxed } else { Ordering::Acquire }
+}
+
+/// A histogram of integers, for instance of nanoseconds. Recording is two additions, wait-free.
+///
+/// A reader that comes between the two sees the value in the sum and not yet in its bucket, never the other way: the
+/// sum holds all values that the [`version`](Instrument::version) read before it counts, so that what is sent under a
+/// version lacks nothing of it.
 ///
 /// The default layout has 8 buckets an octave from 1 on, a relative error of at most 6.3 %. What lies beyond the last
 /// bucket counts there. A bucket counts to `usize::MAX`; the sum wraps at 2^64.
@@ -118,6 +132,16 @@ impl<const N: usize> Histogram<N> {
             layout: Layout { precision: 3, min_exponent: 0 },
             sum: Total::new(),
             buckets: [const { AtomicUsize::new(0) }; N],
+        }
+    }
+
+    #[cfg(all(test, loom))]
+    pub(super) fn for_model() -> Self {
+        Self {
+            head: Head::new("h"),
+            layout: Layout { precision: 3, min_exponent: 0 },
+            sum: Total::new(),
+            buckets: core::array::from_fn(|_| AtomicUsize::new(0)),
         }
     }
 
@@ -150,10 +174,15 @@ impl<const N: usize> Histogram<N> {
     #[inline]
     pub fn record(&self, value: u64) {
         let index = self.layout.index(value).min(N - 1);
-        if let Some(bucket) = self.buckets.get(index) {
-            bucket.fetch_add(1, Ordering::Relaxed);
+        if mutant("histogram_sum_last") {
+            self.buckets[index].fetch_add(1, count());
         }
         self.sum.add(value);
+        if let Some(bucket) = self.buckets.get(index)
+            && !mutant("histogram_sum_last")
+        {
+            bucket.fetch_add(1, count());
+        }
     }
 
     /// Records a duration in nanoseconds; give the histogram [`Unit::Nanoseconds`]. Saturates after 584 years.
@@ -185,7 +214,7 @@ impl<const N: usize> Buckets for Histogram<N> {
     }
 
     fn bucket_count(&self, index: usize) -> u64 {
-        self.buckets.get(index).map_or(0, |b| b.load(Ordering::Relaxed) as u64)
+        self.buckets.get(index).map_or(0, |b| b.load(counted()) as u64)
     }
 
     fn buckets(&self) -> usize {

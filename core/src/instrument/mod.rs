@@ -28,6 +28,9 @@ mod sharded;
 mod total;
 pub mod walk;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 pub use counter::Counter;
 pub use gauge::Gauge;
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};

@@ -45,10 +45,11 @@ impl FloatHistogram {
             return false;
         }
         let index = LAYOUT.index_f64(value).min(BUCKETS - 1);
-        if let Some(bucket) = self.buckets.get(index) {
-            bucket.fetch_add(count, Ordering::Relaxed);
-        }
         self.add_to_sum(value * count as f64);
+        if let Some(bucket) = self.buckets.get(index) {
+            // Release, with the acquire of who counts: what is counted is in the sum.
+            bucket.fetch_add(count, Ordering::Release);
+        }
         true
     }
 
@@ -66,7 +67,7 @@ impl FloatHistogram {
     }
 
     fn count(&self) -> u64 {
-        self.buckets.iter().fold(0, |sum, b| sum.wrapping_add(b.load(Ordering::Relaxed)))
+        self.buckets.iter().fold(0, |sum, b| sum.wrapping_add(b.load(Ordering::Acquire)))
     }
 }
 
@@ -82,7 +83,7 @@ impl Buckets for FloatHistogram {
     }
 
     fn bucket_count(&self, index: usize) -> u64 {
-        self.buckets.get(index).map_or(0, |b| b.load(Ordering::Relaxed))
+        self.buckets.get(index).map_or(0, |b| b.load(Ordering::Acquire))
     }
 
     fn buckets(&self) -> usize {

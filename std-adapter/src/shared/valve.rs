@@ -118,23 +118,3 @@ mod tests {
         assert_eq!(valve.opening(), Opening::Closed);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_valve_stays_closed() {
-        let valve = Valve::default();
-        assert_eq!(valve.opening(), Opening::Open);
-        for (level, opening) in [(2, Opening::Throttled(2)), (0, Opening::Open)] {
-            valve.throttle(level);
-            assert_eq!(valve.opening(), opening);
-        }
-        valve.close();
-        for level in [0, 1, 3] {
-            valve.throttle(level);
-            assert_eq!(valve.opening(), Opening::Closed, "level {level}");
-        }
-    }
-}

@@ -1,0 +1,151 @@
+//! What each key means: for `ringstat settings`, which prints it above the key.
+
+/// A setting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    /// With its table, as in `client.shards`.
+    pub(super) path: &'static str,
+    /// What it is for, with its unit.
+    pub(super) what: &'static str,
+    /// What it may be.
+    pub(super) range: &'static str,
+    /// What it is where it may be absent and is: an example of a value.
+    pub(super) absent: Option<&'static str>,
+}
+
+const fn key(path: &'static str, what: &'static str, range: &'static str) -> Key {
+    Key { path, what, range, absent: None }
+}
+
+const fn optional(
+    path: &'static str,
+    what: &'static str,
+    range: &'static str,
+    example: &'static str,
+) -> Key {
+    Key { path, what, range, absent: Some(example) }
+}
+
+const ADDRESS: &str = "ADDRESS:PORT; port 0: any that is free";
+const HOST: &str = "HOST:PORT";
+const COUNT: &str = "1 to 4294967296";
+const EVENTS: &str = "1 to 16777216";
+const TIME: &str = "1 µs to 1 day";
+const YES_NO: &str = "true or false";
+
+/// Every setting, in the order in which they are printed.
+pub(super) const KEYS: &[Key] = &[
+    key("to", "Where clients send", HOST),
+    key(
+        "preset",
+        "Where the client's settings begin; what stands below differs from it",
+        "default, high-throughput, reliable, low-memory",
+    ),
+    key("client.payload", "The largest datagram, in bytes of UDP payload", "128 to 65507"),
+    key(
+        "client.shards",
+        "How many threads have a ring of their own; others share one",
+        "1 to 1024",
+    ),
+    key("client.shard_events", "How many events fit into each of these rings, of 64 bytes", EVENTS),
+    key("client.shared_events", "How many events fit into the shared ring, of 72 bytes", EVENTS),
+    key(
+        "client.policy",
+        "What is given up when there is more than the rings can take",
+        "\"drop-newest\", \"drop-oldest\", \"by-priority\", { sampled = 2 to 64 }, { graded = 2 to 64 }",
+    ),
+    key(
+        "client.batch_least",
+        "How many events close a batch while the rings are nearly empty",
+        "any; 0: only a full datagram or age does",
+    ),
+    key(
+        "client.batch_events",
+        "How many events close a batch from rings half full on",
+        "any; 0: only a full datagram or age does",
+    ),
+    key("client.batch_age", "How long the first event of a batch waits at most", TIME),
+    key("client.flush_interval", "How often instruments that have changed are sent", TIME),
+    key("client.refresh_interval", "How often every instrument is sent at least", TIME),
+    key("client.heartbeat_interval", "How often a client with nothing to say says so", TIME),
+    key("client.idle_sleep", "How often the worker looks into empty rings", TIME),
+    key("client.resolve_interval", "How often a receiver given by name is looked up", TIME),
+    key("client.backoff", "When a receiver that cannot be reached is tried again first", TIME),
+    key("client.backoff_max", "The longest pause between such attempts, each twice the last", TIME),
+    key(
+        "client.critical_events",
+        "How many critical events are kept until they are acknowledged",
+        "0 to 1024; 0: they are sent once, like others",
+    ),
+    key(
+        "client.ack_timeout",
+        "How long an acknowledgement may take before the first repetition",
+        TIME,
+    ),
+    key(
+        "client.ack_timeout_max",
+        "The longest pause between repetitions, each twice the last",
+        TIME,
+    ),
+    key(
+        "client.ack_attempts",
+        "How often a critical event is sent before it is given up as unacknowledged",
+        "1 to 255",
+    ),
+    optional(
+        "client.redundant",
+        "A second receiver, which gets every datagram, too",
+        HOST,
+        "\"10.0.0.2:8125\"",
+    ),
+    key("client.aggregate", "Whether repeated events are merged into instruments", YES_NO),
+    key("client.throttle", "Whether records are kept back while the client is unwell", YES_NO),
+    optional(
+        "client.memory_limit",
+        "With throttle: the process's resident memory, in bytes, from which on records are kept back (Linux)",
+        "any number of bytes",
+        "100000000",
+    ),
+    optional("client.report_interval", "How often the client's own metrics go out", TIME, "\"5s\""),
+    key(
+        "client.linger",
+        "How long the end of the client waits for what is still to be sent",
+        "any",
+    ),
+    key(
+        "client.max_instruments",
+        "How many instruments are made at run time; further ones share an overflow series",
+        "0 to 16777216",
+    ),
+    key(
+        "client.protocol",
+        "What is sent: ringstat's own format, or lines for an agent",
+        "native, dogstatsd, statsd",
+    ),
+    key("client.timestamps", "Whether lines of DogStatsD carry their second", YES_NO),
+    optional(
+        "client.sender",
+        "Who the client is, as a number unique among a collector's senders; without it, a random one",
+        "any number of 64 bits",
+        "42",
+    ),
+    key("collector.udp", "Where datagrams come in", ADDRESS),
+    key("collector.http", "Where the page, /metrics and /health are", ADDRESS),
+    key(
+        "collector.max_senders",
+        "How many senders are kept; datagrams of others are refused",
+        COUNT,
+    ),
+    key(
+        "collector.max_series",
+        "How many series are kept; what is beyond goes to the series ringstat.overflow",
+        COUNT,
+    ),
+    key("collector.max_series_per_sender", "How many series of one sender are kept", COUNT),
+    key("collector.max_bytes", "Memory of all series, in bytes", COUNT),
+    key(
+        "collector.idle",
+        "Senders and series not heard of for so long are forgotten",
+        "1s to 366days",
+    ),
+];

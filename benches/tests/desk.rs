@@ -37,9 +37,11 @@ impl Desk {
         serde_json::from_slice(&self.perf(args, 0).stdout).unwrap()
     }
 
-    fn rules(&self, fail_if: &str) -> String {
+    fn rules(&self, number: &str, target: &str) -> String {
         let path = self.path("gate.toml");
-        std::fs::write(&path, format!("[[rule]]\nfail_if = \"{fail_if}\"\n")).unwrap();
+        let rule = format!("number = \"{number}\"\ntarget = \"{target}\"");
+        let rest = "what = \"it\"\nexact = true\nmeasured_by = \"perf count\"";
+        std::fs::write(&path, format!("[[rule]]\n{rest}\n{rule}\n")).unwrap();
         path
     }
 }
@@ -83,13 +85,38 @@ fn what_is_measured_is_kept_compared_and_judged() {
     let trend = desk.json(&["trend", "encode.bytes", "--json"]);
     assert_eq!((&trend[0]["runs"], &trend[0]["changes"]), (&2.into(), &Value::Array(vec![])));
 
-    desk.perf(&["gate", "--rules", &desk.rules("encode.bytes > 1 KiB")], 0);
-    desk.perf(&["gate", "--rules", &desk.rules("encode.bytes > 1B")], 1);
-    desk.perf(&["gate", "--rules", &desk.rules("other > 1B")], 2);
-    desk.perf(
-        &["gate", "--rules", &desk.rules("encode.bytes +1 % against baseline"), "--baseline", "@1"],
-        0,
-    );
+    let gate = |number: &str, target: &str, code| {
+        let nowhere = desk.path("no-baseline.toml");
+        let rules = desk.rules(number, target);
+        desk.perf(
+            &["gate", "--rules", &rules, "--exact-baseline", &nowhere, "--baseline", "@1"],
+            code,
+        )
+    };
+    gate("encode.bytes", "< 1 KiB", 0);
+    gate("encode.bytes", "< 1 B", 1);
+    gate("encode.bytes", "< +1 %", 0);
+    let said = gate("other", "< 1 B", 1);
+    assert!(String::from_utf8_lossy(&said.stdout).contains("It was not measured"));
+}
+
+#[test]
+fn deterministic_numbers_are_held_to_a_baseline() {
+    let desk = Desk::new("counted");
+    let baseline = desk.path("baseline.toml");
+    let count = ["count", "bytes", "allocations", "--json", "--write", &baseline];
+    let (first, second) = (desk.json(&count), desk.json(&count));
+    assert_eq!(first["metrics"], second["metrics"], "they are the same in each run");
+    let rules = desk.rules("*", "< +10 %");
+    let gate = ["gate", "--exact", "--rules", &rules, "--exact-baseline", &baseline];
+    desk.perf(&gate, 0);
+    let text = std::fs::read_to_string(&baseline).unwrap();
+    let line = text.lines().find(|l| l.starts_with("\"bytes.slot\"")).unwrap();
+    // As if a slot had been smaller, and as if nobody had written it down.
+    std::fs::write(&baseline, text.replace(line, "\"bytes.slot\" = 50.0")).unwrap();
+    desk.perf(&gate, 1);
+    std::fs::write(&baseline, text.replace(line, "")).unwrap();
+    desk.perf(&gate, 1);
 }
 
 #[test]
@@ -101,11 +128,12 @@ fn everything_is_written_down() {
     assert!(text.contains("ringstat_perf{name=\"encode.bytes\",unit=\"B\"} 1"), "{text}");
 
     let (html, markdown) = (desk.path("report.html"), desk.path("report.md"));
-    let rules = desk.rules("encode.bytes > 1 KiB");
+    let rules = desk.rules("encode.bytes", "< 1 KiB");
     desk.perf(&["report", "--html", &html, "--markdown", &markdown, "--rules", &rules], 0);
     for path in [html, markdown] {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("encode.bytes") && text.contains("pass"), "{path}: {text}");
+        assert!(text.contains("excellent"), "tiers stand beside what was measured: {path}");
     }
 }
 
@@ -114,7 +142,7 @@ fn a_dry_run_is_not_kept_and_what_is_not_there_is_said() {
     let desk = Desk::new("dry");
     assert_eq!(desk.json(&["bench", "encode", "--samples", "1", "--json", "--dry"])["id"], 0);
     desk.perf(&["trend"], 2);
-    desk.perf(&["gate", "--rules", &desk.rules("a > 1")], 2);
+    desk.perf(&["gate", "--rules", &desk.rules("a", "< 1")], 2);
     desk.perf(&["compare", "@1", "@2"], 2);
     desk.perf(&["compare", "no-such-commit", "HEAD", "encode"], 2);
     desk.perf(&["compare", "@1", "HEAD"], 2);

@@ -1,7 +1,7 @@
 //! Hot operations, one after the other, for callgrind: it counts what runs inside [`measured`], and nothing else.
 //!
-//! `.ci/instructions` runs this once for each operation under callgrind, divides by [`TIMES`], and compares with
-//! `limits.txt`. Instructions are the same in each run, where times are not.
+//! `perf count instructions` runs this once for each operation under callgrind and divides by [`TIMES`]; `perf gate --exact`
+//! compares with the committed baseline. Instructions are the same in each run, where times are not.
 
 use std::hint::black_box;
 
@@ -15,6 +15,21 @@ use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::{Decoder, Encoder};
 use ringstat_std::{Client, Counter};
+
+/// Every operation, as `list` prints them.
+const OPERATIONS: [&str; 11] = [
+    "record",
+    "record_dynamic",
+    "counter",
+    "histogram",
+    "spsc",
+    "overwrite",
+    "mpmc",
+    "pack",
+    "decode",
+    "line",
+    "ack",
+];
 
 /// An operation is run so often.
 const TIMES: usize = 1000;
@@ -44,8 +59,7 @@ fn event(n: usize) -> Event {
 
 /// A datagram full of events, and how many there are.
 fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
-    let mut prologue = Prologue::default();
-    prologue.base_time = events[0].time();
+    let prologue = Prologue { base_time: events[0].time(), ..Prologue::default() };
     let mut datagram = encoder.begin(buf, &Header::default(), &prologue).expect("room");
     for event in events {
         if datagram.event(event, &NoNames).is_err() {
@@ -68,6 +82,7 @@ fn main() {
     let operation = std::env::args().nth(1).unwrap_or_default();
     let mut done = 0;
     match operation.as_str() {
+        "list" => return OPERATIONS.iter().for_each(|name| println!("{name}")),
         "record" => {
             let stats = client();
             measured(&mut |n| {
@@ -156,7 +171,7 @@ fn main() {
             measured(&mut |_| done += usize::from(Ack::parse(black_box(&buf[..length])).is_ok()));
         }
         other => {
-            eprintln!("no operation is called '{other}': see benches/instructions/limits.txt");
+            eprintln!("no operation is called '{other}': `list` lists them");
             std::process::exit(2);
         }
     }

@@ -1,7 +1,7 @@
 //! `perf`, the performance desk: measure, keep, compare, and say whether it got worse.
 //!
 //! ```text
-//!  bench, load, chaos ──► results (SQLite) ──► compare, trend, report, gate, export
+//!  count, bench, load, chaos ──► results (SQLite) ──► compare, trend, report, gate, export
 //!  scan, profile: where the time goes, and the memory
 //! ```
 #![forbid(unsafe_code)]
@@ -9,6 +9,7 @@
 // The measuring,
 mod bench;
 mod chaos;
+mod count;
 mod load;
 mod peers;
 mod profile;
@@ -43,6 +44,8 @@ struct Cli {
 enum Command {
     /// Run the desk's own benchmarks, or a selection of them
     Bench(bench::Args),
+    /// Count what is the same from run to run: bytes, allocations, instructions
+    Count(count::Args),
     /// ringstat beside what a user would pick instead, with a goal for each number
     Peers(peers::Args),
     /// Run one benchmark and keep nothing: what the tools look at
@@ -69,6 +72,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Bench(args) => bench::run(&args),
+        Command::Count(args) => count::run(&args),
         Command::Peers(args) => peers::run(&args),
         Command::Exercise(args) => bench::exercise(&args),
         Command::Load(args) => load::run(&args),

@@ -96,7 +96,7 @@ fn profile(program: &Path) -> &str {
 }
 
 /// Where cargo put the program, by its own account.
-fn executable(messages: &str) -> Option<PathBuf> {
+pub(crate) fn executable(messages: &str) -> Option<PathBuf> {
     let path = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         Some(PathBuf::from(message.get("executable")?.as_str()?))

@@ -1,17 +1,21 @@
 //! `perf gate`: whether the latest numbers keep the rules, as an exit code.
 //!
-//! The rules are committed (`benches/gate.toml`), so that loosening one is a change that somebody reviews.
+//! The rules are committed (`benches/gate.toml`), and so is what deterministic numbers were (`benches/baseline.toml`), so
+//! that loosening one is a change that somebody reviews. Each rule has tiers: excellent, target, poor.
 
+pub(crate) mod baseline;
+mod limit;
 mod rule;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::desk::Kept;
+use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::results::{Metric, Run, show};
-use rule::{Broken, Rule};
+use baseline::Baselines;
+use rule::{Judged, Measured, Rule};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -20,12 +24,18 @@ pub(crate) struct Args {
     /// The rules
     #[arg(long, value_name = "FILE", default_value = "benches/gate.toml")]
     rules: PathBuf,
-    /// What rules `against baseline` compare with: a kept run or a JSON file; without it, they wait
+    /// Only rules about numbers that are the same from run to run, whatever the machine
+    #[arg(long)]
+    exact: bool,
+    /// What those numbers were
+    #[arg(long, value_name = "FILE", default_value = baseline::FILE)]
+    exact_baseline: PathBuf,
+    /// What all others were: a kept run or a JSON file
     #[arg(long, value_name = "RUN")]
     baseline: Option<String>,
     #[command(flatten)]
     kept: Kept,
-    /// Print one JSON array instead of lines
+    /// Print one JSON array instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -35,185 +45,195 @@ pub(crate) struct Args {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(rename = "rule")]
-    rules: Vec<Written>,
+    rules: Vec<Rule>,
 }
 
-/// A rule as it is written.
-#[derive(Deserialize, Debug)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    /// What must not be.
-    fail_if: String,
-    /// For whoever breaks it.
-    #[serde(default)]
-    why: String,
-}
-
-/// What became of a rule.
-#[derive(Serialize, Debug)]
-struct Judged {
-    fail_if: String,
-    /// Numbers that it looked at.
-    looked_at: usize,
-    broken: Vec<Broken>,
-    why: String,
+/// A rule as `--json` prints it.
+#[derive(Serialize)]
+struct Line<'a> {
+    what: &'a str,
+    passes: bool,
+    numbers: &'a [Measured],
+    measured_by: &'a str,
+    why: &'a str,
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let text = std::fs::read_to_string(&args.rules);
-    let text = text.map_err(|e| Failure::file("read", &args.rules, &e))?;
-    let rules = parse(&text, &args.rules)?;
+    let mut rules = parse(&args.rules)?;
+    rules.retain(|rule| rule.exact || !args.exact);
     let runs = match &args.runs[..] {
         [] => latest(&args.kept)?,
         names => names.iter().map(|n| args.kept.find(n)).collect::<Result<_, _>>()?,
     };
-    let baseline = args.baseline.as_deref().map(|name| args.kept.find(name)).transpose()?;
-    let judged = judge(&rules, &runs, baseline.as_ref());
+    let before = args.baseline.as_deref().map(|name| args.kept.find(name)).transpose()?;
+    let baselines = Baselines::new(&args.exact_baseline, before)?;
+    let metrics: Vec<&Metric> = runs.iter().flat_map(|r| &r.metrics).collect();
+    let judged: Vec<_> =
+        rules.iter().map(|rule| (rule, rule.judge(&metrics, &baselines))).collect();
     if args.json {
-        println!("{}", serde_json::to_string(&judged)?);
+        let lines: Vec<_> = judged.iter().map(|(rule, judged)| Line::new(rule, judged)).collect();
+        println!("{}", serde_json::to_string(&lines)?);
     } else {
-        judged.iter().for_each(print);
+        print!("{}", render(&judged));
     }
-    verdict(&judged)
+    let slips = if args.exact { baselines.mismatches(&metrics) } else { Vec::new() };
+    slips.iter().for_each(|slip| eprintln!("{slip}"));
+    let broken = judged.iter().filter(|(_, judged)| !judged.passes).count();
+    match broken + slips.len() {
+        0 => Ok(()),
+        _ if broken == 0 => Err(Failure::new(Exit::Verdict, "the baseline is out of date")
+            .hint("`perf count --write` writes the numbers down; commit them if they are right.")),
+        _ => Err(Failure::new(
+            Exit::Verdict,
+            format_args!("{broken} of {} rules are broken", judged.len()),
+        )),
+    }
 }
 
-/// For a report: what must not be, the verdict, and what broke it.
-pub(crate) fn targets(path: &Path, runs: &[Run]) -> Result<Vec<[String; 3]>, Failure> {
+impl<'a> Line<'a> {
+    fn new(rule: &'a Rule, judged: &'a Judged) -> Self {
+        Self {
+            what: &rule.what,
+            passes: judged.passes,
+            numbers: &judged.numbers,
+            measured_by: &rule.measured_by,
+            why: &rule.why,
+        }
+    }
+}
+
+/// For a report: every rule with what was measured.
+pub(crate) fn targets(path: &Path, runs: &[Run]) -> Result<Vec<Vec<String>>, Failure> {
+    let metrics: Vec<&Metric> = runs.iter().flat_map(|r| &r.metrics).collect();
+    let baselines = Baselines::new(Path::new(baseline::FILE), None)?;
+    let rules = parse(path)?;
+    Ok(rules.iter().map(|rule| row(rule, &rule.judge(&metrics, &baselines))).collect())
+}
+
+/// The columns of [`targets`], and of what the gate prints.
+pub(crate) const COLUMNS: [&str; 8] = [
+    "what",
+    "verdict",
+    "measured",
+    "tier",
+    "excellent",
+    "target",
+    "poor",
+    "where, or what measures it",
+];
+
+fn row(rule: &Rule, judged: &Judged) -> Vec<String> {
+    let limit =
+        |limit: &Option<limit::Limit>| limit.as_ref().map_or(String::new(), ToString::to_string);
+    let verdict = match (judged.passes, judged.numbers.is_empty()) {
+        (true, false) => "pass",
+        (true, true) => "not measured",
+        (false, _) => "FAIL",
+    };
+    let (measured, tier, place) = match judged.numbers.first() {
+        Some(worst) => {
+            let was = worst
+                .baseline
+                .map_or(String::new(), |was| format!(", was {}", show(was, &worst.unit)));
+            (show(worst.value, &worst.unit) + &was, worst.tier.as_str(), worst.name.clone())
+        }
+        None => ("nothing".into(), "", rule.measured_by.clone()),
+    };
+    vec![
+        rule.what.clone(),
+        verdict.into(),
+        measured,
+        tier.into(),
+        limit(&rule.excellent),
+        rule.target.to_string(),
+        limit(&rule.poor),
+        place,
+    ]
+}
+
+fn render(judged: &[(&Rule, Judged)]) -> String {
+    let rows: Vec<_> = judged.iter().map(|(rule, judged)| row(rule, judged)).collect();
+    let mut text = table(&COLUMNS, &rows);
+    for (rule, judged) in judged.iter().filter(|(_, judged)| !judged.passes) {
+        text += &format!("\nFAIL {}\n", rule.what);
+        for number in judged.numbers.iter().filter(|n| !n.passes) {
+            text += &format!("  {} is {}\n", number.name, show(number.value, &number.unit));
+        }
+        if judged.numbers.is_empty() {
+            text += &format!("  It was not measured: `{}` does that.\n", rule.measured_by);
+        }
+        if !rule.why.is_empty() {
+            text += &format!("  {}\n", rule.why);
+        }
+    }
+    text
+}
+
+fn parse(path: &Path) -> Result<Vec<Rule>, Failure> {
     let text = std::fs::read_to_string(path).map_err(|e| Failure::file("read", path, &e))?;
-    let row = |j: Judged| {
-        let verdict = match (j.broken.is_empty(), j.looked_at) {
-            (false, _) => "FAIL",
-            (true, 0) => "not measured",
-            (true, _) => "pass",
-        };
-        let numbers = j.broken.iter().map(|b| format!("{}: {}", b.name, show(b.value, &b.unit)));
-        [j.fail_if, verdict.into(), numbers.collect::<Vec<_>>().join(", ")]
-    };
-    Ok(judge(&parse(&text, path)?, runs, None).into_iter().map(row).collect())
-}
-
-fn parse(text: &str, path: &Path) -> Result<Vec<(Written, Rule)>, Failure> {
-    let wrong = |what: &dyn std::fmt::Display| {
-        Failure::new(Exit::Usage, format_args!("{}: {what}", path.display()))
-    };
-    let file: File = toml::from_str(text).map_err(|e| wrong(&e))?;
-    let parse = |written: Written| {
-        let rule = Rule::parse(&written.fail_if).map_err(|e| wrong(&e))?;
-        Ok((written, rule))
-    };
-    file.rules.into_iter().map(parse).collect()
+    let file: File = toml::from_str(&text)
+        .map_err(|e| Failure::new(Exit::Usage, format_args!("{}: {e}", path.display())))?;
+    if file.rules.is_empty() {
+        // A gate without rules is open.
+        return Err(Failure::new(
+            Exit::Usage,
+            format_args!("{}: there is no rule", path.display()),
+        ));
+    }
+    Ok(file.rules)
 }
 
 /// The latest run of each kind that measures.
 fn latest(kept: &Kept) -> Result<Vec<Run>, Failure> {
     let results = kept.open()?;
     let mut runs = Vec::new();
-    for kind in ["bench", "load", "chaos"] {
+    for kind in ["count", "bench", "load", "chaos", "scan"] {
         runs.extend(results.current(kind)?);
     }
     if runs.is_empty() {
         return Err(Failure::new(Exit::Usage, "nothing was measured yet")
-            .hint("`perf bench` and `perf load` measure."));
+            .hint("`perf count`, `perf bench`, `perf load` and `perf chaos` measure."));
     }
     Ok(runs)
-}
-
-fn judge(rules: &[(Written, Rule)], runs: &[Run], baseline: Option<&Run>) -> Vec<Judged> {
-    let metrics: Vec<&Metric> = runs.iter().flat_map(|r| &r.metrics).collect();
-    let judge = |(written, rule): &(Written, Rule)| {
-        let (looked_at, broken) = rule.judge(&metrics, baseline);
-        let (fail_if, why) = (written.fail_if.clone(), written.why.clone());
-        Judged { fail_if, looked_at, broken, why }
-    };
-    rules.iter().map(judge).collect()
-}
-
-fn print(judged: &Judged) {
-    let state = match (judged.broken.is_empty(), judged.looked_at) {
-        (false, _) => "FAIL",
-        (true, 0) => "    ",
-        (true, _) => "ok  ",
-    };
-    println!("{state} {} ({} numbers)", judged.fail_if, judged.looked_at);
-    for broken in &judged.broken {
-        let was = match broken.baseline {
-            Some(was) => format!(", was {}", show(was, &broken.unit)),
-            None => String::new(),
-        };
-        println!("       {} is {}{was}", broken.name, show(broken.value, &broken.unit));
-    }
-    if !judged.broken.is_empty() && !judged.why.is_empty() {
-        println!("       {}", judged.why);
-    }
-}
-
-fn verdict(judged: &[Judged]) -> Outcome {
-    let broken = judged.iter().filter(|j| !j.broken.is_empty()).count();
-    if broken > 0 {
-        return Err(Failure::new(Exit::Verdict, format_args!("{broken} rules are broken")));
-    }
-    if judged.iter().all(|j| j.looked_at == 0) {
-        // A gate that looks at nothing is open.
-        return Err(Failure::new(Exit::Usage, "no rule found a number to look at"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rules(text: &str) -> Vec<(Written, Rule)> {
-        parse(text, Path::new("gate.toml")).unwrap()
-    }
-
-    fn run(metrics: Vec<Metric>) -> Run {
-        Run::now("bench", metrics)
-    }
-
-    const RULES: &str = r#"
-        [[rule]]
-        fail_if = "record.p99 > 100ns"
-        why = "It is on everybody's path."
-        [[rule]]
-        fail_if = "+50 % against baseline"
-    "#;
-
-    #[test]
-    fn a_broken_rule_fails_the_gate_and_says_why() {
-        let judged =
-            judge(&rules(RULES), &[run(vec![Metric::one("record.p99", "ns", 150.0)])], None);
-        assert_eq!(judged[0].broken[0].value, 150.0);
-        assert!(verdict(&judged).is_err());
-        assert_eq!(judged[1].looked_at, 0, "there is no baseline");
+    fn committed() -> Vec<Rule> {
+        parse(&Path::new(env!("CARGO_MANIFEST_DIR")).join("gate.toml")).unwrap()
     }
 
     #[test]
-    fn the_gate_opens_when_all_rules_are_kept() {
-        let now = [run(vec![Metric::one("record.p99", "ns", 90.0)])];
-        let before = run(vec![Metric::one("record.p99", "ns", 70.0)]);
-        assert!(verdict(&judge(&rules(RULES), &now, Some(&before))).is_ok());
-        let before = run(vec![Metric::one("record.p99", "ns", 50.0)]);
-        assert!(verdict(&judge(&rules(RULES), &now, Some(&before))).is_err());
+    fn what_is_measured_stands_beside_the_limits() {
+        let rules = committed();
+        let rule = rules.iter().find(|r| r.number == "record.p99").unwrap();
+        let metric = Metric::one("record.p99", "ns", 42.0);
+        let row = row(rule, &rule.judge(&[&metric], &Baselines::default()));
+        assert_eq!(row[1..4], ["pass", "42 ns", "excellent"]);
+        assert_eq!(row.len(), COLUMNS.len());
+        let nothing = rule.judge(&[], &Baselines::default());
+        let text = render(&[(rule, nothing)]);
+        assert!(text.contains("FAIL") && text.contains("perf bench"), "{text}");
     }
 
     #[test]
-    fn a_gate_that_looks_at_nothing_stays_shut() {
-        let judged = judge(&rules(RULES), &[run(vec![Metric::one("other", "ns", 1.0)])], None);
-        assert!(verdict(&judged).is_err());
-    }
-
-    #[test]
-    fn a_file_with_a_slip_is_refused() {
-        for text in ["[[rule]]\nfail_id = \"a > 1\"", "[[rule]]\nfail_if = \"a >\"", "rule = 5"] {
-            assert!(parse(text, Path::new("x")).is_err(), "{text}");
+    fn every_committed_rule_names_a_command_that_exists() {
+        const COMMANDS: [&str; 5] =
+            ["perf count", "perf bench", "perf load", "perf chaos", "perf scan"];
+        for rule in committed() {
+            assert!(COMMANDS.iter().any(|c| rule.measured_by.starts_with(c)), "{rule:?}");
         }
     }
 
     #[test]
-    fn the_committed_rules_can_be_read() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("gate.toml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(!parse(&text, &path).unwrap().is_empty());
+    fn a_file_without_rules_is_refused() {
+        let path = std::env::temp_dir().join(format!("ringstat-gate-{}", std::process::id()));
+        for text in ["rule = []", "", "rule = 5"] {
+            std::fs::write(&path, text).unwrap();
+            assert!(parse(&path).is_err(), "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -12,6 +12,7 @@ use ringstat_core::wire::{Decoder, Encoder};
 use serde::{Deserialize, Serialize};
 
 use super::{Effort, Goal, Measured, Pair, Row, check, in_turns, nanos};
+use crate::count::{event_bytes, line_bytes};
 
 /// The event as postcard writes it, field after field.
 #[derive(Serialize, Deserialize)]
@@ -160,20 +161,14 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
     for payload in [PAYLOAD_ETHERNET, PAYLOAD_JUMBO] {
         rows.extend(speed(effort, corpus, &flats, events, payload)?);
     }
-    let mut encoder: Box<Encoder> = Box::default();
-    let peers = format!(
-        "postcard flat {:.1} B",
-        flats.iter().map(Vec::len).sum::<usize>() as f64 / count as f64
-    );
+    let wrong = |w: crate::suite::Wrong| super::Wrong(w.0);
+    let flat = flats.iter().map(Vec::len).sum::<usize>() as f64 / count as f64;
     for (payload, goal) in [(PAYLOAD_ETHERNET, 16.0), (PAYLOAD_JUMBO, 11.0)] {
-        let mut bytes = 0;
-        pack(&mut *encoder, &mut vec![0; payload], events, |d| bytes += d.len());
-        let mut lines = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
-        let mut text = 0;
-        pack(&mut lines, &mut vec![0; payload], events, |d| text += d.len());
-        let detail = format!("{peers}, DogStatsD {:.1} B", text as f64 / count as f64);
+        let bytes = event_bytes(events, payload).map_err(wrong)?;
+        let lines = line_bytes(events, payload).map_err(wrong)?;
+        let detail = format!("postcard flat {flat:.1} B, DogStatsD {lines:.1} B");
         let what = format!("bytes an event, datagrams of {payload}");
-        rows.push(Row::new(&what, bytes as f64 / count as f64, Goal::AtMost(goal), " B", detail));
+        rows.push(Row::new(&what, bytes, Goal::AtMost(goal), " B", detail));
     }
     Ok(rows)
 }

@@ -48,6 +48,7 @@ const LOOK_BACK: usize = 50;
 #[derive(Debug)]
 struct Latest {
     bench: Option<Run>,
+    count: Option<Run>,
     load: Option<Run>,
     chaos: Option<Run>,
     scan: Option<Run>,
@@ -69,13 +70,18 @@ impl Latest {
         };
         let (bench, bench_before) = two("bench")?;
         let (load, load_before) = two("load")?;
-        let (chaos, scan) = (results.current("chaos")?, results.current("scan")?);
-        Ok(Self { bench, load, chaos, scan, bench_before, load_before })
+        let [count, chaos, scan] =
+            [results.current("count")?, results.current("chaos")?, results.current("scan")?];
+        Ok(Self { bench, count, load, chaos, scan, bench_before, load_before })
     }
 
     /// Those that there are, of the kinds that are judged.
     fn runs(&self) -> Vec<Run> {
-        [&self.bench, &self.load, &self.chaos].into_iter().flatten().cloned().collect()
+        [&self.count, &self.bench, &self.load, &self.chaos, &self.scan]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 

@@ -1,14 +1,14 @@
 //! What the report says, part by part. A part about which nothing is known is left out.
 
 use super::{Latest, Section, plot};
-use crate::compare;
 use crate::results::{Run, show};
+use crate::{compare, gate};
 
 const PERCENTILES: [&str; 4] = ["p50", "p95", "p99", "p999"];
 const STAGES: [&str; 6] = ["record", "ring", "send", "network", "kernel", "collector"];
 
-/// `targets`: what must not be, how much was looked at, and what broke it.
-pub(super) fn all(latest: &Latest, targets: Vec<[String; 3]>) -> Vec<Section> {
+/// `targets`: what [`gate::targets`] says of each rule.
+pub(super) fn all(latest: &Latest, targets: Vec<Vec<String>>) -> Vec<Section> {
     let mut sections = vec![self::targets(targets)];
     if let Some(run) = &latest.load {
         sections.extend([latency(run), throughput(run), memory(run), drops(run)]);
@@ -34,11 +34,12 @@ pub(super) fn all(latest: &Latest, targets: Vec<[String; 3]>) -> Vec<Section> {
     sections
 }
 
-fn targets(rules: Vec<[String; 3]>) -> Section {
+fn targets(rows: Vec<Vec<String>>) -> Section {
     Section {
         title: "Targets".into(),
-        columns: vec!["must not be", "verdict", "measured"],
-        rows: rules.into_iter().map(Vec::from).collect(),
+        note: "The worst number that each is about, beside its limits.".into(),
+        columns: gate::COLUMNS.to_vec(),
+        rows,
         ..Section::default()
     }
 }
@@ -239,6 +240,7 @@ mod tests {
         let chaos = vec![Metric::one("chaos.loss.before", "/s", 100.0)];
         let scan = vec![Metric::one("scan.encode.hot.a::b", "%", 50.0)];
         let latest = Latest {
+            count: None,
             bench: Some(Run::now("bench", vec![Metric::one("encode.ns", "ns", 40.0)])),
             load: load(2),
             chaos: Some(Run::now("chaos", chaos)),
@@ -246,7 +248,7 @@ mod tests {
             bench_before: None,
             load_before: load(1),
         };
-        let rules = vec![["drop_rate > 1 %", "pass", ""].map(str::to_owned)];
+        let rules = vec![gate::COLUMNS.map(str::to_owned).to_vec()];
         let sections = all(&latest, rules);
         let titles: Vec<_> = sections.iter().map(|s| s.title.as_str()).collect();
         let expected = [
@@ -275,6 +277,7 @@ mod tests {
     fn what_nothing_is_known_of_is_left_out() {
         let latest = Latest {
             bench: None,
+            count: None,
             load: None,
             chaos: None,
             scan: None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Histogram, Recorder, Tag};
 
-use super::{Effort, Wrong, check, time};
+use super::{Effort, PERCENTILES, Wrong, check, time};
 use crate::results::Metric;
 use crate::stats::{median, quantile};
 
@@ -18,8 +18,6 @@ static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-
 const ROW: u64 = 1000;
 /// Calls timed one by one for each sample of the percentiles: the highest of them is met five times.
 const CALLS: usize = 5000;
-
-const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
 
 /// A client that sends nowhere, and counts the datagrams.
 struct Nowhere {

@@ -40,6 +40,9 @@ impl Default for Effort {
     }
 }
 
+/// What is said of calls that are timed one by one.
+const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
+
 /// Every benchmark.
 pub(crate) const ALL: [Benchmark; 8] = [
     Benchmark {
@@ -63,6 +66,11 @@ pub(crate) const ALL: [Benchmark; 8] = [
 /// Events a second through client, loopback and collector, none lost.
 pub(crate) fn delivered(events: u64) -> Result<f64, Wrong> {
     path::once(events)
+}
+
+/// The events of the corpus.
+pub(crate) fn corpus() -> Result<Vec<ringstat_core::record::Event>, Wrong> {
+    wire::corpus()
 }
 
 /// The corpus in datagrams of ringstat's format.
@@ -117,7 +125,7 @@ fn time(effort: &Effort, times: u64, mut operation: impl FnMut()) -> Vec<f64> {
 }
 
 /// What `condition` does not confirm is wrong.
-fn check(condition: bool, what: impl FnOnce() -> String) -> Result<(), Wrong> {
+pub(crate) fn check(condition: bool, what: impl FnOnce() -> String) -> Result<(), Wrong> {
     if condition { Ok(()) } else { Err(Wrong(what())) }
 }
 

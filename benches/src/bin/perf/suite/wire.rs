@@ -1,18 +1,23 @@
 //! The wire format, and the collector behind it.
 
-use ringstat_benches::corpus::{self, pack};
+use std::time::Instant;
+
+use ringstat_benches::corpus::{self, pack, renumber};
 use ringstat_collector::{Collector, Limits};
 use ringstat_core::format::PAYLOAD_ETHERNET;
 use ringstat_core::record::Event;
 use ringstat_core::wire::{Decoder, Encoder};
 
-use super::{Effort, Wrong, check, time};
+use super::{Effort, PERCENTILES, Wrong, check, time};
 use crate::results::Metric;
+use crate::stats::quantile;
 
 /// Events of the corpus that are encoded in a row.
 const EVENTS: u64 = 6000;
+/// Datagrams received for each sample of the percentiles.
+const DATAGRAMS: usize = 2000;
 
-fn corpus() -> Result<Vec<Event>, Wrong> {
+pub(super) fn corpus() -> Result<Vec<Event>, Wrong> {
     corpus::events(EVENTS as usize)
         .map_err(|cause| Wrong(format!("the corpus has an event that is refused: {cause:?}")))
 }
@@ -74,9 +79,10 @@ pub(super) fn decode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     Ok(vec![Metric::new("decode.ns", "ns", samples)])
 }
 
-/// `collect.ns` for each event: a collector that starts anew takes all datagrams.
+/// `collect.ns` for each event: a collector that starts anew takes all datagrams. `collect.p50` and so on for each
+/// datagram, and `collect.datagrams` a second: one that knows the sender and its series.
 pub(super) fn collect(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
-    let datagrams = datagrams()?;
+    let mut datagrams = datagrams()?;
     let (mut passes, mut stored) = (0, 0);
     let samples = time(effort, EVENTS, || {
         let mut collector = Collector::new(Limits::default());
@@ -85,5 +91,37 @@ pub(super) fn collect(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
         stored += collector.counts().stored;
     });
     check(stored == passes * EVENTS, || format!("{stored} of {} were stored", passes * EVENTS))?;
-    Ok(vec![Metric::new("collect.ns", "ns", samples)])
+
+    let mut collector = Collector::new(Limits::default());
+    let mut sequence = 0;
+    let mut received = 0;
+    let mut metrics = vec![Metric::new("collect.ns", "ns", samples)];
+    let mut blocks = [const { Vec::new() }; PERCENTILES.len()];
+    let mut rates = Vec::new();
+    for sample in 0..=effort.samples {
+        let mut took = Vec::new();
+        while took.len() < DATAGRAMS {
+            renumber(&mut datagrams, &mut sequence);
+            for datagram in &datagrams {
+                let begun = Instant::now();
+                let _ = collector.receive(datagram, 0);
+                took.push(begun.elapsed().as_nanos() as f64);
+            }
+        }
+        received += took.len() as u64;
+        // The first makes the series.
+        if sample > 0 {
+            rates.push(took.len() as f64 / took.iter().sum::<f64>() * 1e9);
+            for ((_, q), block) in PERCENTILES.iter().zip(&mut blocks) {
+                block.push(quantile(&took, *q));
+            }
+        }
+    }
+    let accepted = collector.counts().accepted;
+    check(accepted == received, || format!("{accepted} of {received} were accepted"))?;
+    metrics.push(Metric::new("collect.datagrams", "/s", rates));
+    for ((name, _), block) in PERCENTILES.iter().zip(blocks) {
+        metrics.push(Metric::new(format!("collect.{name}"), "ns", block));
+    }
+    Ok(metrics)
 }

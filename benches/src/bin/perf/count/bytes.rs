@@ -1,0 +1,52 @@
+//! Bytes: of an event on the wire and in memory.
+
+use ringstat_benches::corpus::pack;
+use ringstat_core::format::{Format, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
+use ringstat_core::record::Event;
+use ringstat_core::ring::{Slot, spsc};
+use ringstat_core::text::{self, Dialect, Growing};
+use ringstat_core::wire::Encoder;
+
+use super::{allocations, exact};
+use crate::results::Metric;
+use crate::suite::{self, Wrong, check};
+
+pub(super) fn metrics() -> Result<Vec<Metric>, Wrong> {
+    let events = suite::corpus()?;
+    let of = |name: &str, value: f64| exact("bytes", name, "B", value);
+    Ok(vec![
+        of("event_1472", event_bytes(&events, PAYLOAD_ETHERNET)?),
+        of("event_8972", event_bytes(&events, PAYLOAD_JUMBO)?),
+        of("event_dogstatsd", line_bytes(&events, PAYLOAD_ETHERNET)?),
+        of("slot", size_of::<Slot<Event>>() as f64),
+        of("events_10000", buffered_events().0),
+        of("events_10000_small", buffered_events().1),
+        of("collect", allocations::of_wire()?.collecting_bytes),
+    ])
+}
+
+/// Of an event of the corpus in datagrams of at most `payload` bytes, headers and all.
+pub(crate) fn event_bytes(events: &[Event], payload: usize) -> Result<f64, Wrong> {
+    bytes(&mut *Box::<Encoder>::default(), events, payload)
+}
+
+/// The same as lines for a DogStatsD agent.
+pub(crate) fn line_bytes(events: &[Event], payload: usize) -> Result<f64, Wrong> {
+    bytes(&mut <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new()), events, payload)
+}
+
+fn bytes<F: Format>(format: &mut F, events: &[Event], payload: usize) -> Result<f64, Wrong> {
+    let mut bytes = 0;
+    let packed = pack(format, &mut vec![0; payload], events, |d| bytes += d.len());
+    check(packed == events.len(), || format!("{packed} of {} were packed", events.len()))?;
+    Ok(bytes as f64 / events.len() as f64)
+}
+
+/// Of a ring with 10 000 events, with room for dynamic tags and without.
+pub(crate) fn buffered_events() -> (f64, f64) {
+    const EVENTS: usize = 10_000;
+    // Beside its slots a ring has its two indices, on cache lines of their own.
+    let whole = size_of::<spsc::Ring<Event, [Slot<Event>; EVENTS]>>() - 1024;
+    let with_tags = (EVENTS * size_of::<Slot<Event>>()).max(whole);
+    (with_tags as f64, (EVENTS * size_of::<Slot<Event<2>>>()) as f64)
+}

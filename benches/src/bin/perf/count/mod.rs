@@ -1,0 +1,72 @@
+//! `perf count`: what is the same from run to run. Bytes, heap allocations, and instructions.
+//!
+//! These numbers depend on the code and, instructions, on the compiler; not on the machine, nor on how busy it is. So they
+//! are compared exactly, have a committed baseline, and are what a CI can judge.
+
+mod allocations;
+mod bytes;
+mod instructions;
+
+use std::path::{Path, PathBuf};
+
+use crate::desk::Output;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::gate::baseline;
+use crate::results::{Metric, Run};
+use crate::suite::Wrong;
+
+pub(crate) use allocations::{of_recording, of_wire};
+pub(crate) use bytes::{buffered_events, event_bytes, line_bytes};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// What is counted; instructions need valgrind, and are left out where there is none
+    #[arg(value_enum, default_values = ["bytes", "allocations", "instructions"])]
+    groups: Vec<Group>,
+    /// Write the numbers down as the committed baseline, too
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = baseline::FILE)]
+    write: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The first word of each number's name.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Group {
+    /// Of an event on the wire and in memory
+    Bytes,
+    /// From the heap, in a steady state
+    Allocations,
+    /// Of hot operations, counted under callgrind
+    Instructions,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let mut metrics = Vec::new();
+    for group in &args.groups {
+        let wrong = |Wrong(what): Wrong| {
+            Failure::new(Exit::Verdict, what)
+                .hint("The operation does not do what it should, so its numbers mean nothing.")
+        };
+        metrics.extend(match group {
+            Group::Bytes => bytes::metrics().map_err(wrong)?,
+            Group::Allocations => allocations::metrics().map_err(wrong)?,
+            Group::Instructions if instructions::are_countable() => instructions::metrics()?,
+            Group::Instructions => {
+                eprintln!("no valgrind: instructions are not counted (`apt-get install valgrind`)");
+                Vec::new()
+            }
+        });
+    }
+    let run = Run::now("count", metrics);
+    if let Some(path) = &args.write {
+        baseline::write(path, &run)?;
+        eprintln!("written down in {}", Path::new(path).display());
+    }
+    args.output.take(run)
+}
+
+/// A number of this room.
+fn exact(group: &str, name: &str, unit: &str, value: f64) -> Metric {
+    Metric::exact(format!("{group}.{name}"), unit, value)
+}

@@ -37,13 +37,13 @@ pub enum Mode {
 pub struct Header {
     /// How the datagram is protected.
     pub mode: Mode,
-    /// Which key, in the modes that have one.
+    /// The number of the key, in the modes that have one.
     pub key: u8,
-    /// Who sends: unique among the senders of a collector, the same over restarts.
+    /// The sender's number: unique among the senders of a collector, and the same over restarts.
     pub sender: u64,
-    /// Which run of the sender: another number after each restart.
+    /// The number of the sender's run: another one after each restart.
     pub epoch: u32,
-    /// Which datagram of that run: 0, 1, 2…, wrapping.
+    /// The datagram's number in that run: 0, 1, 2…, wrapping.
     pub sequence: u32,
 }
 
@@ -53,17 +53,17 @@ pub struct Header {
 #[serde(into = "u64", try_from = "u64")]
 #[repr(u8)]
 pub enum TimeUnit {
-    /// 10^-9 s.
+    /// Nanoseconds, 10^-9 s.
     #[default]
     Nanos = 0,
-    /// 10^-6 s.
+    /// Microseconds, 10^-6 s.
     Micros = 1,
-    /// 10^-3 s.
+    /// Milliseconds, 10^-3 s.
     Millis = 2,
 }
 
 impl TimeUnit {
-    /// Nanoseconds in one unit.
+    /// How many nanoseconds one unit has.
     #[must_use]
     pub const fn nanos(self) -> u64 {
         match self {
@@ -94,7 +94,7 @@ pub struct Prologue {
     pub dropped: u64,
     /// Datagrams that the sender gave up in this epoch; each used up a sequence number.
     pub failed: u64,
-    /// The receiver is asked to acknowledge: critical events from this identifier on are outstanding, or may be.
+    /// Where it is there, the receiver is asked to acknowledge: critical events from this identifier on may be outstanding.
     pub ack_floor: Option<u64>,
     /// The receiver is asked for a sign of life: a [`Receipt`](crate::wire::receipt::Receipt) for this datagram.
     pub wants_receipt: bool,
@@ -121,11 +121,11 @@ impl Default for Prologue {
 // A sender decides what becomes of the record, so a new reason is to be decided there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refused {
-    /// No room left: close this datagram and put the record into the next. In an empty datagram: never fits.
+    /// There is no room left: the record goes into the next datagram. In an empty datagram it will never fit.
     Full,
-    /// The interner does not know one of its symbols.
+    /// The interner does not know one of the record's symbols.
     UnknownSymbol,
-    /// The format has no way to say it.
+    /// The format has no way to say the record.
     Unsupported,
 }
 
@@ -141,7 +141,7 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-/// Opens datagrams in one format.
+/// An encoder: opens datagrams in one format, and says what the format can do.
 pub trait Format {
     /// A datagram in the making.
     type Datagram<'a>: Packer

@@ -7,36 +7,36 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a record was given up.
+/// Why a record was given up. Each cause has a count of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Cause {
     /// The ring was full and the policy keeps what is already there.
     Full,
-    /// It was the oldest in a full ring and made room for a newer or more urgent one.
+    /// The record was the oldest in a full ring and made room for a newer or more urgent one.
     Evicted,
     /// The policy takes one in N under pressure, and this was one of the others.
     Sampled,
     /// The health monitor throttles the source.
     Throttled,
-    /// Encoded, it is larger than a datagram may be.
+    /// The encoded record is larger than a datagram may be.
     TooLarge,
-    /// Its dynamic tags or text do not fit the slot, or it has more than 255 static tags.
+    /// The record's dynamic tags or text do not fit the slot, or it has more than 255 static tags.
     TooManyTags,
-    /// The interner has no room for its name.
+    /// The interner has no room for the record's name.
     InternerFull,
-    /// Its name is empty or longer than 255 bytes, or its number is NaN, infinite or out of bounds.
+    /// The record's name is empty or longer than 255 bytes, or its number is NaN, infinite or out of bounds.
     Invalid,
-    /// It could not be encoded: a symbol that the interner does not know.
+    /// The record holds a symbol that the interner does not know.
     Encode,
-    /// The transport refused its datagram.
+    /// The transport refused the record's datagram.
     SendError,
-    /// A critical event that nobody acknowledged in time.
+    /// The record is a critical event that nobody acknowledged in time.
     Unacknowledged,
-    /// The client was shut down before it could be sent.
+    /// The client was shut down before the record could be sent.
     Shutdown,
-    /// The format has no way to say it: an event, in StatsD.
+    /// The format has no way to say the record: an event, in StatsD.
     Unsupported,
 }
 
@@ -105,7 +105,7 @@ impl fmt::Display for Cause {
 
 impl core::error::Error for Cause {}
 
-/// Records given up, by cause.
+/// How many records were given up, by cause.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Drops([u64; Cause::COUNT]);
 
@@ -113,7 +113,7 @@ impl Drops {
     /// None.
     pub const NONE: Self = Self([0; Cause::COUNT]);
 
-    /// How many were given up for `cause`.
+    /// How many records were given up for `cause`.
     #[inline]
     #[must_use]
     pub const fn get(&self, cause: Cause) -> u64 {
@@ -127,7 +127,7 @@ impl Drops {
         *cell = cell.wrapping_add(n);
     }
 
-    /// All causes together.
+    /// How many records were given up for all causes together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -165,7 +165,7 @@ impl Serialize for Drops {
 /// state the next one carries again.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Ledger {
-    /// Record calls made.
+    /// How many record calls were made.
     pub recorded: u64,
     /// Events that reached the receiver, as its signs of life say. Where the receiver has no way to say so (lines of
     /// StatsD, a transport without replies): events that left.

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! There is no clock, no socket, no thread and no allocator in here: time comes in as an argument, bytes go in and out
-//! of the caller's buffers, and the [`sender`] says what it wants next. `ringstat-std` puts a thread and a socket
-//! around it; [`stats`] is all that a chip needs in one `static`.
+//! of the caller's buffers, and the [`Sender`](send::Sender) says what it wants next. `ringstat-std` puts a thread and a socket
+//! around it; [`Stats`](chip::Stats) is all that a chip needs in one `static`.
 //!
 //! # Features
 //! - `alloc`: rings whose capacity is chosen at run time.

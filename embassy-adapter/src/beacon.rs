@@ -13,18 +13,19 @@ use crate::clock::micros;
 /// nothing is said.
 #[derive(Clone, Copy, Debug)]
 pub struct BeaconConfig<const PAYLOAD: usize = 256> {
-    /// The collector.
+    /// The address of the collector.
     pub to: IpEndpoint,
     /// The port that datagrams come from.
     pub local_port: u16,
-    /// Who sends.
+    /// Who sends, and in which run.
     pub identity: Identity,
-    /// All instruments are sent so often.
+    /// All instruments are sent once in this time.
     pub interval: Duration,
 }
 
 impl BeaconConfig {
-    /// Once a second to a collector at `to`; `sender` and `epoch` as for [`Config::new`](crate::TaskConfig::new).
+    /// A beacon that sends once a second to a collector at `to`; `sender` and `epoch` are as for
+    /// [`TaskConfig::new`](crate::TaskConfig::new).
     #[must_use]
     pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
         Self {
@@ -37,7 +38,7 @@ impl BeaconConfig {
 }
 
 impl<const PAYLOAD: usize> BeaconConfig<PAYLOAD> {
-    /// With datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`].
+    /// The same configuration with datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`].
     #[must_use]
     pub fn payload<const BYTES: usize>(self) -> BeaconConfig<BYTES> {
         const { assert!(BYTES >= PAYLOAD_MIN, "no datagram is that small") };

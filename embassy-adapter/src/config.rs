@@ -24,16 +24,16 @@ use crate::clock::micros;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TaskConfig<const PAYLOAD: usize = PAYLOAD_ETHERNET, const NAMES: usize = 16> {
-    /// The collector.
+    /// The address of the collector.
     pub to: IpEndpoint,
     /// The port that datagrams come from, and acknowledgements go to.
     pub local_port: u16,
-    /// Who sends.
+    /// Who sends, and in which run.
     pub identity: Identity,
     /// Batches, flushes, heartbeats, patience. Its unit must be microseconds; a `payload` below `PAYLOAD` makes datagrams
     /// smaller, but not the buffers.
     pub sender: SenderConfig,
-    /// When the stack knows no way: times in microseconds.
+    /// When to stop trying while the stack knows no way to the collector. Times are in microseconds.
     pub breaker: BreakerConfig,
     /// The clock that events are stamped with, in microseconds: since boot, or since 1970 where somebody knows. Then set
     /// `since_boot` of `sender` to `false`, and give the same clock to `Stats::new`.
@@ -43,7 +43,7 @@ pub struct TaskConfig<const PAYLOAD: usize = PAYLOAD_ETHERNET, const NAMES: usiz
 }
 
 impl TaskConfig {
-    /// For a collector at `to`; `sender` is unique among its senders and the same over restarts, `epoch` another one for
+    /// The usual configuration for a collector at `to`; `sender` is unique among its senders and the same over restarts, `epoch` another one for
     /// each run: from a random source, or a counter in memory that survives.
     #[must_use]
     pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
@@ -64,7 +64,7 @@ impl TaskConfig {
 }
 
 impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
-    /// With datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`]: the task has two buffers of that size.
+    /// The same configuration with datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`]: the task has two buffers of that size.
     #[must_use]
     pub fn payload<const BYTES: usize>(self) -> TaskConfig<BYTES, NAMES> {
         const { assert!(BYTES >= PAYLOAD_MIN, "no datagram is that small") };
@@ -73,7 +73,7 @@ impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
         resized
     }
 
-    /// With tables in which `COUNT` names and tag sets of a datagram are found again, a power of two: 12 bytes each.
+    /// The same configuration with tables in which `COUNT` names and tag sets of a datagram are found again, a power of two: 12 bytes each.
     /// What is not found again is spelled out again, in more bytes.
     #[must_use]
     pub fn names<const COUNT: usize>(self) -> TaskConfig<PAYLOAD, COUNT> {

@@ -97,7 +97,7 @@ impl<const N: usize> Stats<N> {
 }
 
 impl<const N: usize, const C: usize> Stats<N, C> {
-    /// Names the instruments that are sent.
+    /// Names the instruments whose state is sent.
     #[must_use]
     pub const fn instruments(mut self, instruments: &'static [&'static dyn Instrument]) -> Self {
         self.instruments = instruments;
@@ -165,13 +165,13 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         Lane::new(self, self.lanes.get(index).copied())
     }
 
-    /// How many events wait.
+    /// How many events wait in all rings.
     #[must_use]
     pub fn waiting(&self) -> usize {
         All(self).len() + self.critical.map_or(0, |ring| ring.len())
     }
 
-    /// Records given up at the record call, by cause. Each count wraps at 2^32.
+    /// How many records were given up at the record call, by cause. Each count wraps at 2^32.
     #[must_use]
     pub fn drops(&self) -> Drops {
         let mut sum = Drops::NONE;
@@ -188,7 +188,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         Sender::new(identity, config)
     }
 
-    /// [`Sender::poll`] with what is in here.
+    /// Polls the sender with what was recorded here: see [`Sender::poll`].
     pub fn poll<E: Format, const CARRY: usize>(
         &self,
         sender: &mut Sender<E, Keep<C>, CARRY>,
@@ -217,7 +217,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         self.account(sender.totals())
     }
 
-    /// The same, from the totals of the sender: for who does not have the sender itself.
+    /// The same ledger, from the totals of the sender: for who does not have the sender itself.
     #[must_use]
     pub fn account(&self, totals: &Totals) -> Ledger {
         totals.ledger(self.waiting() as u64, &self.drops(), 0)

@@ -12,7 +12,7 @@ use crate::ring::{Source, mpmc};
 pub struct EventRing<const N: usize>(pub(super) mpmc::Ring<Event, [mpmc::Cell<Event>; N]>);
 
 impl<const N: usize> EventRing<N> {
-    /// An empty ring.
+    /// An empty ring, for the initializer of a static.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
@@ -27,7 +27,7 @@ impl<const N: usize> Default for EventRing<N> {
     }
 }
 
-/// A `&'static` [`EventRing`](crate::chip::EventRing) with room for so many events, for the initializer of a static.
+/// A `&'static` [`EventRing`] with room for so many events, for the initializer of a static.
 /// (Elsewhere each place that says it has one ring, however often it is passed.)
 #[macro_export]
 macro_rules! event_ring {

@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Grade {
-    /// Nothing to complain of.
+    /// There is nothing to complain of.
     #[default]
     Healthy = 0,
-    /// One reason.
+    /// There is one reason to complain.
     Degraded = 1,
-    /// Two reasons or more, or nothing gets through at all.
+    /// There are two reasons or more, or nothing gets through at all.
     Unhealthy = 2,
 }
 
@@ -84,14 +84,14 @@ impl Reason {
     }
 }
 
-/// A grade and what it rests on.
+/// How a client or sender is doing: a grade, and the reasons for it.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Health {
     reasons: u8,
 }
 
 impl Health {
-    /// With these reasons.
+    /// The health of a client with these reasons to complain.
     #[must_use]
     pub fn of(reasons: impl IntoIterator<Item = Reason>) -> Self {
         Self { reasons: reasons.into_iter().fold(0, |bits, r| bits | 1 << r as u8) }
@@ -122,7 +122,7 @@ impl Health {
         Self::of(Reason::ALL.into_iter().filter(|r| holds(*r)))
     }
 
-    /// The grade.
+    /// The grade that follows from the reasons.
     #[must_use]
     pub fn grade(self) -> Grade {
         match self.reasons.count_ones() {
@@ -138,7 +138,7 @@ impl Health {
         self.reasons & 1 << reason as u8 != 0
     }
 
-    /// The reasons.
+    /// The reasons, in the order of [`Reason::ALL`].
     pub fn reasons(self) -> impl Iterator<Item = Reason> {
         Reason::ALL.into_iter().filter(move |r| self.has(*r))
     }
@@ -183,41 +183,41 @@ impl Serialize for Health {
 /// What takes longer than this is slow: 5 s.
 pub const SLOW_NANOS: u64 = 5_000_000_000;
 
-/// What is judged: counts of a recent time, and how things are now.
+/// What is judged: counts over a recent time, and how things are now.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Readings {
     /// How full the fullest ring is.
     pub buffer_percent: u8,
-    /// Record calls.
+    /// How many record calls were made.
     pub recorded: u64,
-    /// Records given up, for whatever reason.
+    /// How many records were given up, for whatever reason.
     pub dropped: u64,
-    /// Attempts to send.
+    /// How many attempts to send were made.
     pub sends: u64,
-    /// Attempts that failed; backpressure is no failure.
+    /// How many attempts to send failed; backpressure is no failure.
     pub send_errors: u64,
-    /// Records whose way from the call to the socket was timed,
+    /// How many records were timed on their way from the call to the socket.
     pub timed: u64,
-    /// and how many of them took more than [`SLOW_NANOS`].
+    /// How many of the timed records took more than [`SLOW_NANOS`].
     pub slow: u64,
-    /// The circuit breaker is not closed.
+    /// Whether the circuit breaker is not closed.
     pub unreachable: bool,
 }
 
-/// Totals that only grow.
+/// The totals of a client that a [`HealthWindow`] looks at; they only grow.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct HealthCounts {
-    /// Record calls.
+    /// How many record calls were made.
     pub recorded: u64,
-    /// Records given up.
+    /// How many records were given up.
     pub dropped: u64,
-    /// Attempts to send.
+    /// How many attempts to send were made.
     pub sends: u64,
-    /// Attempts that failed.
+    /// How many attempts to send failed.
     pub send_errors: u64,
-    /// Records that were timed.
+    /// How many records were timed.
     pub timed: u64,
-    /// Of these, slow ones.
+    /// How many of the timed records took more than [`SLOW_NANOS`].
     pub slow: u64,
 }
 
@@ -247,7 +247,7 @@ impl<const N: usize> HealthWindow<N> {
         self.next = (self.next + 1) % N;
     }
 
-    /// What was added since the oldest tick.
+    /// How much the totals have grown since the oldest tick of the window.
     #[must_use]
     pub fn growth(&self, now: HealthCounts) -> HealthCounts {
         let then = self.ticks.get(self.next).copied().unwrap_or_default();

@@ -9,41 +9,41 @@ use crate::ledger::Ledger;
 use crate::observe::Health;
 use crate::send::BreakerState;
 
-/// A client at one moment. Durations in nanoseconds, sizes in bytes.
+/// What a client knows of itself at one moment. Durations are in nanoseconds, sizes in bytes.
 #[derive(Clone, PartialEq, Default, Debug, Serialize)]
 pub struct Snapshot {
-    /// Who the client is.
+    /// The client's number as a sender.
     pub sender: u64,
-    /// Which of its runs.
+    /// The number of this run of the client.
     pub epoch: u32,
-    /// How long it has run.
+    /// How long the client has run.
     pub uptime_nanos: u64,
-    /// Its grade, and why.
+    /// How the client is doing, and why.
     pub health: Health,
     /// What became of every record.
     pub ledger: Ledger,
-    /// The rings.
+    /// The rings between recorders and the sending thread.
     pub buffer: Buffer,
-    /// What left, and what did not.
+    /// What was sent, and what could not be.
     pub output: Output,
     /// The places that datagrams are packed into.
     pub pool: PoolUse,
-    /// How long records take, of one in so many.
+    /// How long records take, measured on one in so many.
     pub latency: Latency,
-    /// What it takes of the memory that it may take at most.
+    /// How much memory the client holds, and how much it may hold at most.
     pub memory: Memory,
-    /// The circuit breaker.
+    /// The circuit breaker between the client and its receiver.
     pub breaker: BreakerUse,
-    /// What is held back at the moment.
+    /// What is held back at the moment, by rings and by the throttle.
     pub degradation: Degradation,
 }
 
-/// The rings.
+/// The rings between recorders and the sending thread.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Buffer {
-    /// Events that wait.
+    /// How many events wait.
     pub used: u64,
-    /// Events that there is room for.
+    /// How many events there is room for.
     pub capacity: u64,
     /// The most that ever waited, as the sender saw it.
     pub peak: u64,
@@ -51,7 +51,7 @@ pub struct Buffer {
     pub fullest_percent: u8,
 }
 
-/// What was sent.
+/// What was sent, and what could not be.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Output {
     /// Batches: groups of datagrams handed over together.
@@ -60,22 +60,26 @@ pub struct Output {
     pub wakes: u64,
     /// Datagrams that the transport took.
     pub datagrams: u64,
-    /// Their bytes.
+    /// Bytes of the datagrams that the transport took.
     pub bytes: u64,
-    /// Datagrams given up.
+    /// Datagrams that were packed and given up.
     pub failed: u64,
     /// Attempts to send that failed; backpressure is no failure.
     pub send_errors: u64,
     /// Attempts that met a full socket buffer.
     pub backpressure: u64,
-    /// Critical events acknowledged,
+    /// Critical events that a receiver acknowledged.
     pub acknowledged: u64,
-    /// sent again,
+    /// How often a critical event was sent again.
     pub repeated: u64,
-    /// and waiting for their acknowledgement.
+    /// Critical events that wait for their acknowledgement.
     pub unacknowledged: u64,
     /// Datagrams from the receiver that were no acknowledgement for this client.
     pub bad_replies: u64,
+    /// Strings that the format could not carry as they were, and that went out altered.
+    pub altered: u64,
+    /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
+    pub unsendable: u64,
 }
 
 /// A pool of places for datagrams, see [`crate::send`].
@@ -85,22 +89,22 @@ pub struct PoolUse {
     pub capacity: u64,
     /// How many hold a datagram that is not sent yet.
     pub used: u64,
-    /// How often a free one was found,
+    /// How often a free one was found.
     pub hits: u64,
-    /// and how often not: the records stayed in the ring.
+    /// How often none was free. The records then stayed in the ring.
     pub misses: u64,
 }
 
-/// How long records take.
+/// How long records take on their way.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Latency {
-    /// One record in so many is looked at.
+    /// One record in so many is timed.
     pub one_in: u32,
-    /// From the record call to the datagram.
+    /// The time from the record call to the datagram.
     pub in_buffer: Quantiles,
-    /// One call of the transport.
+    /// How long one call of the transport takes.
     pub send: Quantiles,
-    /// From the record call until the transport took it.
+    /// The time from the record call until the transport took the datagram.
     pub total: Quantiles,
 }
 
@@ -109,18 +113,18 @@ pub struct Latency {
 pub struct Quantiles {
     /// How many values there are.
     pub count: u64,
-    /// Half are below.
+    /// The median: half of the values are below it.
     pub p50: u64,
-    /// 95 % are below.
+    /// 95 % of the values are below it.
     pub p95: u64,
-    /// 99 % are below.
+    /// 99 % of the values are below it.
     pub p99: u64,
-    /// 99.9 % are below.
+    /// 99.9 % of the values are below it.
     pub p999: u64,
 }
 
 impl Quantiles {
-    /// Of a histogram, to its relative error. Linear in the number of buckets.
+    /// The quantiles of a histogram, to its relative error. Linear in the number of buckets.
     #[must_use]
     pub fn of(buckets: &dyn Buckets) -> Self {
         let at = |q| percentile(buckets, q).unwrap_or(0.0) as u64;
@@ -134,38 +138,38 @@ impl Quantiles {
     }
 }
 
-/// Memory that the client holds.
+/// How much memory the client holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Memory {
-    /// Taken so far: rings as far as they were ever filled, buffers, names, instruments.
+    /// Bytes taken so far: rings as far as they were ever filled, buffers, names, instruments.
     pub used: u64,
-    /// What it can be at most, known when the client is made.
+    /// Bytes that the client can take at most, known when it is made.
     pub budget: u64,
-    /// Bytes of names made at run time,
+    /// Bytes of names that were made at run time.
     pub names: u64,
-    /// and how many there is room for.
+    /// How many bytes of such names there is room for.
     pub names_capacity: u64,
-    /// Instruments made at run time,
+    /// Instruments that were made at run time.
     pub instruments: u64,
-    /// how many there is room for,
+    /// How many of those there is room for.
     pub instruments_capacity: u64,
-    /// and how many were asked for beyond that.
+    /// How many were asked for beyond that; they share an overflow series.
     pub instruments_refused: u64,
 }
 
-/// The circuit breaker.
+/// The circuit breaker between the client and its receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct BreakerUse {
-    /// What it does.
+    /// Whether it lets datagrams through.
     pub state: BreakerState,
     /// How often it has opened.
     pub opened: u64,
 }
 
-/// What is held back.
+/// What is held back while there is too much.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Degradation {
-    /// The level of the fullest ring: 0 everything, 1 sampling, 2 shedding.
+    /// The level of the fullest ring: 0 lets everything in, 1 samples, 2 sheds.
     pub level: u8,
     /// The throttle's level: 0 lets everything through.
     pub throttle: u8,

@@ -10,12 +10,12 @@ use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn, mutant};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 #[repr(u8)]
 pub enum Level {
-    /// Everything comes in.
+    /// Every record comes in.
     #[default]
     All = 0,
-    /// From 75 % full until below 65 %: some are sampled.
+    /// From 75 % full until below 65 %, some records are sampled.
     Sampling = 1,
-    /// From 90 % full until below 80 %: only what matters comes in.
+    /// From 90 % full until below 80 %, only records that matter come in.
     Shedding = 2,
 }
 
@@ -50,14 +50,14 @@ const fn share(capacity: usize, percent: usize) -> usize {
     if share == 0 { 1 } else { share }
 }
 
-/// What a gate says to a record.
+/// What a gate says to a record that wants to come in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
-    /// It may come in. One that was sampled now says so in its rate.
+    /// The record may come in. One that was sampled now says so in its rate.
     Enter,
-    /// It may come in only in place of one of lower priority.
+    /// The record may come in only in place of one of lower priority.
     Replace,
-    /// It is given up.
+    /// The record is given up, for this cause.
     Refuse(Cause),
 }
 
@@ -107,7 +107,7 @@ fn mark<const INLINE: usize>(
     admission
 }
 
-/// The gate of one producer's ring.
+/// The gate in front of one producer's ring.
 #[derive(Clone, Debug)]
 pub struct Gate {
     policy: Policy,
@@ -160,14 +160,14 @@ impl Gate {
         mark(self.policy, before, self.sampler, event, admission)
     }
 
-    /// How far it is degraded, as of the last record.
+    /// How far the ring is degraded, as of the last record.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
     }
 }
 
-/// The gate of a ring that several producers share. Lock-free.
+/// The gate in front of a ring that several producers share. Lock-free.
 #[derive(Debug)]
 pub struct SharedGate {
     policy: Policy,
@@ -188,7 +188,7 @@ impl SharedGate {
         }
     }
 
-    /// As [`Gate::admit`].
+    /// Says whether an event may come in, as [`Gate::admit`] does.
     #[inline]
     pub fn admit<const INLINE: usize>(
         &self,

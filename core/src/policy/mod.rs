@@ -21,21 +21,21 @@ pub use gate::{Admission, Gate, Level, SharedGate};
 pub use sampler::Sampler;
 pub use throttle::{Pressure, Throttle};
 
-/// What a client gives up under load.
+/// What a client gives up when there is more than its rings can take. Chips and servers choose from the same policies.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// The newest record: what is in the ring stays.
+    /// Drops the newest record: what is in the ring stays.
     #[default]
     DropNewest,
-    /// The oldest record: what is new gets in.
+    /// Drops the oldest record: what is new gets in.
     DropOldest,
-    /// The oldest record of the lowest priority that is not above the new one's. The sender takes high before low.
+    /// Drops the oldest record of the lowest priority that is not above the new one's. The sender takes high before low.
     ByPriority,
-    /// From 75 % on, one record in so many is kept, and says so on the wire, so that the collector scales up.
+    /// From 75 % full on, keeps one record in so many, which says so on the wire, so that the collector scales up.
     /// Critical ones are all kept. What does not fit is dropped as in [`DropNewest`](Self::DropNewest).
     Sampled(u8),
-    /// Step by step: below 75 % everything is kept, from 75 % on one in so many of low priority, from 90 % on only
+    /// Degrades step by step: below 75 % everything is kept, from 75 % on one in so many of low priority, from 90 % on only
     /// high and critical ones, and a normal one in place of a low one. A full ring gives up as in
     /// [`ByPriority`](Self::ByPriority).
     Graded(u8),
@@ -59,7 +59,7 @@ impl Policy {
         }
     }
 
-    /// Whether it needs a ring that knows priorities.
+    /// Whether the policy needs a ring that knows priorities.
     #[must_use]
     pub const fn ranks(self) -> bool {
         match self {
@@ -68,7 +68,7 @@ impl Policy {
         }
     }
 
-    /// Whether a record asks a [`Gate`] first.
+    /// Whether each record asks a [`Gate`] before it comes near the ring.
     #[must_use]
     pub const fn gates(self) -> bool {
         match self {
@@ -77,7 +77,7 @@ impl Policy {
         }
     }
 
-    /// Whether one plain ring is all that it needs: no priorities and no gate. Those are the policies of chips.
+    /// Whether one plain ring is all that the policy needs, without priorities and without a gate. Chips take these.
     #[must_use]
     pub const fn is_plain(self) -> bool {
         !self.ranks() && !self.gates()
@@ -92,7 +92,7 @@ impl Policy {
         }
     }
 
-    /// It keeps one in so many where it samples; 1 where it does not.
+    /// Where the policy samples, it keeps one record in so many. 1 where it does not sample.
     #[must_use]
     pub const fn one_in(self) -> u8 {
         match self {

@@ -8,7 +8,7 @@
 pub struct Sampler(u32);
 
 impl Sampler {
-    /// A sampler; `seed` decides which ones it takes.
+    /// A sampler that has taken none yet; `seed` decides which ones it takes.
     #[must_use]
     pub const fn new(seed: u16) -> Self {
         // A xorshift generator must not start at 0. Position 255 begins a new block at once.

@@ -3,14 +3,14 @@
 //! Where a [`Gate`](super::Gate) sees one ring at this moment, the throttle sees the whole client over time. It is
 //! asked at an even pace, say once in 100 ms, and says how many of the records that matter little are to be kept.
 
-/// How the client is doing, each in percent of what it can take.
+/// How the client is doing, each reading in percent of what it can take.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Pressure {
-    /// Of the rings in use.
+    /// How full the fullest ring is.
     pub buffer: u8,
-    /// Of the records lately given up for want of room. What the throttle itself gives up does not count.
+    /// How many of the recent records were given up for want of room. Those that the throttle gave up do not count.
     pub drops: u8,
-    /// Of the memory budget in use.
+    /// How much of the memory budget is in use.
     pub memory: u8,
 }
 
@@ -23,7 +23,7 @@ const CALM: u8 = 5;
 /// What is kept of low and normal records at each level.
 const ONE_IN: [u8; 4] = [1, 2, 8, 32];
 
-/// See the [module](super).
+/// Follows the [`Pressure`] on a client, and says how much of what matters little is kept.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Throttle {
     level: u8,
@@ -34,7 +34,7 @@ impl Throttle {
     /// The highest level.
     pub const MAX_LEVEL: u8 = ONE_IN.len() as u8 - 1;
 
-    /// One that lets everything through.
+    /// A throttle that lets everything through.
     #[must_use]
     pub const fn new() -> Self {
         Self { level: 0, calm: 0 }
@@ -60,7 +60,7 @@ impl Throttle {
         self.level
     }
 
-    /// The level: 0 lets everything through, [`MAX_LEVEL`](Self::MAX_LEVEL) least.
+    /// How much is held back: at level 0 nothing, at [`MAX_LEVEL`](Self::MAX_LEVEL) most.
     #[must_use]
     pub const fn level(&self) -> u8 {
         self.level

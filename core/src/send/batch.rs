@@ -4,30 +4,30 @@
 //! that go out soon while there is little to do, large ones under load. The events stay in the ring until then: the
 //! ring is the batch's memory, so that a drop policy still reaches them and nothing is held twice.
 
-/// When a batch closes. Times in the unit of the client's clock.
+/// When a batch closes. Times are in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BatchLimits {
-    /// Closes with so many events while there is little to do,
-    pub least: usize,
-    /// and with so many at most under load: after each batch the number follows how full the ring was. Below
-    /// [`LOW_WATERMARK`] it shrinks, above [`HIGH_WATERMARK`] it grows, above [`FULL_WATERMARK`] faster.
-    pub events: usize,
-    /// Closes when they are expected to take so many bytes.
-    pub bytes: usize,
-    /// Closes when the first of them may have waited for so long.
-    pub age: u64,
+pub(super) struct BatchLimits {
+    /// A batch of so many events closes while there is little to do.
+    pub(super) least: usize,
+    /// A batch of so many events closes under any load. After each batch the number follows how full the ring was:
+    /// below [`LOW_WATERMARK`] it shrinks, above [`HIGH_WATERMARK`] it grows, above [`FULL_WATERMARK`] faster.
+    pub(super) events: usize,
+    /// A batch closes when its events are expected to take so many bytes.
+    pub(super) bytes: usize,
+    /// A batch closes when its first event may have waited for so long.
+    pub(super) age: u64,
 }
 
-/// Below so many percent of the ring batches become smaller.
-pub const LOW_WATERMARK: u8 = 25;
-/// Above so many percent they become larger, by an eighth each time,
-pub const HIGH_WATERMARK: u8 = 50;
-/// and above so many by as much again.
-pub const FULL_WATERMARK: u8 = 75;
+/// Below so many percent of the ring, batches become smaller.
+const LOW_WATERMARK: u8 = 25;
+/// Above so many percent they become larger, by an eighth each time.
+const HIGH_WATERMARK: u8 = 50;
+/// Above so many percent they become twice as large each time.
+const FULL_WATERMARK: u8 = 75;
 
 /// Decides when to pack.
 #[derive(Clone, Debug)]
-pub struct Batcher {
+pub(super) struct Batcher {
     limits: BatchLimits,
     /// So many events close a batch now.
     events: usize,
@@ -46,15 +46,13 @@ const FIRST_GUESS: usize = 24;
 
 impl Batcher {
     /// A batcher that has seen nothing yet.
-    #[must_use]
-    pub const fn new(limits: BatchLimits) -> Self {
+    pub(super) const fn new(limits: BatchLimits) -> Self {
         let (events, bytes_x16) = (limits.least, FIRST_GUESS * 16);
         Self { limits, events, fill: 0, waiting: false, since: None, bytes_x16 }
     }
 
     /// How many events close a batch now. At least 1.
-    #[must_use]
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.events.min(self.greatest()).max(1)
     }
 
@@ -67,7 +65,7 @@ impl Batcher {
     ///
     /// What is seen for the first time may have come just behind the last look, and its age counts from then on: who
     /// looks seldom sends at once.
-    pub fn ready(&mut self, waiting: usize, fill: u8, now: u64) -> bool {
+    pub(super) fn ready(&mut self, waiting: usize, fill: u8, now: u64) -> bool {
         self.waiting = waiting > 0;
         self.fill = fill;
         // A clock that went backwards starts the age again, rather than never or at once.
@@ -79,15 +77,14 @@ impl Batcher {
     }
 
     /// When the age of what waits closes the batch, if anything waits.
-    #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
+    pub(super) fn deadline(&self) -> Option<u64> {
         let since = self.since.filter(|_| self.waiting);
         since.map(|since| since.saturating_add(self.limits.age))
     }
 
     /// Learns that `events` events took `bytes` bytes, starts the age of what is still waiting at `now`, and adapts the
     /// next batch to how full the ring was.
-    pub fn packed(&mut self, events: usize, bytes: usize, now: u64) {
+    pub(super) fn packed(&mut self, events: usize, bytes: usize, now: u64) {
         if let Some(mean) = (bytes * 16).checked_div(events) {
             self.bytes_x16 = (self.bytes_x16 * 7 + mean) / 8;
         }

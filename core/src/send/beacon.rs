@@ -30,7 +30,7 @@ use crate::send::Identity;
 use crate::wire::encode::Datagram;
 use crate::wire::table::lean::Bare;
 
-/// What goes through the instruments, a datagram at a time.
+/// Goes through the instruments again and again, and packs them a datagram at a time.
 pub struct Beacon {
     identity: Identity,
     unit: TimeUnit,
@@ -39,17 +39,17 @@ pub struct Beacon {
     next: usize,
 }
 
-/// A datagram that is ready.
+/// A datagram that a [`Beacon`] has packed into the caller's buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BeaconDatagram {
-    /// How many bytes of the buffer it takes.
+    /// How many bytes of the buffer the datagram takes.
     pub len: usize,
     /// Whether all instruments have been said; the next datagram begins anew.
     pub last: bool,
 }
 
 impl Beacon {
-    /// Has said nothing yet; its clock counts `unit` since the start of the part.
+    /// A beacon that has said nothing yet; its clock counts `unit`s since the start of the part.
     #[must_use]
     pub const fn new(identity: Identity, unit: TimeUnit) -> Self {
         Self { identity, unit, sequence: 0, next: 0 }

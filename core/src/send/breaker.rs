@@ -20,40 +20,40 @@
 
 use super::backoff::Backoff;
 
-/// When it opens and for how long. Times in the unit of the client's clock.
+/// When a [`Breaker`] opens and for how long. Times are in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerConfig {
-    /// Opens after so many failures in a row; 0 counts as 1.
+    /// It opens after so many failures in a row; 0 counts as 1.
     pub failures: u32,
-    /// The first time it stays open for so long, give or take a quarter.
+    /// It stays open for so long at first, give or take a quarter, and after each failed probe for twice as long.
     pub backoff: u64,
     /// It never stays open for longer than this.
     pub backoff_max: u64,
 }
 
-/// Whether a datagram may be sent now.
+/// What a [`Breaker`] says when it is asked whether to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Permit {
-    /// Send it, and tell what came of it.
+    /// Send, and tell the breaker what came of it.
     Send,
-    /// Not before this time.
+    /// Do not send before this time.
     Wait(u64),
 }
 
-/// What the breaker does.
+/// Whether a [`Breaker`] lets datagrams through.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
-    /// Lets everything through.
+    /// It lets everything through.
     #[default]
     Closed,
-    /// Lets nothing through.
+    /// It lets nothing through until its pause is over.
     Open,
-    /// One probe is on its way.
+    /// It has let one datagram through as a probe, and does not know yet what became of it.
     HalfOpen,
 }
 
-/// See the [module](self).
+/// The state machine that says whether to send: closed, open, or half open with one probe under way.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     /// Opens after so many failures in a row.
@@ -70,7 +70,7 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// A closed one. `seed` should differ between senders, so that they do not all come back at once: see
+    /// A closed breaker. `seed` should differ between senders, so that they do not all come back at once: see
     /// [`Identity::seed`](crate::send::Identity::seed).
     #[must_use]
     pub const fn new(config: BreakerConfig, seed: u32) -> Self {
@@ -86,7 +86,7 @@ impl Breaker {
         }
     }
 
-    /// Whether to send at `now`.
+    /// Says whether to send at `now`. When a pause is over, the next datagram is a probe.
     pub fn permit(&mut self, now: u64) -> Permit {
         match self.state {
             BreakerState::Closed => Permit::Send,
@@ -101,14 +101,14 @@ impl Breaker {
         }
     }
 
-    /// The datagram was taken.
+    /// Takes note that a datagram was sent: the breaker closes, and earlier failures are forgotten.
     pub fn succeeded(&mut self) {
         self.state = BreakerState::Closed;
         self.failures = 0;
         self.probes = 0;
     }
 
-    /// The datagram could not be sent, for a reason other than backpressure.
+    /// Takes note that a datagram could not be sent, for a reason other than backpressure.
     pub fn failed(&mut self, now: u64) {
         self.failures = self.failures.saturating_add(1);
         let probing = self.state == BreakerState::HalfOpen;
@@ -121,13 +121,13 @@ impl Breaker {
         }
     }
 
-    /// What it does now.
+    /// Whether it lets datagrams through now.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.state
     }
 
-    /// How often it has opened.
+    /// How often the breaker has opened.
     #[must_use]
     pub fn times_opened(&self) -> u64 {
         self.times_opened

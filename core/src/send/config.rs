@@ -5,38 +5,39 @@ use core::time::Duration;
 use crate::format::{PAYLOAD_ETHERNET, TimeUnit};
 use crate::send::Patience;
 
-/// The time at a poll, in the unit of the client's clock.
+/// The time at a poll, by two clocks, in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Time {
-    /// From a clock that never goes back: deadlines are counted in it.
+    /// The time of a clock that never goes back. Deadlines are counted in it.
     pub monotonic: u64,
-    /// What events are stamped with: since 1970, or since boot where nobody knows better.
+    /// The time that events are stamped with: since 1970, or since boot where nobody knows better.
     pub wall: u64,
 }
 
-/// Who the sender is.
+/// Which sender this is, and which of its runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
-    /// Unique among the senders of a collector, the same over restarts.
+    /// The sender's number: unique among the senders of a collector, and the same over restarts.
     pub sender: u64,
-    /// Another number for each run: a collector takes a new one for a restart.
+    /// The run's number: another one for each run, since a collector takes a new one for a restart.
     pub epoch: u32,
 }
 
-/// How the sender works.
+/// How a [`Sender`](crate::send::Sender) works: sizes, batches and intervals.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SenderConfig {
     /// The largest datagram, in bytes of UDP payload.
     pub payload: usize,
-    /// The unit of the clock.
+    /// The unit of the clock that events are stamped with and deadlines are counted in.
     pub unit: TimeUnit,
     /// Whether the wall clock counts from the sender's start.
     pub since_boot: bool,
-    /// A batch closes with so many events while the ring is nearly empty,
+    /// A batch of so many events closes while there is little to do.
     pub batch_least: usize,
-    /// and with so many when it is half full, between the two with a number in between,
+    /// A batch of so many events closes under any load. After each batch the number follows how full the ring was:
+    /// below 25 % it shrinks, above 50 % it grows, above 75 % faster. More than fill a datagram are never waited for.
     pub batch_events: usize,
-    /// or when its first event has waited for so long. (Or when a datagram is full.)
+    /// A batch closes when its first event has waited for so long, however few there are.
     pub batch_age: Duration,
     /// Instruments that have changed are sent so often.
     pub flush_interval: Duration,
@@ -46,7 +47,7 @@ pub struct SenderConfig {
     pub heartbeat_interval: Duration,
     /// How long critical events wait for their acknowledgement, where they are kept for it.
     pub patience: Patience,
-    /// Fill up datagrams that were closed because they are full, so that they can go out as segments of one size.
+    /// Whether datagrams that are full are padded to the limit, so that they can leave as segments of one size.
     pub pad_full: bool,
 }
 

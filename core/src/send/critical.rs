@@ -14,7 +14,7 @@ use super::{Kept, Store};
 use crate::ledger::{Cause, Drops};
 use crate::wire::ack::{Ack, ID_WINDOW};
 
-/// How often and for how long an event is tried.
+/// How often a critical event is sent, and how long each attempt waits for its acknowledgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
     /// It is sent again when no acknowledgement has come for so long, give or take a quarter, then for twice as long
@@ -22,7 +22,7 @@ pub struct Patience {
     pub timeout: Duration,
     /// No attempt waits longer than this for its acknowledgement.
     pub timeout_max: Duration,
-    /// It is given up after so many attempts; 0 counts as 1.
+    /// The event is given up after so many attempts; 0 counts as 1.
     pub attempts: u8,
 }
 

@@ -1,4 +1,4 @@
-//! Sending: events and instruments become datagrams, and every one of them is accounted for.
+//! Sending: events and instruments become datagrams, and each event is accounted for.
 //!
 //! ```text
 //!  ring ──► batch: is it time? ──► sender: fill a datagram, by a format ──► pool ──► transport
@@ -9,6 +9,20 @@
 //! [`Sender`] is a state machine without IO: an adapter polls it, moves the bytes that it packed, and tells it what
 //! became of them. [`Transport`] is the seam to the adapter's socket; [`Breaker`] says when trying is of use;
 //! [`Pool`] holds datagrams that wait for the socket. [`Beacon`] is the whole step for parts that record no events.
+//!
+//! # What an adapter does
+//! Both adapters run the same round around a sender, and it is this one:
+//!
+//! 1. Hand every reply to [`Sender::acknowledged`].
+//! 2. Move critical events into the store: [`Sender::keep`].
+//! 3. Ask the breaker. While it is open nothing is packed: what waits stays in the ring, where the policy reaches it.
+//! 4. [`Sender::poll`], send what it packed, and tell what became of it: [`Sender::sent`] or [`Sender::gave_up`]. A
+//!    full socket buffer is neither, but a reason to try the same datagram again.
+//! 5. Sleep until the time that the sender gave, or something happens.
+//!
+//! The rest differs for good reasons. A server has a thread that may look into its rings every 50 µs, packs a whole
+//! train of datagrams for one system call, and may have two receivers, each with a breaker of its own. A chip has one
+//! socket and one buffer, is woken by recorders, and waits for its link. So each adapter has a loop of its own.
 //!
 //! Imports the formats ([`wire`](crate::wire)), [`ring`](crate::ring), [`instrument`](crate::instrument) and all below.
 
@@ -25,7 +39,6 @@ mod store;
 mod totals;
 mod transport;
 
-pub use batch::{BatchLimits, Batcher, FULL_WATERMARK, HIGH_WATERMARK, LOW_WATERMARK};
 pub use beacon::{Beacon, BeaconDatagram};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use config::{Identity, SenderConfig, Time};

@@ -20,7 +20,7 @@ pub struct Pool<B, const N: usize> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
-    /// Places of `place` bytes each, as many as `bytes` has room for and at most `N`.
+    /// A pool of places of `place` bytes each: as many as `bytes` has room for, and at most `N`.
     #[must_use]
     pub const fn new(bytes: B, place: usize) -> Self {
         Self { bytes, place, held: Vec::new(), length: 0, hits: 0, misses: 0 }
@@ -38,12 +38,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         self.place
     }
 
-    /// Datagrams that are packed and not sent yet, in order.
+    /// The datagrams that are packed and not sent yet, in the order of their numbers.
     pub fn held(&self) -> &[Packed] {
         &self.held
     }
 
-    /// Whether nothing waits to be sent.
+    /// Whether no datagram waits to be sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
@@ -76,13 +76,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         Ok(())
     }
 
-    /// Everything held, one datagram behind the other.
+    /// The bytes of all datagrams that are held, one behind the other.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_ref().get(..self.length).unwrap_or(&[])
     }
 
-    /// Each datagram held, with its bytes.
+    /// Each datagram that is held, with its bytes.
     pub fn datagrams(&self) -> impl Iterator<Item = (&Packed, &[u8])> {
         self.held.iter().scan(0, |at, packed| {
             let from = *at;

@@ -5,27 +5,27 @@ use crate::ledger::{Drops, Ledger};
 /// What the sender did with the events that it took from the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Totals {
-    /// Taken from the ring.
+    /// Events taken from the ring.
     pub taken: u64,
-    /// In datagrams that the transport took; of events that are kept until then, acknowledged.
+    /// Events in datagrams that the transport took; critical events only once they are acknowledged.
     pub sent: u64,
     /// Of those sent, nobody knows yet whether they arrived. 0 where the receiver cannot say.
     pub unconfirmed: u64,
     /// Of those sent, these did not arrive, as the receiver's count shows.
     pub lost: u64,
-    /// Given up here, by cause.
+    /// Events that the sender gave up, by cause.
     pub dropped: Drops,
     /// Datagrams that the transport took.
     pub datagrams: u64,
-    /// Their bytes.
+    /// Bytes of the datagrams that the transport took.
     pub bytes: u64,
-    /// Datagrams given up.
+    /// Datagrams that were packed and given up.
     pub failed: u64,
     /// Strings that the format could not carry as they were, and that went out altered.
     pub altered: u64,
-    /// Events acknowledged.
+    /// Critical events that a receiver acknowledged.
     pub acknowledged: u64,
-    /// How often one was sent again.
+    /// How often a critical event was sent again.
     pub repeated: u64,
     /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
     pub unsendable: u64,

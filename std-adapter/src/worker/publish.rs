@@ -68,6 +68,8 @@ impl<E: Format> Worker<E> {
             repeated: totals.repeated,
             unacknowledged: self.sender.unacknowledged() as u64,
             bad_replies: self.tally.bad_replies,
+            altered: totals.altered,
+            unsendable: totals.unsendable,
             wakes: self.tally.wakes,
             backpressure: self.tally.backpressure,
         };

@@ -23,7 +23,7 @@ pub(crate) struct Report {
 /// A name behind `ringstat.client.`, and where its value stands.
 type Reading = (&'static str, fn(&Snapshot) -> u64);
 
-const COUNTERS: [Reading; 15] = [
+const COUNTERS: [Reading; 18] = [
     ("recorded", |s| s.ledger.recorded),
     ("sent", |s| s.ledger.sent),
     ("aggregated", |s| s.ledger.aggregated),
@@ -31,6 +31,9 @@ const COUNTERS: [Reading; 15] = [
     ("wakes", |s| s.output.wakes),
     ("datagrams", |s| s.output.datagrams),
     ("bytes", |s| s.output.bytes),
+    ("failed", |s| s.output.failed),
+    ("altered", |s| s.output.altered),
+    ("unsendable", |s| s.output.unsendable),
     ("send_errors", |s| s.output.send_errors),
     ("backpressure", |s| s.output.backpressure),
     ("acknowledged", |s| s.output.acknowledged),

@@ -27,26 +27,26 @@ mod tests;
 
 use fill::{fill, walk};
 
-/// What there is to send.
+/// What a [`Sender`] takes from at a poll.
 #[derive(Debug)]
 pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
-    /// The consuming end of the ring.
+    /// The consuming end of the ring, or of several.
     pub events: &'a mut S,
-    /// The instruments.
+    /// The instruments whose state is sent.
     pub instruments: &'a I,
-    /// The interner.
+    /// The interner that knows the names and strings made at run time.
     pub names: &'a N,
-    /// Events that recorders gave up so far; carried in every datagram.
+    /// How many events the recorders have given up so far. Every datagram carries that number.
     pub dropped: u64,
 }
 
-/// What to do next.
+/// What to do next, as [`Sender::poll`] says.
 #[derive(Debug)]
 #[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
 pub enum Step {
     /// Send the first `Packed::len` bytes of the buffer, then tell what became of them.
     Send(Packed),
-    /// Nothing to send before this time of the monotonic clock, unless events arrive.
+    /// There is nothing to send before this time of the monotonic clock, unless events arrive.
     Wait(u64),
 }
 
@@ -54,13 +54,13 @@ pub enum Step {
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
 pub struct Packed {
-    /// How many bytes of the buffer it takes.
+    /// How many bytes of the buffer the datagram takes.
     pub len: usize,
-    /// Its sequence number.
+    /// The datagram's sequence number.
     pub sequence: u32,
     /// Whether it asks the receiver for a sign of life.
     pub asks: bool,
-    /// How many events it holds; instruments are not counted.
+    /// How many events the datagram holds; instruments are not counted.
     pub events: u16,
     /// When one of them was recorded, by the wall clock: of one event in [`SAMPLE_ONE_IN`], so that an adapter can
     /// say how long records take.
@@ -154,13 +154,13 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         }
     }
 
-    /// The payload limit in force.
+    /// The payload limit in force, in bytes.
     #[must_use]
     pub fn payload(&self) -> usize {
         self.payload
     }
 
-    /// What became of the events taken so far.
+    /// What became of the events that were taken so far.
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
@@ -377,7 +377,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         Some(Packed { len, sequence, asks, events, recorded })
     }
 
-    /// The transport took the datagram.
+    /// Takes note that the transport took the datagram.
     pub fn sent(&mut self, packed: Packed) {
         self.totals.sent += u64::from(packed.events);
         self.totals.datagrams += 1;
@@ -385,7 +385,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.encoder.settle(packed.sequence, true);
     }
 
-    /// The datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; instruments
+    /// Takes note that the datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; instruments
     /// are all sent again.
     pub fn gave_up(&mut self, packed: Packed, cause: Cause) {
         self.encoder.settle(packed.sequence, false);

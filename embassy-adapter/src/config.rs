@@ -3,7 +3,7 @@
 use embassy_net::IpEndpoint;
 use embassy_time::Duration;
 use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_MIN, TimeUnit};
-use ringstat_core::send::{BreakerConfig, Identity, SenderConfig};
+use ringstat_core::send::{BreakerConfig, Identity, LivenessConfig, SenderConfig};
 
 use crate::clock::micros;
 
@@ -33,8 +33,11 @@ pub struct TaskConfig<const PAYLOAD: usize = PAYLOAD_ETHERNET, const NAMES: usiz
     /// Batches, flushes, heartbeats, patience. Its unit must be microseconds; a `payload` below `PAYLOAD` makes datagrams
     /// smaller, but not the buffers.
     pub sender: SenderConfig,
-    /// When to stop trying while the stack knows no way to the collector. Times are in microseconds.
+    /// When to stop trying while the stack knows no way to the collector, or the collector is silent. Times are in
+    /// microseconds.
     pub breaker: BreakerConfig,
+    /// When the collector is asked for a sign of life, and how long its silence is borne.
+    pub liveness: LivenessConfig,
     /// The clock that events are stamped with, in microseconds: since boot, or since 1970 where somebody knows. Then set
     /// `since_boot` of `sender` to `false`, and give the same clock to `Stats::new`.
     pub wall: fn() -> u64,
@@ -57,6 +60,7 @@ impl TaskConfig {
                 ..SenderConfig::DEFAULT
             },
             breaker: BreakerConfig { failures: 5, backoff: 100_000, backoff_max: 5_000_000 },
+            liveness: LivenessConfig::DEFAULT,
             wall: micros,
             look: Duration::from_millis(100),
         }

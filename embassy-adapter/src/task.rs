@@ -12,9 +12,11 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer};
 use ringstat_core::chip::{EventRing, Stats};
+use ringstat_core::format::{PAYLOAD_MIN, TimeUnit};
 use ringstat_core::ledger::Cause;
-use ringstat_core::send::{Breaker, LeanSender, Permit, SendError, Sender, Step, Totals};
+use ringstat_core::send::{LeanSender, Path, SendError, Sender, Step, Totals, Way};
 use ringstat_core::wire::ack::Ack;
+use ringstat_core::wire::receipt::Receipt;
 
 use crate::clock;
 use crate::config::TaskConfig;
@@ -65,30 +67,63 @@ pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAM
     if socket.bind(config.local_port.max(1)).is_err() {
         core::future::pending::<()>().await;
     }
-    let mut breaker = Breaker::new(config.breaker, config.identity.seed());
+    let seed = config.identity.seed();
+    let mut path = Path::new(config.breaker, Some(&config.liveness), TimeUnit::Micros, seed);
     let mut sender: LeanSender<NAMES, C> = Sender::new(config.identity, &config.sender);
     let mut packet = [0; PAYLOAD];
     let mut held = None;
     loop {
         hear(&socket, config.to, |reply| {
             // What is wrong with a reply changes nothing, and is asked for again.
-            let _ = sender.acknowledged(reply);
+            if Receipt::is_one(reply) {
+                if let Ok(receipt) = sender.receipt(reply) {
+                    let _ = path.answered(&receipt, clock::micros());
+                }
+            } else {
+                let _ = sender.acknowledged(reply);
+            }
         })
         .await;
+        if let Some(liveness) = path.liveness() {
+            sender.confirmed(liveness.unconfirmed(), liveness.lost());
+        }
         TOTALS.lock(|totals| totals.set(*sender.totals()));
         let now = clock::now(config.wall);
         // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile.
         if !stack.is_link_up() {
             stack.wait_link_up().await;
+            path.changed();
             continue;
         }
         if !stack.is_config_up() {
             select(stack.wait_config_up(), stack.wait_link_down()).await;
+            path.changed();
             continue;
         }
-        if let Permit::Wait(until) = breaker.permit(now.monotonic) {
-            idle(stack, &socket, until).await;
-            continue;
+        match path.way(now.monotonic) {
+            Way::Clear => {}
+            Way::Wait(until) => {
+                idle(stack, &socket, until).await;
+                continue;
+            }
+            Way::Probe => {
+                let mut probe = [0; PAYLOAD_MIN];
+                let Some(packed) = stats.probe(&mut sender, now, &mut probe) else { continue };
+                match send(&socket, config.to, probe.get(..packed.len).unwrap_or(&[])).await {
+                    Ok(()) => {
+                        path.handed(&packed, now.monotonic);
+                        sender.sent(packed);
+                    }
+                    Err(_) => {
+                        path.failed(now.monotonic);
+                        sender.gave_up(packed, Cause::SendError);
+                    }
+                }
+                continue;
+            }
+        }
+        if path.asks(now.monotonic) {
+            sender.ask();
         }
         let packed = match held.take() {
             Some(packed) => packed,
@@ -97,6 +132,7 @@ pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAM
                 Step::Wait(until) => {
                     let waiting = stats.waiting() > 0;
                     let look = now.monotonic.saturating_add(config.look.as_micros());
+                    let until = until.min(path.deadline());
                     idle(stack, &socket, if waiting { until.min(look) } else { until }).await;
                     continue;
                 }
@@ -104,7 +140,7 @@ pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAM
         };
         match send(&socket, config.to, packet.get(..packed.len).unwrap_or(&[])).await {
             Ok(()) => {
-                breaker.succeeded();
+                path.handed(&packed, now.monotonic);
                 sender.sent(packed);
             }
             // `send` has waited already.
@@ -113,7 +149,7 @@ pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAM
             // Nothing left the chip, so nothing is lost yet: it is the breaker's probe.
             Err(_) => {
                 held = Some(packed);
-                breaker.failed(now.monotonic);
+                path.failed(now.monotonic);
             }
         }
     }

@@ -32,7 +32,9 @@ use crate::ledger::{Cause, Drops, Ledger};
 use crate::policy::Policy;
 use crate::record::{Event, NoNames, Outcome, Priority, Recorder};
 use crate::ring::Source;
-use crate::send::{Identity, Inputs, Keep, LeanSender, Sender, SenderConfig, Step, Time, Totals};
+use crate::send::{
+    Identity, Inputs, Keep, LeanSender, Packed, Sender, SenderConfig, Step, Time, Totals,
+};
 use crate::sync::{AtomicU32, Ordering};
 
 /// What records go to, and where the sender finds them: room for `N` events, and for `C` critical ones.
@@ -206,6 +208,16 @@ impl<const N: usize, const C: usize> Stats<N, C> {
             dropped: self.drops().total(),
         };
         sender.poll(now, &mut inputs, buf)
+    }
+
+    /// [`Sender::probe`], with what the recorders gave up so far.
+    pub fn probe<E: Format, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
+        now: Time,
+        buf: &mut [u8],
+    ) -> Option<Packed> {
+        sender.probe(now, self.drops().total(), buf)
     }
 
     /// What became of every record, with the sender that is polled with this: exact at every quiet point.

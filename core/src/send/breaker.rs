@@ -121,6 +121,12 @@ impl Breaker {
         }
     }
 
+    /// Opens at once, whatever the run of failures: the receiver is known to be gone.
+    pub fn trip(&mut self, now: u64) {
+        self.failures = self.limit;
+        self.failed(now);
+    }
+
     /// Whether it lets datagrams through now.
     #[must_use]
     pub fn state(&self) -> BreakerState {

@@ -33,6 +33,7 @@ mod breaker;
 mod config;
 mod critical;
 mod liveness;
+mod path;
 mod pool;
 mod sender;
 mod store;
@@ -44,6 +45,7 @@ pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use config::{Identity, SenderConfig, Time};
 pub use critical::Patience;
 pub use liveness::{Liveness, LivenessConfig, ReceiptError};
+pub use path::{Path, Way};
 pub use pool::Pool;
 pub use sender::{AckError, Inputs, Packed, SAMPLE_ONE_IN, Sender, Step};
 #[cfg(feature = "alloc")]

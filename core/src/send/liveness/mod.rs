@@ -172,7 +172,7 @@ impl Liveness {
         now >= self.deadline() || self.last_ask.is_some_and(|last| now < last)
     }
 
-    /// When the next datagram should ask, whether or not there is anything else to say.
+    /// When the next datagram should ask.
     #[must_use]
     pub fn deadline(&self) -> u64 {
         let pause = if self.owed.is_some() { self.retry } else { self.interval };
@@ -247,6 +247,12 @@ impl Liveness {
     #[must_use]
     pub fn is_silent(&self, now: u64) -> bool {
         self.owed.is_some_and(|since| now.saturating_sub(since) >= self.silence)
+    }
+
+    /// When to ask again although there may be nothing else to say: an answer is owed, and late.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<u64> {
+        self.owed.map(|_| self.deadline())
     }
 
     /// When the silence will have lasted too long, if no answer comes.

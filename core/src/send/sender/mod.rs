@@ -20,6 +20,7 @@ use crate::record::Resolve;
 use crate::ring::Source;
 use crate::wire::DecodeError;
 use crate::wire::ack::Ack;
+use crate::wire::receipt::Receipt;
 
 mod fill;
 #[cfg(all(test, not(loom)))]
@@ -179,10 +180,40 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.lost = lost.min(self.totals.sent - self.totals.unconfirmed);
     }
 
-    /// Has the next datagram ask the receiver for a sign of life, and be packed at the next poll even if there is nothing
-    /// else to say. Formats without heartbeats have no way to ask: nothing happens.
+    /// Has the next datagram ask the receiver for a sign of life, whenever there is one. Formats without heartbeats have no
+    /// way to ask: nothing happens.
     pub fn ask(&mut self) {
         self.asking = E::HEARTBEATS;
+    }
+
+    /// Packs a datagram without records that asks for a sign of life: to find out whether the receiver is there without
+    /// spending an event on it. `dropped` as in [`Inputs`].
+    ///
+    /// `None` where the format cannot ask, or the buffer has fewer than [`PAYLOAD_MIN`] bytes.
+    pub fn probe(&mut self, now: Time, dropped: u64, buf: &mut [u8]) -> Option<Packed> {
+        if !E::HEARTBEATS {
+            return None;
+        }
+        let (header, prologue) = self.opening(now, dropped, true);
+        let len =
+            self.encoder.begin(buf.get_mut(..PAYLOAD_MIN)?, &header, &prologue).ok()?.finish(false);
+        self.told = prologue.dropped;
+        self.last_packed = Some(now.monotonic);
+        let sequence = self.next_sequence();
+        Some(Packed { len, sequence, asks: true, events: 0, recorded: None })
+    }
+
+    /// Reads the answer to a datagram that asked for a sign of life.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that it is for another sender or epoch.
+    pub fn receipt(&self, datagram: &[u8]) -> Result<Receipt, AckError> {
+        let receipt = Receipt::parse(datagram).map_err(AckError::Malformed)?;
+        if (receipt.sender, receipt.epoch) == (self.identity.sender, self.identity.epoch) {
+            Ok(receipt)
+        } else {
+            Err(AckError::Foreign)
+        }
     }
 
     /// Moves critical events from their ring into the store, as many as it has room for, to be sent at the next poll.
@@ -252,7 +283,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
                 || (self.flushing && waiting > 0);
             let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
             let critical_due = self.critical.is_due(now.monotonic);
-            if !events_due && !instruments_due && !critical_due && !self.asking {
+            if !events_due && !instruments_due && !critical_due {
                 // The last datagram of a flush cannot tell what was given up while it was packed.
                 let flushed = core::mem::take(&mut self.flushing);
                 let untold = flushed && self.given_up(inputs) != self.told;
@@ -293,6 +324,33 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         others.into_iter().flatten().fold(deadline, u64::min)
     }
 
+    /// What stands before the records of the next datagram.
+    fn opening(&self, now: Time, dropped: u64, wants_receipt: bool) -> (Header, Prologue) {
+        let header = Header {
+            sender: self.identity.sender,
+            epoch: self.identity.epoch,
+            sequence: self.sequence,
+            ..Header::default()
+        };
+        let prologue = Prologue {
+            since_boot: self.since_boot,
+            unit: self.unit,
+            base_time: now.wall,
+            dropped: dropped.wrapping_add(self.totals.dropped.total()),
+            failed: self.totals.failed,
+            ack_floor: self.critical.floor(),
+            wants_receipt,
+            ..Prologue::default()
+        };
+        (header, prologue)
+    }
+
+    /// The number of a datagram that is packed: each has one.
+    fn next_sequence(&mut self) -> u32 {
+        let next = self.sequence.wrapping_add(1);
+        core::mem::replace(&mut self.sequence, next)
+    }
+
     fn pack<S, I, N>(
         &mut self,
         now: Time,
@@ -305,22 +363,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         I: Instruments + ?Sized,
         N: Resolve,
     {
-        let header = Header {
-            sender: self.identity.sender,
-            epoch: self.identity.epoch,
-            sequence: self.sequence,
-            ..Header::default()
-        };
-        let prologue = Prologue {
-            since_boot: self.since_boot,
-            unit: self.unit,
-            base_time: now.wall,
-            dropped: self.given_up(inputs),
-            failed: self.totals.failed,
-            ack_floor: self.critical.floor(),
-            wants_receipt: self.asking,
-            ..Prologue::default()
-        };
+        let (header, prologue) = self.opening(now, inputs.dropped, self.asking);
         let mut events = 0;
         let mut full = false;
         let heartbeat_due = self.heartbeat_due(now);
@@ -366,12 +409,11 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.altered = self.encoder.altered();
         // The source had less than it seemed: what is empty goes out as a heartbeat, or not at all.
         let untold = prologue.dropped != self.told;
-        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold || self.asking)) {
+        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold)) {
             return None;
         }
         self.told = prologue.dropped;
-        let sequence = self.sequence;
-        self.sequence = sequence.wrapping_add(1);
+        let sequence = self.next_sequence();
         self.last_packed = Some(now.monotonic);
         let asks = core::mem::take(&mut self.asking);
         Some(Packed { len, sequence, asks, events, recorded })

@@ -10,10 +10,13 @@ use embassy_net::{IpAddress, Ipv4Cidr, StackResources, StaticConfigV4};
 use embassy_net_driver_channel as channel;
 use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
 use embassy_time::Timer;
+use ringstat_core::format::Header;
 use ringstat_core::receive::{IdWindow, Seen};
+use ringstat_core::send::LivenessConfig;
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::Body;
+use ringstat_core::wire::receipt::Receipt;
 use ringstat_embassy::prelude::*;
 use ringstat_embassy::{run, stats, totals, wake};
 
@@ -62,17 +65,20 @@ struct Collected {
     total: u64,
     ids: IdWindow,
     next_sequence: u32,
+    datagrams: u64,
+    /// Events in datagrams that never arrived.
+    lost: u64,
 }
 
 impl Collected {
-    /// Takes a datagram, and returns the acknowledgement that it asks for.
-    fn take(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
+    /// Takes a datagram, and returns the replies that it asks for.
+    fn take(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let mut decoder: Box<Decoder> = Box::default();
         let mut open = decoder.open(datagram).expect("a sound datagram");
         let header = *open.header();
         assert_eq!(header.sequence, self.next_sequence, "each once and in order");
         self.next_sequence += 1;
-        let floor = open.prologue().ack_floor;
+        let (floor, asks) = (open.prologue().ack_floor, open.prologue().wants_receipt);
         floor.inspect(|floor| self.ids.advance(*floor));
         while let Some(record) = open.next() {
             match record.expect("a sound record").body {
@@ -85,13 +91,32 @@ impl Collected {
                 _ => {}
             }
         }
-        let ack = floor.map(|_| self.ids.ack(header.sender, header.epoch));
-        ack.map(|ack| {
+        self.datagrams += 1;
+        let ack = floor.map(|_| {
             let mut buf = vec![0; Ack::MAX_LEN];
+            let ack = self.ids.ack(header.sender, header.epoch);
             let length = ack.emit(&mut buf).expect("room");
             buf.truncate(length);
             buf
-        })
+        });
+        let Header { sender, epoch, sequence, .. } = header;
+        let (datagrams, events) = (self.datagrams, self.events);
+        let receipt = Receipt { sender, epoch, sequence, instance: 1, first: 0, datagrams, events };
+        ack.into_iter().chain(asks.then(|| receipt.emit().to_vec())).collect()
+    }
+}
+
+impl Collected {
+    /// The network loses a datagram.
+    fn lose(&mut self, datagram: &[u8]) {
+        let mut decoder: Box<Decoder> = Box::default();
+        let mut open = decoder.open(datagram).expect("a sound datagram");
+        self.next_sequence = open.header().sequence + 1;
+        while let Some(record) = open.next() {
+            if let Body::Event(event) = record.expect("a sound record").body {
+                self.lost += u64::from(event.id.is_none());
+            }
+        }
     }
 }
 
@@ -112,8 +137,16 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
     config.sender.flush_interval = Duration::from_millis(20);
     config.sender.batch_age = Duration::from_millis(10);
     config.sender.patience.timeout = Duration::from_millis(50);
+    config.sender.heartbeat_interval = Duration::from_millis(50);
+    config.liveness = LivenessConfig {
+        interval: Duration::from_millis(50),
+        retry: Duration::from_millis(20),
+        silence: Duration::from_millis(200),
+    };
+    config.breaker.backoff = 50_000;
+    config.breaker.backoff_max = 100_000;
 
-    let deaf = AtomicBool::new(true);
+    let (deaf, gone) = (AtomicBool::new(true), AtomicBool::new(false));
     let mut seen = Collected::default();
     let script = async {
         // The link is down: nothing may be sent, and nothing may be stuck.
@@ -132,10 +165,10 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
             Timer::after_millis(5).await;
         }
         deaf.store(false, Ordering::Relaxed);
-        while totals().acknowledged < 5 {
+        while totals().acknowledged < 5 || totals().unconfirmed > 0 {
             Timer::after_millis(5).await;
         }
-        assert_eq!(totals().sent, 105);
+        assert_eq!((totals().sent, totals().lost), (105, 0));
         // Away and back again in the middle.
         link.set_link_state(LinkState::Down);
         Timer::after_millis(20).await;
@@ -147,7 +180,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         Timer::after_millis(50).await;
         assert!(totals().datagrams <= before + 1, "one may have been under way");
         link.set_link_state(LinkState::Up);
-        while totals().sent < 305 {
+        while STATS.account(&totals()).sent < 305 {
             Timer::after_millis(5).await;
         }
         // The last totals.
@@ -155,15 +188,43 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         let ledger = STATS.account(&totals());
         assert!(ledger.closes());
         assert_eq!((ledger.recorded, ledger.sent, ledger.dropped.total()), (305, 305, 0));
+        // A collector that is no longer there, and nothing but its silence to tell.
+        gone.store(true, Ordering::Relaxed);
+        let mut recorded = 305;
+        let mut held = 0;
+        while held < 50 {
+            recorded += u64::from(STATS.gauge("board.celsius", 1u8).record().is_recorded());
+            Timer::after_millis(5).await;
+            // They stay in the ring, once the silence has lasted.
+            held = STATS.waiting();
+        }
+        let ledger = STATS.account(&totals());
+        assert_eq!((ledger.sent, ledger.dropped.total()), (305, 0), "nobody knows of more");
+        assert!(ledger.closes() && ledger.unconfirmed > 0);
+        gone.store(false, Ordering::Relaxed);
+        // Back again: of those that were under way it turns out that they were lost.
+        loop {
+            let ledger = STATS.account(&totals());
+            assert!(ledger.closes());
+            if ledger.sent + ledger.lost == recorded {
+                break;
+            }
+            Timer::after_millis(5).await;
+        }
     };
     let wire = async {
         loop {
             let frame = tx.tx_buf().await.to_vec();
             tx.tx_done();
             let Some((datagram, from)) = payload(&frame) else { continue };
-            let ack = seen.take(datagram);
-            if let Some(ack) = ack.filter(|_| !deaf.load(Ordering::Relaxed)) {
-                let reply = packet(&ack, from);
+            if gone.load(Ordering::Relaxed) {
+                seen.lose(datagram);
+                continue;
+            }
+            // Deaf to acknowledgements, it would still show signs of life.
+            let replies = seen.take(datagram).into_iter();
+            for reply in replies.filter(|r| Receipt::is_one(r) || !deaf.load(Ordering::Relaxed)) {
+                let reply = packet(&reply, from);
                 rx.rx_buf().await[..reply.len()].copy_from_slice(&reply);
                 rx.rx_done(reply.len());
             }
@@ -184,6 +245,10 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
             panic!("not done after {:?}: {:?}", begun.elapsed(), totals())
         }
     }
-    assert_eq!((seen.events, seen.alarms, seen.total), (300, 5, 300));
+    // The account of both ends, to the last event.
+    let ledger = STATS.account(&totals());
+    assert_eq!((ledger.sent, ledger.lost), (seen.events + seen.alarms, seen.lost));
+    assert!(ledger.unconfirmed == 0 && ledger.closes());
+    assert_eq!((seen.alarms, seen.total), (5, 300));
     assert!(seen.repeated >= 5, "they were sent until they were acknowledged");
 }

@@ -54,7 +54,7 @@ impl Path {
         breaker: BreakerConfig,
         liveness: Option<&LivenessConfig>,
         unit: TimeUnit,
-        seed: u64,
+        seed: u32,
     ) -> Self {
         let patience = liveness
             .map_or(0, |config| super::config::units(config.retry.saturating_mul(PROBES), unit));
@@ -113,15 +113,10 @@ impl Path {
         both.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 
-    /// The network took this datagram.
+    /// The network took this datagram. That is a success only where there is nobody to say more.
     pub fn handed(&mut self, packed: &Packed, now: u64) {
         match &mut self.liveness {
-            Some(liveness) => {
-                liveness.handed(packed, now);
-                if self.breaker.state() == BreakerState::Closed {
-                    self.breaker.succeeded();
-                }
-            }
+            Some(liveness) => liveness.handed(packed, now),
             None => self.breaker.succeeded(),
         }
     }

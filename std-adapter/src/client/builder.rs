@@ -93,6 +93,10 @@ impl Builder {
         backoff: Duration,
         /// See [`ClientConfig::backoff_max`].
         backoff_max: Duration,
+        /// See [`ClientConfig::receipts`].
+        receipts: bool,
+        /// See [`ClientConfig::silence`].
+        silence: Duration,
         /// See [`ClientConfig::critical_events`].
         critical_events: usize,
         /// See [`ClientConfig::ack_timeout`].

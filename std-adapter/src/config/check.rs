@@ -70,6 +70,7 @@ impl ClientConfig {
             ("resolve_interval", self.resolve_interval),
             ("backoff", self.backoff),
             ("backoff_max", self.backoff_max),
+            ("silence", self.silence),
             ("ack_timeout", self.ack_timeout),
             ("ack_timeout_max", self.ack_timeout_max),
         ];

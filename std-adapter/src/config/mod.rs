@@ -64,6 +64,14 @@ pub struct ClientConfig {
     /// up to this.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff_max: Duration,
+    /// Ask the collector for a sign of life about once a second, so that what has arrived is told from what has only left,
+    /// and a collector that is gone is noticed, whatever the network says. Agents that take lines have no way to
+    /// answer and are not asked. Without it, what has left counts as sent.
+    pub receipts: bool,
+    /// The circuit breaker opens when the collector has owed an answer for so long. What left meanwhile is `unconfirmed`
+    /// in the ledger, until the collector is back and tells.
+    #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
+    pub silence: Duration,
     /// Room for critical events that are kept until the collector has acknowledged them: 0 to 1024. Until then they are
     /// sent again, so that each is delivered, once, also over a network that loses datagrams. They have a ring
     /// of their own; when it is full, they are refused. 0: they are sent once, like others. So they are where there

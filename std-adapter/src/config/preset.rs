@@ -59,6 +59,8 @@ impl Preset {
             resolve_interval: Duration::from_secs(60),
             backoff: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
+            receipts: true,
+            silence: Duration::from_secs(3),
             critical_events: 1024,
             ack_timeout: Duration::from_millis(200),
             ack_timeout_max: Duration::from_secs(5),

@@ -21,6 +21,7 @@ use crate::rings::Consumer;
 use crate::shared::Shared;
 
 mod aggregate;
+mod last_word;
 mod monitor;
 mod pace;
 mod publish;
@@ -30,6 +31,7 @@ mod route;
 mod start;
 
 use aggregate::Aggregate;
+use last_word::{LastWord, Word};
 use monitor::Monitor;
 use pace::{Pace, Seen};
 use report::Report;
@@ -139,15 +141,20 @@ impl<E: Format> Worker<E> {
         self.flushing = None;
         // One last try, whatever the breakers say.
         self.routes.iter_mut().for_each(Route::try_again);
-        loop {
-            let next = self.round(events);
-            let done = self.pool.is_empty() && self.sender.unacknowledged() == 0;
-            if Instant::now() >= deadline || (done && !matches!(next, Next::Again)) {
-                break;
+        let mut last = LastWord::new(&self.routes);
+        while Instant::now() < deadline {
+            if matches!(self.round(events), Next::Again) {
+                continue;
             }
-            if !matches!(next, Next::Again) {
-                std::thread::sleep(LAST_TRIES);
+            if self.pool.is_empty() && self.sender.unacknowledged() == 0 {
+                match last.next(&self.routes, self.shared.clock.monotonic()) {
+                    Word::Confirmed => break,
+                    Word::Awaited => {}
+                    Word::Ask => self.probe(self.shared.clock.advance()),
+                    Word::Again => self.sender.resend_instruments(),
+                }
             }
+            std::thread::sleep(LAST_TRIES);
         }
         let sender = &mut self.sender;
         self.pool.release(|packed| sender.gave_up(packed, Cause::Shutdown));

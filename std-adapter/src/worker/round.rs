@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use ringstat_core::format::Format;
+use ringstat_core::format::PAYLOAD_MIN;
 use ringstat_core::ledger::Cause;
 use ringstat_core::ring::Source;
-use ringstat_core::send::{Inputs, Packed, Step, Time};
+use ringstat_core::send::{BreakerState, Inputs, Liveness, Packed, Step, Time, Way};
 use ringstat_core::wire::ack::Ack;
+use ringstat_core::wire::receipt::Receipt;
 
 use super::Worker;
 use super::aggregate::Aggregated;
@@ -25,6 +27,9 @@ pub(super) enum Next {
     Wait { until: u64, urgent: bool },
 }
 
+/// A probe's answer is looked for so often, in nanoseconds.
+const PROBE_LOOK: u64 = 10_000_000;
+
 /// Whether there is more to pack.
 enum Due {
     Now,
@@ -37,16 +42,18 @@ impl<E: Format> Worker<E> {
     pub(super) fn round(&mut self, events: &mut Consumer) -> Next {
         let now = self.shared.clock.advance();
         self.observe(events, now);
-        self.hear();
+        self.hear(now);
         if let Some(mut critical) = self.shared.rings.critical() {
             self.sender.keep(now, &mut critical);
         }
-        // While every breaker is open, everything waits where the drop policy reaches it: in the ring.
-        let opens = self.routes.iter_mut().map(|route| route.opens(now.monotonic)).min().flatten();
-        if let Some(until) = opens {
+        // While every way is closed, everything waits where the drop policy reaches it: in the ring.
+        if let Some(until) = self.closed(now) {
             self.publish();
             let wait = Next::Wait { until, urgent: true };
             return if self.flushing.is_some() { Next::Retry } else { wait };
+        }
+        if self.routes.iter().any(|route| route.asks(now.monotonic)) {
+            self.sender.ask();
         }
         let due = self.pack(events, now);
         let sent = self.pool.is_empty() || self.send(now);
@@ -66,11 +73,52 @@ impl<E: Format> Worker<E> {
         Next::Wait { until, urgent: unacknowledged || events.len() > 0 }
     }
 
-    /// Takes the receivers' acknowledgements.
-    fn hear(&mut self) {
+    /// Until when every way is closed, if it is. Where a receiver is in doubt, it is probed.
+    fn closed(&mut self, now: Time) -> Option<u64> {
+        let (mut clear, mut doubt, mut until) = (false, false, u64::MAX);
+        for route in &mut self.routes {
+            match route.way(now.monotonic) {
+                Way::Clear => clear = true,
+                Way::Probe => {
+                    doubt = true;
+                    // An answer may only be late: until it is overdue, the way is not closed.
+                    clear |= route.breaker().state() == BreakerState::Closed;
+                }
+                Way::Wait(at) => until = until.min(at),
+            }
+            if route.breaker().state() == BreakerState::HalfOpen {
+                until = until.min(now.monotonic + PROBE_LOOK);
+            }
+        }
+        if doubt {
+            self.probe(now);
+        }
+        (!clear).then_some(until)
+    }
+
+    /// Asks every receiver for a sign of life, without spending an event on it.
+    pub(super) fn probe(&mut self, now: Time) {
+        let mut buf = [0; PAYLOAD_MIN];
+        let dropped = self.shared.rings.drops().total();
+        let Some(packed) = self.sender.probe(now, dropped, &mut buf) else { return };
+        let mut taken = false;
+        for route in &mut self.routes {
+            if !matches!(route.way(now.monotonic), Way::Wait(_)) {
+                taken |= route.probe(&packed, &buf[..packed.len], now.monotonic, &mut self.tally);
+            }
+        }
+        if taken {
+            self.sender.sent(packed);
+        } else {
+            self.sender.gave_up(packed, Cause::SendError);
+        }
+    }
+
+    /// Takes the receivers' acknowledgements and signs of life.
+    fn hear(&mut self, now: Time) {
         // More than are answered in a round would be somebody else's.
         const REPLIES: usize = 64;
-        if self.sender.unacknowledged() == 0 && !self.routes.iter().any(Route::is_probing) {
+        if self.sender.unacknowledged() == 0 && !self.routes.iter().any(Route::awaits) {
             return;
         }
         // One byte more than the longest one, to tell what is longer.
@@ -78,9 +126,33 @@ impl<E: Format> Worker<E> {
         for route in &mut self.routes {
             for _ in 0..REPLIES {
                 let Some(length) = route.receive(&mut buf) else { break };
-                if self.sender.acknowledged(&buf[..length]).is_err() {
-                    self.tally.bad_replies += 1;
-                }
+                let reply = &buf[..length];
+                let taken = if Receipt::is_one(reply) {
+                    let receipt = self.sender.receipt(reply);
+                    receipt.is_ok_and(|receipt| route.answered(&receipt, now.monotonic))
+                } else {
+                    self.sender.acknowledged(reply).is_ok()
+                };
+                self.tally.bad_replies += u64::from(!taken);
+            }
+        }
+        self.confirm();
+    }
+
+    /// Tells the sender what is known of the events that left.
+    fn confirm(&mut self) {
+        let totals = self.sender.totals();
+        let left = totals.sent - totals.acknowledged;
+        match &self.routes[..] {
+            [route] => {
+                let Some(liveness) = route.liveness() else { return };
+                self.sender.confirmed(liveness.unconfirmed(), liveness.lost());
+            }
+            // What one receiver misses another may have: more than that one has all of these, nobody knows.
+            routes => {
+                let arrived = routes.iter().map(|route| route.liveness().map(Liveness::arrived));
+                let Some(most) = arrived.max().flatten() else { return };
+                self.sender.confirmed(left.saturating_sub(most), 0);
             }
         }
     }
@@ -157,6 +229,7 @@ impl<E: Format> Worker<E> {
             }
             index += 1;
         });
+        self.confirm();
         true
     }
 }

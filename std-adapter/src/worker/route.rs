@@ -1,8 +1,12 @@
-//! The ways to the receivers: one, or two for redundant sending, each with a circuit breaker of its own.
+//! The ways to the receivers: one, or two for redundant sending, each with a circuit breaker and signs of life of its
+//! own.
 
+use ringstat_core::format::TimeUnit;
 use ringstat_core::send::{
-    Breaker, BreakerConfig, BreakerState, Permit, Pool, SendError, Transport,
+    Breaker, BreakerConfig, BreakerState, Liveness, LivenessConfig, Packed, Path, Pool, SendError,
+    Transport, Way,
 };
+use ringstat_core::wire::receipt::Receipt;
 
 use crate::transport::MAX_SEGMENTS;
 
@@ -45,55 +49,91 @@ pub(crate) struct Tally {
 /// One way to a receiver.
 pub(crate) struct Route {
     transport: AnyTransport,
-    breaker: Breaker,
+    path: Path,
     /// Whether a datagram may be sent twice.
     repeats: bool,
-    /// When the half-open breaker's probe was sent.
-    probed: Option<u64>,
     /// The system has said that nobody listened to an earlier datagram.
     refused: bool,
 }
-
-/// So long the answer to a probe may take, in nanoseconds.
-const PROBE_WAIT: u64 = 10_000_000;
 
 /// So many failures in a row open the circuit breaker.
 const BREAKER_FAILURES: u32 = 5;
 
 impl Route {
     /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds; `repeats` says that
-    /// the receiver drops a datagram that it had before.
+    /// the receiver drops a datagram that it had before. `liveness` is `None` where it cannot answer.
     pub(crate) fn new(
         transport: AnyTransport,
         (backoff, backoff_max): (u64, u64),
         seed: u32,
         repeats: bool,
+        liveness: Option<&LivenessConfig>,
     ) -> Self {
         let config = BreakerConfig { failures: BREAKER_FAILURES, backoff, backoff_max };
-        let breaker = Breaker::new(config, seed);
-        Self { transport, breaker, repeats, probed: None, refused: false }
+        // Without ears nothing is asked for.
+        let liveness = liveness.filter(|_| transport.hears());
+        let path = Path::new(config, liveness, TimeUnit::Nanos, seed);
+        Self { transport, path, repeats, refused: false }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
-        &self.breaker
+        self.path.breaker()
     }
 
-    /// Until when nothing may be sent this way, if nothing may.
-    pub(crate) fn opens(&mut self, now: u64) -> Option<u64> {
-        match self.breaker.permit(now) {
-            Permit::Send => None,
-            Permit::Wait(until) => Some(until),
-        }
+    /// What is known of the receiver; `None` where it cannot answer.
+    pub(crate) fn liveness(&self) -> Option<&Liveness> {
+        self.path.liveness()
     }
 
-    /// Closes the breaker, for a last try.
+    /// What to do with it now. The transport is told when silence has closed the way: another address may do.
+    pub(crate) fn way(&mut self, now: u64) -> Way {
+        let opened = self.breaker().times_opened();
+        let way = self.path.way(now);
+        self.reconnect_if_opened(opened);
+        way
+    }
+
+    /// Whether the next datagram should ask the receiver for a sign of life.
+    pub(crate) fn asks(&self, now: u64) -> bool {
+        self.path.asks(now)
+    }
+
+    /// Clears the way, for a last try.
     pub(crate) fn try_again(&mut self) {
-        self.breaker.succeeded();
+        self.path.try_again();
     }
 
-    /// Whether a probe is on its way whose answer is to be heard.
-    pub(crate) fn is_probing(&self) -> bool {
-        self.probed.is_some()
+    /// Whether the receiver owes an answer.
+    pub(crate) fn awaits(&self) -> bool {
+        self.liveness().is_some_and(Liveness::owes)
+    }
+
+    /// Takes the receiver's sign of life. Returns whether it answers what was asked.
+    pub(crate) fn answered(&mut self, receipt: &Receipt, now: u64) -> bool {
+        self.path.answered(receipt, now).is_ok()
+    }
+
+    /// Sends one datagram that stands for itself: a probe. Returns whether the network took it.
+    pub(crate) fn probe(
+        &mut self,
+        packed: &Packed,
+        bytes: &[u8],
+        now: u64,
+        tally: &mut Tally,
+    ) -> bool {
+        tally.sends += 1;
+        match self.again_if_refused(|transport| transport.send(bytes)) {
+            Ok(()) => self.path.handed(packed, now),
+            Err(e) if e.is_backpressure() => {
+                tally.backpressure += 1;
+                return false;
+            }
+            Err(_) => {
+                let _ = self.failed(now, tally);
+                return false;
+            }
+        }
+        true
     }
 
     /// The next reply of the receiver, if one waits; its length.
@@ -108,46 +148,30 @@ impl Route {
         }
     }
 
-    /// Sends what the pool holds.
-    ///
-    /// A UDP socket takes a datagram for a receiver that is not there, too, and says so only afterwards. So a probe
-    /// counts as a success when no refusal has followed for a while; what it carried is kept until then, and sent again,
-    /// where receivers drop duplicates.
+    /// Sends what the pool holds, if the way is clear.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
-        if self.opens(now).is_some() {
+        if self.way(now) == Way::Clear || self.breaker().state() == BreakerState::Closed {
+            tally.sends += 1;
+        } else {
             return Handed::Later;
         }
-        let probes = self.breaker.state() == BreakerState::HalfOpen
-            && self.repeats
-            && self.transport.hears();
-        if probes && let Some(at) = self.probed {
-            if std::mem::take(&mut self.refused) {
-                return self.failed(now, tally);
-            }
-            if now.saturating_sub(at) < PROBE_WAIT {
-                return Handed::Later;
-            }
-            self.probed = None;
-            self.breaker.succeeded();
-        }
-        let probes = probes && self.breaker.state() == BreakerState::HalfOpen;
-        tally.sends += 1;
         let sent = self.hand_over(pool, tally);
-        // What is left of the time before a probe says nothing about now.
-        let refused = std::mem::take(&mut self.refused) && !probes;
+        let refused = std::mem::take(&mut self.refused);
         if refused {
             tally.errors += 1;
             self.fail(now);
         }
         match sent {
-            Ok(taken) if refused => taken,
-            Ok(_) if probes => {
-                self.probed = Some(now);
-                Handed::Later
-            }
-            Ok(taken) => {
-                self.breaker.succeeded();
-                taken
+            Ok(handed) => {
+                let taken = if let Handed::Some(taken) = handed { taken } else { u64::MAX };
+                // A refusal answers an earlier datagram: that this one was taken says nothing better.
+                let news = !refused || self.liveness().is_some();
+                for (i, packed) in pool.held().iter().enumerate() {
+                    if news && taken >> i & 1 != 0 {
+                        self.path.handed(packed, now);
+                    }
+                }
+                handed
             }
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => {
@@ -159,7 +183,7 @@ impl Route {
                 tally.errors += 1;
                 Handed::Never
             }
-            // Nothing left the machine, so nothing is lost yet: it is the probe when the breaker lets one through.
+            // Nothing left the machine, so nothing is lost yet.
             Err(_) => self.failed(now, tally),
         }
     }
@@ -170,12 +194,16 @@ impl Route {
         Handed::Later
     }
 
-    /// Tells the breaker of a failure, and the transport when that opens it: another address may do.
+    /// Tells the breaker of a failure.
     fn fail(&mut self, now: u64) {
-        self.probed = None;
-        let opened = self.breaker.times_opened();
-        self.breaker.failed(now);
-        if self.breaker.times_opened() > opened {
+        let opened = self.breaker().times_opened();
+        self.path.failed(now);
+        self.reconnect_if_opened(opened);
+    }
+
+    /// Tells the transport when the breaker has opened since: another address may do.
+    fn reconnect_if_opened(&mut self, before: u64) {
+        if self.breaker().times_opened() > before {
             self.transport.reconnect();
         }
     }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ringstat_core::format::{Format, TimeUnit};
-use ringstat_core::send::{BoxedKeep, Patience, Sender, SenderConfig, Transport};
+use ringstat_core::send::{BoxedKeep, LivenessConfig, Patience, Sender, SenderConfig, Transport};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire;
 
@@ -84,8 +84,11 @@ impl<E: Format> Worker<E> {
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
         let backoff = (nanos(config.backoff), nanos(config.backoff_max));
         let seed = shared.identity.seed();
-        let route =
-            |(i, transport)| Route::new(transport, backoff, seed.wrapping_add(i), E::NUMBERED);
+        let liveness = LivenessConfig { silence: config.silence, ..LivenessConfig::DEFAULT };
+        let liveness = (E::ACKNOWLEDGES && config.receipts).then_some(&liveness);
+        let route = |(i, transport)| {
+            Route::new(transport, backoff, seed.wrapping_add(i), E::NUMBERED, liveness)
+        };
         Self {
             sender: Sender::with_parts(
                 shared.identity,

@@ -233,9 +233,6 @@ impl Liveness {
                 *known = Some(Life { instance: receipt.instance, from, received, missing });
             }
         }
-        // Whatever a receiver says, it has no more than it was given.
-        self.arrived.events = self.arrived.events.min(self.handed.events);
-        self.arrived.datagrams = self.arrived.datagrams.min(self.handed.datagrams);
         // What was asked before has its answer, too.
         while self.asks.pop_front().is_some_and(|older| older.sequence != receipt.sequence) {}
         self.owed = self.asks.front().map(|oldest| oldest.at);
@@ -274,16 +271,29 @@ impl Liveness {
         self.answered
     }
 
+    /// Whether a question is open.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        self.owed.is_some()
+    }
+
     /// Whether everything that was handed over is known to have arrived.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.arrived == self.handed
+        self.arrived.datagrams >= self.handed.datagrams && self.arrived.events >= self.handed.events
     }
 
-    /// Events that arrived.
+    /// Events that arrived. Whatever a receiver says, it has no more than it was given.
     #[must_use]
     pub fn arrived(&self) -> u64 {
-        self.arrived.events
+        self.arrived.events.min(self.handed.events)
+    }
+
+    /// Datagrams that were missing as of the latest receipt: lost, or late.
+    #[must_use]
+    pub fn missing_datagrams(&self) -> u64 {
+        let missing = self.life.map_or(0, |life| life.missing[1].datagrams);
+        self.lost_before.datagrams.saturating_add(missing)
     }
 
     /// Events that the network took and that did not arrive, as the receiver's own count shows.
@@ -291,7 +301,7 @@ impl Liveness {
     pub fn lost(&self) -> u64 {
         let lost = self.life.map_or(0, |life| life.lost().events);
         let lost = self.lost_before.events.saturating_add(lost);
-        lost.min(self.handed.events - self.arrived.events)
+        lost.min(self.handed.events - self.arrived())
     }
 
     /// Datagrams that the network took and that did not arrive, likewise.
@@ -299,13 +309,13 @@ impl Liveness {
     pub fn lost_datagrams(&self) -> u64 {
         let lost = self.life.map_or(0, |life| life.lost().datagrams);
         let lost = self.lost_before.datagrams.saturating_add(lost);
-        lost.min(self.handed.datagrams - self.arrived.datagrams)
+        lost.min(self.handed.datagrams.saturating_sub(self.arrived.datagrams))
     }
 
     /// Events that the network took, and of which nobody knows yet, or ever will, whether they arrived.
     #[must_use]
     pub fn unconfirmed(&self) -> u64 {
-        self.handed.events - self.arrived.events - self.lost()
+        self.handed.events - self.arrived() - self.lost()
     }
 }
 

@@ -173,6 +173,12 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.walk.flush();
     }
 
+    /// Sends all instruments again, whether or not they have changed: what carried them may be lost.
+    pub fn resend_instruments(&mut self) {
+        self.walk.resend_all();
+        self.walk.flush();
+    }
+
     /// Takes note of what signs of life say of the events sent so far: of how many nobody knows whether they arrived, and how
     /// many did not. With one receiver the numbers are those of its [`Liveness`](crate::send::Liveness).
     pub fn confirmed(&mut self, unconfirmed: u64, lost: u64) {

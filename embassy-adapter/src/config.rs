@@ -85,7 +85,7 @@ impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
     }
 
     fn resized<const P: usize, const S: usize>(self) -> TaskConfig<P, S> {
-        let Self { to, local_port, identity, sender, breaker, wall, look } = self;
-        TaskConfig { to, local_port, identity, sender, breaker, wall, look }
+        let Self { to, local_port, identity, sender, breaker, liveness, wall, look } = self;
+        TaskConfig { to, local_port, identity, sender, breaker, liveness, wall, look }
     }
 }

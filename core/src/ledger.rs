@@ -187,8 +187,13 @@ impl Ledger {
     /// `recorded = sent + unconfirmed + lost + aggregated + dropped + in flight`.
     #[must_use]
     pub fn closes(&self) -> bool {
-        let left = self.sent + self.unconfirmed + self.lost;
-        self.recorded == left + self.aggregated + self.dropped.total() + self.in_flight
+        self.recorded == self.left() + self.aggregated + self.dropped.total() + self.in_flight
+    }
+
+    /// Events that left the machine, whatever became of them then: sent, unconfirmed and lost.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.sent + self.unconfirmed + self.lost
     }
 }
 

@@ -134,6 +134,8 @@ pub enum ReceiptError {
     Unasked,
     /// It says less than an earlier one of the same life of the receiver.
     Stale,
+    /// It counts more than was ever handed over.
+    Impossible,
 }
 
 impl core::fmt::Display for ReceiptError {
@@ -141,6 +143,7 @@ impl core::fmt::Display for ReceiptError {
         f.write_str(match self {
             Self::Unasked => "the receipt answers no datagram that asked for one recently",
             Self::Stale => "the receipt says less than an earlier one",
+            Self::Impossible => "the receipt counts more than was sent",
         })
     }
 }
@@ -199,11 +202,14 @@ impl Liveness {
     /// Takes the receiver's answer.
     ///
     /// # Errors
-    /// [`ReceiptError`]: it answers nothing that was asked, or says less than is known. Nothing is changed then.
+    /// [`ReceiptError`]: it answers nothing that was asked, or says what cannot be. Nothing is changed then.
     pub fn answered(&mut self, receipt: &Receipt, now: u64) -> Result<(), ReceiptError> {
         let at = self.asks.iter().position(|ask| ask.sequence == receipt.sequence);
         let ask = *at.and_then(|at| self.asks.iter().nth(at)).ok_or(ReceiptError::Unasked)?;
         let received = Count { datagrams: receipt.datagrams, events: receipt.events };
+        if received.datagrams > self.handed.datagrams || received.events > self.handed.events {
+            return Err(ReceiptError::Impossible);
+        }
         match &mut self.life {
             Some(life) if life.instance == receipt.instance => {
                 if received.datagrams < life.received.datagrams

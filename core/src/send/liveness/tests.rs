@@ -150,8 +150,9 @@ fn a_receipt_cannot_say_more_than_was_handed_over() {
     let (mut sender, mut receiver) = (Sender::new(), Receiver::new(1));
     let receipt = receiver.take(&sender.send(10, 0)).unwrap();
     let boast = Receipt { events: u64::MAX, datagrams: u64::MAX, ..receipt };
-    sender.liveness.answered(&boast, 1).unwrap();
-    assert_eq!(sender.account(), (10, 0, 0));
+    assert_eq!(sender.liveness.answered(&boast, 1), Err(ReceiptError::Impossible));
+    assert_eq!(sender.account(), (0, 0, 10));
+    sender.liveness.answered(&receipt, 1).unwrap();
     let _ = sender.send(10, 1000);
     let less = Receipt { sequence: 1, ..receipt };
     assert_eq!(sender.liveness.answered(&less, 1001), Err(ReceiptError::Stale));

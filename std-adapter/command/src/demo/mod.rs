@@ -288,7 +288,7 @@ fn settle(
     let events_missing = if network.is_some() {
         0
     } else {
-        (client.sent - alarms.min(client.sent)).abs_diff(events)
+        (client.left() - alarms.min(client.left())).abs_diff(events)
     };
     let report = Report {
         client_closes: client.closes(),

@@ -226,7 +226,7 @@ impl<'a> Look<'a> {
         screen.show(&Live {
             elapsed: now - self.start,
             generated,
-            sent: ledger.sent,
+            sent: ledger.left(),
             dropped,
             rate: (generated - self.before) as f64 / since.as_secs_f64(),
             drop_percent: percent(dropped, generated),

@@ -73,15 +73,15 @@ pub(crate) fn account(
     loss.send += ledger.in_flight;
     let mut unaccounted = generated.abs_diff(ledger.recorded);
     if !ledger.closes() {
-        unaccounted += ledger
-            .recorded
-            .abs_diff(ledger.sent + ledger.aggregated + ledger.dropped.total() + ledger.in_flight);
+        unaccounted += ledger.recorded.abs_diff(
+            ledger.left() + ledger.aggregated + ledger.dropped.total() + ledger.in_flight,
+        );
     }
     if let Some(received) = received {
         loss.collector = Some(received.refused);
         let arrived = received.events + received.refused;
-        let missing = ledger.sent.saturating_sub(arrived);
-        unaccounted += arrived.saturating_sub(ledger.sent);
+        let missing = ledger.left().saturating_sub(arrived);
+        unaccounted += arrived.saturating_sub(ledger.left());
         let lost = datagrams.saturating_sub(received.datagrams);
         let mut in_kernel = 0;
         if lost == 0 {

@@ -92,7 +92,7 @@ impl<'a> Feed<'a> {
             if room >= self.ring / 4 {
                 return Ok(room);
             }
-            let now = Some(ledger.sent + ledger.dropped.total());
+            let now = Some(ledger.left() + ledger.dropped.total());
             if now != sent {
                 (sent, since) = (now, Instant::now());
             } else if since.elapsed() > self.timeout {

@@ -7,7 +7,7 @@ mod feed;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_core::format::{PAYLOAD_MAX, PAYLOAD_MIN};
@@ -31,8 +31,6 @@ use ringstat_core::testkit::Faults;
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
 /// Events in the client's ring at most.
 const RING: usize = 8192;
-/// An idle client says so this often: a lost tail shows soon.
-const HEARTBEAT: Duration = Duration::from_millis(20);
 
 /// What `--help` says at its end.
 pub(crate) const HELP: &str = "\
@@ -207,7 +205,6 @@ fn connect(
         .payload(payload)
         .shard_events(RING)
         .shared_events(RING)
-        .heartbeat_interval(HEARTBEAT)
         // Every flush carries all totals: whatever was lost, the last one makes good.
         .flush_interval(Duration::from_millis(500))
         .refresh_interval(Duration::from_millis(500))
@@ -284,27 +281,18 @@ fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Out
     Ok(())
 }
 
-/// Sends what is left, and then what tells the collector how much there was.
+/// Sends what is left over the bad network; what tells the collector how much there was goes over a good one.
 fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
     // What is not sent in time is in the ledger, which decides.
     let _ = client.flush(timeout);
     if let Some(lossy) = lossy {
         lossy.recover();
     }
-    // Twice, should the network lose the one: datagrams with all totals, then a heartbeat.
-    for _ in 0..2 {
-        let _ = client.flush(timeout);
-        let before = client.totals();
-        let deadline = Instant::now() + timeout.min(10 * HEARTBEAT);
-        while client.totals().datagrams == before.datagrams && Instant::now() < deadline {
-            std::thread::sleep(HEARTBEAT / 4);
-        }
-    }
 }
 
-/// Success only if everything left this machine.
+/// Success only if everything arrived; what was lost on purpose aside.
 fn verdict(report: &Report) -> Outcome {
-    let Ledger { recorded, sent, dropped, in_flight, .. } = report.ledger;
+    let Ledger { recorded, sent, unconfirmed, lost, dropped, in_flight, .. } = report.ledger;
     if !report.ledger_closes {
         return Err(Failure::new(
             Exit::Loss,
@@ -333,6 +321,20 @@ fn verdict(report: &Report) -> Outcome {
             causes.join(", ")
         );
         return Err(Failure::new(Exit::Loss, what).hint(hint));
+    }
+    if unconfirmed > 0 {
+        let what = format!("nobody has said that {unconfirmed} of {recorded} events arrived");
+        let hint = format!(
+            "Is a collector there? `ringstat collect --udp {}`. Does a firewall drop its answers?",
+            report.to
+        );
+        return Err(Failure::new(Exit::Loss, what).hint(hint));
+    }
+    if lost > 0 && report.simulated.is_none() {
+        let what = format!("{lost} of {recorded} events were lost on the way");
+        return Err(
+            Failure::new(Exit::Loss, what).hint("The network drops datagrams: lower --rate.")
+        );
     }
     if report.failed_datagrams > 0 {
         return Err(Failure::new(

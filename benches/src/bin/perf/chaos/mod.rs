@@ -113,8 +113,8 @@ fn strike(
         timeline
     })?;
     let ledger = client.shutdown(Duration::from_secs(10));
-    let arrived = far.finish(ledger.sent);
-    if !ledger.closes() || arrived > ledger.sent {
+    let arrived = far.finish(ledger.left());
+    if !ledger.closes() || arrived > ledger.left() {
         let what = format_args!("{arrived} arrived of {ledger:?}").to_string();
         return Err(Failure::new(Exit::Verdict, what).hint("This is a bug in ringstat."));
     }
@@ -124,7 +124,7 @@ fn strike(
         Metric::one(name("during"), "/s", timeline.during()),
         Metric::one(name("degraded"), "%", timeline.degraded_percent()),
         Metric::one(name("dropped"), "events", (ledger.dropped.total() + ledger.in_flight) as f64),
-        Metric::one(name("lost_on_the_way"), "events", (ledger.sent - arrived) as f64),
+        Metric::one(name("lost_on_the_way"), "events", (ledger.left() - arrived) as f64),
     ];
     let opened = seen.opened.map(|took| Metric::one(name("breaker"), "ns", took.as_nanos() as f64));
     metrics.extend(opened);

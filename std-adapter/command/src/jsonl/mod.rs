@@ -5,7 +5,7 @@
 //!                         └─► State   (an instrument's)
 //! ```
 //!
-//! [`lines`] cuts a file into lines, [`line`] is the form of one, with its [`tags`], its numbers and texts in [`value`], an
+//! [`lines`] cuts a file into lines, [`line`](mod@line) is the form of one, with its [`tags`], its numbers and texts in [`value`], an
 //! instrument's state in [`state`], and of a whole datagram the [`envelope`]. [`names`] keeps strings for as long as the
 //! command runs, [`records`] puts all of it together, and [`refusal`] says what is wrong with a line.
 

@@ -1,6 +1,8 @@
 //! Names made at run time: each string once, in a fixed amount of memory, shared by all threads.
 //!
-//! - Capacity: `N` strings in `BYTES` bytes. Allocation: none.
+//! - Capacity: `N` strings in `BYTES` bytes, and 8 bytes for each string to find it. Allocation: none.
+//! - Time: a few looks into a table that is at most half full, at most 128, whether the string is known, new, or
+//!   refused.
 //! - Progress: [`Interner::resolve`] is wait-free, [`Interner::intern`] lock-free. Nobody waits for anybody: an insert
 //!   that is interrupted delays no one, and costs at most a second copy of the same string, if another party interns
 //!   that string at this very moment.
@@ -39,6 +41,10 @@ fn claims() -> bool {
     !mutant("interner_claim")
 }
 
+/// So many slots are looked at for a string at most. In a table that is half full of strings whose hashes have nothing
+/// in common, one in about 10^11 would need more, and is refused.
+const PROBES: usize = 128;
+
 /// Why a string was not interned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -74,8 +80,11 @@ impl core::error::Error for InternError {}
 /// `N` strings in `BYTES` bytes; `BYTES` is at most 16 MiB.
 #[derive(Debug)]
 pub struct Interner<const N: usize, const BYTES: usize> {
-    /// 0: free. Else where the string begins in the arena, shifted left by eight, and its length (1 to 255).
-    slots: [AtomicU32; N],
+    /// A hash table of twice as many slots as strings. 0: free. Else where the string begins in the arena, shifted left
+    /// by eight, and its length (1 to 255).
+    slots: [[AtomicU32; N]; 2],
+    /// Strings that there are or are being put in, at most `N`.
+    strings: AtomicUsize,
     /// Bytes of the arena that are given out.
     used: AtomicUsize,
     refused: AtomicU32,
@@ -96,7 +105,8 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
     pub const fn new() -> Self {
         const { assert!(N > 0 && BYTES <= 1 << 24, "at least one slot, at most 16 MiB") };
         Self {
-            slots: [const { AtomicU32::new(0) }; N],
+            slots: [const { [const { AtomicU32::new(0) }; N] }; 2],
+            strings: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
             refused: AtomicU32::new(0),
             arena: [const { UnsafeCell::new(0) }; BYTES],
@@ -106,29 +116,30 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
     #[cfg(all(test, loom))]
     fn new() -> Self {
         Self {
-            slots: core::array::from_fn(|_| AtomicU32::new(0)),
+            slots: core::array::from_fn(|_| core::array::from_fn(|_| AtomicU32::new(0))),
+            strings: AtomicUsize::new(0),
             used: AtomicUsize::new(0),
             refused: AtomicU32::new(0),
             arena: core::array::from_fn(|_| UnsafeCell::new(0)),
         }
     }
 
-    /// The symbol of `text`, made if need be. Constant time unless the table is nearly full.
+    /// The symbol of `text`, made if need be. Constant time, also when there is no room.
     ///
     /// # Errors
     /// See [`InternError`]; counted in [`refused`](Self::refused).
     pub fn intern(&self, text: &str) -> Result<Symbol, InternError> {
-        let result = self.find_or_insert(text);
+        let result = self.find_or_insert(text, &mut 0);
         if result.is_err() {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
         result
     }
 
-    /// How many strings there are. Linear in `N`.
+    /// How many strings there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.iter().filter(|s| s.load(Ordering::Relaxed) != 0).count()
+        self.strings.load(Ordering::Relaxed)
     }
 
     /// Whether there are none.
@@ -155,32 +166,59 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn find_or_insert(&self, text: &str) -> Result<Symbol, InternError> {
+    /// Counts the slots that it looks at in `probes`.
+    fn find_or_insert(&self, text: &str, probes: &mut usize) -> Result<Symbol, InternError> {
         if text.is_empty() || text.len() > STRING_LIMIT {
             return Err(InternError::Length);
         }
-        let home = hash(text.as_bytes()) as usize % N;
+        let mut index = hash(text.as_bytes()) as usize % (2 * N);
         let mut mine = None;
-        for probe in 0..N {
-            let index = (home + probe) % N;
+        let found = loop {
+            *probes += 1;
+            let Some(slot) = self.slot(index).filter(|_| *probes <= PROBES.min(2 * N)) else {
+                break Err(InternError::Full);
+            };
             // Acquire: what the slot shows was written before.
-            let mut entry = self.slots[index].load(Ordering::Acquire);
+            let mut entry = slot.load(Ordering::Acquire);
             if entry == 0 {
-                // Bytes once claimed are kept for the next free slot, should another party take this one.
+                // Room once claimed is kept for the next free slot, should another party take this one.
                 let new = match mine {
                     Some(entry) => entry,
-                    None => *mine.insert(self.store(text)?),
+                    None => *mine.insert(self.claim(text)?),
                 };
-                match self.slots[index].compare_exchange(0, new, publish(), Ordering::Acquire) {
+                match slot.compare_exchange(0, new, publish(), Ordering::Acquire) {
                     Ok(_) => return Ok(Symbol(index as u32)),
                     Err(now) => entry = now,
                 }
             }
             if self.bytes_of(entry).eq(text.bytes()) {
-                return Ok(Symbol(index as u32));
+                break Ok(Symbol(index as u32));
             }
+            index = if index + 1 < 2 * N { index + 1 } else { 0 };
+        };
+        if mine.is_some() {
+            // Another party has put the same string in meanwhile.
+            self.strings.fetch_sub(1, Ordering::Relaxed);
         }
-        Err(InternError::Full)
+        found
+    }
+
+    #[inline]
+    fn slot(&self, index: usize) -> Option<&AtomicU32> {
+        let [first, second] = &self.slots;
+        first.get(index).or_else(|| second.get(index.wrapping_sub(N)))
+    }
+
+    /// Room for one more string, with `text` in it.
+    fn claim(&self, text: &str) -> Result<u32, InternError> {
+        let one_more = |strings: usize| (strings < N).then_some(strings + 1);
+        let strings = &self.strings;
+        if strings.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            return Err(InternError::Full);
+        }
+        self.store(text).inspect_err(|_| {
+            strings.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 
     /// Copies `text` into the arena and returns the slot that shows it.
@@ -224,7 +262,7 @@ impl<const N: usize, const BYTES: usize> Default for Interner<N, BYTES> {
 impl<const N: usize, const BYTES: usize> Resolve for Interner<N, BYTES> {
     fn resolve(&self, symbol: Symbol) -> Option<&str> {
         // Acquire: what the slot shows was written before.
-        let entry = self.slots.get(symbol.0 as usize)?.load(Ordering::Acquire);
+        let entry = self.slot(symbol.0 as usize)?.load(Ordering::Acquire);
         let (at, length) = ((entry >> 8) as usize, (entry & 0xFF) as usize);
         let cells = self.arena.get(at..at + length).filter(|cells| !cells.is_empty())?;
         // SAFETY: as in `bytes_of`; a cell is a byte (`repr(transparent)` twice over), and the bytes are those of one
@@ -268,6 +306,29 @@ mod tests {
         assert_eq!(small.intern(""), Err(InternError::Length));
         assert_eq!(small.intern(&"x".repeat(256)), Err(InternError::Length));
         assert_eq!(small.refused(), 3);
+    }
+
+    /// Few looks, on the average and at most, whether a string is known, new, or there is no room for it.
+    #[test]
+    fn looks_are_bounded_also_when_it_is_full() {
+        static NAMES: Interner<4096, 65_536> = Interner::new();
+        let look = |range: core::ops::Range<u32>, fits: bool| {
+            let (mut sum, mut most) = (0, 0);
+            for i in range.clone() {
+                let mut probes = 0;
+                let found = NAMES.find_or_insert(&format!("name.{i}"), &mut probes);
+                assert_eq!(found.is_ok(), fits, "{i}");
+                (sum, most) = (sum + probes, most.max(probes));
+            }
+            assert!(most <= PROBES, "{most} looks");
+            let average = sum as f64 / range.len() as f64;
+            assert!(average < 4.0, "{average} looks on the average");
+        };
+        look(0..4096, true);
+        assert_eq!(NAMES.len(), NAMES.capacity());
+        look(0..4096, true);
+        look(4096..20_000, false);
+        assert_eq!(NAMES.len(), 4096);
     }
 
     #[test]
@@ -315,7 +376,7 @@ mod loom_tests {
                 let names = names.clone();
                 loom::thread::spawn(move || {
                     let symbol = names.intern(text).unwrap();
-                    let entry = names.slots[symbol.0 as usize].load(Ordering::Acquire);
+                    let entry = names.slot(symbol.0 as usize).unwrap().load(Ordering::Acquire);
                     (text, symbol, names.bytes_of(entry).collect::<Vec<_>>())
                 })
             };

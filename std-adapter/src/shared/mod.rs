@@ -21,7 +21,7 @@ pub(crate) use control::{Control, State};
 pub(crate) use timings::Timings;
 pub(crate) use valve::{Opening, Valve};
 
-/// Names and texts of events made at run time: 4096 strings, 80 KiB in all.
+/// Names and texts of events made at run time: 4096 strings, 96 KiB in all.
 pub(crate) type Names = Interner<4096, 65_536>;
 
 /// What recorders and the worker share.

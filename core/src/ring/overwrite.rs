@@ -175,12 +175,18 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// [`Full`] gives it back when there is no room.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), Full<T>> {
+        if self.try_push(&item) { Ok(()) } else { Err(Full(item)) }
+    }
+
+    /// The same for an item that stays where it is: whether there was room for a copy of it.
+    #[inline]
+    pub fn try_push(&mut self, item: &T) -> bool {
         let (ring, tail) = (self.ring, self.tail());
         if ring.is_full(self.seen(), tail) && ring.is_full(self.look(), tail) {
-            return Err(Full(item));
+            return false;
         }
         self.put(tail, item);
-        Ok(())
+        true
     }
 
     /// Adds an item, in a full ring in place of the oldest one.
@@ -193,7 +199,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
             Ok(()) => Ok(Pushed::Stored),
             Err(Full(item)) => {
                 let Some(oldest) = self.evict() else { return Err(Full(item)) };
-                self.put(self.tail(), item);
+                self.put(self.tail(), &item);
                 Ok(Pushed::Evicted(oldest))
             }
         }
@@ -269,10 +275,10 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     }
 
     #[inline(always)]
-    fn put(&mut self, tail: usize, item: T) {
+    fn put(&mut self, tail: usize, item: &T) {
         // SAFETY: there is a free slot and `tail` is its position: the consumer released it (acquired in `look` or
         // `evict`), or this end evicted what was there. The consumer reads it only after the store below.
-        unsafe { self.ring.slot(tail).write(item) };
+        unsafe { self.ring.slot(tail).copy_from(item) };
         self.ring.tail.position.store(self.ring.laps().forward(tail, 1), publish());
     }
 }

@@ -184,15 +184,21 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// [`Full`] gives it back when there is no room.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), Full<T>> {
+        if self.try_push(&item) { Ok(()) } else { Err(Full(item)) }
+    }
+
+    /// The same for an item that stays where it is: whether there was room for a copy of it.
+    #[inline]
+    pub fn try_push(&mut self, item: &T) -> bool {
         let tail = self.tail();
         if self.room_for(tail, 1) == 0 {
-            return Err(Full(item));
+            return false;
         }
         // SAFETY: the slot at `tail` is free: the consumer released it (`room_for` acquired that) and looks at it
         // again only after the store below.
-        unsafe { self.ring.slot(tail).write(item) };
+        unsafe { self.ring.slot(tail).copy_from(item) };
         self.publish(self.ring.laps().forward(tail, 1));
-        Ok(())
+        true
     }
 
     /// Adds as many of `items` as fit, in order, and publishes them together. Returns how many.

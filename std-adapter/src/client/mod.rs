@@ -193,7 +193,7 @@ impl Client {
         if !event.is_stamped() {
             event.set_time(now);
         }
-        let outcome = self.shared.rings.push(event);
+        let outcome = self.shared.rings.push(&event);
         self.shared.valve.wake();
         outcome
     }
@@ -215,8 +215,8 @@ impl Recorder for Client {
     #[inline]
     fn push(&self, event: &Event) -> Outcome {
         match self.shared.valve.opening() {
-            Opening::Open => self.shared.rings.push(*event),
-            Opening::Throttled(level) => self.shared.rings.push_throttled(*event, level),
+            Opening::Open => self.shared.rings.push(event),
+            Opening::Throttled(level) => self.shared.rings.push_throttled(event, level),
             Opening::Asleep => self.push_and_wake(event),
             Opening::Closed => self.refuse(Cause::Shutdown),
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::policy::{Admission, Gate, Policy, SharedGate, Throttle};
 use ringstat_core::record::{Event, Outcome, Priority};
-use ringstat_core::ring::{Fallback, Full, Pushed, boxed, mpmc};
+use ringstat_core::ring::{Fallback, Full, Pushed, ShardRing, boxed, mpmc};
 
 mod counts;
 mod kinds;
@@ -18,7 +18,7 @@ mod tests;
 
 use counts::Counts;
 pub(crate) use kinds::Consumer;
-use kinds::{All, Cells, End};
+use kinds::{All, Cells, End, Ranked, Refusing};
 use seats::{Seat, Seats};
 
 /// The rings of one client.
@@ -106,30 +106,31 @@ impl Rings {
 
     /// Puts an event into this thread's shard.
     #[inline]
-    pub(crate) fn push(&self, event: Event) -> Outcome {
+    pub(crate) fn push(&self, event: &Event) -> Outcome {
         if event.priority() == Priority::Critical && self.critical.is_some() {
             return self.push_critical(event);
         }
-        seats::with(|seats| match seats.first_mut() {
-            Some(seat) if seat.client == self.id => self.push_owned(seat, event),
-            _ => self.push_slowly(seats, event),
+        seats::with(|seats| {
+            let pushed = seats.first_mut().and_then(|seat| self.push_owned(seat, event));
+            pushed.unwrap_or_else(|| self.push_slowly(seats, event))
         })
-        // Somebody records while this thread looks at its seats: nothing in here does.
+        // This thread is looking at its seats already: nothing in there records.
         .unwrap_or_else(|| self.push_shared(event))
     }
 
     /// Puts an event where no other can delay it or crowd it out.
     #[cold]
-    fn push_critical(&self, event: Event) -> Outcome {
-        match self.critical.as_ref().map(|ring| ring.push(event)) {
-            Some(Ok(())) => Outcome::Recorded,
+    fn push_critical(&self, event: &Event) -> Outcome {
+        match &self.critical {
+            Some(ring) if ring.try_push(event) => Outcome::Recorded,
             _ => self.refuse(Cause::Full),
         }
     }
 
     /// Puts an event into this thread's shard, if it is one of those that are kept at this level of throttling.
     #[cold]
-    pub(crate) fn push_throttled(&self, mut event: Event, level: u8) -> Outcome {
+    pub(crate) fn push_throttled(&self, event: &Event, level: u8) -> Outcome {
+        let mut event = *event;
         let n = Throttle::one_in(level);
         // What cannot say that it stands for more is kept: totals stay right.
         if event.priority() <= Priority::Normal && event.can_thin(n) {
@@ -138,62 +139,73 @@ impl Rings {
             }
             event.thin(n);
         }
-        self.push(event)
+        self.push(&event)
     }
 
+    /// Puts an event into the shard of a seat; `None` if that has none of these rings.
     #[inline]
-    fn push_owned(&self, seat: &mut Seat, mut event: Event) -> Outcome {
-        let gate = &mut seat.gate;
-        match (&mut seat.end, &self.all) {
+    fn push_owned(&self, seat: &mut Seat, event: &Event) -> Option<Outcome> {
+        Some(match (&mut seat.end, &self.all) {
             (End::Refusing(lease), All::Refusing(all)) => {
-                let index = lease.index();
-                let Some(mut end) = lease.on(all) else { return self.push_shared(event) };
+                let shard = lease.index();
+                let mut end = lease.on(all)?;
                 if self.policy.gates() {
-                    match gate.admit(&mut event, end.capacity(), || end.len()) {
-                        Admission::Enter => {}
-                        Admission::Refuse(cause) => return self.refuse_owned(index, cause),
-                        // Not said to a ring that cannot tell what is of lower priority.
-                        Admission::Replace => return self.refuse_owned(index, Cause::Full),
-                    }
-                }
-                match end.push(event) {
-                    Ok(()) => Outcome::Recorded,
-                    Err(Full(_)) => self.refuse_owned(index, Cause::Full),
+                    self.push_gated(shard, &mut end, &mut seat.gate, *event)
+                } else if end.try_push(event) {
+                    Outcome::Recorded
+                } else {
+                    self.refuse_owned(shard, Cause::Full)
                 }
             }
             (End::Evicting(lease), All::Evicting(all)) => {
-                let index = lease.index();
-                let Some(mut end) = lease.on(all) else { return self.push_shared(event) };
-                self.settle(index, end.push_evicting(event))
+                let shard = lease.index();
+                let mut end = lease.on(all)?;
+                if end.try_push(event) {
+                    Outcome::Recorded
+                } else {
+                    self.settle(shard, end.push_evicting(*event))
+                }
             }
             (End::Ranked(lease), All::Ranked(all)) => {
-                let index = lease.index();
-                let Some(mut end) = lease.on(all) else { return self.push_shared(event) };
-                let pushed = match gate.admit(&mut event, end.capacity(), || end.len()) {
-                    Admission::Enter => end.push(event),
-                    Admission::Replace => end.push_replacing(event),
-                    Admission::Refuse(cause) => return self.refuse_owned(index, cause),
-                };
-                self.settle(index, pushed)
+                let shard = lease.index();
+                self.push_ranked(shard, &mut lease.on(all)?, &mut seat.gate, *event)
             }
-            (_, _) => self.push_without(seat, event),
+            _ => return None,
+        })
+    }
+
+    // The two that follow are for some policies only, and would take registers from the others.
+
+    #[inline(never)]
+    fn push_gated(
+        &self,
+        shard: usize,
+        end: &mut <Refusing as ShardRing>::Producer<'_>,
+        gate: &mut Gate,
+        mut event: Event,
+    ) -> Outcome {
+        match gate.admit(&mut event, end.capacity(), || end.len()) {
+            Admission::Enter if end.try_push(&event) => Outcome::Recorded,
+            Admission::Refuse(cause) => self.refuse_owned(shard, cause),
+            // Replacing is not said to a ring that cannot tell what is of lower priority.
+            Admission::Enter | Admission::Replace => self.refuse_owned(shard, Cause::Full),
         }
     }
 
-    /// Looks for a shard again if one was given back since, and else shares.
-    #[cold]
-    fn push_without(&self, seat: &mut Seat, event: Event) -> Outcome {
-        match seat.end {
-            End::None { vacated } if vacated != self.all.vacated() => {
-                seat.end = self.find();
-                // It has one now, or knows that there is none: this does not come back a third time.
-                if matches!(seat.end, End::None { .. }) {
-                    return self.push_shared(event);
-                }
-                self.push_owned(seat, event)
-            }
-            _ => self.push_shared(event),
-        }
+    #[inline(never)]
+    fn push_ranked(
+        &self,
+        shard: usize,
+        end: &mut <Ranked as ShardRing>::Producer<'_>,
+        gate: &mut Gate,
+        mut event: Event,
+    ) -> Outcome {
+        let pushed = match gate.admit(&mut event, end.capacity(), || end.len()) {
+            Admission::Enter => end.push(event),
+            Admission::Replace => end.push_replacing(event),
+            Admission::Refuse(cause) => return self.refuse_owned(shard, cause),
+        };
+        self.settle(shard, pushed)
     }
 
     #[inline]
@@ -208,13 +220,11 @@ impl Rings {
         }
     }
 
-    /// The first record of a thread, or one to another client than the last.
+    /// The first record of a thread, one to another client than the last, or one of a thread without a shard.
     #[cold]
-    fn push_slowly(&self, seats: &mut Seats, event: Event) -> Outcome {
-        match self.seat(seats) {
-            Some(seat) => self.push_owned(seat, event),
-            None => self.push_shared(event),
-        }
+    fn push_slowly(&self, seats: &mut Seats, event: &Event) -> Outcome {
+        let pushed = self.seat(seats).and_then(|seat| self.push_owned(seat, event));
+        pushed.unwrap_or_else(|| self.push_shared(event))
     }
 
     /// This thread's seat, made if need be, and put first. `None` if it has too many.
@@ -228,7 +238,13 @@ impl Rings {
                 seats.insert(0, seat).ok()?;
             }
         }
-        seats.first_mut()
+        let seat = seats.first_mut()?;
+        if let End::None { vacated } = seat.end
+            && vacated != self.all.vacated()
+        {
+            seat.end = self.find();
+        }
+        Some(seat)
     }
 
     /// A shard for this thread, if one is free and will be given back.
@@ -240,7 +256,8 @@ impl Rings {
     }
 
     #[cold]
-    fn push_shared(&self, event: Event) -> Outcome {
+    fn push_shared(&self, event: &Event) -> Outcome {
+        let event = *event;
         let refuse = |event| Err(Full(event));
         match &self.all {
             All::Refusing(all) => self.push_into(all.shared(), event, |_, e, _| refuse(e)),

@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// Shows `f` this thread's seats; `None` if it is already looking at them.
-#[inline]
+#[inline(always)]
 pub(super) fn with<T>(f: impl FnOnce(&mut Seats) -> T) -> Option<T> {
     SEATS.with(|seats| seats.try_borrow_mut().ok().map(|mut seats| f(&mut seats)))
 }

@@ -19,7 +19,7 @@ fn threads_own_shards_and_the_rest_share() {
     let barrier = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
         let record = || {
-            assert_eq!(rings.push(event(1)), Outcome::Recorded);
+            assert_eq!(rings.push(&event(1)), Outcome::Recorded);
             barrier.wait();
         };
         // Joined: the scope alone waits for their work, not for their end.
@@ -30,7 +30,7 @@ fn threads_own_shards_and_the_rest_share() {
     let mut consumer = rings.consumer().unwrap();
     assert_eq!(consumer.drain(100, |_| ()), 4);
     // The threads are gone and their shards are free again.
-    std::thread::scope(|scope| scope.spawn(|| rings.push(event(2))).join().unwrap());
+    std::thread::scope(|scope| scope.spawn(|| rings.push(&event(2))).join().unwrap());
     assert_eq!((rings.len(), shared_len(&rings)), (1, 0));
 }
 
@@ -40,19 +40,19 @@ fn a_thread_without_a_shard_looks_again_when_one_is_given_back() {
     let (recorded, go_on) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         let owner = scope.spawn(|| {
-            rings.push(event(1));
+            rings.push(&event(1));
             recorded.wait();
             go_on.wait();
         });
         recorded.wait();
         for n in 0..2 {
-            rings.push(event(n));
+            rings.push(&event(n));
         }
         assert_eq!((rings.len(), shared_len(&rings)), (3, 2));
         go_on.wait();
         owner.join().unwrap();
         for n in 0..3 {
-            rings.push(event(n));
+            rings.push(&event(n));
         }
         assert_eq!((rings.len(), shared_len(&rings)), (6, 2));
     });
@@ -64,7 +64,7 @@ fn a_registered_thread_has_its_shard_before_it_records() {
     assert!(rings.register() && rings.register());
     let other = || std::thread::scope(|scope| scope.spawn(|| rings.register()).join().unwrap());
     assert!(!other(), "the only one is taken");
-    rings.push(event(1));
+    rings.push(&event(1));
     assert_eq!((rings.len(), shared_len(&rings)), (1, 0));
 }
 
@@ -72,7 +72,7 @@ fn a_registered_thread_has_its_shard_before_it_records() {
 fn a_thread_keeps_no_rings_alive() {
     for policy in [Policy::DropNewest, Policy::DropOldest, Policy::ByPriority] {
         let rings = Rings::new(2, 8, 8, policy, 0);
-        rings.push(event(1));
+        rings.push(&event(1));
         let alive = rings.all.watch();
         assert!(alive());
         drop(rings);
@@ -90,7 +90,7 @@ fn what_destructors_record_is_kept() {
 
     impl Drop for AtTheEnd {
         fn drop(&mut self) {
-            assert_eq!(self.0.push(event(2)), Outcome::Recorded);
+            assert_eq!(self.0.push(&event(2)), Outcome::Recorded);
         }
     }
 
@@ -102,7 +102,7 @@ fn what_destructors_record_is_kept() {
     for round in 1..4 {
         let theirs = rings.clone();
         std::thread::spawn(move || {
-            theirs.push(event(1));
+            theirs.push(&event(1));
             LAST.set(Some(AtTheEnd(theirs)));
         })
         .join()
@@ -119,7 +119,7 @@ fn what_a_full_ring_gives_up_is_counted() {
     {
         let rings = Rings::new(1, 8, 8, policy, 0);
         for n in 0..12 {
-            rings.push(event(n));
+            rings.push(&event(n));
         }
         let mut first = None;
         rings.consumer().unwrap().drain(100, |e| first = first.or(Some(e.time())));
@@ -135,7 +135,7 @@ fn one_thread_can_record_to_many_clients() {
         (0..5).map(|_| Rings::new(1, 8, 8, Policy::DropNewest, 0)).collect();
     for n in 0..6 {
         for rings in &clients {
-            assert_eq!(rings.push(event(n)), Outcome::Recorded);
+            assert_eq!(rings.push(&event(n)), Outcome::Recorded);
         }
     }
     assert!(clients.iter().all(|rings| rings.len() == 6));
@@ -163,7 +163,7 @@ fn kept(policy: Policy) -> ([usize; 4], Drops) {
     for n in 0..1000 {
         for priority in Priority::ALL {
             recorded += 1;
-            let _ = rings.push(ranked(priority, n));
+            let _ = rings.push(&ranked(priority, n));
         }
     }
     let mut kept = [0; 4];
@@ -199,21 +199,21 @@ fn each_policy_keeps_what_it_promises() {
 fn graded_keeps_normal_ones_out_of_what_is_left_for_higher_ones() {
     let rings = Rings::new(1, 100, 8, Policy::Graded(10), 0);
     for n in 0..1000 {
-        rings.push(ranked(Priority::Normal, n));
+        rings.push(&ranked(Priority::Normal, n));
     }
     assert_eq!((rings.len(), rings.drops().get(Cause::Full)), (90, 910));
     for n in 0..15 {
-        assert!(rings.push(ranked(Priority::High, n)).is_recorded());
+        assert!(rings.push(&ranked(Priority::High, n)).is_recorded());
     }
     assert_eq!((rings.len(), rings.drops().get(Cause::Evicted)), (100, 5));
-    assert_eq!(rings.push(ranked(Priority::Low, 0)), Outcome::Dropped(Cause::Full));
+    assert_eq!(rings.push(&ranked(Priority::Low, 0)), Outcome::Dropped(Cause::Full));
 }
 
 #[test]
 fn sampled_ones_say_what_they_stand_for() {
     let rings = Rings::new(1, 1000, 8, Policy::Sampled(10), 0);
     for n in 0..2000 {
-        rings.push(event(n));
+        rings.push(&event(n));
     }
     let kept = contents(&rings);
     let stand_for: u64 = kept.iter().map(|e| u64::from(e.rate())).sum();
@@ -227,8 +227,8 @@ fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
     for (level, one_in) in [(1, 2), (2, 8), (3, 32)] {
         let rings = Rings::new(1, 4000, 8, Policy::DropNewest, 0);
         for n in 0..320 {
-            rings.push_throttled(ranked(Priority::Low, n), level);
-            rings.push_throttled(ranked(Priority::High, n), level);
+            rings.push_throttled(&ranked(Priority::Low, n), level);
+            rings.push_throttled(&ranked(Priority::High, n), level);
         }
         let kept = contents(&rings);
         let low: std::vec::Vec<_> =
@@ -258,7 +258,7 @@ proptest! {
         let (mut recorded, mut taken) = (0, 0);
         for (n, (priority, take)) in steps.into_iter().enumerate() {
             let before = rings.drops();
-            let outcome = rings.push(ranked(Priority::ALL[priority], n as u64));
+            let outcome = rings.push(&ranked(Priority::ALL[priority], n as u64));
             recorded += 1;
             let lower = inside[..priority].iter().sum::<usize>();
             match outcome {

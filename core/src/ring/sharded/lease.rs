@@ -16,6 +16,8 @@ use crate::ring::{ShardRing, Storage};
 pub struct Lease<L: ShardRing, S: Storage<Shard<L>>, F> {
     /// As long as this lives, nothing else can lie at its address.
     all: Weak<Sharded<L, S, F>>,
+    /// That address, to compare with.
+    address: usize,
     index: usize,
 }
 
@@ -24,7 +26,7 @@ impl<L: ShardRing, S: Storage<Shard<L>>, F> Lease<L, S, F> {
     #[must_use]
     pub fn claim(all: &Arc<Sharded<L, S, F>>) -> Option<Self> {
         let index = all.take()?;
-        Some(Self { all: Arc::downgrade(all), index })
+        Some(Self { all: Arc::downgrade(all), address: Arc::as_ptr(all).addr(), index })
     }
 
     /// The recording end of the shard, if it is one of `all`.
@@ -42,7 +44,7 @@ impl<L: ShardRing, S: Storage<Shard<L>>, F> Lease<L, S, F> {
     #[inline(always)]
     #[must_use]
     pub fn is_of(&self, all: &Arc<Sharded<L, S, F>>) -> bool {
-        core::ptr::eq(self.all.as_ptr(), Arc::as_ptr(all))
+        self.address == Arc::as_ptr(all).addr()
     }
 
     /// Whether the rings are gone.

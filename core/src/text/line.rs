@@ -47,15 +47,20 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
             }
         }
         let rate = u64::from(event.rate());
-        // Whether it has a rate (the latest value and a member stand for themselves), and a time.
-        let (suffix, has_rate, has_time): (&[u8], _, _) = match kind {
-            Kind::Counter => (b"|c", true, true),
-            Kind::Gauge => (b"|g", false, true),
-            Kind::Distribution if self.dialect == Dialect::DogStatsD => (b"|d", true, false),
-            Kind::Timing | Kind::Distribution => (b"|ms", true, false),
-            Kind::Set | Kind::Event => (b"|s", false, false),
+        match kind {
+            Kind::Counter => self.w.bytes(b"|c")?,
+            Kind::Gauge => self.w.bytes(b"|g")?,
+            Kind::Distribution if self.dialect == Dialect::DogStatsD => self.w.bytes(b"|d")?,
+            Kind::Timing | Kind::Distribution => self.w.bytes(b"|ms")?,
+            Kind::Set | Kind::Event => self.w.bytes(b"|s")?,
+        }
+        // Whether it may have a rate (the latest value and a member stand for themselves), and a time.
+        let (has_rate, has_time) = match kind {
+            Kind::Counter => (true, true),
+            Kind::Gauge => (false, true),
+            Kind::Timing | Kind::Distribution => (true, false),
+            Kind::Set | Kind::Event => (false, false),
         };
-        self.w.bytes(suffix)?;
         if has_rate && rate > 1 {
             self.write_rate(rate)?;
         }

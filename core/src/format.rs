@@ -123,7 +123,7 @@ impl Default for Prologue {
 pub enum Refused {
     /// There is no room left: the record goes into the next datagram. In an empty datagram it will never fit.
     Full,
-    /// The interner does not know one of the record's symbols.
+    /// The interner does not know one of the record's symbols, or its tags are not where they should be.
     UnknownSymbol,
     /// The format has no way to say the record.
     Unsupported,
@@ -200,6 +200,9 @@ pub trait AnyEvent: Copy + sealed::Sealed {
 
     /// When it was recorded, unless the caller gave it a time.
     fn recorded(&self) -> Option<u64>;
+
+    /// Gives back what it has beside the ring, see [`Event::give_back`].
+    fn give_back(&self, names: &impl Resolve);
 }
 
 mod sealed {
@@ -228,6 +231,11 @@ impl<const INLINE: usize> AnyEvent for Event<INLINE> {
     #[inline]
     fn recorded(&self) -> Option<u64> {
         (!self.is_stamped()).then(|| self.time())
+    }
+
+    #[inline]
+    fn give_back(&self, names: &impl Resolve) {
+        Self::give_back(self, names);
     }
 }
 

@@ -22,13 +22,22 @@ pub enum Cause {
     Throttled,
     /// The encoded record is larger than a datagram may be.
     TooLarge,
-    /// The record's dynamic tags or text do not fit the slot, or it has more than 255 static tags.
+    /// The record has more than 16 dynamic tags, or more than 255 static ones.
     TooManyTags,
+    /// The key or the value of a dynamic tag has more than 255 bytes; or the record's tags do not fit the slot, where the
+    /// recorder has no memory for longer ones.
+    TagTooLong,
+    /// The record's text has more than 1000 bytes, or does not fit the slot, where the recorder has no memory for longer
+    /// ones.
+    TextTooLong,
+    /// The memory for tags and texts that do not fit a slot was used up.
+    TagMemoryFull,
     /// The interner has no room for the record's name.
     InternerFull,
-    /// The record's name is empty or longer than 255 bytes, or its number is NaN, infinite or out of bounds.
+    /// The record's name is empty or longer than 255 bytes, its number is NaN, infinite or out of bounds, or its text came
+    /// behind a tag.
     Invalid,
-    /// The record holds a symbol that the interner does not know.
+    /// The record holds a symbol that the interner does not know, or tags that are no longer there.
     Encode,
     /// The transport refused the record's datagram.
     SendError,
@@ -42,7 +51,7 @@ pub enum Cause {
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 16;
 
     /// Every cause, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
@@ -52,6 +61,9 @@ impl Cause {
         Self::Throttled,
         Self::TooLarge,
         Self::TooManyTags,
+        Self::TagTooLong,
+        Self::TextTooLong,
+        Self::TagMemoryFull,
         Self::InternerFull,
         Self::Invalid,
         Self::Encode,
@@ -71,6 +83,9 @@ impl Cause {
             Self::Throttled => "throttled",
             Self::TooLarge => "too_large",
             Self::TooManyTags => "too_many_tags",
+            Self::TagTooLong => "tag_too_long",
+            Self::TextTooLong => "text_too_long",
+            Self::TagMemoryFull => "tag_memory_full",
             Self::InternerFull => "interner_full",
             Self::Invalid => "invalid",
             Self::Encode => "encode",
@@ -91,10 +106,15 @@ impl fmt::Display for Cause {
             Self::Sampled => "another record was kept for it, since the ring was nearly full",
             Self::Throttled => "another record was kept for it, since the client was unwell",
             Self::TooLarge => "the record is larger than a datagram may be",
-            Self::TooManyTags => "the record has more tags or text than there is room for",
+            Self::TooManyTags => "the record has more than 16 dynamic tags or 255 static ones",
+            Self::TagTooLong => {
+                "a tag has more than 255 bytes in its key or value, or without tag memory all more than 26"
+            }
+            Self::TextTooLong => "a text has more than 1000 bytes, or without tag memory more than 25",
+            Self::TagMemoryFull => "the memory for tags and texts of more than 26 bytes was used up",
             Self::InternerFull => "the interner has no room for the name",
-            Self::Invalid => "a name is empty or too long, or the number is none",
-            Self::Encode => "the record holds a symbol that the interner does not know",
+            Self::Invalid => "a name is empty or longer than 255 bytes, the number is none, or a text came behind a tag",
+            Self::Encode => "the record holds a symbol or tags that nobody knows",
             Self::SendError => "the transport refused the datagram",
             Self::Unacknowledged => "nobody acknowledged the record in time",
             Self::Shutdown => "the client was shut down before it was sent",

@@ -106,7 +106,7 @@ impl Station {
         let mut buf = [0; Ack::MAX_LEN];
         let Identity { sender, epoch } = IDENTITY;
         let length = Ack { sender, epoch, base, bitmap }.emit(&mut buf).unwrap();
-        self.sender.acknowledged(&buf[..length])
+        self.sender.acknowledged(&buf[..length], &NoNames)
     }
 }
 

@@ -14,6 +14,7 @@ use embassy_time::{Duration, Instant, Timer};
 use ringstat_core::chip::{EventRing, Stats};
 use ringstat_core::format::{PAYLOAD_MIN, TimeUnit};
 use ringstat_core::ledger::Cause;
+use ringstat_core::record::Resolve;
 use ringstat_core::send::{LeanSender, Path, SendError, Sender, Step, Totals, Way};
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
@@ -55,11 +56,14 @@ const REPLIES: usize = 8;
 ///
 /// The types of `stats` and `config` say how large everything is: two buffers of a datagram, the tables of names, and
 /// room for as many critical events as have a ring. All of that is in the future, so in the task's static memory.
-pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAMES: usize>(
+pub async fn run<const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>(
     stack: Stack<'_>,
-    stats: &Stats<N, C>,
+    stats: &Stats<N, C, M>,
     config: TaskConfig<PAYLOAD, NAMES>,
-) -> ! {
+) -> !
+where
+    M: Resolve,
+{
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
     let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
     let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
@@ -80,7 +84,7 @@ pub async fn run<const N: usize, const C: usize, const PAYLOAD: usize, const NAM
                     let _ = path.answered(&receipt, clock::micros());
                 }
             } else {
-                let _ = sender.acknowledged(reply);
+                let _ = stats.acknowledged(&mut sender, reply);
             }
         })
         .await;

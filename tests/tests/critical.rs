@@ -80,7 +80,7 @@ impl Simulation {
         self.now += 10_000_000;
         let now = Time { monotonic: self.now, wall: self.now };
         while let Some(answer) = self.answers.receive() {
-            self.sender.acknowledged(&answer).unwrap();
+            self.sender.acknowledged(&answer, &NoNames).unwrap();
         }
         self.sender.keep(now, &mut &self.ring);
         let none: &[&'static dyn Instrument] = &[];

@@ -4,31 +4,39 @@ use core::fmt;
 
 use super::{AnyRing, Stats};
 use crate::ledger::Cause;
-use crate::record::{Event, Outcome, Priority, Recorder};
+use crate::record::spill::Area;
+use crate::record::{Event, NoNames, Outcome, Priority, Recorder, Resolve};
 use crate::ring::Source;
 
 /// Records into the ring of one lane, and where that is full into the one for all.
 ///
 /// [`Stats::lane`] makes it where it is needed; it is two pointers.
-#[derive(Clone, Copy)]
-pub struct Lane<'a, const N: usize, const C: usize = 0> {
-    stats: &'a Stats<N, C>,
+pub struct Lane<'a, const N: usize, const C: usize = 0, M = NoNames> {
+    stats: &'a Stats<N, C, M>,
     ring: Option<&'static dyn AnyRing>,
 }
 
-impl<'a, const N: usize, const C: usize> Lane<'a, N, C> {
-    pub(super) fn new(stats: &'a Stats<N, C>, ring: Option<&'static dyn AnyRing>) -> Self {
+impl<'a, const N: usize, const C: usize, M> Lane<'a, N, C, M> {
+    pub(super) fn new(stats: &'a Stats<N, C, M>, ring: Option<&'static dyn AnyRing>) -> Self {
         Self { stats, ring }
     }
 }
 
-impl<const N: usize, const C: usize> fmt::Debug for Lane<'_, N, C> {
+impl<const N: usize, const C: usize, M> Clone for Lane<'_, N, C, M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<const N: usize, const C: usize, M> Copy for Lane<'_, N, C, M> {}
+
+impl<const N: usize, const C: usize, M> fmt::Debug for Lane<'_, N, C, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").field("ring", &self.ring).finish_non_exhaustive()
     }
 }
 
-impl<const N: usize, const C: usize> Recorder for Lane<'_, N, C> {
+impl<const N: usize, const C: usize, M: Resolve> Recorder for Lane<'_, N, C, M> {
     fn now(&self) -> u64 {
         self.stats.now()
     }
@@ -46,12 +54,22 @@ impl<const N: usize, const C: usize> Recorder for Lane<'_, N, C> {
     fn refuse(&self, cause: Cause) -> Outcome {
         self.stats.refuse(cause)
     }
+
+    #[inline]
+    fn tag_memory(&self) -> Option<Area<'_>> {
+        self.stats.tag_memory.area(0)
+    }
+
+    #[inline]
+    fn give_back(&self, event: &Event) {
+        self.stats.give_back(event);
+    }
 }
 
 /// All rings of events that are not critical, as the sender drains them: the lanes first.
-pub(super) struct All<'a, const N: usize, const C: usize>(pub(super) &'a Stats<N, C>);
+pub(super) struct All<'a, const N: usize, const C: usize, M>(pub(super) &'a Stats<N, C, M>);
 
-impl<const N: usize, const C: usize> Source<Event> for All<'_, N, C> {
+impl<const N: usize, const C: usize, M: Resolve> Source<Event> for All<'_, N, C, M> {
     fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
         let mut left = max;
         for mut lane in self.0.lanes.iter().copied() {

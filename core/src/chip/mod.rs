@@ -30,19 +30,21 @@ use crate::format::Format;
 use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
 use crate::policy::Policy;
-use crate::record::{Event, NoNames, Outcome, Priority, Recorder};
+use crate::record::spill::Area;
+use crate::record::{Event, NoNames, Outcome, Priority, Recorder, Resolve, TagMemory};
 use crate::ring::Source;
 use crate::send::{
-    Identity, Inputs, Keep, LeanSender, Packed, Sender, SenderConfig, Step, Time, Totals,
+    AckError, Identity, Inputs, Keep, LeanSender, Packed, Sender, SenderConfig, Step, Time, Totals,
 };
 use crate::sync::{AtomicU32, Ordering};
 
-/// What records go to, and where the sender finds them: room for `N` events, and for `C` critical ones.
+/// What records go to, and where the sender finds them: room for `N` events, and for `C` critical ones. `M` is the memory
+/// for tags that do not fit a slot: none, unless it was [given some](Self::tag_memory).
 ///
 /// One ring for all tasks and interrupts: see [`mpmc`](crate::ring::mpmc) for what a recorder that is preempted in the middle delays, and
 /// for how long interrupts are masked where there is no compare-and-swap.
 #[derive(Debug)]
-pub struct Stats<const N: usize, const C: usize = 0> {
+pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     ring: &'static EventRing<N>,
     /// Rings of one task, interrupt or core each.
     lanes: &'static [&'static dyn AnyRing],
@@ -52,6 +54,7 @@ pub struct Stats<const N: usize, const C: usize = 0> {
     /// From so many waiting events on, each record calls this.
     wake: Option<(usize, fn())>,
     instruments: &'static [&'static dyn Instrument],
+    tag_memory: M,
     drops: [AtomicU32; Cause::COUNT],
 }
 
@@ -74,6 +77,7 @@ impl<const N: usize> Stats<N> {
             policy: Policy::DropNewest,
             wake: None,
             instruments: &[],
+            tag_memory: NoNames,
             drops: [const { AtomicU32::new(0) }; Cause::COUNT],
         }
     }
@@ -93,12 +97,46 @@ impl<const N: usize> Stats<N> {
             policy: self.policy,
             wake: self.wake,
             instruments: self.instruments,
+            tag_memory: NoNames,
             drops: self.drops,
         }
     }
 }
 
 impl<const N: usize, const C: usize> Stats<N, C> {
+    /// Gives events memory for tags and texts that do not fit a slot, 26 bytes: up to 16 tags of 255 bytes each and
+    /// texts of 1000 bytes, in blocks of 128 bytes. Without it they are refused, and it costs nothing.
+    ///
+    /// ```
+    /// # use ringstat_core::prelude::*;
+    /// # use ringstat_core::record::TagMemory;
+    /// # fn now() -> u64 { 0 }
+    /// static TAGS: TagMemory<8> = TagMemory::new();
+    /// static STATS: Stats<64, 0, &TagMemory<8>> = Stats::new(event_ring!(64), now).tag_memory(&TAGS);
+    ///
+    /// let said = STATS.event("door").tag("card", "3f9a1c77-52e0-4c1b-9a60-1d2e3f405162").record();
+    /// # assert!(said.is_recorded());
+    /// ```
+    #[must_use]
+    pub const fn tag_memory<const B: usize>(
+        self,
+        memory: &'static TagMemory<B>,
+    ) -> Stats<N, C, &'static TagMemory<B>> {
+        Stats {
+            ring: self.ring,
+            lanes: self.lanes,
+            critical: self.critical,
+            clock: self.clock,
+            policy: self.policy,
+            wake: self.wake,
+            instruments: self.instruments,
+            tag_memory: memory,
+            drops: self.drops,
+        }
+    }
+}
+
+impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// Names the instruments whose state is sent.
     #[must_use]
     pub const fn instruments(mut self, instruments: &'static [&'static dyn Instrument]) -> Self {
@@ -163,7 +201,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
     /// Records in lane `index`, and where that is full in the ring for all. Without a lane of that number: always there.
     #[inline]
     #[must_use]
-    pub fn lane(&self, index: usize) -> Lane<'_, N, C> {
+    pub fn lane(&self, index: usize) -> Lane<'_, N, C, M> {
         Lane::new(self, self.lanes.get(index).copied())
     }
 
@@ -204,7 +242,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         let mut inputs = Inputs {
             events: &mut All(self),
             instruments: self.instruments,
-            names: &NoNames,
+            names: &self.tag_memory,
             dropped: self.drops().total(),
         };
         sender.poll(now, &mut inputs, buf)
@@ -218,6 +256,18 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         buf: &mut [u8],
     ) -> Option<Packed> {
         sender.probe(now, self.drops().total(), buf)
+    }
+
+    /// [`Sender::acknowledged`] with what is in here.
+    ///
+    /// # Errors
+    /// Those of [`Sender::acknowledged`].
+    pub fn acknowledged<E: Format, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
+        datagram: &[u8],
+    ) -> Result<u64, AckError> {
+        sender.acknowledged(datagram, &self.tag_memory)
     }
 
     /// What became of every record, with the sender that is polled with this: exact at every quiet point.
@@ -270,7 +320,8 @@ impl<const N: usize, const C: usize> Stats<N, C> {
     fn push_full(&self, event: &Event) -> Outcome {
         let mut evicted = false;
         let pushed = self.policy.evicts()
-            && self.ring.0.try_push_evicting(event, |_| {
+            && self.ring.0.try_push_evicting(event, |oldest| {
+                oldest.give_back(&self.tag_memory);
                 evicted = true;
                 self.tally(Cause::Evicted);
             });
@@ -289,7 +340,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
     }
 }
 
-impl<const N: usize, const C: usize> Recorder for Stats<N, C> {
+impl<const N: usize, const C: usize, M: Resolve> Recorder for Stats<N, C, M> {
     fn now(&self) -> u64 {
         (self.clock)()
     }
@@ -310,5 +361,15 @@ impl<const N: usize, const C: usize> Recorder for Stats<N, C> {
     fn refuse(&self, cause: Cause) -> Outcome {
         self.tally(cause);
         Outcome::Dropped(cause)
+    }
+
+    #[inline]
+    fn tag_memory(&self) -> Option<Area<'_>> {
+        self.tag_memory.area(0)
+    }
+
+    #[inline]
+    fn give_back(&self, event: &Event) {
+        event.give_back(&self.tag_memory);
     }
 }

@@ -33,10 +33,10 @@ fn critical_events_are_kept_until_they_are_acknowledged() {
     assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (3, 0, 2));
     let mut ack = [0; Ack::MAX_LEN];
     let length = Ack { sender: 1, epoch: 1, base: 0, bitmap: &[0b11] }.emit(&mut ack).unwrap();
-    assert_eq!(sender.acknowledged(&ack[..length]), Ok(2));
+    assert_eq!(sender.acknowledged(&ack[..length], &NoNames), Ok(2));
     let foreign = Ack { sender: 1, epoch: 2, base: 9, bitmap: &[] }.emit(&mut ack).unwrap();
-    assert_eq!(sender.acknowledged(&ack[..foreign]), Err(AckError::Foreign));
-    assert!(sender.acknowledged(b"no").is_err());
+    assert_eq!(sender.acknowledged(&ack[..foreign], &NoNames), Err(AckError::Foreign));
+    assert!(sender.acknowledged(b"no", &NoNames).is_err());
     let ledger = STATS.ledger(&sender);
     assert!(ledger.closes());
     assert_eq!((ledger.sent, ledger.in_flight, sender.unacknowledged()), (2, 0, 0));

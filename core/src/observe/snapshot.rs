@@ -149,6 +149,10 @@ pub struct Memory {
     pub names: u64,
     /// How many bytes of such names there is room for.
     pub names_capacity: u64,
+    /// Bytes in use for tags and texts that do not fit a slot.
+    pub tags: u64,
+    /// How many such bytes there is room for.
+    pub tags_capacity: u64,
     /// Instruments that were made at run time.
     pub instruments: u64,
     /// How many of those there is room for.

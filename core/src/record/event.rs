@@ -9,7 +9,9 @@
 use core::mem::MaybeUninit;
 
 use crate::ledger::Cause;
-use crate::record::{Name, Symbol, Tag, Value};
+use crate::record::spill::Spilled;
+use crate::record::strings::{EventStrings, InSlot};
+use crate::record::{Name, Resolve, Symbol, Tag, Value};
 
 /// What a record says.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
@@ -147,6 +149,9 @@ pub struct RawContent {
     pub(crate) bits: u64,
 }
 
+/// In place of `inline_len`: the strings stand beside the ring, and the ticket for them in the slot.
+const SPILLED: u8 = u8::MAX;
+
 const KIND_MASK: u8 = 0b0000_0111;
 const PRIORITY_SHIFT: u8 = 3;
 /// The caller gave the time.
@@ -175,7 +180,7 @@ pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     /// This record stands for `rate` of its kind.
     rate: u8,
     inline_len: u8,
-    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first
+    /// EventStrings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first
     /// `inline_len` bytes are written; the others are left as they are, which is a third of what a record without
     /// them would cost on a chip.
     inline: [MaybeUninit<u8>; INLINE],
@@ -197,7 +202,7 @@ impl<const INLINE: usize> Event<INLINE> {
     /// [`Cause::Invalid`] when the name is empty or longer than 255 bytes, or the value is not [valid](Value::is_valid).
     #[inline]
     pub fn new(kind: Kind, name: Name, value: Value, time: u64) -> Result<Self, Cause> {
-        const { assert!(INLINE <= 255, "the inline area is at most 255 bytes") };
+        const { assert!(INLINE < SPILLED as usize, "the inline area is at most 254 bytes") };
         let (form, bits) = match value {
             Value::U64(v) => (SlotForm::U64 as u8, v),
             Value::I64(v) => (SlotForm::I64 as u8, v as u64),
@@ -234,15 +239,22 @@ impl<const INLINE: usize> Event<INLINE> {
     /// Replaces the number by a text held in the slot, as for the member of a set. Call it before the first tag.
     ///
     /// # Errors
-    /// [`Cause::TooManyTags`] when the text does not fit the slot, or a tag stands there already.
+    /// [`Cause::TextTooLong`] when the text does not fit the slot, [`Cause::Invalid`] when a text or tag stands there
+    /// already.
     #[inline]
     pub fn set_text(&mut self, text: &str) -> Result<(), Cause> {
         if self.inline_len != 0 {
-            return Err(Cause::TooManyTags);
+            return Err(Cause::Invalid);
         }
-        self.push_inline(&[text])?;
+        self.push_inline(&[text]).ok_or(Cause::TextTooLong)?;
         self.form = SlotForm::Text as u8;
         Ok(())
+    }
+
+    /// Replaces the number by a text that is not in the slot.
+    pub(crate) fn set_text_spilled(&mut self) {
+        self.form = SlotForm::Text as u8;
+        self.set_spilled(Spilled::NOWHERE);
     }
 
     /// Replaces the number by an interned text.
@@ -266,27 +278,74 @@ impl<const INLINE: usize> Event<INLINE> {
     /// Adds a dynamic tag, copied into the slot.
     ///
     /// # Errors
-    /// [`Cause::TooManyTags`] when it does not fit; the event is then as before.
+    /// [`Cause::TagTooLong`] when it does not fit; the event is then as before.
     #[inline]
     pub fn push_tag(&mut self, key: &str, value: &str) -> Result<(), Cause> {
-        self.push_inline(&[key, value])
+        self.push_inline(&[key, value]).ok_or(Cause::TagTooLong)
     }
 
     #[inline]
-    fn push_inline(&mut self, strings: &[&str]) -> Result<(), Cause> {
+    fn push_inline(&mut self, strings: &[&str]) -> Option<()> {
         let mut at = usize::from(self.inline_len);
         for string in strings {
             let end = at + 1 + string.len();
-            let room = self.inline.get_mut(at..end).ok_or(Cause::TooManyTags)?;
-            let (length, bytes) = room.split_first_mut().ok_or(Cause::TooManyTags)?;
+            let room = self.inline.get_mut(at..end)?;
+            let (length, bytes) = room.split_first_mut()?;
             length.write(string.len() as u8);
             // The lengths are equal; said this way, the compiler sees it and has no panic to provide for.
-            let bytes = bytes.get_mut(..string.len()).ok_or(Cause::TooManyTags)?;
+            let bytes = bytes.get_mut(..string.len())?;
             bytes.write_copy_of_slice(string.as_bytes());
             at = end;
         }
         self.inline_len = at as u8;
-        Ok(())
+        Some(())
+    }
+
+    /// Where its text and dynamic tags are, if not in the slot: see [`spill`](crate::record::spill).
+    #[inline]
+    #[must_use]
+    pub fn spilled(&self) -> Option<Spilled> {
+        if self.inline_len != SPILLED {
+            return None;
+        }
+        let ticket = self.inline.first_chunk::<{ Spilled::BYTES }>()?;
+        // SAFETY: `set_spilled`, which alone says that it has spilled, wrote them all.
+        Some(Spilled::from_bytes(ticket.map(|byte| unsafe { byte.assume_init() })))
+    }
+
+    /// Whether a ticket fits the slot.
+    pub(crate) const fn can_spill(&self) -> bool {
+        INLINE >= Spilled::BYTES
+    }
+
+    /// Puts a ticket in the place of text and dynamic tags. Nothing is changed where it does not fit.
+    #[inline]
+    pub(crate) fn set_spilled(&mut self, spilled: Spilled) {
+        if let Some(place) = self.inline.first_chunk_mut::<{ Spilled::BYTES }>() {
+            place.write_copy_of_slice(&spilled.to_bytes());
+            self.inline_len = SPILLED;
+        }
+    }
+
+    /// Gives back what it has beside the ring. Whoever takes an event out of circulation calls this.
+    #[inline]
+    pub fn give_back(&self, names: &impl Resolve) {
+        if let Some(spilled) = self.spilled()
+            && let Some(area) = names.area(spilled.area())
+        {
+            area.free(spilled);
+        }
+    }
+
+    /// Its text and dynamic tags, wherever they are. `None` when they are beside a ring of which `names` does not know,
+    /// or were given back already.
+    #[inline]
+    #[must_use]
+    pub fn strings<'a>(&'a self, names: &'a impl Resolve) -> Option<EventStrings<'a>> {
+        match self.spilled() {
+            None => Some(EventStrings::in_slot(self.in_slot())),
+            Some(spilled) => names.area(spilled.area())?.open(spilled).map(EventStrings::held),
+        }
     }
 
     /// Sets how much the record matters.
@@ -384,7 +443,7 @@ impl<const INLINE: usize> Event<INLINE> {
         unsafe { core::slice::from_raw_parts(self.tags, usize::from(self.tags_len)) }
     }
 
-    /// Its number, or text.
+    /// Its number, or text. A text that is not in the slot is empty here; see [`strings`](Self::strings).
     #[inline]
     #[must_use]
     pub fn content(&self) -> Content<'_> {
@@ -397,7 +456,7 @@ impl<const INLINE: usize> Event<INLINE> {
                 Value::Decimal { mantissa: self.bits as i64, scale: self.form >> 4 }
             }
             SlotForm::Symbol => return Content::Symbol(Symbol(self.bits as u32)),
-            SlotForm::Text => return Content::Text(self.strings().next().unwrap_or("")),
+            SlotForm::Text => return Content::Text(self.in_slot().text().unwrap_or("")),
         })
     }
 
@@ -422,35 +481,34 @@ impl<const INLINE: usize> Event<INLINE> {
             && self.inline_len == 0
     }
 
-    /// Its dynamic tags, in the order they were added.
+    /// Its number, or its text among those strings of it.
+    #[inline]
+    pub(crate) fn content_in<'a>(&'a self, strings: &'a EventStrings<'_>) -> Content<'a> {
+        match self.content() {
+            Content::Text(_) => Content::Text(strings.text().unwrap_or("")),
+            content => content,
+        }
+    }
+
+    /// Its dynamic tags, in the order they were added. Those that are not in the slot are left out; see
+    /// [`strings`](Self::strings).
     #[inline]
     pub fn dynamic_tags(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut strings = self.strings();
-        if SlotForm::of(self.form) == SlotForm::Text {
-            strings.next();
-        }
-        core::iter::from_fn(move || Some((strings.next()?, strings.next()?)))
-    }
-
-    /// Whether it has dynamic tags.
-    #[inline]
-    #[must_use]
-    pub fn has_dynamic_tags(&self) -> bool {
-        self.inline_len > 0 && self.dynamic_tags().next().is_some()
+        self.in_slot().tags()
     }
 
     #[inline]
-    fn strings(&self) -> impl Iterator<Item = &str> {
+    fn has_text(&self) -> bool {
+        matches!(SlotForm::of(self.form), SlotForm::Text)
+    }
+
+    #[inline]
+    pub(crate) fn in_slot(&self) -> InSlot<'_> {
+        // Of one that has spilled none: no slot is as long as that.
         let written = self.inline.get(..usize::from(self.inline_len)).unwrap_or(&[]);
-        // SAFETY: `push_inline` alone moves `inline_len`, and to where it has written without a gap.
-        let mut rest = unsafe { written.assume_init_ref() };
-        core::iter::from_fn(move || {
-            let (length, tail) = rest.split_first()?;
-            let (string, tail) = tail.split_at_checked(usize::from(*length))?;
-            rest = tail;
-            // SAFETY: `push_inline` is the only writer and copies a whole `&str` behind its length.
-            Some(unsafe { core::str::from_utf8_unchecked(string) })
-        })
+        // SAFETY: `push_inline` alone moves `inline_len` within the slot, and to where it has written without a gap,
+        // each string whole behind its length; of a text the first.
+        unsafe { InSlot::new(written.assume_init_ref(), self.has_text()) }
     }
 }
 
@@ -533,12 +591,12 @@ mod tests {
     fn what_does_not_fit_is_refused_and_changes_nothing() {
         let mut e = event();
         e.push_tag("table", "orders").unwrap();
-        assert_eq!(e.push_tag("customer", "somebody"), Err(Cause::TooManyTags));
-        assert_eq!(e.push_tag("key", &"v".repeat(300)), Err(Cause::TooManyTags));
+        assert_eq!(e.push_tag("customer", "somebody"), Err(Cause::TagTooLong));
+        assert_eq!(e.push_tag("key", &"v".repeat(300)), Err(Cause::TagTooLong));
         assert_eq!(e.dynamic_tags().collect::<Vec<_>>(), [("table", "orders")]);
-        assert_eq!(e.set_text("late"), Err(Cause::TooManyTags));
+        assert_eq!(e.set_text("late"), Err(Cause::Invalid));
         assert_eq!(e.push_tag("k", "123456789"), Ok(()));
-        assert_eq!(e.push_tag("", ""), Err(Cause::TooManyTags), "the slot is exactly full");
+        assert_eq!(e.push_tag("", ""), Err(Cause::TagTooLong), "the slot is exactly full");
     }
 
     #[test]
@@ -564,7 +622,7 @@ mod tests {
         e.set_symbol(Symbol(3));
         assert_eq!(e.name(), Name::Interned(Symbol(9)));
         assert_eq!(e.content(), Content::Symbol(Symbol(3)));
-        assert!(!e.has_dynamic_tags());
+        assert_eq!(e.dynamic_tags().count(), 0);
     }
 
     #[test]

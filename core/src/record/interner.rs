@@ -160,7 +160,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         N
     }
 
-    /// Strings that were refused.
+    /// EventStrings that were refused.
     #[must_use]
     pub fn refused(&self) -> u32 {
         self.refused.load(Ordering::Relaxed)

@@ -3,6 +3,7 @@
 //! ```text
 //!  Recorder ──► Draft ──► Event ──► a ring
 //!                 name, value, tags
+//!                   │            └── too long for a slot: spill
 //!                   └── made at run time: Interner
 //! ```
 //!
@@ -16,12 +17,18 @@ pub(crate) mod event;
 mod interner;
 mod name;
 mod recorder;
+pub mod spill;
+mod strings;
 mod value;
 
 pub use event::{Content, DEFAULT_INLINE, Event, Kind, Priority};
 pub use interner::{InternError, Interner};
 pub use name::{DYNAMIC_TAG_LIMIT, Name, NoNames, Resolve, STRING_LIMIT, Symbol, TEXT_LIMIT, Tag};
 pub use recorder::{Draft, Outcome, Recorder};
+#[cfg(feature = "alloc")]
+pub use spill::BoxedTagMemory;
+pub use spill::TagMemory;
+pub use strings::EventStrings;
 pub use value::Value;
 
 pub(crate) use name::hash;

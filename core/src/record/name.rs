@@ -1,5 +1,7 @@
 //! Names and tags as a recorder hands them over.
 
+use crate::record::spill::Area;
+
 /// At most so many dynamic tags are on a record.
 pub const DYNAMIC_TAG_LIMIT: usize = 16;
 /// The longest name, tag key or tag value, in bytes.
@@ -40,10 +42,16 @@ impl From<Symbol> for Name {
     }
 }
 
-/// Turns symbols back into strings at encode time.
+/// Turns symbols back into strings at encode time, and knows where long tags are.
 pub trait Resolve {
     /// The string behind `symbol`, if this interner gave it out. Constant time.
     fn resolve(&self, symbol: Symbol) -> Option<&str>;
+
+    /// The memory for long tags with that number, if there is one; see [`spill`](super::spill).
+    #[inline]
+    fn area(&self, _number: u16) -> Option<Area<'_>> {
+        None
+    }
 }
 
 /// For clients without run-time names: knows no symbol.
@@ -60,6 +68,11 @@ impl<R: Resolve + ?Sized> Resolve for &R {
     #[inline]
     fn resolve(&self, symbol: Symbol) -> Option<&str> {
         (**self).resolve(symbol)
+    }
+
+    #[inline]
+    fn area(&self, number: u16) -> Option<Area<'_>> {
+        (**self).area(number)
     }
 }
 

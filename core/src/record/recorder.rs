@@ -17,7 +17,10 @@
 use core::time::Duration;
 
 use crate::ledger::Cause;
-use crate::record::{DEFAULT_INLINE, Event, Kind, Name, Priority, Symbol, Tag, Value};
+use crate::record::spill::{Area, Spill, Spilled};
+use crate::record::{
+    DEFAULT_INLINE, Event, Kind, Name, Priority, STRING_LIMIT, Symbol, TEXT_LIMIT, Tag, Value,
+};
 
 /// What became of a record call. Ignoring it is fine: the ledger has it anyway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,11 +49,22 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
     /// The client's cheap clock, in its unit.
     fn now(&self) -> u64;
 
-    /// Hands over a finished event. Counted in the ledger whatever becomes of it.
+    /// Hands over a finished event. Counted in the ledger whatever becomes of it. One that is taken, and is later given
+    /// up for another, is the recorder's to [give back](Event::give_back).
     fn push(&self, event: &Event<INLINE>) -> Outcome;
 
     /// Counts a record that could not even become an event.
     fn refuse(&self, cause: Cause) -> Outcome;
+
+    /// Where tags and texts go that do not fit the slot. Without such memory they are refused.
+    #[inline]
+    fn tag_memory(&self) -> Option<Area<'_>> {
+        None
+    }
+
+    /// Gives back what an event has in that memory, when [`push`](Self::push) did not take it.
+    #[inline]
+    fn give_back(&self, _event: &Event<INLINE>) {}
 
     /// Adds `amount` to a counter, as an event of its own with time and tags. For a counter that is bumped often
     /// an instrument is cheaper and cannot be dropped.
@@ -99,13 +113,15 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
 pub struct Draft<'a, R: ?Sized, const INLINE: usize = DEFAULT_INLINE> {
     recorder: &'a R,
     event: Result<Event<INLINE>, Cause>,
+    /// Text and dynamic tags, if they do not fit the event.
+    spill: Option<Spill<'a>>,
 }
 
 impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE> {
     /// Begins an event of any kind.
     #[inline]
     pub fn new(recorder: &'a R, kind: Kind, name: Name, value: Value) -> Self {
-        Self { recorder, event: Event::new(kind, name, value, recorder.now()) }
+        Self { recorder, event: Event::new(kind, name, value, recorder.now()), spill: None }
     }
 
     /// The first thing that does not fit decides; what follows is not looked at.
@@ -125,17 +141,31 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         self.edit(|e| e.set_tags(tags))
     }
 
-    /// Adds a dynamic tag, copied into the slot. What does not fit there makes [`record`](Self::record) refuse
-    /// the whole event: tags are never cut silently.
+    /// Adds a dynamic tag, copied into the slot, or with those before it into the recorder's tag memory: up to 16 of them,
+    /// keys and values of up to 255 bytes each. What does not fit makes [`record`](Self::record) refuse the whole
+    /// event: tags are never cut silently.
     #[inline]
-    pub fn tag(self, key: &str, value: &str) -> Self {
-        self.edit(|e| e.push_tag(key, value))
+    pub fn tag(mut self, key: &str, value: &str) -> Self {
+        if let Ok(event) = &mut self.event
+            && event.push_tag(key, value).is_err()
+            && let Err(cause) = spill_tag(self.recorder, event, &mut self.spill, key, value)
+        {
+            self.event = Err(cause);
+        }
+        self
     }
 
-    /// Replaces the number by a text: the member of a set, or what an event says. Comes before the first `tag`.
+    /// Replaces the number by a text of up to 1000 bytes: the member of a set, or what an event says. Comes before the
+    /// first `tag`.
     #[inline]
-    pub fn text(self, text: &str) -> Self {
-        self.edit(|e| e.set_text(text))
+    pub fn text(mut self, text: &str) -> Self {
+        if let Ok(event) = &mut self.event
+            && let Err(cause) = event.set_text(text)
+            && let Err(cause) = spill_text(self.recorder, event, &mut self.spill, text, cause)
+        {
+            self.event = Err(cause);
+        }
+        self
     }
 
     /// Replaces the number by an interned text.
@@ -176,10 +206,75 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
 
     /// Hands the event over. Never blocks, never allocates.
     #[inline]
-    pub fn record(self) -> Outcome {
-        match &self.event {
-            Ok(event) => self.recorder.push(event),
+    pub fn record(mut self) -> Outcome {
+        match &mut self.event {
+            Ok(event) => match self.spill {
+                None => self.recorder.push(event),
+                Some(spill) => {
+                    event.set_spilled(spill.park());
+                    let outcome = self.recorder.push(event);
+                    if !outcome.is_recorded() {
+                        self.recorder.give_back(event);
+                    }
+                    outcome
+                }
+            },
             Err(cause) => self.recorder.refuse(*cause),
         }
     }
+}
+
+// Not inlined: most tags fit the slot, and for a recorder without tag memory it is one cause.
+
+#[inline(never)]
+fn spill_tag<'a, R, const INLINE: usize>(
+    recorder: &'a R,
+    event: &mut Event<INLINE>,
+    spill: &mut Option<Spill<'a>>,
+    key: &str,
+    value: &str,
+) -> Result<(), Cause>
+where
+    R: Recorder<INLINE> + ?Sized,
+{
+    if key.len() > STRING_LIMIT || value.len() > STRING_LIMIT {
+        return Err(Cause::TagTooLong);
+    }
+    let spill = match spill {
+        Some(spill) => spill,
+        None => {
+            let area = recorder.tag_memory().filter(|_| event.can_spill());
+            let slot = event.in_slot();
+            let room = slot.len() + key.len() + value.len() + 3;
+            let mut begun = area.ok_or(Cause::TagTooLong)?.take(room)?;
+            if let Some(text) = slot.text() {
+                begun.push_text(text)?;
+            }
+            slot.tags().try_for_each(|(key, value)| begun.push_tag(key, value))?;
+            event.set_spilled(Spilled::NOWHERE);
+            spill.insert(begun)
+        }
+    };
+    spill.push_tag(key, value)
+}
+
+#[inline(never)]
+fn spill_text<'a, R, const INLINE: usize>(
+    recorder: &'a R,
+    event: &mut Event<INLINE>,
+    spill: &mut Option<Spill<'a>>,
+    text: &str,
+    refused: Cause,
+) -> Result<(), Cause>
+where
+    R: Recorder<INLINE> + ?Sized,
+{
+    if refused != Cause::TextTooLong || text.len() > TEXT_LIMIT {
+        return Err(refused);
+    }
+    let area = recorder.tag_memory().filter(|_| event.can_spill());
+    let begun = spill.insert(area.ok_or(refused)?.take(2 + text.len())?);
+    begun.push_text(text)?;
+    event.set_text_spilled();
+    Ok(())
 }

@@ -11,7 +11,9 @@ use core::time::Duration;
 
 use super::backoff::Backoff;
 use super::{Kept, Store};
+use crate::format::AnyEvent;
 use crate::ledger::{Cause, Drops};
+use crate::record::Resolve;
 use crate::wire::ack::{Ack, ID_WINDOW};
 
 /// How often a critical event is sent, and how long each attempt waits for its acknowledgement.
@@ -140,6 +142,7 @@ impl<K: Store> Critical<K> {
         &mut self,
         now: u64,
         drops: &mut Drops,
+        names: &impl Resolve,
         mut pack: impl FnMut(&K::Event, u64, bool) -> Packing,
     ) -> bool {
         let (mut next_due, mut full) = (u64::MAX, false);
@@ -173,11 +176,11 @@ impl<K: Store> Critical<K> {
                 }
                 Packing::Never(cause) => {
                     drops.add(cause, 1);
-                    self.settle(at);
+                    self.settle(at, names);
                 }
                 Packing::TooLarge => {
                     drops.add(Cause::TooLarge, 1);
-                    self.settle(at);
+                    self.settle(at, names);
                     full = true;
                 }
             }
@@ -189,7 +192,7 @@ impl<K: Store> Critical<K> {
 
     /// Takes an acknowledgement, and returns how many events it settles. `None` if nobody who was sent what was sent can
     /// have written it: its base is a floor that was never told, or it names an event that was never sent.
-    pub(crate) fn acknowledged(&mut self, ack: &Ack<'_>) -> Option<u64> {
+    pub(crate) fn acknowledged(&mut self, ack: &Ack<'_>, names: &impl Resolve) -> Option<u64> {
         if ack.base > self.floor || ack.end() > self.unsent.max(self.floor) {
             return None;
         }
@@ -198,7 +201,7 @@ impl<K: Store> Critical<K> {
             let at = self.place(offset);
             let id = self.floor.wrapping_add(offset as u64);
             if self.store.places()[at].event.is_some() && ack.settles(id) {
-                self.settle(at);
+                self.settle(at, names);
                 settled += 1;
             }
         }
@@ -207,7 +210,7 @@ impl<K: Store> Critical<K> {
     }
 
     /// Gives up everything: as unacknowledged what was sent, as `cause` what was not.
-    pub(crate) fn abandon(&mut self, drops: &mut Drops, cause: Cause) -> u64 {
+    pub(crate) fn abandon(&mut self, drops: &mut Drops, cause: Cause, names: &impl Resolve) -> u64 {
         let mut given_up = 0;
         for offset in 0..self.len {
             let at = self.place(offset);
@@ -215,7 +218,7 @@ impl<K: Store> Critical<K> {
             if slot.event.is_some() {
                 drops.add(if slot.attempts > 0 { Cause::Unacknowledged } else { cause }, 1);
                 given_up += 1;
-                self.settle(at);
+                self.settle(at, names);
             }
         }
         self.close_gaps();
@@ -228,8 +231,10 @@ impl<K: Store> Critical<K> {
         if at < capacity { at } else { at - capacity }
     }
 
-    fn settle(&mut self, at: usize) {
-        self.store.places_mut()[at].event = None;
+    fn settle(&mut self, at: usize, names: &impl Resolve) {
+        if let Some(event) = self.store.places_mut()[at].event.take() {
+            event.give_back(names);
+        }
         self.open -= 1;
     }
 
@@ -251,7 +256,7 @@ impl<K: Store> Critical<K> {
 mod tests {
     use super::*;
     use crate::receive::{IdWindow, Seen};
-    use crate::record::{Event, Kind};
+    use crate::record::{Event, Kind, NoNames};
     use crate::send::Keep;
     use alloc::collections::VecDeque;
     use alloc::vec::Vec;
@@ -280,7 +285,7 @@ mod tests {
     ) -> Vec<u64> {
         let floor = store.floor;
         let mut ids = Vec::new();
-        store.pack(now, drops, |_, above, _| {
+        store.pack(now, drops, &NoNames, |_, above, _| {
             if ids.len() == room {
                 return Packing::Full;
             }
@@ -318,15 +323,15 @@ mod tests {
         assert!(store.keep(event(9), 0).is_err());
         assert_eq!(sent(&mut store, 0, &mut drops, 2), [0, 1], "no room for the others");
         let ack = |base, bitmap| Ack { sender: 0, epoch: 0, base, bitmap };
-        assert_eq!(store.acknowledged(&ack(0, &[0b0110])), None, "2 was never sent");
-        assert_eq!(store.acknowledged(&ack(1, &[])), None, "nor was 1 ever the floor");
-        assert_eq!(store.acknowledged(&ack(0, &[0b0010])), Some(1));
+        assert_eq!(store.acknowledged(&ack(0, &[0b0110]), &NoNames), None, "2 was never sent");
+        assert_eq!(store.acknowledged(&ack(1, &[]), &NoNames), None, "nor was 1 ever the floor");
+        assert_eq!(store.acknowledged(&ack(0, &[0b0010]), &NoNames), Some(1));
         assert_eq!((store.open(), store.floor(), store.room()), (3, Some(0), 0), "a hole");
         assert_eq!(sent(&mut store, 1, &mut drops, 9), [2, 3]);
-        assert_eq!(store.acknowledged(&ack(0, &[0b0111])), Some(2));
+        assert_eq!(store.acknowledged(&ack(0, &[0b0111]), &NoNames), Some(2));
         assert_eq!((store.open(), store.floor(), store.room()), (1, Some(3), 3));
-        assert_eq!(store.acknowledged(&ack(0, &[0b0111])), Some(0), "once");
-        assert_eq!(store.abandon(&mut drops, Cause::Shutdown), 1);
+        assert_eq!(store.acknowledged(&ack(0, &[0b0111]), &NoNames), Some(0), "once");
+        assert_eq!(store.abandon(&mut drops, Cause::Shutdown, &NoNames), 1);
         assert_eq!(drops.get(Cause::Unacknowledged), 1);
     }
 
@@ -335,7 +340,10 @@ mod tests {
         let mut store = store::<2>();
         let mut drops = Drops::NONE;
         store.keep(event(0), 0).unwrap();
-        assert!(store.pack(0, &mut drops, |_, _, _| Packing::TooLarge), "nothing may follow it");
+        assert!(
+            store.pack(0, &mut drops, &NoNames, |_, _, _| Packing::TooLarge),
+            "nothing may follow it"
+        );
         assert_eq!((drops.get(Cause::TooLarge), store.open()), (1, 0));
         let mut none = self::store::<0>();
         assert!(none.keep(event(0), 0).is_err() && !none.is_due(u64::MAX));
@@ -387,7 +395,7 @@ mod tests {
                         }
                     },
                     _ => if dice % 3 != 0 {
-                        acknowledged += store.acknowledged(&receiver.ack(0, 0)).expect("it is honest");
+                        acknowledged += store.acknowledged(&receiver.ack(0, 0), &NoNames).expect("it is honest");
                     },
                 }
                 prop_assert_eq!(kept, acknowledged + drops.total() + store.open() as u64);

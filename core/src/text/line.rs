@@ -5,7 +5,7 @@ use super::encoder::Lines;
 use super::{Dialect, number};
 use crate::format::Refused;
 use crate::instrument::{Instrument, Unit};
-use crate::record::{Content, Event, Kind, Name, Priority, Resolve, Tag, Value};
+use crate::record::{Content, Event, EventStrings, Kind, Name, Priority, Resolve, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
 
 impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
@@ -19,7 +19,8 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         if kind == Kind::Event {
             return self.write_happening(event, names);
         }
-        let content = event.content();
+        let strings = event.strings(names).ok_or(Refused::UnknownSymbol)?;
+        let content = event.content_in(&strings);
         if self.dialect == Dialect::StatsD
             && let Content::Number(value) = content
             && number::is_negative(value)
@@ -29,7 +30,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
                 Kind::Gauge => {
                     self.write_event_name(event, names)?;
                     self.w.bytes(b":0|g")?;
-                    self.write_event_tags(event)?;
+                    self.write_event_tags(event, &strings)?;
                     self.w.byte(b'\n')?;
                 }
                 Kind::Timing | Kind::Distribution => return Err(Refused::Unsupported),
@@ -64,7 +65,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         if has_rate && rate > 1 {
             self.write_rate(rate)?;
         }
-        self.write_event_tags(event)?;
+        self.write_event_tags(event, &strings)?;
         if has_time && rate == 1 {
             self.write_second(event.time())?;
         }
@@ -142,7 +143,8 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
             Name::Interned(symbol) => names.resolve(symbol).ok_or(Refused::UnknownSymbol)?,
         };
         let mut digits = [0; 40]; // the longest number has 25
-        let text = match event.content() {
+        let strings = event.strings(names).ok_or(Refused::UnknownSymbol)?;
+        let text = match event.content_in(&strings) {
             Content::Number(value) => {
                 let mut w = Writer::new(&mut digits);
                 number::write(&mut w, value)?;
@@ -167,7 +169,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         if event.priority() == Priority::Low {
             self.w.bytes(b"|p:low")?;
         }
-        Ok(self.write_event_tags(event)?)
+        Ok(self.write_event_tags(event, &strings)?)
     }
 
     #[inline]
@@ -220,13 +222,14 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
     fn write_event_tags<const INLINE: usize>(
         &mut self,
         event: &Event<INLINE>,
+        strings: &EventStrings<'_>,
     ) -> Result<(), NoRoom> {
         let tags = event.tags();
         if !tags.is_empty() {
             self.write_static_tags(tags)?;
         }
         let mut first = tags.is_empty();
-        for (key, value) in event.dynamic_tags() {
+        for (key, value) in strings.tags() {
             self.write_tag(core::mem::take(&mut first), key, value)?;
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::table::{Key, Table};
 pub use crate::format::Refused;
 use crate::format::{Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue};
 use crate::instrument::{Buckets, Instrument, State};
-use crate::record::{Content, Event, Name, Priority, Resolve, STRING_LIMIT, Tag};
+use crate::record::{Content, Event, EventStrings, Name, Priority, Resolve, STRING_LIMIT, Tag};
 
 /// Bytes of the checksum behind the records.
 pub(crate) const TRAILER: usize = 4;
@@ -338,7 +338,12 @@ impl<T: Table> Datagram<'_, T> {
         above_floor: Option<u64>,
         rate: impl Fn(&Event<INLINE>) -> u32,
     ) -> Result<(), Refused> {
-        // Symbols first: nothing is written before they are all known.
+        // Symbols and strings first: nothing is written before they are all known.
+        let strings = if event.is_plain() {
+            EventStrings::NONE
+        } else {
+            event.strings(names).ok_or(Refused::UnknownSymbol)?
+        };
         let (key, name) = match event.name() {
             Name::Static(name) => (Key::of_static(name), name),
             Name::Interned(symbol) => {
@@ -350,7 +355,7 @@ impl<T: Table> Datagram<'_, T> {
             Some(number) => Ok(number),
             // A receiver refuses it, and the datagram from there on.
             None if !event.kind().takes_text() => return Err(Refused::Unsupported),
-            None => Err(match event.content() {
+            None => Err(match event.content_in(&strings) {
                 Content::Text(text) => text,
                 Content::Symbol(symbol) => names.resolve(symbol).ok_or(Refused::UnknownSymbol)?,
                 Content::Number(_) => "", // `of_slot` knows all forms of numbers
@@ -362,7 +367,7 @@ impl<T: Table> Datagram<'_, T> {
         let first = event.kind_code()
             | (form as u8) << tag::FORM_SHIFT
             | if tags.is_empty() { 0 } else { tag::HAS_TAGS };
-        let mut second = if event.is_plain() { 0 } else { extension(event) };
+        let mut second = if event.is_plain() { 0 } else { extension(event, &strings) };
         if backward {
             second |= extended::BACKWARD;
         }
@@ -396,7 +401,7 @@ impl<T: Table> Datagram<'_, T> {
             self.w.varint(u64::from(rate(event)))?;
         }
         if second & extended::DYNAMIC != 0 {
-            self.write_dynamic_tags(event)?;
+            self.write_dynamic_tags(&strings)?;
         }
         if let Some(above_floor) = above_floor {
             self.w.varint(above_floor)?;
@@ -425,12 +430,9 @@ impl<T: Table> Datagram<'_, T> {
     }
 
     /// Keys recur and go through the string table; values mostly do not and stand for themselves.
-    fn write_dynamic_tags<const INLINE: usize>(
-        &mut self,
-        event: &Event<INLINE>,
-    ) -> Result<(), NoRoom> {
-        self.w.byte(event.dynamic_tags().count() as u8)?;
-        for (key, value) in event.dynamic_tags() {
+    fn write_dynamic_tags(&mut self, strings: &EventStrings<'_>) -> Result<(), NoRoom> {
+        self.w.byte(strings.tags().count() as u8)?;
+        for (key, value) in strings.tags() {
             self.strings.write(&mut self.w, Key::of_content(key), key)?;
             self.w.string(value.as_bytes())?;
         }
@@ -507,7 +509,7 @@ fn own_rate<const INLINE: usize>(event: &Event<INLINE>) -> u32 {
 }
 
 /// What the second byte says of an event, apart from the direction of its time.
-fn extension<const INLINE: usize>(event: &Event<INLINE>) -> u8 {
+fn extension<const INLINE: usize>(event: &Event<INLINE>, strings: &EventStrings<'_>) -> u8 {
     let priority = match event.priority() {
         Priority::Normal => 0,
         Priority::Low => 1,
@@ -515,6 +517,6 @@ fn extension<const INLINE: usize>(event: &Event<INLINE>) -> u8 {
         Priority::Critical => 3,
     };
     let rate = if event.rate() > 1 { extended::RATE } else { 0 };
-    let dynamic = if event.has_dynamic_tags() { extended::DYNAMIC } else { 0 };
+    let dynamic = if strings.has_tags() { extended::DYNAMIC } else { 0 };
     priority | rate | dynamic
 }

@@ -69,6 +69,8 @@ impl Builder {
         shard_events: usize,
         /// See [`ClientConfig::shared_events`].
         shared_events: usize,
+        /// See [`ClientConfig::tag_memory`].
+        tag_memory: usize,
         /// See [`ClientConfig::policy`].
         policy: Policy,
         /// See [`ClientConfig::batch_least`].

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ringstat_core::instrument::Instrument;
 use ringstat_core::ledger::{Cause, Ledger};
 use ringstat_core::observe::Snapshot;
+use ringstat_core::record::spill::Area;
 use ringstat_core::record::{Event, InternError, Outcome, Recorder, Symbol};
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
@@ -136,7 +137,7 @@ impl Client {
         self.shared.identity
     }
 
-    /// Memory that the rings take at most, in bytes; it is touched as it is used.
+    /// Memory that the rings take at most, in bytes, with that for long tags; it is touched as it is used.
     #[must_use]
     pub fn ring_bytes(&self) -> usize {
         self.shared.rings.bytes()
@@ -225,5 +226,15 @@ impl Recorder for Client {
     #[cold]
     fn refuse(&self, cause: Cause) -> Outcome {
         self.shared.rings.refuse(cause)
+    }
+
+    #[inline]
+    fn tag_memory(&self) -> Option<Area<'_>> {
+        self.shared.rings.tag_memory()
+    }
+
+    #[cold]
+    fn give_back(&self, event: &Event) {
+        event.give_back(&self.shared.rings);
     }
 }

@@ -44,6 +44,7 @@ impl ClientConfig {
             ("shards", self.shards, 1..=1024),
             ("shard_events", self.shard_events, EVENTS),
             ("shared_events", self.shared_events, EVENTS),
+            ("tag_memory", self.tag_memory, 0..=1 << 30),
             ("max_instruments", self.max_instruments, 0..=1 << 24),
             ("critical_events", self.critical_events, 0..=ID_WINDOW),
             ("ack_attempts", self.ack_attempts.into(), 1..=usize::from(u8::MAX)),

@@ -28,6 +28,11 @@ pub struct ClientConfig {
     pub shard_events: usize,
     /// So many events fit into the shared ring: 1 to 2^24. 72 bytes each.
     pub shared_events: usize,
+    /// Memory beside each ring, in bytes, for tags and texts that do not fit the 26 bytes of a slot: 0 to 2^30. A block of
+    /// 128 bytes, and 4 to manage it, holds three to eight usual tags; an event takes as many as it needs, up to 16 tags
+    /// of 255 bytes each and a text of 1000. It is touched as it is used. Used up, further such events are refused and
+    /// counted; with 0 all of them are.
+    pub tag_memory: usize,
     /// What is given up when there is more than the rings can take.
     pub policy: Policy,
     /// A batch closes with so many events while the rings are nearly empty (up to 10 %),

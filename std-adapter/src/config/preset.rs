@@ -12,14 +12,14 @@ use super::{ClientConfig, Protocol};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Preset {
-    /// 16 rings of 8192 events (8 MiB, used as needed), batches of 100 ms.
+    /// 16 rings of 8192 events (8 MiB, used as needed, and 17 MiB where all have long tags), batches of 100 ms.
     #[default]
     Default,
-    /// 16 rings of 65 536 events (64 MiB, used as needed), looked into every 5 ms at least.
+    /// 16 rings of 65 536 events (64 MiB, used as needed, and 140 MiB where all have long tags), looked into every 5 ms at least.
     HighThroughput,
     /// Every record soon on its way, instruments refreshed often, the newest state kept: drops the oldest when full.
     Reliable,
-    /// 2 rings of 256 events (about 50 KiB), small datagrams.
+    /// 2 rings of 256 events (about 50 KiB, and as much for long tags), small datagrams.
     LowMemory,
 }
 
@@ -47,6 +47,7 @@ impl Preset {
             shards: 16,
             shard_events: 8192,
             shared_events: 4096,
+            tag_memory: 1 << 20,
             policy: Policy::DropNewest,
             batch_least: 32,
             batch_events: 0,
@@ -81,11 +82,13 @@ impl Preset {
             Self::HighThroughput => ClientConfig {
                 shard_events: 65_536,
                 shared_events: 65_536,
+                tag_memory: 8 << 20,
                 batch_least: 0,
                 ..default
             },
             Self::Reliable => ClientConfig {
                 shard_events: 16_384,
+                tag_memory: 2 << 20,
                 policy: Policy::DropOldest,
                 batch_least: 8,
                 batch_age: Duration::from_millis(20),
@@ -99,6 +102,7 @@ impl Preset {
                 shards: 2,
                 shard_events: 256,
                 shared_events: 256,
+                tag_memory: 16 << 10,
                 critical_events: 32,
                 batch_least: 16,
                 max_instruments: 500,

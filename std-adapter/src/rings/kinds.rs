@@ -122,6 +122,16 @@ pub(super) enum End {
 }
 
 impl End {
+    /// Which shard it is.
+    pub(super) fn index(&self) -> Option<usize> {
+        match self {
+            Self::Refusing(seat) => Some(seat.index()),
+            Self::Evicting(seat) => Some(seat.index()),
+            Self::Ranked(seat) => Some(seat.index()),
+            Self::None { .. } => None,
+        }
+    }
+
     /// Whether the rings are gone, or may be.
     pub(super) fn is_stale(&self) -> bool {
         match self {

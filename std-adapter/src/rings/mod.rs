@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::policy::{Admission, Gate, Policy, SharedGate, Throttle};
-use ringstat_core::record::{Event, Outcome, Priority};
+use ringstat_core::record::spill::{self, Area};
+use ringstat_core::record::{BoxedTagMemory, Event, Outcome, Priority, Resolve, Symbol};
 use ringstat_core::ring::{Fallback, Full, Pushed, ShardRing, boxed, mpmc};
 
 mod counts;
@@ -29,20 +30,36 @@ pub(crate) struct Rings {
     policy: Policy,
     /// For critical events, where they are kept until they are acknowledged.
     critical: Option<mpmc::Ring<Event, Cells>>,
+    /// Memory for tags that do not fit a slot: for each shard, and last for who has none. Empty without any.
+    tag_memory: Box<[BoxedTagMemory]>,
     /// For who has no shard.
     shared_gate: SharedGate,
     /// Given up at the record call.
     drops: Counts,
 }
 
+/// Knows no names, but where long tags are.
+impl Resolve for Rings {
+    fn resolve(&self, _: Symbol) -> Option<&str> {
+        None
+    }
+
+    #[inline]
+    fn area(&self, number: u16) -> Option<Area<'_>> {
+        self.tag_memory.get(usize::from(number)).map(BoxedTagMemory::area)
+    }
+}
+
 impl Rings {
-    /// `shards` rings for `events` each, one for `shared`, and one for `critical` critical events if that is not 0.
+    /// `shards` rings for `events` each, one for `shared`, and one for `critical` critical events if that is not 0;
+    /// `tag_memory` bytes beside each ring for tags that do not fit a slot.
     pub(crate) fn new(
         shards: usize,
         events: usize,
         shared: usize,
         policy: Policy,
         critical: usize,
+        tag_memory: usize,
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let shards = shards.max(1);
@@ -51,6 +68,12 @@ impl Rings {
             all: All::new(policy, shards, events, shared),
             policy,
             critical: (critical > 0).then(|| mpmc::Ring::new(boxed(critical))),
+            tag_memory: match tag_memory / spill::BLOCK {
+                0 => Box::default(),
+                blocks => {
+                    (0..=shards as u16).map(|number| BoxedTagMemory::new(blocks, number)).collect()
+                }
+            },
             shared_gate: SharedGate::new(policy),
             drops: Counts::new(shards),
         }
@@ -84,7 +107,8 @@ impl Rings {
             capacity * if index < shards { self.all.bytes_per_event() } else { cell }
         });
         let critical = self.critical.as_ref().map_or(0, mpmc::Ring::capacity);
-        events.sum::<usize>() + critical * cell + self.drops.bytes()
+        let tags: usize = self.tag_memory.iter().map(BoxedTagMemory::bytes).sum();
+        events.sum::<usize>() + critical * cell + self.drops.bytes() + tags
     }
 
     /// Records given up at the record call, by cause.
@@ -102,6 +126,24 @@ impl Rings {
     pub(crate) fn register(&self) -> bool {
         let has_one = |seat: &mut Seat| !matches!(seat.end, End::None { .. });
         seats::with(|seats| self.seat(seats).is_some_and(has_one)).unwrap_or(false)
+    }
+
+    /// The memory that this thread is to use for long tags, if there is any.
+    #[inline]
+    pub(crate) fn tag_memory(&self) -> Option<Area<'_>> {
+        let shared = self.tag_memory.len().checked_sub(1)?;
+        let own = seats::with(|seats| match seats.first_mut() {
+            Some(seat) if seat.client == self.id => seat.end.index(),
+            _ => self.seat(seats)?.end.index(),
+        });
+        let number = own.flatten().unwrap_or(shared);
+        self.tag_memory.get(number).map(BoxedTagMemory::area)
+    }
+
+    /// Blocks of the memory for long tags: how many are in use, and how many there are.
+    pub(crate) fn tag_blocks(&self) -> (usize, usize) {
+        let areas = self.tag_memory.iter().map(BoxedTagMemory::area);
+        areas.fold((0, 0), |(used, all), area| (used + area.used(), all + area.capacity()))
     }
 
     /// Puts an event into this thread's shard.
@@ -212,7 +254,8 @@ impl Rings {
     fn settle(&self, shard: usize, pushed: Result<Pushed<Event>, Full<Event>>) -> Outcome {
         match pushed {
             Ok(Pushed::Stored) => Outcome::Recorded,
-            Ok(Pushed::Evicted(_)) => {
+            Ok(Pushed::Evicted(oldest)) => {
+                oldest.give_back(self);
                 self.drops.count_owned(shard, Cause::Evicted);
                 Outcome::RecordedEvicting
             }
@@ -276,7 +319,10 @@ impl Rings {
         replace: impl FnOnce(&F, Event, &mut dyn FnMut(Event)) -> Result<(), Full<Event>>,
     ) -> Outcome {
         let mut evicted = 0;
-        let mut count = |_| evicted += 1;
+        let mut count = |oldest: Event| {
+            oldest.give_back(self);
+            evicted += 1;
+        };
         let pushed = match self.shared_gate.admit(&mut event, ring.len(), ring.capacity()) {
             Admission::Refuse(cause) => return self.refuse(cause),
             Admission::Replace => replace(ring, event, &mut count),

@@ -15,7 +15,7 @@ fn shared_len(rings: &Rings) -> usize {
 
 #[test]
 fn threads_own_shards_and_the_rest_share() {
-    let rings = Rings::new(2, 8, 8, Policy::DropNewest, 0);
+    let rings = Rings::new(2, 8, 8, Policy::DropNewest, 0, 0);
     let barrier = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
         let record = || {
@@ -36,7 +36,7 @@ fn threads_own_shards_and_the_rest_share() {
 
 #[test]
 fn a_thread_without_a_shard_looks_again_when_one_is_given_back() {
-    let rings = Rings::new(1, 8, 8, Policy::DropOldest, 0);
+    let rings = Rings::new(1, 8, 8, Policy::DropOldest, 0, 0);
     let (recorded, go_on) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
     std::thread::scope(|scope| {
         let owner = scope.spawn(|| {
@@ -60,7 +60,7 @@ fn a_thread_without_a_shard_looks_again_when_one_is_given_back() {
 
 #[test]
 fn a_registered_thread_has_its_shard_before_it_records() {
-    let rings = Rings::new(1, 8, 8, Policy::ByPriority, 0);
+    let rings = Rings::new(1, 8, 8, Policy::ByPriority, 0, 0);
     assert!(rings.register() && rings.register());
     let other = || std::thread::scope(|scope| scope.spawn(|| rings.register()).join().unwrap());
     assert!(!other(), "the only one is taken");
@@ -71,7 +71,7 @@ fn a_registered_thread_has_its_shard_before_it_records() {
 #[test]
 fn a_thread_keeps_no_rings_alive() {
     for policy in [Policy::DropNewest, Policy::DropOldest, Policy::ByPriority] {
-        let rings = Rings::new(2, 8, 8, policy, 0);
+        let rings = Rings::new(2, 8, 8, policy, 0, 0);
         rings.push(&event(1));
         let alive = rings.all.watch();
         assert!(alive());
@@ -98,7 +98,7 @@ fn what_destructors_record_is_kept() {
         static LAST: RefCell<Option<AtTheEnd>> = const { RefCell::new(None) };
     }
 
-    let rings = Arc::new(Rings::new(1, 8, 8, Policy::DropNewest, 0));
+    let rings = Arc::new(Rings::new(1, 8, 8, Policy::DropNewest, 0, 0));
     for round in 1..4 {
         let theirs = rings.clone();
         std::thread::spawn(move || {
@@ -117,7 +117,7 @@ fn what_a_full_ring_gives_up_is_counted() {
     for (policy, kept, cause) in
         [(Policy::DropNewest, 0, Cause::Full), (Policy::DropOldest, 4, Cause::Evicted)]
     {
-        let rings = Rings::new(1, 8, 8, policy, 0);
+        let rings = Rings::new(1, 8, 8, policy, 0, 0);
         for n in 0..12 {
             rings.push(&event(n));
         }
@@ -132,7 +132,7 @@ fn what_a_full_ring_gives_up_is_counted() {
 #[test]
 fn one_thread_can_record_to_many_clients() {
     let clients: std::vec::Vec<_> =
-        (0..5).map(|_| Rings::new(1, 8, 8, Policy::DropNewest, 0)).collect();
+        (0..5).map(|_| Rings::new(1, 8, 8, Policy::DropNewest, 0, 0)).collect();
     for n in 0..6 {
         for rings in &clients {
             assert_eq!(rings.push(&event(n)), Outcome::Recorded);
@@ -158,7 +158,7 @@ fn contents(rings: &Rings) -> std::vec::Vec<Event> {
 
 /// A thousand records of each priority in turn, into rings for a hundred: what is kept, by priority.
 fn kept(policy: Policy) -> ([usize; 4], Drops) {
-    let rings = Rings::new(1, 100, 8, policy, 0);
+    let rings = Rings::new(1, 100, 8, policy, 0, 0);
     let mut recorded = 0;
     for n in 0..1000 {
         for priority in Priority::ALL {
@@ -197,7 +197,7 @@ fn each_policy_keeps_what_it_promises() {
 
 #[test]
 fn graded_keeps_normal_ones_out_of_what_is_left_for_higher_ones() {
-    let rings = Rings::new(1, 100, 8, Policy::Graded(10), 0);
+    let rings = Rings::new(1, 100, 8, Policy::Graded(10), 0, 0);
     for n in 0..1000 {
         rings.push(&ranked(Priority::Normal, n));
     }
@@ -211,7 +211,7 @@ fn graded_keeps_normal_ones_out_of_what_is_left_for_higher_ones() {
 
 #[test]
 fn sampled_ones_say_what_they_stand_for() {
-    let rings = Rings::new(1, 1000, 8, Policy::Sampled(10), 0);
+    let rings = Rings::new(1, 1000, 8, Policy::Sampled(10), 0, 0);
     for n in 0..2000 {
         rings.push(&event(n));
     }
@@ -225,7 +225,7 @@ fn sampled_ones_say_what_they_stand_for() {
 #[test]
 fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
     for (level, one_in) in [(1, 2), (2, 8), (3, 32)] {
-        let rings = Rings::new(1, 4000, 8, Policy::DropNewest, 0);
+        let rings = Rings::new(1, 4000, 8, Policy::DropNewest, 0, 0);
         for n in 0..320 {
             rings.push_throttled(&ranked(Priority::Low, n), level);
             rings.push_throttled(&ranked(Priority::High, n), level);
@@ -241,6 +241,93 @@ fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
     }
 }
 
+/// What a draft does: the tags go beside the ring of this thread, and come back where the event is not taken.
+fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome {
+    struct Through<'a>(&'a Rings, Option<u8>);
+    impl ringstat_core::record::Recorder for Through<'_> {
+        fn now(&self) -> u64 {
+            0
+        }
+        fn push(&self, event: &Event) -> Outcome {
+            match self.1 {
+                Some(level) => self.0.push_throttled(event, level),
+                None => self.0.push(event),
+            }
+        }
+        fn refuse(&self, cause: Cause) -> Outcome {
+            self.0.refuse(cause)
+        }
+        fn tag_memory(&self) -> Option<Area<'_>> {
+            self.0.tag_memory()
+        }
+        fn give_back(&self, event: &Event) {
+            event.give_back(self.0);
+        }
+    }
+    use ringstat_core::record::Recorder;
+    let through = Through(rings, throttle);
+    let draft = through.count("n", 1u8).priority(priority);
+    draft.tag("route", "/users/{id}/orders").tag("method", "GET").tag("status", "200").record()
+}
+
+#[test]
+fn long_tags_are_given_back_whatever_becomes_of_their_events() {
+    for policy in [
+        Policy::DropNewest,
+        Policy::DropOldest,
+        Policy::ByPriority,
+        Policy::Sampled(3),
+        Policy::Graded(3),
+    ] {
+        for (critical, throttle) in [(0, None), (4, None), (0, Some(2))] {
+            let rings = Rings::new(1, 20, 8, policy, critical, 64 * spill::BLOCK);
+            let before = rings.drops().total();
+            let record = |rounds: usize| {
+                for n in 0..rounds {
+                    push_long(&rings, Priority::ALL[n % 4], throttle);
+                }
+            };
+            // One thread with a shard, and others that share.
+            record(1);
+            std::thread::scope(|scope| {
+                (0..2).for_each(|_| _ = scope.spawn(|| record(100)));
+            });
+            record(100);
+            let waiting = rings.len();
+            assert!(waiting >= 20, "{policy:?}");
+            assert_eq!(rings.tag_blocks().0, waiting, "{policy:?}: one block for each that waits");
+            assert_eq!(before + 301, rings.drops().total() + waiting as u64);
+            let mut said = 0;
+            let mut take = |event: Event| {
+                let strings = event.strings(&rings).expect("it has its tags");
+                assert_eq!(strings.tags().count(), 3);
+                drop(strings);
+                event.give_back(&rings);
+                said += 1;
+            };
+            rings.consumer().unwrap().drain(usize::MAX >> 1, &mut take);
+            if let Some(mut ring) = rings.critical() {
+                ring.drain(usize::MAX >> 1, &mut take);
+            }
+            assert_eq!((said, rings.len(), rings.tag_blocks().0), (waiting, 0, 0));
+        }
+    }
+}
+
+#[test]
+fn memory_for_long_tags_that_is_used_up_refuses_them_and_no_others() {
+    let rings = Rings::new(1, 20, 8, Policy::DropOldest, 0, 4 * spill::BLOCK);
+    for n in 0..10 {
+        let said = push_long(&rings, Priority::Normal, None);
+        let full = Outcome::Dropped(Cause::TagMemoryFull);
+        assert_eq!(said, if n < 4 { Outcome::Recorded } else { full });
+    }
+    assert_eq!(rings.push(&event(1)), Outcome::Recorded);
+    assert_eq!((rings.drops().get(Cause::TagMemoryFull), rings.len()), (6, 5));
+    rings.consumer().unwrap().drain(2, |event| event.give_back(&rings));
+    assert_eq!(push_long(&rings, Priority::Normal, None), Outcome::Recorded);
+}
+
 proptest! {
     /// Whatever is recorded and taken: each record is kept, taken or counted; and one that is given up was never of
     /// higher priority than one that stays, where the policy goes by priority.
@@ -252,7 +339,7 @@ proptest! {
         let policy = [
             Policy::DropNewest, Policy::DropOldest, Policy::ByPriority, Policy::Sampled(3), Policy::Graded(3),
         ][policy];
-        let rings = Rings::new(1, 20, 8, policy, 0);
+        let rings = Rings::new(1, 20, 8, policy, 0, 0);
         let mut consumer = rings.consumer().unwrap();
         let mut inside = [0usize; 4];
         let (mut recorded, mut taken) = (0, 0);

@@ -4,7 +4,8 @@ use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram};
 use ringstat_core::ledger::Ledger;
 use ringstat_core::observe::{Buffer, Degradation, Memory, Snapshot};
 use ringstat_core::policy::{Level, Throttle};
-use ringstat_core::record::Interner;
+use ringstat_core::record::spill::{Area, BLOCK};
+use ringstat_core::record::{Interner, Resolve, Symbol};
 use ringstat_core::ring::percent;
 use ringstat_core::send::{BoxedKeep, Identity};
 
@@ -23,6 +24,22 @@ pub(crate) use valve::{Opening, Valve};
 
 /// Names and texts of events made at run time: 4096 strings, 96 KiB in all.
 pub(crate) type Names = Interner<4096, 65_536>;
+
+/// What events name: strings of the interner, and long tags beside the rings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said<'a>(&'a Shared);
+
+impl Resolve for Said<'_> {
+    #[inline]
+    fn resolve(&self, symbol: Symbol) -> Option<&str> {
+        self.0.names.resolve(symbol)
+    }
+
+    #[inline]
+    fn area(&self, number: u16) -> Option<Area<'_>> {
+        self.0.rings.area(number)
+    }
+}
 
 /// What recorders and the worker share.
 #[derive(Debug)]
@@ -60,6 +77,7 @@ impl Shared {
             config.shared_events,
             config.policy,
             if room.acknowledged { config.critical_events } else { 0 },
+            config.tag_memory,
         );
         let kept = rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedKeep>::PLACE;
         let registry = Registry::new(instruments, config.max_instruments);
@@ -76,6 +94,11 @@ impl Shared {
         }
     }
 
+    /// What resolves names and finds long tags.
+    pub(crate) fn said(&self) -> Said<'_> {
+        Said(self)
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let ledger = self.ledger();
         let (used, capacity, fullest) =
@@ -85,6 +108,7 @@ impl Shared {
         // What an instrument takes besides its name and tags, at most.
         const INSTRUMENT: usize = size_of::<Histogram<DEFAULT_BUCKETS>>() + 512;
         let (made, limit) = (self.registry.made(), self.registry.limit());
+        let (tag_blocks, all_tag_blocks) = self.rings.tag_blocks();
         let state = self.control.lock();
         Snapshot {
             sender: self.identity.sender,
@@ -101,6 +125,8 @@ impl Shared {
                 budget: (self.fixed_bytes + limit * INSTRUMENT) as u64,
                 names: self.names.bytes_used() as u64,
                 names_capacity: Names::BYTES as u64,
+                tags: (tag_blocks * BLOCK) as u64,
+                tags_capacity: (all_tag_blocks * BLOCK) as u64,
                 instruments: made as u64,
                 instruments_capacity: limit as u64,
                 instruments_refused: self.registry.refused(),

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use heapless::Vec;
-use ringstat_core::record::{Content, DEFAULT_INLINE, Event, Kind, Name, Priority, Resolve, Value};
+use ringstat_core::record::{Content, Event, EventStrings, Kind, Name, Priority, Resolve, Value};
 use ringstat_core::ring::Source;
 
 use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Walk};
@@ -23,13 +23,16 @@ pub(crate) struct Aggregate {
     pub(crate) merged: u64,
 }
 
+/// Events whose dynamic tags take more than so many bytes, a byte of length with each string, stay events.
+const DYNAMIC: usize = 128;
+
 /// What makes two events the same series: the name, the address of static tags, and the bytes of dynamic tags.
 #[derive(PartialEq, Eq, Hash, Debug)]
 struct Key {
     kind: u8,
     name: Name,
     tags: (usize, usize),
-    dynamic: Vec<u8, DEFAULT_INLINE>,
+    dynamic: Vec<u8, DYNAMIC>,
 }
 
 #[derive(Debug)]
@@ -113,9 +116,10 @@ impl Aggregate {
         names: &impl Resolve,
     ) -> bool {
         let Some(change) = Change::of(event) else { return false };
+        let Some(strings) = event.strings(names) else { return false };
         let mut dynamic = Vec::new();
-        for text in event.dynamic_tags().flat_map(|(k, v)| [k, v]) {
-            // As in the slot: each behind its length, so that they fit as they do there.
+        for text in strings.tags().flat_map(|(k, v)| [k, v]) {
+            // As in the slot: each behind its length.
             let fits = dynamic.push(text.len() as u8).is_ok()
                 && dynamic.extend_from_slice(text.as_bytes()).is_ok();
             if !fits {
@@ -128,7 +132,7 @@ impl Aggregate {
             Some(made) => made,
             // Keys of one instrument may differ in where its tags stand, so instruments alone are no bound on them.
             None if self.made.len() >= 2 * registry.limit() => return false,
-            None => match make(event, registry, names) {
+            None => match make(event, &strings, registry, names) {
                 Some(made) => self.made.entry(key).or_insert(made),
                 None => return false,
             },
@@ -142,18 +146,25 @@ impl Aggregate {
             // The key holds the kind, and the kind makes the change.
             _ => return false,
         }
+        drop(strings);
+        event.give_back(names);
         self.merged += 1;
         true
     }
 }
 
-fn make(event: &Event, registry: &Walk<'_>, names: &impl Resolve) -> Option<Made> {
+fn make(
+    event: &Event,
+    strings: &EventStrings<'_>,
+    registry: &Walk<'_>,
+    names: &impl Resolve,
+) -> Option<Made> {
     let name = match event.name() {
         Name::Static(name) => name,
         Name::Interned(symbol) => names.resolve(symbol)?,
     };
     let tags: std::vec::Vec<(&str, &str)> =
-        event.tags().iter().copied().chain(event.dynamic_tags()).collect();
+        event.tags().iter().copied().chain(strings.tags()).collect();
     match event.kind() {
         Kind::Counter => registry.try_counter(name, &tags).map(Made::Counter),
         Kind::Gauge => registry.try_gauge(name, &tags).map(Made::Gauge),

@@ -159,9 +159,9 @@ impl<E: Format> Worker<E> {
         let sender = &mut self.sender;
         self.pool.release(|packed| sender.gave_up(packed, Cause::Shutdown));
         if let Some(mut critical) = self.shared.rings.critical() {
-            self.sender.abandon(&mut critical, Cause::Shutdown);
+            self.sender.abandon(&mut critical, Cause::Shutdown, &self.shared.said());
         }
-        self.sender.abandon(events, Cause::Shutdown);
+        self.sender.abandon(events, Cause::Shutdown, &self.shared.said());
         self.publish();
         let mut state = self.shared.control.lock();
         state.flush_done = state.flush_asked;

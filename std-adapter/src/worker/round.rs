@@ -131,7 +131,7 @@ impl<E: Format> Worker<E> {
                     let receipt = self.sender.receipt(reply);
                     receipt.is_ok_and(|receipt| route.answered(&receipt, now.monotonic))
                 } else {
-                    self.sender.acknowledged(reply).is_ok()
+                    self.sender.acknowledged(reply, &self.shared.said()).is_ok()
                 };
                 self.tally.bad_replies += u64::from(!taken);
             }
@@ -160,16 +160,13 @@ impl<E: Format> Worker<E> {
     /// Fills the pool with datagrams.
     fn pack(&mut self, events: &mut Consumer, now: Time) -> Due {
         let registry = self.shared.registry.walk();
-        let mut events = Aggregated {
-            events,
-            aggregate: self.aggregate.as_mut(),
-            registry: &registry,
-            names: &self.shared.names,
-        };
+        let names = &self.shared.said();
+        let aggregate = self.aggregate.as_mut();
+        let mut events = Aggregated { events, aggregate, registry: &registry, names };
         let mut inputs = Inputs {
             events: &mut events,
             instruments: &registry,
-            names: &self.shared.names,
+            names,
             dropped: self.shared.rings.drops().total(),
         };
         while self.pool.held().len() < self.pool.capacity() {

@@ -1,48 +1,122 @@
 //! Tags and texts that just fit, and that just do not. None is ever cut.
 
-use ringstat_core::record::DEFAULT_INLINE;
-use ringstat_core::record::Outcome::{Dropped, Recorded};
-use ringstat_std::{Cause, ClientConfig, Counter, Recorder, Tag};
+use ringstat_core::record::Outcome::{self, Dropped, Recorded};
+use ringstat_core::record::{DEFAULT_INLINE, DYNAMIC_TAG_LIMIT, TEXT_LIMIT};
+use ringstat_std::{Cause, Client, ClientConfig, Counter, Recorder, Tag};
 
 use crate::{SOON, assert_only, client, end, text, value};
 
 /// What a tag takes in a slot beside its bytes.
 const OVERHEAD: usize = 2;
 
-#[test]
-fn dynamic_ones_fill_the_slot_to_the_last_byte() {
-    let room = DEFAULT_INLINE - OVERHEAD;
-    let (stats, spy) = client(ClientConfig::default());
-    assert_eq!(stats.gauge("fits", 1u8).tag(text(room - 1), "v").record(), Recorded);
-    assert_eq!(stats.gauge("fits", 1u8).tag("", text(room)).record(), Recorded);
-    assert_eq!(stats.gauge("fits", 1u8).tag("", "").record(), Recorded);
-    assert_eq!(stats.gauge("no", 1u8).tag("k", text(room)).record(), Dropped(Cause::TooManyTags));
-    assert_eq!(stats.gauge("no", 1u8).tag("k", text(300)).record(), Dropped(Cause::TooManyTags));
-    // The third is one too many, and the whole record goes.
-    let three = stats.gauge("no", 1u8).tag("k", text(9)).tag("k", text(9)).tag("a", "");
-    assert_eq!(three.record(), Dropped(Cause::TooManyTags));
+/// A client whose datagrams have room for the longest event.
+fn roomy() -> ClientConfig {
+    ClientConfig { payload: 16_384, ..ClientConfig::default() }
+}
+
+fn record(stats: &Client, tags: &[(&str, &str)]) -> Outcome {
+    let draft = stats.gauge("fits", 1u8);
+    tags.iter().fold(draft, |draft, (key, value)| draft.tag(key, value)).record()
+}
+
+/// Each is recorded, and arrives as it was.
+fn arrive(config: ClientConfig, sets: &[&[(&str, &str)]]) {
+    let (stats, spy) = client(config);
+    for tags in sets {
+        assert_eq!(record(&stats, tags), Recorded, "{tags:?}");
+    }
     let (ledger, report) = end(stats, &spy);
-    assert_only(&ledger, Cause::TooManyTags, 3);
-    assert_eq!(value(&report, "no"), None);
+    assert_eq!(ledger.sent, sets.len() as u64, "{ledger:?}");
     let mut arrived: Vec<_> = report.series.iter().map(|s| s.tags.clone()).collect();
     arrived.sort();
-    let tag = |k: &str, v: &str| vec![(k.to_owned(), v.to_owned())];
-    assert_eq!(arrived, [tag("", ""), tag("", text(room)), tag(text(room - 1), "v")]);
+    let owned = |(key, value): &(&str, &str)| (key.to_string(), value.to_string());
+    let mut expected: Vec<Vec<_>> =
+        sets.iter().map(|tags| tags.iter().map(owned).collect()).collect();
+    // The collector puts them in order.
+    expected.iter_mut().for_each(|tags| tags.sort());
+    expected.sort();
+    assert_eq!(arrived, expected);
 }
 
 #[test]
-fn a_text_fills_the_slot_and_comes_before_tags() {
-    let (stats, spy) = client(ClientConfig::default());
-    assert_eq!(stats.event("said").text("").record(), Recorded);
-    assert_eq!(stats.event("said").text(text(DEFAULT_INLINE - 1)).record(), Recorded);
-    let long = stats.event("said").text(text(DEFAULT_INLINE));
-    assert_eq!(long.record(), Dropped(Cause::TooManyTags));
-    let behind = stats.event("said").tag("k", "v").text("t");
-    assert_eq!(behind.record(), Dropped(Cause::TooManyTags));
+fn dynamic_ones_as_people_have_them_arrive() {
+    arrive(
+        ClientConfig::default(),
+        &[
+            &[("route", "/users"), ("method", "GET"), ("status", "200")],
+            &[("request", "3f9a1c77-52e0-4c1b-9a60-1d2e3f405162")],
+            &[("a", "1"), ("b", "2"), ("c", "3"), ("d", text(90))],
+            &[("zone", "eu-central-1a"), ("host", "ip-10-77-0-1.ec2.internal"), ("", "")],
+        ],
+    );
+}
+
+#[test]
+fn dynamic_ones_fill_the_slot_to_the_last_byte_and_go_on_beside_it() {
+    let room = DEFAULT_INLINE - OVERHEAD;
+    arrive(
+        ClientConfig::default(),
+        &[&[(text(room - 1), "v")], &[("", text(room))], &[("", "")], &[("k", text(room))]],
+    );
+}
+
+#[test]
+fn dynamic_ones_are_at_most_16_of_at_most_255_bytes() {
+    let longest = vec![(text(255), text(255)); DYNAMIC_TAG_LIMIT];
+    arrive(roomy(), &[&longest, &longest[..15], &[("k", text(255))], &[(text(255), "")]]);
+    let (stats, spy) = client(roomy());
+    assert_eq!(record(&stats, &[("k", text(256))]), Dropped(Cause::TagTooLong));
+    assert_eq!(record(&stats, &[(text(256), "v")]), Dropped(Cause::TagTooLong));
+    assert_eq!(record(&stats, &[("a", text(100)), ("k", text(256))]), Dropped(Cause::TagTooLong));
+    assert_eq!(record(&stats, &[("k", text(9)); 17]), Dropped(Cause::TooManyTags));
+    // One that is too large for a datagram is noticed when it is packed.
+    let (small, small_spy) = client(ClientConfig::default());
+    assert_eq!(record(&small, &longest), Recorded);
+    assert_eq!(record(&small, &[("k", text(255))]), Recorded);
+    let (ledger, _) = end(small, &small_spy);
+    assert_eq!((ledger.dropped.get(Cause::TooLarge), ledger.sent), (1, 1));
     let (ledger, report) = end(stats, &spy);
-    assert_only(&ledger, Cause::TooManyTags, 2);
-    assert_eq!(value(&report, "said"), Some(2.0));
-    assert_eq!(report.series[0].text.as_deref(), Some(text(DEFAULT_INLINE - 1)));
+    assert_eq!((ledger.dropped.get(Cause::TagTooLong), ledger.sent), (3, 0));
+    assert_eq!(ledger.dropped.get(Cause::TooManyTags), 1);
+    assert!(ledger.closes() && report.series.is_empty());
+}
+
+#[test]
+fn without_memory_for_them_long_ones_are_refused() {
+    let (stats, spy) = client(ClientConfig { tag_memory: 0, ..ClientConfig::default() });
+    assert_eq!(record(&stats, &[("k", text(25))]), Dropped(Cause::TagTooLong));
+    let three = [("k", text(9)), ("k", text(9)), ("a", "")];
+    assert_eq!(record(&stats, &three), Dropped(Cause::TagTooLong));
+    let long = stats.event("said").text(text(DEFAULT_INLINE));
+    assert_eq!(long.record(), Dropped(Cause::TextTooLong));
+    let (ledger, report) = end(stats, &spy);
+    assert_eq!((ledger.dropped.get(Cause::TagTooLong), ledger.sent), (2, 0));
+    assert_eq!(ledger.dropped.get(Cause::TextTooLong), 1);
+    assert!(ledger.closes() && report.series.is_empty());
+}
+
+#[test]
+fn a_text_is_at_most_1000_bytes_and_comes_before_tags() {
+    let (stats, spy) = client(roomy());
+    for length in [0, DEFAULT_INLINE - 1, DEFAULT_INLINE, 255, 256, TEXT_LIMIT] {
+        assert_eq!(stats.event("said").text(text(length)).record(), Recorded);
+    }
+    let behind = stats.event("said").tag("k", "v").text("t");
+    assert_eq!(behind.record(), Dropped(Cause::Invalid));
+    let behind = stats.event("said").tag("k", text(99)).text("t");
+    assert_eq!(behind.record(), Dropped(Cause::Invalid));
+    let long = stats.event("said").text(text(TEXT_LIMIT + 1));
+    assert_eq!(long.record(), Dropped(Cause::TextTooLong));
+    // The last one, which is shown.
+    let said = stats.event("said").text(text(TEXT_LIMIT)).tag("k", text(100));
+    assert_eq!(said.record(), Recorded);
+    let (ledger, report) = end(stats, &spy);
+    assert_eq!((ledger.dropped.get(Cause::Invalid), ledger.sent), (2, 7));
+    assert_eq!(ledger.dropped.get(Cause::TextTooLong), 1);
+    assert_eq!(value(&report, "said"), Some(6.0));
+    let tagged = report.series.iter().find(|s| !s.tags.is_empty()).unwrap();
+    assert_eq!(tagged.tags, [("k".to_owned(), text(100).to_owned())]);
+    assert_eq!(tagged.text.as_deref(), Some(text(TEXT_LIMIT)));
 }
 
 /// So many tags that share a value of that many bytes, which is on the wire once.

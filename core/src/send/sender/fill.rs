@@ -38,12 +38,14 @@ where
                     // It does not fit an empty datagram. The string tables now hold what was taken back, so that
                     // nothing may follow it here: the datagram goes out empty.
                     totals.dropped.add(Cause::TooLarge, 1);
+                    event.give_back(inputs.names);
                     *carried += 1;
                     return (packed, true);
                 }
                 Err(Refused::UnknownSymbol) => totals.dropped.add(Cause::Encode, 1),
                 Err(Refused::Unsupported) => totals.dropped.add(Cause::Unsupported, 1),
             }
+            event.give_back(inputs.names);
             *carried += 1;
         }
         carry.clear();

@@ -35,7 +35,7 @@ pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
     pub events: &'a mut S,
     /// The instruments whose state is sent.
     pub instruments: &'a I,
-    /// The interner that knows the names and strings made at run time.
+    /// The interner that knows the names and strings made at run time, and the memory for long tags.
     pub names: &'a N,
     /// How many events the recorders have given up so far. Every datagram carries that number.
     pub dropped: u64,
@@ -235,17 +235,17 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.taken += taken as u64;
     }
 
-    /// Takes a datagram from the receiver, and returns how many events it settles.
+    /// Takes a datagram from the receiver, and returns how many events it settles. `names` as in [`Inputs`].
     ///
     /// # Errors
     /// What is wrong with it, that it is for another sender or epoch, or that no receiver can have written it.
     /// Nothing is changed then.
-    pub fn acknowledged(&mut self, datagram: &[u8]) -> Result<u64, AckError> {
+    pub fn acknowledged(&mut self, datagram: &[u8], names: &impl Resolve) -> Result<u64, AckError> {
         let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
         if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {
             return Err(AckError::Foreign);
         }
-        let settled = self.critical.acknowledged(&ack).ok_or(AckError::Impossible)?;
+        let settled = self.critical.acknowledged(&ack, names).ok_or(AckError::Impossible)?;
         self.totals.sent += settled;
         self.totals.acknowledged += settled;
         Ok(settled)
@@ -378,17 +378,22 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         if self.critical.is_due(now.monotonic) {
             let totals = &mut self.totals;
             let repeated = &mut totals.repeated;
-            full = self.critical.pack(now.monotonic, &mut totals.dropped, |event, above, again| {
-                let packing = match event.pack_identified(&mut datagram, inputs.names, above) {
-                    Ok(()) => Packing::Packed,
-                    Err(Refused::Full) if datagram.records() > 0 => Packing::Full,
-                    Err(Refused::Full) => Packing::TooLarge,
-                    Err(Refused::UnknownSymbol) => Packing::Never(Cause::Encode),
-                    Err(Refused::Unsupported) => Packing::Never(Cause::Unsupported),
-                };
-                *repeated += u64::from(again && packing == Packing::Packed);
-                packing
-            });
+            full = self.critical.pack(
+                now.monotonic,
+                &mut totals.dropped,
+                inputs.names,
+                |event, above, again| {
+                    let packing = match event.pack_identified(&mut datagram, inputs.names, above) {
+                        Ok(()) => Packing::Packed,
+                        Err(Refused::Full) if datagram.records() > 0 => Packing::Full,
+                        Err(Refused::Full) => Packing::TooLarge,
+                        Err(Refused::UnknownSymbol) => Packing::Never(Cause::Encode),
+                        Err(Refused::Unsupported) => Packing::Never(Cause::Unsupported),
+                    };
+                    *repeated += u64::from(again && packing == Packing::Packed);
+                    packing
+                },
+            );
         }
         if events_due && !full {
             let empty = datagram.size();
@@ -443,19 +448,22 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     }
 
     /// Gives up everything that still waits in ring and sender, counted as `cause`. Returns how many events.
-    pub fn abandon<S>(&mut self, events: &mut S, cause: Cause) -> u64
+    /// `names` as in [`Inputs`].
+    pub fn abandon<S>(&mut self, events: &mut S, cause: Cause, names: &impl Resolve) -> u64
     where
         S: Source<K::Event> + ?Sized,
     {
-        let mut given_up = (self.carry.len() - self.carried) as u64;
+        let left = self.carry.get(self.carried..).unwrap_or(&[]);
+        left.iter().for_each(|event| event.give_back(names));
+        let mut given_up = left.len() as u64;
         self.carry.clear();
         self.carried = 0;
         // What arrives while this runs is taken too, but a recorder that never stops does not keep us here.
-        let drained = events.drain(events.len(), |_| ()) as u64;
+        let drained = events.drain(events.len(), |event| event.give_back(names)) as u64;
         self.totals.taken += drained;
         given_up += drained;
         self.totals.dropped.add(cause, given_up);
-        given_up + self.critical.abandon(&mut self.totals.dropped, cause)
+        given_up + self.critical.abandon(&mut self.totals.dropped, cause, names)
     }
 }
 

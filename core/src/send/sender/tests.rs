@@ -224,7 +224,7 @@ fn a_buffer_too_short_for_anything_packs_nothing() {
     sender.flush();
     let mut buf = [0; 20];
     let _ = waits(poll!(sender, 0, &mut consumer, NONE, buf));
-    assert_eq!(sender.abandon(&mut consumer, Cause::Shutdown), 1);
+    assert_eq!(sender.abandon(&mut consumer, Cause::Shutdown, &NoNames), 1);
     assert_eq!(sender.totals().dropped.get(Cause::Shutdown), 1);
 }
 
@@ -276,7 +276,7 @@ proptest! {
             prop_assert_eq!(received, totals.sent + in_datagrams);
         }
         held.drain(..).for_each(|p| sender.sent(p));
-        sender.abandon(&mut consumer, Cause::Shutdown);
+        sender.abandon(&mut consumer, Cause::Shutdown, &NoNames);
         prop_assert_eq!(sender.totals().in_flight(), 0);
         prop_assert_eq!(recorded, refused + evicted + sender.totals().sent + sender.totals().dropped.total());
     }

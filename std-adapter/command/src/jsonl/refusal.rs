@@ -26,6 +26,9 @@ impl From<Cause> for Refusal {
             | Cause::Evicted
             | Cause::Sampled
             | Cause::Throttled
+            | Cause::TagTooLong
+            | Cause::TextTooLong
+            | Cause::TagMemoryFull
             | Cause::InternerFull
             | Cause::Encode
             | Cause::SendError

@@ -102,9 +102,11 @@ fn stage(loss: &mut Loss, cause: Cause) -> &mut u64 {
         Cause::Sampled
         | Cause::Throttled
         | Cause::TooManyTags
+        | Cause::TagTooLong
+        | Cause::TextTooLong
         | Cause::InternerFull
         | Cause::Invalid => &mut loss.record,
-        Cause::Full | Cause::Evicted => &mut loss.ring,
+        Cause::Full | Cause::Evicted | Cause::TagMemoryFull => &mut loss.ring,
         Cause::TooLarge
         | Cause::Encode
         | Cause::Unsupported

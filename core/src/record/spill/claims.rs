@@ -1,0 +1,201 @@
+//! Who has which block of the memory for long tags: one word for each block, and nothing else is trusted.
+//!
+//! ```text
+//!  free ──take──► taken ──park──► parked ──reopen──► taken ──free──► free, one generation on
+//!                   ▲                 ◄────park───────┘
+//!                   └ one party alone may touch the bytes
+//! ```
+//!
+//! A block goes from free or parked to taken by a compare-and-swap, so that two never have it, whatever they believe:
+//! a stamp that was used before, or kept too long, opens nothing. Nobody waits for anybody: who finds a block taken goes
+//! on to the next, and gives up after [`PROBES`].
+
+use core::ops::Range;
+
+use crate::sync::{AtomicU32, Ordering, const_fn, mutant};
+
+/// A taker looks at so many blocks that are in use before it gives up.
+const PROBES: usize = 64;
+
+const STATE: u32 = 0b11;
+const FREE: u32 = 0;
+const TAKEN: u32 = 1;
+const PARKED: u32 = 2;
+/// One generation: a block has another one each time it is free.
+const GENERATION: u32 = 4;
+
+/// What taking a block makes visible: that whoever had it before is done with its bytes.
+#[inline(always)]
+fn acquire_free() -> Ordering {
+    if mutant("spill_take") { Ordering::Relaxed } else { Ordering::Acquire }
+}
+/// What opening a parked run makes visible: its bytes.
+#[inline(always)]
+fn acquire_parked() -> Ordering {
+    if mutant("spill_open") { Ordering::Relaxed } else { Ordering::Acquire }
+}
+/// What parking hands on: the bytes written, or that they were read.
+#[inline(always)]
+fn release_parked() -> Ordering {
+    if mutant("spill_park") { Ordering::Relaxed } else { Ordering::Release }
+}
+/// What freeing hands on: that the bytes were read.
+#[inline(always)]
+fn release_free() -> Ordering {
+    if mutant("spill_free") { Ordering::Relaxed } else { Ordering::Release }
+}
+
+/// The claim on one block.
+#[derive(Debug)]
+pub(super) struct Claim(AtomicU32);
+
+impl Claim {
+    const_fn! {
+        /// The claim on a block that nobody has.
+        pub(super) const fn new() -> Self {
+            Self(AtomicU32::new(FREE))
+        }
+    }
+
+    /// Takes the block if it is free.
+    #[inline]
+    fn take(&self) -> bool {
+        let word = self.0.load(Ordering::Relaxed);
+        if mutant("spill_claim") {
+            self.0.store(word & !STATE | TAKEN, Ordering::Release);
+            return word & STATE == FREE;
+        }
+        word & STATE == FREE
+            && self
+                .0
+                .compare_exchange(word, word | TAKEN, acquire_free(), Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Gives back the block, which the caller has taken.
+    #[inline]
+    fn free(&self) {
+        // Relaxed: nobody else writes a word that says `TAKEN`.
+        let word = self.0.load(Ordering::Relaxed);
+        self.0.store((word & !STATE).wrapping_add(GENERATION), release_free());
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STATE == FREE
+    }
+}
+
+/// Takes `count` blocks in a row, from about `cursor` on.
+#[inline]
+pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option<Range<usize>> {
+    if count == 0 || count > claims.len() {
+        return None;
+    }
+    // Relaxed: a place to begin, and no more; several takers may begin at the same one.
+    let mut first = cursor.load(Ordering::Relaxed) as usize;
+    let (mut probes, mut wrapped) = (0, false);
+    loop {
+        if first + count > claims.len() {
+            if wrapped {
+                return None;
+            }
+            (first, wrapped) = (0, true);
+        }
+        let run = first..first + count;
+        let got = claims.get(run.clone())?.iter().take_while(|claim| claim.take()).count();
+        if got == count {
+            cursor.store(run.end as u32, Ordering::Relaxed);
+            return Some(run);
+        }
+        free(claims, first..first + got);
+        probes += got + 1;
+        if probes > PROBES {
+            // The next one looks further on.
+            cursor.store(first as u32, Ordering::Relaxed);
+            return None;
+        }
+        first += got + 1;
+    }
+}
+
+/// Takes one block more.
+#[inline]
+pub(super) fn take_one(claims: &[Claim], index: usize) -> bool {
+    claims.get(index).is_some_and(Claim::take)
+}
+
+/// Leaves a run, which the caller has taken, to whoever is given the stamp that this returns.
+#[inline]
+pub(super) fn park(claims: &[Claim], first: usize) -> u32 {
+    let Some(claim) = claims.get(first) else { return 0 };
+    let stamp = claim.0.load(Ordering::Relaxed) & !STATE | PARKED;
+    claim.0.store(stamp, release_parked());
+    stamp
+}
+
+/// Takes a parked run by its stamp; at most one party can.
+#[inline]
+pub(super) fn reopen(claims: &[Claim], first: usize, stamp: u32) -> bool {
+    let Some(claim) = claims.get(first) else { return false };
+    let taken = stamp & !STATE | TAKEN;
+    if mutant("spill_twice") {
+        claim.0.store(taken, Ordering::Release);
+        return true;
+    }
+    stamp & STATE == PARKED
+        && claim.0.compare_exchange(stamp, taken, acquire_parked(), Ordering::Relaxed).is_ok()
+}
+
+/// Gives back blocks that the caller has taken.
+#[inline]
+pub(super) fn free(claims: &[Claim], run: Range<usize>) {
+    claims.get(run).unwrap_or(&[]).iter().for_each(Claim::free);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn claims(count: usize) -> (Vec<Claim>, AtomicU32) {
+        ((0..count).map(|_| Claim::new()).collect(), AtomicU32::new(0))
+    }
+
+    #[test]
+    fn runs_follow_each_other_and_begin_again_at_the_start() {
+        let (claims, cursor) = claims(5);
+        assert_eq!(take(&claims, &cursor, 2), Some(0..2));
+        assert_eq!(take(&claims, &cursor, 2), Some(2..4));
+        assert_eq!(take(&claims, &cursor, 2), None, "one is left");
+        free(&claims, 0..2);
+        assert_eq!(take(&claims, &cursor, 2), Some(0..2), "a run does not go round the end");
+        assert_eq!(take(&claims, &cursor, 1), Some(4..5));
+        assert_eq!(take(&claims, &cursor, 1), None);
+        assert_eq!((take(&claims, &cursor, 0), take(&claims, &cursor, 6)), (None, None));
+    }
+
+    #[test]
+    fn a_stamp_opens_once_and_not_after_its_time() {
+        let (claims, cursor) = claims(1);
+        take(&claims, &cursor, 1).unwrap();
+        let stamp = park(&claims, 0);
+        assert!(reopen(&claims, 0, stamp) && !reopen(&claims, 0, stamp));
+        assert_eq!(park(&claims, 0), stamp, "put back as it was");
+        assert!(reopen(&claims, 0, stamp));
+        free(&claims, 0..1);
+        take(&claims, &cursor, 1).unwrap();
+        let next = park(&claims, 0);
+        assert!(next != stamp && !reopen(&claims, 0, stamp) && reopen(&claims, 0, next));
+        assert!(!reopen(&claims, 1, next) && !reopen(&claims, 0, 0));
+    }
+
+    #[test]
+    fn what_is_in_use_is_passed_over_but_not_for_ever() {
+        let (claims, cursor) = claims(3 * PROBES);
+        let all: Vec<_> = (0..claims.len()).map(|_| take(&claims, &cursor, 1).unwrap()).collect();
+        free(&claims, all[2 * PROBES].clone());
+        assert_eq!(take(&claims, &cursor, 1), None, "too far away for one look");
+        let looks = (0..).find(|_| take(&claims, &cursor, 1).is_some()).unwrap();
+        assert!(looks <= 3, "but the next one goes on there: {looks}");
+    }
+}

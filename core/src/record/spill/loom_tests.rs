@@ -1,0 +1,162 @@
+//! That no two parties ever touch a block together, whatever the interleaving, by loom. That these models can fail is
+//! shown by the mutants in `.ci/loom`.
+
+use core::ops::Range;
+use std::println;
+
+use loom::cell::UnsafeCell;
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+use super::claims::{Claim, free, park, reopen, take};
+use crate::sync::{AtomicU32, Ordering};
+
+/// Blocks whose bytes loom watches: parties that touch one at the same time, or without an order, are found.
+struct Watched {
+    claims: [Claim; 2],
+    cursor: AtomicU32,
+    bytes: [UnsafeCell<u32>; 2],
+}
+
+// SAFETY: what is checked is that the claims keep the parties apart.
+unsafe impl Sync for Watched {}
+// SAFETY: as above.
+unsafe impl Send for Watched {}
+
+impl Watched {
+    fn new() -> Self {
+        Self {
+            claims: [Claim::new(), Claim::new()],
+            cursor: AtomicU32::new(0),
+            bytes: [UnsafeCell::new(0), UnsafeCell::new(0)],
+        }
+    }
+
+    fn write(&self, run: Range<usize>, value: u32) {
+        // SAFETY: the run is this party's; loom checks it.
+        run.for_each(|i| self.bytes[i].with_mut(|p| unsafe { *p = value }));
+    }
+
+    fn read(&self, index: usize) -> u32 {
+        // SAFETY: as above.
+        self.bytes[index].with(|p| unsafe { *p })
+    }
+
+    /// Opens a run by its stamp, reads it and gives it back. Returns what was in it.
+    fn consume(&self, first: usize, count: usize, stamp: u32) -> Option<u32> {
+        reopen(&self.claims, first, stamp).then(|| {
+            let value = self.read(first);
+            free(&self.claims, first..first + count);
+            value
+        })
+    }
+
+    fn all_free(&self) -> bool {
+        self.claims.iter().all(Claim::is_free)
+    }
+}
+
+/// Runs `scenario` under loom and asserts that it was explored at least `least` times.
+fn model(least: usize, scenario: impl Fn() + Sync + Send + 'static) {
+    use std::sync::atomic::AtomicUsize as Count;
+    use std::sync::atomic::Ordering::SeqCst;
+    let iterations = std::sync::Arc::new(Count::new(0));
+    let counted = iterations.clone();
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(4);
+    builder.check(move || {
+        counted.fetch_add(1, SeqCst);
+        scenario();
+    });
+    let iterations = iterations.load(SeqCst);
+    println!("explored {iterations} times");
+    assert!(iterations >= least, "explored only {iterations} times");
+}
+
+#[test]
+fn spill_recorder_and_sender_never_touch_a_block_together() {
+    model(100, || {
+        let memory = Arc::new(Watched::new());
+        // Tells the stamp and nothing more: the claim alone has to hand the bytes over.
+        let told = Arc::new(AtomicU32::new(0));
+        let recording = {
+            let (memory, told) = (memory.clone(), told.clone());
+            thread::spawn(move || {
+                for value in [7, 8] {
+                    if let Some(run) = take(&memory.claims[..1], &memory.cursor, 1) {
+                        memory.write(run, value);
+                        told.store(park(&memory.claims, 0), Ordering::Relaxed);
+                    }
+                }
+            })
+        };
+        let sending = {
+            let (memory, told) = (memory.clone(), told.clone());
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let stamp = told.load(Ordering::Relaxed);
+                    if reopen(&memory.claims, 0, stamp) {
+                        assert!(memory.read(0) >= 7);
+                        // The datagram was full: put back, for the next one.
+                        assert_eq!(park(&memory.claims, 0), stamp);
+                        assert!(memory.consume(0, 1, stamp).is_some_and(|value| value >= 7));
+                    }
+                }
+            })
+        };
+        recording.join().unwrap();
+        sending.join().unwrap();
+        memory.consume(0, 1, told.load(Ordering::Relaxed));
+        assert!(memory.all_free());
+    });
+}
+
+#[test]
+fn spill_two_recorders_share_what_there_is() {
+    model(100, || {
+        let memory = Arc::new(Watched::new());
+        let told = Arc::new(Mutex::new(std::vec::Vec::new()));
+        let parties: [_; 2] = core::array::from_fn(|i| {
+            let (memory, told) = (memory.clone(), told.clone());
+            thread::spawn(move || {
+                // One wants a block, the other both.
+                if let Some(run) = take(&memory.claims, &memory.cursor, 1 + i) {
+                    memory.write(run.clone(), i as u32);
+                    let stamp = park(&memory.claims, run.start);
+                    told.lock().unwrap().push((run, stamp, i as u32));
+                }
+            })
+        });
+        parties.into_iter().for_each(|party| party.join().unwrap());
+        for (run, stamp, value) in told.lock().unwrap().drain(..) {
+            assert_eq!(memory.consume(run.start, run.len(), stamp), Some(value));
+        }
+        assert!(memory.all_free());
+    });
+}
+
+#[test]
+fn spill_a_stamp_that_two_hold_opens_for_one() {
+    model(10, || {
+        let memory = Arc::new(Watched::new());
+        let stamp = {
+            let run = take(&memory.claims, &memory.cursor, 2).unwrap();
+            memory.write(run, 5);
+            park(&memory.claims, 0)
+        };
+        let parties: [_; 2] = core::array::from_fn(|_| {
+            let memory = memory.clone();
+            thread::spawn(move || {
+                let opened = reopen(&memory.claims, 0, stamp);
+                if opened {
+                    memory.write(0..2, 6);
+                    free(&memory.claims, 0..2);
+                }
+                u32::from(opened)
+            })
+        });
+        let opened: u32 = parties.into_iter().map(|party| party.join().unwrap()).sum();
+        assert_eq!(opened, 1);
+        assert!(memory.all_free());
+    });
+}

@@ -1,0 +1,112 @@
+//! The memory itself: in a `static`, or of a size chosen at run time.
+
+use super::claims::Claim;
+use super::{Area, BLOCK, Block};
+use crate::record::{Resolve, Symbol};
+use crate::sync::AtomicU32;
+
+/// Memory for the long tags and texts of the events of a chip: `BLOCKS` blocks of 128 bytes and 4 bytes each.
+///
+/// ```
+/// use ringstat_core::record::TagMemory;
+///
+/// static LONG_TAGS: TagMemory<16> = TagMemory::new();
+/// assert_eq!(LONG_TAGS.area().capacity(), 16);
+/// ```
+#[derive(Debug)]
+pub struct TagMemory<const BLOCKS: usize> {
+    claims: [Claim; BLOCKS],
+    cursor: AtomicU32,
+    blocks: [Block; BLOCKS],
+}
+
+impl<const BLOCKS: usize> TagMemory<BLOCKS> {
+    /// Memory of which nothing is in use.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(BLOCKS > 0 && BLOCKS < u32::MAX as usize, "there is at least one block") };
+        Self {
+            claims: [const { Claim::new() }; BLOCKS],
+            cursor: AtomicU32::new(0),
+            blocks: [const { Block::new() }; BLOCKS],
+        }
+    }
+
+    /// The blocks.
+    #[must_use]
+    pub fn area(&self) -> Area<'_> {
+        Area { claims: &self.claims, blocks: &self.blocks, cursor: &self.cursor, number: 0 }
+    }
+}
+
+/// Knows no names, and of long tags those that are in it.
+impl<const BLOCKS: usize> Resolve for TagMemory<BLOCKS> {
+    fn resolve(&self, _: Symbol) -> Option<&str> {
+        None
+    }
+
+    #[inline]
+    fn area(&self, number: u16) -> Option<Area<'_>> {
+        (number == 0).then(|| TagMemory::area(self))
+    }
+}
+
+#[cfg(not(loom))]
+impl<const BLOCKS: usize> Default for TagMemory<BLOCKS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// So many claims on free blocks, which are all zeros: memory that comes so from the system is not touched.
+#[cfg(all(feature = "alloc", not(loom)))]
+fn claims(count: usize) -> alloc::boxed::Box<[Claim]> {
+    // SAFETY: a claim is one word, and that of a free block is 0.
+    unsafe { alloc::boxed::Box::new_zeroed_slice(count).assume_init() }
+}
+
+#[cfg(all(feature = "alloc", loom))]
+fn claims(count: usize) -> alloc::boxed::Box<[Claim]> {
+    (0..count).map(|_| Claim::new()).collect()
+}
+
+/// Memory for long tags and texts whose size is chosen at run time. It is touched as it is used.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct BoxedTagMemory {
+    claims: alloc::boxed::Box<[Claim]>,
+    cursor: AtomicU32,
+    blocks: alloc::boxed::Box<[Block]>,
+    number: u16,
+}
+
+#[cfg(feature = "alloc")]
+impl BoxedTagMemory {
+    /// So many blocks of 128 bytes. `number` tells it from other memory of the same recorder.
+    #[must_use]
+    pub fn new(blocks: usize, number: u16) -> Self {
+        let blocks = blocks.min(u32::MAX as usize - 1);
+        // SAFETY: a block is bytes that need not be initialized.
+        let memory = unsafe { alloc::boxed::Box::new_uninit_slice(blocks).assume_init() };
+        Self { claims: claims(blocks), cursor: AtomicU32::new(0), blocks: memory, number }
+    }
+
+    /// Memory at most, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.claims.len() * (BLOCK + size_of::<Claim>())
+    }
+
+    /// The blocks.
+    #[inline]
+    #[must_use]
+    pub fn area(&self) -> Area<'_> {
+        Area {
+            claims: &self.claims,
+            blocks: &self.blocks,
+            cursor: &self.cursor,
+            number: self.number,
+        }
+    }
+}

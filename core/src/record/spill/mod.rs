@@ -1,0 +1,350 @@
+//! Long tags and texts: what has no room in the slot of an event waits in memory beside the rings.
+//!
+//! ```text
+//!  Draft ──► Spill: tag after tag ──park──► Spilled: a ticket, in the event's slot ──► ring
+//!              ▲ from an Area of blocks                                                 │
+//!              └────────── free ◄── Held: read, while it is packed ◄──open── sender ◄───┘
+//! ```
+//!
+//! The memory is made once, of blocks of [`BLOCK`] bytes, as a [`TagMemory`] in a `static` or a `BoxedTagMemory`. An event
+//! takes as many blocks in a row as it needs. No heap, no lock, no system call: a block is taken by one
+//! compare-and-swap, and who finds too many in use gives up, which is counted as [`Cause::TagMemoryFull`].
+//!
+//! # Who gives blocks back
+//! Whoever takes an event out of circulation: the sender once it is packed or given up, a recorder that evicts it, the
+//! [`Draft`](crate::record::Draft) whose event was refused or never recorded. An event is copied from place to place,
+//! so its ticket is checked: it opens its blocks for one party at a time, and no more once they are free. A
+//! ticket that is forgotten costs its blocks until the memory is dropped, and nothing worse.
+
+#![allow(unsafe_code)] // Blocks are shared memory; the claims say who may touch them.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::ops::Range;
+
+use crate::ledger::Cause;
+use crate::record::strings::Tags;
+use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT};
+use crate::sync::AtomicU32;
+
+mod claims;
+#[cfg(all(test, loom))]
+mod loom_tests;
+mod memory;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use claims::Claim;
+#[cfg(feature = "alloc")]
+pub use memory::BoxedTagMemory;
+pub use memory::TagMemory;
+
+/// The bytes of a block.
+pub const BLOCK: usize = 128;
+
+/// What stands before the strings: their length in bytes, these two included, and [`WITH_TEXT`].
+const HEAD: usize = 2;
+/// The first string is a text, behind two bytes of length. (Tags have one before each key and value.)
+const WITH_TEXT: u16 = 1 << 15;
+
+const _: () = assert!(
+    HEAD + 2 + TEXT_LIMIT + DYNAMIC_TAG_LIMIT * 2 * (1 + STRING_LIMIT) < WITH_TEXT as usize,
+    "all of an event's strings have a length"
+);
+
+/// The memory of one block. The bytes of blocks in a row are one piece.
+#[derive(Debug)]
+#[repr(transparent)]
+struct Block(UnsafeCell<[MaybeUninit<u8>; BLOCK]>);
+
+impl Block {
+    const fn new() -> Self {
+        Self(UnsafeCell::new([MaybeUninit::uninit(); BLOCK]))
+    }
+}
+
+// SAFETY: a block is only memory; its claim sees to it that one party at a time touches it.
+unsafe impl Sync for Block {}
+
+/// Memory for long tags and texts, whoever owns it.
+#[derive(Clone, Copy, Debug)]
+pub struct Area<'a> {
+    claims: &'a [Claim],
+    blocks: &'a [Block],
+    /// Where to look for free blocks first.
+    cursor: &'a AtomicU32,
+    /// Tells the areas of one recorder apart.
+    number: u16,
+}
+
+impl<'a> Area<'a> {
+    /// How many blocks it has.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// How many blocks are in use; others may have taken and freed some since.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.claims.iter().filter(|claim| !claim.is_free()).count()
+    }
+
+    /// Takes room for `bytes` bytes of strings.
+    ///
+    /// # Errors
+    /// [`Cause::TagMemoryFull`] when there are not so many free blocks in a row, as far as a bounded search sees.
+    #[inline]
+    pub fn take(&self, bytes: usize) -> Result<Spill<'a>, Cause> {
+        let run = claims::take(self.claims, self.cursor, (HEAD + bytes).div_ceil(BLOCK));
+        let run = run.ok_or(Cause::TagMemoryFull)?;
+        Ok(Spill {
+            run: Run { area: *self, first: run.start, blocks: run.len() },
+            length: HEAD,
+            text: false,
+            tags: 0,
+        })
+    }
+
+    /// Opens what an event has here. `None` if it is not here, not any more, or open already.
+    #[inline]
+    #[must_use]
+    pub fn open(&self, spilled: Spilled) -> Option<Held<'a>> {
+        let first = spilled.first as usize;
+        if !claims::reopen(self.claims, first, spilled.stamp) {
+            return None;
+        }
+        let mut run = Run { area: *self, first, blocks: 1 };
+        let head = run.bytes().first_chunk::<HEAD>()?;
+        // SAFETY: who parked the run wrote its head, and opening it made that visible.
+        let head = u16::from_le_bytes(head.map(|byte| unsafe { byte.assume_init() }));
+        let length = usize::from(head & !WITH_TEXT);
+        run.blocks = length.div_ceil(BLOCK);
+        Some(Held { run, length, text: head & WITH_TEXT != 0 })
+    }
+
+    /// Gives back what an event has here. Nothing happens if it has nothing here, not any more, or if it is open.
+    pub fn free(&self, spilled: Spilled) {
+        if let Some(held) = self.open(spilled) {
+            held.free();
+        }
+    }
+}
+
+/// Blocks in a row that are taken by whoever has this: by nobody else, and until they are freed or parked.
+#[derive(Debug)]
+struct Run<'a> {
+    area: Area<'a>,
+    first: usize,
+    blocks: usize,
+}
+
+impl Run<'_> {
+    fn range(&self) -> Range<usize> {
+        self.first..self.first + self.blocks
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[MaybeUninit<u8>] {
+        let blocks = self.area.blocks.get(self.range()).unwrap_or(&[]);
+        // SAFETY: the claims of these blocks are taken by this run alone, so nobody writes them while it is borrowed;
+        // blocks are transparent arrays without padding, so that those in a row are one piece.
+        unsafe { core::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * BLOCK) }
+    }
+
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        let blocks = self.area.blocks.get(self.range()).unwrap_or(&[]);
+        // SAFETY: as in `bytes`, and this is the only borrow; every byte is inside an `UnsafeCell`.
+        unsafe {
+            core::slice::from_raw_parts_mut(blocks.as_ptr().cast_mut().cast(), blocks.len() * BLOCK)
+        }
+    }
+}
+
+/// The strings of an event in the making. Dropped, its blocks are free again.
+#[derive(Debug)]
+pub struct Spill<'a> {
+    run: Run<'a>,
+    /// So many bytes are written without a gap, behind the head.
+    length: usize,
+    /// Whether the first string is a text.
+    text: bool,
+    tags: u8,
+}
+
+impl Spill<'_> {
+    /// Begins with a text.
+    pub(crate) fn push_text(&mut self, text: &str) -> Result<(), Cause> {
+        self.reserve(2 + text.len())?;
+        let length = (text.len() as u16).to_le_bytes();
+        self.write(&length);
+        self.write(text.as_bytes());
+        self.text = true;
+        Ok(())
+    }
+
+    /// Adds a tag, whose strings were found to be short enough.
+    #[inline]
+    pub(crate) fn push_tag(&mut self, key: &str, value: &str) -> Result<(), Cause> {
+        if usize::from(self.tags) >= DYNAMIC_TAG_LIMIT {
+            return Err(Cause::TooManyTags);
+        }
+        self.reserve(2 + key.len() + value.len())?;
+        for string in [key, value] {
+            self.write(&[string.len() as u8]);
+            self.write(string.as_bytes());
+        }
+        self.tags += 1;
+        Ok(())
+    }
+
+    /// Makes sure of room for so many bytes more: in the next block, or else in a longer run elsewhere.
+    #[inline]
+    fn reserve(&mut self, more: usize) -> Result<(), Cause> {
+        if self.length + more > self.run.blocks * BLOCK { self.grow(more) } else { Ok(()) }
+    }
+
+    #[inline(never)]
+    fn grow(&mut self, more: usize) -> Result<(), Cause> {
+        let needed = (self.length + more).div_ceil(BLOCK);
+        while self.run.blocks < needed {
+            if !claims::take_one(self.run.area.claims, self.run.first + self.run.blocks) {
+                return self.move_to(needed);
+            }
+            self.run.blocks += 1;
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, blocks: usize) -> Result<(), Cause> {
+        let Area { claims, cursor, .. } = self.run.area;
+        let run = claims::take(claims, cursor, blocks).ok_or(Cause::TagMemoryFull)?;
+        let mut run = Run { area: self.run.area, first: run.start, blocks: run.len() };
+        let written = self.run.bytes().get(..self.length).unwrap_or(&[]);
+        if let Some(to) = run.bytes_mut().get_mut(..self.length) {
+            to.copy_from_slice(written);
+        }
+        claims::free(claims, core::mem::replace(&mut self.run, run).range());
+        Ok(())
+    }
+
+    /// Adds bytes for which there is room.
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(place) = self.run.bytes_mut().get_mut(self.length..end) {
+            place.write_copy_of_slice(bytes);
+            self.length = end;
+        }
+    }
+
+    /// Leaves the strings to the event that carries the ticket.
+    #[inline]
+    pub(crate) fn park(self) -> Spilled {
+        let mut this = core::mem::ManuallyDrop::new(self);
+        let head = this.length as u16 | if this.text { WITH_TEXT } else { 0 };
+        if let Some(place) = this.run.bytes_mut().first_chunk_mut::<HEAD>() {
+            place.write_copy_of_slice(&head.to_le_bytes());
+        }
+        // Who opens the run frees as many blocks as its length says.
+        let needed = this.length.div_ceil(BLOCK);
+        let Area { claims, number, .. } = this.run.area;
+        let range = this.run.range();
+        claims::free(claims, range.start + needed..range.end);
+        let stamp = claims::park(claims, range.start);
+        Spilled { stamp, first: range.start as u32, area: number }
+    }
+}
+
+impl Drop for Spill<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        claims::free(self.run.area.claims, self.run.range());
+    }
+}
+
+/// Says where the strings of an event are. It is copied with the event, and good for one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Spilled {
+    stamp: u32,
+    first: u32,
+    area: u16,
+}
+
+impl Spilled {
+    /// Opens nothing.
+    pub(crate) const NOWHERE: Self = Self { stamp: 0, first: u32::MAX, area: u16::MAX };
+
+    /// The bytes that it takes in a slot.
+    pub(crate) const BYTES: usize = 10;
+
+    /// Which of the recorder's areas.
+    #[must_use]
+    pub fn area(self) -> u16 {
+        self.area
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let ([a, b, c, d], [e, f, g, h], [i, j]) =
+            (self.stamp.to_le_bytes(), self.first.to_le_bytes(), self.area.to_le_bytes());
+        [a, b, c, d, e, f, g, h, i, j]
+    }
+
+    pub(crate) fn from_bytes([a, b, c, d, e, f, g, h, i, j]: [u8; Self::BYTES]) -> Self {
+        Self {
+            stamp: u32::from_le_bytes([a, b, c, d]),
+            first: u32::from_le_bytes([e, f, g, h]),
+            area: u16::from_le_bytes([i, j]),
+        }
+    }
+}
+
+/// The strings of an event, open for reading; dropped, they are left where they were.
+#[derive(Debug)]
+pub struct Held<'a> {
+    run: Run<'a>,
+    length: usize,
+    text: bool,
+}
+
+impl Held<'_> {
+    /// Gives the blocks back: the event is packed, or given up.
+    #[inline]
+    pub fn free(self) {
+        let this = core::mem::ManuallyDrop::new(self);
+        claims::free(this.run.area.claims, this.run.range());
+    }
+
+    #[inline]
+    pub(crate) fn text(&self) -> Option<&str> {
+        // SAFETY: `push_text` wrote a whole `&str` behind its length.
+        self.text.then(|| unsafe { core::str::from_utf8_unchecked(self.parts().0) })
+    }
+
+    #[inline]
+    pub(crate) fn tags(&self) -> Tags<'_> {
+        // SAFETY: `push_tag` wrote whole ones behind their lengths.
+        unsafe { Tags::new(self.parts().1) }
+    }
+
+    /// The bytes of the text, and those of the tags.
+    #[inline]
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let written = self.run.bytes().get(HEAD..self.length).unwrap_or(&[]);
+        // SAFETY: `Spill` alone makes runs that can be opened, and wrote so many bytes without a gap.
+        let bytes = unsafe { written.assume_init_ref() };
+        if !self.text {
+            return (&[], bytes);
+        }
+        let (length, rest) = bytes.split_first_chunk().unwrap_or((&[0; 2], &[]));
+        rest.split_at_checked(u16::from_le_bytes(*length).into()).unwrap_or((&[], &[]))
+    }
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        claims::park(self.run.area.claims, self.run.first);
+    }
+}

@@ -11,11 +11,10 @@
 //! `cargo bench -p ringstat-benches --bench clients`
 
 use std::hint::black_box;
-use std::net::UdpSocket;
 use std::time::Duration;
 
 use cadence::prelude::*;
-use cadence::{BufferedUdpMetricSink, MetricSink, QueuingMetricSink, StatsdClient};
+use cadence::{QueuingMetricSink, StatsdClient};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use metrics_exporter_dogstatsd::DogStatsDBuilder;
 use opentelemetry::KeyValue;
@@ -24,8 +23,8 @@ use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
+use ringstat_benches::peers::clients::{Nobody, cadence, cadence_sink, ours};
 use ringstat_benches::threads::together;
-use ringstat_core::send::from_fn;
 use ringstat_std::metrics::Facade;
 use ringstat_std::{Counter, Gauge, Histogram, Recorder, Tag};
 
@@ -306,46 +305,23 @@ fn run<C: Client>(criterion: &mut Criterion, name: &str, client: &C) {
     }
 }
 
-fn ours() -> ringstat_std::Client {
-    let builder = ringstat_std::Client::builder("nowhere:1").report_interval(None);
-    builder.build_with(from_fn(|_| Ok(()))).expect("settings that are sound")
-}
-
-/// A socket that nobody reads, for clients that want one: the kernel drops what does not fit.
-fn sink() -> (UdpSocket, UdpSocket) {
-    let sink = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket.set_nonblocking(true).expect("a socket");
-    (sink, socket)
-}
-
-fn cadence(
-    sink: impl MetricSink + Sync + Send + std::panic::RefUnwindSafe + 'static,
-) -> StatsdClient {
-    StatsdClient::from_sink("app", sink)
-}
-
 fn clients(criterion: &mut Criterion) {
+    let ours = || ours().expect("a thread for it");
     run(criterion, "ringstat", &Ours(ours()));
     let client = ours();
     let facade = Facade::new(&client);
     run(criterion, "ringstat behind the facade", &Behind::new(&facade, Some(client)));
 
-    let (nobody, _) = sink();
-    let address = nobody.local_addr().expect("it is bound").to_string();
-    let builder = DogStatsDBuilder::default().with_remote_address(address);
+    let nobody = Nobody::new().expect("a port");
+    let nowhere = nobody.address().expect("it is bound");
+    let builder = DogStatsDBuilder::default().with_remote_address(nowhere.to_string());
     let builder = builder.expect("an address").with_synchronous_backend();
     let exporter = builder.build().expect("settings that are sound");
     run(criterion, "metrics-exporter-dogstatsd", &Behind::new(&exporter, None));
 
-    let (nobody, socket) = sink();
-    let address = nobody.local_addr().expect("it is bound");
-    let buffered = BufferedUdpMetricSink::from(address, socket).expect("an address");
-    run(criterion, "cadence, buffered", &cadence(buffered));
-    let (nobody, socket) = sink();
-    let address = nobody.local_addr().expect("it is bound");
-    let buffered = BufferedUdpMetricSink::from(address, socket).expect("an address");
-    run(criterion, "cadence, queued", &cadence(QueuingMetricSink::from(buffered)));
+    run(criterion, "cadence, buffered", &cadence(nowhere).expect("a port"));
+    let queue = QueuingMetricSink::from(cadence_sink(nowhere).expect("a port"));
+    run(criterion, "cadence, queued", &StatsdClient::from_sink("app", queue));
 
     run(criterion, "prometheus", &Prometheus::new().expect("names that are sound"));
     let prometheus_client = PrometheusClient {

@@ -16,34 +16,14 @@ use allocation_counter::measure;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message;
 use ringstat_benches::corpus::{self, pack};
+use ringstat_benches::peers::formats::Flat;
 use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
 use ringstat_core::record::Event;
-use ringstat_core::testkit::{Corpus, CorpusEvent};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::decode::{Body, Content};
 use ringstat_core::wire::{Decoder, Encoder};
-use serde::{Deserialize, Serialize};
 
 const EVENTS: usize = 6000;
-
-/// An event as a structure. Every event of the corpus has three tags.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-struct Flat<'a> {
-    kind: u8,
-    #[serde(borrow)]
-    name: &'a str,
-    value: f64,
-    time: u64,
-    #[serde(borrow)]
-    tags: [(&'a str, &'a str); 3],
-}
-
-impl Flat<'static> {
-    fn of(e: CorpusEvent) -> Self {
-        let tags = *e.tags.first_chunk().expect("three tags");
-        Self { kind: e.kind as u8, name: e.name, value: e.value.as_f64(), time: e.time_ns, tags }
-    }
-}
 
 /// The same for prost, which owns its strings.
 #[derive(Clone, PartialEq, Message)]
@@ -210,7 +190,7 @@ fn lines(criterion: &mut Criterion) {
 }
 
 fn flat() -> Vec<Flat<'static>> {
-    Corpus::new(7).take(EVENTS).map(Flat::of).collect()
+    corpus::entries(EVENTS).iter().map(Flat::of).collect()
 }
 
 /// Whether a reader got what was written.

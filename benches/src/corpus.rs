@@ -6,23 +6,35 @@ use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::wire::Encoder;
 
+/// The first `count` entries of the corpus, as their user wrote them: 50 names of about 21 characters in random order, 20
+/// sets of 3 tags, integers and floats, exact nanoseconds.
+#[must_use]
+pub fn entries(count: usize) -> Vec<CorpusEvent> {
+    Corpus::new(7).take(count).collect()
+}
+
+/// An entry as an event of its own kind.
+///
+/// # Errors
+/// When it cannot be one, which were a defect of the corpus.
+pub fn event(e: &CorpusEvent) -> Result<Event, Cause> {
+    let kind = match e.kind {
+        CorpusKind::Counter => Kind::Counter,
+        CorpusKind::Gauge => Kind::Gauge,
+        CorpusKind::Timing => Kind::Timing,
+        CorpusKind::Distribution => Kind::Distribution,
+    };
+    let mut event = Event::new(kind, e.name.into(), e.value, e.time_ns)?;
+    event.set_tags(e.tags)?;
+    Ok(event)
+}
+
 /// The first `count` events of the corpus.
 ///
 /// # Errors
-/// When one of them cannot be an event, which were a defect of the corpus.
+/// When one of them cannot be an event.
 pub fn events(count: usize) -> Result<Vec<Event>, Cause> {
-    let event = |e: CorpusEvent| {
-        let kind = match e.kind {
-            CorpusKind::Counter => Kind::Counter,
-            CorpusKind::Gauge => Kind::Gauge,
-            CorpusKind::Timing => Kind::Timing,
-            CorpusKind::Distribution => Kind::Distribution,
-        };
-        let mut event = Event::new(kind, e.name.into(), e.value, e.time_ns)?;
-        event.set_tags(e.tags)?;
-        Ok(event)
-    };
-    Corpus::new(7).take(count).map(event).collect()
+    entries(count).iter().map(event).collect()
 }
 
 /// Packs all events with `encoder` into datagrams of at most `buf.len()` bytes and hands each one over. Returns how many

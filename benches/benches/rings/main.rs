@@ -4,39 +4,45 @@
 //! - `one by one`: a row pushed, then popped, by one thread. What the operations themselves cost.
 //! - `batches`: the same in batches of 32; where a ring has none, one by one.
 //! - `two threads`: from one to the other, in batches.
-//! - `two producers`: from two to one, where the ring allows it.
+//! - `2 producers`, 4 and 8: from so many to one, where the ring allows it.
 //!
 //! Every item must come out, once, in the order of its producer and priority.
 //!
 //! `cargo bench -p ringstat-benches --bench rings`, with a part of a name behind `--` for a selection, as in
 //! `-- 'two threads/4096'`.
 
-mod peers;
+mod others;
 
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use peers::{Item, Pop, Push, Ring};
-use ringstat_benches::threads::{Patience, together};
+use others::{Embassy, HeaplessMpmc, HeaplessSpsc, Thing};
+use ringstat_benches::peers::rings::{
+    Crossbeam, Item, Mpmc, Pace, Pop, Priority, PriorityShared, Push, Ring, Ringbuf, Rtrb, Sharded,
+    Spsc, through,
+};
+use ringstat_core::ring::priority;
 
 const BATCH: usize = 32;
-/// How long a consumer lets a batch grow: who looks after each single item fetches cache lines for each single item.
-const PAUSE: usize = 32;
 /// Items in a row of one thread, less than the smallest ring holds.
 const ROW: u64 = 512;
 /// Items that go from thread to thread at a time: several rounds through the largest ring.
 const MANY: u64 = 65_536;
 
 /// Checks what comes out.
-#[derive(Default)]
 struct Order {
-    next: [u64; 8],
+    /// The place that comes next in each lane: that of one producer and one priority.
+    next: Vec<u64>,
     seen: u64,
     wrong: bool,
 }
 
 impl Order {
+    fn new(producers: usize) -> Self {
+        Self { next: vec![0; producers * priority::LEVELS], seen: 0, wrong: false }
+    }
+
     fn take(&mut self, item: Item) {
         let (lane, place) = item.lane();
         self.wrong |= self.next[lane] != place;
@@ -78,7 +84,7 @@ fn row<P: Push, C: Pop>(producer: &mut P, consumer: &mut C, batch: usize, order:
 fn one_thread<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, batch: usize) {
     let mut ring = R::new();
     let (mut producers, mut consumer) = ring.ends(1);
-    let mut order = Order::default();
+    let mut order = Order::new(1);
     let mut rows = 0;
     group.bench_function(R::NAME, |b| {
         b.iter(|| {
@@ -89,48 +95,16 @@ fn one_thread<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, batch: usize) {
     order.check(R::NAME, rows * ROW);
 }
 
-/// `items` from each producer to one consumer, and how long it takes.
-fn through<R: Ring>(producers: usize, items: u64) -> Duration {
-    let mut ring = R::new();
-    let (producers, mut consumer) = ring.ends(producers);
-    let all = producers.len() as u64 * items;
-    let mut order = Order::default();
-    let produce = |(number, mut producer): (usize, R::Producer<'_>)| {
-        let mut patience = Patience::default();
-        let mut n = 0;
-        while n < items {
-            let batch = (items - n).min(BATCH as u64) as usize;
-            let pushed = producer.push_batch(batch, |i| Item::new(number, n + i));
-            n += pushed as u64;
-            if pushed == 0 { patience.wait() } else { patience.renew() }
-        }
-    };
-    let consume = || {
-        let mut patience = Patience::default();
-        while order.seen < all {
-            match consumer.pop_batch(BATCH, |item| order.take(item)) {
-                0 => patience.wait(),
-                BATCH => patience.renew(),
-                _ => {
-                    patience.renew();
-                    (0..PAUSE).for_each(|_| std::hint::spin_loop());
-                }
-            }
-        }
-    };
-    let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = vec![Box::new(consume)];
-    for each in producers.into_iter().enumerate() {
-        jobs.push(Box::new(|| produce(each)));
-    }
-    let (_, taken) = together(jobs);
-    order.check(R::NAME, all);
-    taken
-}
-
 fn threads<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize) {
+    const PACE: Pace = Pace { batch: BATCH, pause: 32 };
     let each = MANY / producers as u64;
     group.bench_function(R::NAME, |b| {
-        b.iter_custom(|times| through::<R>(producers, times * each));
+        b.iter_custom(|times| {
+            let mut order = Order::new(producers);
+            let taken = through::<R>(producers, times * each, PACE, |item| order.take(item));
+            order.check(R::NAME, producers as u64 * times * each);
+            taken
+        });
     });
 }
 
@@ -142,8 +116,8 @@ macro_rules! every_ring {
             HeaplessMpmc, Crossbeam, Thing, Embassy)
     };
     (@ $n:ident, $shared_only:expr, $bench:ident $arguments:tt, $($ring:ident),*) => {
-        $(if <peers::$ring<$n> as Ring>::SHARED || !$shared_only {
-            $bench::<peers::$ring<$n>> $arguments;
+        $(if <$ring<$n> as Ring>::SHARED || !$shared_only {
+            $bench::<$ring<$n>> $arguments;
         })*
     };
 }
@@ -161,10 +135,12 @@ fn size<const N: usize>(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(MANY));
     every_ring!(N, false, threads(&mut group, 1));
     group.finish();
-    let mut group = criterion.benchmark_group(format!("rings/two producers/{N}"));
-    group.throughput(Throughput::Elements(MANY));
-    every_ring!(N, true, threads(&mut group, 2));
-    group.finish();
+    for producers in [2, 4, 8] {
+        let mut group = criterion.benchmark_group(format!("rings/{producers} producers/{N}"));
+        group.throughput(Throughput::Elements(MANY));
+        every_ring!(N, true, threads(&mut group, producers));
+        group.finish();
+    }
 }
 
 fn rings(criterion: &mut Criterion) {

@@ -11,10 +11,17 @@ use super::{allocations, exact};
 use crate::results::Metric;
 use crate::suite::{self, Wrong, check};
 
+/// Events of a batch.
+const BATCHES: [usize; 5] = [10, 20, 50, 100, 200];
+
 pub(super) fn metrics() -> Result<Vec<Metric>, Wrong> {
     let events = suite::corpus()?;
     let of = |name: &str, value: f64| exact("bytes", name, "B", value);
-    Ok(vec![
+    let mut metrics = Vec::new();
+    for batch in BATCHES {
+        metrics.push(of(&format!("batch_{batch}"), batch_bytes(&events, batch)?));
+    }
+    metrics.extend([
         of("event_1472", event_bytes(&events, PAYLOAD_ETHERNET)?),
         of("event_8972", event_bytes(&events, PAYLOAD_JUMBO)?),
         of("event_dogstatsd", line_bytes(&events, PAYLOAD_ETHERNET)?),
@@ -22,7 +29,19 @@ pub(super) fn metrics() -> Result<Vec<Metric>, Wrong> {
         of("events_10000", buffered_events().0),
         of("events_10000_small", buffered_events().1),
         of("collect", allocations::of_wire()?.collecting_bytes),
-    ])
+    ]);
+    Ok(metrics)
+}
+
+/// Of an event, where a datagram of at most 1472 bytes closes with so many.
+fn batch_bytes(events: &[Event], batch: usize) -> Result<f64, Wrong> {
+    let (mut encoder, mut buf) = (Box::<Encoder>::default(), vec![0; PAYLOAD_ETHERNET]);
+    let (mut bytes, mut packed) = (0, 0);
+    for batch in events.chunks(batch) {
+        packed += pack(&mut *encoder, &mut buf, batch, |d| bytes += d.len());
+    }
+    check(packed == events.len(), || format!("{packed} of {} were packed", events.len()))?;
+    Ok(bytes as f64 / events.len() as f64)
 }
 
 /// Of an event of the corpus in datagrams of at most `payload` bytes, headers and all.

@@ -1,15 +1,12 @@
 //! Whole clients: what the calling thread pays to record.
 
 use std::hint::black_box;
-use std::net::UdpSocket;
-use std::sync::Barrier;
-use std::thread;
 use std::time::Duration;
 
 use cadence::prelude::*;
-use cadence::{BufferedUdpMetricSink, StatsdClient};
-use ringstat_core::send::from_fn;
-use ringstat_std::{Client, Counter, Recorder, Tag};
+use ringstat_benches::peers::clients::{Nobody, cadence, ours};
+use ringstat_benches::threads::together;
+use ringstat_std::{Counter, Recorder, Tag};
 
 use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
 
@@ -18,21 +15,6 @@ static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-
 /// Events in a row: half of what a ring of the default preset holds, so that none is given up.
 const ROW: u64 = 4000;
 
-/// A client whose datagrams are thrown away by its transport.
-fn client() -> Measured<Client> {
-    let builder = Client::builder("nowhere:1").report_interval(None);
-    Ok(builder.build_with(from_fn(|_| Ok(())))?)
-}
-
-/// cadence, buffered, to a socket that nobody reads: the kernel drops what does not fit.
-fn cadence() -> Measured<(StatsdClient, UdpSocket)> {
-    let sink = UdpSocket::bind("127.0.0.1:0")?;
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.set_nonblocking(true)?;
-    let buffered = BufferedUdpMetricSink::from(sink.local_addr()?, socket)?;
-    Ok((StatsdClient::from_sink("app", buffered), sink))
-}
-
 /// Times rows of `record`, which returns whether it took the event, in `threads` threads at once.
 fn rows_of(
     threads: usize,
@@ -40,41 +22,31 @@ fn rows_of(
     record: impl Fn(u64) -> bool + Sync,
     drain: impl Fn() -> Measured<()>,
 ) -> Measured<f64> {
+    let row = || {
+        let mut taken = 0;
+        let time = nanos(ROW, || {
+            taken = (0..ROW).filter(|n| record(black_box(*n))).count() as u64;
+        });
+        (time, taken)
+    };
     let mut total = 0.0;
     for _ in 0..row_count {
-        let start = Barrier::new(threads);
-        let times: Vec<(f64, u64)> = thread::scope(|scope| {
-            let running: Vec<_> = (0..threads)
-                .map(|_| {
-                    let (start, record) = (&start, &record);
-                    scope.spawn(move || {
-                        start.wait();
-                        let mut taken = 0;
-                        let time = nanos(ROW, || {
-                            taken = (0..ROW).filter(|n| record(black_box(*n))).count() as u64;
-                        });
-                        (time, taken)
-                    })
-                })
-                .collect();
-            running.into_iter().map(|t| t.join().unwrap_or((0.0, 0))).collect()
-        });
-        check(times.iter().all(|(_, taken)| *taken == ROW), || {
-            format!("not all taken: {times:?}")
-        })?;
-        total += times.iter().map(|(time, _)| time).sum::<f64>() / threads as f64;
+        let (rows, _) = together((0..threads).map(|_| row));
+        check(rows.iter().all(|(_, taken)| *taken == ROW), || format!("not all taken: {rows:?}"))?;
+        total += rows.iter().map(|(time, _)| time).sum::<f64>() / threads as f64;
         drain()?;
     }
     Ok(total / row_count as f64)
 }
 
 fn events(effort: &Effort) -> Measured<Vec<Row>> {
-    let stats = client()?;
+    let stats = ours()?;
     let drain = || Ok(stats.flush(Duration::from_secs(10))?);
-    let (peer, _sink) = cadence()?;
+    let nobody = Nobody::new()?;
+    let peer = cadence(nobody.address()?)?;
     let count = effort.operations(64);
     let count = (count / 8).max(1);
-    let ours = |n: u64| stats.count("http.requests", n).tags(TAGS).record().is_recorded();
+    let ours_static = |n: u64| stats.count("http.requests", n).tags(TAGS).record().is_recorded();
     let ours_dynamic = |n: u64| {
         let event = stats.count("http.requests", n);
         event.tag("svc", "shop").tag("rt", "/cart").tag("az", "eu").record().is_recorded()
@@ -89,7 +61,7 @@ fn events(effort: &Effort) -> Measured<Vec<Row>> {
     for (threads, bound) in [(1, 15.0), (2, 20.0)] {
         let pair = in_turns(
             effort,
-            || rows_of(threads, count, ours, drain),
+            || rows_of(threads, count, ours_static, drain),
             || rows_of(threads, count, theirs, nothing),
         )?;
         let what = format!("event with 3 tags, {threads} thread(s), against cadence buffered");
@@ -122,18 +94,9 @@ fn events(effort: &Effort) -> Measured<Vec<Row>> {
 }
 
 /// Nanoseconds for each of `each` calls in each of so many threads at once.
-fn together(threads: u64, each: u64, inc: impl Fn() + Sync) -> f64 {
-    let start = Barrier::new(threads as usize);
-    let times: Vec<f64> = thread::scope(|scope| {
-        let spawn = |_| {
-            scope.spawn(|| {
-                start.wait();
-                nanos(each, || (0..each).for_each(|_| inc()))
-            })
-        };
-        let running: Vec<_> = (0..threads).map(spawn).collect();
-        running.into_iter().map(|t| t.join().unwrap_or(0.0)).collect()
-    });
+fn calls(threads: u64, each: u64, inc: impl Fn() + Sync) -> f64 {
+    let job = || nanos(each, || (0..each).for_each(|_| inc()));
+    let (times, _) = together((0..threads).map(|_| job));
     times.iter().sum::<f64>() / threads as f64
 }
 
@@ -148,9 +111,9 @@ fn counters(effort: &Effort) -> Measured<Vec<Row>> {
             effort,
             || {
                 total += threads * each;
-                Ok(together(threads, each, || black_box(&OURS).inc()))
+                Ok(calls(threads, each, || black_box(&OURS).inc()))
             },
-            || Ok(together(threads, each, || black_box(&theirs).inc())),
+            || Ok(calls(threads, each, || black_box(&theirs).inc())),
         )?;
         let what = format!("counter, {threads} thread(s), by a bare prometheus counter");
         rows.push(if threads == 1 {

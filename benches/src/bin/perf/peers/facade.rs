@@ -1,21 +1,19 @@
 //! Behind the `metrics` facade: the same macros and handles, with ringstat and with another exporter as recorder.
 
 use std::hint::black_box;
-use std::net::UdpSocket;
 
 use metrics_exporter_dogstatsd::DogStatsDBuilder;
-use ringstat_core::testkit::NullTransport;
+use ringstat_benches::peers::clients;
+use ringstat_std::Histogram;
 use ringstat_std::metrics::Facade;
-use ringstat_std::{Client, Histogram};
 
 use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
 
 pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
-    let nowhere = NullTransport::default();
-    let stats = Client::builder("nowhere:1").report_interval(None).build_with(nowhere)?;
+    let stats = clients::ours()?;
     let ours = Facade::new(&stats);
-    let sink = UdpSocket::bind("127.0.0.1:0")?;
-    let builder = DogStatsDBuilder::default().with_remote_address(sink.local_addr()?.to_string());
+    let nobody = clients::Nobody::new()?;
+    let builder = DogStatsDBuilder::default().with_remote_address(nobody.address()?.to_string());
     let theirs = builder?.with_synchronous_backend().build()?;
     let each = effort.operations(1_000_000);
 
@@ -41,10 +39,7 @@ pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
     let mut rows = Vec::new();
     let mut measure = |what: &str, run: &dyn Fn(&dyn metrics::Recorder) -> f64, goal| {
         let pair = in_turns(effort, || Ok(run(&ours)), || Ok(run(&theirs)))?;
-        let (measured, unit) = match goal {
-            Goal::AtMost(_) => (pair.ratio, ""),
-            Goal::AtLeast(_) => (1.0 / pair.ratio, " times faster"),
-        };
+        let (measured, unit) = pair.measured(goal);
         rows.push(Row::new(what, measured, goal, unit, pair.detail(by_the_exporter)));
         Ok::<(), super::Wrong>(())
     };

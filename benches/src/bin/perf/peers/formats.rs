@@ -3,82 +3,21 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 
-use ringstat_benches::corpus::pack;
+use ringstat_benches::corpus::{self, pack};
+use ringstat_benches::peers::formats::Flat;
 use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
-use ringstat_core::record::{Event, Kind, Tag, Value};
-use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
+use ringstat_core::record::{Event, Value};
+use ringstat_core::testkit::{CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::{Decoder, Encoder};
-use serde::{Deserialize, Serialize};
 
 use super::{Effort, Goal, Measured, Pair, Row, check, in_turns, nanos};
 use crate::count::{event_bytes, line_bytes};
 
-/// The event as postcard writes it, field after field.
-#[derive(Serialize, Deserialize)]
-struct Flat<'a> {
-    kind: u8,
-    #[serde(borrow)]
-    name: &'a str,
-    value: f64,
-    time: i64,
-    #[serde(borrow)]
-    tags: [(&'a str, &'a str); 3],
-}
-
-/// One event of the corpus, as its user wrote it.
-#[derive(Clone, Copy)]
-struct Written {
-    kind: Kind,
-    name: &'static str,
-    tags: &'static [Tag],
-    value: Value,
-    time: u64,
-}
-
-/// 6000 events: 50 names of about 21 characters in random order, 20 sets of 3 tags, integers and floats, exact
-/// nanoseconds.
-fn corpus() -> Vec<Written> {
-    let written = |e: CorpusEvent| Written {
-        kind: match e.kind {
-            CorpusKind::Counter => Kind::Counter,
-            CorpusKind::Gauge => Kind::Gauge,
-            CorpusKind::Timing => Kind::Timing,
-            CorpusKind::Distribution => Kind::Distribution,
-        },
-        name: e.name,
-        tags: e.tags,
-        value: e.value,
-        time: e.time_ns,
-    };
-    Corpus::new(7).take(6000).map(written).collect()
-}
-
-fn events(corpus: &[Written]) -> Measured<Vec<Event>> {
-    let event = |w: &Written| {
-        let mut event = Event::new(w.kind, w.name.into(), w.value, w.time)?;
-        event.set_tags(w.tags)?;
-        Ok(event)
-    };
-    let all: Result<_, ringstat_core::ledger::Cause> = corpus.iter().map(event).collect();
-    all.map_err(|cause| super::Wrong(format!("the corpus has an event that is refused: {cause:?}")))
-}
-
-fn flat<'a>(w: &Written) -> Flat<'a> {
-    let tag = |i: usize| w.tags.get(i).copied().unwrap_or_default();
-    Flat {
-        kind: w.kind as u8,
-        name: w.name,
-        value: w.value.as_f64(),
-        time: w.time as i64,
-        tags: [tag(0), tag(1), tag(2)],
-    }
-}
-
 /// Time to encode and to decode an event in datagrams of `payload` bytes, beside postcard.
 fn speed(
     effort: &Effort,
-    corpus: &[Written],
+    corpus: &[CorpusEvent],
     flats: &[Vec<u8>],
     events: &[Event],
     payload: usize,
@@ -107,8 +46,8 @@ fn speed(
             let mut bytes = 0;
             let time = nanos(count, || {
                 for w in corpus {
-                    bytes +=
-                        postcard::to_slice(&flat(black_box(w)), &mut slice).map_or(0, |b| b.len());
+                    bytes += postcard::to_slice(&Flat::of(black_box(w)), &mut slice)
+                        .map_or(0, |b| b.len());
                 }
             });
             check(bytes > 50 * events.len(), || "postcard wrote too little".into())?;
@@ -153,10 +92,10 @@ fn speed(
     Ok([row("encode", "flat", &encode), row("decode", "with borrowed strings", &decode)])
 }
 
-fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec<Row>> {
+fn native(effort: &Effort, corpus: &[CorpusEvent], events: &[Event]) -> Measured<Vec<Row>> {
     let count = events.len() as u64;
     let flats: Vec<Vec<u8>> =
-        corpus.iter().map(|w| postcard::to_allocvec(&flat(w))).collect::<Result<_, _>>()?;
+        corpus.iter().map(|w| postcard::to_allocvec(&Flat::of(w))).collect::<Result<_, _>>()?;
     let mut rows = Vec::new();
     for payload in [PAYLOAD_ETHERNET, PAYLOAD_JUMBO] {
         rows.extend(speed(effort, corpus, &flats, events, payload)?);
@@ -174,7 +113,7 @@ fn native(effort: &Effort, corpus: &[Written], events: &[Event]) -> Measured<Vec
 }
 
 /// A line by hand, as fast as it goes: `name:value|g|#k:v,k:v,k:v`.
-fn by_hand(w: &Written, out: &mut Vec<u8>) {
+fn by_hand(w: &CorpusEvent, out: &mut Vec<u8>) {
     out.extend_from_slice(w.name.as_bytes());
     out.push(b':');
     match w.value {
@@ -194,7 +133,7 @@ fn by_hand(w: &Written, out: &mut Vec<u8>) {
     out.push(b'\n');
 }
 
-fn by_write(w: &Written, out: &mut String) {
+fn by_write(w: &CorpusEvent, out: &mut String) {
     let [(a, b), (c, d), (e, f)] = w.tags else { return };
     let _ = match w.value {
         Value::U64(n) => writeln!(out, "{}:{n}|g|#{a}:{b},{c}:{d},{e}:{f}", w.name),
@@ -203,9 +142,10 @@ fn by_write(w: &Written, out: &mut String) {
     };
 }
 
-fn lines(effort: &Effort, corpus: &[Written]) -> Measured<Vec<Row>> {
-    let gauges: Vec<Written> = corpus.iter().map(|w| Written { kind: Kind::Gauge, ..*w }).collect();
-    let events = events(&gauges)?;
+fn lines(effort: &Effort, entries: &[CorpusEvent]) -> Measured<Vec<Row>> {
+    let gauge = |w: &CorpusEvent| CorpusEvent { kind: CorpusKind::Gauge, ..*w };
+    let gauges: Vec<CorpusEvent> = entries.iter().map(gauge).collect();
+    let events: Vec<Event> = gauges.iter().map(corpus::event).collect::<Result<_, _>>()?;
     let count = events.len() as u64;
     let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
     // All three write the same bytes, datagram by datagram.
@@ -274,9 +214,9 @@ fn lines(effort: &Effort, corpus: &[Written]) -> Measured<Vec<Row>> {
 }
 
 pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
-    let corpus = corpus();
-    let events = events(&corpus)?;
-    let mut rows = native(effort, &corpus, &events)?;
-    rows.extend(lines(effort, &corpus)?);
+    let entries = corpus::entries(6000);
+    let events = corpus::events(entries.len())?;
+    let mut rows = native(effort, &entries, &events)?;
+    rows.extend(lines(effort, &entries)?);
     Ok(rows)
 }

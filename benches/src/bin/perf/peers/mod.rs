@@ -90,6 +90,14 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// What a goal is about, and its unit: how many times as long it takes, or how many times faster it is.
+    pub(crate) fn measured(&self, goal: Goal) -> (f64, &'static str) {
+        match goal {
+            Goal::AtMost(_) => (self.ratio, ""),
+            Goal::AtLeast(_) => (1.0 / self.ratio, " times faster"),
+        }
+    }
+
     pub(crate) fn detail(&self, peer: &str) -> String {
         format!("{:.1} ns, {peer} {:.1} ns", self.ours, self.theirs)
     }

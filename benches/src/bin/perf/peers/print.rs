@@ -62,7 +62,8 @@ pub(super) fn markdown(rows: &[Row]) -> Outcome {
         }
         writeln!(
             out,
-            "\n`cargo run --release -p ringstat-benches --bin perf -- peers --markdown`, {} with {} cores, Linux {}, {}.",
+            "\n`cargo run --release -p ringstat-benches --bin perf -- peers --markdown`, {}, {} with {} cores, Linux {}, {}.",
+            here.rustc,
             here.cpu,
             here.cores,
             here.kernel,

@@ -1,0 +1,218 @@
+//! Rings, ringstat's and those of others, behind one trait: items of 64 bytes from producers to a consumer.
+
+mod ours;
+mod theirs;
+
+use std::time::Duration;
+
+use ringstat_core::ring::priority;
+
+pub use ours::{Mpmc, Priority, PriorityShared, Sharded, Spsc};
+pub use theirs::{Crossbeam, Ringbuf, Rtrb};
+
+use crate::threads::{Patience, together};
+
+/// What goes through: 64 bytes, as an event has.
+#[derive(Clone, Copy, Default)]
+pub struct Item([u64; 8]);
+
+impl Item {
+    /// The `n`th item of a producer. Its priority comes in turns.
+    #[must_use]
+    pub fn new(producer: usize, n: u64) -> Self {
+        let lane = producer as u64 * LEVELS + n % LEVELS;
+        Self([lane, n / LEVELS, n, n, n, n, n, n])
+    }
+
+    /// Which of its producer's items it is.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.0[2]
+    }
+
+    /// A lane, and the place in it: each ring keeps the order of each producer's items of one priority.
+    #[must_use]
+    pub fn lane(&self) -> (usize, u64) {
+        (self.0[0] as usize, self.0[1])
+    }
+}
+
+const LEVELS: u64 = priority::LEVELS as u64;
+
+impl priority::Prioritized for Item {
+    fn level(&self) -> usize {
+        (self.0[0] % LEVELS) as usize
+    }
+}
+
+/// A ring of `N` items, or about as many.
+pub trait Ring {
+    /// What it is called in tables.
+    const NAME: &'static str;
+    /// Whether more than one thread may push.
+    const SHARED: bool;
+    /// An end to push to.
+    type Producer<'a>: Push + Send
+    where
+        Self: 'a;
+    /// The end to take from.
+    type Consumer<'a>: Pop + Send
+    where
+        Self: 'a;
+    /// An empty one.
+    fn new() -> Self;
+    /// One end to take from, and so many to push to.
+    fn ends(&mut self, producers: usize) -> (Vec<Self::Producer<'_>>, Self::Consumer<'_>);
+}
+
+/// An end to push to.
+pub trait Push {
+    /// Whether there was room.
+    fn push(&mut self, item: Item) -> bool;
+
+    /// Pushes up to `count` items, which `next` gives, and returns how many. One by one where the ring knows no more.
+    fn push_batch(&mut self, count: usize, mut next: impl FnMut(u64) -> Item) -> usize {
+        (0..count).take_while(|n| self.push(next(*n as u64))).count()
+    }
+}
+
+/// An end to take from.
+pub trait Pop {
+    /// Takes one item, if there is one.
+    fn pop(&mut self) -> Option<Item>;
+
+    /// Takes up to `max` items, and returns how many. One by one where the ring knows no more.
+    fn pop_batch(&mut self, max: usize, f: impl FnMut(Item)) -> usize {
+        (0..max).map_while(|_| self.pop()).map(f).count()
+    }
+}
+
+/// How a consumer takes what comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// So many items at a time, and the producers push as many.
+    pub batch: usize,
+    /// How long it lets a batch grow, in turns of a spin loop: who looks after each single item fetches cache lines for
+    /// each single item.
+    pub pause: usize,
+}
+
+/// Sends `items` from each of so many producers to one consumer, which shows each to `see`. Returns how long it took.
+///
+/// # Panics
+/// When nothing moves for twenty seconds.
+pub fn through<R: Ring>(
+    producers: usize,
+    items: u64,
+    pace: Pace,
+    mut see: impl FnMut(Item) + Send,
+) -> Duration {
+    let mut ring = R::new();
+    let (producers, mut consumer) = ring.ends(producers);
+    let all = producers.len() as u64 * items;
+    let produce = |(number, mut producer): (usize, R::Producer<'_>)| {
+        let mut patience = Patience::default();
+        let mut n = 0;
+        while n < items {
+            let batch = (items - n).min(pace.batch as u64) as usize;
+            let pushed = match batch {
+                1 => usize::from(producer.push(Item::new(number, n))),
+                _ => producer.push_batch(batch, |i| Item::new(number, n + i)),
+            };
+            n += pushed as u64;
+            if pushed == 0 { patience.wait() } else { patience.renew() }
+        }
+    };
+    let consume = || {
+        let mut patience = Patience::default();
+        let mut seen = 0;
+        while seen < all {
+            let taken = match pace.batch {
+                1 => usize::from(consumer.pop().map(&mut see).is_some()),
+                batch => consumer.pop_batch(batch, &mut see),
+            };
+            seen += taken as u64;
+            if taken == 0 {
+                patience.wait();
+            } else {
+                patience.renew();
+                if taken < pace.batch {
+                    (0..pace.pause).for_each(|_| std::hint::spin_loop());
+                }
+            }
+        }
+    };
+    let mut jobs: Vec<Box<dyn FnOnce() + Send + '_>> = vec![Box::new(consume)];
+    for each in producers.into_iter().enumerate() {
+        jobs.push(Box::new(|| produce(each)));
+    }
+    together(jobs).1
+}
+
+/// A ring that everybody reaches by `&self`, one item at a time: its type, and how to push and to pop.
+#[macro_export]
+macro_rules! shared_ring {
+    ($(#[$doc:meta])* $name:ident, $label:literal, $queue:ty, $new:expr,
+     |$push_to:ident, $item:ident| $push:expr, |$pop_from:ident| $pop:expr) => {
+        $(#[$doc])*
+        pub struct $name<const N: usize>($queue);
+
+        impl<const N: usize> $crate::peers::rings::Ring for $name<N> {
+            const NAME: &'static str = $label;
+            const SHARED: bool = true;
+            type Producer<'a> = &'a Self;
+            type Consumer<'a> = &'a Self;
+
+            fn new() -> Self {
+                Self($new)
+            }
+
+            fn ends(&mut self, producers: usize) -> (Vec<&Self>, &Self) {
+                (vec![&*self; producers], self)
+            }
+        }
+
+        impl<const N: usize> $crate::peers::rings::Push for &$name<N> {
+            fn push(&mut self, $item: $crate::peers::rings::Item) -> bool {
+                let $push_to = &self.0;
+                $push
+            }
+        }
+
+        impl<const N: usize> $crate::peers::rings::Pop for &$name<N> {
+            fn pop(&mut self) -> Option<$crate::peers::rings::Item> {
+                let $pop_from = &self.0;
+                $pop
+            }
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum<R: Ring>(producers: usize, batch: usize) -> u64 {
+        let (mut sum, pace) = (0, Pace { batch, pause: 0 });
+        through::<R>(producers, 5000, pace, |item| sum += item.number());
+        sum
+    }
+
+    #[test]
+    fn every_item_comes_through_every_ring() {
+        let once = (0..5000).sum::<u64>();
+        for batch in [1, 32] {
+            assert_eq!(sum::<Spsc<64>>(1, batch), once);
+            assert_eq!(sum::<Priority<64>>(1, batch), once);
+            assert_eq!(sum::<Rtrb<64>>(1, batch), once);
+            assert_eq!(sum::<Ringbuf<64>>(1, batch), once);
+            for producers in [1, 2, 4] {
+                let all = producers as u64 * once;
+                assert_eq!(sum::<Mpmc<64>>(producers, batch), all);
+                assert_eq!(sum::<Sharded<64>>(producers, batch), all);
+                assert_eq!(sum::<PriorityShared<64>>(producers, batch), all);
+                assert_eq!(sum::<Crossbeam<64>>(producers, batch), all);
+            }
+        }
+    }
+}

@@ -15,9 +15,15 @@
 // In the order of the flow, from the ground up: each room imports only from those before it.
 mod limits;
 
-// What is kept: values, by sender, name and tags.
+mod memory;
+
+// What is kept: values,
 mod series;
 
+// which are shown by names that are valid,
+mod exposition;
+
+// and found by sender, name and tags.
 mod store;
 
 // A datagram is checked, tracked and put there,
@@ -39,9 +45,11 @@ mod http;
 mod server;
 
 pub use intake::{Asks, Collector, Counts, Sender};
-pub use limits::Limits;
+pub use limits::{Hits, Limit, Limits};
 pub use metrics::metrics;
-pub use report::{Health, HttpCounts, Io, Own, Report, SenderReport, SeriesReport, Status};
+pub use report::{
+    Health, HttpCounts, Io, IoCounts, Own, Report, SenderReport, SeriesReport, Status,
+};
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
 pub use server::{Running, Server, ServerConfig, StartError, TapFn};
 pub use store::{OVERFLOW, Series, Store};

@@ -2,18 +2,24 @@
 
 use std::time::Duration;
 
-/// Bounds of the store. What is beyond one is refused under its own reason, or goes to an overflow series.
+use serde::{Deserialize, Serialize};
+
+/// Bounds of what is kept and shown. What is beyond one is refused under its own reason, goes to an overflow series, or
+/// is kept in a coarser form; [`Limit`] says which, and each time is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Senders at a time. Up to half of them are taken at once; above that, one has to send twice to be taken, so
-    /// that a flood of forged senders does not keep real ones out.
+    /// Senders at a time. Up to half of them are taken at once; above that, one has to send three times to be taken,
+    /// and when all places are taken, newcomers give way to newcomers.
     pub senders: usize,
     /// Series at a time.
     pub series: usize,
     /// Series of one sender at a time: one that goes wild does not take the place of others.
     pub series_per_sender: usize,
-    /// Estimated memory of all series, in bytes.
+    /// Memory of everything that datagrams can make the collector keep, in bytes. A sender may take three times what
+    /// is left free, so that whoever comes later finds room.
     pub bytes: usize,
+    /// The length of an answer to `/metrics`, in bytes; series beyond it are left out and counted.
+    pub page: usize,
     /// Senders and series that were not heard of for so long are forgotten.
     pub idle: Duration,
 }
@@ -25,7 +31,129 @@ impl Default for Limits {
             series: 100_000,
             series_per_sender: 20_000,
             bytes: 256 << 20,
+            page: 256 << 20,
             idle: Duration::from_secs(600),
         }
+    }
+}
+
+/// A bound that was reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Limit {
+    /// No place for another sender.
+    Senders,
+    /// A newcomer lost its place, and its series, to another newcomer.
+    Newcomers,
+    /// No place for another series.
+    Series,
+    /// No place for another series of this sender.
+    SeriesPerSender,
+    /// No memory left.
+    Bytes,
+    /// No memory left for this sender, so that others find some.
+    Share,
+    /// A distribution of so many different sizes that it became coarser, or that some went to a neighbouring bucket.
+    Buckets,
+    /// A set with more members than are told apart.
+    Members,
+    /// A series that the answer to `/metrics` had no room for.
+    Page,
+}
+
+impl Limit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 9] = [
+        Self::Senders,
+        Self::Newcomers,
+        Self::Series,
+        Self::SeriesPerSender,
+        Self::Bytes,
+        Self::Share,
+        Self::Buckets,
+        Self::Members,
+        Self::Page,
+    ];
+
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Senders => "senders",
+            Self::Newcomers => "newcomers",
+            Self::Series => "series",
+            Self::SeriesPerSender => "series_per_sender",
+            Self::Bytes => "bytes",
+            Self::Share => "share",
+            Self::Buckets => "buckets",
+            Self::Members => "members",
+            Self::Page => "page",
+        }
+    }
+
+    /// What happened and what to do about it, to follow a number of times.
+    #[must_use]
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::Senders => {
+                "datagrams of new senders found no place: raise --max-senders, or see who forges numbers"
+            }
+            Self::Newcomers => {
+                "new senders gave their place to newer ones: raise --max-senders, or see who forges numbers"
+            }
+            Self::Series => "records found no place for their series: raise --max-series",
+            Self::SeriesPerSender => {
+                "records were beyond the series of one sender: use fewer distinct tags, or raise --max-series-per-sender"
+            }
+            Self::Bytes => "times no memory was left: raise --max-bytes",
+            Self::Share => {
+                "times a sender had used up its share of memory: use fewer distinct tags, or raise --max-bytes"
+            }
+            Self::Buckets => "times a distribution became coarser: its values are too far apart",
+            Self::Members => {
+                "members were beyond what a set tells apart: its size is a lower bound"
+            }
+            Self::Page => "series were left out of /metrics: its answer would be too long",
+        }
+    }
+}
+
+/// How often each limit was reached, and by whom last.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Hits {
+    times: [u64; Limit::ALL.len()],
+    by: [u64; Limit::ALL.len()],
+}
+
+impl Hits {
+    /// So many more times, because of this sender.
+    pub(crate) fn count(&mut self, limit: Limit, sender: u64, times: u64) {
+        if times > 0 {
+            self.times[limit as usize] += times;
+            self.by[limit as usize] = sender;
+        }
+    }
+
+    /// How often.
+    #[must_use]
+    pub fn times(&self, limit: Limit) -> u64 {
+        self.times[limit as usize]
+    }
+
+    /// The sender because of which it was last.
+    #[must_use]
+    pub fn by(&self, limit: Limit) -> Option<u64> {
+        (self.times(limit) > 0).then(|| self.by[limit as usize])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_in_the_order_of_the_numbers() {
+        assert!(Limit::ALL.iter().enumerate().all(|(i, limit)| *limit as usize == i));
     }
 }

@@ -7,7 +7,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use ringstat_collector::{
-    Class, Collector, Io, Limits, OVERFLOW, Report, Server, ServerConfig, metrics,
+    Class, Collector, Io, IoCounts, Limits, OVERFLOW, Report, Server, ServerConfig, metrics,
 };
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Tag};
@@ -57,10 +57,14 @@ fn records_become_series_and_prometheus_text() {
         &datagram(7, 1, &[("http.requests", tags, 1.0, 1), ("http_requests", &[], 1.0, 1)]),
         0,
     );
-    let text = metrics(&collector, &Io { kernel_drops: 5, ..Io::default() }, 9000);
-    let expected = "http_requests_total{sender=\"0000000000000007\",ringstat_name=\"http.requests\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
+    let io = Io { now: IoCounts { kernel_drops: 5, ..IoCounts::default() }, ..Io::default() };
+    let text = metrics(&collector, &io, 9000);
+    let expected =
+        "http_requests_total{sender=\"0000000000000007\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
     assert!(text.contains(expected), "{text}");
-    assert!(text.contains("ringstat_name=\"http_requests\"} 1\n"), "{text}");
+    // What was sent under another name that is spelled the same is another family.
+    let other = "_total http_requests\n";
+    assert!(text.contains(other), "{text}");
     assert_eq!(text.matches("# TYPE http_requests_total counter").count(), 1);
     assert!(text.contains("(sampled, scaled up)"));
     assert!(text.contains("ringstat_collector_kernel_drops_total 5\n"));
@@ -188,7 +192,7 @@ fn idle_series_and_senders_are_forgotten_and_their_memory_is_free_again() {
         (collector.counts().forgotten_series, collector.counts().forgotten_senders),
         (1000, 1000)
     );
-    assert!(collector.store().bytes() * 100 < full);
+    assert!(collector.store().bytes() * 10 < full, "{} of {full}", collector.store().bytes());
 }
 
 fn resident() -> usize {
@@ -276,8 +280,8 @@ fn bad_input_is_refused_counted_and_bounded() {
         .filter(|s| s.sender == format!("{:016x}", 7_777_777))
         .map(|s| s.value)
         .sum();
-    // Its first datagram was the one that showed that it means to stay.
-    assert_eq!(wild, 1_000_002.0, "the overflow series keeps the total");
+    // Its first two datagrams showed that it means to stay.
+    assert_eq!(wild, 1_000_001.0, "the overflow series keeps the total");
     let known_one = report.senders.iter().find(|s| s.id == format!("{:016x}", 42)).unwrap();
     assert_eq!((known_one.received, known_one.lost), (u64::from(known), 0));
     let good = report.series.iter().find(|s| s.name == "good").unwrap();

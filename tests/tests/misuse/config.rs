@@ -254,12 +254,25 @@ fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_no
     stats.counter("total", &[]).inc();
     let _ = stats.count("event", 1u8).record();
     end(stats, &spy);
-    let none =
-        Limits { senders: 0, series: 0, series_per_sender: 0, bytes: 0, idle: Duration::ZERO };
+    let none = Limits {
+        senders: 0,
+        series: 0,
+        series_per_sender: 0,
+        bytes: 0,
+        page: 0,
+        idle: Duration::ZERO,
+    };
     let all = usize::MAX;
     // The second idle time is a little more than 2^64 milliseconds.
     for idle in [Duration::MAX, Duration::from_secs(18_446_744_073_709_552)] {
-        let most = Limits { senders: all, series: all, series_per_sender: all, bytes: all, idle };
+        let most = Limits {
+            senders: all,
+            series: all,
+            series_per_sender: all,
+            bytes: all,
+            page: all,
+            idle,
+        };
         let take = |limits: Limits| {
             let mut collector = Collector::new(limits);
             spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));

@@ -7,6 +7,7 @@
 mod gate;
 mod patience;
 mod routes;
+mod slices;
 
 use std::future::Future;
 use std::io;

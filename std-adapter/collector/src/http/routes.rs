@@ -11,6 +11,7 @@ use serde::Serialize;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::slices;
 use crate::report::{Health, Status};
 use crate::shared::Shared;
 
@@ -58,8 +59,8 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
 }
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    let text = crate::metrics(&shared.collector(), &shared.io(), shared.now_ms());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], slices::metrics(shared))
+        .into_response()
 }
 
 /// Whether it can be sent to: the sockets are open, and nobody has asked it to stop.
@@ -71,26 +72,27 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// The whole picture. The status is 200 whatever it says, as a sender's trouble is not the collector's; whoever wants
-/// 503 for it asks for `?fail=unhealthy`.
+/// The whole picture. The status is 200 whatever it says, so that nobody restarts a collector that is told of losses;
+/// whoever wants 503 when the collector itself is unhealthy asks for `?fail=unhealthy`.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     #[derive(Serialize)]
     struct Answer<'a> {
         #[serde(flatten)]
         health: &'a Health,
+        unwell: usize,
         senders: Vec<(&'a str, &'a Health)>,
     }
-    let report = shared.report(0);
+    let report = slices::report(&shared, 0).await;
     let senders: Vec<_> = report.senders.iter().map(|s| (&*s.id, &s.health)).collect();
-    let worst = senders.iter().map(|(_, health)| health.status).max().unwrap_or_default();
-    let unhealthy = worst.max(report.health.status) == Status::Unhealthy;
+    let unhealthy = report.health.status == Status::Unhealthy;
     let asked = uri.query().is_some_and(|q| q.split('&').any(|p| p == "fail=unhealthy"));
     let status = if unhealthy && asked { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, json(&Answer { health: &report.health, senders })).into_response()
+    (status, json(&Answer { health: &report.health, unwell: report.unwell, senders }))
+        .into_response()
 }
 
 async fn state(State(shared): State<Arc<Shared>>) -> Response {
-    json(&shared.report(SHOWN))
+    json(&slices::report(&shared, SHOWN).await)
 }
 
 fn json(value: &impl Serialize) -> Response {

@@ -1,5 +1,6 @@
 //! What became of every datagram and every record.
 
+use super::records::Tally;
 use ringstat_core::wire::DecodeError;
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +29,15 @@ pub struct Counts {
     pub repeated: u64,
     /// Acknowledgements made.
     pub acks: u64,
-    /// States of instruments beyond a limit: they cannot be added up, and are not stored.
+    /// Records beyond a limit that are not stored: states of instruments, as they cannot be added up, and what found no
+    /// room even in an overflow series.
     pub refused_series: u64,
+    /// Records not stored because of their value: amounts and samples that are no numbers, and negative amounts.
+    pub refused_values: u64,
+    /// Senders that gave their place to newer ones.
+    pub displaced_senders: u64,
+    /// The series of these.
+    pub displaced_series: u64,
     /// Senders forgotten because they were idle.
     pub forgotten_senders: u64,
     /// Series forgotten because they were idle.
@@ -43,6 +51,15 @@ impl Counts {
         self.malformed.iter().sum()
     }
 
+    /// Adds what came of a datagram's records.
+    pub(super) fn add(&mut self, tally: &Tally) {
+        self.records += tally.read;
+        self.stored += tally.stored;
+        self.repeated += tally.repeated;
+        self.refused_values += tally.refused_values;
+        self.refused_series += tally.read - tally.stored - tally.repeated - tally.refused_values;
+    }
+
     /// Whether every datagram and every record is accounted for.
     #[must_use]
     pub fn closes(&self) -> bool {
@@ -50,6 +67,7 @@ impl Counts {
         self.datagrams
             == self.accepted + self.duplicates + self.refused_senders + self.malformed_total()
                 - self.broken
-            && self.records == self.stored + self.repeated + self.refused_series
+            && self.records
+                == self.stored + self.repeated + self.refused_series + self.refused_values
     }
 }

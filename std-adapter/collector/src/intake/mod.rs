@@ -3,41 +3,49 @@
 //! Check, then sequence tracking, then the store. A datagram that was seen before is not stored again, so several
 //! sockets, or two ways through the network, may feed one collector.
 
+mod alarm;
 mod counts;
 mod heard;
+mod lately;
 mod records;
+mod sender;
 mod senders;
 
-use std::collections::HashMap;
 use std::hash::RandomState;
 use std::time::Duration;
 
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 
+use crate::limits::{Hits, Limits};
+use crate::store::{Cache, Store};
+use alarm::Alarm;
 pub use counts::Counts;
 pub use heard::Asks;
 use heard::Heard;
-use records::Target;
-pub use senders::Sender;
-use senders::{PROBATION, admit, take_prologue};
-
-use crate::limits::Limits;
-use crate::store::{Cache, Store};
+pub(crate) use lately::Lately;
+use records::{Tally, Target};
+pub use sender::Sender;
+use senders::Senders;
 
 /// Takes datagrams.
+///
+/// One of them is one shard: it shares nothing with another, and what several know of different senders can be shown
+/// side by side.
 #[derive(Debug)]
 pub struct Collector {
     limits: Limits,
     decoder: Box<DecoderDebug>,
     cache: Cache,
     store: Store,
-    senders: HashMap<u64, Sender>,
-    /// Senders that were heard of once while the table was more than half full, at a place their hash gives.
-    probation: Vec<u64>,
+    senders: Senders,
     hasher: RandomState,
     counts: Counts,
-    swept_ms: u64,
+    /// When idle senders and series were last looked for.
+    swept_ms: (u64, u64),
+    hits_before: Lately<Hits>,
+    datagrams_before: Lately<u64>,
+    alarm: Alarm,
 }
 
 /// The decoder, with a `Debug` that does not print its tables.
@@ -53,23 +61,30 @@ impl std::fmt::Debug for DecoderDebug {
 /// often be cut, and events sent again that were here; at a loss of one half each way, twenty times as many given up.
 const ACK_AMPLIFICATION: usize = 3;
 
-/// How often idle senders and series are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How often idle senders are looked for.
+const SWEEP_SENDERS: Duration = Duration::from_secs(5);
+/// How often some series are looked at,
+const SWEEP_SERIES: Duration = Duration::from_millis(50);
+/// and how many: all of a million within half a minute, and never so many that datagrams would have to wait.
+const SWEEP_PLACES: usize = 2048;
 
 impl Collector {
     /// A collector that has seen nothing yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        let hasher = RandomState::new();
         Self {
             limits,
             decoder: Box::new(DecoderDebug(Decoder::new())),
             cache: Cache::default(),
             store: Store::new(limits),
-            senders: HashMap::new(),
-            probation: vec![0; PROBATION],
-            hasher: RandomState::new(),
+            senders: Senders::new(hasher.clone()),
+            hasher,
             counts: Counts::default(),
-            swept_ms: 0,
+            swept_ms: (0, 0),
+            hits_before: Lately::new(0, Hits::default()),
+            datagrams_before: Lately::new(0, 0),
+            alarm: Alarm::default(),
         }
     }
 
@@ -92,48 +107,44 @@ impl Collector {
             }
         };
         let header = *opened.header();
-        let admitted =
-            admit(&mut self.senders, &mut self.probation, &self.hasher, &self.limits, &header);
+        let (admitted, displaced) =
+            self.senders.admit(&header, &self.limits, &mut self.store, now_ms);
+        self.counts.displaced_senders += displaced.senders;
+        self.counts.displaced_series += displaced.series;
         let Some(sender) = admitted else {
             self.counts.refused_senders += 1;
             return Asks::default();
         };
-        sender.datagrams += 1;
-        sender.seen_ms = now_ms;
-        let verdict = sender.tracker.observe(header.epoch, header.sequence);
-        if !verdict.is_new() {
+        if !sender.observe(&header, now_ms).is_new() {
             self.counts.duplicates += 1;
             // The answer to the first one may be lost.
             return Asks::of(&opened, &sender.heard);
         }
         self.counts.accepted += 1;
-        let asked = opened.prologue().ack_floor;
         if !sender.heard.counts(&header) {
             sender.heard = Heard::new(&self.hasher, &header);
         }
-        take_prologue(sender, &header, *opened.prologue());
-        if let Some(floor) = asked {
+        sender.take_prologue(&header, *opened.prologue());
+        if let Some(floor) = opened.prologue().ack_floor {
             sender.ids.get_or_insert_default().advance(floor);
         }
         let mut target = Target {
+            room: self.store.room(header.sender),
             store: &mut self.store,
             cache: &mut self.cache,
             hasher: &self.hasher,
             header,
             now_ms,
             ids: sender.ids.as_deref_mut(),
-            events: 0,
-            repeated: 0,
+            tally: Tally::default(),
         };
         target.cache.clear();
-        let (read, stored, error) = target.take_all(&mut opened);
-        sender.heard.count(target.events);
-        let repeated = target.repeated;
-        sender.records += read;
-        self.counts.records += read;
-        self.counts.stored += stored;
-        self.counts.repeated += repeated;
-        self.counts.refused_series += read - stored - repeated;
+        let error = target.take_all(&mut opened);
+        let Target { room, tally, .. } = target;
+        self.store.settle(header.sender, &room);
+        sender.heard.count(tally.events);
+        sender.records += tally.read;
+        self.counts.add(&tally);
         if let Some(e) = error {
             self.counts.malformed[e as usize] += 1;
             self.counts.broken += 1;
@@ -147,8 +158,8 @@ impl Collector {
     /// gains little by it. What is left out is said when lower ones are settled. `None` where there is nothing to
     /// tell, or no room.
     pub fn ack(&mut self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
-        let known = self.senders.get(&sender)?;
-        let ack = known.ids.as_deref()?.ack(sender, known.epoch);
+        let known = self.senders.get(sender)?;
+        let ack = known.ids.as_deref()?.ack(sender, known.epoch());
         let limit = asked.saturating_mul(ACK_AMPLIFICATION);
         let room = limit.checked_sub(Ack::MIN_LEN)?.min(ack.bitmap.len());
         let length = Ack { bitmap: &ack.bitmap[..room], ..ack }.emit(buf)?;
@@ -156,24 +167,33 @@ impl Collector {
         Some(length)
     }
 
-    /// Forgets what is idle, when it is time to look. Call it once a second or so.
+    /// Does what time asks for: forgets what is idle, and says which limits were reached. Call it often; it does
+    /// little at a time.
     pub fn tick(&mut self, now_ms: u64) {
-        if now_ms.saturating_sub(self.swept_ms) < SWEEP_EVERY.as_millis() as u64 {
-            return;
-        }
-        self.swept_ms = now_ms;
         let before = now_ms.saturating_sub(millis(self.limits.idle));
-        self.counts.forgotten_series += self.store.sweep(before) as u64;
-        let senders = self.senders.len();
-        self.senders.retain(|_, s| s.seen_ms >= before);
-        self.counts.forgotten_senders += (senders - self.senders.len()) as u64;
+        if now_ms.saturating_sub(self.swept_ms.0) >= millis(SWEEP_SERIES) {
+            self.swept_ms.0 = now_ms;
+            self.counts.forgotten_series += self.store.sweep(SWEEP_PLACES, before) as u64;
+        }
+        if now_ms.saturating_sub(self.swept_ms.1) >= millis(SWEEP_SENDERS) {
+            self.swept_ms.1 = now_ms;
+            self.counts.forgotten_senders += self.senders.sweep(now_ms, before) as u64;
+            self.store.set_outside(self.senders.bytes());
+            self.alarm.look(&self.store.hits, now_ms);
+            let hits = &self.store.hits;
+            self.hits_before.turn(now_ms, || hits.clone());
+            self.datagrams_before.turn(now_ms, || self.counts.datagrams);
+        }
+    }
+
+    /// Takes note that so many series did not fit on the page of `/metrics`.
+    pub fn cut_page(&mut self, series: u64) {
+        self.store.hits.count(crate::limits::Limit::Page, 0, series);
     }
 
     /// Ends the account: nothing comes any more, so what is outstanding is lost.
     pub fn finish(&mut self) {
-        for sender in self.senders.values_mut() {
-            sender.ended = Some(sender.tracker.clone().finish());
-        }
+        self.senders.finish();
     }
 
     /// Counts of everything so far.
@@ -190,7 +210,29 @@ impl Collector {
 
     /// The senders, in no order.
     pub fn senders(&self) -> impl Iterator<Item = (u64, &Sender)> {
-        self.senders.iter().map(|(id, sender)| (*id, sender))
+        self.senders.iter()
+    }
+
+    /// One sender.
+    #[must_use]
+    pub fn sender(&self, id: u64) -> Option<&Sender> {
+        self.senders.get(id)
+    }
+
+    /// How many senders there are.
+    #[must_use]
+    pub fn sender_count(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// How often each limit had been reached some minutes ago.
+    pub(crate) fn hits_before(&self) -> &Hits {
+        self.hits_before.before()
+    }
+
+    /// Datagrams of the last minutes.
+    pub(crate) fn received_lately(&self) -> u64 {
+        self.counts.datagrams - self.datagrams_before.before()
     }
 
     /// The limits in force.

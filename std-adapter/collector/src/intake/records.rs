@@ -8,8 +8,9 @@ use ringstat_core::record::Kind;
 use ringstat_core::wire::DecodeError;
 use ringstat_core::wire::decode::{Body, Content, Datagram};
 
-use crate::series::{Class, Data};
-use crate::store::{Cache, Series, Store};
+use crate::memory::Room;
+use crate::series::{Class, Data, say};
+use crate::store::{Cache, Series, Store, Wanted};
 
 /// Where the records of one datagram go.
 pub(super) struct Target<'a> {
@@ -19,50 +20,75 @@ pub(super) struct Target<'a> {
     pub(super) header: Header,
     pub(super) now_ms: u64,
     pub(super) ids: Option<&'a mut IdWindow>,
-    /// Events without an identifier.
-    pub(super) events: u64,
+    /// How much the series may grow.
+    pub(super) room: Room,
+    pub(super) tally: Tally,
+}
+
+/// What came of the records of a datagram.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Tally {
+    pub(super) read: u64,
+    pub(super) stored: u64,
     /// Events that were here before.
     pub(super) repeated: u64,
+    /// Amounts and samples that are no numbers, and negative amounts.
+    pub(super) refused_values: u64,
+    /// Events without an identifier.
+    pub(super) events: u64,
 }
 
 impl Target<'_> {
-    /// Stores all records up to the first malformed one. Returns how many were read and stored.
-    pub(super) fn take_all(
-        &mut self,
-        datagram: &mut Datagram<'_>,
-    ) -> (u64, u64, Option<DecodeError>) {
-        let (mut read, mut stored) = (0, 0);
+    /// Stores all records up to the first malformed one.
+    pub(super) fn take_all(&mut self, datagram: &mut Datagram<'_>) -> Option<DecodeError> {
         let base_time = datagram.base_time_ns();
         while let Some(record) = datagram.next() {
             let record = match record {
                 Ok(record) => record,
-                Err(e) => return (read, stored, Some(e)),
+                Err(e) => return Some(e),
             };
-            read += 1;
+            self.tally.read += 1;
             if let Body::Event(event) = &record.body {
-                self.events += u64::from(event.id.is_none());
+                self.tally.events += u64::from(event.id.is_none());
                 if let Some((id, ids)) = event.id.zip(self.ids.as_deref_mut())
                     && ids.insert(id) != Seen::New
                 {
-                    self.repeated += 1;
+                    self.tally.repeated += 1;
                     continue;
                 }
             }
-            let (class, adds) = match record.body {
+            let (class, may_overflow) = match record.body {
                 Body::Event(event) => (class_of(event.kind), true),
                 Body::Total(_) => (Class::Counter, false),
                 Body::Level(_) => (Class::Gauge, true),
                 Body::Buckets(_) => (Class::Histogram, false),
             };
-            let name = (record.name.index, record.name.text);
-            let series =
-                self.store.series(self.cache, self.header.sender, name, &record.tags, class, adds);
-            let Some(series) = series else { continue };
+            let unit = match &record.body {
+                Body::Buckets(buckets) => buckets.unit,
+                _ => class.unit(),
+            };
+            let wanted = Wanted {
+                sender: self.header.sender,
+                name: (record.name.index, record.name.text),
+                tags: &record.tags,
+                class,
+                unit,
+                may_overflow,
+            };
+            let Some(series) = self.store.series(self.cache, &mut self.room, wanted) else {
+                continue;
+            };
             series.seen_ms = self.now_ms;
-            apply(series, &record.body, &self.header, base_time, self.hasher);
-            stored += 1;
+            let (scaled, spot) = (series.scaled, series.spot());
+            let stored =
+                apply(series, &record.body, &self.header, base_time, self.hasher, &mut self.room);
+            if series.scaled && !scaled {
+                self.store.mark_scaled(spot);
+            }
+            self.tally.stored += u64::from(stored);
+            self.tally.refused_values += u64::from(!stored);
         }
-        (read, stored, None)
+        None
     }
 }
 
@@ -77,7 +103,7 @@ fn class_of(kind: Kind) -> Class {
     }
 }
 
-/// Puts one record into its series.
+/// Puts one record into its series. Returns whether its value can be one of such a series.
 ///
 /// By what the record is, and only then by what the series holds, although a class has one kind of data: the record is
 /// at hand, and the series still on its way from memory.
@@ -88,58 +114,64 @@ fn apply(
     header: &Header,
     base_time: u64,
     hasher: &RandomState,
-) {
+    room: &mut Room,
+) -> bool {
     let event = match body {
         Body::Event(event) => event,
         Body::Total(total) => {
             if let Data::Counter(counter) = &mut series.data {
                 counter.total(header.epoch, *total);
             }
-            return;
+            return true;
         }
         Body::Level(level) => {
             if let Data::Gauge(gauge) = &mut series.data {
                 gauge.state(header.epoch, header.sequence, base_time, level.as_f64());
             }
-            return;
+            return true;
         }
         Body::Buckets(buckets) => {
             if let Data::Distribution(distribution) = &mut series.data {
-                distribution.unit = buckets.unit;
                 let sum = buckets.sum.as_f64();
-                distribution.state(header.epoch, buckets.layout, sum, buckets.iter());
+                distribution.state(header.epoch, buckets.layout, sum, buckets.iter(), room);
             }
-            return;
+            return true;
         }
     };
     let number = match event.content {
         Content::Number(value) => value.as_f64(),
         Content::Text(_) => 1.0,
     };
+    let rate = event.rate;
     match (event.kind, &mut series.data) {
         (Kind::Counter, Data::Counter(counter)) => {
-            counter.add(number * f64::from(event.rate));
-            series.scaled |= event.rate > 1;
+            series.scaled |= rate > 1;
+            counter.add(number * f64::from(rate))
         }
         (Kind::Gauge, Data::Gauge(gauge)) => {
             gauge.event(header.epoch, header.sequence, event.time_ns, number);
+            true
         }
         (Kind::Timing | Kind::Distribution, Data::Distribution(distribution)) => {
-            distribution.add(number, event.rate);
-            series.scaled |= event.rate > 1;
+            series.scaled |= rate > 1;
+            distribution.add(number, rate, room)
         }
-        (Kind::Set, Data::Set(set)) => set.add(match event.content {
-            Content::Number(_) => hasher.hash_one(number.to_bits()),
-            Content::Text(text) => hasher.hash_one(text),
-        }),
+        (Kind::Set, Data::Set(set)) => {
+            let member = match event.content {
+                Content::Number(_) => hasher.hash_one(number.to_bits()),
+                Content::Text(text) => hasher.hash_one(text),
+            };
+            set.add(member, room);
+            true
+        }
         (Kind::Event, Data::Event { count, text }) => {
-            *count += u64::from(event.rate);
-            if let Content::Text(said) = event.content
-                && text.as_deref() != Some(said)
-            {
-                *text = Some(said.into());
+            *count = count.saturating_add(rate.into());
+            if let Content::Text(said) = event.content {
+                say(text, said, room);
             }
+            true
         }
-        _ => {}
+        // A class has one kind of data.
+        _ => true,
     }
 }

@@ -1,130 +1,181 @@
-//! What is known of each sender, and who becomes known.
+//! Who is known, and who becomes known.
+//!
+//! While there is plenty of room, everybody is taken at once. When half the places are taken, a new number has to come
+//! three times before it gets one: until then it is one of many in a small table, where the latest displaces whoever
+//! was there. When all places are taken, a newcomer gives its place, and its series, to the next: a sender that has
+//! been here for a minute keeps its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-use ringstat_core::format::{Header, Prologue};
-use ringstat_core::receive::{Account, IdWindow, SequenceTracker};
+use ringstat_core::format::Header;
+use ringstat_core::receive::IdWindow;
 
-use super::heard::Heard;
-use crate::limits::Limits;
+use super::Sender;
+use crate::limits::{Limit, Limits};
+use crate::memory::{heap, table};
+use crate::store::Store;
 
-/// What is known of one sender.
+/// Places in the table of those who wait. A flood of 50 000 new numbers a second leaves one there for a second or so.
+const WAITING: usize = 1 << 16;
+/// So often a new number has to come when half the places are taken.
+const TIMES: u8 = 3;
+/// Who has been here for so long,
+const SETTLED_MS: u64 = 60_000;
+/// and has sent so many datagrams, is no newcomer.
+const SETTLED_DATAGRAMS: u64 = 3;
+
+/// A number that is not known yet.
+#[derive(Clone, Copy, Default, Debug)]
+struct Waiting {
+    id: u64,
+    times: u8,
+}
+
+/// See the [module](self).
 #[derive(Debug)]
-pub struct Sender {
-    pub(super) tracker: SequenceTracker,
-    /// The final word of the tracker, once the collector has ended.
-    pub(super) ended: Option<Account>,
-    /// What it said of itself in its latest datagram.
-    pub told: Prologue,
-    /// Records received.
-    pub records: u64,
-    /// Datagrams received, duplicates included.
-    pub datagrams: u64,
-    /// When it was last heard of, in milliseconds of the collector's clock.
-    pub seen_ms: u64,
-    /// Of epochs that ended: events dropped and datagrams given up by the sender.
-    finished: (u64, u64),
-    pub(super) epoch: u32,
-    /// What receipts say.
-    pub(super) heard: Heard,
-    /// The critical events of this run, once there are any.
-    pub(super) ids: Option<Box<IdWindow>>,
+pub(super) struct Senders {
+    all: HashMap<u64, Sender, foldhash::fast::RandomState>,
+    /// Once half the places were taken.
+    waiting: Vec<Waiting>,
+    /// In the order in which they came; some of them are none any more.
+    newcomers: VecDeque<u64>,
+    hasher: RandomState,
 }
 
-impl Sender {
-    /// One whose sequence numbers say so.
-    #[cfg(test)]
-    pub(crate) fn with_account(account: Account) -> Self {
-        let header = Header::default();
-        Self { ended: Some(account), ..Self::new(&RandomState::new(), &header) }
-    }
-
-    fn new(hasher: &RandomState, header: &Header) -> Self {
-        Self {
-            tracker: if header.sequence < YOUNG {
-                SequenceTracker::from_zero()
-            } else {
-                SequenceTracker::new()
-            },
-            ended: None,
-            told: Prologue::default(),
-            records: 0,
-            datagrams: 0,
-            seen_ms: 0,
-            finished: (0, 0),
-            epoch: header.epoch,
-            heard: Heard::new(hasher, header),
-            ids: None,
-        }
-    }
-
-    /// What the sequence numbers say.
-    #[must_use]
-    pub fn sequence(&self) -> Account {
-        self.ended.unwrap_or_else(|| self.tracker.stats())
-    }
-
-    /// Events that the sender says it gave up, over all its runs.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.finished.0 + self.told.dropped
-    }
-
-    /// Datagrams that the sender says it gave up, over all its runs.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.finished.1 + self.told.failed
-    }
-
-    /// Datagrams lost on the way: missing ones that the sender did not give up itself. Never negative.
-    #[must_use]
-    pub fn lost_in_network(&self) -> u64 {
-        let stats = self.sequence();
-        stats.lost.saturating_sub(self.failed())
-    }
+/// What a new sender cost: series that gave way.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Displaced {
+    pub(super) senders: u64,
+    pub(super) series: u64,
 }
 
-/// How many senders can be waiting to be taken.
-pub(super) const PROBATION: usize = 1024;
+impl Senders {
+    pub(super) fn new(hasher: RandomState) -> Self {
+        Self { all: HashMap::default(), waiting: Vec::new(), newcomers: VecDeque::new(), hasher }
+    }
 
-/// A sender first heard of with a number below this has just begun: what is missing before it is lost. One first heard
-/// of later was there before the collector, which then counts from where it came in.
-const YOUNG: u32 = 64;
-
-/// The sender of a datagram, if it is known or may become so.
-pub(super) fn admit<'a>(
-    senders: &'a mut HashMap<u64, Sender>,
-    probation: &mut [u64],
-    hasher: &RandomState,
-    limits: &Limits,
-    header: &Header,
-) -> Option<&'a mut Sender> {
-    if !senders.contains_key(&header.sender) {
-        if senders.len() >= limits.senders {
-            return None;
+    /// The sender of a datagram, if it is known or becomes so now.
+    #[inline]
+    pub(super) fn admit(
+        &mut self,
+        header: &Header,
+        limits: &Limits,
+        store: &mut Store,
+        now_ms: u64,
+    ) -> (Option<&mut Sender>, Displaced) {
+        let mut displaced = Displaced::default();
+        // Looked up twice, as the borrow checker of today does not see that the first one ends with `return`.
+        if !self.all.contains_key(&header.sender) {
+            match self.make_room(header.sender, limits, store, now_ms) {
+                Ok(gone) => displaced = gone,
+                Err(limit) => {
+                    store.hits.count(limit, header.sender, 1);
+                    return (None, displaced);
+                }
+            }
+            self.all.insert(header.sender, Sender::new(&self.hasher, header, now_ms));
+            self.newcomers.push_back(header.sender);
+            store.set_outside(self.bytes());
         }
-        if senders.len() >= limits.senders / 2 {
-            // A random hash, so that nobody can aim at another's place.
-            let place = hasher.hash_one(header.sender) as usize % probation.len();
-            if std::mem::replace(&mut probation[place], header.sender) != header.sender {
-                return None;
+        (self.all.get_mut(&header.sender), displaced)
+    }
+
+    /// Sees to it that there is a place for a new sender, or says why not.
+    #[cold]
+    fn make_room(
+        &mut self,
+        id: u64,
+        limits: &Limits,
+        store: &mut Store,
+        now_ms: u64,
+    ) -> Result<Displaced, Limit> {
+        let mut displaced = Displaced::default();
+        if self.all.len() >= limits.senders / 2 && !self.has_waited(id) {
+            return Err(Limit::Senders);
+        }
+        if !store.has_room(self.growth()) {
+            return Err(Limit::Bytes);
+        }
+        while self.all.len() >= limits.senders {
+            let newest = self.newcomers.pop_front().ok_or(Limit::Senders)?;
+            if self.all.get(&newest).is_some_and(|s| is_newcomer(s, now_ms)) {
+                self.all.remove(&newest);
+                store.hits.count(Limit::Newcomers, newest, 1);
+                displaced.senders += 1;
+                displaced.series += store.forget(newest) as u64;
             }
         }
+        Ok(displaced)
     }
-    Some(senders.entry(header.sender).or_insert_with(|| Sender::new(hasher, header)))
+
+    /// Whether a new number has come often enough.
+    fn has_waited(&mut self, id: u64) -> bool {
+        if self.waiting.is_empty() {
+            self.waiting = vec![Waiting::default(); WAITING];
+        }
+        // A random hash, so that nobody can aim at another's place.
+        let place = self.hasher.hash_one(id) as usize % WAITING;
+        let waiting = &mut self.waiting[place];
+        if waiting.times == 0 || waiting.id != id {
+            *waiting = Waiting { id, times: 0 };
+        }
+        waiting.times += 1;
+        let enough = waiting.times >= TIMES;
+        if enough {
+            *waiting = Waiting::default();
+        }
+        enough
+    }
+
+    /// Forgets those not heard of since `before_ms`. Returns how many.
+    pub(super) fn sweep(&mut self, now_ms: u64, before_ms: u64) -> usize {
+        let before = self.all.len();
+        self.all.retain(|_, s| s.seen_ms >= before_ms);
+        let all = &mut self.all;
+        self.newcomers.retain(|id| all.get(id).is_some_and(|s| is_newcomer(s, now_ms)));
+        all.values_mut().for_each(|s| s.turn(now_ms));
+        let forgotten = before - all.len();
+        if all.len() < all.capacity() / 4 {
+            all.shrink_to(all.len() * 2);
+            self.newcomers.shrink_to_fit();
+        }
+        forgotten
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Sender> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Sender)> {
+        self.all.iter().map(|(id, sender)| (*id, sender))
+    }
+
+    pub(super) fn finish(&mut self) {
+        self.all.values_mut().for_each(Sender::finish);
+    }
+
+    /// Memory of all of them. What some do not have yet is charged for all.
+    pub(super) fn bytes(&self) -> usize {
+        table(self.all.capacity(), size_of::<(u64, Sender)>())
+            + heap(self.waiting.len() * size_of::<Waiting>())
+            + heap(self.newcomers.capacity() * size_of::<u64>())
+            + self.all.len() * heap(size_of::<IdWindow>())
+    }
+
+    /// What one more takes.
+    fn growth(&self) -> usize {
+        let (len, capacity, entry) =
+            (self.all.len(), self.all.capacity(), size_of::<(u64, Sender)>());
+        let grown = if len < capacity { capacity } else { len + 1 };
+        table(grown, entry) - table(capacity, entry) + heap(size_of::<IdWindow>()) + 32
+    }
 }
 
-/// What a sender gave up only grows within an epoch; late datagrams change nothing.
-pub(super) fn take_prologue(sender: &mut Sender, header: &Header, told: Prologue) {
-    if sender.epoch != header.epoch {
-        sender.finished.0 += sender.told.dropped;
-        sender.finished.1 += sender.told.failed;
-        sender.told = told;
-        sender.epoch = header.epoch;
-        sender.ids = None;
-    }
-    if told.dropped >= sender.told.dropped && told.failed >= sender.told.failed {
-        sender.told = told;
-    }
+fn is_newcomer(sender: &Sender, now_ms: u64) -> bool {
+    sender.datagrams < SETTLED_DATAGRAMS || now_ms.saturating_sub(sender.since_ms) < SETTLED_MS
 }

@@ -3,10 +3,14 @@
 //! First the collector's own families, then those of its senders, then the series that they sent.
 
 mod own;
+mod page;
 mod senders;
 mod series;
 
 use std::fmt::Write as _;
+use std::time::Duration;
+
+pub(crate) use page::Page;
 
 use crate::intake::Collector;
 use crate::report::Io;
@@ -15,9 +19,8 @@ use crate::report::Io;
 #[must_use]
 pub fn metrics(collector: &Collector, io: &Io, now_ms: u64) -> String {
     let mut out = String::with_capacity(4096 + collector.store().len() * 100);
-    own::write(&mut out, collector, io);
-    senders::write(&mut out, collector, now_ms);
-    series::write(&mut out, collector);
+    let mut page = Page::new(now_ms, io);
+    while page.write(&mut out, collector, Duration::MAX) {}
     out
 }
 

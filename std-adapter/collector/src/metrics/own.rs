@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use ringstat_core::wire::DecodeError;
 
 use super::{Reading, family};
+use crate::exposition::RESERVED;
 use crate::intake::{Collector, Counts};
-use crate::report::Io;
+use crate::limits::Limit;
+use crate::report::IoCounts;
 
 /// Before each name; behind those of counters stands `_total`.
-pub(super) const PREFIX: &str = "ringstat_collector_";
+const PREFIX: &str = RESERVED[0];
 
-const COUNTERS: [Reading<Counts>; 13] = [
+const COUNTERS: [Reading<Counts>; 16] = [
     ("datagrams", "Datagrams received.", |c| c.datagrams),
     ("bytes", "Bytes received.", |c| c.bytes),
     ("accepted", "Datagrams taken.", |c| c.accepted),
@@ -22,12 +24,17 @@ const COUNTERS: [Reading<Counts>; 13] = [
     ("stored", "Records stored.", |c| c.stored),
     ("repeated", "Critical events that came again, and were not stored twice.", |c| c.repeated),
     ("acknowledgements", "Acknowledgements made.", |c| c.acks),
-    ("refused_series", "Instrument states without room.", |c| c.refused_series),
+    ("refused_series", "Records without room, not even in an overflow series.", |c| {
+        c.refused_series
+    }),
+    ("refused_values", "Records whose value cannot be one.", |c| c.refused_values),
+    ("displaced_senders", "Senders that gave their place to newer ones.", |c| c.displaced_senders),
+    ("displaced_series", "The series of these.", |c| c.displaced_series),
     ("forgotten_senders", "Idle senders forgotten.", |c| c.forgotten_senders),
     ("forgotten_series", "Idle series forgotten.", |c| c.forgotten_series),
 ];
 
-const IO: [Reading<Io>; 9] = [
+const IO: [Reading<IoCounts>; 9] = [
     (
         "kernel_drops",
         "Datagrams that the kernel dropped; a train of segments counts as one.",
@@ -47,13 +54,14 @@ const IO: [Reading<Io>; 9] = [
     }),
 ];
 
-const GAUGES: [Reading<Collector>; 3] = [
+const GAUGES: [Reading<Collector>; 4] = [
     ("series", "Series.", |c| c.store().len() as u64),
-    ("series_bytes", "Memory of the series.", |c| c.store().bytes() as u64),
-    ("senders", "Senders.", |c| c.senders().count() as u64),
+    ("series_bytes", "Memory of all that is kept.", |c| c.store().bytes() as u64),
+    ("max_bytes", "The limit of that.", |c| c.limits().bytes as u64),
+    ("senders", "Senders.", |c| c.sender_count() as u64),
 ];
 
-pub(super) fn write(out: &mut String, collector: &Collector, io: &Io) {
+pub(super) fn write(out: &mut String, collector: &Collector, io: &IoCounts) {
     let counts = collector.counts();
     let counters = COUNTERS.iter().map(|(name, help, read)| (name, help, read(counts)));
     let of_io = IO.iter().map(|(name, help, read)| (name, help, read(io)));
@@ -70,6 +78,12 @@ pub(super) fn write(out: &mut String, collector: &Collector, io: &Io) {
     let name = format!("{PREFIX}overflowed_total");
     family(out, &name, "counter", "Records that went to an overflow series.");
     let _ = writeln!(out, "{name} {}", collector.store().overflowed);
+    let name = format!("{PREFIX}limit_hits_total");
+    family(out, &name, "counter", "How often each limit was reached.");
+    for limit in Limit::ALL {
+        let times = collector.store().hits.times(limit);
+        let _ = writeln!(out, "{name}{{limit=\"{}\"}} {times}", limit.as_str());
+    }
     let name = format!("{PREFIX}malformed_total");
     family(out, &name, "counter", "Datagrams refused, by reason.");
     for (reason, n) in DecodeError::ALL.into_iter().zip(counts.malformed) {
@@ -102,11 +116,11 @@ mod tests {
     fn every_counter_is_exposed() {
         let (mut counts, mut io) = (
             serde_json::to_value(Counts::default()).unwrap(),
-            serde_json::to_value(Io::default()).unwrap(),
+            serde_json::to_value(IoCounts::default()).unwrap(),
         );
         let mut next = 1_000_000;
         let expected = [number(&mut counts, &mut next), number(&mut io, &mut next)].concat();
-        let (counts, io): (Counts, Io) =
+        let (counts, io): (Counts, IoCounts) =
             (serde_json::from_value(counts).unwrap(), serde_json::from_value(io).unwrap());
         let mut text = String::new();
         write(&mut text, &Collector::with_counts(counts), &io);

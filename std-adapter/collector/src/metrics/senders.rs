@@ -3,55 +3,61 @@
 use std::fmt::Write as _;
 
 use super::family;
-use crate::intake::{Collector, Sender};
+use crate::exposition::RESERVED;
+use crate::intake::Sender;
 
 /// Before each name.
-pub(super) const PREFIX: &str = "ringstat_sender_";
+const PREFIX: &str = RESERVED[1];
 
 /// The rest of the name, its type, what it counts, and where that stands.
-type Reading = (&'static str, &'static str, &'static str, fn(&Sender) -> u64);
+type Reading = (&'static str, &'static str, &'static str, fn(&Sender, u64) -> u64);
 
-const READINGS: [Reading; 14] = [
-    ("received_total", "counter", "Datagrams received, each once.", |s| s.sequence().received),
-    ("lost_total", "counter", "Datagrams lost for good.", |s| s.sequence().lost),
-    ("outstanding", "gauge", "Datagrams missing that may still come.", |s| {
+const READINGS: [Reading; 15] = [
+    ("silent_seconds", "gauge", "Seconds since it was last heard of.", |s, now_ms| {
+        now_ms.saturating_sub(s.seen_ms) / 1000
+    }),
+    ("received_total", "counter", "Datagrams received, each once.", |s, _| s.sequence().received),
+    ("lost_total", "counter", "Datagrams lost for good.", |s, _| s.sequence().lost),
+    ("outstanding", "gauge", "Datagrams missing that may still come.", |s, _| {
         s.sequence().outstanding
     }),
-    ("late_total", "counter", "Datagrams out of order.", |s| s.sequence().late),
-    ("duplicates_total", "counter", "Datagrams that came twice.", |s| s.sequence().duplicate),
-    ("too_late_total", "counter", "Datagrams older than the window.", |s| s.sequence().too_late),
-    ("old_epoch_total", "counter", "Datagrams of a run that was over.", |s| s.sequence().old_epoch),
-    ("unconfirmed_total", "counter", "Datagrams far ahead that no second one agreed with.", |s| {
-        s.sequence().unconfirmed.into()
+    ("late_total", "counter", "Datagrams out of order.", |s, _| s.sequence().late),
+    ("duplicates_total", "counter", "Datagrams that came twice.", |s, _| s.sequence().duplicate),
+    ("too_late_total", "counter", "Datagrams older than the window.", |s, _| s.sequence().too_late),
+    ("old_epoch_total", "counter", "Datagrams of a run that was over.", |s, _| {
+        s.sequence().old_epoch
     }),
-    ("jumps_total", "counter", "Jumps ahead by more than a plausible gap.", |s| {
+    (
+        "unconfirmed_total",
+        "counter",
+        "Datagrams far ahead that no second one agreed with.",
+        |s, _| s.sequence().unconfirmed.into(),
+    ),
+    ("jumps_total", "counter", "Jumps ahead by more than a plausible gap.", |s, _| {
         s.sequence().jumps.into()
     }),
-    ("missed_before_start", "gauge", "Datagrams from before the collector heard of it.", |s| {
+    ("missed_before_start", "gauge", "Datagrams from before the collector heard of it.", |s, _| {
         s.sequence().missed_before_start.into()
     }),
-    ("restarts_total", "counter", "Restarts.", |s| s.sequence().restarts.into()),
-    ("records_total", "counter", "Records received.", |s| s.records),
-    ("dropped_total", "counter", "Events that the sender gave up.", Sender::dropped),
-    ("failed_total", "counter", "Datagrams that the sender gave up.", Sender::failed),
+    ("restarts_total", "counter", "Restarts.", |s, _| s.sequence().restarts.into()),
+    ("records_total", "counter", "Records received.", |s, _| s.records),
+    ("dropped_total", "counter", "Events that the sender gave up.", |s, _| s.dropped()),
+    ("failed_total", "counter", "Datagrams that the sender gave up.", |s, _| s.failed()),
 ];
 
-pub(super) fn write(out: &mut String, collector: &Collector, now_ms: u64) {
-    let mut senders: Vec<_> = collector.senders().collect();
-    senders.sort_unstable_by_key(|(id, _)| *id);
-    let silent = format!("{PREFIX}silent_seconds");
-    family(out, &silent, "gauge", "Seconds since it was last heard of.");
-    for (id, sender) in &senders {
-        let silence = now_ms.saturating_sub(sender.seen_ms) / 1000;
-        let _ = writeln!(out, "{silent}{{sender=\"{id:016x}\"}} {silence}");
-    }
-    for (name, kind, help, read) in READINGS {
-        let name = format!("{PREFIX}{name}");
-        family(out, &name, kind, help);
-        for (id, sender) in &senders {
-            let _ = writeln!(out, "{name}{{sender=\"{id:016x}\"}} {}", read(sender));
-        }
-    }
+/// How many families there are.
+pub(super) const COUNT: usize = READINGS.len();
+
+/// Writes what stands before the samples of a family.
+pub(super) fn begin(out: &mut String, of: usize) {
+    let (name, kind, help, _) = READINGS[of];
+    family(out, &format!("{PREFIX}{name}"), kind, help);
+}
+
+/// Writes the sample of one sender.
+pub(super) fn sample(out: &mut String, of: usize, id: u64, sender: &Sender, now_ms: u64) {
+    let (name, _, _, read) = READINGS[of];
+    let _ = writeln!(out, "{PREFIX}{name}{{sender=\"{id:016x}\"}} {}", read(sender, now_ms));
 }
 
 #[cfg(test)]
@@ -81,7 +87,7 @@ mod tests {
             next: 0,
         };
         let sender = Sender::with_account(account);
-        let shown: Vec<u64> = READINGS.iter().map(|(.., read)| read(&sender)).collect();
+        let shown: Vec<u64> = READINGS.iter().map(|(.., read)| read(&sender, 0)).collect();
         for n in 101..=111 {
             assert_eq!(shown.iter().filter(|s| **s == n).count(), 1, "{n} in {shown:?}");
         }

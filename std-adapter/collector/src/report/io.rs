@@ -2,9 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of the machine around a [`Collector`](crate::Collector), which itself has no sockets. All of them only grow.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+/// What a [`Collector`](crate::Collector), which itself has no sockets, is told of the machine around it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Io {
+    /// As of now.
+    pub now: IoCounts,
+    /// As of some minutes ago: what has happened since then is what the health is judged by.
+    pub before: IoCounts,
+}
+
+/// Counts of the machine around a collector. All of them only grow.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct IoCounts {
     /// Datagrams that the kernel dropped before they could be read; a train of segments counts as one.
     pub kernel_drops: u64,
     /// Receive calls that failed for a reason other than "nothing there".

@@ -50,8 +50,8 @@ pub(super) fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                         answers.note(asks, meta.addr, datagram.len());
                     }
                 }
-                collector.tick(now);
                 drop(collector);
+                shared.tick();
                 answers.send(socket, shared);
             }
             Err(e)
@@ -61,7 +61,7 @@ pub(super) fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                     return;
                 }
                 wait(socket);
-                shared.collector().tick(shared.now_ms());
+                shared.tick();
             }
             Err(_) => {
                 // Nothing a receiver could do about; not to spin on it either.

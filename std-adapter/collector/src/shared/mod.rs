@@ -10,8 +10,8 @@ use std::time::Instant;
 
 pub(crate) use http::{HttpCounters, count};
 
-use crate::intake::Collector;
-use crate::report::{Io, Report};
+use crate::intake::{Collector, Lately};
+use crate::report::{Io, IoCounts, Report};
 
 /// The collector behind its lock, and what the server knows beside it.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) receive_errors: AtomicU64,
     /// The most that was read: reading fails while no descriptor is free, and a counter does not go back.
     kernel_drops: AtomicU64,
+    before: Mutex<Lately<IoCounts>>,
     pub(crate) http: HttpCounters,
 }
 
@@ -38,6 +39,7 @@ impl Shared {
             addresses,
             receive_errors: AtomicU64::new(0),
             kernel_drops: AtomicU64::new(0),
+            before: Mutex::new(Lately::new(0, IoCounts::default())),
             http: HttpCounters::default(),
         }
     }
@@ -58,14 +60,31 @@ impl Shared {
 
     /// What only the sockets know.
     pub(crate) fn io(&self) -> Io {
+        let now = self.io_counts();
+        Io { now, before: *self.before().before() }
+    }
+
+    fn io_counts(&self) -> IoCounts {
         let drops = self.addresses.iter().filter_map(|a| kernel::drops(*a)).sum();
-        Io {
+        IoCounts {
             kernel_drops: self.kernel_drops.fetch_max(drops, Ordering::Relaxed).max(drops),
             receive_errors: self.receive_errors.load(Ordering::Relaxed),
             http: self.http.read(),
         }
     }
 
+    /// Does what time asks for.
+    pub(crate) fn tick(&self) {
+        let now_ms = self.now_ms();
+        self.collector().tick(now_ms);
+        self.before().turn(now_ms, || self.io_counts());
+    }
+
+    fn before(&self) -> MutexGuard<'_, Lately<IoCounts>> {
+        self.before.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known now, with at most so many series; at once.
     pub(crate) fn report(&self, series: usize) -> Report {
         let io = self.io();
         Report::of(&self.collector(), &io, self.now_ms(), series)

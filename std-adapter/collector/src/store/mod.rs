@@ -1,54 +1,38 @@
-//! The store: series by sender, name, tags and class, within limits.
+//! The store: series by sender, name, tags, class and unit, within limits.
 //!
-//! Names and tag sets are interned, so that a record costs one look-up by three small numbers; which numbers, the
+//! Names and tag sets are interned, so that a record costs one look-up by small numbers; which numbers, the
 //! [`Cache`] remembers for a datagram, so that a string is hashed once a datagram and not once a record.
-
-use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
-
-use ringstat_core::wire::decode::Tags;
-use rustc_hash::FxBuildHasher;
-
-use crate::limits::Limits;
-use crate::series::{Class, Data};
+//!
+//! Everything that is kept is charged when it is kept, to its sender and in all: [`room`](Store::room) says how much a
+//! sender's datagram may still take, and [`settle`](Store::settle) charges what it took.
 
 mod cache;
+mod series;
+mod shares;
+mod shown;
 mod strings;
 mod tags;
 
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use ringstat_core::instrument::Unit;
+use ringstat_core::wire::decode::Tags;
+
+use crate::exposition::{Families, FamilyKey, Kind, labels};
+use crate::limits::{Hits, Limit, Limits};
+use crate::memory::{Room, heap, table};
+use crate::series::{Class, Data};
+
 pub(crate) use cache::Cache;
+pub use series::Series;
+use series::{Key, Place};
+use shares::Shares;
+use shown::Shown;
+pub(crate) use shown::Spot;
 use strings::Strings;
 use tags::TagSets;
-
-/// One series.
-#[derive(Debug)]
-pub struct Series {
-    /// Its sender.
-    pub sender: u64,
-    /// What it holds.
-    pub data: Data,
-    /// Its class.
-    pub class: Class,
-    /// When something of it last arrived, in milliseconds of the collector's clock.
-    pub seen_ms: u64,
-    /// Whether some of what it holds was sampled and scaled up.
-    pub scaled: bool,
-    name: u32,
-    tags: u32,
-}
-
-/// What names a series: sender, name, tags and class.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Key(u64, u32, u32, Class);
-
-impl Hash for Key {
-    /// Two steps of the hash and not four: it is on the path of every record.
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.1) << 32 | u64::from(self.2));
-        state.write_u64(self.0.wrapping_add(self.3 as u64));
-    }
-}
 
 /// All series.
 #[derive(Debug)]
@@ -56,23 +40,59 @@ pub struct Store {
     limits: Limits,
     names: Strings,
     tag_sets: TagSets,
-    index: HashMap<Key, u32, FxBuildHasher>,
+    hasher: RandomState,
+    index: HashTable<u32>,
     series: Vec<Option<Series>>,
     free: Vec<u32>,
-    per_sender: HashMap<u64, usize, FxBuildHasher>,
+    shares: Shares,
+    shown: Shown,
+    /// Behind the series.
     data_bytes: usize,
+    /// What others keep that is bounded with it.
+    outside: usize,
+    /// Where the next look for idle ones begins.
+    swept: usize,
     /// How many series it has made so far.
     made: u64,
     /// Records that went to an overflow series.
     pub overflowed: u64,
+    /// How often each limit was reached.
+    pub hits: Hits,
 }
 
 /// The name of the series that take what is beyond a limit.
 pub const OVERFLOW: &str = "ringstat.overflow";
 
+/// A family on the page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FamilyView<'a> {
+    pub(crate) number: u32,
+    pub(crate) name: &'a str,
+    /// The name that was sent.
+    pub(crate) sent: &'a str,
+    pub(crate) kind: Kind,
+    /// Whether some values were scaled up.
+    pub(crate) scaled: bool,
+}
+
+/// What a record asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a, 't> {
+    pub(crate) sender: u64,
+    /// The name, and its number in the datagram.
+    pub(crate) name: (u16, &'a str),
+    pub(crate) tags: &'a Tags<'t>,
+    pub(crate) class: Class,
+    pub(crate) unit: Unit,
+    /// Whether it can be added up with others in an overflow series.
+    pub(crate) may_overflow: bool,
+}
+
 impl Store {
-    /// Bytes of bookkeeping for a series.
-    const OVERHEAD: usize = size_of::<Series>() + size_of::<Key>() + 16;
+    /// Bytes of bookkeeping for a series: its entry, and its places in index and page.
+    const OVERHEAD: usize = size_of::<Option<Series>>() + 10 + Shown::OVERHEAD;
+    /// This part of the memory is for overflow series, of which each sender may have one a class.
+    const RESERVE: usize = 16;
 
     /// An empty store.
     #[must_use]
@@ -81,130 +101,282 @@ impl Store {
             limits,
             names: Strings::default(),
             tag_sets: TagSets::default(),
-            index: HashMap::default(),
-            series: Vec::new(),
+            hasher: RandomState::default(),
+            index: HashTable::new(),
+            // Places are numbered from 1.
+            series: vec![None],
             free: Vec::new(),
-            per_sender: HashMap::default(),
+            shares: Shares::default(),
+            shown: Shown::default(),
             data_bytes: 0,
+            outside: 0,
+            swept: 0,
             made: 0,
             overflowed: 0,
+            hits: Hits::default(),
         }
     }
 
-    /// The series of a record, made if need be. Beyond a limit the sender's overflow series of that class if
-    /// `may_overflow` (amounts can be added up there), else `None`.
+    /// How much a datagram of this sender may make the store keep.
+    #[inline]
+    pub(crate) fn room(&self, sender: u64) -> Room {
+        Room::new(self.shares.bytes(sender, self.unused()).0)
+    }
+
+    /// Charges a sender for what its datagram took.
+    #[inline]
+    pub(crate) fn settle(&mut self, sender: u64, room: &Room) {
+        if room.taken() != 0 {
+            self.data_bytes = self.data_bytes.saturating_add_signed(room.taken());
+            let taken = room.taken();
+            self.shares.change(sender, |s| s.bytes = s.bytes.saturating_add_signed(taken));
+        }
+        if room.refused + room.coarser + room.members > 0 {
+            let short = self.shares.bytes(sender, self.unused()).1;
+            for (limit, times) in [
+                (short, room.refused),
+                (Limit::Buckets, room.coarser),
+                (Limit::Members, room.members),
+            ] {
+                self.hits.count(limit, sender, times);
+            }
+        }
+    }
+
+    /// What is left for series, but for the reserve.
+    fn unused(&self) -> usize {
+        (self.limits.bytes - self.limits.bytes / Self::RESERVE).saturating_sub(self.bytes())
+    }
+
+    /// Whether others may keep so much more. What they keep is bounded together with the store.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes().saturating_add(bytes) <= self.limits.bytes
+    }
+
+    /// Says what others keep.
+    pub(crate) fn set_outside(&mut self, bytes: usize) {
+        self.outside = bytes;
+    }
+
+    /// The series of a record, made if need be. Beyond a limit the sender's overflow series of that class if it may be
+    /// added up there, else `None`.
     #[inline]
     pub(crate) fn series(
         &mut self,
         cache: &mut Cache,
-        sender: u64,
-        name: (u16, &str),
-        tags: &Tags<'_>,
-        class: Class,
-        may_overflow: bool,
+        room: &mut Room,
+        wanted: Wanted<'_, '_>,
     ) -> Option<&mut Series> {
-        let numbers = (cache.name(self, name), cache.set(self, tags));
+        let Wanted { sender, class, unit, .. } = wanted;
+        let numbers = (cache.name(self, wanted.name), cache.set(self, wanted.tags));
         let found = match numbers {
-            (Some(name), Some(set)) => self.index.get(&Key(sender, name, set, class)).copied(),
+            (Some(name), Some(tags)) => self.find(Key { sender, name, tags, class, unit }),
             _ => None,
         };
         let place = match found {
             Some(place) => place,
-            None => self.admit(cache, sender, name.1, tags, class, may_overflow)?,
+            None => self.admit(cache, room, wanted)?,
         };
         self.series.get_mut(place as usize)?.as_mut()
     }
 
+    #[inline]
+    fn find(&self, key: Key) -> Option<u32> {
+        let is = |place: &u32| {
+            self.series
+                .get(*place as usize)
+                .and_then(Option::as_ref)
+                .is_some_and(|s| s.key() == key)
+        };
+        self.index.find(self.hasher.hash_one(key), is).copied()
+    }
+
     /// Makes a series, or finds the one for overflow.
     #[cold]
-    fn admit(
-        &mut self,
-        cache: &mut Cache,
-        sender: u64,
-        name: &str,
-        tags: &Tags<'_>,
-        class: Class,
-        may_overflow: bool,
-    ) -> Option<u32> {
+    fn admit(&mut self, cache: &mut Cache, room: &mut Room, wanted: Wanted<'_, '_>) -> Option<u32> {
+        let Wanted { sender, class, may_overflow, .. } = wanted;
         // There will be no room for this sender before the next datagram.
         if let Some(place) = cache.overflow[class as usize].filter(|_| may_overflow) {
             self.overflowed += 1;
             return Some(place);
         }
-        let of_sender = self.per_sender.get(&sender).copied().unwrap_or(0);
-        let room = self.len() < self.limits.series
-            && of_sender < self.limits.series_per_sender
-            && self.bytes() < self.limits.bytes;
-        if room {
-            return Some(self.insert(sender, name, tags.iter(), class));
-        }
+        let name = wanted.name.1;
+        let cost = self.cost(name, wanted.tags.iter(), class);
+        let refused = self
+            .shares
+            .refuse_series(sender, self.len(), &self.limits)
+            .or_else(|| (cost > room.left()).then(|| self.shares.bytes(sender, self.unused()).1));
+        let Some(limit) = refused else {
+            room.spend(cost);
+            return Some(self.insert(sender, name, || wanted.tags.iter(), class, wanted.unit));
+        };
+        self.hits.count(limit, sender, 1);
         if !may_overflow {
             return None;
         }
-        self.overflowed += 1;
+        let unit = class.unit();
         let found = self.names.find(OVERFLOW).zip(self.tag_sets.find(&[]));
         let found =
-            found.and_then(|(name, tags)| self.index.get(&Key(sender, name, tags, class)).copied());
-        // There is at most one for each sender and class, so the limits stay limits.
-        let place =
-            found.unwrap_or_else(|| self.insert(sender, OVERFLOW, std::iter::empty(), class));
+            found.and_then(|(name, tags)| self.find(Key { sender, name, tags, class, unit }));
+        let cost = self.cost(OVERFLOW, std::iter::empty(), class);
+        let place = match found {
+            Some(place) => place,
+            None if self.has_room(cost) => {
+                self.insert(sender, OVERFLOW, std::iter::empty, class, unit)
+            }
+            None => return None,
+        };
+        self.overflowed += 1;
         cache.overflow[class as usize] = Some(place);
         Some(place)
     }
 
-    fn insert<'t>(
-        &mut self,
-        sender: u64,
+    /// What a new series takes, at most.
+    fn cost<'t>(
+        &self,
         name: &str,
         tags: impl Iterator<Item = (&'t str, &'t str)>,
         class: Class,
-    ) -> u32 {
-        self.made += 1;
-        let (name, tags) = (self.names.take(name), self.tag_sets.take(tags));
-        let data = Data::new(class);
-        self.data_bytes += Self::OVERHEAD + data.bytes();
-        let series = Series { sender, data, class, seen_ms: 0, scaled: false, name, tags };
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => {
-                self.series.push(None);
-                self.series.len() as u32 - 1
-            }
-        };
-        self.series[place as usize] = Some(series);
-        self.index.insert(Key(sender, name, tags, class), place);
-        *self.per_sender.entry(sender).or_default() += 1;
-        place
+    ) -> usize {
+        let tables = strings::growth(&self.index) + self.names.growth() + self.tag_sets.growth();
+        let strings = Strings::cost(name.len()) + TagSets::cost(tags) + Families::cost(name);
+        Self::OVERHEAD + Data::least_bytes(class) + strings + tables
     }
 
-    /// Measures the series again, and forgets those not heard of since `before_ms`. Returns how many were forgotten.
-    pub fn sweep(&mut self, before_ms: u64) -> usize {
+    fn insert<'t, T: Iterator<Item = (&'t str, &'t str)>>(
+        &mut self,
+        sender: u64,
+        sent: &str,
+        sent_tags: impl Fn() -> T,
+        class: Class,
+        unit: Unit,
+    ) -> u32 {
+        self.made += 1;
+        let (name, of_name) = self.names.take(sent, sender);
+        let (tags, of_tags) = self.tag_sets.take(sent_tags(), sender);
+        let data = Data::new(class);
+        self.data_bytes += data.bytes();
+        let charge = Self::OVERHEAD + data.bytes() + of_name + of_tags;
+        let behind = self.shares.of(sender).newest;
+        let series = Series {
+            sender,
+            data,
+            class,
+            unit,
+            scaled: false,
+            seen_ms: 0,
+            name,
+            tags,
+            spot: Spot::default(),
+            twin: 0,
+            before: None,
+            behind,
+        };
+        let key = series.key();
+        let number = strings::place(&mut self.series, &mut self.free, Some(series));
+        let place = Place::new(number);
+        let family = FamilyKey::of(name, class, unit);
+        let sorted = || self.tag_sets.get(tags);
+        let (spot, twin) = self.shown.insert(family, sent, sender, sorted, number);
+        if let Some(series) = self.at(number) {
+            (series.spot, series.twin) = (spot, twin);
+        }
+        if let Some(newest) = behind.and_then(|p| self.at(p.get())) {
+            newest.before = place;
+        }
+        let again = |n: &u32| {
+            let series = self.series[*n as usize].as_ref();
+            series.map_or(0, |s| self.hasher.hash_one(s.key()))
+        };
+        self.index.insert_unique(self.hasher.hash_one(key), number, again);
+        self.shares.change(sender, |share| {
+            share.series += 1;
+            share.bytes += charge;
+            share.newest = place;
+        });
+        number
+    }
+
+    fn at(&mut self, place: u32) -> Option<&mut Series> {
+        self.series.get_mut(place as usize)?.as_mut()
+    }
+
+    /// Looks at the next `count` places, and forgets series not heard of since `before_ms`. Returns how many.
+    pub(crate) fn sweep(&mut self, count: usize, before_ms: u64) -> usize {
+        let end = (self.swept + count).min(self.series.len());
         let mut forgotten = 0;
-        self.data_bytes = 0;
-        for place in 0..self.series.len() {
-            let Some(series) = &mut self.series[place] else { continue };
-            if series.seen_ms < before_ms {
-                self.remove(place);
+        for place in self.swept..end {
+            if self.series[place].as_ref().is_some_and(|s| s.seen_ms < before_ms) {
+                self.remove(place as u32);
                 forgotten += 1;
-            } else {
-                self.data_bytes += Self::OVERHEAD + series.data.bytes();
             }
+        }
+        self.swept = end;
+        if end == self.series.len() {
+            self.swept = 0;
+            self.shrink();
         }
         forgotten
     }
 
-    fn remove(&mut self, place: usize) {
-        let Some(series) = self.series[place].take() else { return };
-        self.index.remove(&Key(series.sender, series.name, series.tags, series.class));
-        self.names.release(series.name);
-        self.tag_sets.release(series.tags);
-        self.free.push(place as u32);
-        if let Some(count) = self.per_sender.get_mut(&series.sender) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_sender.remove(&series.sender);
-            }
+    /// Gives back what was needed when there was much more.
+    fn shrink(&mut self) {
+        let Self { series, free, index, hasher, .. } = self;
+        // The first place is unused for ever.
+        strings::trim(series, free, Option::is_none);
+        if series.is_empty() {
+            series.push(None);
         }
+        strings::shrink(index, |n| {
+            series[*n as usize].as_ref().map_or(0, |s| hasher.hash_one(s.key()))
+        });
+        self.names.shrink();
+        self.tag_sets.shrink();
+        self.shares.shrink();
+    }
+
+    /// Forgets all series of a sender. Returns how many.
+    pub(crate) fn forget(&mut self, sender: u64) -> usize {
+        let mut forgotten = 0;
+        while let Some(place) = self.shares.of(sender).newest {
+            self.remove(place.get());
+            forgotten += 1;
+        }
+        forgotten
+    }
+
+    fn remove(&mut self, place: u32) {
+        let Some(series) = self.series.get_mut(place as usize).and_then(Option::take) else {
+            return;
+        };
+        let hash = self.hasher.hash_one(series.key());
+        if let Ok(found) = self.index.find_entry(hash, |n| *n == place) {
+            found.remove();
+        }
+        if let Some(before) = series.before.and_then(|p| self.at(p.get())) {
+            before.behind = series.behind;
+        }
+        if let Some(behind) = series.behind.and_then(|p| self.at(p.get())) {
+            behind.before = series.before;
+        }
+        self.shown.remove(series.spot);
+        let shares = &mut self.shares;
+        let mut back = |owner, bytes| {
+            shares.change(owner, |share| share.bytes = share.bytes.saturating_sub(bytes));
+        };
+        if let Some((owner, bytes)) = self.names.release(series.name) {
+            back(owner, bytes);
+        }
+        self.tag_sets.release(series.tags, back);
+        self.free.push(place);
+        self.data_bytes -= series.data.bytes();
+        self.shares.change(series.sender, |share| {
+            share.series -= 1;
+            share.bytes = share.bytes.saturating_sub(Self::OVERHEAD + series.data.bytes());
+            if series.before.is_none() {
+                share.newest = series.behind;
+            }
+        });
     }
 
     /// How many series there are.
@@ -219,15 +391,68 @@ impl Store {
         self.index.is_empty()
     }
 
-    /// Memory of all series, in bytes, roughly; distributions and sets as of the last [`sweep`](Self::sweep).
+    /// Memory of all that is kept, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.data_bytes + self.names.bytes() + self.tag_sets.bytes()
+        self.data_bytes
+            + self.outside
+            + self.names.bytes()
+            + self.tag_sets.bytes()
+            + self.shown.bytes()
+            + self.shares.memory()
+            + table(self.index.capacity(), size_of::<u32>())
+            + heap(self.series.capacity() * size_of::<Option<Series>>())
+            + heap(self.free.capacity() * size_of::<u32>())
     }
 
     /// Every series, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Series> {
         self.series.iter().flatten()
+    }
+
+    /// Places, some of which are empty: those from `from` on, in steps that a reader can pause between.
+    pub(crate) fn places(&self, from: usize) -> impl Iterator<Item = (usize, &Series)> {
+        let rest = self.series.iter().enumerate().skip(from);
+        rest.filter_map(|(place, series)| Some((place, series.as_ref()?)))
+    }
+
+    /// The family on the page after the one of that name.
+    pub(crate) fn family_after(&self, name: Option<&str>) -> Option<FamilyView<'_>> {
+        let family = self.shown.family_after(name)?;
+        let sent = self.names.get(family.key.name());
+        Some(FamilyView {
+            number: family.number,
+            name: family.exposed,
+            sent,
+            kind: family.key.kind(),
+            scaled: family.scaled,
+        })
+    }
+
+    /// Whether the family of that number still has that name.
+    pub(crate) fn is_family(&self, number: u32, name: &str) -> bool {
+        self.shown.is_family(number, name)
+    }
+
+    /// The series of a family behind a spot on the page.
+    pub(crate) fn of_family(
+        &self,
+        family: u32,
+        behind: Option<Spot>,
+    ) -> impl Iterator<Item = (Spot, &Series)> {
+        let all = self.shown.of_family(family, behind);
+        all.filter_map(|(spot, place)| Some((spot, self.series.get(place as usize)?.as_ref()?)))
+    }
+
+    /// Takes note that a family has a series with values that were scaled up.
+    #[cold]
+    pub(crate) fn mark_scaled(&mut self, spot: Spot) {
+        self.shown.mark_scaled(spot);
+    }
+
+    /// Writes the labels of a series.
+    pub(crate) fn labels(&self, series: &Series, out: &mut String) {
+        labels(out, series.sender, self.tags(series), series.twin);
     }
 
     /// A series' name.

@@ -3,11 +3,13 @@
 //! A set is found by the numbers of its tags and not by their text, so that a datagram's tags are each looked up once,
 //! however many sets they are in.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 
-use super::strings::Strings;
+use super::strings::{Strings, growth, place, shrink, trim};
+use crate::memory::{heap, table};
 
 /// Between key and value in the text that a tag is interned under. A character that is in no sensible tag.
 const KEY_END: char = '\u{1f}';
@@ -16,8 +18,8 @@ const KEY_END: char = '\u{1f}';
 #[derive(Debug, Default)]
 pub(super) struct TagSets {
     tags: Strings,
-    /// By the tags' numbers, in their order: the order in which a sender gives its tags does not matter.
-    numbers: HashMap<Box<[u32]>, u32, RandomState>,
+    hasher: RandomState,
+    numbers: HashTable<u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
     bytes: usize,
@@ -25,14 +27,16 @@ pub(super) struct TagSets {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The tags in the order of their text.
-    shown: Box<[u32]>,
+    /// The tags in the order of their numbers: the order in which a sender gives its tags does not matter.
+    members: Box<[u32]>,
+    /// The sender that brought it, and is charged for it.
+    owner: u64,
     users: u32,
 }
 
 impl TagSets {
-    /// Bytes of bookkeeping for an entry.
-    const OVERHEAD: usize = 96;
+    /// Bytes of bookkeeping for an entry, roughly; [`bytes`](Self::bytes) knows better.
+    const OVERHEAD: usize = size_of::<Entry>() + 10;
 
     /// The number of a tag. `text` is room to work in.
     pub(super) fn find_tag(&self, (key, value): (&str, &str), text: &mut String) -> Option<u32> {
@@ -42,66 +46,101 @@ impl TagSets {
 
     /// The number of the set of these tags, in the order of their numbers.
     pub(super) fn find(&self, members: &[u32]) -> Option<u32> {
-        self.numbers.get(members).copied()
+        let hash = self.hasher.hash_one(members);
+        self.numbers.find(hash, |n| *self.entries[*n as usize].members == *members).copied()
     }
 
-    /// The number of a set, with one more user.
-    pub(super) fn take<'t>(&mut self, tags: impl Iterator<Item = (&'t str, &'t str)>) -> u32 {
+    /// What a set takes that is not here, at most.
+    pub(super) fn cost<'t>(tags: impl Iterator<Item = (&'t str, &'t str)>) -> usize {
+        let (mut count, mut strings) = (0, 0);
+        for (key, value) in tags {
+            count += 1;
+            strings += Strings::cost(key.len() + value.len() + KEY_END.len_utf8());
+        }
+        Self::OVERHEAD + heap(count * size_of::<u32>()) + strings
+    }
+
+    /// The number of a set, with one more user; and what its owner is to be charged for it.
+    pub(super) fn take<'t>(
+        &mut self,
+        tags: impl Iterator<Item = (&'t str, &'t str)>,
+        owner: u64,
+    ) -> (u32, usize) {
         let mut text = String::new();
+        let mut charge = 0;
         let take = |(key, value)| {
             spell(key, value, &mut text);
-            self.tags.take(&text)
+            let (number, cost) = self.tags.take(&text, owner);
+            charge += cost;
+            number
         };
         let mut members: Vec<u32> = tags.map(take).collect();
         members.sort_unstable();
         if let Some(number) = self.find(&members) {
             self.entries[number as usize].users += 1;
-            // The set has them already.
-            members.into_iter().for_each(|tag| self.tags.release(tag));
-            return number;
+            // The set has them already, so none of them is gone.
+            members.into_iter().for_each(|tag| _ = self.tags.release(tag));
+            return (number, charge);
         }
-        let mut shown = members.clone();
-        shown.sort_unstable_by(|a, b| self.tag(*a).cmp(&self.tag(*b)));
-        let entry = Entry { shown: shown.into(), users: 1 };
-        self.bytes += 2 * size_of_val(&*entry.shown) + Self::OVERHEAD;
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.entries[number as usize] = entry;
-                number
-            }
-            None => {
-                self.entries.push(entry);
-                self.entries.len() as u32 - 1
-            }
-        };
-        self.numbers.insert(members.into(), number);
-        number
+        let hash = self.hasher.hash_one(&*members);
+        let memory = heap(size_of_val(&*members));
+        self.bytes += memory;
+        let entry = Entry { members: members.into(), owner, users: 1 };
+        let number = place(&mut self.entries, &mut self.free, entry);
+        let again = |n: &u32| self.hasher.hash_one(&*self.entries[*n as usize].members);
+        self.numbers.insert_unique(hash, number, again);
+        (number, charge + memory + Self::OVERHEAD)
     }
 
-    /// One user less.
-    pub(super) fn release(&mut self, number: u32) {
+    /// One user less. For all that is gone with the last one, `back` is told who owned it, and what comes back.
+    pub(super) fn release(&mut self, number: u32, mut back: impl FnMut(u64, usize)) {
         let entry = &mut self.entries[number as usize];
         entry.users -= 1;
         if entry.users > 0 {
             return;
         }
-        let mut members = std::mem::take(&mut entry.shown);
-        self.bytes -= 2 * size_of_val(&*members) + Self::OVERHEAD;
+        let hash = self.hasher.hash_one(&*entry.members);
+        if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
+            found.remove();
+        }
+        let Entry { members, owner, .. } = std::mem::take(entry);
+        let memory = heap(size_of_val(&*members));
+        self.bytes -= memory;
         self.free.push(number);
-        members.sort_unstable();
-        self.numbers.remove(&members);
-        members.iter().for_each(|tag| self.tags.release(*tag));
+        back(owner, memory + Self::OVERHEAD);
+        for (owner, cost) in members.iter().filter_map(|tag| self.tags.release(*tag)) {
+            back(owner, cost);
+        }
     }
 
     /// Keys and values of a set, sorted.
     pub(super) fn get(&self, number: u32) -> impl Iterator<Item = (&str, &str)> {
-        let entry = self.entries.get(number as usize);
-        entry.into_iter().flat_map(|entry| &entry.shown).map(|tag| self.tag(*tag))
+        let members = self.entries.get(number as usize).map_or(&[][..], |e| &e.members);
+        let mut tags: Vec<_> = members.iter().map(|tag| self.tag(*tag)).collect();
+        tags.sort_unstable();
+        tags.into_iter()
     }
 
-    /// Their memory, roughly.
+    /// Gives back what was needed when there were many more.
+    pub(super) fn shrink(&mut self) {
+        let Self { hasher, numbers, entries, free, .. } = self;
+        trim(entries, free, |e| e.users == 0);
+        shrink(numbers, |n| hasher.hash_one(&*entries[*n as usize].members));
+        self.tags.shrink();
+    }
+
+    /// What the tables would take more with one more entry each.
+    pub(super) fn growth(&self) -> usize {
+        growth(&self.numbers) + self.tags.growth()
+    }
+
+    /// Their memory.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.tags.bytes()
+        self.bytes
+            + self.tags.bytes()
+            + table(self.numbers.capacity(), size_of::<u32>())
+            + heap(self.entries.capacity() * size_of::<Entry>())
+            + heap(self.free.capacity() * size_of::<u32>())
     }
 
     fn tag(&self, number: u32) -> (&str, &str) {
@@ -134,10 +173,10 @@ mod tests {
     fn sets_are_found_whatever_the_order_of_their_tags() {
         let mut sets = TagSets::default();
         let (a, b, c) = (("zone", "eu"), ("host", "web-1"), ("host", "web-2"));
-        let ab = sets.take([a, b].into_iter());
-        assert_eq!(sets.take([b, a].into_iter()), ab);
-        let ac = sets.take([a, c].into_iter());
-        let none = sets.take(std::iter::empty());
+        let ab = sets.take([a, b].into_iter(), 1).0;
+        assert_eq!(sets.take([b, a].into_iter(), 2), (ab, 0));
+        let ac = sets.take([a, c].into_iter(), 1).0;
+        let none = sets.take(std::iter::empty(), 1).0;
         assert!(ab != ac && ab != none && ac != none);
         assert_eq!(find(&sets, &[b, a]), Some(ab));
         assert_eq!(find(&sets, &[]), Some(none));
@@ -147,20 +186,23 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_uses_is_gone() {
+    fn what_nobody_uses_is_gone_and_comes_back_to_who_brought_it() {
         let mut sets = TagSets::default();
         let (a, b) = (("zone", "eu"), ("host", "web-1"));
-        let ab = sets.take([a, b].into_iter());
-        sets.take([b, a].into_iter());
-        let twice = sets.take([a, a].into_iter());
-        sets.release(ab);
-        assert_eq!(find(&sets, &[a, b]), Some(ab), "it has another user");
-        sets.release(ab);
+        let (ab, charge) = sets.take([a, b].into_iter(), 1);
+        assert!(charge <= TagSets::cost([a, b].into_iter()));
+        assert_eq!(sets.take([b, a].into_iter(), 2), (ab, 0));
+        let (twice, _) = sets.take([a, a].into_iter(), 2);
+        let mut back = Vec::new();
+        sets.release(ab, |owner, bytes| back.push((owner, bytes)));
+        assert_eq!((find(&sets, &[a, b]), &*back), (Some(ab), &[][..]), "it has another user");
+        sets.release(ab, |owner, bytes| back.push((owner, bytes)));
         assert_eq!(find(&sets, &[a, b]), None);
         assert_eq!(sets.find_tag(b, &mut String::new()), None, "its tag went with it");
         assert_eq!(sets.get(twice).collect::<Vec<_>>(), [a, a]);
-        sets.release(twice);
-        assert_eq!(sets.bytes(), 0);
-        assert_eq!(sets.take([a].into_iter()), twice, "numbers are used again");
+        sets.release(twice, |owner, bytes| back.push((owner, bytes)));
+        let of = |owner| back.iter().filter(|b| b.0 == owner).map(|b| b.1).sum::<usize>();
+        assert_eq!(of(1), charge, "the tag that both used was brought by the first");
+        assert_eq!(sets.take([a].into_iter(), 1).0, twice, "numbers are used again");
     }
 }

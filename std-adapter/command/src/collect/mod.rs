@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Series of one sender at a time [default: 20000]
     #[arg(long, value_name = "N")]
     max_series_per_sender: Option<usize>,
-    /// Memory of all series, in bytes [default: 268435456]
+    /// Memory of all that is kept, in bytes [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<usize>,
     /// Senders and series not heard of for so long are forgotten [default: 600]
@@ -58,6 +58,7 @@ struct Addresses<'a> {
 }
 
 pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
+    log();
     let ended = when_ended()?;
     let limits = settings.limits();
     let running = start(ServerConfig {
@@ -69,6 +70,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
             series_per_sender: args.max_series_per_sender.unwrap_or(limits.series_per_sender),
             bytes: args.max_bytes.unwrap_or(limits.bytes),
             idle: args.idle.map_or(limits.idle, Duration::from_secs),
+            ..limits
         },
     })?;
     if args.json {
@@ -99,6 +101,12 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// What the collector has to say goes to standard error: limits that are reached, for instance.
+fn log() {
+    // Whoever embeds the command may have set one already.
+    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
 }
 
 /// Whoever asks for the end gets it, even if standard output takes nothing any more.

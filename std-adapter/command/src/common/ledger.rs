@@ -12,7 +12,7 @@ const SENDERS: usize = 20;
 pub(crate) fn print(report: &Report) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let malformed: u64 = report.malformed.values().sum();
-    let lines: [(&str, u64); 12] = [
+    let lines: [(&str, u64); 13] = [
         ("datagrams", report.datagrams),
         ("  taken", report.accepted),
         ("  seen before", report.duplicates),
@@ -21,7 +21,8 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
         ("records", report.records),
         ("  stored", report.stored),
         ("  seen before (critical)", report.repeated),
-        ("  states without room", report.refused_series),
+        ("  without room", report.refused_series),
+        ("  values that cannot be", report.refused_values),
         ("of these, in overflow series", report.overflowed),
         ("dropped by the kernel", report.kernel_drops),
         ("lost", report.lost),
@@ -35,6 +36,9 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
     writeln!(out, "{:28} {:>12}", "ledger closes", if report.closes { "yes" } else { "no" })?;
     for reason in &report.health.reasons {
         writeln!(out, "note: {reason}")?;
+    }
+    for sender in report.senders.iter().filter(|s| !s.health.reasons.is_empty()).take(SENDERS) {
+        writeln!(out, "note: sender {}: {}", sender.id, sender.health.reasons.join(", "))?;
     }
     if report.senders.is_empty() {
         return Ok(());

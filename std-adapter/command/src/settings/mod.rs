@@ -82,6 +82,7 @@ impl Collector {
             series_per_sender: self.max_series_per_sender,
             bytes: self.max_bytes,
             idle: self.idle,
+            ..Limits::default()
         }
     }
 

@@ -1,0 +1,20 @@
+//! How names, tags and values are spelled in Prometheus' text format, so that any bytes make a valid page.
+//!
+//! - A **family** has the name that was sent, with `_` for what the format does not allow, and a suffix that its kind
+//!   and unit ask for. A name that another family has, or that is reserved for ringstat's own, gets a hash of what was
+//!   sent before the suffix ([`Families`]).
+//! - A **label** has the key that was sent, with `_` for what the format does not allow. Keys that become equal get
+//!   `_2`, `_3` and so on, in the order of their spelling ([`labels`]).
+//! - A **series** that would have the name and the labels of another one gets a label that tells them apart.
+//! - A **value** is spelled as the format wants it ([`Number`]).
+
+mod families;
+mod label;
+mod number;
+
+pub(crate) use families::{Families, FamilyKey, FamilyRef, Kind};
+pub(crate) use label::{escaped_help, labels};
+pub(crate) use number::Number;
+
+/// What the names of ringstat's own families begin with; what was sent is never called so.
+pub(crate) const RESERVED: [&str; 2] = ["ringstat_collector_", "ringstat_sender_"];

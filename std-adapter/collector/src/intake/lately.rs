@@ -1,0 +1,47 @@
+//! What happened in the last minutes, of what is only ever counted up.
+
+/// Counts as they stood a while ago: between one and two [`PERIOD_MS`](Self::PERIOD_MS).
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Lately<T> {
+    older: T,
+    newer: T,
+    turned_ms: u64,
+}
+
+impl<T: Clone> Lately<T> {
+    /// Two minutes.
+    pub(crate) const PERIOD_MS: u64 = 120_000;
+
+    /// Counts from nothing on.
+    pub(crate) fn new(now_ms: u64, zero: T) -> Self {
+        Self { older: zero.clone(), newer: zero, turned_ms: now_ms }
+    }
+
+    /// Takes note of the counts when it is time to.
+    pub(crate) fn turn(&mut self, now_ms: u64, counts: impl FnOnce() -> T) {
+        if now_ms.saturating_sub(self.turned_ms) >= Self::PERIOD_MS {
+            self.turned_ms = now_ms;
+            self.older = std::mem::replace(&mut self.newer, counts());
+        }
+    }
+
+    /// The counts as they were then.
+    pub(crate) fn before(&self) -> &T {
+        &self.older
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_old_stops_counting() {
+        let mut lately = Lately::new(0, 0);
+        let mut before = |minute: u64, count: u64| {
+            lately.turn(minute * 60_000, || count);
+            *lately.before()
+        };
+        assert_eq!([before(1, 5), before(2, 10), before(3, 10), before(4, 10)], [0, 0, 0, 10]);
+    }
+}

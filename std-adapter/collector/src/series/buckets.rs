@@ -1,0 +1,244 @@
+//! Counts in log-linear buckets, in bounded memory.
+
+use ringstat_core::instrument::Layout;
+
+use crate::memory::{Room, heap};
+
+/// Buckets side by side, from the lowest to the highest that is used.
+///
+/// There are at most [`SPAN`](Self::SPAN): where values lie further apart, two neighbours become one until they fit, as
+/// OpenTelemetry's exponential histograms do. With 16 buckets an octave that is beyond 32 octaves.
+#[derive(Clone, Debug)]
+pub(super) struct Dense {
+    layout: Layout,
+    /// Of what lies below the lowest bound: apart, since it would be far from all others.
+    below: u64,
+    first: usize,
+    counts: Vec<u64>,
+}
+
+impl Dense {
+    /// Buckets at most, except where there is one an octave: these are never more than 1152.
+    pub(super) const SPAN: usize = 512;
+    /// Buckets are allocated in steps of so many.
+    const STEP: usize = 16;
+
+    pub(super) fn new(layout: Layout) -> Self {
+        Self { layout, below: 0, first: 0, counts: Vec::new() }
+    }
+
+    /// Counts a value.
+    #[inline]
+    pub(super) fn add(&mut self, value: f64, count: u64, room: &mut Room) {
+        let index = self.layout.index_f64(value);
+        match self.counts.get_mut(index.wrapping_sub(self.first)) {
+            Some(n) if index > 0 => *n = n.saturating_add(count),
+            _ => self.add_beyond(index, count, room),
+        }
+    }
+
+    /// Counts in a bucket of `layout`, which is that of these buckets before any became coarser.
+    pub(super) fn add_bucket(&mut self, layout: Layout, index: usize, count: u64, room: &mut Room) {
+        let shift = layout.precision.saturating_sub(self.layout.precision);
+        let index = index.checked_sub(1).map_or(0, |i| 1 + (i >> shift));
+        self.add_beyond(index, count, room);
+    }
+
+    /// Counts in a bucket that may not be there yet.
+    #[cold]
+    fn add_beyond(&mut self, mut index: usize, count: u64, room: &mut Room) {
+        if index == 0 {
+            self.below = self.below.saturating_add(count);
+            return;
+        }
+        while self.layout.precision > 0 && self.span_with(index) > Self::SPAN {
+            self.fold(room);
+            room.coarser += 1;
+            index = 1 + ((index - 1) >> 1);
+        }
+        if !self.reach(index, room) {
+            // The nearest that there is.
+            room.coarser += 1;
+            match self.counts.len() {
+                0 => self.below = self.below.saturating_add(count),
+                len => {
+                    let nearest = index.clamp(self.first, self.first + len - 1) - self.first;
+                    self.counts[nearest] = self.counts[nearest].saturating_add(count);
+                }
+            }
+            return;
+        }
+        let n = &mut self.counts[index - self.first];
+        *n = n.saturating_add(count);
+    }
+
+    /// How many buckets there are if this one is among them.
+    fn span_with(&self, index: usize) -> usize {
+        match self.counts.len() {
+            0 => 1,
+            len => (self.first + len).max(index + 1) - self.first.min(index),
+        }
+    }
+
+    /// Makes each two neighbours one.
+    fn fold(&mut self, room: &mut Room) {
+        let half = |index: usize| 1 + ((index - 1) >> 1);
+        self.layout.precision -= 1;
+        let Some(last) = self.counts.len().checked_sub(1) else { return };
+        let (first, last) = (half(self.first), half(self.first + last));
+        for offset in 0..self.counts.len() {
+            let count = std::mem::take(&mut self.counts[offset]);
+            let to = &mut self.counts[half(self.first + offset) - first];
+            *to = to.saturating_add(count);
+        }
+        self.first = first;
+        room.give(self.bytes());
+        self.counts.truncate(last - first + 1);
+        self.counts.shrink_to_fit();
+        // It is less than what was given back.
+        let _ = room.take(self.bytes());
+    }
+
+    /// Makes the bucket one of those that there are, if there is room.
+    fn reach(&mut self, index: usize, room: &mut Room) -> bool {
+        let span = self.span_with(index);
+        if span > self.counts.capacity() {
+            let capacity = span.next_multiple_of(Self::STEP);
+            if !room.take(heap(capacity * 8) - self.bytes()) {
+                return false;
+            }
+            self.counts.reserve_exact(capacity - self.counts.len());
+        }
+        if self.counts.is_empty() {
+            self.first = index;
+        }
+        let missing = self.first.saturating_sub(index);
+        self.counts.resize(span, 0);
+        self.counts.rotate_right(missing);
+        self.first -= missing;
+        true
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.counts.iter().fold(self.below, |sum, n| sum.saturating_add(*n))
+    }
+
+    /// What values in a bucket are read back as, and how many there are, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        let below = (self.below > 0).then_some((self.layout.middle(0), self.below));
+        let all = (self.first..).zip(&self.counts).filter(|(_, n)| **n > 0);
+        below.into_iter().chain(all.map(|(index, n)| (self.layout.middle(index), *n)))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        heap(self.counts.capacity() * 8)
+    }
+}
+
+/// Buckets one by one, as a sender says that they stand: each has to be known by itself, since a datagram names only
+/// those that changed.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Sparse(Vec<(u16, u64)>);
+
+impl Sparse {
+    /// Buckets at most. The finest instruments over 16 octaves have more, others do not.
+    pub(super) const LIMIT: usize = 2048;
+    const ENTRY: usize = size_of::<(u16, u64)>();
+
+    /// Takes over buckets in ascending order. A count that is lower than what is known is older.
+    pub(super) fn update(&mut self, buckets: impl Iterator<Item = (u16, u64)>, room: &mut Room) {
+        let mut at = 0;
+        for (index, count) in buckets.filter(|(_, n)| *n > 0) {
+            at += self.0[at..].partition_point(|(i, _)| *i < index);
+            if let Some((_, known)) = self.0.get_mut(at).filter(|(i, _)| *i == index) {
+                *known = count.max(*known);
+            } else if self.grow(room) {
+                self.0.insert(at, (index, count));
+            } else {
+                room.coarser += 1;
+            }
+        }
+    }
+
+    fn grow(&mut self, room: &mut Room) -> bool {
+        let len = self.0.len();
+        if len < self.0.capacity() {
+            return true;
+        }
+        let more = (len / 4).max(8).min(Self::LIMIT.saturating_sub(len));
+        if more == 0 || !room.take(heap((len + more) * Self::ENTRY) - self.bytes()) {
+            return false;
+        }
+        self.0.reserve_exact(more);
+        true
+    }
+
+    /// What it holds, which is then gone.
+    pub(super) fn take(&mut self, room: &mut Room) -> Vec<(u16, u64)> {
+        room.give(self.bytes());
+        std::mem::take(&mut self.0)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.0.iter().map(|(index, n)| (usize::from(*index), *n))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        heap(self.0.capacity() * Self::ENTRY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAYOUT: Layout = Layout { precision: 4, min_exponent: -20 };
+
+    #[test]
+    fn neighbours_become_one_and_no_count_is_lost() {
+        let (mut dense, mut room) = (Dense::new(LAYOUT), Room::new(1 << 20));
+        let values: Vec<f64> = (0..2000).map(|n| 10f64.powf(f64::from(n) * 0.3 - 300.0)).collect();
+        for (n, value) in values.iter().enumerate() {
+            dense.add(*value, 2, &mut room);
+            assert_eq!(dense.count(), 2 * (n as u64 + 1));
+            assert_eq!(room.taken() as usize, dense.bytes());
+        }
+        assert!(dense.bytes() < 10_000 && room.coarser > 0, "{}", dense.bytes());
+        // In the order of the values, each in the bucket of its octave.
+        let read: Vec<f64> =
+            dense.iter().flat_map(|(value, n)| vec![value; n as usize / 2]).collect();
+        for (value, read) in values.iter().zip(read).filter(|(v, _)| **v > 1e-5) {
+            assert!(read / value < 2.0 && value / read < 2.0, "{value} became {read}");
+        }
+    }
+
+    #[test]
+    fn thirty_two_octaves_and_zero_stay_as_they_are() {
+        let (mut dense, mut room) = (Dense::new(LAYOUT), Room::new(1 << 20));
+        dense.add(0.0, 1, &mut room);
+        (0..32).for_each(|n| dense.add(f64::from(n).exp2(), 1, &mut room));
+        assert_eq!((dense.layout.precision, room.coarser, dense.count()), (4, 0, 33));
+    }
+
+    #[test]
+    fn without_room_the_nearest_bucket_counts() {
+        let (mut dense, mut room) = (Dense::new(LAYOUT), Room::new(heap(16 * 8)));
+        [1.0, 1e9, 1e-5, 1.1].into_iter().for_each(|v| dense.add(v, 1, &mut room));
+        assert_eq!((dense.count(), room.coarser), (4, 2));
+        let (mut dense, mut room) = (Dense::new(LAYOUT), Room::new(0));
+        dense.add(1.0, 1, &mut room);
+        assert_eq!(dense.count(), 1);
+    }
+
+    #[test]
+    fn states_are_bounded_and_charged() {
+        let (mut sparse, mut room) = (Sparse::default(), Room::new(1 << 20));
+        sparse.update((0..3000).map(|i| (i * 20, 1)), &mut room);
+        assert_eq!((sparse.0.len(), room.coarser), (Sparse::LIMIT, 3000 - 2048));
+        sparse.update([(0, 5), (20, 0), (40, 3)].into_iter(), &mut room);
+        assert_eq!(sparse.0[..3], [(0, 5), (20, 1), (40, 3)]);
+        assert_eq!(room.taken() as usize, sparse.bytes());
+        assert_eq!(sparse.take(&mut room).len(), 2048);
+        assert_eq!(room.taken(), 0);
+    }
+}

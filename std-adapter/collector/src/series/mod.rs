@@ -1,0 +1,120 @@
+//! What a series holds: counters, gauges, distributions, sets and events.
+//!
+//! Each of them is bounded, and takes memory only through a [`Room`].
+
+mod buckets;
+mod counter;
+mod distribution;
+mod gauge;
+mod set;
+
+use ringstat_core::instrument::Unit;
+
+use crate::memory::{Room, heap};
+pub use counter::Counter;
+pub use distribution::Distribution;
+pub use gauge::Gauge;
+pub use set::Set;
+
+/// What sort of series a record belongs to. A name may have one of each.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Class {
+    /// Counter events and counter instruments.
+    Counter,
+    /// Gauge events and gauge instruments.
+    Gauge,
+    /// Timings, in milliseconds.
+    Timing,
+    /// Samples.
+    Distribution,
+    /// Distinct members.
+    Set,
+    /// Things that happened.
+    Event,
+    /// A histogram instrument.
+    Histogram,
+}
+
+impl Class {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::Histogram as usize + 1;
+
+    /// The unit of what records of this class bring, unless they say otherwise.
+    pub(crate) const fn unit(self) -> Unit {
+        match self {
+            Self::Timing => Unit::Milliseconds,
+            _ => Unit::None,
+        }
+    }
+}
+
+/// The contents of one series.
+#[derive(Debug)]
+pub enum Data {
+    /// See [`Counter`].
+    Counter(Counter),
+    /// See [`Gauge`].
+    Gauge(Gauge),
+    /// See [`Distribution`].
+    Distribution(Box<Distribution>),
+    /// See [`Set`].
+    Set(Box<Set>),
+    /// How often it happened, and what the last one said.
+    Event {
+        /// How often.
+        count: u64,
+        /// The last one's text.
+        text: Option<Box<str>>,
+    },
+}
+
+impl Data {
+    /// An empty one.
+    #[must_use]
+    pub(crate) fn new(class: Class) -> Self {
+        match class {
+            Class::Counter => Self::Counter(Counter::default()),
+            Class::Gauge => Self::Gauge(Gauge::default()),
+            Class::Timing | Class::Distribution | Class::Histogram => {
+                Self::Distribution(Box::new(Distribution::of_events()))
+            }
+            Class::Set => Self::Set(Box::default()),
+            Class::Event => Self::Event { count: 0, text: None },
+        }
+    }
+
+    /// Memory behind an empty one, in bytes.
+    pub(crate) fn least_bytes(class: Class) -> usize {
+        match class {
+            Class::Timing | Class::Distribution | Class::Histogram => {
+                heap(size_of::<Distribution>())
+            }
+            Class::Set => heap(size_of::<Set>()),
+            Class::Counter | Class::Gauge | Class::Event => 0,
+        }
+    }
+
+    /// Memory behind the series, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Counter(_) | Self::Gauge(_) => 0,
+            Self::Distribution(d) => heap(size_of::<Distribution>()) + d.bytes(),
+            Self::Set(s) => heap(size_of::<Set>()) + s.bytes(),
+            Self::Event { text, .. } => text.as_ref().map_or(0, |t| heap(t.len())),
+        }
+    }
+}
+
+/// Replaces the text of an event; without room for a longer one there is none.
+pub(crate) fn say(text: &mut Option<Box<str>>, said: &str, room: &mut Room) {
+    if text.as_deref() == Some(said) {
+        return;
+    }
+    room.give(text.take().map_or(0, |t| heap(t.len())));
+    if room.take(heap(said.len())) {
+        *text = Some(said.into());
+    }
+}

@@ -1,0 +1,72 @@
+//! One series, and what names it.
+
+use std::hash::{Hash, Hasher};
+
+use ringstat_core::instrument::Unit;
+
+use super::shown::Spot;
+use crate::series::{Class, Data};
+
+/// One series.
+#[derive(Debug)]
+pub struct Series {
+    /// Its sender.
+    pub sender: u64,
+    /// What it holds.
+    pub data: Data,
+    /// Its class.
+    pub class: Class,
+    /// The unit of its values.
+    pub unit: Unit,
+    /// Whether some of what it holds was sampled and scaled up.
+    pub scaled: bool,
+    /// When something of it last arrived, in milliseconds of the collector's clock.
+    pub seen_ms: u64,
+    pub(super) name: u32,
+    pub(super) tags: u32,
+    /// Where it is on the page.
+    pub(super) spot: Spot,
+    /// Its number among those that look like it there; 0 for the first.
+    pub(super) twin: u32,
+    /// The places of its sender's series before and behind it.
+    pub(super) before: Option<Place>,
+    pub(super) behind: Option<Place>,
+}
+
+/// The place of a series, so that an `Option` of it takes no more.
+pub(super) type Place = std::num::NonZeroU32;
+
+impl Series {
+    pub(crate) fn spot(&self) -> Spot {
+        self.spot
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key {
+            sender: self.sender,
+            name: self.name,
+            tags: self.tags,
+            class: self.class,
+            unit: self.unit,
+        }
+    }
+}
+
+/// What names a series.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Key {
+    pub(super) sender: u64,
+    pub(super) name: u32,
+    pub(super) tags: u32,
+    pub(super) class: Class,
+    pub(super) unit: Unit,
+}
+
+impl Hash for Key {
+    /// Two steps of the hash and not five: it is on the path of every record.
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.name) << 32 | u64::from(self.tags));
+        state.write_u64(self.sender.wrapping_add((self.class as u64) << 8 | self.unit as u64));
+    }
+}

@@ -1,0 +1,132 @@
+//! The same pages before those whom they are for: `promtool check metrics`, and a Prometheus that scrapes a collector.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use ringstat_collector::{Limits, Running, Server, ServerConfig};
+
+use crate::hostile::{self, Record, datagrams};
+use crate::{HONEST, page};
+
+/// What promtool says: its exit code, which is 3 when it only dislikes the names, and its words.
+fn promtool(page: &str) -> (Option<i32>, String) {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(page.as_bytes()));
+        child.wait_with_output().unwrap()
+    });
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn promtool_finds_no_fault_with_what_is_ours() {
+    let (_, page) = page(&[], Limits::default());
+    assert_eq!(promtool(&page), (Some(0), String::new()));
+}
+
+#[test]
+fn promtool_can_read_the_known_tricks() {
+    let (_, page) = page(&hostile::tricks(), Limits::default());
+    let (code, said) = promtool(&page);
+    assert!(matches!(code, Some(0 | 3)), "{said}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn promtool_can_read_whatever_was_sent(records in hostile::records()) {
+        let (_, page) = page(&records, Limits::default());
+        let (code, said) = promtool(&page);
+        prop_assert!(matches!(code, Some(0 | 3)), "{said}\n{page}");
+    }
+}
+
+/// A Prometheus that ends with its test.
+struct Prometheus {
+    child: Child,
+    at: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Prometheus {
+    fn scraping(collector: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!(
+            "scrape_configs:\n- job_name: ringstat\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: ['{collector}']\n"
+        );
+        std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        // Free a moment ago.
+        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new("prometheus")
+            .arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
+            .arg(format!("--web.listen-address={at}"))
+            .args(["--log.level=error"])
+            .spawn()
+            .unwrap();
+        Self { child, at, _dir: dir }
+    }
+
+    /// The value of the only series that a query finds.
+    fn value(&self, query: &str) -> Option<f64> {
+        let mut stream = TcpStream::connect(self.at).ok()?;
+        let query: String = query.bytes().map(|b| format!("%{b:02x}")).collect();
+        let head = format!("GET /api/v1/query?query={query} HTTP/1.0\r\nHost: x\r\n\r\n");
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let body = answer.split_once("\r\n\r\n")?.1;
+        let json: serde_json::Value = serde_json::from_str(body).ok()?;
+        json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+}
+
+fn send(to: &Running, datagrams: &[Vec<u8>]) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for datagram in datagrams {
+        socket.send_to(datagram, to.udp()[0]).unwrap();
+    }
+}
+
+#[test]
+fn prometheus_scrapes_what_is_honest_beside_what_is_not() {
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let config = ServerConfig { udp: vec![any], http: Some(any), limits: Limits::default() };
+    let running = Server::start(config).unwrap();
+    send(&running, &datagrams(HONEST, 0, &[Record::counter("honest.requests", 7.0)]));
+    for sender in [1, 2] {
+        send(&running, &datagrams(sender, 0, &hostile::tricks()));
+    }
+    let prometheus = Prometheus::scraping(running.http().unwrap());
+    let honest = format!("honest_requests_total{{sender=\"{HONEST:016x}\"}}");
+    let end = Instant::now() + Duration::from_secs(60);
+    while prometheus.value(&honest) != Some(7.0) && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(prometheus.value(&honest), Some(7.0));
+    assert_eq!(prometheus.value("min(up)"), Some(1.0));
+    // Nothing was dropped on the way in: no sample came twice, none out of order.
+    let dropped = "prometheus_target_scrapes_sample_duplicate_timestamp_total";
+    assert_eq!(prometheus.value(dropped), None, "it does not scrape itself");
+    let kept = prometheus.value("scrape_samples_post_metric_relabeling").unwrap();
+    let page = running.metrics();
+    let sent = page.lines().filter(|l| !l.starts_with('#')).count();
+    assert_eq!(kept, sent as f64);
+    let added = prometheus.value("count({job=\"ringstat\"})").unwrap();
+    // With five series that Prometheus makes of each scrape itself.
+    assert_eq!(added, sent as f64 + 5.0);
+}

@@ -3,17 +3,18 @@
 //! A receiver says which critical events of one epoch it has stored: all below [`Ack::base`], and those that the bitmap
 //! names. It says so again and again, so that a lost acknowledgement heals with the next.
 
-use super::crc;
+use super::crc::{self, TRAILER};
+use super::cursor::{Reader, Writer};
 use super::error::DecodeError;
-use super::header::{MAGIC, VERSION};
+use super::header::Frame;
 
 /// So many identifiers, from the base on, can be outstanding at a time.
 pub const ID_WINDOW: usize = 1024;
 /// The mode of an acknowledgement, in the low nibble of the third byte.
 pub const MODE: u8 = 8;
-/// Before the bitmap: magic, version and mode, key id, sender, epoch, base.
-const HEAD: usize = 24;
-const TRAILER: usize = 4;
+
+/// Before the bitmap: the frame and the base.
+const HEAD: usize = Frame::LEN + 8;
 
 /// What a receiver has stored of one epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,16 +41,12 @@ impl<'a> Ack<'a> {
     pub fn emit(&self, buf: &mut [u8]) -> Option<usize> {
         let used = self.bitmap.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
         let bitmap = self.bitmap.get(..used).filter(|b| b.len() <= ID_WINDOW / 8)?;
-        let (body, rest) = buf.split_at_mut_checked(HEAD + used)?;
-        body[..2].copy_from_slice(&MAGIC);
-        body[2] = VERSION << 4 | MODE;
-        body[3] = 0;
-        body[4..12].copy_from_slice(&self.sender.to_le_bytes());
-        body[12..16].copy_from_slice(&self.epoch.to_le_bytes());
-        body[16..24].copy_from_slice(&self.base.to_le_bytes());
-        body[HEAD..].copy_from_slice(bitmap);
-        rest.get_mut(..TRAILER)?.copy_from_slice(&crc::crc32(body).to_le_bytes());
-        Some(HEAD + used + TRAILER)
+        let mut w = Writer::new(buf);
+        Frame::new(MODE, self.sender, self.epoch).put(&mut w).ok()?;
+        w.bytes(&self.base.to_le_bytes()).ok()?;
+        w.bytes(bitmap).ok()?;
+        w.checksum().ok()?;
+        Some(w.position())
     }
 
     /// Reads a datagram.
@@ -61,31 +58,15 @@ impl<'a> Ack<'a> {
         if datagram.len() > Self::MAX_LEN {
             return Err(DecodeError::TooLong);
         }
-        let Some((body, sum)) = datagram.split_last_chunk::<TRAILER>() else {
+        if datagram.len() < Self::MIN_LEN {
             return Err(DecodeError::Truncated);
-        };
-        let Some((head, bitmap)) = body.split_first_chunk::<HEAD>() else {
-            return Err(DecodeError::Truncated);
-        };
-        if head[..2] != MAGIC {
-            return Err(DecodeError::BadMagic);
         }
-        if head[2] >> 4 != VERSION {
-            return Err(DecodeError::BadVersion);
-        }
-        if head[2] & 0xF != MODE || head[3] != 0 {
-            return Err(DecodeError::BadMode);
-        }
-        if crc::crc32(body) != u32::from_le_bytes(*sum) {
-            return Err(DecodeError::BadChecksum);
-        }
-        let [_, _, _, _, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t] = *head;
-        Ok(Self {
-            sender: u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            epoch: u32::from_le_bytes([i, j, k, l]),
-            base: u64::from_le_bytes([m, n, o, p, q, r, s, t]),
-            bitmap,
-        })
+        let mut r = Reader::new(datagram);
+        let frame = Frame::read(&mut r)?;
+        let base = u64::from_le_bytes(r.array()?);
+        frame.check(MODE)?;
+        let bitmap = &crc::checked(datagram)?[HEAD..];
+        Ok(Self { sender: frame.sender, epoch: frame.epoch, base, bitmap })
     }
 
     /// No event from here on is named; the base where none is.
@@ -139,7 +120,7 @@ mod tests {
             let _ = Ack::parse(&bytes);
             // With a right frame around them, too.
             if bytes.len() >= HEAD {
-                bytes[..4].copy_from_slice(&[MAGIC[0], MAGIC[1], VERSION << 4 | MODE, 0]);
+                bytes[..4].copy_from_slice(b"RS\x18\0");
                 bytes.truncate(HEAD + ID_WINDOW / 8);
                 let sum = crc::crc32(&bytes).to_le_bytes();
                 bytes.extend(sum);

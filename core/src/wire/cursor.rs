@@ -1,5 +1,9 @@
 //! Reading and writing primitives at a position in a buffer, as postcard lays them out.
 
+use postcard::ser_flavors::Flavor;
+use serde::{Deserialize, Serialize};
+
+use super::crc::crc32;
 use super::error::DecodeError;
 use super::sixbit;
 use crate::record::{STRING_LIMIT, TEXT_LIMIT};
@@ -245,6 +249,17 @@ impl<'a> Writer<'a> {
         self.bytes(v)
     }
 
+    /// Writes what postcard makes of `value`, straight into the buffer.
+    pub(crate) fn put(&mut self, value: &impl Serialize) -> Result<(), NoRoom> {
+        postcard::serialize_with_flavor(value, self).map_err(|_| NoRoom)
+    }
+
+    /// Writes the checksum of all that is written.
+    pub(crate) fn checksum(&mut self) -> Result<(), NoRoom> {
+        let sum = crc32(self.written());
+        self.bytes(&sum.to_le_bytes())
+    }
+
     /// Overwrites what stands at `at`, which was written before.
     #[inline]
     pub(crate) fn patch(&mut self, at: usize, v: &[u8]) {
@@ -268,6 +283,26 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Postcard writes where everything else is written.
+impl Flavor for &mut Writer<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.byte(byte).map_err(|NoRoom| postcard::Error::SerializeBufferFull)
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.bytes(bytes).map_err(|NoRoom| postcard::Error::SerializeBufferFull)
+    }
+
+    #[inline]
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 /// Reads from a position, never beyond the end.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
@@ -284,6 +319,20 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.buf.get(self.at..).unwrap_or(&[])
+    }
+
+    /// Reads what postcard made of a value. `otherwise` is what it is refused for if its bytes are there, but mean none.
+    pub(crate) fn take<T: Deserialize<'a>>(
+        &mut self,
+        otherwise: DecodeError,
+    ) -> Result<T, DecodeError> {
+        let (value, rest) = postcard::take_from_bytes(self.rest()).map_err(|e| match e {
+            postcard::Error::DeserializeUnexpectedEnd => DecodeError::Truncated,
+            postcard::Error::DeserializeBadVarint => DecodeError::BadVarint,
+            _ => otherwise,
+        })?;
+        self.at = self.buf.len() - rest.len();
+        Ok(value)
     }
 
     #[inline]

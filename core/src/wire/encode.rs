@@ -3,7 +3,7 @@
 //! An [`Encoder`] holds the string tables and is kept; [`Encoder::begin`] opens one [`Datagram`] in a buffer of the
 //! caller's, records are added until it is full, and [`Datagram::finish`] closes it with its checksum.
 
-use super::crc;
+use super::crc::{self, TRAILER};
 use super::cursor::{NoRoom, Writer};
 use super::layout::{Form, StateForm, extended, tag};
 use super::number::Number;
@@ -14,9 +14,6 @@ pub use crate::format::Refused;
 use crate::format::{Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue};
 use crate::instrument::{Buckets, Instrument, State};
 use crate::record::{Content, Event, EventStrings, Name, Priority, Resolve, STRING_LIMIT, Tag};
-
-/// Bytes of the checksum behind the records.
-pub(crate) const TRAILER: usize = 4;
 
 impl From<NoRoom> for Refused {
     fn from(NoRoom: NoRoom) -> Self {
@@ -173,22 +170,16 @@ impl<'a, T: Table> Datagram<'a, T> {
         if buf.len() < PAYLOAD_MIN {
             return Err(Refused::Full);
         }
-        let prologue = Prologue { packed: prologue.packed && T::PACKED, ..*prologue };
+        // The number of records is not known before `finish`.
+        let packed = prologue.packed && T::PACKED;
+        let prologue = Prologue { records: 0, packed, ..*prologue };
         strings.clear(prologue.packed);
         let limit = buf.len().min(PAYLOAD_MAX);
         let buf = &mut buf[..limit];
         let (body, trailer) = buf.split_at_mut(buf.len() - TRAILER);
         let mut w = Writer::new(body);
-        w.bytes(&header.emit())?;
-        w.bytes(&[0, 0, prologue.flags()])?;
-        // The account as postcard writes it: field after field, integers as varints.
-        w.varint(prologue.unit as u64)?;
-        w.varint(prologue.base_time)?;
-        w.varint(prologue.dropped)?;
-        w.varint(prologue.failed)?;
-        if let Some(floor) = prologue.ack_floor {
-            w.varint(floor)?;
-        }
+        header.put(&mut w)?;
+        prologue.put(&mut w)?;
         Ok(Datagram { strings, w, trailer, records: 0, time: prologue.base_time })
     }
 }

@@ -4,13 +4,16 @@
 //! whether it is there. The receiver answers that very datagram, at once, and says how much of the sender's epoch has
 //! come in so far. So a sender knows the difference between what left and what arrived.
 
-use super::crc;
+use postcard::fixint;
+use serde::{Deserialize, Serialize};
+
+use super::crc::{self, TRAILER};
+use super::cursor::{Reader, Writer};
 use super::error::DecodeError;
-use super::header::{MAGIC, VERSION};
+use super::header::Frame;
 
 /// The mode of a receipt, in the low nibble of the third byte.
 pub const RECEIPT_MODE: u8 = 9;
-const TRAILER: usize = 4;
 
 /// What a receiver answers to a datagram that asks for a sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,25 +34,36 @@ pub struct Receipt {
     pub events: u64,
 }
 
+/// What stands between frame and checksum.
+#[derive(Serialize, Deserialize)]
+struct Fields {
+    #[serde(with = "fixint::le")]
+    sequence: u32,
+    #[serde(with = "fixint::le")]
+    instance: u32,
+    #[serde(with = "fixint::le")]
+    first: u32,
+    #[serde(with = "fixint::le")]
+    datagrams: u64,
+    #[serde(with = "fixint::le")]
+    events: u64,
+}
+
 impl Receipt {
     /// Its length in bytes.
-    pub const LEN: usize = 44 + TRAILER;
+    pub const LEN: usize = Frame::LEN + 28 + TRAILER;
 
     /// Writes the datagram.
     #[must_use]
     pub fn emit(&self) -> [u8; Self::LEN] {
+        let Self { sender, epoch, sequence, instance, first, datagrams, events } = *self;
         let mut out = [0; Self::LEN];
-        out[..2].copy_from_slice(&MAGIC);
-        out[2] = VERSION << 4 | RECEIPT_MODE;
-        out[4..12].copy_from_slice(&self.sender.to_le_bytes());
-        out[12..16].copy_from_slice(&self.epoch.to_le_bytes());
-        out[16..20].copy_from_slice(&self.sequence.to_le_bytes());
-        out[20..24].copy_from_slice(&self.instance.to_le_bytes());
-        out[24..28].copy_from_slice(&self.first.to_le_bytes());
-        out[28..36].copy_from_slice(&self.datagrams.to_le_bytes());
-        out[36..44].copy_from_slice(&self.events.to_le_bytes());
-        let sum = crc::crc32(&out[..44]);
-        out[44..].copy_from_slice(&sum.to_le_bytes());
+        let mut w = Writer::new(&mut out);
+        let written = Frame::new(RECEIPT_MODE, sender, epoch)
+            .put(&mut w)
+            .and_then(|()| w.put(&Fields { sequence, instance, first, datagrams, events }))
+            .and_then(|()| w.checksum());
+        debug_assert!(written.is_ok(), "its length is fixed");
         out
     }
 
@@ -67,40 +81,18 @@ impl Receipt {
         if datagram.len() > Self::LEN {
             return Err(DecodeError::TooLong);
         }
-        let Some(whole) = datagram.first_chunk::<{ Self::LEN }>() else {
+        if datagram.len() < Self::LEN {
             return Err(DecodeError::Truncated);
-        };
-        if whole[..2] != MAGIC {
-            return Err(DecodeError::BadMagic);
         }
-        if whole[2] >> 4 != VERSION {
-            return Err(DecodeError::BadVersion);
-        }
-        if whole[2] & 0xF != RECEIPT_MODE || whole[3] != 0 {
-            return Err(DecodeError::BadMode);
-        }
-        if crc::crc32(&whole[..44]) != word(whole, 44) {
-            return Err(DecodeError::BadChecksum);
-        }
-        Ok(Self {
-            sender: long(whole, 4),
-            epoch: word(whole, 12),
-            sequence: word(whole, 16),
-            instance: word(whole, 20),
-            first: word(whole, 24),
-            datagrams: long(whole, 28),
-            events: long(whole, 36),
-        })
+        let mut r = Reader::new(datagram);
+        let frame = Frame::read(&mut r)?;
+        frame.check(RECEIPT_MODE)?;
+        crc::checked(datagram)?;
+        let Fields { sequence, instance, first, datagrams, events } =
+            r.take(DecodeError::Truncated)?;
+        let Frame { sender, epoch, .. } = frame;
+        Ok(Self { sender, epoch, sequence, instance, first, datagrams, events })
     }
-}
-
-/// The little-endian integer at `at`; no call asks for one beyond the end.
-fn word(whole: &[u8; Receipt::LEN], at: usize) -> u32 {
-    whole.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u32::from_le_bytes(*bytes))
-}
-
-fn long(whole: &[u8; Receipt::LEN], at: usize) -> u64 {
-    whole.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 #[cfg(test)]

@@ -91,14 +91,11 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
             return Err(DecodeError::TooLong);
         }
         let header = Header::parse(datagram)?;
-        let (sealed, sum) = datagram.split_last_chunk().ok_or(DecodeError::Truncated)?;
-        if sealed.len() < Header::LEN {
+        if datagram.len() < Header::LEN + crc::TRAILER {
             return Err(DecodeError::Truncated);
         }
-        if crc::crc32(sealed) != u32::from_le_bytes(*sum) {
-            return Err(DecodeError::BadChecksum);
-        }
-        let (prologue, body) = Prologue::parse(&sealed[Header::LEN..])?;
+        let checked = crc::checked(datagram)?;
+        let (prologue, body) = Prologue::parse(&checked[Header::LEN..])?;
         self.packed = prologue.packed;
         self.arena.clear();
         self.end = 0;

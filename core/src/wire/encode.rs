@@ -7,6 +7,7 @@ use super::crc::{self, TRAILER};
 use super::cursor::{NoRoom, Writer};
 use super::layout::{Form, StateForm, extended, tag};
 use super::number::Number;
+use super::state::BucketsHead;
 use super::table::full::Strings;
 use super::table::lean::Lean;
 use super::table::{Key, Table};
@@ -267,16 +268,17 @@ impl<T: Table> Datagram<'_, T> {
         match instrument.state() {
             State::Total(total) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Total)?;
-                Ok(d.w.varint(total).map(|()| None)?)
+                Ok(d.w.put(&total).map(|()| None)?)
             }),
             State::Level(level) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Level)?;
-                Ok(T::number(level).write_with_form(&mut d.w).map(|()| None)?)
+                Ok(d.w.put(&T::number(level)).map(|()| None)?)
             }),
             State::Buckets(_) if !T::ANY_INSTRUMENT => Err(Refused::Unsupported),
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Buckets)?;
-                d.w.byte(instrument.unit() as u8)?;
+                let head = BucketsHead::new(instrument.unit(), buckets.layout());
+                d.w.put(&head.map_err(|_| Refused::Unsupported)?)?;
                 d.write_buckets(buckets, from_bucket)
             }),
         }
@@ -460,7 +462,7 @@ impl<T: Table> Datagram<'_, T> {
         self.strings.define_set(&mut self.w, tags)
     }
 
-    /// Layout, sum, then a run of buckets from `from` on: as many as have room. Ends with an empty pair.
+    /// The sum, then a run of buckets from `from` on: as many as have room. Ends with an empty pair.
     fn write_buckets(
         &mut self,
         buckets: &dyn Buckets,
@@ -468,9 +470,7 @@ impl<T: Table> Datagram<'_, T> {
     ) -> Result<Option<usize>, Refused> {
         /// A gap and a count of ten bytes each, and the closing zero.
         const PAIR_MAX: usize = 21;
-        let layout = buckets.layout();
-        self.w.bytes(&[layout.precision, layout.min_exponent as u8])?;
-        T::number(buckets.sum()).write_with_form(&mut self.w)?;
+        self.w.put(&T::number(buckets.sum()))?;
         // Each pair is the distance from the bucket before, plus one, and the count there.
         let mut next = 0;
         for index in from..buckets.buckets() {

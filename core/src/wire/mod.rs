@@ -19,6 +19,7 @@ pub(crate) mod layout;
 pub(crate) mod number;
 pub mod receipt;
 pub(crate) mod sixbit;
+mod state;
 
 // Sending.
 pub mod encode;

@@ -6,6 +6,8 @@
 
 use core::hint::select_unpredictable;
 
+use serde::ser::{Serialize, SerializeTuple, Serializer};
+
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::layout::Form;
@@ -213,11 +215,20 @@ impl Number {
             _ => w.varint(self.bits),
         }
     }
+}
 
-    /// Form and content, where no record's first byte holds the form.
-    pub(crate) fn write_with_form(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
-        w.byte(self.form as u8)?;
-        self.write(w)
+/// Form and content, where no record's first byte holds the form.
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_tuple(2)?;
+        fields.serialize_element(&(self.form as u8))?;
+        match self.form {
+            Form::One => {}
+            Form::F32 => fields.serialize_element(&f32::from_bits(self.bits as u32))?,
+            Form::F64 => fields.serialize_element(&f64::from_bits(self.bits))?,
+            _ => fields.serialize_element(&self.bits)?,
+        }
+        fields.end()
     }
 }
 
@@ -287,7 +298,7 @@ mod tests {
     fn round_trip(value: Value) -> (Value, usize) {
         let mut buf = [0; 16];
         let mut w = Writer::new(&mut buf);
-        Number::of(value).write_with_form(&mut w).unwrap();
+        w.put(&Number::of(value)).unwrap();
         (read_with_form(&mut Reader::new(w.written())).unwrap(), w.position() - 1)
     }
 

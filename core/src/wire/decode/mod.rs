@@ -9,6 +9,7 @@ use heapless::{String, Vec};
 use super::cursor::Reader;
 use super::error::DecodeError;
 use super::layout::{Form, StateForm, extended, tag};
+use super::state::BucketsHead;
 use super::{ARENA_LIMIT, TABLE_LIMIT, crc, number};
 use crate::format::{Header, PAYLOAD_MAX, Prologue};
 use crate::instrument::{Layout, Unit};
@@ -298,15 +299,11 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     fn read_state(&mut self, first: u8) -> Result<RawBody, DecodeError> {
         let r = &mut self.r;
         match StateForm::of_record(first).ok_or(DecodeError::BadRecord)? {
-            StateForm::Total => Ok(RawBody::Total(r.varint()?)),
+            StateForm::Total => Ok(RawBody::Total(r.take(DecodeError::BadRecord)?)),
             StateForm::Level => Ok(RawBody::Level(number::read_with_form(r)?)),
             StateForm::Buckets => {
-                let unit = Unit::from_code(r.byte()?).ok_or(DecodeError::BadBuckets)?;
-                let precision = r.byte()?;
-                if !(1..=Buckets::PRECISION_LIMIT).contains(&precision) {
-                    return Err(DecodeError::BadBuckets);
-                }
-                let layout = Layout { precision, min_exponent: r.byte()? as i8 };
+                let head: BucketsHead = r.take(DecodeError::BadBuckets)?;
+                let (unit, layout) = (head.unit(), head.layout());
                 let sum = number::read_with_form(r)?;
                 let before = r.rest();
                 check_pairs(r)?;

@@ -1,0 +1,95 @@
+//! States of instruments, as serde's types that postcard writes and reads.
+
+use serde::{Deserialize, Serialize};
+
+use super::decode::Buckets;
+use super::error::DecodeError;
+use crate::instrument::{Layout, Unit};
+
+/// What stands before the sum and the buckets of a histogram. Each field is judged as it is read.
+#[derive(Serialize, Deserialize)]
+pub(super) struct BucketsHead {
+    unit: UnitCode,
+    precision: Precision,
+    min_exponent: i8,
+}
+
+impl BucketsHead {
+    /// # Errors
+    /// [`DecodeError::BadBuckets`] for a layout that a receiver would refuse.
+    pub(super) fn new(unit: Unit, layout: Layout) -> Result<Self, DecodeError> {
+        let Layout { precision, min_exponent } = layout;
+        Ok(Self { unit: UnitCode(unit), precision: precision.try_into()?, min_exponent })
+    }
+
+    pub(super) fn unit(&self) -> Unit {
+        self.unit.0
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout { precision: self.precision.0, min_exponent: self.min_exponent }
+    }
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+struct UnitCode(Unit);
+
+impl From<UnitCode> for u8 {
+    fn from(UnitCode(unit): UnitCode) -> Self {
+        unit as Self
+    }
+}
+
+impl TryFrom<u8> for UnitCode {
+    type Error = DecodeError;
+
+    fn try_from(code: u8) -> Result<Self, DecodeError> {
+        Unit::from_code(code).map(Self).ok_or(DecodeError::BadBuckets)
+    }
+}
+
+/// Of a histogram: 2 to this power of buckets for each power of two.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
+struct Precision(u8);
+
+impl From<Precision> for u8 {
+    fn from(Precision(precision): Precision) -> Self {
+        precision
+    }
+}
+
+impl TryFrom<u8> for Precision {
+    type Error = DecodeError;
+
+    fn try_from(precision: u8) -> Result<Self, DecodeError> {
+        match precision {
+            1..=Buckets::PRECISION_LIMIT => Ok(Self(precision)),
+            _ => Err(DecodeError::BadBuckets),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::cursor::{Reader, Writer};
+
+    #[test]
+    fn a_layout_that_receivers_refuse_is_not_written() {
+        for (precision, is_sound) in [(0, false), (1, true), (8, true), (9, false)] {
+            let layout = Layout { precision, min_exponent: -20 };
+            let head = BucketsHead::new(Unit::Percent, layout);
+            assert_eq!(head.is_ok(), is_sound);
+            let mut buf = [0; 3];
+            let mut w = Writer::new(&mut buf);
+            w.put(&(6u8, precision, -20i8)).unwrap();
+            let read = Reader::new(w.written()).take::<BucketsHead>(DecodeError::BadBuckets);
+            assert_eq!(read.is_ok(), is_sound);
+            if let Ok(head) = read {
+                assert_eq!((head.unit(), head.layout()), (Unit::Percent, layout));
+            }
+        }
+    }
+}

@@ -1,13 +1,27 @@
 //! Wire format v1: the bytes between sender and receiver.
 //!
-//! The specification is `core/docs/protocol.md`, with golden bytes in `core/docs/vectors.jsonl`; this module is
-//! one implementation of it. In flow order: [`encode`] writes records straight into the datagram's buffer, with
-//! `strings` naming each string once a datagram, `prefixes`, `spelling` and `packed` keeping that short, and `number`
-//! choosing the narrowest exact form; [`header`] and `crc` frame it; [`decode`] checks and reads it back without
-//! allocating.
+//! The specification is `core/docs/protocol.md`, with golden bytes in `core/docs/vectors.jsonl`; this room is one
+//! implementation of it, and what it reads is held against another one in JavaScript (`core/docs/decoder.mjs`).
 //!
-//! Integers, strings and floats stand exactly as the `postcard` crate writes them, so that any postcard
-//! implementation reads the primitives.
+//! ```text
+//! record ─► encode ─► table ─► spelling, prefixes, sixbit ─┐
+//!             │  └──► number ─────────────────────────────┤
+//!             └─────► header, state ──────────────────────┴─► cursor::Writer ─► crc ─► datagram ─┐
+//!                                                                                                │
+//! record ◄─ decode ◄─ header, state, number ◄─ cursor::Reader ◄─ crc ◄───────────────────────────┘
+//! ```
+//!
+//! [`encode`] puts records straight into the datagram's buffer. A `table` names each string once a datagram, `prefixes`
+//! finds what a new one shares with earlier ones, `spelling` and `sixbit` keep it short, and `number` chooses the
+//! narrowest exact form. [`decode`] checks and reads it all back without allocating. [`ack`] and [`receipt`] are what a
+//! receiver answers.
+//!
+//! What has one shape (the sender's account, the head of a histogram, receipts) is serde's and goes through postcard, whose
+//! flavour the writer is. By hand are string tables, references, numbers and what stands at fixed places: integers,
+//! strings and floats in the same bytes that postcard writes, but several of them in one step. Each says what it costs.
+//!
+//! It may import what a record is made of (`record`, `instrument`) and the [`format`](crate::format) that it implements; it
+//! knows nothing of rings, of policies or of who sends.
 
 // What both directions share.
 pub mod ack;

@@ -6,8 +6,6 @@
 
 use core::hint::select_unpredictable;
 
-use serde::ser::{Serialize, SerializeTuple, Serializer};
-
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
 use super::layout::Form;
@@ -215,20 +213,11 @@ impl Number {
             _ => w.varint(self.bits),
         }
     }
-}
 
-/// Form and content, where no record's first byte holds the form.
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_tuple(2)?;
-        fields.serialize_element(&(self.form as u8))?;
-        match self.form {
-            Form::One => {}
-            Form::F32 => fields.serialize_element(&f32::from_bits(self.bits as u32))?,
-            Form::F64 => fields.serialize_element(&f64::from_bits(self.bits))?,
-            _ => fields.serialize_element(&self.bits)?,
-        }
-        fields.end()
+    /// Form and content, where no record's first byte holds the form.
+    pub(crate) fn write_with_form(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
+        w.byte(self.form as u8)?;
+        self.write(w)
     }
 }
 
@@ -298,7 +287,7 @@ mod tests {
     fn round_trip(value: Value) -> (Value, usize) {
         let mut buf = [0; 16];
         let mut w = Writer::new(&mut buf);
-        w.put(&Number::of(value)).unwrap();
+        Number::of(value).write_with_form(&mut w).unwrap();
         (read_with_form(&mut Reader::new(w.written())).unwrap(), w.position() - 1)
     }
 

@@ -10,6 +10,10 @@
 //! without clearing anything. All of it may forget: what is not found is spelled out once more, which costs bytes
 //! and is never wrong.
 
+mod sets;
+#[cfg(test)]
+mod tests;
+
 use super::Table;
 use super::key::{Key, sort, spread};
 use crate::record::event::RawContent;
@@ -87,131 +91,6 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         }
     }
 
-    #[inline]
-    fn open_set(&mut self, w: &mut Writer<'_>, count: usize) -> Result<(), NoRoom> {
-        if usize::from(self.sets) >= TABLE_LIMIT || usize::from(self.members) + count > TABLE_LIMIT
-        {
-            return Err(NoRoom);
-        }
-        self.members += count as u16;
-        w.byte(0)?;
-        w.varint(count as u64)
-    }
-    #[inline(never)]
-    fn define_static_set(
-        &mut self,
-        w: &mut Writer<'_>,
-        mut at: usize,
-        tags: &'static [Tag],
-    ) -> Result<(), NoRoom> {
-        self.open_set(w, tags.len())?;
-        let known = self.slots.get(at).map_or(NONE, |slot| slot.place);
-        if known != NONE {
-            for link in usize::from(known)..usize::from(known) + tags.len() {
-                let tag = self.links.get(link).copied().unwrap_or(NONE);
-                self.write_known_tag(w, usize::from(tag))?;
-            }
-        } else {
-            at = self.learn_set(w, tags)?;
-        }
-        let stamp = Stamp { generation: self.generation, index: self.sets };
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.stamp = stamp;
-        }
-        self.sets += 1;
-        Ok(())
-    }
-
-    /// Writes the tags of a set, and remembers them if all of them and their strings are remembered. Returns the
-    /// set's slot.
-    fn learn_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<usize, NoRoom> {
-        let from = self.linked;
-        let mut whole = true;
-        for (i, (key, value)) in tags.iter().enumerate() {
-            let identities = (Key::of_static(key), Key::of_static(value));
-            let tag = self.write_tag(w, identities, (key, value))?;
-            let spelt = self.is_spelt(tag);
-            match self.links.get_mut(usize::from(from) + i) {
-                Some(link) if spelt => *link = tag as u16,
-                _ => whole = false,
-            }
-        }
-        if whole {
-            self.linked += tags.len() as u16;
-        } else {
-            self.missed += 1;
-        }
-        // Only now: a tag may have taken the slot that was free before.
-        let set = Key::of_set(tags);
-        let at = self.seek_set(tags);
-        if let Some(slot) = self.slots.get_mut(at) {
-            let place = if whole { from } else { NONE };
-            *slot = Slot { key: set.key, sort: set.sort | tags.len() as u16, place, ..Slot::FREE };
-        }
-        Ok(at)
-    }
-
-    /// Whether the tag in this slot can be written from memory.
-    fn is_spelt(&self, tag: usize) -> bool {
-        self.slots.get(tag).is_some_and(|slot| {
-            let known = |at: usize| self.slots.get(at).is_some_and(|slot| slot.place != NONE);
-            known(slot.key >> 16) && known(slot.key & 0xFFFF)
-        })
-    }
-
-    /// Writes a reference to a tag, or its definition on first use. Returns its slot.
-    fn write_tag(
-        &mut self,
-        w: &mut Writer<'_>,
-        identities: (Key, Key),
-        (key, value): (&str, &str),
-    ) -> Result<usize, NoRoom> {
-        // The tables keep the lowest byte of a length: a longer one must not be taken for a shorter one.
-        if key.len() > STRING_LIMIT || value.len() > STRING_LIMIT {
-            return Err(NoRoom);
-        }
-        let at = (self.place(identities.0, key), self.place(identities.1, value));
-        let tag = if at.0 < SLOTS && at.1 < SLOTS {
-            self.place(Key::of_tag(at.0, at.1), "")
-        } else {
-            SLOTS
-        };
-        if let Some(index) = self.slots.get(tag).and_then(|slot| slot.index(self.generation)) {
-            w.reference(index + 1)?;
-            return Ok(tag);
-        }
-        self.open_tag(w, tag)?;
-        self.write(w, identities.0, key)?;
-        self.write(w, identities.1, value)?;
-        Ok(tag)
-    }
-
-    /// The same for a tag whose strings are remembered.
-    #[inline]
-    fn write_known_tag(&mut self, w: &mut Writer<'_>, tag: usize) -> Result<(), NoRoom> {
-        let slot = self.slots.get(tag).ok_or(NoRoom)?;
-        if let Some(index) = slot.index(self.generation) {
-            return w.reference(index + 1);
-        }
-        let (key, value) = (slot.key >> 16, slot.key & 0xFFFF);
-        self.open_tag(w, tag)?;
-        self.write_known(w, key)?;
-        self.write_known(w, value)
-    }
-
-    #[inline]
-    fn open_tag(&mut self, w: &mut Writer<'_>, tag: usize) -> Result<(), NoRoom> {
-        if usize::from(self.tags) >= TABLE_LIMIT {
-            return Err(NoRoom);
-        }
-        let stamp = Stamp { generation: self.generation, index: self.tags };
-        if let Some(slot) = self.slots.get_mut(tag) {
-            slot.stamp = stamp;
-        }
-        self.tags += 1;
-        w.byte(0)
-    }
-
     /// Writes the string in this slot, whose bytes are remembered.
     #[inline]
     fn write_known(&mut self, w: &mut Writer<'_>, at: usize) -> Result<(), NoRoom> {
@@ -249,21 +128,6 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
     fn string_at(&self, at: usize) -> Option<u16> {
         let index = self.slots.get(at)?.index(self.generation)?;
         Some(2 * index + string::REFERENCE as u16)
-    }
-
-    /// The same for a tag set.
-    #[inline(always)]
-    fn set_at(&self, at: usize) -> Option<u16> {
-        Some(self.slots.get(at)?.index(self.generation)? + 1)
-    }
-
-    /// The slot of a tag set. More than 255 tags, which only an instrument can have, are not remembered.
-    #[inline(always)]
-    fn seek_set(&self, tags: &'static [Tag]) -> usize {
-        match u8::try_from(tags.len()) {
-            Ok(count) => self.seek(Key::of_set(tags), count, ""),
-            Err(_) => SLOTS,
-        }
     }
 
     /// The slot of a string or tag, which is remembered if there is room.
@@ -426,116 +290,5 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
     #[inline(always)]
     fn number_of_slot(slot: RawContent) -> Option<Number> {
         Number::of_slot(slot)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::Symbol;
-
-    fn write(strings: &mut Strings<64, 512>, text: &'static str) -> alloc::vec::Vec<u8> {
-        let mut buf = [0; 300];
-        let mut w = Writer::new(&mut buf);
-        strings.write(&mut w, Key::of_static(text), text).unwrap();
-        w.written().to_vec()
-    }
-
-    #[test]
-    fn a_string_is_spelled_out_once_a_datagram() {
-        let mut strings = Strings::new();
-        strings.clear(false);
-        assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
-        assert_eq!(write(&mut strings, "abc"), b"\x02");
-        strings.clear(false);
-        assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
-    }
-
-    #[test]
-    fn shared_prefixes_are_not_repeated() {
-        let mut strings = Strings::new();
-        strings.clear(false);
-        write(&mut strings, "http.server.requests");
-        assert_eq!(write(&mut strings, "http.server.errors"), b"\x03\xB6errors");
-        assert_eq!(write(&mut strings, "http.client"), b"\x03\x46client");
-        let long = "http.client.requests.by.route.and.method";
-        assert_eq!(write(&mut strings, long), b"\x01\x02\x0B\x1D.requests.by.route.and.method");
-    }
-
-    #[test]
-    fn a_prefix_never_cuts_a_character() {
-        let mut strings = Strings::new();
-        strings.clear(false);
-        write(&mut strings, "température");
-        // é and è share their first byte.
-        assert_eq!(write(&mut strings, "tempère"), b"\x03\x34\xC3\xA8re");
-    }
-
-    #[test]
-    fn equal_content_is_found_by_content() {
-        let mut strings: Strings<64, 512> = Strings::new();
-        strings.clear(false);
-        let mut buf = [0; 64];
-        let mut w = Writer::new(&mut buf);
-        for text in ["route", "table", "route"] {
-            strings.write(&mut w, Key::of_content(text), text).unwrap();
-        }
-        assert_eq!(w.written(), b"\x00\x05route\x00\x05table\x02");
-        // A colliding hash is not taken for the same string.
-        strings.write(&mut w, Key::of_content("route"), "rotue").unwrap();
-        assert!(w.written().ends_with(b"\x03\x13tue"));
-    }
-
-    #[test]
-    fn without_an_arena_it_still_writes_what_can_be_read() {
-        let mut strings: Strings<4, 0> = Strings::new();
-        strings.clear(false);
-        let mut buf = [0; 256];
-        let mut w = Writer::new(&mut buf);
-        for text in ["aaaa.b", "aaaa.c", "aaaa.d", "aaaa.e", "aaaa.f"] {
-            strings.write(&mut w, Key::of_static(text), text).unwrap();
-        }
-        assert_eq!(w.position(), 5 * 8);
-    }
-
-    #[test]
-    fn without_an_arena_what_is_not_remembered_is_never_taken_for_something_else() {
-        let mut strings: Strings<4, 0> = Strings::new();
-        strings.clear(false);
-        let mut buf = [0; 256];
-        for text in ["one", "two", "three", "four", "five", "six"] {
-            for key in [Key::of_content(text), Key::of_static(text)] {
-                let mut w = Writer::new(&mut buf);
-                strings.write(&mut w, key, text).unwrap();
-                assert!(w.written().ends_with(text.as_bytes()), "{text}: {:?}", w.written());
-            }
-        }
-    }
-
-    #[test]
-    fn the_tables_of_a_receiver_are_never_overrun() {
-        let mut strings: Strings<64, 512> = Strings::new();
-        strings.clear(false);
-        let mut buf = alloc::vec![0; 65_000];
-        let mut w = Writer::new(&mut buf);
-        let mut written = 0;
-        for n in 0..2000u32 {
-            let text = std::format!("{n:08}");
-            match strings.write(&mut w, Key::of_symbol(Symbol(n)), &text) {
-                Ok(_) => written += 1,
-                Err(NoRoom) => break,
-            }
-        }
-        assert_eq!(written, TABLE_LIMIT);
-    }
-
-    #[test]
-    fn generations_wrap_without_confusion() {
-        let mut strings: Strings<64, 512> = Strings::new();
-        for _ in 0..70_000 {
-            strings.clear(false);
-            assert_ne!(strings.generation, 0);
-        }
-        assert_eq!(write(&mut strings, "abc"), b"\x00\x03abc");
     }
 }

@@ -1,0 +1,103 @@
+//! Packing: records go straight into the datagram's buffer, each whole or not at all.
+//!
+//! An [`Encoder`] holds the string tables and is kept; [`Encoder::begin`] opens one [`Datagram`] in a buffer of the
+//! caller's, records are added until it is full, and [`Datagram::finish`] closes it with its checksum.
+
+mod datagram;
+mod event;
+mod state;
+
+pub use datagram::Datagram;
+
+pub use crate::format::Refused;
+use crate::format::{Format, Header, Prologue};
+use crate::wire::table::full::Strings;
+use crate::wire::table::lean::Lean;
+
+/// The string tables of a sender.
+///
+/// `SLOTS` strings, tags and tag sets are found again, and `ARENA` bytes of strings serve as prefixes of later
+/// ones; more than that is sent correctly, in more bytes. The default takes about 29 KiB (a hash
+/// table that is mostly empty is a fast one). Chips take a [`LeanEncoder`].
+pub struct Encoder<const SLOTS: usize = 512, const ARENA: usize = 4096> {
+    strings: Strings<SLOTS, ARENA>,
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Default for Encoder<SLOTS, ARENA> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
+    /// An encoder that has seen nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { strings: Strings::new() }
+    }
+
+    /// Opens a datagram in `buf`, whose length is the payload limit, up to [`PAYLOAD_MAX`](crate::format::PAYLOAD_MAX).
+    ///
+    /// # Errors
+    /// [`Refused::Full`] when `buf` is shorter than [`PAYLOAD_MIN`](crate::format::PAYLOAD_MIN).
+    pub fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Datagram<'a, Strings<SLOTS, ARENA>>, Refused> {
+        Datagram::open(&mut self.strings, buf, header, prologue)
+    }
+}
+
+/// The string table of a chip: what it writes is not the shortest, but takes little to write.
+///
+/// `SLOTS` strings and tag sets of a datagram are found again, 12 bytes each on a 32-bit chip; nothing is remembered
+/// from one datagram to the next. Names are not packed and share no prefixes, floats take their four or eight bytes:
+/// no floating point and no division is linked for it. Receivers see no difference.
+#[derive(Default)]
+pub struct LeanEncoder<const SLOTS: usize> {
+    strings: Lean<SLOTS>,
+}
+
+impl<const SLOTS: usize> LeanEncoder<SLOTS> {
+    /// An encoder.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { strings: Lean::new() }
+    }
+}
+
+impl<const SLOTS: usize> Format for LeanEncoder<SLOTS> {
+    type Datagram<'a> = Datagram<'a, Lean<SLOTS>>;
+
+    const HEARTBEATS: bool = true;
+    const ACKNOWLEDGES: bool = true;
+    const NUMBERED: bool = true;
+
+    fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Datagram<'a, Lean<SLOTS>>, Refused> {
+        Datagram::open(&mut self.strings, buf, header, prologue)
+    }
+}
+
+impl<const SLOTS: usize, const ARENA: usize> Format for Encoder<SLOTS, ARENA> {
+    type Datagram<'a> = Datagram<'a, Strings<SLOTS, ARENA>>;
+
+    const HEARTBEATS: bool = true;
+    const ACKNOWLEDGES: bool = true;
+    const NUMBERED: bool = true;
+
+    fn begin<'a>(
+        &'a mut self,
+        buf: &'a mut [u8],
+        header: &Header,
+        prologue: &Prologue,
+    ) -> Result<Datagram<'a, Strings<SLOTS, ARENA>>, Refused> {
+        Self::begin(self, buf, header, prologue)
+    }
+}

@@ -1,0 +1,109 @@
+//! How the state of an instrument is written.
+
+use super::Datagram;
+use crate::format::Refused;
+use crate::instrument::{Buckets, Instrument, State};
+use crate::record::STRING_LIMIT;
+use crate::wire::cursor::NoRoom;
+use crate::wire::layout::{StateForm, tag};
+use crate::wire::state::BucketsHead;
+use crate::wire::table::{Key, Table};
+
+impl<T: Table> Datagram<'_, T> {
+    /// Adds the state of an instrument, or of a histogram the buckets from `from_bucket` on.
+    ///
+    /// Returns `None` when all of it is in, else the bucket to go on with in the next datagram.
+    ///
+    /// # Errors
+    /// [`Refused::Full`] when not even one bucket has room.
+    pub fn instrument(
+        &mut self,
+        instrument: &dyn Instrument,
+        from_bucket: usize,
+    ) -> Result<Option<usize>, Refused> {
+        // A receiver refuses a datagram whole for a record without a name.
+        if !(1..=STRING_LIMIT).contains(&instrument.name().len()) {
+            return Err(Refused::Unsupported);
+        }
+        match instrument.state() {
+            State::Total(total) => self.whole(|d| {
+                d.write_instrument_head(instrument, StateForm::Total)?;
+                // By hand, as is the level: with both through postcard, whose varint then stands beside ours, the
+                // smallest firmware grows by 6.0 % (7.1 % on a Cortex-M0), without by 1.2 % (2.0 %).
+                Ok(d.w.varint(total).map(|()| None)?)
+            }),
+            State::Level(level) => self.whole(|d| {
+                d.write_instrument_head(instrument, StateForm::Level)?;
+                Ok(T::number(level).write_with_form(&mut d.w).map(|()| None)?)
+            }),
+            State::Buckets(_) if !T::ANY_INSTRUMENT => Err(Refused::Unsupported),
+            State::Buckets(buckets) => self.whole(|d| {
+                d.write_instrument_head(instrument, StateForm::Buckets)?;
+                let head = BucketsHead::new(instrument.unit(), buckets.layout());
+                d.w.put(&head.map_err(|_| Refused::Unsupported)?)?;
+                d.write_buckets(buckets, from_bucket)
+            }),
+        }
+    }
+
+    fn write_instrument_head(
+        &mut self,
+        instrument: &dyn Instrument,
+        state: StateForm,
+    ) -> Result<(), NoRoom> {
+        let first = tag::STATE | (state as u8) << tag::FORM_SHIFT;
+        if let Some((name, tags)) = instrument.static_identity() {
+            self.w.byte(first | if tags.is_empty() { 0 } else { tag::HAS_TAGS })?;
+            self.strings.write(&mut self.w, Key::of_static(name), name)?;
+            return if tags.is_empty() {
+                Ok(())
+            } else {
+                self.strings.write_set(&mut self.w, tags)
+            };
+        }
+        if !T::ANY_INSTRUMENT {
+            return Err(NoRoom);
+        }
+        // Made at run time: its strings may be freed and their address used again, so content decides.
+        let count = (0..).take_while(|i| instrument.tag(*i).is_some()).count();
+        self.w.byte(first | if count == 0 { 0 } else { tag::HAS_TAGS })?;
+        let name = instrument.name();
+        self.strings.write(&mut self.w, Key::of_content(name), name)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let tags = (0..count).map(|i| instrument.tag(i).unwrap_or(("", "")));
+        self.strings.define_set(&mut self.w, tags)
+    }
+
+    /// The sum, then a run of buckets from `from` on: as many as have room. Ends with an empty pair.
+    fn write_buckets(
+        &mut self,
+        buckets: &dyn Buckets,
+        from: usize,
+    ) -> Result<Option<usize>, Refused> {
+        /// A gap and a count of ten bytes each, and the closing zero.
+        const PAIR_MAX: usize = 21;
+        T::number(buckets.sum()).write_with_form(&mut self.w)?;
+        // Each pair is the distance from the bucket before, plus one, and the count there.
+        let mut next = 0;
+        for index in from..buckets.buckets() {
+            let count = buckets.bucket_count(index);
+            if count == 0 {
+                continue;
+            }
+            if self.w.remaining() < PAIR_MAX {
+                if next == 0 {
+                    return Err(Refused::Full);
+                }
+                self.w.byte(0)?;
+                return Ok(Some(index));
+            }
+            self.w.varint((index - next) as u64 + 1)?;
+            self.w.varint(count)?;
+            next = index + 1;
+        }
+        self.w.byte(0)?;
+        Ok(None)
+    }
+}

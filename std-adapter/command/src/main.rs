@@ -6,9 +6,12 @@
 //! | `collect` | receives, and shows what it has as a page, as Prometheus text and as JSON |
 //! | `send` | sends a value or a file of them |
 //! | `encode` | packs JSON lines into datagrams and says what they cost |
-//! | `load` | records as much as it is told to, and says what became of every event |
-//! | `settings` | prints the settings in force, which a file and the environment may change |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
+//! | `settings` | prints the settings in force, each with its meaning, range and default |
+//! | `load` | records as much as it is told to, and says what became of every event |
+//!
+//! Each is a folder with its arguments (`Args`), the end of its help (`HELP`) and `run`; here they are only chosen from.
+//! `jsonl` is the form of records as text, and `common` what all share on the way out.
 //!
 //! Reports go to standard output, one JSON object with `--json`; errors go to standard error and say what to do next.
 //! The exit codes, the same for all subcommands:

@@ -67,7 +67,14 @@ pub(crate) struct Status {
     pub(crate) requests: u64,
     pub(crate) seldom: u64,
     pub(crate) recorded: u64,
+    /// Events that left.
     pub(crate) sent: u64,
+    /// Of these, known to have arrived, not to have arrived, and not known.
+    pub(crate) arrived: u64,
+    pub(crate) lost: u64,
+    pub(crate) unconfirmed: u64,
+    /// Critical events that were acknowledged.
+    pub(crate) acknowledged: u64,
     pub(crate) in_flight: u64,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) datagrams: u64,
@@ -246,7 +253,11 @@ fn answer(stats: &ringstat_std::Client, load: &Load) {
         .into(),
         opened,
         recorded: ledger.recorded,
-        sent: ledger.sent,
+        sent: ledger.left(),
+        arrived: ledger.sent,
+        lost: ledger.lost,
+        unconfirmed: ledger.unconfirmed,
+        acknowledged: totals.acknowledged,
         in_flight: ledger.in_flight,
         dropped: used.map(|(cause, n)| (cause.as_str().to_owned(), n)).collect(),
         datagrams: totals.datagrams,

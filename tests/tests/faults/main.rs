@@ -9,18 +9,28 @@ mod outage;
 mod redundant;
 mod relay;
 mod restart;
+mod silence;
 mod weather;
 
 use libtest_mimic::{Arguments, Trial};
 use netns::{Block, Hook};
 use ringstat_core::policy::Policy;
 use ringstat_core::testkit::Faults;
+use silence::Silence;
 
 fn main() {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some(client::ROLE) {
         return client::run(&args.next().unwrap_or_default());
     }
+    let silences =
+        [Silence::Killed, Silence::BlackHole, Silence::Unheard].into_iter().flat_map(|silence| {
+            // 1000, 20 000 and 400 000 events a second at most.
+            [1, 20, 400].map(|burst| {
+                let name = format!("a_collector_that_is_silent_{silence:?}_{burst}");
+                trial(&name, move || silence::of(silence, burst))
+            })
+        });
     let trials = vec![
         trial("a_firewall_that_says_no", || outage::told(Block::Filter, Policy::DropNewest)),
         trial("a_firewall_that_says_no_dropping_the_oldest", || {
@@ -31,8 +41,6 @@ fn main() {
             outage::told(Block::Route, Policy::Graded(10))
         }),
         trial("a_link_that_is_down", || outage::told(Block::Link, Policy::DropNewest)),
-        trial("a_firewall_that_says_nothing_which_udp_cannot_see", outage::silent),
-        trial("answers_that_never_arrive", outage::no_answers),
         trial("a_link_whose_packets_become_smaller", outage::smaller_packets),
         trial("the_collector_is_killed_and_comes_back", restart::of_the_collector),
         trial("the_sender_is_killed_and_comes_back", restart::of_the_sender),
@@ -49,6 +57,7 @@ fn main() {
             weather::bad(Faults { loss: 0.05, reorder: 0.1, duplicate: 0.1, ..Faults::NONE });
         }),
     ];
+    let trials = trials.into_iter().chain(silences).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ringstat_core::policy::Policy;
 
 use crate::client::{Client, Setup};
-use crate::netns::{Block, COLLECTOR, Hook, Network};
+use crate::netns::{Block, COLLECTOR, Network};
 use ringstat_tests::collector::Collector;
 
 const BLOCKED: Duration = Duration::from_secs(10);
@@ -83,45 +83,6 @@ pub(crate) fn told(how: Block, policy: Policy) {
     );
 }
 
-/// A block that nobody tells the sender of. UDP cannot see it: the breaker stays closed, and what matters is that the
-/// collector knows how much it missed and that totals heal.
-pub(crate) fn silent() {
-    let network = Network::new();
-    let setup = setup(Policy::DropNewest);
-    let collector = Collector::start(&network.collector, &[&setup.to]);
-    let mut client = Client::start(&network.client, &setup);
-    let before = client.until("load", SOON, |s| s.sent > 20_000);
-    network.block(Block::Silent);
-    let blocked = Instant::now();
-    let mut most = 0;
-    while blocked.elapsed() < BLOCKED {
-        let now = client.status();
-        assert_eq!((now.breaker.as_str(), now.opened), ("closed", 0), "nothing is to be seen");
-        most = most.max(now.resident);
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let during = client.status();
-    assert!(during.sent > before.sent + 100_000, "it cannot know better: {during:?}");
-    assert!(most <= before.resident + FLAT, "{} KiB became {most}", before.resident);
-    network.unblock(Block::Silent);
-    client.until("load", SOON, |s| s.sent > during.sent + 20_000);
-    let after = client.settle();
-    let known = collector.until("exact", |k| k.series("requests") == after.requests);
-    assert!(known.series("events") < after.events(), "events do not heal");
-    assert_eq!(
-        known.series("critical"),
-        after.critical_sum(),
-        "but each critical one is there once"
-    );
-    let last = client.end();
-    let known = collector.end();
-    let (received, lost) = (known.sender("received"), known.sender("lost"));
-    assert_eq!(received + lost, last.datagrams, "received = delivered + lost");
-    assert!(lost > 100, "{lost} lost");
-    assert_eq!((known.sender("restarts"), known.sender("lost_at_sender")), (0, 0));
-    println!("Silent: {} datagrams sent = {received} received + {lost} lost", last.datagrams);
-}
-
 /// A tunnel takes the place of the link, and packets become smaller: what no longer goes as segments goes one by one,
 /// and what no longer fits a packet the kernel cuts. Nothing of it is an outage.
 pub(crate) fn smaller_packets() {
@@ -143,32 +104,4 @@ pub(crate) fn smaller_packets() {
     let known = collector.end();
     assert_eq!((known.sender("received"), known.sender("lost")), (last.datagrams, 0));
     println!("smaller packets: {} datagrams, {} events", last.datagrams, last.sent);
-}
-
-/// The events get through and their acknowledgements do not: each is sent again and again, and counts once.
-pub(crate) fn no_answers() {
-    let network = Network::new();
-    let setup = setup(Policy::DropNewest);
-    let collector = Collector::start(&network.collector, &[&setup.to]);
-    let mut client = Client::start(&network.client, &setup);
-    client.until("load", SOON, |s| s.sent > 20_000);
-    network.drop_answers();
-    let blocked = client.status();
-    let during = client.until("critical events", SOON, |s| s.critical > blocked.critical + 100);
-    assert!(during.in_flight > 50, "nothing says that they arrived: {during:?}");
-    assert_eq!((during.opened, during.drops()), (0, 0), "all else goes on: {during:?}");
-    let known = collector.until("again and again", |k| k.number("repeated") > 100);
-    assert!(known.series("critical") <= client.status().critical_sum(), "none twice");
-    network.drop_nothing(Hook::Sent);
-    let after = client.settle();
-    let known = collector.until("exact", |k| k.series("requests") == after.requests);
-    assert_eq!(known.series("critical"), after.critical_sum(), "each critical event once");
-    assert_eq!(known.series("events"), after.events());
-    println!(
-        "no answers: {} critical events, {} came again",
-        after.critical,
-        known.number("repeated")
-    );
-    client.end();
-    collector.end();
 }

@@ -120,7 +120,7 @@ where
                     }
                     Err(_) => {
                         path.failed(now.monotonic);
-                        sender.gave_up(packed, Cause::SendError);
+                        sender.withdraw(packed);
                     }
                 }
                 continue;

@@ -121,6 +121,13 @@ impl Path {
         }
     }
 
+    /// This datagram went another way, by which the same receiver may have got it.
+    pub fn passed_by(&mut self, packed: &Packed) {
+        if let Some(liveness) = &mut self.liveness {
+            liveness.passed_by(packed);
+        }
+    }
+
     /// The network refused a datagram, for another reason than a full buffer.
     pub fn failed(&mut self, now: u64) {
         self.breaker.failed(now);

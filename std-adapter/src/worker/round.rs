@@ -30,6 +30,9 @@ pub(super) enum Next {
 /// A probe's answer is looked for so often, in nanoseconds.
 const PROBE_LOOK: u64 = 10_000_000;
 
+/// At most so many routes: one, or two for redundant sending.
+const ROUTES: usize = 2;
+
 /// Whether there is more to pack.
 enum Due {
     Now,
@@ -101,16 +104,21 @@ impl<E: Format> Worker<E> {
         let mut buf = [0; PAYLOAD_MIN];
         let dropped = self.shared.rings.drops().total();
         let Some(packed) = self.sender.probe(now, dropped, &mut buf) else { return };
-        let mut taken = false;
+        let (mut taken, mut missed) = (false, Vec::new());
         for route in &mut self.routes {
-            if !matches!(route.way(now.monotonic), Way::Wait(_)) {
-                taken |= route.probe(&packed, &buf[..packed.len], now.monotonic, &mut self.tally);
+            if !matches!(route.way(now.monotonic), Way::Wait(_))
+                && route.probe(&packed, &buf[..packed.len], now.monotonic, &mut self.tally)
+            {
+                taken = true;
+            } else {
+                missed.push(route);
             }
         }
         if taken {
+            missed.into_iter().for_each(|route| route.passed_by(&packed));
             self.sender.sent(packed);
         } else {
-            self.sender.gave_up(packed, Cause::SendError);
+            self.sender.withdraw(packed);
         }
     }
 
@@ -196,17 +204,28 @@ impl<E: Format> Worker<E> {
     /// What one route takes is sent; a route that cannot take it now, or ever, misses it.
     fn send(&mut self, now: Time) -> bool {
         let begun = Instant::now();
-        let (mut taken, mut later) = (0, false);
-        for route in &mut self.routes {
+        let mut handed = [0; ROUTES];
+        let mut later = false;
+        for (route, handed) in self.routes.iter_mut().zip(&mut handed) {
             match route.send(&self.pool, now.monotonic, &mut self.tally) {
-                Handed::Taken => taken = u64::MAX,
-                Handed::Some(some) => taken |= some,
+                Handed::Taken => *handed = u64::MAX,
+                Handed::Some(some) => *handed = some,
                 Handed::Later => later = true,
                 Handed::Never => {}
             }
         }
+        let taken = handed.iter().fold(0, |all, some| all | some);
         if taken == 0 && later {
             return false;
+        }
+        for (route, handed) in self.routes.iter_mut().zip(handed) {
+            for (i, packed) in self.pool.held().iter().enumerate() {
+                if handed >> i & 1 != 0 {
+                    route.handed(packed, now.monotonic);
+                } else if taken >> i & 1 != 0 {
+                    route.passed_by(packed);
+                }
+            }
         }
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.shared.timings.send.record(took);

@@ -52,6 +52,8 @@ pub(crate) struct Route {
     path: Path,
     /// Whether a datagram may be sent twice.
     repeats: bool,
+    /// A refusal came with what was sent last.
+    in_doubt: bool,
     /// The system has said that nobody listened to an earlier datagram.
     refused: bool,
 }
@@ -73,7 +75,7 @@ impl Route {
         // Without ears nothing is asked for.
         let liveness = liveness.filter(|_| transport.hears());
         let path = Path::new(config, liveness, TimeUnit::Nanos, seed);
-        Self { transport, path, repeats, refused: false }
+        Self { transport, path, repeats, in_doubt: false, refused: false }
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -157,22 +159,14 @@ impl Route {
         }
         let sent = self.hand_over(pool, tally);
         let refused = std::mem::take(&mut self.refused);
+        // It answers an earlier datagram: that this one was taken says nothing better.
+        self.in_doubt = refused;
         if refused {
             tally.errors += 1;
             self.fail(now);
         }
         match sent {
-            Ok(handed) => {
-                let taken = if let Handed::Some(taken) = handed { taken } else { u64::MAX };
-                // A refusal answers an earlier datagram: that this one was taken says nothing better.
-                let news = !refused || self.liveness().is_some();
-                for (i, packed) in pool.held().iter().enumerate() {
-                    if news && taken >> i & 1 != 0 {
-                        self.path.handed(packed, now);
-                    }
-                }
-                handed
-            }
+            Ok(handed) => handed,
             // The ring waits, and its policy decides.
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
@@ -186,6 +180,19 @@ impl Route {
             // Nothing left the machine, so nothing is lost yet.
             Err(_) => self.failed(now, tally),
         }
+    }
+
+    /// The network took this datagram from [`send`](Self::send), or another route did, and it stays.
+    pub(crate) fn handed(&mut self, packed: &Packed, now: u64) {
+        // Where nobody answers, only what is taken without a refusal is a success.
+        if self.liveness().is_some() || !self.in_doubt {
+            self.path.handed(packed, now);
+        }
+    }
+
+    /// Another route took this datagram, and this one did not.
+    pub(crate) fn passed_by(&mut self, packed: &Packed) {
+        self.path.passed_by(packed);
     }
 
     fn failed(&mut self, now: u64, tally: &mut Tally) -> Handed {

@@ -182,10 +182,16 @@ impl Liveness {
         self.last_ask.map_or(0, |last| last.saturating_add(pause))
     }
 
-    /// Takes note that the network took this datagram.
-    pub fn handed(&mut self, packed: &Packed, now: u64) {
+    /// Takes note of a datagram that went to this receiver by another way: it may have it, and is not waited for to
+    /// answer.
+    pub fn passed_by(&mut self, packed: &Packed) {
         let events = u64::from(packed.events);
         self.handed = self.handed.plus(Count { datagrams: 1, events });
+    }
+
+    /// Takes note that the network took this datagram.
+    pub fn handed(&mut self, packed: &Packed, now: u64) {
+        self.passed_by(packed);
         if !packed.asks {
             return;
         }

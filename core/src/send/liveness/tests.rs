@@ -154,7 +154,7 @@ fn a_receipt_cannot_say_more_than_was_handed_over() {
     assert_eq!(sender.account(), (0, 0, 10));
     sender.liveness.answered(&receipt, 1).unwrap();
     let _ = sender.send(10, 1000);
-    let less = Receipt { sequence: 1, ..receipt };
+    let less = Receipt { sequence: 1, events: 5, ..receipt };
     assert_eq!(sender.liveness.answered(&less, 1001), Err(ReceiptError::Stale));
     assert_eq!(sender.account(), (10, 0, 10));
 }

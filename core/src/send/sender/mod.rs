@@ -209,6 +209,16 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         Some(Packed { len, sequence, asks: true, events: 0, recorded: None })
     }
 
+    /// Takes a probe back that the network did not take: nothing is lost with it, and its number is free for the next
+    /// datagram, if none was packed meanwhile.
+    pub fn withdraw(&mut self, probe: Packed) {
+        if probe.events == 0 && probe.sequence.wrapping_add(1) == self.sequence {
+            self.sequence = probe.sequence;
+        } else {
+            self.gave_up(probe, Cause::SendError);
+        }
+    }
+
     /// Reads the answer to a datagram that asked for a sign of life.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! The sender in fake time, against the decoder.
 
 use super::*;
-use crate::instrument::{Counter, Histogram, Instrument};
-use crate::record::{Event, Kind, NoNames};
+use crate::instrument::{Counter, Histogram, Instrument, Mark, State};
+use crate::record::{Event, Kind, NoNames, Tag};
 use crate::ring::{Slot, overwrite};
+use crate::sync::{AtomicU32, Ordering};
 use crate::wire::decode::Body;
 use crate::wire::{Decoder, Encoder};
 use alloc::boxed::Box;
@@ -150,6 +151,56 @@ fn instruments_go_out_when_changed_and_again_after_a_failure() {
     let packed = sends(poll!(sender, 1000, &mut consumer, ALL, buf));
     assert_eq!(read(&buf[..packed.len]), (1, alloc::vec![4.0, 1.0]), "both again, with new totals");
     sender.sent(packed);
+}
+
+/// A counter to which somebody adds just after its total was read.
+struct Overtaken {
+    total: AtomicU32,
+    mark: Mark,
+}
+
+impl Instrument for Overtaken {
+    fn name(&self) -> &str {
+        "overtaken"
+    }
+    fn tag(&self, _: usize) -> Option<(&str, &str)> {
+        None
+    }
+    fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
+        None
+    }
+    fn state(&self) -> State<'_> {
+        let total = self.total.load(Ordering::Relaxed);
+        self.total.store(2, Ordering::Relaxed);
+        State::Total(total.into())
+    }
+    fn version(&self) -> u32 {
+        self.total.load(Ordering::Relaxed)
+    }
+    fn mark(&self) -> &Mark {
+        &self.mark
+    }
+}
+
+#[test]
+fn what_is_recorded_while_an_instrument_is_packed_is_sent_the_next_time() {
+    static OVERTAKEN: Overtaken = Overtaken { total: AtomicU32::new(1), mark: Mark::new() };
+    // Idle ones before it, so that its turn to be sent unchanged does not come.
+    static IDLE: Counter = Counter::new("idle");
+    static ALL: &[&dyn Instrument] = &[&IDLE, &IDLE, &IDLE, &IDLE, &OVERTAKEN];
+    let mut ring = ring();
+    let (_, mut consumer) = ring.split();
+    let config = SenderConfig { refresh_interval: Duration::from_nanos(1_000_000), ..CONFIG };
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &config);
+    let mut buf = [0; 256];
+    let mut sent = Vec::new();
+    for t in [0, 1000, 2000] {
+        if let Step::Send(packed) = poll!(sender, t, &mut consumer, ALL, buf) {
+            sent.extend(read(&buf[..packed.len]).1.into_iter().filter(|total| *total > 0.0));
+            sender.sent(packed);
+        }
+    }
+    assert_eq!(sent, [1.0, 2.0], "the total of the end, once");
 }
 
 #[test]

@@ -217,9 +217,44 @@ impl Ledger {
     }
 }
 
+/// As in `10 recorded: 6 sent, 3 dropped (2 full, 1 evicted), 1 in flight`, without what is 0.
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} recorded: {} sent", self.recorded, self.sent)?;
+        for (n, what) in [
+            (self.unconfirmed, "unconfirmed"),
+            (self.lost, "lost"),
+            (self.aggregated, "aggregated"),
+            (self.dropped.total(), "dropped"),
+            (self.in_flight, "in flight"),
+        ] {
+            if n > 0 {
+                write!(f, ", {n} {what}")?;
+            }
+            if n > 0 && what == "dropped" {
+                write!(f, " ({})", self.dropped)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As in `2 full, 1 evicted`; `none` without any.
+impl fmt::Display for Drops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        for (cause, n) in self.iter().filter(|(_, n)| *n > 0) {
+            write!(f, "{}{n} {}", if first { "" } else { ", " }, cause.as_str())?;
+            first = false;
+        }
+        if first { f.write_str("none") } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     #[test]
     fn every_cause_has_its_own_cell_and_name() {
@@ -234,6 +269,19 @@ mod tests {
         let mut twice = drops;
         twice.merge(&drops);
         assert_eq!(twice.total(), 2 * drops.total());
+    }
+
+    #[test]
+    fn a_ledger_reads_as_a_sentence() {
+        let mut ledger = Ledger { recorded: 10, sent: 6, in_flight: 1, ..Ledger::default() };
+        assert_eq!(ledger.to_string(), "10 recorded: 6 sent, 1 in flight");
+        ledger.dropped.add(Cause::Full, 2);
+        ledger.dropped.add(Cause::Evicted, 1);
+        assert_eq!(
+            ledger.to_string(),
+            "10 recorded: 6 sent, 3 dropped (2 full, 1 evicted), 1 in flight"
+        );
+        assert_eq!(Drops::NONE.to_string(), "none");
     }
 
     #[test]

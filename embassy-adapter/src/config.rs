@@ -59,7 +59,7 @@ impl TaskConfig {
                 since_boot: true,
                 ..SenderConfig::DEFAULT
             },
-            breaker: BreakerConfig { failures: 5, backoff: 100_000, backoff_max: 5_000_000 },
+            breaker: BreakerConfig::new(5, 100_000, 5_000_000),
             liveness: LivenessConfig::DEFAULT,
             wall: micros,
             look: Duration::from_millis(100),

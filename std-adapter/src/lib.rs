@@ -60,7 +60,7 @@ mod client;
 pub mod metrics;
 
 pub use client::{BuildError, Builder, Client, FlushError};
-pub use config::{ClientConfig, ConfigError, Preset, Protocol};
+pub use config::{Budget, ClientConfig, ConfigError, Load, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 

@@ -70,8 +70,9 @@ fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
 }
 
 fn client() -> Client {
-    // A ring that holds all, and a worker that looks into it once a day.
-    let builder = Client::builder("nowhere:1").idle_sleep(std::time::Duration::from_secs(86_400));
+    const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+    // A ring that holds all, and a worker that looks into it once a minute.
+    let builder = Client::builder("nowhere:1").idle_sleep(MINUTE).batch_age(MINUTE);
     let client = builder.build_with(from_fn(|_| Ok(()))).expect("a client");
     // The first record of a thread takes its ring.
     assert!(client.count("first", 1u8).record().is_recorded());

@@ -7,7 +7,7 @@
 mod health;
 mod snapshot;
 
-pub use health::{Grade, Health, HealthCounts, HealthWindow, Readings, Reason, SLOW_NANOS};
+pub use health::{Grade, Health, HealthCounts, HealthLimits, HealthWindow, Readings, Reason};
 pub use snapshot::{
     BreakerUse, Buffer, Degradation, Latency, Memory, Output, PoolUse, Quantiles, Snapshot,
 };

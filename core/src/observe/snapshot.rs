@@ -2,6 +2,9 @@
 //!
 //! Every adapter fills the same [`Snapshot`]; any serde format shows it.
 
+use core::fmt;
+use core::time::Duration;
+
 use serde::Serialize;
 
 use crate::instrument::{Buckets, percentile};
@@ -36,6 +39,39 @@ pub struct Snapshot {
     pub breaker: BreakerUse,
     /// What is held back at the moment, by rings and by the throttle.
     pub degradation: Degradation,
+}
+
+/// On a few lines, for people.
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { buffer, output, memory, .. } = self;
+        let nanos = Duration::from_nanos;
+        writeln!(f, "sender   {:016x}, up {:.1?}", self.sender, nanos(self.uptime_nanos))?;
+        writeln!(f, "health   {:#}", self.health)?;
+        writeln!(f, "ledger   {}", self.ledger)?;
+        writeln!(
+            f,
+            "buffer   {} of {} events, fullest {} %, peak {}",
+            buffer.used, buffer.capacity, buffer.fullest_percent, buffer.peak
+        )?;
+        writeln!(
+            f,
+            "output   {} datagrams, {} bytes, {} send errors, breaker {}, opened {} times",
+            output.datagrams,
+            output.bytes,
+            output.send_errors,
+            self.breaker.state,
+            self.breaker.opened
+        )?;
+        writeln!(
+            f,
+            "latency  p50 {:.1?}, p99 {:.1?}, of one record in {}",
+            nanos(self.latency.total.p50),
+            nanos(self.latency.total.p99),
+            self.latency.one_in
+        )?;
+        write!(f, "memory   {} of {} bytes", memory.used, memory.budget)
+    }
 }
 
 /// The rings between recorders and the sending thread.

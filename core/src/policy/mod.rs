@@ -19,7 +19,7 @@ mod throttle;
 
 pub use gate::{Admission, Gate, Level, SharedGate};
 pub use sampler::Sampler;
-pub use throttle::{Pressure, Throttle};
+pub use throttle::{Pressure, Throttle, ThrottleLimits};
 
 /// What a client gives up when there is more than its rings can take. Chips and servers choose from the same policies.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]

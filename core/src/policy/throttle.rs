@@ -14,11 +14,44 @@ pub struct Pressure {
     pub memory: u8,
 }
 
-/// It rises where one of these is reached,
-const HIGH: Pressure = Pressure { buffer: 80, drops: 1, memory: 95 };
-/// and falls when all have stayed below these for [`CALM`] observations.
-const LOW: Pressure = Pressure { buffer: 50, drops: 1, memory: 90 };
-const CALM: u8 = 5;
+/// When a throttle rises and falls, in percent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThrottleLimits {
+    /// It rises by a level where one of these is reached: of the rings,
+    pub buffer_percent: u8,
+    /// of the records lately given up for want of room,
+    pub drops_percent: u8,
+    /// of the memory budget.
+    pub memory_percent: u8,
+    /// It falls by a level when all have stayed below these: of the rings,
+    pub calm_buffer_percent: u8,
+    /// of the records lately given up,
+    pub calm_drops_percent: u8,
+    /// of the memory budget,
+    pub calm_memory_percent: u8,
+    /// for so many observations in a row; 0 counts as 1.
+    pub calm_looks: u8,
+}
+
+impl ThrottleLimits {
+    /// Rises at 80 % of the rings, 5 % drops or 95 % of the memory; falls below 50 %, 1 % and 90 % after five calm looks.
+    pub const DEFAULT: Self = Self {
+        buffer_percent: 80,
+        drops_percent: 5,
+        memory_percent: 95,
+        calm_buffer_percent: 50,
+        calm_drops_percent: 1,
+        calm_memory_percent: 90,
+        calm_looks: 5,
+    };
+}
+
+impl Default for ThrottleLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
 
 /// What is kept of low and normal records at each level.
 const ONE_IN: [u8; 4] = [1, 2, 8, 32];
@@ -26,6 +59,7 @@ const ONE_IN: [u8; 4] = [1, 2, 8, 32];
 /// Follows the [`Pressure`] on a client, and says how much of what matters little is kept.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Throttle {
+    limits: ThrottleLimits,
     level: u8,
     calm: u8,
 }
@@ -36,23 +70,28 @@ impl Throttle {
 
     /// A throttle that lets everything through.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { level: 0, calm: 0 }
+    pub const fn new(limits: ThrottleLimits) -> Self {
+        Self { limits, level: 0, calm: 0 }
     }
 
     /// Takes a reading, and moves by one level at most. Returns the level.
     pub fn observe(&mut self, now: Pressure) -> u8 {
-        let any = |a: Pressure, b: Pressure| {
-            a.buffer >= b.buffer || a.drops >= b.drops || a.memory >= b.memory
+        let limits = &self.limits;
+        let reaches = |buffer, drops, memory| {
+            now.buffer >= buffer || now.drops >= drops || now.memory >= memory
         };
-        if any(now, HIGH) {
+        if reaches(limits.buffer_percent, limits.drops_percent, limits.memory_percent) {
             self.calm = 0;
             self.level = (self.level + 1).min(Self::MAX_LEVEL);
-        } else if any(now, LOW) {
+        } else if reaches(
+            limits.calm_buffer_percent,
+            limits.calm_drops_percent,
+            limits.calm_memory_percent,
+        ) {
             self.calm = 0;
         } else {
             self.calm += 1;
-            if self.calm >= CALM {
+            if self.calm >= limits.calm_looks {
                 self.calm = 0;
                 self.level = self.level.saturating_sub(1);
             }
@@ -81,7 +120,7 @@ mod tests {
 
     #[test]
     fn it_rises_at_once_and_falls_slowly() {
-        let mut throttle = Throttle::new();
+        let mut throttle = Throttle::new(ThrottleLimits::DEFAULT);
         let buffer = |buffer| Pressure { buffer, ..Pressure::default() };
         assert_eq!([85, 90, 100, 100].map(|b| throttle.observe(buffer(b))), [1, 2, 3, 3]);
         assert_eq!([70; 10].map(|b| throttle.observe(buffer(b))), [3; 10], "neither high nor low");
@@ -93,12 +132,12 @@ mod tests {
     fn each_pressure_counts_by_itself() {
         for pressure in [
             Pressure { buffer: 80, ..Pressure::default() },
-            Pressure { drops: 1, ..Pressure::default() },
+            Pressure { drops: 5, ..Pressure::default() },
             Pressure { memory: 95, ..Pressure::default() },
         ] {
-            assert_eq!(Throttle::new().observe(pressure), 1, "{pressure:?}");
+            assert_eq!(Throttle::default().observe(pressure), 1, "{pressure:?}");
         }
-        assert_eq!(Throttle::new().observe(Pressure { buffer: 79, drops: 0, memory: 94 }), 0);
+        assert_eq!(Throttle::default().observe(Pressure { buffer: 79, drops: 4, memory: 94 }), 0);
     }
 
     #[test]

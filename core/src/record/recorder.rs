@@ -14,6 +14,7 @@
 //! stats.count("cache.miss", 1u8).tags(&[("service", "shop")]).record();
 //! ```
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::ledger::Cause;
@@ -39,6 +40,17 @@ impl Outcome {
     #[must_use]
     pub fn is_recorded(self) -> bool {
         !matches!(self, Self::Dropped(_))
+    }
+}
+
+/// As in `dropped: the ring was full`.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recorded => f.write_str("recorded"),
+            Self::RecordedEvicting => f.write_str("recorded, in place of an older record"),
+            Self::Dropped(cause) => write!(f, "dropped: {cause}"),
+        }
     }
 }
 

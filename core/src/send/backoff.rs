@@ -10,14 +10,26 @@ use super::Identity;
 pub(super) struct Backoff {
     first: u64,
     longest: u64,
+    /// How far a pause may lie from its middle, in 256ths of it.
+    jitter: u8,
     random: u32,
 }
+
+/// A quarter, in 256ths.
+pub(super) const QUARTER: u8 = 64;
+/// Just under a half.
+const HALF: u8 = 127;
 
 impl Backoff {
     /// Pauses of about `first` (at least 1) in the beginning, and never longer than `longest`. `seed` should differ
     /// between senders: see [`Identity::seed`].
     pub(super) const fn new(first: u64, longest: u64, seed: u32) -> Self {
-        Self { first: if first == 0 { 1 } else { first }, longest, random: seed }
+        Self { first: if first == 0 { 1 } else { first }, longest, jitter: QUARTER, random: seed }
+    }
+
+    /// With another jitter, in 256ths of a pause: 0 for none, and at most half of it.
+    pub(super) const fn jitter(self, jitter: u8) -> Self {
+        Self { jitter: if jitter > HALF { HALF } else { jitter }, ..self }
     }
 
     /// The bound.
@@ -26,14 +38,15 @@ impl Backoff {
     }
 
     /// How long to pause after the first attempt and `more` further ones have failed: a quarter more or less than the
-    /// first pause doubled so many times.
+    /// first pause doubled so many times, or what the jitter says instead of a quarter.
     pub(super) fn pause(&mut self, more: u32) -> u64 {
         let doubled = if more < self.first.leading_zeros() { self.first << more } else { u64::MAX };
         let whole = doubled.min(self.longest);
-        let half = whole / 2;
+        let jitter = u64::from(self.jitter);
+        let span = (whole >> 7) * jitter + (((whole & 127) * jitter) >> 7);
         let random = u64::from(self.random());
-        let within = (half >> 32) * random + (((half & 0xFFFF_FFFF) * random) >> 32);
-        let pause = (whole - half / 2).saturating_add(within);
+        let within = (span >> 32) * random + (((span & 0xFFFF_FFFF) * random) >> 32);
+        let pause = (whole - span / 2).saturating_add(within);
         // At the bound what would lie beyond it is mirrored to this side, so that the pauses stay spread.
         if pause > self.longest { self.longest - (pause - self.longest) } else { pause }
     }

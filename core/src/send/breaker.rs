@@ -8,7 +8,7 @@
 //! ```
 //! use ringstat_core::send::{Breaker, BreakerConfig, Permit};
 //!
-//! let mut breaker = Breaker::new(BreakerConfig { failures: 2, backoff: 100, backoff_max: 1000 }, 7);
+//! let mut breaker = Breaker::new(BreakerConfig::new(2, 100, 1000), 7);
 //! assert_eq!(breaker.permit(0), Permit::Send);
 //! breaker.failed(0);
 //! breaker.failed(0);
@@ -18,17 +18,32 @@
 //! assert_eq!(breaker.permit(201), Permit::Send);
 //! ```
 
-use super::backoff::Backoff;
+use core::fmt;
+
+use super::backoff::{Backoff, QUARTER};
 
 /// When a [`Breaker`] opens and for how long. Times are in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerConfig {
-    /// It opens after so many failures in a row; 0 counts as 1.
+    /// It opens after so many failures in a row; 0: never.
     pub failures: u32,
-    /// It stays open for so long at first, give or take a quarter, and after each failed probe for twice as long.
+    /// It closes after so many probes in a row that succeeded; 0 counts as 1.
+    pub successes: u32,
+    /// It stays open for so long at first, give or take the jitter, and after each failed probe for twice as long.
     pub backoff: u64,
     /// It never stays open for longer than this.
     pub backoff_max: u64,
+    /// How far a pause may lie from its middle, in 256ths of it: 0 to 127.
+    pub jitter: u8,
+}
+
+impl BreakerConfig {
+    /// Opens after so many failures in a row for `backoff`, give or take a quarter, then twice as long and so on up to
+    /// `backoff_max`; one probe that succeeds closes it.
+    #[must_use]
+    pub const fn new(failures: u32, backoff: u64, backoff_max: u64) -> Self {
+        Self { failures, successes: 1, backoff, backoff_max, jitter: QUARTER }
+    }
 }
 
 /// What a [`Breaker`] says when it is asked whether to send.
@@ -53,11 +68,25 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
+    }
+}
+
 /// The state machine that says whether to send: closed, open, or half open with one probe under way.
 #[derive(Clone, Debug)]
 pub struct Breaker {
-    /// Opens after so many failures in a row.
+    /// Opens after so many failures in a row,
     limit: u32,
+    /// and closes after so many further probes that succeed.
+    successes: u32,
+    /// So many of these have.
+    succeeded: u32,
     state: BreakerState,
     /// Failures in a row while closed.
     failures: u32,
@@ -76,12 +105,14 @@ impl Breaker {
     pub const fn new(config: BreakerConfig, seed: u32) -> Self {
         Self {
             limit: config.failures,
+            successes: config.successes.saturating_sub(1),
+            succeeded: 0,
             state: BreakerState::Closed,
             failures: 0,
             opened: 0,
             until: 0,
             probes: 0,
-            pauses: Backoff::new(config.backoff, config.backoff_max, seed),
+            pauses: Backoff::new(config.backoff, config.backoff_max, seed).jitter(config.jitter),
             times_opened: 0,
         }
     }
@@ -103,6 +134,16 @@ impl Breaker {
 
     /// Takes note that a datagram was sent: the breaker closes, and earlier failures are forgotten.
     pub fn succeeded(&mut self) {
+        if self.state == BreakerState::HalfOpen && self.succeeded < self.successes {
+            self.succeeded += 1;
+        } else {
+            self.close();
+        }
+    }
+
+    /// Lets everything through again, whatever it knows.
+    pub fn close(&mut self) {
+        self.succeeded = 0;
         self.state = BreakerState::Closed;
         self.failures = 0;
         self.probes = 0;
@@ -112,7 +153,8 @@ impl Breaker {
     pub fn failed(&mut self, now: u64) {
         self.failures = self.failures.saturating_add(1);
         let probing = self.state == BreakerState::HalfOpen;
-        if probing || self.failures >= self.limit.max(1) {
+        if self.limit > 0 && (probing || self.failures >= self.limit) {
+            self.succeeded = 0;
             self.probes = self.probes.saturating_add(probing.into());
             self.state = BreakerState::Open;
             self.opened = now;
@@ -145,7 +187,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CONFIG: BreakerConfig = BreakerConfig { failures: 3, backoff: 100, backoff_max: 1000 };
+    const CONFIG: BreakerConfig = BreakerConfig::new(3, 100, 1000);
 
     fn waits(b: &mut Breaker, now: u64) -> u64 {
         match b.permit(now) {
@@ -192,6 +234,36 @@ mod tests {
     }
 
     #[test]
+    fn it_closes_after_as_many_probes_as_asked_and_never_opens_where_it_is_off() {
+        let mut b = Breaker::new(BreakerConfig { successes: 3, ..CONFIG }, 1);
+        (0..3).for_each(|_| b.failed(0));
+        assert_eq!(b.permit(1000), Permit::Send);
+        b.succeeded();
+        b.succeeded();
+        assert_eq!(b.state(), BreakerState::HalfOpen);
+        b.failed(1000);
+        assert_eq!(b.state(), BreakerState::Open, "one that fails begins anew");
+        assert_eq!(b.permit(2000), Permit::Send);
+        (0..2).for_each(|_| b.succeeded());
+        assert_eq!(b.state(), BreakerState::HalfOpen);
+        b.succeeded();
+        assert_eq!(b.state(), BreakerState::Closed);
+
+        let mut off = Breaker::new(BreakerConfig { failures: 0, ..CONFIG }, 1);
+        (0..1000).for_each(|_| off.failed(0));
+        assert_eq!((off.permit(0), off.times_opened()), (Permit::Send, 0));
+    }
+
+    #[test]
+    fn without_jitter_all_pauses_are_the_same() {
+        for seed in 0..50 {
+            let mut b = Breaker::new(BreakerConfig { jitter: 0, ..CONFIG }, seed);
+            (0..3).for_each(|_| b.failed(0));
+            assert_eq!(waits(&mut b, 0), 100);
+        }
+    }
+
+    #[test]
     fn a_clock_that_goes_back_does_not_keep_it_open() {
         let mut b = Breaker::new(CONFIG, 1);
         (0..3).for_each(|_| b.failed(1_000_000));
@@ -204,7 +276,7 @@ mod tests {
             failures in any::<u32>(), backoff in any::<u64>(), backoff_max in any::<u64>(), seed in any::<u32>(),
             steps in proptest::collection::vec((any::<bool>(), any::<u64>()), 0..50),
         ) {
-            let mut b = Breaker::new(BreakerConfig { failures, backoff, backoff_max }, seed);
+            let mut b = Breaker::new(BreakerConfig::new(failures, backoff, backoff_max), seed);
             for (fail, now) in steps {
                 if let Permit::Wait(until) = b.permit(now) {
                     prop_assert!(until > now && until - now <= backoff_max);

@@ -154,7 +154,7 @@ impl Path {
 
     /// Clears the way, for a last try.
     pub fn try_again(&mut self) {
-        self.breaker.succeeded();
+        self.breaker.close();
         self.changed();
     }
 
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use core::time::Duration;
 
-    const BREAKER: BreakerConfig = BreakerConfig { failures: 5, backoff: 100, backoff_max: 5000 };
+    const BREAKER: BreakerConfig = BreakerConfig::new(5, 100, 5000);
     const LIVENESS: LivenessConfig = LivenessConfig {
         interval: Duration::from_millis(1000),
         retry: Duration::from_millis(250),

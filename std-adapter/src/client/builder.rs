@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ringstat_core::instrument::Instrument;
-use ringstat_core::policy::Policy;
+use ringstat_core::observe::HealthLimits;
+use ringstat_core::policy::{Policy, ThrottleLimits};
 use ringstat_core::send::Transport;
 
 use super::{BuildError, Client};
@@ -99,6 +100,18 @@ impl Builder {
         receipts: bool,
         /// See [`ClientConfig::silence`].
         silence: Duration,
+        /// See [`ClientConfig::breaker_failures`].
+        breaker_failures: u32,
+        /// See [`ClientConfig::breaker_successes`].
+        breaker_successes: u32,
+        /// See [`ClientConfig::backoff_jitter`].
+        backoff_jitter: u8,
+        /// See [`ClientConfig::datagrams_per_call`].
+        datagrams_per_call: usize,
+        /// See [`ClientConfig::throttle_limits`].
+        throttle_limits: ThrottleLimits,
+        /// See [`ClientConfig::health`].
+        health: HealthLimits,
         /// See [`ClientConfig::critical_events`].
         critical_events: usize,
         /// See [`ClientConfig::ack_timeout`].

@@ -9,8 +9,44 @@ use ringstat_core::wire::ack::ID_WINDOW;
 
 use super::ClientConfig;
 
+/// At most so many datagrams go to the kernel in one call. More lose more than they gain.
+pub(crate) const MAX_SEGMENTS: usize = 32;
+
 /// All shards together hold at most so many events: 4 GiB.
 const SHARD_EVENTS_MAX: usize = 1 << 26;
+
+const MILLI: Duration = Duration::from_millis(1);
+const HUNDREDTH: Duration = Duration::from_millis(10);
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Each time, and the least and the greatest that make sense.
+const TIMES: [(&str, fn(&ClientConfig) -> Option<Duration>, Duration, Duration); 12] = [
+    ("batch_age", |c| Some(c.batch_age), MILLI, MINUTE),
+    ("flush_interval", |c| Some(c.flush_interval), MILLI, HOUR),
+    ("refresh_interval", |c| Some(c.refresh_interval), HUNDREDTH, DAY),
+    ("heartbeat_interval", |c| Some(c.heartbeat_interval), HUNDREDTH, HOUR),
+    ("idle_sleep", |c| Some(c.idle_sleep), MILLI, MINUTE),
+    ("resolve_interval", |c| Some(c.resolve_interval), SECOND, DAY),
+    ("backoff", |c| Some(c.backoff), MILLI, HOUR),
+    ("backoff_max", |c| Some(c.backoff_max), MILLI, HOUR),
+    ("silence", |c| Some(c.silence), HUNDREDTH, HOUR),
+    ("ack_timeout", |c| Some(c.ack_timeout), MILLI, HOUR),
+    ("ack_timeout_max", |c| Some(c.ack_timeout_max), MILLI, HOUR),
+    ("report_interval", |c| c.report_interval, HUNDREDTH, DAY),
+];
+
+/// A bound as one says it.
+fn human(bound: Duration) -> String {
+    match bound {
+        MINUTE => "1min".into(),
+        HOUR => "1h".into(),
+        DAY => "1day".into(),
+        other => format!("{other:?}"),
+    }
+}
 
 /// A setting that is out of bounds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,6 +84,10 @@ impl ClientConfig {
             ("max_instruments", self.max_instruments, 0..=1 << 24),
             ("critical_events", self.critical_events, 0..=ID_WINDOW),
             ("ack_attempts", self.ack_attempts.into(), 1..=usize::from(u8::MAX)),
+            ("breaker_failures", self.breaker_failures as usize, 0..=1_000_000),
+            ("breaker_successes", self.breaker_successes as usize, 1..=1000),
+            ("backoff_jitter", self.backoff_jitter.into(), 0..=49),
+            ("datagrams_per_call", self.datagrams_per_call, 1..=MAX_SEGMENTS),
         ];
         for (field, value, allowed) in sizes {
             if !allowed.contains(&value) {
@@ -62,23 +102,10 @@ impl ClientConfig {
                 allowed: format!("{SHARD_EVENTS_MAX} in all of them together"),
             });
         }
-        let times = [
-            ("batch_age", self.batch_age),
-            ("flush_interval", self.flush_interval),
-            ("refresh_interval", self.refresh_interval),
-            ("heartbeat_interval", self.heartbeat_interval),
-            ("idle_sleep", self.idle_sleep),
-            ("resolve_interval", self.resolve_interval),
-            ("backoff", self.backoff),
-            ("backoff_max", self.backoff_max),
-            ("silence", self.silence),
-            ("ack_timeout", self.ack_timeout),
-            ("ack_timeout_max", self.ack_timeout_max),
-        ];
-        let report = self.report_interval.map(|every| ("report_interval", every));
-        for (field, value) in times.into_iter().chain(report) {
-            if value < Duration::from_micros(1) || value > Duration::from_secs(86_400) {
-                let allowed = "1 µs to 1 day".into();
+        for (field, read, least, most) in TIMES {
+            let Some(value) = read(self) else { continue };
+            if !(least..=most).contains(&value) {
+                let allowed = format!("{least:?} to {}", human(most));
                 return Err(ConfigError { field, value: format!("{value:?}"), allowed });
             }
         }
@@ -119,7 +146,12 @@ mod tests {
         );
         assert_eq!(
             error(|c| c.idle_sleep = Duration::ZERO),
-            "idle_sleep is 0ns; allowed is 1 µs to 1 day"
+            "idle_sleep is 0ns; allowed is 1ms to 1min"
+        );
+        assert_eq!(error(|c| c.idle_sleep = DAY), "idle_sleep is 86400s; allowed is 1ms to 1min");
+        assert_eq!(
+            error(|c| c.heartbeat_interval = Duration::from_micros(1)),
+            "heartbeat_interval is 1µs; allowed is 10ms to 1h"
         );
         assert_eq!(error(|c| c.shards = 0), "shards is 0; allowed is 1 to 1024");
     }

@@ -5,13 +5,17 @@
 
 use std::time::Duration;
 
-use ringstat_core::policy::Policy;
+use ringstat_core::observe::HealthLimits;
+use ringstat_core::policy::{Policy, ThrottleLimits};
 
+mod budget;
 mod check;
 mod preset;
 mod protocol;
 
+pub use budget::{Budget, Load};
 pub use check::ConfigError;
+pub(crate) use check::MAX_SEGMENTS;
 pub use preset::Preset;
 pub use protocol::Protocol;
 
@@ -35,21 +39,21 @@ pub struct ClientConfig {
     pub tag_memory: usize,
     /// What is given up when there is more than the rings can take.
     pub policy: Policy,
-    /// A batch closes with so many events while the rings are nearly empty (up to 10 %),
+    /// A batch closes with so many events while there is little to do,
     pub batch_least: usize,
-    /// and with so many from half full on, between the two with a number in between. 0, here and there: only when a
-    /// datagram is full, or by age.
+    /// and with so many at most under load: the number shrinks after each batch while the rings are less than 25 % full,
+    /// grows above 50 %, and faster above 75 %. 0, here and there: only when a datagram is full, or by age.
     pub batch_events: usize,
-    /// A batch closes when its first event has waited for so long.
+    /// A batch closes when its first event has waited for so long: 1 ms to 1 min.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub batch_age: Duration,
-    /// Instruments that have changed are sent so often.
+    /// Instruments that have changed are sent so often: 1 ms to 1 h.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub flush_interval: Duration,
-    /// Every instrument is sent at least so often.
+    /// Every instrument is sent at least so often: 10 ms to 1 day.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub refresh_interval: Duration,
-    /// A client with nothing to say sends an empty datagram so often. The protocols of agents have none.
+    /// A client with nothing to say sends an empty datagram so often: 10 ms to 1 h. The protocols of agents have none.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub heartbeat_interval: Duration,
     /// The worker looks into the rings at least so often, and at least every `batch_age`: 1 ms to 1 min. Under load it
@@ -60,10 +64,15 @@ pub struct ClientConfig {
     /// The first record after a pause wakes the worker, by a system call of some microseconds, so that an idle worker
     /// looks into the rings only twice a second. Without it a record call never makes a system call.
     pub wake_on_first: bool,
-    /// A receiver given by name is looked up again so often.
+    /// A receiver given by name is looked up again so often: 1 s to 1 day.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub resolve_interval: Duration,
-    /// When there is no way to the receiver, it is tried again after so long, then twice as long and so on,
+    /// After so many failures in a row the circuit breaker opens: nothing is sent, and what is recorded waits in the rings
+    /// by policy. 0: it never does, and every failure is tried again and again.
+    pub breaker_failures: u32,
+    /// It closes after so many probes in a row that succeeded: at least 1.
+    pub breaker_successes: u32,
+    /// While it is open, the receiver is tried again after so long, then twice as long and so on: 1 ms to 1 h,
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff: Duration,
     /// up to this.
@@ -73,16 +82,21 @@ pub struct ClientConfig {
     /// and a collector that is gone is noticed, whatever the network says. Agents that take lines have no way to
     /// answer and are not asked. Without it, what has left counts as sent.
     pub receipts: bool,
-    /// The circuit breaker opens when the collector has owed an answer for so long. What left meanwhile is `unconfirmed`
+    /// The circuit breaker opens when the collector has owed an answer for so long, 10 ms to 1 h. What left meanwhile is `unconfirmed`
     /// in the ledger, until the collector is back and tells.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub silence: Duration,
+    /// Each such pause is so many percent longer or shorter, at random, so that not all clients come back at once: 0 to 49.
+    pub backoff_jitter: u8,
+    /// At most so many datagrams go to the system in one call, where it takes several: 1 to 32. 1: one by one.
+    pub datagrams_per_call: usize,
     /// Room for critical events that are kept until the collector has acknowledged them: 0 to 1024. Until then they are
     /// sent again, so that each is delivered, once, also over a network that loses datagrams. They have a ring
     /// of their own; when it is full, they are refused. 0: they are sent once, like others. So they are where there
     /// is no collector to answer.
     pub critical_events: usize,
-    /// A critical event is sent again when it is not acknowledged within so long, then twice as long and so on,
+    /// A critical event is sent again when it is not acknowledged within so long, then twice as long and so on: 1 ms to
+    /// 1 h,
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub ack_timeout: Duration,
     /// up to this.
@@ -102,7 +116,7 @@ pub struct ClientConfig {
     pub throttle: bool,
     /// With `throttle`: the resident memory of the process, in bytes, from which on records are throttled. Linux only.
     pub memory_limit: Option<u64>,
-    /// The client's own metrics go out so often; `None`: not at all.
+    /// The client's own metrics go out so often: 10 ms to 1 day; `None`: not at all.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub report_interval: Option<Duration>,
     /// Dropping the last handle waits so long for what is still to be sent.
@@ -117,6 +131,10 @@ pub struct ClientConfig {
     pub timestamps: bool,
     /// Who the client is; `None`: a random number. Unique among the senders of a collector.
     pub sender: Option<u64>,
+    /// When the throttle rises and falls.
+    pub throttle_limits: ThrottleLimits,
+    /// From where on the client is not well.
+    pub health: HealthLimits,
 }
 
 impl Default for ClientConfig {

@@ -56,6 +56,9 @@ pub(crate) struct Shared {
     pub(crate) control: Control,
 }
 
+/// What an instrument takes besides its name and tags, at most.
+const INSTRUMENT: usize = size_of::<Histogram<DEFAULT_BUCKETS>>() + 512;
+
 /// What is known once there are transports.
 pub(crate) struct Room {
     /// Whether receivers acknowledge, so that critical events are worth keeping until they do.
@@ -99,14 +102,17 @@ impl Shared {
         Said(self)
     }
 
+    /// Memory that the client takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        (self.fixed_bytes + self.registry.made() * INSTRUMENT) as u64
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         let ledger = self.ledger();
         let (used, capacity, fullest) =
             self.rings.fills().fold((0, 0, 0), |(used, capacity, fullest), (u, c)| {
                 (used + u as u64, capacity + c as u64, percent(u, c).max(fullest))
             });
-        // What an instrument takes besides its name and tags, at most.
-        const INSTRUMENT: usize = size_of::<Histogram<DEFAULT_BUCKETS>>() + 512;
         let (made, limit) = (self.registry.made(), self.registry.limit());
         let (tag_blocks, all_tag_blocks) = self.rings.tag_blocks();
         let state = self.control.lock();
@@ -121,7 +127,7 @@ impl Shared {
             pool: state.pool,
             latency: self.timings.latency(),
             memory: Memory {
-                used: (self.fixed_bytes + made * INSTRUMENT) as u64,
+                used: self.memory_bytes(),
                 budget: (self.fixed_bytes + limit * INSTRUMENT) as u64,
                 names: self.names.bytes_used() as u64,
                 names_capacity: Names::BYTES as u64,

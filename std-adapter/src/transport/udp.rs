@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use ringstat_core::send::{SendError, Transport};
 
-use super::MAX_SEGMENTS;
 use super::addresses::Addresses;
+use crate::config::MAX_SEGMENTS;
 
 /// At most so many bytes go to the kernel in one call: a UDP payload.
 const MAX_BYTES: usize = 65_507;

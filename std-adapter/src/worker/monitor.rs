@@ -3,7 +3,8 @@
 //! All of it is the worker's; recorders pay nothing for it.
 
 use ringstat_core::ledger::{Cause, Ledger};
-use ringstat_core::observe::{Health, HealthCounts, HealthWindow, Readings, SLOW_NANOS};
+use ringstat_core::observe::BreakerUse;
+use ringstat_core::observe::{Health, HealthCounts, HealthLimits, HealthWindow, Readings};
 use ringstat_core::policy::{Pressure, Throttle};
 use ringstat_core::send::BreakerState;
 
@@ -13,18 +14,28 @@ const TICK: u64 = 1_000_000_000;
 const THROTTLE_TICK: u64 = 100_000_000;
 
 /// What the monitor looks at in each round.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Look {
     pub(crate) monotonic: u64,
     pub(crate) ledger: Ledger,
     pub(crate) sends: u64,
     pub(crate) send_errors: u64,
     pub(crate) fullest_percent: u8,
-    pub(crate) breaker: BreakerState,
+    pub(crate) breaker: BreakerUse,
+    /// How much of the room for critical events waits to be acknowledged.
+    pub(crate) unacknowledged_percent: u8,
+    /// Names and instruments refused so far.
+    pub(crate) names_refused: u64,
+    pub(crate) instruments_refused: u64,
+    pub(crate) memory_bytes: u64,
 }
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Monitor {
+    limits: HealthLimits,
+    /// Whether the receiver answers.
+    heard: bool,
     window: HealthWindow,
     health: Health,
     next_tick: u64,
@@ -39,14 +50,23 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    pub(crate) fn new(throttle: bool, memory_limit: Option<u64>) -> Self {
+    /// With a throttle, or none; `heard` says whether the receiver answers.
+    pub(crate) fn new(
+        limits: HealthLimits,
+        heard: bool,
+        throttle: Option<Throttle>,
+        memory_limit: Option<u64>,
+    ) -> Self {
+        let health = Health::default();
         Self {
+            limits,
+            heard,
             window: HealthWindow::new(),
-            health: Health::default(),
+            health: if heard { health } else { health.unheard() },
             next_tick: TICK,
             timed: 0,
             slow: 0,
-            throttle: throttle.then(Throttle::new),
+            throttle,
             next_throttle: 0,
             before: (0, 0),
             memory_limit,
@@ -56,7 +76,7 @@ impl Monitor {
     /// Takes note of how long a record took from the record call to the socket.
     pub(crate) fn timed(&mut self, nanos: u64) {
         self.timed += 1;
-        self.slow += u64::from(nanos > SLOW_NANOS);
+        self.slow += u64::from(nanos / 1_000_000 >= self.limits.latency_ms);
     }
 
     /// Whether it is time to [look](Self::look).
@@ -66,25 +86,37 @@ impl Monitor {
 
     /// Judges the health where it is time. Returns the throttle's level.
     pub(crate) fn look(&mut self, now: &Look) -> u8 {
+        let dropped = &now.ledger.dropped;
         let counts = HealthCounts {
             recorded: now.ledger.recorded,
-            dropped: now.ledger.dropped.total(),
+            dropped: dropped.total(),
             sends: now.sends,
             send_errors: now.send_errors,
             timed: self.timed,
             slow: self.slow,
+            opened: now.breaker.opened,
+            unacknowledged: dropped.get(Cause::Unacknowledged),
+            tags_refused: [
+                Cause::TooManyTags,
+                Cause::TagTooLong,
+                Cause::TextTooLong,
+                Cause::TagMemoryFull,
+            ]
+            .into_iter()
+            .map(|cause| dropped.get(cause))
+            .sum(),
+            names_refused: now.names_refused,
+            instruments_refused: now.instruments_refused,
         };
-        let lately = self.window.growth(counts);
-        self.health = Health::judge(&Readings {
+        let readings = Readings {
+            lately: self.window.growth(counts),
             buffer_percent: now.fullest_percent,
-            recorded: lately.recorded,
-            dropped: lately.dropped,
-            sends: lately.sends,
-            send_errors: lately.send_errors,
-            timed: lately.timed,
-            slow: lately.slow,
-            unreachable: now.breaker != BreakerState::Closed,
-        });
+            unacknowledged_percent: now.unacknowledged_percent,
+            unreachable: now.breaker.state != BreakerState::Closed,
+            memory_bytes: now.memory_bytes,
+        };
+        let health = Health::judge(&readings, &self.limits);
+        self.health = if self.heard { health } else { health.unheard() };
         if now.monotonic >= self.next_tick {
             self.window.tick(counts);
             self.next_tick = now.monotonic + TICK;
@@ -143,19 +175,17 @@ mod tests {
     fn look(monotonic: u64, recorded: u64, full: u64) -> Look {
         let mut ledger = Ledger { recorded, ..Ledger::default() };
         ledger.dropped.add(Cause::Full, full);
-        Look {
-            monotonic,
-            ledger,
-            sends: 0,
-            send_errors: 0,
-            fullest_percent: 10,
-            breaker: BreakerState::Closed,
-        }
+        Look { monotonic, ledger, fullest_percent: 10, ..Look::default() }
+    }
+
+    fn watch(throttle: bool, memory_limit: Option<u64>) -> Monitor {
+        let throttle = throttle.then(Throttle::default);
+        Monitor::new(HealthLimits::DEFAULT, true, throttle, memory_limit)
     }
 
     #[test]
     fn health_is_that_of_the_last_ten_seconds() {
-        let mut monitor = Monitor::new(false, None);
+        let mut monitor = watch(false, None);
         monitor.look(&look(TICK, 1000, 0));
         assert_eq!(monitor.health().grade(), Grade::Healthy);
         monitor.look(&look(2 * TICK, 2000, 100));
@@ -164,27 +194,53 @@ mod tests {
             monitor.look(&look(tick * TICK, 1000 * tick, 100));
         }
         assert_eq!(monitor.health().grade(), Grade::Healthy, "that was long ago");
-        (0..100).for_each(|n| monitor.timed(if n < 98 { 1 } else { SLOW_NANOS + 1 }));
+        (0..100).for_each(|n| monitor.timed(if n < 98 { 1 } else { 5_000_000_000 }));
         monitor.look(&look(13 * TICK, 13_000, 100));
         assert_eq!(monitor.health(), Health::of([Reason::Latency]));
     }
 
     #[test]
     fn the_throttle_answers_to_what_was_crowded_out_lately() {
-        let mut monitor = Monitor::new(true, None);
+        let mut monitor = watch(true, None);
         let mut levels = Vec::new();
         for (i, full) in [0, 50, 100, 100, 100, 100, 100, 100].into_iter().enumerate() {
             let i = i as u64;
             levels.push(monitor.look(&look(i * THROTTLE_TICK, 1000 * (i + 1), full)));
         }
         assert_eq!(levels, [0, 1, 2, 2, 2, 2, 2, 1]);
-        assert_eq!(Monitor::new(false, None).look(&look(0, 1000, 900)), 0, "only where asked for");
+        assert_eq!(watch(false, None).look(&look(0, 1000, 900)), 0, "only where asked for");
+    }
+
+    #[test]
+    fn what_nobody_sees_in_the_rates_is_a_reason_too() {
+        let reason = |change: fn(&mut Look)| {
+            let mut monitor = watch(false, None);
+            let mut now = look(TICK, 1000, 0);
+            change(&mut now);
+            monitor.look(&now);
+            monitor.health()
+        };
+        assert_eq!(reason(|_| {}), Health::default());
+        assert_eq!(reason(|l| l.breaker.opened = 2), Health::of([Reason::Flapping]));
+        assert_eq!(reason(|l| l.unacknowledged_percent = 51), Health::of([Reason::Unacknowledged]));
+        assert_eq!(reason(|l| l.names_refused = 1), Health::of([Reason::Names]));
+        assert_eq!(reason(|l| l.instruments_refused = 1), Health::of([Reason::Instruments]));
+        assert_eq!(reason(|l| l.memory_bytes = 1 << 30), Health::of([Reason::Memory]));
+        let refused = |cause| {
+            let mut now = look(TICK, 1000, 0);
+            now.ledger.dropped.add(cause, 1);
+            let mut monitor = watch(false, None);
+            monitor.look(&now);
+            monitor.health()
+        };
+        assert_eq!(refused(Cause::TooManyTags), Health::of([Reason::Tags]));
+        assert_eq!(refused(Cause::Unacknowledged), Health::of([Reason::Unacknowledged]));
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn memory_beyond_its_limit_throttles() {
-        assert_eq!(Monitor::new(true, Some(4096)).look(&look(0, 0, 0)), 1);
-        assert_eq!(Monitor::new(true, Some(1 << 50)).look(&look(0, 0, 0)), 0);
+        assert_eq!(watch(true, Some(4096)).look(&look(0, 0, 0)), 1);
+        assert_eq!(watch(true, Some(1 << 50)).look(&look(0, 0, 0)), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use ringstat_core::format::Format;
 use ringstat_core::observe::{BreakerUse, Output, PoolUse};
-use ringstat_core::ring::Source;
+use ringstat_core::ring::{Source, percent};
 use ringstat_core::send::{BreakerState, Time};
 
 use super::Worker;
@@ -24,7 +24,14 @@ impl<E: Format> Worker<E> {
                 sends: self.tally.sends,
                 send_errors: self.tally.errors,
                 fullest_percent: events.fill(),
-                breaker: self.breaker().state,
+                breaker: self.breaker(),
+                unacknowledged_percent: match self.shared.rings.critical() {
+                    Some(ring) => percent(self.sender.unacknowledged(), ring.capacity()),
+                    None => 0,
+                },
+                names_refused: self.shared.names.refused().into(),
+                instruments_refused: self.shared.registry.refused(),
+                memory_bytes: self.shared.memory_bytes(),
             });
             self.shared.valve.throttle(level);
         }

@@ -8,7 +8,7 @@ use ringstat_core::send::{
 };
 use ringstat_core::wire::receipt::Receipt;
 
-use crate::transport::MAX_SEGMENTS;
+use crate::config::MAX_SEGMENTS;
 
 /// The datagrams that wait to be sent.
 pub(crate) type Datagrams = Pool<Box<[u8]>, MAX_SEGMENTS>;
@@ -58,23 +58,18 @@ pub(crate) struct Route {
     refused: bool,
 }
 
-/// So many failures in a row open the circuit breaker.
-const BREAKER_FAILURES: u32 = 5;
-
 impl Route {
-    /// `backoff` is the first and the longest time for which the breaker stays open, in nanoseconds; `repeats` says that
-    /// the receiver drops a datagram that it had before. `liveness` is `None` where it cannot answer.
+    /// `repeats` says that the receiver drops a datagram that it had before. `liveness` is `None` where it cannot answer.
     pub(crate) fn new(
         transport: AnyTransport,
-        (backoff, backoff_max): (u64, u64),
+        breaker: BreakerConfig,
         seed: u32,
         repeats: bool,
         liveness: Option<&LivenessConfig>,
     ) -> Self {
-        let config = BreakerConfig { failures: BREAKER_FAILURES, backoff, backoff_max };
         // Without ears nothing is asked for.
         let liveness = liveness.filter(|_| transport.hears());
-        let path = Path::new(config, liveness, TimeUnit::Nanos, seed);
+        let path = Path::new(breaker, liveness, TimeUnit::Nanos, seed);
         Self { transport, path, repeats, in_doubt: false, refused: false }
     }
 

@@ -6,7 +6,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use ringstat_core::format::{Format, TimeUnit};
-use ringstat_core::send::{BoxedKeep, LivenessConfig, Patience, Sender, SenderConfig, Transport};
+use ringstat_core::policy::Throttle;
+use ringstat_core::send::{
+    BoxedKeep, BreakerConfig, LivenessConfig, Patience, Sender, SenderConfig, Transport,
+};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire;
 
@@ -52,7 +55,8 @@ pub(crate) fn bytes(config: &ClientConfig, transports: &[AnyTransport]) -> usize
 
 /// As many datagrams go out in one call as every transport takes.
 fn segments(config: &ClientConfig, transports: &[AnyTransport]) -> usize {
-    transports.iter().map(|t| t.segments(config.payload)).min().unwrap_or(1).max(1)
+    let least = transports.iter().map(|t| t.segments(config.payload)).min();
+    least.unwrap_or(1).clamp(1, config.datagrams_per_call)
 }
 
 impl<E: Format> Worker<E> {
@@ -82,13 +86,21 @@ impl<E: Format> Worker<E> {
             pad_full: segments > 1,
         };
         let nanos = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
-        let backoff = (nanos(config.backoff), nanos(config.backoff_max));
+        let breaker = BreakerConfig {
+            failures: config.breaker_failures,
+            successes: config.breaker_successes,
+            backoff: nanos(config.backoff),
+            backoff_max: nanos(config.backoff_max),
+            jitter: (u16::from(config.backoff_jitter) * 256 / 100).min(255) as u8,
+        };
         let seed = shared.identity.seed();
         let liveness = LivenessConfig { silence: config.silence, ..LivenessConfig::DEFAULT };
         let liveness = (E::ACKNOWLEDGES && config.receipts).then_some(&liveness);
+        let heard = liveness.is_some() && transports.iter().all(|t| t.hears());
         let route = |(i, transport)| {
-            Route::new(transport, backoff, seed.wrapping_add(i), E::NUMBERED, liveness)
+            Route::new(transport, breaker, seed.wrapping_add(i), E::NUMBERED, liveness)
         };
+        let throttle = config.throttle.then(|| Throttle::new(config.throttle_limits));
         Self {
             sender: Sender::with_parts(
                 shared.identity,
@@ -102,7 +114,7 @@ impl<E: Format> Worker<E> {
                 config.payload,
             ),
             aggregate: config.aggregate.then(Aggregate::default),
-            monitor: Monitor::new(config.throttle, config.memory_limit),
+            monitor: Monitor::new(config.health, heard, throttle, config.memory_limit),
             report: config.report_interval.map(Report::new),
             tally: Tally::default(),
             pace: Pace::new(nanos(config.idle_sleep.min(config.batch_age))),

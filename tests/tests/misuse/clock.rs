@@ -77,7 +77,7 @@ fn heartbeats_go_on_when_the_monotonic_clock_falls_back() {
 
 #[test]
 fn a_breaker_whose_clock_falls_back_tries_again_rather_than_wait_for_the_future() {
-    let config = BreakerConfig { failures: 1, backoff: HOUR, backoff_max: HOUR };
+    let config = BreakerConfig::new(1, HOUR, HOUR);
     let mut breaker = Breaker::new(config, 1);
     breaker.failed(100 * HOUR);
     assert!(matches!(breaker.permit(100 * HOUR), Permit::Wait(_)));

@@ -36,13 +36,14 @@ fn refused(change: impl FnOnce(&mut ClientConfig)) -> Option<&'static str> {
 #[test]
 fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     type Set = fn(&mut ClientConfig, usize);
-    let fields: [(&str, Set, usize, usize); 6] = [
+    let fields: [(&str, Set, usize, usize); 7] = [
         ("payload", |c, v| c.payload = v, 128, 65_507),
         ("shards", |c, v| c.shards = v, 1, 1024),
         ("shard_events", |c, v| c.shard_events = v, 1, 1 << 24),
         ("shared_events", |c, v| c.shared_events = v, 1, 1 << 24),
         ("max_instruments", |c, v| c.max_instruments = v, 0, 1 << 24),
         ("critical_events", |c, v| c.critical_events = v, 0, 1024),
+        ("datagrams_per_call", |c, v| c.datagrams_per_call = v, 1, 32),
     ];
     for (name, set, least, most) in fields {
         let with = |value| refused(|c| set(c, value));
@@ -62,6 +63,15 @@ fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
         assert_eq!(refused(|c| c.batch_events = events), None, "any batch size is one");
         assert_eq!(refused(|c| c.batch_least = events), None, "and greater than the other, too");
     }
+    for (jitter, field) in [(0, None), (49, None), (50, Some("backoff_jitter"))] {
+        assert_eq!(refused(|c| c.backoff_jitter = jitter), field);
+    }
+    for (probes, field) in
+        [(0, Some("breaker_successes")), (1, None), (u32::MAX, Some("breaker_successes"))]
+    {
+        assert_eq!(refused(|c| c.breaker_successes = probes), field);
+    }
+    assert_eq!(refused(|c| c.breaker_failures = 0), None, "a breaker may be off");
     for (attempts, field) in [(0, Some("ack_attempts")), (1, None), (255, None)] {
         assert_eq!(refused(|c| c.ack_attempts = attempts), field);
     }
@@ -119,22 +129,23 @@ fn rings_that_no_machine_holds_are_refused_before_memory_is_asked_for() {
 #[test]
 fn every_time_is_refused_by_name_outside_its_bounds_and_works_at_them() {
     type Set = fn(&mut ClientConfig, Duration);
-    let fields: [(&str, Set); 11] = [
-        ("batch_age", |c, v| c.batch_age = v),
-        ("flush_interval", |c, v| c.flush_interval = v),
-        ("refresh_interval", |c, v| c.refresh_interval = v),
-        ("heartbeat_interval", |c, v| c.heartbeat_interval = v),
-        ("idle_sleep", |c, v| c.idle_sleep = v),
-        ("resolve_interval", |c, v| c.resolve_interval = v),
-        ("backoff", |c, v| c.backoff = v),
-        ("backoff_max", |c, v| c.backoff_max = v),
-        ("report_interval", |c, v| c.report_interval = Some(v)),
-        ("ack_timeout", |c, v| c.ack_timeout = v),
-        ("ack_timeout_max", |c, v| c.ack_timeout_max = v),
+    let [milli, tenth, second] = [1, 10, 1000].map(Duration::from_millis);
+    let [minute, hour, day] = [60, 3600, 86_400].map(Duration::from_secs);
+    let fields: [(&str, Set, Duration, Duration); 11] = [
+        ("batch_age", |c, v| c.batch_age = v, milli, minute),
+        ("flush_interval", |c, v| c.flush_interval = v, milli, hour),
+        ("refresh_interval", |c, v| c.refresh_interval = v, tenth, day),
+        ("heartbeat_interval", |c, v| c.heartbeat_interval = v, tenth, hour),
+        ("idle_sleep", |c, v| c.idle_sleep = v, milli, minute),
+        ("resolve_interval", |c, v| c.resolve_interval = v, second, day),
+        ("backoff", |c, v| c.backoff = v, milli, hour),
+        ("backoff_max", |c, v| c.backoff_max = v, milli, hour),
+        ("report_interval", |c, v| c.report_interval = Some(v), tenth, day),
+        ("ack_timeout", |c, v| c.ack_timeout = v, milli, hour),
+        ("ack_timeout_max", |c, v| c.ack_timeout_max = v, milli, hour),
     ];
-    let (least, most) = (Duration::from_micros(1), Duration::from_secs(86_400));
     let tick = Duration::from_nanos(1);
-    for (name, set) in fields {
+    for (name, set, least, most) in fields {
         for value in [Duration::ZERO, least - tick, most + tick, Duration::MAX] {
             assert_eq!(refused(|c| set(c, value)), Some(name), "{value:?}");
         }
@@ -231,9 +242,9 @@ fn a_sender_of_nothing_or_everything_still_sends() {
 #[test]
 fn a_breaker_of_nothing_or_everything_opens_and_lets_probes_through() {
     for (failures, backoff, backoff_max) in
-        [(0, 0, 0), (1, u64::MAX, u64::MAX), (1, u64::MAX, 0), (1, 0, u64::MAX)]
+        [(1, 0, 0), (1, u64::MAX, u64::MAX), (1, u64::MAX, 0), (1, 0, u64::MAX)]
     {
-        let mut breaker = Breaker::new(BreakerConfig { failures, backoff, backoff_max }, 1);
+        let mut breaker = Breaker::new(BreakerConfig::new(failures, backoff, backoff_max), 1);
         let mut now = u64::MAX - 10;
         for _ in 0..100 {
             assert_eq!(breaker.permit(now), Permit::Send);

@@ -30,7 +30,10 @@ const ADDRESS: &str = "ADDRESS:PORT; port 0: any that is free";
 const HOST: &str = "HOST:PORT";
 const COUNT: &str = "1 to 4294967296";
 const EVENTS: &str = "1 to 16777216";
-const TIME: &str = "1 µs to 1 day";
+const MINUTE: &str = "1ms to 1min";
+const HOUR: &str = "1ms to 1h";
+const LONG_HOUR: &str = "10ms to 1h";
+const DAY: &str = "10ms to 1day";
 const YES_NO: &str = "true or false";
 
 /// Every setting, in the order in which they are printed.
@@ -39,7 +42,7 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "preset",
         "Where the client's settings begin; what stands below differs from it",
-        "default, high-throughput, reliable, low-memory",
+        "default, high-throughput, reliable, graded, low-memory",
     ),
     key("client.payload", "The largest datagram, in bytes of UDP payload", "128 to 65507"),
     key(
@@ -56,22 +59,41 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "client.batch_least",
-        "How many events close a batch while the rings are nearly empty",
+        "How many events close a batch while there is little to do",
         "any; 0: only a full datagram or age does",
     ),
     key(
         "client.batch_events",
-        "How many events close a batch from rings half full on",
+        "How many events close a batch at most under load",
         "any; 0: only a full datagram or age does",
     ),
-    key("client.batch_age", "How long the first event of a batch waits at most", TIME),
-    key("client.flush_interval", "How often instruments that have changed are sent", TIME),
-    key("client.refresh_interval", "How often every instrument is sent at least", TIME),
-    key("client.heartbeat_interval", "How often a client with nothing to say says so", TIME),
-    key("client.idle_sleep", "How often the worker looks into empty rings", TIME),
-    key("client.resolve_interval", "How often a receiver given by name is looked up", TIME),
-    key("client.backoff", "When a receiver that cannot be reached is tried again first", TIME),
-    key("client.backoff_max", "The longest pause between such attempts, each twice the last", TIME),
+    key("client.batch_age", "How long the first event of a batch waits at most", MINUTE),
+    key("client.flush_interval", "How often instruments that have changed are sent", HOUR),
+    key("client.refresh_interval", "How often every instrument is sent at least", DAY),
+    key("client.heartbeat_interval", "How often a client with nothing to say says so", LONG_HOUR),
+    key("client.idle_sleep", "How often the worker looks into empty rings", MINUTE),
+    key(
+        "client.wake_on_first",
+        "Whether the first record after a pause wakes the worker, by a system call",
+        YES_NO,
+    ),
+    key("client.resolve_interval", "How often a receiver given by name is looked up", "1s to 1day"),
+    key(
+        "client.breaker_failures",
+        "How many failures in a row open the circuit breaker",
+        "0 to 1000000; 0: it is off",
+    ),
+    key("client.breaker_successes", "How many probes in a row close it again", "1 to 1000"),
+    key("client.backoff", "When a receiver that cannot be reached is tried again first", HOUR),
+    key("client.backoff_max", "The longest pause between such attempts, each twice the last", HOUR),
+    key("client.backoff_jitter", "How far such a pause varies at random, in percent", "0 to 49"),
+    key(
+        "client.datagrams_per_call",
+        "How many datagrams go to the system in one call, where it takes several",
+        "1 to 32; 1: one by one",
+    ),
+    key("client.receipts", "Whether the collector is asked for signs of life", YES_NO),
+    key("client.silence", "How long it may owe an answer until it is taken to be gone", LONG_HOUR),
     key(
         "client.critical_events",
         "How many critical events are kept until they are acknowledged",
@@ -80,12 +102,12 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "client.ack_timeout",
         "How long an acknowledgement may take before the first repetition",
-        TIME,
+        HOUR,
     ),
     key(
         "client.ack_timeout_max",
         "The longest pause between repetitions, each twice the last",
-        TIME,
+        HOUR,
     ),
     key(
         "client.ack_attempts",
@@ -106,7 +128,7 @@ pub(super) const KEYS: &[Key] = &[
         "any number of bytes",
         "100000000",
     ),
-    optional("client.report_interval", "How often the client's own metrics go out", TIME, "\"5s\""),
+    optional("client.report_interval", "How often the client's own metrics go out", DAY, "\"5s\""),
     key(
         "client.linger",
         "How long the end of the client waits for what is still to be sent",
@@ -129,6 +151,12 @@ pub(super) const KEYS: &[Key] = &[
         "any number of 64 bits",
         "42",
     ),
+    key(
+        "client.throttle_limits",
+        "When the throttle rises, and when it falls after so many calm looks, ten a second",
+        "percentages; looks: 0 to 255",
+    ),
+    key("client.health", "From where on the client is degraded", "percentages; any number"),
     key("collector.udp", "Where datagrams come in", ADDRESS),
     key("collector.http", "Where the page, /metrics and /health are", ADDRESS),
     key(

@@ -1,0 +1,254 @@
+//! Health: a grade for a client, with reasons, what they mean and what to do.
+//!
+//! [`Readings`] are held against [`HealthLimits`]. Rates are those of a recent [`HealthWindow`], so that a bad hour long
+//! ago does not count for ever.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+mod limits;
+mod reason;
+mod window;
+
+pub use limits::{HealthCounts, HealthLimits, Readings};
+pub use reason::Reason;
+pub use window::HealthWindow;
+
+/// How a client or sender is doing.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[repr(u8)]
+pub enum Grade {
+    /// Nothing to complain of.
+    #[default]
+    Healthy = 0,
+    /// One reason.
+    Degraded = 1,
+    /// Two reasons or more, or nothing gets through at all.
+    Unhealthy = 2,
+}
+
+impl Grade {
+    /// The name that metrics, JSON and pages use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A grade and what it rests on.
+///
+/// `{}` shows it in a few words, as in `degraded: buffer`; `{:#}` says besides what that means and what to do.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Health {
+    /// A bit for each reason.
+    reasons: u16,
+    /// Nobody answers, so that nobody knows what arrives.
+    unheard: bool,
+}
+
+impl Health {
+    /// With these reasons.
+    #[must_use]
+    pub fn of(reasons: impl IntoIterator<Item = Reason>) -> Self {
+        let reasons = reasons.into_iter().fold(0, |bits, r| bits | 1 << r as u8);
+        Self { reasons, unheard: false }
+    }
+
+    /// Judges readings.
+    ///
+    /// ```
+    /// use ringstat_core::observe::{Grade, Health, HealthCounts, HealthLimits, Readings, Reason};
+    ///
+    /// let lately = HealthCounts { recorded: 1000, dropped: 20, ..HealthCounts::NONE };
+    /// let readings = Readings { lately, ..Readings::default() };
+    /// let health = Health::judge(&readings, &HealthLimits::DEFAULT);
+    /// assert_eq!(health.grade(), Grade::Degraded);
+    /// assert!(health.reasons().eq([Reason::Drops]));
+    /// ```
+    #[must_use]
+    pub fn judge(now: &Readings, limits: &HealthLimits) -> Self {
+        Self::of(Reason::ALL.into_iter().filter(|r| limits.exceeded(*r, now)))
+    }
+
+    /// Says that the receiver cannot answer, as the agents of StatsD cannot: all is well as far as this side can tell,
+    /// which is not far.
+    #[must_use]
+    pub const fn unheard(self) -> Self {
+        Self { unheard: true, ..self }
+    }
+
+    /// Whether the receiver cannot answer, so that nobody knows what arrives.
+    #[must_use]
+    pub const fn is_unheard(self) -> bool {
+        self.unheard
+    }
+
+    /// The grade.
+    #[must_use]
+    pub fn grade(self) -> Grade {
+        match self.reasons.count_ones() {
+            0 => Grade::Healthy,
+            1 if !self.has(Reason::Unreachable) => Grade::Degraded,
+            _ => Grade::Unhealthy,
+        }
+    }
+
+    /// Whether this is one of the reasons.
+    #[must_use]
+    pub fn has(self, reason: Reason) -> bool {
+        self.reasons & 1 << reason as u8 != 0
+    }
+
+    /// The reasons.
+    pub fn reasons(self) -> impl Iterator<Item = Reason> {
+        Reason::ALL.into_iter().filter(move |r| self.has(*r))
+    }
+}
+
+/// What a health says of a receiver that cannot answer.
+const UNHEARD: &str = "the receiver does not answer, so nobody knows what arrives";
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.grade())?;
+        for (i, reason) in self.reasons().enumerate() {
+            if f.alternate() {
+                write!(f, "\n- {}: {}", reason.explain(), reason.advice())?;
+            } else {
+                write!(f, "{}{}", if i == 0 { ": " } else { ", " }, reason.as_str())?;
+            }
+        }
+        match self.unheard {
+            true if f.alternate() => write!(f, "\n- {UNHEARD}"),
+            true => f.write_str(" (unheard)"),
+            false => Ok(()),
+        }
+    }
+}
+
+/// In serde formats `{"grade": …, "unheard": …, "reasons": [{"reason": …, "meaning": …, "advice": …}]}`.
+impl Serialize for Health {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+
+        #[derive(Serialize)]
+        struct Explained {
+            reason: Reason,
+            meaning: &'static str,
+            advice: &'static str,
+        }
+        struct Reasons(Health);
+        impl Serialize for Reasons {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let explained = |reason: Reason| Explained {
+                    reason,
+                    meaning: reason.explain(),
+                    advice: reason.advice(),
+                };
+                serializer.collect_seq(self.0.reasons().map(explained))
+            }
+        }
+        let mut health = serializer.serialize_struct("Health", 3)?;
+        health.serialize_field("grade", &self.grade())?;
+        health.serialize_field("unheard", &self.unheard)?;
+        health.serialize_field("reasons", &Reasons(*self))?;
+        health.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn each_limit_is_crossed_just_above_it() {
+        let lately = HealthCounts {
+            recorded: 1000,
+            dropped: 10,
+            sends: 100,
+            send_errors: 5,
+            timed: 1000,
+            slow: 10,
+            opened: 1,
+            ..HealthCounts::NONE
+        };
+        let fine = Readings {
+            lately,
+            buffer_percent: 90,
+            unacknowledged_percent: 50,
+            unreachable: false,
+            memory_bytes: 100_000_000,
+        };
+        let judge = |now: &Readings| Health::judge(now, &HealthLimits::DEFAULT);
+        assert_eq!(judge(&fine).grade(), Grade::Healthy);
+        let count = |f: fn(&mut HealthCounts)| {
+            let mut lately = lately;
+            f(&mut lately);
+            Readings { lately, ..fine }
+        };
+        for (reason, readings) in [
+            (Reason::Buffer, Readings { buffer_percent: 91, ..fine }),
+            (Reason::Drops, count(|c| c.dropped = 11)),
+            (Reason::SendErrors, count(|c| c.send_errors = 6)),
+            (Reason::Latency, count(|c| c.slow = 11)),
+            (Reason::Unreachable, Readings { unreachable: true, ..count(|c| c.opened = 9) }),
+            (Reason::Flapping, count(|c| c.opened = 2)),
+            (Reason::Unacknowledged, count(|c| c.unacknowledged = 1)),
+            (Reason::Unacknowledged, Readings { unacknowledged_percent: 51, ..fine }),
+            (Reason::Tags, count(|c| c.tags_refused = 1)),
+            (Reason::Names, count(|c| c.names_refused = 1)),
+            (Reason::Instruments, count(|c| c.instruments_refused = 1)),
+            (Reason::Memory, Readings { memory_bytes: 100_000_001, ..fine }),
+        ] {
+            let health = judge(&readings);
+            assert!(health.reasons().eq([reason]), "{reason:?}: {health}");
+            let alone =
+                if reason == Reason::Unreachable { Grade::Unhealthy } else { Grade::Degraded };
+            assert_eq!(health.grade(), alone);
+        }
+        let both = Readings { buffer_percent: 100, ..count(|c| c.dropped = 900) };
+        assert_eq!(judge(&both).to_string(), "unhealthy: buffer, drops");
+        assert_eq!(judge(&Readings::default()).grade(), Grade::Healthy, "nothing yet");
+        let limits =
+            HealthLimits { drops_percent: 95, buffer_percent: 100, ..HealthLimits::DEFAULT };
+        assert_eq!(Health::judge(&both, &limits).grade(), Grade::Healthy, "as configured");
+    }
+
+    #[test]
+    fn it_says_to_people_what_is_wrong_and_what_to_do() {
+        assert_eq!(Health::default().to_string(), "healthy");
+        let health = Health::of([Reason::Tags]).unheard();
+        assert_eq!(health.to_string(), "degraded: tags (unheard)");
+        let long = std::format!("{health:#}");
+        for part in [Reason::Tags.explain(), Reason::Tags.advice(), UNHEARD] {
+            assert!(long.contains(part), "{long}");
+        }
+    }
+
+    #[test]
+    fn every_reason_has_its_own_bit_name_sentence_and_advice() {
+        for (i, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, i);
+            assert!(Health::of([reason]).reasons().eq([reason]));
+            for said in [Reason::as_str, Reason::explain, Reason::advice] {
+                let same = Reason::ALL.iter().filter(|r| said(**r) == said(reason)).count();
+                assert!(same == 1 && !said(reason).is_empty(), "{reason:?}");
+            }
+        }
+    }
+}

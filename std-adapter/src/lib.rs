@@ -26,7 +26,7 @@
 //! A record call takes no lock, no heap and no system call, also not to wake the worker, which looks into the rings
 //! by itself: every [`ClientConfig::idle_sleep`] when there is nothing to do, more often under load.
 
-#![deny(unsafe_code)] // but for two calls of pthreads in `threads::exit`
+#![deny(unsafe_code)] // but for two calls of pthreads in `threads::exit` and one of `atexit` in `client::exit`
 
 // From the ground up: each layer imports only from those before it.
 pub mod clock;
@@ -60,6 +60,8 @@ mod client;
 pub mod metrics;
 
 pub use client::{BuildError, Builder, Client, FlushError};
+#[cfg(feature = "async")]
+pub use client::{Ended, Flushed};
 pub use config::{Budget, ClientConfig, ConfigError, Load, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};

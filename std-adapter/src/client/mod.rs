@@ -17,11 +17,16 @@ use crate::worker::{self, AnyTransport};
 
 mod builder;
 mod error;
+mod exit;
 mod thread;
+#[cfg(feature = "async")]
+mod wait;
 
 pub use builder::Builder;
 pub use error::{BuildError, FlushError};
 use thread::{Thread, after};
+#[cfg(feature = "async")]
+pub use wait::{Ended, Flushed};
 
 /// Records events, and sends them and the instruments from a thread of its own. Handles are cheap to clone; dropping
 /// the last one sends what is left, for at most [`ClientConfig::linger`].
@@ -82,14 +87,34 @@ impl Client {
     /// [`FlushError`] when `timeout` passes first.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let deadline = after(timeout);
+        let asked = self.ask_to_flush();
+        let done = |s: &State| s.flush_done >= asked || s.stopped;
+        if self.shared.control.wait(deadline, done) { Ok(()) } else { Err(FlushError) }
+    }
+
+    /// The number of a flush that has now been asked for.
+    fn ask_to_flush(&self) -> u64 {
         let asked = {
             let mut state = self.shared.control.lock();
             state.flush_asked += 1;
             state.flush_asked
         };
         self.thread.unpark();
-        let done = |s: &State| s.flush_done >= asked || s.stopped;
-        if self.shared.control.wait(deadline, done) { Ok(()) } else { Err(FlushError) }
+        asked
+    }
+
+    /// Has the client ended when the process does, by a return from `main` or [`std::process::exit`]: what is left is sent
+    /// then, for at most [`ClientConfig::linger`]. Returns whether the system will (Linux; elsewhere it is not asked).
+    ///
+    /// For a client in a `static`, or one that other threads hold: nobody drops those, and without this what they have
+    /// not sent yet is lost: events as old as [`ClientConfig::batch_age`], instruments as old as
+    /// [`ClientConfig::flush_interval`], and critical events that nobody has acknowledged. A signal that kills the
+    /// process, [`std::process::abort`] and a panic that aborts lose it either way.
+    ///
+    /// It is a hook of the C library's `atexit`, which runs on the thread that ends the process, before C++ destructors
+    /// that were registered earlier.
+    pub fn flush_on_exit(&self) -> bool {
+        exit::end_at_exit(Arc::downgrade(&self.thread))
     }
 
     /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
@@ -129,6 +154,14 @@ impl Client {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
+    }
+
+    /// The [`snapshot`](Self::snapshot) as a JSON object, in one call (feature `json`). Its keys are the names of the fields.
+    #[cfg(feature = "json")]
+    #[must_use]
+    pub fn snapshot_json(&self) -> String {
+        // Plain data with names for keys: nothing in it can fail.
+        serde_json::to_string(&self.snapshot()).unwrap_or_default()
     }
 
     /// Who the client is: what a collector shows it under.

@@ -32,20 +32,35 @@ impl Thread {
         }
     }
 
+    /// How long the last handle waits for what is left.
+    pub(super) fn linger(&self) -> Duration {
+        self.linger
+    }
+
     /// Refuses further records, and has the worker send what is left until `deadline`.
-    pub(super) fn stop(&self, deadline: Instant) {
+    pub(super) fn ask_to_end(&self, deadline: Instant) {
         self.shared.valve.close();
         {
             let mut state = self.shared.control.lock();
             state.stop_at = Some(state.stop_at.map_or(deadline, |at| at.min(deadline)));
         }
         self.unpark();
+    }
+
+    /// Waits until the worker has ended, at the latest until `deadline`.
+    pub(super) fn wait_for_end(&self, deadline: Instant) {
+        self.shared.control.wait(deadline, |s| s.stopped);
+    }
+
+    /// Ends the worker as [asked](Self::ask_to_end), and waits for it.
+    pub(super) fn stop(&self, deadline: Instant) {
+        self.ask_to_end(deadline);
         let handle = self.lock().take();
         if let Some(handle) = handle {
             // A worker that panicked has said so on standard error; there is nothing to add.
             let _ = handle.join();
         } else {
-            self.shared.control.wait(deadline, |s| s.stopped);
+            self.wait_for_end(deadline);
         }
     }
 

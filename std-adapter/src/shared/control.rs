@@ -1,6 +1,8 @@
 //! How handles and the worker talk to each other. Nothing of it is on the record path.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "async")]
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use ringstat_core::observe::{BreakerUse, Health, Output, PoolUse};
@@ -11,6 +13,9 @@ use ringstat_core::send::Totals;
 pub(crate) struct Control {
     state: Mutex<State>,
     changed: Condvar,
+    /// The futures that wait for a change.
+    #[cfg(feature = "async")]
+    wakers: Mutex<Vec<Waker>>,
 }
 
 /// What was asked of the worker, and what it has done.
@@ -40,9 +45,32 @@ impl Control {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes everybody who [waits](Self::wait).
+    /// Wakes everybody who waits. The [lock](Self::lock) must not be held: executors are not ours.
     pub(crate) fn changed(&self) {
         self.changed.notify_all();
+        #[cfg(feature = "async")]
+        {
+            let mut waiting = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let wakers = std::mem::take(&mut *waiting);
+            drop(waiting);
+            wakers.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    /// What `ready` finds, or else has the task woken at the next change.
+    #[cfg(feature = "async")]
+    pub(crate) fn poll<T>(
+        &self,
+        context: &Context<'_>,
+        ready: impl Fn(&State) -> Option<T>,
+    ) -> Poll<T> {
+        // First the waker, then the look: what changes in between wakes.
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            wakers.push(context.waker().clone());
+        }
+        drop(wakers);
+        ready(&self.lock()).map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Waits until `done`, at the latest until `deadline`. Returns whether it is.

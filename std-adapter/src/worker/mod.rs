@@ -166,6 +166,7 @@ impl<E: Format> Worker<E> {
         let mut state = self.shared.control.lock();
         state.flush_done = state.flush_asked;
         state.stopped = true;
+        drop(state);
         self.shared.control.changed();
     }
 }

@@ -1,0 +1,72 @@
+//! Waiting without blocking a thread (feature `async`), on any executor.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ringstat_core::ledger::Ledger;
+
+use super::Client;
+use super::thread::after;
+use crate::shared::{Shared, State};
+
+impl Client {
+    /// Like [`flush`](Self::flush), without blocking the thread: sends everything recorded so far, and all instruments
+    /// that have changed. The future is done when that is, or when the client has ended.
+    ///
+    /// It needs nothing of the executor. A time limit is the executor's: drop the future, and nothing is lost.
+    ///
+    /// ```
+    /// # async fn stop(stats: ringstat_std::Client) {
+    /// stats.flush_async().await;
+    /// let ledger = stats.shutdown_async(std::time::Duration::from_secs(1)).await;
+    /// assert!(ledger.closes());
+    /// # }
+    /// ```
+    pub fn flush_async(&self) -> Flushed {
+        let asked = self.ask_to_flush();
+        Flushed { shared: self.shared.clone(), asked }
+    }
+
+    /// Like [`shutdown`](Self::shutdown), without blocking the thread. Records are refused from now on, also where the
+    /// future is not polled.
+    pub fn shutdown_async(self, timeout: Duration) -> Ended {
+        self.thread.ask_to_end(after(timeout));
+        Ended { client: self }
+    }
+}
+
+/// Everything that was recorded before has been sent. See [`Client::flush_async`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Flushed {
+    shared: Arc<Shared>,
+    asked: u64,
+}
+
+impl Future for Flushed {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let done = |s: &State| (s.flush_done >= self.asked || s.stopped).then_some(());
+        self.shared.control.poll(context, done)
+    }
+}
+
+/// The client has ended: its final ledger. See [`Client::shutdown_async`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Ended {
+    client: Client,
+}
+
+impl Future for Ended {
+    type Output = Ledger;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ledger> {
+        let stopped = self.client.shared.control.poll(context, |s| s.stopped.then_some(()));
+        stopped.map(|()| self.client.ledger())
+    }
+}

@@ -18,6 +18,8 @@ use crate::worker::{self, AnyTransport};
 mod builder;
 mod error;
 mod exit;
+#[cfg(test)]
+mod tests;
 mod thread;
 #[cfg(feature = "async")]
 mod wait;
@@ -120,7 +122,8 @@ impl Client {
     /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
     /// ledger. What could not be sent in time is in it as [`Cause::Shutdown`].
     ///
-    /// Other handles stay usable and refuse records.
+    /// Other handles stay usable and refuse records. A record call that was under way in another thread may still say
+    /// that it was recorded; the next [`ledger`](Self::ledger) has it as [`Cause::Shutdown`].
     pub fn shutdown(self, timeout: Duration) -> Ledger {
         self.thread.stop(after(timeout));
         self.ledger()

@@ -9,7 +9,7 @@ use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::policy::{Admission, Gate, Policy, SharedGate, Throttle};
 use ringstat_core::record::spill::{self, Area};
 use ringstat_core::record::{BoxedTagMemory, Event, Outcome, Priority, Resolve, Symbol};
-use ringstat_core::ring::{Fallback, Full, Pushed, ShardRing, boxed, mpmc};
+use ringstat_core::ring::{Fallback, Full, Pushed, ShardRing, Source, boxed, mpmc};
 
 mod counts;
 mod kinds;
@@ -120,6 +120,21 @@ impl Rings {
     pub(crate) fn refuse(&self, cause: Cause) -> Outcome {
         self.drops.count_shared(cause);
         Outcome::Dropped(cause)
+    }
+
+    /// Gives up what waits, once the worker has ended: a recorder that passed the valve before it closed may come into
+    /// its ring after the worker's last look.
+    pub(crate) fn give_up_all(&self, cause: Cause, names: &impl Resolve) {
+        let count = |event: Event| {
+            event.give_back(names);
+            self.drops.count_shared(cause);
+        };
+        if let Some(mut events) = self.consumer() {
+            events.drain(usize::MAX, count);
+        }
+        if let Some(critical) = &self.critical {
+            std::iter::from_fn(|| critical.pop()).for_each(count);
+        }
     }
 
     /// Takes a shard for the calling thread now, rather than at its first record. Returns whether it has one.

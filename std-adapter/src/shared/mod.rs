@@ -1,7 +1,7 @@
 //! What recorders and the worker share: rings, instruments, names, clocks, and the accounts of both.
 
 use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram};
-use ringstat_core::ledger::Ledger;
+use ringstat_core::ledger::{Cause, Ledger};
 use ringstat_core::observe::{Buffer, Degradation, Memory, Snapshot};
 use ringstat_core::policy::{Level, Throttle};
 use ringstat_core::record::spill::{Area, BLOCK};
@@ -148,10 +148,16 @@ impl Shared {
 
     pub(crate) fn ledger(&self) -> Ledger {
         // Later stages first: what moves on meanwhile is missed, never counted twice.
-        let (totals, aggregated) = {
+        let (totals, aggregated, stopped) = {
             let state = self.control.lock();
-            (state.totals, state.aggregated)
+            if state.stopped {
+                // Under the lock: nobody reads the account while another takes what is left.
+                self.rings.give_up_all(Cause::Shutdown, &self.said());
+            }
+            (state.totals, state.aggregated, state.stopped)
         };
-        totals.ledger(self.rings.len() as u64, &self.rings.drops(), aggregated)
+        // A record that is still on its way into a ring that nobody drains was not made yet.
+        let waiting = if stopped { 0 } else { self.rings.len() as u64 };
+        totals.ledger(waiting, &self.rings.drops(), aggregated)
     }
 }

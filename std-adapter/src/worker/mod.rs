@@ -89,7 +89,7 @@ impl<E: Format> Worker<E> {
                 self.pace.hurry();
             }
         };
-        self.finish(&mut events, deadline);
+        self.finish(events, deadline);
     }
 
     /// How long to sleep when nothing is to be done before `until`: less than that only if it is urgent.
@@ -133,7 +133,7 @@ impl<E: Format> Worker<E> {
     }
 
     /// Sends what is left until `deadline`, and counts the rest.
-    fn finish(&mut self, events: &mut Consumer, deadline: Instant) {
+    fn finish(&mut self, mut events: Consumer, deadline: Instant) {
         if self.report.as_ref().is_some_and(Report::has_begun) {
             self.write_report(self.shared.clock.advance());
         }
@@ -143,7 +143,7 @@ impl<E: Format> Worker<E> {
         self.routes.iter_mut().for_each(Route::try_again);
         let mut last = LastWord::new(&self.routes);
         while Instant::now() < deadline {
-            if matches!(self.round(events), Next::Again) {
+            if matches!(self.round(&mut events), Next::Again) {
                 continue;
             }
             if self.pool.is_empty() && self.sender.unacknowledged() == 0 {
@@ -161,7 +161,9 @@ impl<E: Format> Worker<E> {
         if let Some(mut critical) = self.shared.rings.critical() {
             self.sender.abandon(&mut critical, Cause::Shutdown, &self.shared.said());
         }
-        self.sender.abandon(events, Cause::Shutdown, &self.shared.said());
+        self.sender.abandon(&mut events, Cause::Shutdown, &self.shared.said());
+        // From here on whoever asks for the ledger takes what comes late.
+        drop(events);
         self.publish();
         let mut state = self.shared.control.lock();
         state.flush_done = state.flush_asked;

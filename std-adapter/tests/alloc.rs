@@ -50,6 +50,9 @@ fn recording_allocates_nothing() {
                 stats.gauge(name, f64::from(i)).record();
                 stats.timing("t", Duration::from_nanos(5)).tag("table", "orders").record();
                 stats.set("s", 1u8).text("member").record();
+                let request = stats.count("r", 1u8).tag("route", "/users/{id}/orders");
+                request.tag("method", "GET").tag("status", "200").record();
+                stats.event("e").text("a text that is longer than what fits a slot").record();
                 stats.gauge("", 0u8).record();
                 COUNTER.inc();
                 GAUGE.set(1.0);

@@ -17,9 +17,12 @@ use ringstat_core::wire::{Decoder, Encoder};
 use ringstat_std::{Client, Counter};
 
 /// Every operation, as `list` prints them.
-const OPERATIONS: [&str; 11] = [
+const OPERATIONS: [&str; 14] = [
     "record",
     "record_dynamic",
+    "record_plain",
+    "record_40_bytes",
+    "record_200_bytes",
     "counter",
     "histogram",
     "spsc",
@@ -96,6 +99,32 @@ fn main() {
             let stats = client();
             measured(&mut |n| {
                 let event = stats.count("http.requests", n as u64).tags(TAGS).tag("user", "alice");
+                done += usize::from(event.record().is_recorded());
+            });
+        }
+        "record_plain" => {
+            let stats = client();
+            measured(&mut |n| {
+                done += usize::from(stats.count("requests", n as u64).record().is_recorded());
+            });
+        }
+        // Tags that do not fit the slot: three of 40 bytes in all, and five of 200.
+        "record_40_bytes" => {
+            let stats = client();
+            measured(&mut |n| {
+                let [route, method, status] = black_box(["/api/v1/users/{id}", "PUT", "200"]);
+                let event = stats.count("requests", n as u64).tag("route", route);
+                let event = event.tag("method", method).tag("status", status);
+                done += usize::from(event.record().is_recorded());
+            });
+        }
+        "record_200_bytes" => {
+            let stats = client();
+            let long = "x".repeat(45);
+            measured(&mut |n| {
+                let event = stats.count("requests", n as u64).tag("a", black_box(&long));
+                let event = event.tag("b", black_box(&long)).tag("c", black_box(&long));
+                let event = event.tag("d", black_box(&long)).tag("user", "somebody");
                 done += usize::from(event.record().is_recorded());
             });
         }

@@ -217,26 +217,36 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     }
 
     /// Hands the event over. Never blocks, never allocates.
-    #[inline]
-    pub fn record(mut self) -> Outcome {
-        match &mut self.event {
-            Ok(event) => match self.spill {
-                None => self.recorder.push(event),
-                Some(spill) => {
-                    event.set_spilled(spill.park());
-                    let outcome = self.recorder.push(event);
-                    if !outcome.is_recorded() {
-                        self.recorder.give_back(event);
-                    }
-                    outcome
-                }
-            },
-            Err(cause) => self.recorder.refuse(*cause),
+    // Always inlined, so that of a draft without long tags nothing is left but its event.
+    #[inline(always)]
+    pub fn record(self) -> Outcome {
+        let Self { recorder, event, spill } = self;
+        match (event, spill) {
+            (Ok(event), None) => recorder.push(&event),
+            (Ok(event), Some(spill)) => record_spilled(recorder, event, spill),
+            (Err(cause), _) => recorder.refuse(cause),
         }
     }
 }
 
 // Not inlined: most tags fit the slot, and for a recorder without tag memory it is one cause.
+
+#[inline(never)]
+fn record_spilled<R, const INLINE: usize>(
+    recorder: &R,
+    mut event: Event<INLINE>,
+    spill: Spill<'_>,
+) -> Outcome
+where
+    R: Recorder<INLINE> + ?Sized,
+{
+    event.set_spilled(spill.park());
+    let outcome = recorder.push(&event);
+    if !outcome.is_recorded() {
+        recorder.give_back(&event);
+    }
+    outcome
+}
 
 #[inline(never)]
 fn spill_tag<'a, R, const INLINE: usize>(
@@ -259,10 +269,7 @@ where
             let slot = event.in_slot();
             let room = slot.len() + key.len() + value.len() + 3;
             let mut begun = area.ok_or(Cause::TagTooLong)?.take(room)?;
-            if let Some(text) = slot.text() {
-                begun.push_text(text)?;
-            }
-            slot.tags().try_for_each(|(key, value)| begun.push_tag(key, value))?;
+            begun.push_all(slot)?;
             event.set_spilled(Spilled::NOWHERE);
             spill.insert(begun)
         }

@@ -78,6 +78,12 @@ impl<'a> InSlot<'a> {
         self.bytes.len()
     }
 
+    /// The bytes of the tags.
+    #[inline]
+    pub(crate) fn tag_bytes(self) -> &'a [u8] {
+        self.tags().0.0
+    }
+
     #[inline]
     pub(crate) fn text(self) -> Option<&'a str> {
         if self.text { self.strings().next() } else { None }

@@ -93,6 +93,11 @@ pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
     }
     // Relaxed: a place to begin, and no more; several takers may begin at the same one.
     let mut first = cursor.load(Ordering::Relaxed) as usize;
+    // Most need one block, and the next one is free.
+    if count == 1 && claims.get(first).is_some_and(Claim::take) {
+        cursor.store(first as u32 + 1, Ordering::Relaxed);
+        return Some(first..first + 1);
+    }
     let (mut probes, mut wrapped) = (0, false);
     loop {
         if first + count > claims.len() {

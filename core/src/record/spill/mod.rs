@@ -23,7 +23,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use crate::ledger::Cause;
-use crate::record::strings::Tags;
+use crate::record::strings::{InSlot, Tags};
 use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT};
 use crate::sync::AtomicU32;
 
@@ -96,7 +96,8 @@ impl<'a> Area<'a> {
     /// [`Cause::TagMemoryFull`] when there are not so many free blocks in a row, as far as a bounded search sees.
     #[inline]
     pub fn take(&self, bytes: usize) -> Result<Spill<'a>, Cause> {
-        let run = claims::take(self.claims, self.cursor, (HEAD + bytes).div_ceil(BLOCK));
+        let blocks = (HEAD + bytes).div_ceil(BLOCK);
+        let run = claims::take(self.claims, self.cursor, blocks);
         let run = run.ok_or(Cause::TagMemoryFull)?;
         Ok(Spill {
             run: Run { area: *self, first: run.start, blocks: run.len() },
@@ -184,17 +185,39 @@ impl Spill<'_> {
         Ok(())
     }
 
+    /// Begins with what stands in a slot.
+    #[inline]
+    pub(crate) fn push_all(&mut self, slot: InSlot<'_>) -> Result<(), Cause> {
+        if let Some(text) = slot.text() {
+            self.push_text(text)?;
+        }
+        let tags = slot.tag_bytes();
+        self.reserve(tags.len())?;
+        self.write(tags);
+        self.tags = slot.tags().count() as u8;
+        Ok(())
+    }
+
     /// Adds a tag, whose strings were found to be short enough.
     #[inline]
     pub(crate) fn push_tag(&mut self, key: &str, value: &str) -> Result<(), Cause> {
         if usize::from(self.tags) >= DYNAMIC_TAG_LIMIT {
             return Err(Cause::TooManyTags);
         }
-        self.reserve(2 + key.len() + value.len())?;
+        let (key, value) = (key.as_bytes(), value.as_bytes());
+        let length = 2 + key.len() + value.len();
+        self.reserve(length)?;
+        let (begin, end) = (self.length, self.length + length);
+        let room = self.run.bytes_mut().get_mut(begin..end);
+        let mut room = room.ok_or(Cause::TagMemoryFull)?;
         for string in [key, value] {
-            self.write(&[string.len() as u8]);
-            self.write(string.as_bytes());
+            let Some((first, rest)) = room.split_first_mut() else { break };
+            let Some((place, rest)) = rest.split_at_mut_checked(string.len()) else { break };
+            first.write(string.len() as u8);
+            copy(place, string);
+            room = rest;
         }
+        self.length = end;
         self.tags += 1;
         Ok(())
     }
@@ -234,7 +257,7 @@ impl Spill<'_> {
     fn write(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if let Some(place) = self.run.bytes_mut().get_mut(self.length..end) {
-            place.write_copy_of_slice(bytes);
+            copy(place, bytes);
             self.length = end;
         }
     }
@@ -261,6 +284,32 @@ impl Drop for Spill<'_> {
     #[inline]
     fn drop(&mut self) {
         claims::free(self.run.area.claims, self.run.range());
+    }
+}
+
+/// Copies bytes into as many places. Keys and values are short: from 4 to 16 bytes go in two pieces that overlap, which
+/// takes less than a call.
+#[inline]
+fn copy(to: &mut [MaybeUninit<u8>], from: &[u8]) {
+    match from.len() {
+        8..=16 => copy_ends::<8>(to, from),
+        4..=7 => copy_ends::<4>(to, from),
+        0..=3 => to.iter_mut().zip(from).for_each(|(to, from)| _ = to.write(*from)),
+        _ => _ = to.write_copy_of_slice(from),
+    }
+}
+
+/// Copies the first and the last `N` bytes.
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [MaybeUninit<u8>], from: &[u8]) {
+    let (Some(head), Some(tail)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+        return;
+    };
+    if let Some(to) = to.first_chunk_mut::<N>() {
+        to.write_copy_of_slice(head);
+    }
+    if let Some(to) = to.last_chunk_mut::<N>() {
+        to.write_copy_of_slice(tail);
     }
 }
 

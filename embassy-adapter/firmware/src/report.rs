@@ -20,6 +20,7 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ledger, totals, more } = self;
         write!(f, "{{\"recorded\":{},\"sent\":{},", ledger.recorded, ledger.sent)?;
+        write!(f, "\"unconfirmed\":{},\"lost\":{},", ledger.unconfirmed, ledger.lost)?;
         write!(f, "\"in_flight\":{},\"closes\":{},", ledger.in_flight, ledger.closes())?;
         write!(
             f,

@@ -147,11 +147,13 @@ impl Said {
         self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
-    /// Every record was sent, dropped for a cause, or is still there, and none is still there.
+    /// Every record has arrived, left and is not known to have arrived, was lost, or was dropped for a cause; none is
+    /// still there.
     pub(crate) fn assert_closed(&self) {
         assert_eq!(self.0["closes"], true, "{}", self.0);
         assert_eq!(self.number("in_flight"), 0, "{}", self.0);
-        let fates = self.number("sent") + self.number("dropped_total");
+        let fates: u64 =
+            ["sent", "unconfirmed", "lost", "dropped_total"].map(|f| self.number(f)).iter().sum();
         assert_eq!(self.number("recorded"), fates, "{}", self.0);
     }
 }

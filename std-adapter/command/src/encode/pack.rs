@@ -13,7 +13,7 @@ use crate::jsonl::records::{Item, Records, now_ns};
 use crate::jsonl::refusal::Refusal;
 
 /// Room for most texts in an event; what is longer stands beside it.
-const INLINE: usize = 255;
+const INLINE: usize = 254;
 
 /// A record with its line, and of a histogram the bucket to go on with.
 type Pending = Option<(u64, Item<INLINE>, usize)>;

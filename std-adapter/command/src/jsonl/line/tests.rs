@@ -1,7 +1,7 @@
 use super::*;
 use ringstat_core::record::{Content as Held, Name, Value};
 
-fn event(text: &str) -> Result<Event<255>, Refusal> {
+fn event(text: &str) -> Result<Event<254>, Refusal> {
     let line = Line::parse(text)?;
     line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99, |_| None)
 }

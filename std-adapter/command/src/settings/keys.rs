@@ -53,6 +53,11 @@ pub(super) const KEYS: &[Key] = &[
     key("client.shard_events", "How many events fit into each of these rings, of 64 bytes", EVENTS),
     key("client.shared_events", "How many events fit into the shared ring, of 72 bytes", EVENTS),
     key(
+        "client.tag_memory",
+        "Bytes beside each ring for tags and texts that do not fit a slot",
+        "0 to 1073741824; 0: none are taken",
+    ),
+    key(
         "client.policy",
         "What is given up when there is more than the rings can take",
         "\"drop-newest\", \"drop-oldest\", \"by-priority\", { sampled = 2 to 64 }, { graded = 2 to 64 }",

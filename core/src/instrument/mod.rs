@@ -118,7 +118,8 @@ pub trait Instrument: Sync {
     fn mark(&self) -> &Mark;
 }
 
-/// The version of an instrument that was sent last. Belongs to the sender.
+/// The version of an instrument that was sent last. Belongs to the sender: an instrument with two senders needs a mark
+/// for each.
 #[derive(Debug)]
 pub struct Mark(AtomicU32);
 

@@ -49,15 +49,16 @@ impl Builder {
         self
     }
 
-    /// Sends an instrument that lives in a `static`.
+    /// Sends an instrument that lives in a `static`: what is recorded on it from now on, for a client is a source of its
+    /// own, and what came before may be another's. Several clients may send the same one.
     pub fn instrument(mut self, instrument: &'static dyn Instrument) -> Self {
-        self.instruments.push(Entry::Static(instrument));
+        self.instruments.push(Entry::adopt(instrument));
         self
     }
 
-    /// Sends instruments that live in `static`s.
+    /// Sends instruments that live in `static`s, each as [`instrument`](Self::instrument) does.
     pub fn instruments(mut self, instruments: &[&'static dyn Instrument]) -> Self {
-        self.instruments.extend(instruments.iter().map(|i| Entry::Static(*i)));
+        self.instruments.extend(instruments.iter().map(|i| Entry::adopt(*i)));
         self
     }
 

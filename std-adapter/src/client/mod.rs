@@ -189,7 +189,8 @@ impl Client {
         self.shared.names.intern(name)
     }
 
-    /// Sends an instrument that lives in a `static` from now on.
+    /// Sends an instrument that lives in a `static` from now on: what is recorded on it from now on, as with
+    /// [`Builder::instrument`].
     pub fn register(&self, instrument: &'static dyn Instrument) {
         self.shared.registry.add(instrument);
     }

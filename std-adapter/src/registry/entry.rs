@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use ringstat_core::instrument::Instrument;
 
+use super::adopted::Adopted;
+
 /// An instrument in a `static`, or one made at run time.
 pub(crate) enum Entry {
-    Static(&'static dyn Instrument),
+    Static(Adopted),
     Owned(Arc<dyn Instrument + Send + Sync>),
 }
 
@@ -18,9 +20,19 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
+    /// Takes up an instrument in a `static`: what it counts from now on is sent.
+    pub(crate) fn adopt(instrument: &'static dyn Instrument) -> Self {
+        Self::Static(Adopted::new(instrument))
+    }
+
+    /// Whether it is that instrument in a `static`.
+    pub(super) fn is(&self, instrument: &dyn Instrument) -> bool {
+        matches!(self, Self::Static(adopted) if adopted.is(instrument))
+    }
+
     pub(super) fn get(&self) -> &dyn Instrument {
         match self {
-            Self::Static(instrument) => *instrument,
+            Self::Static(adopted) => adopted,
             Self::Owned(instrument) => instrument.as_ref(),
         }
     }

@@ -9,6 +9,7 @@ use ringstat_core::instrument::Instrument;
 #[cfg(feature = "metrics")]
 use ringstat_core::instrument::Unit;
 
+mod adopted;
 #[cfg(feature = "metrics")]
 mod describe;
 mod entry;
@@ -72,9 +73,8 @@ impl Registry {
 
     pub(crate) fn add(&self, instrument: &'static dyn Instrument) {
         let mut inner = self.lock();
-        let same = |e: &Entry| std::ptr::addr_eq(e.get(), instrument);
-        if !inner.entries.iter().any(same) {
-            inner.entries.push(Entry::Static(instrument));
+        if !inner.entries.iter().any(|entry| entry.is(instrument)) {
+            inner.entries.push(Entry::adopt(instrument));
         }
     }
 

@@ -1,0 +1,115 @@
+//! A `static` instrument as one client sends it.
+//!
+//! The instrument counts from the start of the process on, for whoever asks; a client sends what came since it took
+//! the instrument up. A receiver knows each client as a source of its own, so that several clients, one after the
+//! other, would else deliver the first one's counts again. What was sent last is the client's to know, too: where it
+//! were noted in the instrument, one of two clients would take the other's sending for its own.
+
+use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, State, Unit};
+use ringstat_core::record::{Tag, Value};
+
+/// See the [module](self).
+pub(crate) struct Adopted {
+    instrument: &'static dyn Instrument,
+    before: Before,
+    mark: Mark,
+}
+
+/// What the instrument held when it was taken up.
+enum Before {
+    /// A level has no past.
+    Level,
+    Total(u64),
+    Buckets(Since),
+}
+
+/// A histogram without what it held before.
+struct Since {
+    instrument: &'static dyn Instrument,
+    layout: Layout,
+    sum: Value,
+    counts: Box<[u64]>,
+}
+
+impl Adopted {
+    /// Takes the instrument up: it counts from here on.
+    pub(super) fn new(instrument: &'static dyn Instrument) -> Self {
+        let before = match instrument.state() {
+            State::Level(_) => Before::Level,
+            State::Total(total) => Before::Total(total),
+            State::Buckets(buckets) => Before::Buckets(Since {
+                instrument,
+                layout: buckets.layout(),
+                sum: buckets.sum(),
+                counts: (0..buckets.buckets()).map(|i| buckets.bucket_count(i)).collect(),
+            }),
+        };
+        Self { instrument, before, mark: Mark::new() }
+    }
+
+    /// Whether it is that one.
+    pub(super) fn is(&self, instrument: &dyn Instrument) -> bool {
+        std::ptr::addr_eq(self.instrument, instrument)
+    }
+}
+
+impl Instrument for Adopted {
+    fn name(&self) -> &str {
+        self.instrument.name()
+    }
+    fn tag(&self, index: usize) -> Option<(&str, &str)> {
+        self.instrument.tag(index)
+    }
+    fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
+        self.instrument.static_identity()
+    }
+    fn unit(&self) -> Unit {
+        self.instrument.unit()
+    }
+    fn state(&self) -> State<'_> {
+        match (self.instrument.state(), &self.before) {
+            (State::Total(now), Before::Total(before)) => State::Total(now.wrapping_sub(*before)),
+            (State::Buckets(_), Before::Buckets(since)) => State::Buckets(since),
+            (state, _) => state,
+        }
+    }
+    fn version(&self) -> u32 {
+        self.instrument.version()
+    }
+    fn mark(&self) -> &Mark {
+        &self.mark
+    }
+}
+
+impl Since {
+    /// What the instrument says now.
+    fn now<T>(&self, read: impl FnOnce(&dyn Buckets) -> T) -> Option<T> {
+        match self.instrument.state() {
+            State::Buckets(buckets) => Some(read(buckets)),
+            State::Total(_) | State::Level(_) => None,
+        }
+    }
+}
+
+impl Buckets for Since {
+    fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    fn sum(&self) -> Value {
+        match (self.now(|now| now.sum()), self.sum) {
+            (Some(Value::U64(now)), Value::U64(before)) => Value::U64(now.wrapping_sub(before)),
+            (Some(Value::F64(now)), Value::F64(before)) => Value::F64(now - before),
+            (now, before) => now.unwrap_or(before),
+        }
+    }
+
+    fn bucket_count(&self, index: usize) -> u64 {
+        let before = self.counts.get(index).copied().unwrap_or(0);
+        self.now(|now| now.bucket_count(index)).unwrap_or(before).wrapping_sub(before)
+    }
+
+    fn buckets(&self) -> usize {
+        self.counts.len()
+    }
+}

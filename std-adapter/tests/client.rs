@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringstat_core::format::Header;
-use ringstat_core::send::{SendError, from_fn};
+use ringstat_core::send::{SendError, Transport, from_fn};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_core::wire::receipt::Receipt;
@@ -364,4 +364,48 @@ fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
     let ledger = stats.shutdown(SECOND);
     assert!(ledger.closes());
     assert_eq!((ledger.sent, ledger.dropped.total()), (ledger.recorded, 0), "what waited was sent");
+}
+
+/// Reaches its receiver by the second of two addresses only.
+struct TwoAddresses {
+    moved: Arc<AtomicU64>,
+}
+
+impl Transport for TwoAddresses {
+    fn send(&mut self, _: &[u8]) -> Result<(), SendError> {
+        match self.moved.load(Ordering::Relaxed) {
+            0 => Err(SendError::Unreachable),
+            _ => Ok(()),
+        }
+    }
+
+    fn reconnect(&mut self) {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn when_the_breaker_opens_the_next_address_is_tried() {
+    let moved = Arc::new(AtomicU64::new(0));
+    let builder = Client::builder("unused").backoff(Duration::from_millis(1));
+    let stats = builder.build_with(TwoAddresses { moved: moved.clone() }).unwrap();
+    assert!(stats.gauge("g", 1u8).record().is_recorded());
+    stats.flush(SECOND).unwrap();
+    let ledger = stats.ledger();
+    assert_eq!((ledger.sent, ledger.in_flight), (1, 0), "{ledger}");
+    assert_eq!(moved.load(Ordering::Relaxed), 1, "once it has one that works, it stays");
+}
+
+#[test]
+fn a_breaker_that_is_off_never_opens() {
+    let tries = Arc::new(AtomicU64::new(0));
+    let counted = tries.clone();
+    let transport = from_fn(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+        0..20 => Err(SendError::Unreachable),
+        _ => Ok(()),
+    });
+    let stats = Client::builder("unused").breaker_failures(0).build_with(transport).unwrap();
+    assert!(stats.gauge("g", 1u8).record().is_recorded());
+    stats.flush(SECOND).unwrap();
+    assert_eq!((stats.breaker(), stats.ledger().sent), ((BreakerState::Closed, 0), 1));
 }

@@ -33,6 +33,11 @@ impl Addresses {
         Ok(Self { name: name.to_owned(), literal, known, current, every, last, pending: None })
     }
 
+    /// How many addresses there are.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// The address that is in use.
     pub(crate) fn current(&self) -> SocketAddr {
         self.current
@@ -95,6 +100,15 @@ impl Addresses {
 mod tests {
     use super::*;
 
+    impl Addresses {
+        /// A name that has these, and is never looked up again.
+        pub(crate) fn of(known: Vec<SocketAddr>) -> Self {
+            let mut addresses = Self::resolve("127.0.0.1:1", Duration::MAX).unwrap();
+            (addresses.current, addresses.known) = (known[0], known);
+            addresses
+        }
+    }
+
     /// Looks up once, and says whether that changed the address in use.
     fn refreshed(addresses: &mut Addresses) -> bool {
         addresses.look_up(Duration::ZERO);
@@ -131,9 +145,8 @@ mod tests {
 
     #[test]
     fn addresses_are_tried_in_turn() {
-        let mut addresses = Addresses::resolve("127.0.0.1:1", Duration::ZERO).unwrap();
         let all = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        addresses.known = all.to_vec();
+        let mut addresses = Addresses::of(all.to_vec());
         let tried: Vec<_> = (0..4).map(|_| (addresses.next(), addresses.current())).collect();
         assert_eq!(tried, [1, 2, 0, 1].map(|i| (true, all[i])));
     }

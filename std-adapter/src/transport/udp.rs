@@ -53,15 +53,15 @@ impl Udp {
         payload: usize,
         resolve: Duration,
     ) -> Result<Self, ConnectError> {
-        let addresses = Addresses::resolve(to, resolve).map_err(ConnectError::Resolve)?;
-        let socket = open(addresses.current()).map_err(ConnectError::Socket)?;
+        let mut addresses = Addresses::resolve(to, resolve).map_err(ConnectError::Resolve)?;
+        let socket = open_any(&mut addresses).map_err(ConnectError::Socket)?;
         let segment = segmentation(&socket, payload).then_some(payload);
         Ok(Self { socket, addresses, segment, singly_until: None, payload })
     }
 
-    /// A new socket, to the address that is now in use. Where there can be none, the old one stays.
+    /// A new socket, to the address that is now in use, or the first behind it that has a way. Where there can be none, the old one stays.
     fn reopen(&mut self) {
-        if let Ok(socket) = open(self.addresses.current()) {
+        if let Ok(socket) = open_any(&mut self.addresses) {
             self.segment = segmentation(&socket, self.payload).then_some(self.payload);
             self.singly_until = None;
             self.socket = socket;
@@ -142,6 +142,20 @@ impl Transport for Udp {
             self.reopen();
         }
     }
+}
+
+/// A socket to the address in use, or to the first behind it to which there is a way: a host without IPv6 has none to
+/// the first address of many names.
+fn open_any(addresses: &mut Addresses) -> io::Result<UdpSocket> {
+    let mut failed = None;
+    for _ in 0..addresses.len() {
+        match open(addresses.current()) {
+            Ok(socket) => return Ok(socket),
+            Err(e) => failed = Some(e),
+        }
+        addresses.next();
+    }
+    Err(failed.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 
 /// A socket connected to `to`, which never blocks.
@@ -237,6 +251,27 @@ mod tests {
         let mut buf = [0; 8];
         let length = receiver.recv(&mut buf).unwrap();
         assert_eq!(&buf[..length], b"back");
+    }
+
+    #[test]
+    fn what_has_no_way_is_passed_over_and_where_nobody_answers_the_next_is_tried() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let served = receiver.local_addr().unwrap();
+        let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // A socket that has not asked for it may not broadcast: refused at once, as is what has no route.
+        let no_way = SocketAddr::from(([255, 255, 255, 255], 9));
+        let mut addresses = Addresses::of(vec![no_way, gone, served]);
+        let socket = open_any(&mut addresses).unwrap();
+        assert_eq!(addresses.current(), gone);
+        let mut udp = Udp { socket, addresses, segment: None, singly_until: None, payload: 200 };
+        udp.send(b"to nobody").unwrap();
+        udp.reconnect();
+        udp.send(b"to somebody").unwrap();
+        let mut buf = [0; 20];
+        let length = receiver.recv(&mut buf).unwrap();
+        assert_eq!(&buf[..length], b"to somebody");
+        udp.reconnect();
+        assert_eq!(udp.addresses.current(), gone, "from the start, past what has no way");
     }
 
     #[test]

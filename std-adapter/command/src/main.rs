@@ -81,7 +81,7 @@ enum Command {
     Decode(decode::Args),
     /// Print the settings in force, as a file to begin with
     #[command(after_help = settings::HELP)]
-    Settings,
+    Settings(settings::budget::Args),
     /// Put the client and a collector under load, and say what was lost where
     #[command(after_help = load::HELP)]
     Load(load::Args),
@@ -102,7 +102,7 @@ fn run(cli: Cli) -> common::failure::Outcome {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Send(args) => send::run(&args, settings),
-        Command::Settings => settings.print(),
+        Command::Settings(args) => settings::budget::run(&args, settings),
         Command::Load(args) => load::run(&args, settings.client),
     }
 }

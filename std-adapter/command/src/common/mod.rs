@@ -3,5 +3,6 @@
 pub(crate) mod failure;
 pub(crate) mod ledger;
 pub(crate) mod network;
+pub(crate) mod quantity;
 pub(crate) mod report;
 pub(crate) mod table;

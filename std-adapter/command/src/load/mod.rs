@@ -32,6 +32,7 @@ use summary::Report;
 
 use crate::collect;
 use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::quantity::FASTEST;
 use crate::common::report;
 
 /// What `--help` says at its end.
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
 }
 
 fn climb(args: &Args, plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Outcome {
-    let climb = ladder::climb(plan.numbers.rate, options::FASTEST, |rate| {
+    let climb = ladder::climb(plan.numbers.rate, FASTEST, |rate| {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }

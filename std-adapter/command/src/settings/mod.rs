@@ -4,6 +4,7 @@
 //! ([`invalid`]) names the key, its value, where it came from and what is allowed. [`mod@print`] prints all settings as a file,
 //! each with what [`keys`] knows of it.
 
+pub(crate) mod budget;
 mod invalid;
 mod keys;
 mod print;
@@ -25,6 +26,7 @@ use crate::send::DEFAULT_ADDRESS;
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat settings > ringstat.toml
+  ringstat settings --for 50k --outage 2s
   RINGSTAT_CLIENT__SHARDS=4 ringstat --config ringstat.toml settings
 
 Exit codes: 0 they are valid, 2 they are not, 3 the file cannot be read";

@@ -1,8 +1,11 @@
 //! A bad network on purpose, between a client and a receiver that do not notice: `send --loss`, `demo --fault`.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 use ringstat_core::send::{SendError, Transport};
 use ringstat_core::testkit::{FaultReport, FaultTransport, Faults};
 
@@ -22,10 +25,9 @@ impl Transport for Socket {
 
     /// The socket blocks when it sends, so this asks the kernel not to, just here.
     fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
-        use rustix::net::{RecvFlags, recv};
-        match recv(&self.0, buf, RecvFlags::DONTWAIT) {
-            Ok((_, length)) => Ok(length),
-            Err(rustix::io::Errno::CONNREFUSED) => Err(SendError::Refused),
+        match recv(self.0.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT) {
+            Ok(length) => Ok(length),
+            Err(Errno::ECONNREFUSED) => Err(SendError::Refused),
             Err(_) => Err(SendError::WouldBlock),
         }
     }

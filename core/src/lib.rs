@@ -1,22 +1,24 @@
-//! The heart of ringstat: `no_std`, allocation-free, sans-IO.
+// The README is the front page; its examples are tested in `ringstat-tests`, where all features are on.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
+//!
+//! # The rooms
+//!
+//! The modules are rooms in the order in which a record passes through them:
 //!
 //! ```text
-//!  record ──► instrument (aggregates in place) ─────────────────┐
-//!        └──► event ──► ring ──► batch ──► sender ──► wire::encode ──► datagram
-//!                                                                         │ transport: yours
-//!                              tracker ◄── wire::decode ◄── datagram ◄────┘
+//!  record ──► instrument (aggregates in place) ───────────────────┐
+//!        └──► event ──► policy ──► ring ──► send: batch, sender ──┴──► wire::encode ──► datagram
+//!                                                                                          │ transport: yours
+//!                                       receive: tracker ◄── wire::decode ◄── datagram ◄───┘
 //! ```
 //!
-//! There is no clock, no socket, no thread and no allocator in here: time comes in as an argument, bytes go in and out
-//! of the caller's buffers, and the [`Sender`](send::Sender) says what it wants next. `ringstat-std` puts a thread and a socket
-//! around it; [`Stats`](chip::Stats) is all that a chip needs in one `static`.
-//!
-//! # Features
-//! - `alloc`: rings whose capacity is chosen at run time.
-//! - `crc32fast`: the fast checksum of hosts.
-//! - `critical-section`: atomics that the target lacks.
-//! - `text`: the lines of DogStatsD and StatsD.
-//! - `testkit`: fake clock, spy and fault transports, a corpus, for your own tests.
+//! - [`record`] turns a call into an [`Event`](record::Event); [`instrument`] aggregates instead.
+//! - [`ring`] holds events until they are sent, and [`policy`] decides what is given up when a ring is full.
+//! - [`wire`] is ringstat's own format and `text` that of agents; [`format`](mod@format) is what a sender asks of either.
+//! - [`send`] packs datagrams, repeats critical events, and knows from the receiver's answers what arrived; its state
+//!   machine is the [`Sender`](send::Sender). [`receive`] finds what is missing.
+//! - [`ledger`] and [`observe`] say what became of every event, and how the client is doing.
+//! - [`chip`] puts all of it into one `static`, the [`Stats`](chip::Stats).
 #![no_std]
 #![deny(unsafe_code)]
 

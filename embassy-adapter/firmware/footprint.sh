@@ -4,7 +4,7 @@
 # Sizes: the same firmware (embassy-net, one UDP socket) without ringstat, with the smallest configuration and with
 # the full one, linked for each target; the stack's depth from running them under QEMU. Instructions: counted by QEMU.
 # No limit is a time. `--set` writes what was measured, and a twentieth, as the new limits; `--markdown` prints the
-# table of the README.
+# table of embassy-adapter/README.md.
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../.ci/thumb

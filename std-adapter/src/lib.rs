@@ -1,30 +1,12 @@
-//! ringstat for servers.
+// The README is the front page; its examples are tested in `ringstat-tests`, where all features are on.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
-//! Recording threads write into rings of their own; one background thread drains them, packs and sends:
+//! # Where to begin
 //!
-//! ```text
-//!  record ──► shard of this thread ──┐                      ┌─► connected UDP socket
-//!  record ──► shard of that thread ──┼─► worker: pack, send ┤
-//!  record ──► shared ring ───────────┘      ▲               └─► (many datagrams a call)
-//!  Counter, Gauge, Histogram ───────────────┘
-//! ```
-//!
-//! ```no_run
-//! use std::time::Duration;
-//! use ringstat_std::{Client, Counter, Recorder};
-//!
-//! static REQUESTS: Counter = Counter::new("http.requests").tags(&[("service", "shop")]);
-//!
-//! let stats = Client::builder("127.0.0.1:8125").instrument(&REQUESTS).build()?;
-//! REQUESTS.inc();
-//! stats.timing("db.query", Duration::from_micros(1250)).tag("table", "orders").record();
-//! let ledger = stats.shutdown(Duration::from_secs(1));
-//! assert!(ledger.closes());
-//! # Ok::<(), ringstat_std::BuildError>(())
-//! ```
-//!
-//! A record call takes no lock, no heap and no system call, also not to wake the worker, which looks into the rings
-//! by itself: every [`ClientConfig::idle_sleep`] when there is nothing to do, more often under load.
+//! - [`Client::builder`] sets up a [`Client`], from a [`Preset`] or from a whole [`ClientConfig`].
+//! - [`Recorder`] has the methods that record events. [`Counter`], [`Gauge`] and [`Histogram`] live in a `static`;
+//!   [`Client::counter`] and its siblings make instruments at run time.
+//! - [`Client::ledger`] says what became of every event, by [`Cause`]; [`Client::snapshot`] says how the client is doing.
 
 #![deny(unsafe_code)] // but for two calls of pthreads in `threads::exit` and one of `atexit` in `client::exit`
 

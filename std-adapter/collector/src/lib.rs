@@ -1,25 +1,10 @@
-//! The collector: datagrams in, Prometheus text and JSON out.
+// The README is the front page; its examples are tested in `ringstat-tests`.
+#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
-//! ```text
-//!  UDP ─► check ─► sequence tracker ─► store ─┬─► /metrics                 Prometheus text
-//!         refusals,   loss per sender,        ├─► /health, /live, /ready   is all well?
-//!         by reason   duplicates              ├─► /api/state               JSON
-//!                                             └─► /                        a page
-//! ```
+//! # Where to begin
 //!
-//! [`Collector`] is the part without IO; [`Server`] puts sockets and threads around it.
-//!
-//! # What it promises on a network that is not friendly
-//! - **Memory**: all that datagrams can make it keep is charged in bytes when it is kept, and stays below
-//!   [`Limits::bytes`]. A sender can have three times what is left free, so that others find room. What is beyond a
-//!   limit is counted, and [`Limit`] says by which, in `/metrics`, `/health`, the log and on the page.
-//! - **Text**: whatever is sent, `/metrics` is a page that Prometheus takes.
-//! - **HTTP**: nobody who asks can hold it up: connections, heads and times are bounded, no body is read, and who does
-//!   not read is cut off.
-//! - **Reception** does not wait for those who ask: their answers are written in slices, and the lock is free between.
-//! - **Health** is that of the last minutes, and a sender's trouble is that of the sender.
-//!
-//! It does not promise to tell a forged sender from a genuine one: datagrams are checked against damage, not forgery.
+//! - [`Server::start`] opens the sockets that a [`ServerConfig`] names, and starts the threads.
+//! - [`Collector`] is the part without IO, bounded by [`Limits`]; [`Report`] is what it knows, as plain data.
 
 #![forbid(unsafe_code)]
 

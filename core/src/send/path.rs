@@ -31,7 +31,9 @@ pub enum Way {
     Wait(u64),
 }
 
-/// See the [module](self). Times in the unit of the client's clock.
+/// The way to one receiver: its circuit breaker and its signs of life, judged together by [`Way`].
+///
+/// Times are in the unit of the client's clock.
 #[derive(Clone, Debug)]
 pub struct Path {
     breaker: Breaker,

@@ -30,7 +30,7 @@ pub(crate) struct Look {
     pub(crate) memory_bytes: u64,
 }
 
-/// See the [module](self).
+/// Measures the client while it works: what [`Snapshot`](ringstat_core::observe::Snapshot) shows, and what the throttle follows.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     limits: HealthLimits,

@@ -108,7 +108,9 @@ impl Life {
 /// So many unanswered questions are remembered; an answer to an older one is late news.
 const ASKS: usize = 8;
 
-/// See the [module](self). Times in the unit of the client's clock.
+/// What a sender knows of one receiver: when it last answered, and what arrived there, was lost, or is unconfirmed.
+///
+/// Times are in the unit of the client's clock.
 #[derive(Clone, Debug)]
 pub struct Liveness {
     interval: u64,

@@ -14,7 +14,7 @@ pub(super) const IN_ALL: usize = 256;
 /// Connections of one address at a time.
 pub(super) const OF_ONE: usize = 32;
 
-/// See the [module](self).
+/// The connections that are open, within the bounds of all and of one address.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Gate(Arc<Mutex<Guests>>);
 

@@ -32,7 +32,7 @@ struct Waiting {
     times: u8,
 }
 
-/// See the [module](self).
+/// The senders that are known, those that wait to be, and the newcomers that give way first.
 #[derive(Debug)]
 pub(super) struct Senders {
     all: HashMap<u64, Sender, foldhash::fast::RandomState>,

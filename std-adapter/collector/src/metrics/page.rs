@@ -12,7 +12,7 @@ use crate::store::Spot;
 /// A slice is hardly longer than this.
 const SLICE: usize = 32 << 10;
 
-/// See the [module](self).
+/// The page of `/metrics`, written a slice at a time.
 #[derive(Debug)]
 pub(crate) struct Page {
     now_ms: u64,

@@ -12,7 +12,7 @@ use crate::intake::Collector;
 /// sender. The last is the place in the store.
 type Rank = (Reverse<u64>, u64, usize);
 
-/// See the [module](self). What it knows is bounded by the number of senders and of series asked for.
+/// A report that is made a slice at a time. What it knows is bounded by the number of senders and of series asked for.
 #[derive(Debug)]
 pub(crate) struct Draft {
     now_ms: u64,

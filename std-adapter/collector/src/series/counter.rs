@@ -1,6 +1,6 @@
 //! A counter: amounts that arrived one by one, and totals that arrived as state.
 
-/// See the [module](self). It never goes down.
+/// A counter: the sum of amounts that arrived one by one and of totals that arrived as state. It never goes down.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counter {
     added: f64,

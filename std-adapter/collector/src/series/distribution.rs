@@ -5,7 +5,7 @@ use ringstat_core::instrument::Layout;
 use super::buckets::{Dense, Sparse};
 use crate::memory::Room;
 
-/// See the [module](self).
+/// A distribution of values, as counts in log-linear buckets.
 #[derive(Clone, Debug)]
 pub struct Distribution {
     layout: Layout,

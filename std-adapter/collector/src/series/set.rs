@@ -4,7 +4,7 @@ use hashbrown::HashTable;
 
 use crate::memory::{Room, table};
 
-/// See the [module](self). Exact up to a bound.
+/// A set: how many distinct members were seen, exactly up to a bound.
 #[derive(Clone, Default, Debug)]
 pub struct Set {
     /// Hashes with a secret key, so they are their own hashes.

@@ -15,7 +15,7 @@ pub(crate) struct Spot {
     labels: u64,
 }
 
-/// See the [module](self).
+/// The series that `/metrics` shows, in the order of the page.
 #[derive(Default, Debug)]
 pub(super) struct Shown {
     families: Families,

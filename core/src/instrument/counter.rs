@@ -5,12 +5,12 @@ use super::{Head, Instrument, State, described_by_head};
 use crate::record::Tag;
 use crate::sync::const_fn;
 
-/// A total that grows. Adding is one relaxed atomic operation, wait-free, from anywhere.
+/// A counter: a total that only grows. Adding is one relaxed atomic operation, wait-free, from any thread or interrupt.
 ///
 /// Threads that share one counter share its cache line (28 ns an increment with two cores against 6 ns alone); for
 /// servers there is [`ShardedCounter`](super::ShardedCounter).
 ///
-/// On parts without 64-bit atomics it is one 32-bit operation; without compare-and-swap (thumbv6m) interrupts are
+/// On parts without 64-bit atomics, adding is one 32-bit operation; without compare-and-swap (thumbv6m) interrupts are
 /// masked for that operation, a handful of instructions.
 #[derive(Debug)]
 pub struct Counter {
@@ -27,7 +27,7 @@ impl Counter {
         }
     }
 
-    /// Sets its tags.
+    /// Sets the counter's tags.
     #[must_use]
     pub const fn tags(mut self, tags: &'static [Tag]) -> Self {
         self.head.tags = tags;
@@ -46,7 +46,7 @@ impl Counter {
         self.total.add(n);
     }
 
-    /// Raises the total to at least `total`, for a counter that follows one kept elsewhere. What is lower changes
+    /// Raises the total to at least `total`, for a counter that follows one kept elsewhere. A lower `total` changes
     /// nothing.
     ///
     /// One atomic operation; on parts without 64-bit atomics it is two, and callers at the same time may raise it too

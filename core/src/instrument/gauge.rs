@@ -4,10 +4,10 @@ use super::{Head, Instrument, State, described_by_head};
 use crate::record::{Tag, Value};
 use crate::sync::{AtomicU64, Ordering, const_fn};
 
-/// The latest value of something, a float or an integer.
+/// A gauge: the latest value of something, a float or an integer.
 ///
 /// Setting is one relaxed store, wait-free, and never tears; on parts without 64-bit atomics interrupts are masked for
-/// it, a handful of instructions. Integers are kept as such, so that a chip without floating point pays for none.
+/// it, a handful of instructions. Integers are kept as integers, so that a chip without floating point needs none.
 #[derive(Debug)]
 pub struct Gauge {
     head: Head,
@@ -26,14 +26,14 @@ impl Gauge {
         }
     }
 
-    /// Sets its tags.
+    /// Sets the gauge's tags.
     #[must_use]
     pub const fn tags(mut self, tags: &'static [Tag]) -> Self {
         self.head.tags = tags;
         self
     }
 
-    /// Sets the value. NaN and infinities are not values: they leave the gauge as it is and return `false`.
+    /// Sets the value. NaN and infinities leave the gauge as it is, and `false` is returned.
     #[inline]
     pub fn set(&self, value: f64) -> bool {
         if value.is_finite() {
@@ -48,8 +48,8 @@ impl Gauge {
         self.bits.store(INTEGER | u64::from(value as u32), Ordering::Relaxed);
     }
 
-    /// Adds to the value (negative: subtracts). Lock-free. What would not be finite changes nothing and returns
-    /// `false`.
+    /// Adds `amount` to the value; a negative amount subtracts. This is lock-free. When the sum would not be finite, the
+    /// gauge stays as it is, and `false` is returned.
     pub fn add(&self, amount: f64) -> bool {
         self.bits
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
@@ -59,7 +59,7 @@ impl Gauge {
             .is_ok()
     }
 
-    /// The value.
+    /// The value that was set last.
     #[must_use]
     pub fn get(&self) -> Value {
         value(self.bits.load(Ordering::Relaxed))

@@ -12,14 +12,14 @@ use core::time::Duration;
 /// `1 / 2^(precision + 1)` of it: 6.3 % with precision 3, 3.1 % with 4, 1.6 % with 5.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// Buckets an octave, as a power of two: 1 to 8.
+    /// The number of buckets in an octave, as a power of two: 1 to 8.
     pub precision: u8,
-    /// The exponent of the lowest bound.
+    /// The exponent, to base 2, of the lowest bound.
     pub min_exponent: i8,
 }
 
 impl Layout {
-    /// The bucket of an integer; constant time, and 32-bit arithmetic for what fits.
+    /// The bucket of an integer. This takes constant time, and 32-bit arithmetic for values that fit.
     #[inline]
     #[must_use]
     pub const fn index(self, value: u64) -> usize {
@@ -92,7 +92,7 @@ pub fn percentile(buckets: &dyn Buckets, quantile: f64) -> Option<f64> {
     Some(buckets.layout().middle(index.unwrap_or(buckets.buckets() - 1)))
 }
 
-/// Buckets of a histogram that says nothing else: 8 an octave from 1 to 2^40 (18 minutes in nanoseconds).
+/// The number of buckets of a histogram by default: 8 an octave from 1 to 2^40 (18 minutes in nanoseconds).
 pub const DEFAULT_BUCKETS: usize = 1 + 40 * 8;
 
 /// When a value is counted: whoever sees it in its bucket sees it in the sum.
@@ -145,7 +145,7 @@ impl<const N: usize> Histogram<N> {
         }
     }
 
-    /// Sets its tags.
+    /// Sets the histogram's tags.
     #[must_use]
     pub const fn tags(mut self, tags: &'static [Tag]) -> Self {
         self.head.tags = tags;
@@ -159,7 +159,7 @@ impl<const N: usize> Histogram<N> {
         self
     }
 
-    /// Sets where the buckets lie.
+    /// Sets the layout of the buckets.
     ///
     /// # Panics
     /// When the precision is not 1 to 8. In a `static` that is a compile error.
@@ -185,7 +185,7 @@ impl<const N: usize> Histogram<N> {
         }
     }
 
-    /// Records a duration in nanoseconds; give the histogram [`Unit::Nanoseconds`]. Saturates after 584 years.
+    /// Records a duration in nanoseconds, for a histogram of [`Unit::Nanoseconds`]. Durations beyond 584 years saturate.
     #[inline]
     pub fn record_duration(&self, duration: Duration) {
         self.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));

@@ -1,8 +1,8 @@
 //! Instruments: aggregated in place, sent as cumulative state.
 //!
-//! Recording on one is one or a few relaxed atomic operations, and nothing can be dropped: what goes out is the total
-//! since the start, the latest value, the bucket counts, so that a lost datagram heals with the next. An instrument
-//! lives in a `static`; one line names those that a client sends:
+//! Recording on an instrument takes one or a few relaxed atomic operations, and nothing can be dropped. What goes out is the
+//! total since the start, the latest value, or the counts of all buckets, so the next datagram makes up for a lost one. An
+//! instrument lives in a `static`; one line names those that a client sends:
 //!
 //! ```
 //! use ringstat_core::instrument::{Counter, Gauge, Instrument};
@@ -41,20 +41,20 @@ pub use sharded::ShardedCounter;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(u8)]
 pub enum Unit {
-    /// None, or the name says it.
+    /// No unit, or one that the name says.
     #[default]
     None = 0,
-    /// 10^-9 s.
+    /// Nanoseconds, 10^-9 s.
     Nanoseconds = 1,
-    /// 10^-6 s.
+    /// Microseconds, 10^-6 s.
     Microseconds = 2,
-    /// 10^-3 s.
+    /// Milliseconds, 10^-3 s.
     Milliseconds = 3,
     /// Seconds.
     Seconds = 4,
     /// Bytes.
     Bytes = 5,
-    /// Hundredths.
+    /// Percent, hundredths of something.
     Percent = 6,
 }
 
@@ -89,7 +89,7 @@ pub enum State<'a> {
 pub trait Buckets {
     /// Where the buckets lie.
     fn layout(&self) -> Layout;
-    /// Everything recorded, added up.
+    /// The sum of all values that were recorded.
     fn sum(&self) -> Value;
     /// How many values bucket `index` holds.
     fn bucket_count(&self, index: usize) -> u64;
@@ -99,46 +99,46 @@ pub trait Buckets {
 
 /// Something that aggregates in place.
 pub trait Instrument: Sync {
-    /// What it is called.
+    /// The instrument's name.
     fn name(&self) -> &str;
-    /// Its tag number `index`, if it has so many.
+    /// The instrument's tag number `index`, or `None` when it has fewer tags.
     fn tag(&self, index: usize) -> Option<(&str, &str)>;
-    /// Name and tags, if they are static: the sender then finds them by address.
+    /// The name and the tags, if they are static. The sender then finds them by their address.
     fn static_identity(&self) -> Option<(&'static str, &'static [Tag])>;
-    /// The unit of what it records.
+    /// The unit of the values that it records.
     fn unit(&self) -> Unit {
         Unit::None
     }
-    /// What it holds.
+    /// The state that is sent.
     fn state(&self) -> State<'_>;
-    /// A number that differs whenever the state does. (A counter that is bumped exactly 2^32 times between two
+    /// A number that changes whenever the state does. (A counter that is incremented exactly 2^32 times between two
     /// flushes looks unchanged, and is sent at the next refresh.)
     fn version(&self) -> u32;
-    /// Where the sender notes what it sent last.
+    /// The mark with which the sender notes the version that it sent last.
     fn mark(&self) -> &Mark;
 }
 
-/// The version of an instrument that was sent last. Belongs to the sender: an instrument with two senders needs a mark
+/// The version of an instrument that was sent last. It belongs to one sender: an instrument with two senders needs a mark
 /// for each.
 #[derive(Debug)]
 pub struct Mark(AtomicU32);
 
 impl Mark {
     const_fn! {
-        /// Of an instrument that was never sent.
+        /// The mark of an instrument that was never sent.
         #[must_use]
         pub const fn new() -> Self {
             Self(AtomicU32::new(0))
         }
     }
 
-    /// Whether `version` is another than the one sent last.
+    /// Whether `version` differs from the one that was sent last.
     #[must_use]
     pub fn differs(&self, version: u32) -> bool {
         self.0.load(Ordering::Relaxed) != version
     }
 
-    /// Notes that `version` is sent.
+    /// Notes that `version` has been sent.
     pub fn set(&self, version: u32) {
         self.0.store(version, Ordering::Relaxed);
     }
@@ -150,17 +150,17 @@ impl Default for Mark {
     }
 }
 
-/// The instruments that a client sends. Each keeps its number.
+/// The instruments that a client sends. Each has a number, which it keeps.
 pub trait Instruments {
-    /// How many there are.
+    /// The number of instruments.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no instruments.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Shows `f` the instrument number `index`, if there are so many.
+    /// Calls `f` with instrument number `index`, if there is one.
     fn visit(&self, index: usize, f: &mut dyn FnMut(&dyn Instrument));
 }
 

@@ -13,7 +13,7 @@ fn take_over() -> Ordering {
     if mutant("owners_take") { Ordering::Relaxed } else { Ordering::Acquire }
 }
 
-/// Small numbers, each one party's at a time: which cell of a [`ShardedCounter`](super::ShardedCounter) a thread owns.
+/// Small numbers, each owned by one thread at a time: the cells of a [`ShardedCounter`](super::ShardedCounter).
 ///
 /// Lock-free. What an owner wrote before it gave its number back comes before what the next one writes.
 #[derive(Debug)]

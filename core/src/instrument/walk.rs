@@ -6,7 +6,7 @@
 
 use super::{Instrument, Instruments};
 
-/// Where the sender stands among the instruments. Times in the unit of the client's clock.
+/// The sender's position among the instruments. Times are in the unit of the client's clock.
 #[derive(Clone, Debug)]
 pub struct Walk {
     flush: u64,
@@ -24,7 +24,7 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// A walk every `flush`, and every instrument at least once in `refresh`.
+    /// Begins a walk every `flush`, and sends every instrument at least once in `refresh`.
     #[must_use]
     pub const fn new(flush: u64, refresh: u64) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! What to give up when there is more than the ring can take.
 //!
-//! A [`Policy`] is chosen once for a client. Some are traits of the ring (which record a full one gives up), some ask
-//! a [`Gate`] before a record gets that far, by how full the ring is. Besides, a [`Throttle`] may hold the source
+//! A [`Policy`] is chosen once for a client. Some policies decide which record a full ring gives up; others also ask a
+//! [`Gate`], which looks at how full the ring is before a record gets there. A [`Throttle`] may also hold the source
 //! back while the client is unwell. Each record that any of them gives up is counted under its
 //! [`Cause`](crate::ledger::Cause).
 //!
@@ -32,22 +32,22 @@ pub enum Policy {
     DropOldest,
     /// Drops the oldest record of the lowest priority that is not above the new one's. The sender takes high before low.
     ByPriority,
-    /// From 75 % full on, keeps one record in so many, which says so on the wire, so that the collector scales up.
-    /// Critical ones are all kept. What does not fit is dropped as in [`DropNewest`](Self::DropNewest).
+    /// From 75 % full on, keeps one record in the given number. The kept record carries that rate, so that the collector
+    /// can scale it up. Critical records are all kept. When the ring is full, it drops as in [`DropNewest`](Self::DropNewest).
     Sampled(u8),
-    /// Degrades step by step: below 75 % everything is kept, from 75 % on one in so many of low priority, from 90 % on only
-    /// high and critical ones, and a normal one in place of a low one. A full ring gives up as in
+    /// Degrades step by step. Below 75 % everything is kept; from 75 % on, one in the given number of low-priority records;
+    /// from 90 % on, only high and critical records, and a normal one in place of a low one. A full ring drops as in
     /// [`ByPriority`](Self::ByPriority).
     Graded(u8),
 }
 
 // Each match below names every policy, so that a new one does not compile until each question has an answer.
 impl Policy {
-    /// Every policy; those that sample keep one in ten.
+    /// Every policy. Those that sample keep one in ten here.
     pub const ALL: [Self; 5] =
         [Self::DropNewest, Self::DropOldest, Self::ByPriority, Self::Sampled(10), Self::Graded(10)];
 
-    /// The name that commands and files use, without how many are sampled.
+    /// The name that commands and files use, without the sampling rate.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Policy {
         }
     }
 
-    /// Where the policy samples, it keeps one record in so many. 1 where it does not sample.
+    /// A policy that samples keeps one record in this many. 1 for policies that do not sample.
     #[must_use]
     pub const fn one_in(self) -> u8 {
         match self {

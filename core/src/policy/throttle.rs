@@ -14,23 +14,23 @@ pub struct Pressure {
     pub memory: u8,
 }
 
-/// When a throttle rises and falls, in percent.
+/// The limits at which a throttle rises and falls, in percent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThrottleLimits {
-    /// It rises by a level where one of these is reached: of the rings,
+    /// The throttle rises by a level when the fullest ring is at least this full.
     pub buffer_percent: u8,
-    /// of the records lately given up for want of room,
+    /// The throttle rises by a level when at least this share of the recent records was given up for want of room.
     pub drops_percent: u8,
-    /// of the memory budget.
+    /// The throttle rises by a level when at least this share of the memory budget is in use.
     pub memory_percent: u8,
-    /// It falls by a level when all have stayed below these: of the rings,
+    /// The throttle falls by a level only while the fullest ring is less full than this.
     pub calm_buffer_percent: u8,
-    /// of the records lately given up,
+    /// The throttle falls by a level only while a smaller share of the recent records than this was given up.
     pub calm_drops_percent: u8,
-    /// of the memory budget,
+    /// The throttle falls by a level only while a smaller share of the memory budget than this is in use.
     pub calm_memory_percent: u8,
-    /// for so many observations in a row; 0 counts as 1.
+    /// The throttle falls by a level after this many calm observations in a row; 0 counts as 1.
     pub calm_looks: u8,
 }
 

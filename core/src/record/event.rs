@@ -50,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// Whether it may hold a text in place of a number: a member of a set, what an event says.
+    /// Whether a record of this kind may hold a text in place of a number: the member of a set, or what an event says.
     #[inline]
     #[must_use]
     pub const fn takes_text(self) -> bool {
@@ -78,14 +78,14 @@ impl Kind {
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Priority {
-    /// The first to go.
+    /// Records that are given up first.
     Low = 0,
-    /// What a record has unless it says otherwise.
+    /// The priority of a record that does not say otherwise.
     #[default]
     Normal = 1,
-    /// Kept while anything lower can be dropped.
+    /// Records that are kept while anything lower can be dropped.
     High = 2,
-    /// Kept until acknowledged where the client is set up for that.
+    /// Records that are kept until the collector has acknowledged them, where the client is set up for that.
     Critical = 3,
 }
 
@@ -180,7 +180,7 @@ pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     /// This record stands for `rate` of its kind.
     rate: u8,
     inline_len: u8,
-    /// EventStrings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first
+    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first
     /// `inline_len` bytes are written; the others are left as they are, which is a third of what a record without
     /// them would cost on a chip.
     inline: [MaybeUninit<u8>; INLINE],

@@ -49,14 +49,14 @@ const PROBES: usize = 128;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InternError {
-    /// No slot or no bytes are left.
+    /// The interner has no slot or no bytes left.
     Full,
-    /// It is longer than 255 bytes, or empty.
+    /// The string is empty or longer than 255 bytes.
     Length,
 }
 
 impl InternError {
-    /// Under which cause a record with this name is counted.
+    /// The cause under which a record with this name is counted.
     #[must_use]
     pub const fn cause(self) -> Cause {
         match self {
@@ -77,7 +77,7 @@ impl core::fmt::Display for InternError {
 
 impl core::error::Error for InternError {}
 
-/// `N` strings in `BYTES` bytes; `BYTES` is at most 16 MiB.
+/// An interner: room for `N` strings in `BYTES` bytes, of which there are at most 16 MiB.
 #[derive(Debug)]
 pub struct Interner<const N: usize, const BYTES: usize> {
     /// A hash table of twice as many slots as strings. 0: free. Else where the string begins in the arena, shifted left
@@ -124,7 +124,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         }
     }
 
-    /// The symbol of `text`, made if need be. Constant time, also when there is no room.
+    /// Returns the symbol of `text`, and makes one if there is none. This takes constant time, also when there is no room.
     ///
     /// # Errors
     /// See [`InternError`]; counted in [`refused`](Self::refused).
@@ -160,7 +160,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         N
     }
 
-    /// EventStrings that were refused.
+    /// How many strings were refused.
     #[must_use]
     pub fn refused(&self) -> u32 {
         self.refused.load(Ordering::Relaxed)

@@ -22,9 +22,9 @@ pub struct Symbol(pub(crate) u32);
 /// What a record is called: a string known at compile time, or one interned at run time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Name {
-    /// Known at compile time; costs nothing.
+    /// A name that is known at compile time. It costs nothing.
     Static(&'static str),
-    /// Interned at run time.
+    /// A name that was interned at run time.
     Interned(Symbol),
 }
 
@@ -42,7 +42,7 @@ impl From<Symbol> for Name {
     }
 }
 
-/// Turns symbols back into strings at encode time, and knows where long tags are.
+/// Turns symbols back into strings when events are encoded, and knows where long tags are.
 pub trait Resolve {
     /// The string behind `symbol`, if this interner gave it out. Constant time.
     fn resolve(&self, symbol: Symbol) -> Option<&str>;
@@ -54,7 +54,7 @@ pub trait Resolve {
     }
 }
 
-/// For clients without run-time names: knows no symbol.
+/// The resolver of clients without names made at run time: it knows no symbol.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct NoNames;
 

@@ -26,11 +26,11 @@ use crate::record::{
 /// What became of a record call. Ignoring it is fine: the ledger has it anyway.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// It is in the ring.
+    /// The record is in the ring.
     Recorded,
-    /// It is in the ring, and the oldest one of those that matter least was dropped for it.
+    /// The record is in the ring, and the oldest record of the lowest priority was dropped to make room for it.
     RecordedEvicting,
-    /// It was given up, and counted under this cause.
+    /// The record was given up, and counted under this cause.
     Dropped(Cause),
 }
 
@@ -54,50 +54,51 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Takes events. Implemented by the clients; users call the methods named after the kinds.
+/// Anything that takes records: a client, the static of a chip, one of its lanes. Users call the methods that are
+/// named after the kinds of records.
 ///
 /// `INLINE` is the room that a slot has for dynamic tags (see [`Event`]).
 pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
     /// The client's cheap clock, in its unit.
     fn now(&self) -> u64;
 
-    /// Hands over a finished event. Counted in the ledger whatever becomes of it. One that is taken, and is later given
-    /// up for another, is the recorder's to [give back](Event::give_back).
+    /// Hands over a finished event. The ledger counts it, whatever becomes of it. An event that was taken and later
+    /// makes room for another must be [given back](Event::give_back) by the recorder.
     fn push(&self, event: &Event<INLINE>) -> Outcome;
 
-    /// Counts a record that could not even become an event.
+    /// Counts a record that could not become an event, under `cause`.
     fn refuse(&self, cause: Cause) -> Outcome;
 
-    /// Where tags and texts go that do not fit the slot. Without such memory they are refused.
+    /// Returns the memory for tags and texts that do not fit the slot. Without such memory they are refused.
     #[inline]
     fn tag_memory(&self) -> Option<Area<'_>> {
         None
     }
 
-    /// Gives back what an event has in that memory, when [`push`](Self::push) did not take it.
+    /// Gives back what an event holds in the tag memory, when [`push`](Self::push) did not take the event.
     #[inline]
     fn give_back(&self, _event: &Event<INLINE>) {}
 
-    /// Adds `amount` to a counter, as an event of its own with time and tags. For a counter that is bumped often
-    /// an instrument is cheaper and cannot be dropped.
+    /// Begins an event that adds `amount` to a counter. For a counter that grows often, the instrument
+    /// [`Counter`](crate::instrument::Counter) is cheaper, and nothing of it can be dropped.
     #[inline]
     fn count(&self, name: impl Into<Name>, amount: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Counter, name.into(), amount.into())
     }
 
-    /// The latest value of something.
+    /// Begins an event with the latest value of something.
     #[inline]
     fn gauge(&self, name: impl Into<Name>, value: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Gauge, name.into(), value.into())
     }
 
-    /// How long something took.
+    /// Begins an event that says how long something took.
     #[inline]
     fn timing(&self, name: impl Into<Name>, took: Duration) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Timing, name.into(), Value::millis(took))
     }
 
-    /// One sample of a distribution.
+    /// Begins an event with one sample of a distribution.
     #[inline]
     fn distribution(
         &self,
@@ -107,13 +108,13 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
         Draft::new(self, Kind::Distribution, name.into(), sample.into())
     }
 
-    /// One member, a number, of a set whose distinct members are counted.
+    /// Begins an event with one member, a number, of a set whose distinct members are counted.
     #[inline]
     fn set(&self, name: impl Into<Name>, member: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Set, name.into(), member.into())
     }
 
-    /// Something that happened.
+    /// Begins an event that says that something happened.
     #[inline]
     fn event(&self, name: impl Into<Name>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Event, name.into(), Value::U64(1))
@@ -136,7 +137,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         Self { recorder, event: Event::new(kind, name, value, recorder.now()), spill: None }
     }
 
-    /// The first thing that does not fit decides; what follows is not looked at.
+    /// The first thing that does not fit decides the cause; what follows is not looked at.
     #[inline]
     fn edit(mut self, f: impl FnOnce(&mut Event<INLINE>) -> Result<(), Cause>) -> Self {
         if let Ok(event) = &mut self.event
@@ -189,7 +190,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         })
     }
 
-    /// Says how much the event matters.
+    /// Sets how much the event matters when not all can be kept.
     #[inline]
     pub fn priority(self, priority: Priority) -> Self {
         self.edit(|e| {
@@ -198,7 +199,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         })
     }
 
-    /// Replaces the time of the cheap clock, in the unit of the client's clock.
+    /// Sets the time of the event, in the unit of the client's clock, in place of the time of the record call.
     #[inline]
     pub fn at(self, time: u64) -> Self {
         self.edit(|e| {
@@ -216,7 +217,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         })
     }
 
-    /// Hands the event over. Never blocks, never allocates.
+    /// Records the event, and says what became of it. This never blocks and never allocates.
     // Always inlined, so that of a draft without long tags nothing is left but its event.
     #[inline(always)]
     pub fn record(self) -> Outcome {

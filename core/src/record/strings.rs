@@ -19,7 +19,7 @@ enum Place<'a> {
 }
 
 impl<'a> EventStrings<'a> {
-    /// None.
+    /// No strings.
     pub(crate) const NONE: Self = Self(Place::Slot(InSlot { bytes: &[], text: false }));
 
     pub(crate) fn in_slot(slot: InSlot<'a>) -> Self {
@@ -57,7 +57,7 @@ impl<'a> EventStrings<'a> {
     }
 }
 
-/// EventStrings in the slot of an event.
+/// Strings in the slot of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InSlot<'a> {
     bytes: &'a [u8],
@@ -104,7 +104,7 @@ impl<'a> InSlot<'a> {
     }
 }
 
-/// EventStrings, each behind a byte of length.
+/// Strings, each behind a byte of length.
 #[derive(Clone, Debug)]
 struct EachString<'a>(&'a [u8]);
 

@@ -25,7 +25,7 @@ pub enum Value {
     Decimal {
         /// The digits, at most [`Value::MANTISSA_MAX`] either way.
         mantissa: i64,
-        /// How many of them stand behind the decimal point, 0 to 8.
+        /// How many digits stand behind the decimal point, 0 to 8.
         scale: u8,
     },
 }

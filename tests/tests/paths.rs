@@ -1,4 +1,4 @@
-//! The files that README and CONTRIBUTING lead to are there.
+//! The files that the READMEs and CONTRIBUTING lead to are there.
 
 use std::path::Path;
 
@@ -6,7 +6,14 @@ use std::path::Path;
 fn paths(page: &str) -> Vec<&str> {
     let roots = ["core", "std-adapter", "embassy-adapter", "benches", "tests", ".ci", ".github"];
     let words = page.split(['`', '(', ')', ' ', '\n', ',', ';']);
+    // Pages that registries show lead to the repository by whole addresses.
+    let hosted = "https://github.com/ringstat/ringstat/";
+    let path = |word| match str::strip_prefix(word, hosted) {
+        Some(rest) => rest.trim_start_matches("blob/main/").trim_start_matches("tree/main/"),
+        None => word,
+    };
     words
+        .map(path)
         .filter(|word| word.split_once('/').is_some_and(|(root, _)| roots.contains(&root)))
         .collect()
 }
@@ -25,6 +32,13 @@ fn check(name: &str, page: &str, least: usize) {
 #[test]
 fn readme_leads_to_what_is_there() {
     check("README.md", include_str!("../../README.md"), 30);
+}
+
+#[test]
+fn readmes_of_the_crates_lead_to_what_is_there() {
+    check("core/README.md", include_str!("../../core/README.md"), 3);
+    check("std-adapter/README.md", include_str!("../../std-adapter/README.md"), 1);
+    check("embassy-adapter/README.md", include_str!("../../embassy-adapter/README.md"), 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! It looks into the rings by itself, so that recorders never pay a system call to wake it: as often as its
-//! [pace](pace) says.
+//! [`pace`] says.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -65,6 +65,6 @@ fn recording_allocates_nothing() {
     });
     assert_eq!(allocations, 0);
     let ledger = stats.shutdown(Duration::from_secs(5));
-    assert_eq!(ledger.recorded, 100_000);
+    assert_eq!(ledger.recorded, 140_000);
     assert!(ledger.closes());
 }

@@ -146,6 +146,8 @@ async fn work(events: u32) {
     let report = serde_json::json!({
         "recorded": ledger.recorded,
         "sent": ledger.sent,
+        "unconfirmed": ledger.unconfirmed,
+        "lost": ledger.lost,
         "in_flight": ledger.in_flight,
         "closes": ledger.closes(),
         "dropped_total": ledger.dropped.total(),

@@ -1,7 +1,7 @@
 //! The memory itself: in a `static`, or of a size chosen at run time.
 
 use super::claims::Claim;
-use super::{Area, BLOCK, Block};
+use super::{Area, Block};
 use crate::record::{Resolve, Symbol};
 use crate::sync::AtomicU32;
 
@@ -95,7 +95,7 @@ impl BoxedTagMemory {
     /// Memory at most, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.claims.len() * (BLOCK + size_of::<Claim>())
+        self.claims.len() * (super::BLOCK + size_of::<Claim>())
     }
 
     /// The blocks.

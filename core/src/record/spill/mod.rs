@@ -244,9 +244,12 @@ impl Spill<'_> {
         let Area { claims, cursor, .. } = self.run.area;
         let run = claims::take(claims, cursor, blocks).ok_or(Cause::TagMemoryFull)?;
         let mut run = Run { area: self.run.area, first: run.start, blocks: run.len() };
-        let written = self.run.bytes().get(..self.length).unwrap_or(&[]);
-        if let Some(to) = run.bytes_mut().get_mut(..self.length) {
-            to.copy_from_slice(written);
+        // Both are as long as each other; said this way, the compiler sees it and has no panic to provide for.
+        let length = self.length;
+        if let (Some(to), Some(from)) =
+            (run.bytes_mut().get_mut(..length), self.run.bytes().get(..length))
+        {
+            to.copy_from_slice(from);
         }
         claims::free(claims, core::mem::replace(&mut self.run, run).range());
         Ok(())

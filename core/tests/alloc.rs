@@ -79,7 +79,7 @@ fn recording_allocates_nothing() {
         for i in 0..1000u32 {
             let symbol = NAMES.intern("made.at.run.time").unwrap();
             assert!(Stats.count("count", 1u8).tags(&[("a", "b")]).record().is_recorded());
-            assert!(Stats.gauge(symbol, f64::from(i)).record().is_recorded());
+            assert!(Stats.level(symbol, f64::from(i)).record().is_recorded());
             assert!(
                 Stats
                     .timing("t", Duration::from_nanos(1))
@@ -90,7 +90,7 @@ fn recording_allocates_nothing() {
             assert!(Stats.distribution("d", i).sampled(10).record().is_recorded());
             assert!(Stats.set("s", 1u8).text("member").record().is_recorded());
             assert!(Stats.event("e").symbol(symbol).record().is_recorded());
-            assert!(!Stats.gauge("", 0u8).record().is_recorded());
+            assert!(!Stats.level("", 0u8).record().is_recorded());
             COUNTER.inc();
             GAUGE.set(1.5);
             HISTOGRAM.record(u64::from(i));

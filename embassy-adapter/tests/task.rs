@@ -152,7 +152,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         // The link is down: nothing may be sent, and nothing may be stuck.
         for n in 0..100u32 {
             FRAMES.inc();
-            assert!(STATS.gauge("board.celsius", n).record().is_recorded());
+            assert!(STATS.level("board.celsius", n).record().is_recorded());
         }
         for _ in 0..5 {
             assert!(STATS.event("door").priority(Priority::Critical).record().is_recorded());
@@ -175,7 +175,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         let before = totals().datagrams;
         for n in 0..200u32 {
             FRAMES.inc();
-            STATS.gauge("board.celsius", n).record();
+            STATS.level("board.celsius", n).record();
         }
         Timer::after_millis(50).await;
         assert!(totals().datagrams <= before + 1, "one may have been under way");
@@ -193,7 +193,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         let mut recorded = 305;
         let mut held = 0;
         while held < 50 {
-            recorded += u64::from(STATS.gauge("board.celsius", 1u8).record().is_recorded());
+            recorded += u64::from(STATS.level("board.celsius", 1u8).record().is_recorded());
             Timer::after_millis(5).await;
             // They stay in the ring, once the silence has lasted.
             held = STATS.waiting();

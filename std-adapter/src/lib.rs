@@ -8,6 +8,30 @@
 //!   [`Client::counter`] and its siblings make instruments at run time.
 //! - [`Client::ledger`] says what became of every event, by [`Cause`]; [`Client::snapshot`] says how the client is doing.
 
+//! # Instruments and events
+//! Each thing has one name. Instruments aggregate in place: kept in a handle or a `static`, nothing to drop under any
+//! load. Events are kept one by one, with their time, priority and tags: through a ring, where the policy decides.
+//!
+//! | to record | instrument, made once | event, each time |
+//! |---|---|---|
+//! | a total | [`Counter`], [`Client::counter`] | [`count`](Recorder::count) |
+//! | a latest value | [`Gauge`], [`Client::gauge`] | [`level`](Recorder::level) |
+//! | how long | [`Histogram`], [`Client::histogram`] | [`timing`](Recorder::timing) |
+//! | a value of many | [`Histogram`] | [`distribution`](Recorder::distribution) |
+//! | distinct members | | [`set`](Recorder::set) |
+//! | what happened | | [`event`](Recorder::event) |
+//!
+//! # The end
+//! Dropping the last handle, or [`Client::shutdown`], sends what is left. A process that exits while a `static` or another
+//! thread holds the client drops no handle: events of the last batch age and instruments of the last flush interval are
+//! lost then, unless [`Client::flush_on_exit`] was called.
+//!
+//! # Features
+//! - `metrics`: a recorder for the `metrics` facade.
+//! - `async`: [`flush_async` and `shutdown_async`](Client), for any executor.
+//! - `json`: a snapshot as JSON in one call.
+//! - `serde`: configurations in serde formats.
+
 #![deny(unsafe_code)] // but for two calls of pthreads in `threads::exit` and one of `atexit` in `client::exit`
 
 // From the ground up: each layer imports only from those before it.

@@ -47,13 +47,13 @@ fn recording_allocates_nothing() {
             let before = COUNT.get();
             for i in 0..20_000u32 {
                 stats.count("c", 1u8).tags(&[("a", "b")]).record();
-                stats.gauge(name, f64::from(i)).record();
+                stats.level(name, f64::from(i)).record();
                 stats.timing("t", Duration::from_nanos(5)).tag("table", "orders").record();
                 stats.set("s", 1u8).text("member").record();
                 let request = stats.count("r", 1u8).tag("route", "/users/{id}/orders");
                 request.tag("method", "GET").tag("status", "200").record();
                 stats.event("e").text("a text that is longer than what fits a slot").record();
-                stats.gauge("", 0u8).record();
+                stats.level("", 0u8).record();
                 COUNTER.inc();
                 GAUGE.set(1.0);
                 HISTOGRAM.record(u64::from(i));

@@ -94,7 +94,7 @@ fn where_no_receipts_are_asked_for_what_has_left_is_sent() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = socket.local_addr().unwrap().to_string();
     let stats = Client::builder(to).receipts(false).build().unwrap();
-    (0..100u32).for_each(|i| _ = stats.gauge("g", i).record());
+    (0..100u32).for_each(|i| _ = stats.level("g", i).record());
     let ledger = stats.shutdown(SECOND);
     assert_eq!((ledger.recorded, ledger.sent, ledger.unconfirmed), (100, 100, 0));
 }
@@ -145,13 +145,13 @@ fn while_nobody_listens_records_wait_and_they_arrive_when_somebody_does() {
     let mut recorded = 0;
     while stats.breaker().0 == BreakerState::Closed {
         recorded += 1;
-        stats.gauge("g", recorded).record();
+        stats.level("g", recorded).record();
         let _ = stats.flush(Duration::from_millis(20));
         assert!(recorded < 100, "the breaker opens");
     }
     let before = stats.ledger();
     for i in 0..1000u32 {
-        stats.gauge("g", i).record();
+        stats.level("g", i).record();
     }
     assert!(stats.flush(Duration::from_millis(200)).is_err(), "nothing can be sent");
     let waiting = stats.ledger();
@@ -220,7 +220,7 @@ fn backpressure_holds_and_drops_by_policy_and_shutdown_reports_the_rest() {
         Client::builder("unused").config(config.clone()).build_with(from_fn(transport)).unwrap();
     assert!(stats.flush(Duration::from_millis(20)).is_err(), "nothing gets out");
     for i in 0..5000u32 {
-        stats.gauge("g", i).record();
+        stats.level("g", i).record();
     }
     let ledger = stats.ledger();
     assert_eq!(ledger.sent, 0);
@@ -231,7 +231,7 @@ fn backpressure_holds_and_drops_by_policy_and_shutdown_reports_the_rest() {
     assert!(ledger.closes() && ledger.sent > 0 && ledger.in_flight == 0, "{ledger:?}");
     blocked.store(true, Ordering::Relaxed);
     for i in 0..50u32 {
-        stats.gauge("g", i).record();
+        stats.level("g", i).record();
     }
     let ledger = stats.shutdown(Duration::from_millis(50));
     assert_eq!(ledger.dropped.get(Cause::Shutdown), 50);
@@ -285,18 +285,18 @@ fn dropping_the_last_handle_sends_what_is_left() {
 #[test]
 fn rejected_records_are_in_the_ledger() {
     let (stats, _) = client(ClientConfig::default());
-    assert_eq!(stats.gauge("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
-    assert_eq!(stats.gauge("g", f64::NAN).record(), Outcome::Dropped(Cause::Invalid));
+    assert_eq!(stats.level("", 1u8).record(), Outcome::Dropped(Cause::Invalid));
+    assert_eq!(stats.level("g", f64::NAN).record(), Outcome::Dropped(Cause::Invalid));
     let long = "x".repeat(256);
-    assert_eq!(stats.gauge("g", 1u8).tag("k", &long).record(), Outcome::Dropped(Cause::TagTooLong));
+    assert_eq!(stats.level("g", 1u8).tag("k", &long).record(), Outcome::Dropped(Cause::TagTooLong));
     // One that no datagram can hold is noticed when it is packed.
     let tags: &'static str = Box::leak("t".repeat(200).into_boxed_str());
     let tags: &'static [_] = Box::leak(vec![(tags, "1"); 200].into_boxed_slice());
-    assert_eq!(stats.gauge("g", 1u8).tags(tags).record(), Outcome::Recorded);
+    assert_eq!(stats.level("g", 1u8).tags(tags).record(), Outcome::Recorded);
     let distinct: Vec<_> = (0..20)
         .map(|i| (&*Box::leak(format!("{i}{}", "y".repeat(200)).into_boxed_str()), "v"))
         .collect();
-    let _ = stats.gauge("g", 1u8).tags(Box::leak(distinct.into_boxed_slice())).record();
+    let _ = stats.level("g", 1u8).tags(Box::leak(distinct.into_boxed_slice())).record();
     let ledger = stats.shutdown(SECOND);
     assert_eq!(ledger.dropped.get(Cause::Invalid), 2);
     assert_eq!(ledger.dropped.get(Cause::TagTooLong), 1);
@@ -321,7 +321,7 @@ fn names_made_at_run_time_arrive_as_strings() {
         Client::builder("unused").report_interval(None).build_with(from_fn(transport)).unwrap();
     for i in 0..3 {
         let name = stats.intern(&format!("shard.{i}.size")).unwrap();
-        assert_eq!(stats.gauge(name, 1u8).record(), Outcome::Recorded);
+        assert_eq!(stats.level(name, 1u8).record(), Outcome::Recorded);
     }
     let too_long = stats.intern(&"x".repeat(300)).unwrap_err();
     assert_eq!(stats.refuse(too_long.cause()), Outcome::Dropped(Cause::Invalid));
@@ -351,7 +351,7 @@ fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
             if done() {
                 return;
             }
-            stats.gauge("g", 1u8).record();
+            stats.level("g", 1u8).record();
             std::thread::sleep(Duration::from_millis(2));
         }
         panic!("never {what}");
@@ -389,7 +389,7 @@ fn when_the_breaker_opens_the_next_address_is_tried() {
     let moved = Arc::new(AtomicU64::new(0));
     let builder = Client::builder("unused").backoff(Duration::from_millis(1));
     let stats = builder.build_with(TwoAddresses { moved: moved.clone() }).unwrap();
-    assert!(stats.gauge("g", 1u8).record().is_recorded());
+    assert!(stats.level("g", 1u8).record().is_recorded());
     stats.flush(SECOND).unwrap();
     let ledger = stats.ledger();
     assert_eq!((ledger.sent, ledger.in_flight), (1, 0), "{ledger}");
@@ -405,7 +405,7 @@ fn a_breaker_that_is_off_never_opens() {
         _ => Ok(()),
     });
     let stats = Client::builder("unused").breaker_failures(0).build_with(transport).unwrap();
-    assert!(stats.gauge("g", 1u8).record().is_recorded());
+    assert!(stats.level("g", 1u8).record().is_recorded());
     stats.flush(SECOND).unwrap();
     assert_eq!((stats.breaker(), stats.ledger().sent), ((BreakerState::Closed, 0), 1));
 }

@@ -100,7 +100,7 @@ fn repeated_events_become_state_and_cost_no_datagrams() {
     for i in 0..10_000u64 {
         assert_eq!(stats.count("hits", 2u8).tag("shard", "a").record(), Outcome::Recorded);
         stats.timing("took", Duration::from_micros(i)).record();
-        stats.gauge("latest", i).record();
+        stats.level("latest", i).record();
         stats.event("once in a while").record();
         if i % 1000 == 0 {
             stats.flush(SECOND).unwrap();

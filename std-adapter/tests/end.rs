@@ -22,7 +22,7 @@ fn child() {
     if hook == "hook" {
         assert!(stats.flush_on_exit() && stats.flush_on_exit(), "twice does no harm");
     }
-    (0..EVENTS).for_each(|i| assert!(stats.gauge("tail", i).record().is_recorded()));
+    (0..EVENTS).for_each(|i| assert!(stats.level("tail", i).record().is_recorded()));
     std::process::exit(0);
 }
 

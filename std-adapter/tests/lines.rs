@@ -52,7 +52,7 @@ fn what_statsd_has_no_line_for_is_counted_and_names_are_mended() {
     let client = Client::builder("unused").protocol(Protocol::StatsD);
     let stats = client.build_with(from_fn(transport)).unwrap();
     stats.event("deployed").text("v2").record();
-    stats.gauge("a:b", -3).record();
+    stats.level("a:b", -3).record();
     stats.flush(SECOND).unwrap();
     assert_eq!(*sent.lock().unwrap(), "a_b:0|g\na_b:-3|g\n");
     let output = stats.snapshot().output;

@@ -137,10 +137,10 @@ fn counters_are_exact() {
 fn gauges_have_the_latest_value_whatever_its_sign() {
     let server = Statsd::start("gauges");
     let stats = server.client();
-    let made = stats.gauge_instrument("queue.depth", &[]);
+    let made = stats.gauge("queue.depth", &[]);
     for value in [5.0, -3.5, -1.25, 2.0, -7.5] {
         made.set(value);
-        stats.gauge("events.level", value).tag("zone", "a").record();
+        stats.level("events.level", value).tag("zone", "a").record();
         stats.flush(PATIENCE).unwrap();
         server.wait_for("gauges", "queue.depth", &value.to_string());
         server.wait_for("gauges", "events.level;zone=a", &value.to_string());

@@ -42,7 +42,7 @@ impl Tally {
             let draft = match i % 3 {
                 0 => stats.count("hits", 1u8),
                 1 => stats.timing("query", Duration::from_nanos(i as u64)),
-                _ => stats.gauge("level", i as u64),
+                _ => stats.level("level", i as u64),
             };
             match draft.tag("table", table).priority(priority).record() {
                 Outcome::Recorded => {}

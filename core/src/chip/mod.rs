@@ -13,7 +13,7 @@
 //! static STATS: Stats<64> = Stats::new(event_ring!(64), now).instruments(&[&FRAMES]);
 //!
 //! FRAMES.inc();
-//! STATS.gauge("board.celsius", 21i32).record();
+//! STATS.level("board.celsius", 21i32).record();
 //! # assert_eq!(STATS.waiting(), 1);
 //! ```
 
@@ -190,7 +190,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).lanes(&[event_ring!(16)]);
     ///
     /// // In the timer's interrupt:
-    /// STATS.lane(TIMER).gauge("timer.late", 3u8).record();
+    /// STATS.lane(TIMER).level("timer.late", 3u8).record();
     /// ```
     #[must_use]
     pub const fn lanes(mut self, rings: &'static [&'static dyn AnyRing]) -> Self {

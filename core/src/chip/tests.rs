@@ -78,9 +78,9 @@ fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
         &SenderConfig { payload: 256, ..SenderConfig::DEFAULT },
     );
     for i in 0..20u32 {
-        assert!(STATS.gauge("g", i).record().is_recorded());
+        assert!(STATS.level("g", i).record().is_recorded());
     }
-    assert_eq!(STATS.gauge("", 0u8).record(), Outcome::Dropped(Cause::Invalid));
+    assert_eq!(STATS.level("", 0u8).record(), Outcome::Dropped(Cause::Invalid));
     FRAMES.inc();
     assert!(STATS.ledger(&sender).closes());
     sender.flush();

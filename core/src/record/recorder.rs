@@ -86,9 +86,10 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
         Draft::new(self, Kind::Counter, name.into(), amount.into())
     }
 
-    /// Begins an event with the latest value of something.
+    /// Begins an event with the latest value of something. The instrument `Gauge` says the same without time and tags of
+    /// its own, and more cheaply.
     #[inline]
-    fn gauge(&self, name: impl Into<Name>, value: impl Into<Value>) -> Draft<'_, Self, INLINE> {
+    fn level(&self, name: impl Into<Name>, value: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Gauge, name.into(), value.into())
     }
 

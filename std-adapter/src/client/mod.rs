@@ -206,7 +206,7 @@ impl Client {
 
     /// The gauge of that name and tags; see [`counter`](Self::counter).
     #[must_use]
-    pub fn gauge_instrument(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
+    pub fn gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
         self.shared.registry.gauge(name, tags)
     }
 

@@ -123,7 +123,7 @@ fn a_gauge_follows_a_wall_clock_that_is_set_back() {
     let mut collector = Collector::new(Limits::default());
     for (now, wall, level) in [(0, 48 * HOUR, 1u8), (2 * SECOND, HOUR, 2), (4 * SECOND, HOUR, 3)] {
         LEVEL.set(f64::from(level));
-        assert!(RING.gauge("event", level).at(wall).record().is_recorded());
+        assert!(RING.level("event", level).at(wall).record().is_recorded());
         sender.flush();
         let datagrams = due(&RING, &mut sender, at(now, wall));
         datagrams.iter().for_each(|d| _ = collector.receive(d, 0));
@@ -144,7 +144,7 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
         LEVEL.set(f64::from(level));
         // Several, so that the new run's numbers are below the old one's.
         for _ in epoch..10 {
-            assert!(RING.gauge("event", level).at(wall).record().is_recorded());
+            assert!(RING.level("event", level).at(wall).record().is_recorded());
             sender.flush();
             due(&RING, &mut sender, at(0, wall)).iter().for_each(|d| _ = collector.receive(d, 0));
         }

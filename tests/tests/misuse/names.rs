@@ -16,7 +16,7 @@ fn of_events_are_1_to_255_bytes() {
         (256, Dropped(Cause::Invalid)),
         (70_000, Dropped(Cause::Invalid)),
     ] {
-        assert_eq!(stats.gauge(text(length), 1u8).record(), outcome, "{length} bytes");
+        assert_eq!(stats.level(text(length), 1u8).record(), outcome, "{length} bytes");
     }
     let (ledger, report) = end(stats, &spy);
     assert_eq!((ledger.recorded, ledger.sent), (5, 2));

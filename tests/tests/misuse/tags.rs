@@ -15,7 +15,7 @@ fn roomy() -> ClientConfig {
 }
 
 fn record(stats: &Client, tags: &[(&str, &str)]) -> Outcome {
-    let draft = stats.gauge("fits", 1u8);
+    let draft = stats.level("fits", 1u8);
     tags.iter().fold(draft, |draft, (key, value)| draft.tag(key, value)).record()
 }
 
@@ -129,14 +129,14 @@ fn tags(count: usize, value: usize) -> &'static [Tag] {
 #[test]
 fn static_ones_are_at_most_255_of_at_most_255_bytes_in_one_datagram() {
     let (stats, spy) = client(ClientConfig { payload: 8972, ..ClientConfig::default() });
-    assert_eq!(stats.gauge("fits", 1u8).tags(tags(0, 0)).record(), Recorded);
-    assert_eq!(stats.gauge("fits", 1u8).tags(tags(100, 255)).record(), Recorded);
-    assert_eq!(stats.gauge("no", 1u8).tags(tags(256, 1)).record(), Dropped(Cause::TooManyTags));
+    assert_eq!(stats.level("fits", 1u8).tags(tags(0, 0)).record(), Recorded);
+    assert_eq!(stats.level("fits", 1u8).tags(tags(100, 255)).record(), Recorded);
+    assert_eq!(stats.level("no", 1u8).tags(tags(256, 1)).record(), Dropped(Cause::TooManyTags));
     // These pass the record call and are noticed when they are packed.
-    assert_eq!(stats.gauge("no", 1u8).tags(tags(1, 256)).record(), Recorded);
-    assert_eq!(stats.gauge("no", 1u8).tags(tags(1, 70_000)).record(), Recorded);
-    assert_eq!(stats.gauge("fits", 1u8).tags(tags(255, 1)).record(), Recorded);
-    assert_eq!(stats.gauge("after", 1u8).record(), Recorded);
+    assert_eq!(stats.level("no", 1u8).tags(tags(1, 256)).record(), Recorded);
+    assert_eq!(stats.level("no", 1u8).tags(tags(1, 70_000)).record(), Recorded);
+    assert_eq!(stats.level("fits", 1u8).tags(tags(255, 1)).record(), Recorded);
+    assert_eq!(stats.level("after", 1u8).record(), Recorded);
     let (ledger, report) = end(stats, &spy);
     assert_eq!(ledger.dropped.get(Cause::TooManyTags), 1);
     assert_eq!(ledger.dropped.get(Cause::TooLarge), 2, "{ledger:?}");
@@ -182,8 +182,8 @@ fn a_value_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it()
     let long = text(259);
     let short: &'static [Tag] = Box::leak(Box::new([("k", &long[..3])]));
     let both: &'static [Tag] = Box::leak(Box::new([("k", &long[..3]), ("l", long)]));
-    assert_eq!(stats.gauge("fits", 1u8).tags(short).record(), Recorded);
-    assert_eq!(stats.gauge("no", 1u8).tags(both).record(), Recorded);
+    assert_eq!(stats.level("fits", 1u8).tags(short).record(), Recorded);
+    assert_eq!(stats.level("no", 1u8).tags(both).record(), Recorded);
     let (ledger, report) = end(stats, &spy);
     assert_only(&ledger, Cause::TooLarge, 1);
     assert_eq!((value(&report, "fits"), value(&report, "no")), (Some(1.0), None));

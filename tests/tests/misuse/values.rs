@@ -14,7 +14,7 @@ fn nan_and_infinities_are_refused_in_every_kind() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for value in [Value::F64(bad), Value::F32(bad as f32)] {
             let drafts = [
-                stats.gauge("bad", value),
+                stats.level("bad", value),
                 stats.count("bad", value),
                 stats.distribution("bad", value),
                 stats.set("bad", value),
@@ -44,11 +44,11 @@ fn the_ends_of_every_type_arrive_as_they_are() {
         ("decimal", Value::Decimal { mantissa: -Value::MANTISSA_MAX, scale: 8 }),
     ];
     for (name, value) in ends {
-        assert_eq!(stats.gauge(name, value).record(), Recorded, "{value:?}");
+        assert_eq!(stats.level(name, value).record(), Recorded, "{value:?}");
     }
     for (mantissa, scale) in [(Value::MANTISSA_MAX + 1, 0), (i64::MIN, 0), (1, 9), (1, u8::MAX)] {
         let beyond = Value::Decimal { mantissa, scale };
-        assert_eq!(stats.gauge("beyond", beyond).record(), Dropped(Cause::Invalid), "{beyond:?}");
+        assert_eq!(stats.level("beyond", beyond).record(), Dropped(Cause::Invalid), "{beyond:?}");
     }
     assert_eq!(stats.timing("took", Duration::MAX).record(), Recorded, "saturates");
     let (ledger, report) = end(stats, &spy);
@@ -72,7 +72,7 @@ fn instruments_keep_their_last_good_value() {
     }
     assert!(!LEVEL.add(f64::MAX), "the sum would be infinite");
     [0, 1, u64::MAX].into_iter().for_each(|sample| SPREAD.record(sample));
-    let owned = stats.gauge_instrument("owned", &[]);
+    let owned = stats.gauge("owned", &[]);
     assert!(owned.set(1.5) && !owned.set(f64::NAN));
     let (_, report) = end(stats, &spy);
     assert_eq!(value(&report, "level"), Some(f64::MAX));

@@ -150,7 +150,7 @@ async fn climate(mut adc: Adc<'static, adc::Async>, mut sensor: Channel<'static>
         let celsius = 27.0 - (f32::from(raw) * 3.3 / 4096.0 - 0.706) / 0.001_721;
         CELSIUS.set(celsius.into());
         if celsius > 60.0 {
-            STATS.gauge("board.too_hot", celsius).priority(Matters::Critical).record();
+            STATS.level("board.too_hot", celsius).priority(Matters::Critical).record();
         }
     }
 }

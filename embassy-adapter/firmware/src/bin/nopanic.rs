@@ -60,8 +60,8 @@ fn records<const C: usize>(stats: &Stats<16, C>) {
     let (name, tags, text) =
         (black_box("name"), black_box(&[("a", "b")] as &[Tag]), black_box("text"));
     black_box(stats.count(name, black_box(1u64)).tags(tags).record());
-    black_box(stats.gauge(name, black_box(1.0)).tag(text, text).tag(text, text).record());
-    black_box(stats.gauge(name, black_box(1.0f32)).at(black_box(5)).record());
+    black_box(stats.level(name, black_box(1.0)).tag(text, text).tag(text, text).record());
+    black_box(stats.level(name, black_box(1.0f32)).at(black_box(5)).record());
     black_box(stats.timing(name, black_box(Duration::MAX)).sampled(black_box(9)).record());
     black_box(stats.distribution(name, black_box(-1i64)).record());
     black_box(stats.set(name, black_box(1u32)).record());

@@ -83,9 +83,8 @@ impl<'a> Readings<'a> {
         }
         for (name, key, value, level) in levels {
             let made = self.gauges.entry((name, value));
-            let of = |(name, value): &(&'static str, String)| {
-                self.client.gauge_instrument(name, &[(key, value)])
-            };
+            let of =
+                |(name, value): &(&'static str, String)| self.client.gauge(name, &[(key, value)]);
             made.or_insert_with_key(of).set(level);
         }
         for (name, key, value, amount) in amounts {

@@ -1,4 +1,4 @@
-//! The command `ringstat`: put numbers in at one end, see them at the other.
+//! The command `ringstat`: a client, a collector and the wire format at the command line.
 //!
 //! | subcommand | |
 //! |---|---|
@@ -20,8 +20,8 @@
 //! |---|---|
 //! | 0 | all is well: everything was read, sent or received, and the ledgers close |
 //! | 1 | something was lost, refused or dropped, or a ledger does not close |
-//! | 2 | the arguments make no sense |
-//! | 3 | the machine stands in the way: no such file, the port is taken, the host is unknown |
+//! | 2 | the arguments or settings are wrong |
+//! | 3 | the machine does not allow it: no such file, the port is taken, the host is unknown |
 #![forbid(unsafe_code)]
 
 // What the subcommands share: the form of records as text, settings, and everything on the way out.
@@ -47,27 +47,27 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well: everything was read, sent or received, and the ledgers close
   1  something was lost, refused or dropped, or a ledger does not close
-  2  the arguments make no sense
-  3  the machine stands in the way: no such file, the port is taken, the host is unknown";
+  2  the arguments or settings are wrong
+  3  the machine does not allow it: no such file, the port is taken, the host is unknown";
 
-/// Puts numbers in at one end and shows them at the other: ringstat's metrics client, collector and wire format.
+/// ringstat's metrics client, collector and wire format at the command line.
 #[derive(Parser, Debug)]
 #[command(name = "ringstat", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Settings in TOML; `ringstat settings` prints them all. Variables as RINGSTAT_CLIENT__POLICY or
-    /// RINGSTAT_COLLECTOR__MAX_SERIES go before the file, and flags before both
+    /// Settings in TOML; `ringstat settings` prints them all. Variables such as RINGSTAT_CLIENT__POLICY and
+    /// RINGSTAT_COLLECTOR__MAX_SERIES override the file, and flags override both
     #[arg(long, value_name = "FILE", global = true, env = "RINGSTAT_CONFIG")]
     config: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Show the whole path with this machine's own readings
+    /// Run a client and a collector in one process, fed with this machine's own readings
     #[command(after_help = demo::HELP)]
     Demo(demo::Args),
-    /// Collect until Ctrl-C: a page, Prometheus text, health
+    /// Collect until Ctrl-C, and serve a page, Prometheus text and health
     #[command(after_help = collect::HELP)]
     Collect(collect::Args),
     /// Send one value, or the records of a file
@@ -79,10 +79,10 @@ enum Command {
     /// Unpack datagrams into JSON lines, or say why not
     #[command(after_help = decode::HELP)]
     Decode(decode::Args),
-    /// Print the settings in force, as a file to begin with
+    /// Print the settings in force, as a file to start from
     #[command(after_help = settings::HELP)]
     Settings(settings::budget::Args),
-    /// Put the client and a collector under load, and say what was lost where
+    /// Put a client and a collector under load, and say what was lost and where
     #[command(after_help = load::HELP)]
     Load(load::Args),
 }

@@ -17,35 +17,35 @@ Examples:
   ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
   ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
 
-Datagrams are checked against damage, not against forgery: listen where only trusted machines send.
+Datagrams are checked against damage, not against forgery: listen only where trusted machines send.
 
 Exit codes: 0 the ledger closes (what the network lost is in it), 1 it does not, 2 usage,
 3 the port is taken";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Where datagrams come in; may be given several times; port 0: any that is free [default: 127.0.0.1:8125]
+    /// Address to receive datagrams on; may be given several times; port 0 takes any free one [default: 127.0.0.1:8125]
     #[arg(long, value_name = "ADDR")]
     udp: Vec<SocketAddr>,
-    /// Where the page, /metrics and /health are; port 0: any that is free [default: 127.0.0.1:9125]
+    /// Address to serve the page, /metrics and /health on; port 0 takes any free one [default: 127.0.0.1:9125]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// Senders at a time; datagrams of others are refused [default: 10000]
+    /// Senders kept at a time; datagrams of others are refused [default: 10000]
     #[arg(long, value_name = "N")]
     max_senders: Option<usize>,
-    /// Series at a time; what is beyond goes to the series ringstat.overflow [default: 100000]
+    /// Series kept at a time; records beyond them go to the series ringstat.overflow [default: 100000]
     #[arg(long, value_name = "N")]
     max_series: Option<usize>,
-    /// Series of one sender at a time [default: 20000]
+    /// Series kept of one sender [default: 20000]
     #[arg(long, value_name = "N")]
     max_series_per_sender: Option<usize>,
-    /// Memory of all that is kept, in bytes [default: 268435456]
+    /// Memory for everything that is kept, in bytes [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<usize>,
-    /// Senders and series not heard of for so long are forgotten [default: 600]
+    /// Senders and series are forgotten after this much silence [default: 600]
     #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
-    /// The addresses first, and the ledger at the end, each as one JSON object in a line
+    /// Print the addresses at the start and the ledger at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
 }

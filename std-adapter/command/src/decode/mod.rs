@@ -27,16 +27,17 @@ Exit codes: 0 all decoded, 1 some datagrams refused, 2 usage, 3 the file cannot 
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Hexadecimal, a datagram a line; or a pcap or pcapng capture; `-` is standard input
+    /// File to read: hexadecimal with one datagram a line, or a pcap or pcapng capture; `-` is standard input
     file: PathBuf,
     /// Before its records, print each datagram's header as a line of kind "datagram"; `encode` then packs the
     /// records into such a datagram again
     #[arg(long)]
     headers: bool,
-    /// Of a capture, only what was sent to this UDP port; then whatever else is in it is refused, not skipped
+    /// Of a capture, decode only what was sent to this UDP port, and refuse what is not a datagram instead of
+    /// skipping it
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// Refusals and the closing report as JSON lines, too (on standard error)
+    /// Print refusals and the closing report as JSON lines, too, on standard error
     #[arg(long)]
     json: bool,
 }

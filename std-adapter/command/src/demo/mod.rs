@@ -43,17 +43,17 @@ Exit codes: 0 both ledgers close and every event arrived, 1 not so, 2 usage, 3 n
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// How long; 0: until Ctrl-C
+    /// How long to run, in seconds; 0: until Ctrl-C
     #[arg(long, value_name = "N", default_value_t = 15)]
     seconds: u64,
-    /// Where the page is to be; port 0: any that is free
+    /// Address to serve the page on; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value_t = (Ipv4Addr::LOCALHOST, 0).into())]
     http: SocketAddr,
-    /// Faults, separated by commas: loss=P%, duplicate=P%, reorder=P%, cut (no way to the collector in the second
-    /// quarter), restart (of the collector, after half of the time)
+    /// Faults, separated by commas: loss=P%, duplicate=P%, reorder=P%, cut (the network is cut during the second
+    /// quarter of the time), restart (the collector restarts after half of it)
     #[arg(long, value_name = "FAULTS")]
     fault: Option<Plan>,
-    /// The address of the page first, and both ledgers at the end, each as one JSON object in a line
+    /// Print the address of the page at the start and both ledgers at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
 }

@@ -25,7 +25,7 @@ pub(crate) const HELP: &str = r#"A line holds one record:
   tags          {"key":"value"}, or [["key","value"]] where a key occurs twice
   timestamp_ns  nanoseconds since 1970; without it, now
   priority      low, normal, high, critical; without it, normal
-  rate          the record stands for so many, from 1 up; without it, 1
+  rate          how many records this one stands for, from 1 up; without it, 1
   id            the event is to be acknowledged under this number; without it, it is not
 
 Examples:
@@ -38,22 +38,22 @@ Exit codes: 0 all packed, 1 some lines refused, 2 usage, 3 a file cannot be read
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// JSON lines; `-` is standard input
+    /// File of JSON lines to read; `-` is standard input
     file: PathBuf,
     /// The largest datagram, in bytes of UDP payload: 1472 fits Ethernet, 1232 any IPv6 path, 8972 jumbo frames
     #[arg(long, value_name = "N", default_value_t = PAYLOAD_ETHERNET as u16,
           value_parser = clap::value_parser!(u16).range(PAYLOAD_MIN as i64..=PAYLOAD_MAX as i64))]
     mtu: u16,
-    /// Where the datagrams go, one a line in hexadecimal; `-` is standard output
+    /// File to write the datagrams to, in hexadecimal, one a line; `-` is standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The sender that the datagrams name, in hexadecimal [default: that of the header before the records, or 0]
     #[arg(long, value_name = "ID", value_parser = parse_sender)]
     sender: Option<u64>,
-    /// The run of that sender [default: that of the header before the records, or 0]
+    /// The epoch of that sender, which numbers its runs [default: that of the header before the records, or 0]
     #[arg(long, value_name = "N")]
     epoch: Option<u32>,
-    /// Report as one JSON object
+    /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
 }

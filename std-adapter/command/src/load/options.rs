@@ -12,40 +12,40 @@ use crate::common::quantity::{parse_rate, parse_time};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The load by name
+    /// Scenario to run
     #[arg(long, value_enum, default_value_t)]
     scenario: Scenario,
     /// Events a second, of all threads together; `k` and `M` may follow
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     rate: Option<u64>,
-    /// How long, of a ladder each step: `30`, `30s`, `500ms`, `2m`
+    /// How long to run, and for a ladder how long each step takes: `30`, `30s`, `500ms`, `2m`
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     duration: Option<Duration>,
     /// Threads that record
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
-    /// Room for so many events in the client, shared out among the threads' rings
+    /// Events that the client has room for, divided among the threads' rings
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     buffer: Option<u32>,
-    /// A batch closes with so many events; 0: when a datagram is full, or by age
+    /// Events in a batch at most; 0: a batch closes when a datagram is full, or by age
     #[arg(long, value_name = "EVENTS")]
     batch: Option<usize>,
-    /// A batch closes when its first event has waited for so long
+    /// How long the first event of a batch waits at most
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     batch_age: Option<Duration>,
-    /// Send to this collector instead of one of our own; what happens on the way there is then not known
+    /// Send to this collector instead of one that `load` starts; what happens on the way there is then not known
     #[arg(long, value_name = "HOST:PORT")]
     addr: Option<String>,
-    /// Let --addr be another machine: one that is yours to put under load
+    /// Allow --addr to be another machine; choose only one that is yours to put under load
     #[arg(long, requires = "addr")]
     allow_remote: bool,
-    /// The client's configuration, before the flags above
+    /// Preset of the client, which the flags above override
     #[arg(long, value_parser = presets())]
     preset: Option<Preset>,
-    /// What the client sends; lines are counted at the far end, and not stored
+    /// Protocol of the client; lines of agents are counted by the receiver, and not stored
     #[arg(long, default_value = "native", value_parser = protocols())]
     protocol: Protocol,
-    /// The report as one JSON object in a line, and nothing else on standard output
+    /// Print the report as one line of JSON, and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

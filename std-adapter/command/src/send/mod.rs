@@ -41,58 +41,58 @@ Examples:
   ringstat send --file events.jsonl          (the form of a line: `ringstat encode --help`)
   generate | ringstat send --file - --aggregate --json
 
-`sent` says that it left this machine; whether it arrived, the collector knows.
+`sent` counts events that have arrived, as the collector confirms; `unconfirmed` and `lost` count the others that left.
 
-Exit codes: 0 all sent, 1 something was not, or a line was refused, 2 usage, 3 unknown host or no such file";
+Exit codes: 0 everything arrived, 1 something did not, or a line was refused, 2 usage, 3 unknown host or no such file";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What it is called
+    /// Name of the record
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     name: Option<String>,
     /// A number; for sets and events also a text; an event needs none
     #[arg(conflicts_with = "file", allow_hyphen_values = true)]
     value: Option<String>,
-    /// What kind of record it is
+    /// Kind of the record
     #[arg(long, default_value = "gauge", conflicts_with = "file", value_parser = kinds())]
     kind: Kind,
-    /// A tag; may be given several times
+    /// Tag of the record; may be given several times
     #[arg(long = "tag", value_name = "KEY=VALUE", conflicts_with = "file", value_parser = parse_tag)]
     tags: Vec<(String, String)>,
-    /// How much it matters
+    /// Priority of the record, when not all can be kept
     #[arg(long, default_value = "normal", conflicts_with = "file", value_parser = priorities())]
     priority: Priority,
     /// Send the records of a file instead, one JSON object a line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Add the counters of the file up here and send their totals: exact at the collector even over a network that
-    /// loses datagrams
+    /// Add up the counters of the file and send their totals, which are exact at the collector even over a network
+    /// that loses datagrams
     #[arg(long, requires = "file")]
     aggregate: bool,
-    /// Of a file, so many events a second at most; 0: as fast as possible, which a receiver with a small socket
-    /// buffer may not follow
+    /// Events of the file to send in a second at most; 0: as fast as possible, which may be too fast for a receiver
+    /// with a small socket buffer
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     rate: u32,
-    /// Where the collector listens: HOST:PORT [default: 127.0.0.1:8125]
+    /// Address of the collector, as HOST:PORT [default: 127.0.0.1:8125]
     #[arg(long, value_name = "ADDR")]
     to: Option<String>,
     /// The largest datagram, in bytes of UDP payload [default: 1472]
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u16).range(PAYLOAD_MIN as i64..=PAYLOAD_MAX as i64))]
     mtu: Option<u16>,
-    /// Who sends, in hexadecimal; without it a new sender each time. Give one to what runs again and again
+    /// Number of the sender, in hexadecimal; without it, a new one for each run. Set it for what runs repeatedly
     #[arg(long, value_name = "ID", value_parser = crate::encode::parse_sender)]
     sender: Option<u64>,
-    /// Give up when nothing could be sent for so long
+    /// Give up when nothing could be sent for this long
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
-    /// For tests: drop this share of the datagrams, 0 to 1. The network is well again for the closing flush
+    /// For tests: drop this share of the datagrams, 0 to 1, except for the last flush
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     loss: Option<f64>,
-    /// For tests: which ones are dropped follows from this number
+    /// For tests: the seed that decides which datagrams are dropped
     #[arg(long, value_name = "N", default_value_t = 1, requires = "loss")]
     seed: u64,
-    /// Report as one JSON object
+    /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
 }

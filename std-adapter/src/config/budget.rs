@@ -41,7 +41,7 @@ impl Load {
     /// let outage = Duration::from_secs(2);
     /// let budget = Load { events_per_second: 50_000, outage, threads: 4 }.budget();
     /// assert_eq!((budget.shards, budget.shard_events), (4, 31_250));
-    /// assert!(budget.bytes < 10_000_000);
+    /// assert!(budget.bytes < 12_000_000);
     /// ```
     #[must_use]
     pub fn budget(&self) -> Budget {

@@ -1,8 +1,8 @@
 //! What a sender asks of a format: the seam between [`sender`](crate::send) and the encoders.
 //!
 //! [`wire::Encoder`](crate::wire::Encoder) writes ringstat's own format; with the feature `text`, `text::Encoder` writes
-//! the lines of DogStatsD and StatsD. A sender is generic over its encoder, so that the one which is not used costs
-//! neither time nor flash.
+//! the lines of DogStatsD and StatsD. A sender is generic over its encoder, so that an encoder that is not used
+//! costs neither time nor flash.
 
 use core::fmt;
 

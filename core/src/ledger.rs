@@ -1,7 +1,7 @@
 //! The ledger: what became of every record.
 //!
-//! `recorded = sent + aggregated + dropped[by cause] + in flight`, exact at every quiet point. Each stage that gives
-//! a record up counts it where that happens, under a [`Cause`]; a [`Ledger`] is a snapshot of all stages.
+//! `recorded = sent + unconfirmed + lost + aggregated + dropped[by cause] + in flight`, exact at every quiet point. The
+//! stage that gives a record up counts it there and then, under a [`Cause`]; a [`Ledger`] is a snapshot of all stages.
 
 use core::fmt;
 

@@ -57,7 +57,7 @@ pub mod receive;
 // and how they leave.
 pub mod send;
 
-// How it is all going.
+// How the client is doing.
 pub mod observe;
 
 // All of it for a chip, in one `static`.

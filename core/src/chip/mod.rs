@@ -1,7 +1,7 @@
-//! Everything that a chip records with, in one `static`.
+//! Everything that a chip needs in order to record, in one `static`.
 //!
 //! [`Stats`] knows the ring, the instruments, the clock and the count of what was given up, and implements
-//! [`Recorder`]: tasks and interrupts record by `&'static STATS`. Whoever owns the socket polls a
+//! [`Recorder`]: tasks and interrupts record through `&'static STATS`. The task that owns the socket polls a
 //! [`Sender`] with it.
 //!
 //! ```

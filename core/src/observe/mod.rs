@@ -1,4 +1,4 @@
-//! How it is all going: a grade with reasons, and a picture of everything that a client knows of itself.
+//! How the client is doing: a grade with reasons, and a snapshot of everything that a client knows about itself.
 //!
 //! Adapters fill a [`Snapshot`] and judge [`Readings`]; any serde format shows them.
 //!

@@ -135,7 +135,7 @@ impl Client {
         self.shared.ledger()
     }
 
-    /// What the sender has sent so far: datagrams, bytes.
+    /// What the sender has sent so far, in datagrams and bytes.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.shared.control.lock().totals
@@ -167,7 +167,7 @@ impl Client {
         serde_json::to_string(&self.snapshot()).unwrap_or_default()
     }
 
-    /// Who the client is: what a collector shows it under.
+    /// The client's identity, under which a collector shows it.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.shared.identity

@@ -1,11 +1,11 @@
 //! ringstat behind the `metrics` facade (feature `metrics`).
 //!
-//! One line, and everything that your crates record through the facade is sent:
+//! One line sends everything that your crates record through the facade:
 //!
 //! ```no_run
 //! let stats = ringstat_std::metrics::install("127.0.0.1:8125")?;
 //! metrics::counter!("http.requests", "service" => "shop").increment(1);
-//! // at the end of the program, what is left:
+//! // at the end of the program, send what is left:
 //! stats.shutdown(std::time::Duration::from_secs(1));
 //! # Ok::<(), ringstat_std::metrics::InstallError>(())
 //! ```

@@ -1,4 +1,4 @@
-//! A shard for each recording thread, and what each gave up.
+//! The rings: one for each recording thread, and one that all further threads share.
 //!
 //! A record goes into the shard of its thread, or into the ring that all threads without one share; the worker drains
 //! all of them. What a full ring gives up is the policy's choice, and so is the kind of ring ([`kinds`]).

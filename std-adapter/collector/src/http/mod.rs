@@ -1,6 +1,6 @@
-//! HTTP: `/metrics`, `/health`, `/api/state` and the page, from a runtime and a thread of its own.
+//! HTTP: `/metrics`, `/live`, `/ready`, `/health`, `/api/state` and the page, from a runtime and a thread of its own.
 //!
-//! Nobody who asks can hold the collector up, nor each other. What is bounded: connections in all and of one address
+//! No client can hold up the collector or other clients. What is bounded: connections in all and of one address
 //! ([`gate`]), the head of a request in bytes, fields and time, the time for an answer to be read ([`patience`]), and
 //! how long a connection lives. No body is ever read.
 

@@ -91,7 +91,11 @@ impl Client {
         let deadline = after(timeout);
         let asked = self.ask_to_flush();
         let done = |s: &State| s.flush_done >= asked || s.stopped;
-        if self.shared.control.wait(deadline, done) { Ok(()) } else { Err(FlushError) }
+        if !self.thread.is_worker() && self.shared.control.wait(deadline, done) {
+            Ok(())
+        } else {
+            Err(FlushError)
+        }
     }
 
     /// The number of a flush that has now been asked for.
@@ -120,7 +124,8 @@ impl Client {
     }
 
     /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
-    /// ledger. What could not be sent in time is in it as [`Cause::Shutdown`].
+    /// ledger. What could not be sent in time is in it as [`Cause::Shutdown`]; what a transport that blocks holds beyond that
+    /// time is still in flight.
     ///
     /// Other handles stay usable and refuse records. A record call that was under way in another thread may still say
     /// that it was recorded; the next [`ledger`](Self::ledger) has it as [`Cause::Shutdown`].

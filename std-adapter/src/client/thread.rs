@@ -1,7 +1,7 @@
 //! The worker's thread, as the handles of a client see it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
@@ -10,6 +10,7 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub(super) struct Thread {
     handle: Mutex<Option<JoinHandle<()>>>,
+    worker: ThreadId,
     shared: Arc<Shared>,
     linger: Duration,
 }
@@ -22,7 +23,8 @@ impl Drop for Thread {
 
 impl Thread {
     pub(super) fn new(handle: JoinHandle<()>, shared: Arc<Shared>, linger: Duration) -> Self {
-        Self { handle: Mutex::new(Some(handle)), shared, linger }
+        let worker = handle.thread().id();
+        Self { handle: Mutex::new(Some(handle)), worker, shared, linger }
     }
 
     /// Has the worker look at what is asked of it.
@@ -47,21 +49,38 @@ impl Thread {
         self.unpark();
     }
 
-    /// Waits until the worker has ended, at the latest until `deadline`.
+    /// Waits until the worker has ended. It gives up what is left at the `deadline`, which takes it a moment; where a
+    /// transport keeps it from that, it is not waited for.
     pub(super) fn wait_for_end(&self, deadline: Instant) {
-        self.shared.control.wait(deadline, |s| s.stopped);
+        // Longer than any call of a transport that does not block.
+        const CALL: Duration = Duration::from_millis(50);
+        let mut until = deadline;
+        while !self.is_worker() && !self.shared.control.wait(until, |s| s.stopped) {
+            if until > deadline && self.shared.control.is_in_transport() {
+                return;
+            }
+            until = deadline.max(Instant::now()) + CALL;
+        }
     }
 
     /// Ends the worker as [asked](Self::ask_to_end), and waits for it.
     pub(super) fn stop(&self, deadline: Instant) {
         self.ask_to_end(deadline);
+        self.wait_for_end(deadline);
         let handle = self.lock().take();
-        if let Some(handle) = handle {
+        let stopped = self.shared.control.lock().stopped;
+        if let Some(handle) = handle
+            && stopped
+            && !self.is_worker()
+        {
             // A worker that panicked has said so on standard error; there is nothing to add.
             let _ = handle.join();
-        } else {
-            self.wait_for_end(deadline);
         }
+    }
+
+    /// Whether the caller is the worker itself, in a call of its transport: it cannot wait for what it is to do.
+    pub(super) fn is_worker(&self) -> bool {
+        std::thread::current().id() == self.worker
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {

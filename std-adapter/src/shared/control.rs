@@ -1,5 +1,6 @@
 //! How handles and the worker talk to each other. Nothing of it is on the record path.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "async")]
 use std::task::{Context, Poll, Waker};
@@ -13,6 +14,8 @@ use ringstat_core::send::Totals;
 pub(crate) struct Control {
     state: Mutex<State>,
     changed: Condvar,
+    /// The worker is in a call of a transport. For who waits: nothing is handed over by it.
+    in_transport: AtomicBool,
     /// The futures that wait for a change.
     #[cfg(feature = "async")]
     wakers: Mutex<Vec<Waker>>,
@@ -43,6 +46,14 @@ pub(crate) struct State {
 impl Control {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_in_transport(&self) -> bool {
+        self.in_transport.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_in_transport(&self, is: bool) {
+        self.in_transport.store(is, Ordering::Relaxed);
     }
 
     /// Wakes everybody who waits. The [lock](Self::lock) must not be held: executors are not ours.

@@ -21,6 +21,7 @@ use crate::rings::Consumer;
 use crate::shared::Shared;
 
 mod aggregate;
+mod guard;
 mod last_word;
 mod monitor;
 mod pace;
@@ -165,6 +166,7 @@ impl<E: Format> Worker<E> {
         // From here on whoever asks for the ledger takes what comes late.
         drop(events);
         self.publish();
+        self.routes.iter_mut().for_each(Route::close);
         let mut state = self.shared.control.lock();
         state.flush_done = state.flush_asked;
         state.stopped = true;

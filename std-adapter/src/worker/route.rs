@@ -8,6 +8,7 @@ use ringstat_core::send::{
 };
 use ringstat_core::wire::receipt::Receipt;
 
+use super::guard::Guarded;
 use crate::config::MAX_SEGMENTS;
 
 /// The datagrams that wait to be sent.
@@ -48,7 +49,7 @@ pub(crate) struct Tally {
 
 /// One way to a receiver.
 pub(crate) struct Route {
-    transport: AnyTransport,
+    transport: Guarded,
     path: Path,
     /// Whether a datagram may be sent twice.
     repeats: bool,
@@ -61,7 +62,7 @@ pub(crate) struct Route {
 impl Route {
     /// `repeats` says that the receiver drops a datagram that it had before. `liveness` is `None` where it cannot answer.
     pub(crate) fn new(
-        transport: AnyTransport,
+        transport: Guarded,
         breaker: BreakerConfig,
         seed: u32,
         repeats: bool,
@@ -71,6 +72,11 @@ impl Route {
         let liveness = liveness.filter(|_| transport.hears());
         let path = Path::new(breaker, liveness, TimeUnit::Nanos, seed);
         Self { transport, path, repeats, in_doubt: false, refused: false }
+    }
+
+    /// Closes the transport.
+    pub(crate) fn close(&mut self) {
+        self.transport.close();
     }
 
     pub(crate) fn breaker(&self) -> &Breaker {
@@ -236,7 +242,7 @@ impl Route {
     /// A refusal answers an earlier datagram, and this one was not sent: it is tried again at once.
     fn again_if_refused(
         &mut self,
-        mut send: impl FnMut(&mut AnyTransport) -> Result<(), SendError>,
+        mut send: impl FnMut(&mut Guarded) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         match send(&mut self.transport) {
             Err(SendError::Refused) => {

@@ -14,6 +14,7 @@ use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire;
 
 use super::aggregate::Aggregate;
+use super::guard::{Ended, Guarded};
 use super::monitor::Monitor;
 use super::pace::Pace;
 use super::report::Report;
@@ -45,7 +46,10 @@ fn spawn<E: Format + Send + 'static>(
     encoder: E,
 ) -> io::Result<JoinHandle<()>> {
     let worker = Worker::new(shared, config, transports, encoder);
-    thread::Builder::new().name("ringstat".into()).spawn(move || worker.run())
+    thread::Builder::new().name("ringstat".into()).spawn(move || {
+        let _ended = Ended(worker.shared.clone());
+        worker.run();
+    })
 }
 
 /// Bytes that a worker takes, its pool included.
@@ -98,6 +102,7 @@ impl<E: Format> Worker<E> {
         let liveness = (E::ACKNOWLEDGES && config.receipts).then_some(&liveness);
         let heard = liveness.is_some() && transports.iter().all(|t| t.hears());
         let route = |(i, transport)| {
+            let transport = Guarded::new(transport, shared.clone());
             Route::new(transport, breaker, seed.wrapping_add(i), E::NUMBERED, liveness)
         };
         let throttle = config.throttle.then(|| Throttle::new(config.throttle_limits));

@@ -1,0 +1,86 @@
+//! What keeps a transport from taking the worker down with it: a transport may be the caller's own, and panic, or block
+//! although it must not.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ringstat_core::send::{SendError, Transport};
+
+use super::AnyTransport;
+use crate::shared::Shared;
+
+/// A transport whose panics are failures to send, and whose calls others can see to be under way.
+pub(super) struct Guarded {
+    /// `None` once it is closed.
+    transport: Option<AnyTransport>,
+    shared: Arc<Shared>,
+}
+
+impl Guarded {
+    pub(super) fn new(transport: AnyTransport, shared: Arc<Shared>) -> Self {
+        Self { transport: Some(transport), shared }
+    }
+
+    /// Drops the transport: the caller's code, too.
+    pub(super) fn close(&mut self) {
+        let transport = self.transport.take();
+        self.watched(|| drop(transport));
+    }
+
+    /// What `call` returns, unless it panics.
+    fn watched<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        self.shared.control.set_in_transport(true);
+        // The transport may be in disorder after a panic. That is its own affair: nothing of ours was in its hands.
+        let returned = catch_unwind(AssertUnwindSafe(call));
+        self.shared.control.set_in_transport(false);
+        returned.ok()
+    }
+
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&mut AnyTransport) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        let Some(mut transport) = self.transport.take() else { return Err(SendError::Other) };
+        let result = self.watched(|| call(&mut transport));
+        self.transport = Some(transport);
+        result.unwrap_or(Err(SendError::Other))
+    }
+}
+
+impl Transport for Guarded {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        self.call(|transport| transport.send(datagram))
+    }
+
+    fn send_segments(&mut self, datagrams: &[u8], size: usize) -> Result<(), SendError> {
+        self.call(|transport| transport.send_segments(datagrams, size))
+    }
+
+    fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
+        let room = buf.len();
+        // A transport that says more than there is room for is not believed.
+        self.call(|transport| transport.receive(buf)).map(|length| length.min(room))
+    }
+
+    fn hears(&self) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.hears())
+    }
+
+    fn reconnect(&mut self) {
+        let _ = self.call(|transport| {
+            transport.reconnect();
+            Ok(())
+        });
+    }
+}
+
+/// Says that the worker has ended, however it did: nobody waits for one that is gone, and records are refused.
+pub(super) struct Ended(pub(super) Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.valve.close();
+        self.0.control.lock().stopped = true;
+        self.0.control.changed();
+    }
+}

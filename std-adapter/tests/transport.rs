@@ -1,0 +1,99 @@
+//! Transports that do what they must not.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ringstat_core::send::{SendError, from_fn};
+use ringstat_std::{Cause, Client, Outcome, Recorder};
+
+const LONG: Duration = Duration::from_secs(60); // for what takes milliseconds unless something is wrong
+
+/// Panics, without a word on standard error.
+fn panics() -> Result<(), SendError> {
+    resume_unwind(Box::new("the transport panics"))
+}
+
+#[test]
+fn a_panic_of_the_transport_is_a_failure_to_send() {
+    let mut left = 7;
+    let transport = from_fn(move |_: &[u8]| {
+        if left == 0 {
+            return Ok(());
+        }
+        left -= 1;
+        panics()
+    });
+    let builder = Client::builder("panics").backoff(Duration::from_millis(1));
+    let stats = builder.build_with(transport).unwrap();
+    for _ in 0..1000 {
+        assert_eq!(stats.count("n", 1u8).record(), Outcome::Recorded);
+    }
+    stats.flush(LONG).unwrap();
+    assert_eq!(stats.snapshot().output.send_errors, 7);
+    assert!(stats.breaker().1 >= 1, "five failures in a row open it");
+    let ledger = stats.shutdown(LONG);
+    assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (1000, 1000, 0));
+}
+
+#[test]
+fn what_a_transport_that_only_panics_leaves_is_given_up_at_the_end() {
+    let stats = Client::builder("panics").build_with(from_fn(|_: &[u8]| panics())).unwrap();
+    (0..1000).for_each(|_| _ = stats.count("n", 1u8).record());
+    assert!(stats.flush(Duration::from_millis(50)).is_err());
+    let ledger = stats.shutdown(Duration::from_millis(50));
+    assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (1000, 0, 0));
+    assert_eq!(ledger.dropped.get(Cause::Shutdown), 1000);
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_transport_that_blocks() {
+    let (inside, entered) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let transport = from_fn(move |_: &[u8]| {
+        let _ = inside.send(());
+        // Until the test ends.
+        let _ = released.recv();
+        Ok(())
+    });
+    let stats = Client::builder("blocks").report_interval(None).build_with(transport).unwrap();
+    (0..10).for_each(|_| _ = stats.count("n", 1u8).record());
+    entered.recv_timeout(LONG).unwrap();
+    let last = stats.clone();
+    let ledger = stats.shutdown(Duration::from_millis(50));
+    assert_eq!(ledger.recorded, 10);
+    assert!(
+        ledger.closes() && ledger.in_flight > 0,
+        "what is not settled is in flight: {ledger:?}"
+    );
+    assert_eq!(last.count("n", 1u8).record(), Outcome::Dropped(Cause::Shutdown));
+    drop(release);
+    let patience = Instant::now() + LONG;
+    while last.ledger().in_flight > 0 {
+        assert!(Instant::now() < patience, "{:?}", last.ledger());
+        std::thread::yield_now();
+    }
+    assert_eq!((last.ledger().recorded, last.ledger().closes()), (11, true));
+}
+
+#[test]
+fn the_transport_may_hold_the_last_handle_and_drop_it() {
+    let held = Arc::new(Mutex::new(None::<Client>));
+    let (alive, dropped) = mpsc::channel::<()>();
+    let holder = held.clone();
+    let transport = from_fn(move |_: &[u8]| {
+        let _ = &alive;
+        if let Some(client) = holder.lock().unwrap().take() {
+            assert!(client.flush(LONG).is_err(), "it would wait for itself");
+            drop(client);
+        }
+        Ok(())
+    });
+    let stats = Client::builder("drops").build_with(transport).unwrap();
+    *held.lock().unwrap() = Some(stats.clone());
+    let _ = stats.count("n", 1u8).record();
+    drop(stats);
+    assert_eq!(dropped.recv_timeout(LONG), Err(mpsc::RecvTimeoutError::Disconnected));
+    assert!(held.lock().unwrap().is_none());
+}

@@ -37,6 +37,8 @@ impl<const N: usize, const C: usize, M> fmt::Debug for Lane<'_, N, C, M> {
 }
 
 impl<const N: usize, const C: usize, M: Resolve> Recorder for Lane<'_, N, C, M> {
+    const HAS_TAG_MEMORY: bool = M::HAS_AREAS;
+
     fn now(&self) -> u64 {
         self.stats.now()
     }

@@ -341,6 +341,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
 }
 
 impl<const N: usize, const C: usize, M: Resolve> Recorder for Stats<N, C, M> {
+    const HAS_TAG_MEMORY: bool = M::HAS_AREAS;
+
     fn now(&self) -> u64 {
         (self.clock)()
     }

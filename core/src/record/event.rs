@@ -329,8 +329,9 @@ impl<const INLINE: usize> Event<INLINE> {
 
     /// Gives back what it has beside the ring. Whoever takes an event out of circulation calls this.
     #[inline]
-    pub fn give_back(&self, names: &impl Resolve) {
-        if let Some(spilled) = self.spilled()
+    pub fn give_back<N: Resolve>(&self, names: &N) {
+        if N::HAS_AREAS
+            && let Some(spilled) = self.spilled()
             && let Some(area) = names.area(spilled.area())
         {
             area.free(spilled);
@@ -341,9 +342,10 @@ impl<const INLINE: usize> Event<INLINE> {
     /// or were given back already.
     #[inline]
     #[must_use]
-    pub fn strings<'a>(&'a self, names: &'a impl Resolve) -> Option<EventStrings<'a>> {
+    pub fn strings<'a, N: Resolve>(&'a self, names: &'a N) -> Option<EventStrings<'a>> {
         match self.spilled() {
             None => Some(EventStrings::in_slot(self.in_slot())),
+            Some(_) if !N::HAS_AREAS => None,
             Some(spilled) => names.area(spilled.area())?.open(spilled).map(EventStrings::held),
         }
     }

@@ -47,6 +47,9 @@ pub trait Resolve {
     /// The string behind `symbol`, if this interner gave it out. Constant time.
     fn resolve(&self, symbol: Symbol) -> Option<&str>;
 
+    /// Whether [`area`](Self::area) can ever know of one. Where it cannot, the code for long tags is left out.
+    const HAS_AREAS: bool = false;
+
     /// The memory for long tags with that number, if there is one; see [`spill`](super::spill).
     #[inline]
     fn area(&self, _number: u16) -> Option<Area<'_>> {
@@ -65,6 +68,8 @@ impl Resolve for NoNames {
 }
 
 impl<R: Resolve + ?Sized> Resolve for &R {
+    const HAS_AREAS: bool = R::HAS_AREAS;
+
     #[inline]
     fn resolve(&self, symbol: Symbol) -> Option<&str> {
         (**self).resolve(symbol)

@@ -69,6 +69,9 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
     /// Counts a record that could not become an event, under `cause`.
     fn refuse(&self, cause: Cause) -> Outcome;
 
+    /// Whether there can be [tag memory](Self::tag_memory). Where there cannot, the code for it is left out.
+    const HAS_TAG_MEMORY: bool = false;
+
     /// Returns the memory for tags and texts that do not fit the slot. Without such memory they are refused.
     #[inline]
     fn tag_memory(&self) -> Option<Area<'_>> {
@@ -161,10 +164,16 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     #[inline]
     pub fn tag(mut self, key: &str, value: &str) -> Self {
         if let Ok(event) = &mut self.event
-            && event.push_tag(key, value).is_err()
-            && let Err(cause) = spill_tag(self.recorder, event, &mut self.spill, key, value)
+            && let Err(cause) = event.push_tag(key, value)
         {
-            self.event = Err(cause);
+            let spilled = if R::HAS_TAG_MEMORY {
+                spill_tag(self.recorder, event, &mut self.spill, key, value)
+            } else {
+                Err(cause)
+            };
+            if let Err(cause) = spilled {
+                self.event = Err(cause);
+            }
         }
         self
     }
@@ -175,9 +184,15 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     pub fn text(mut self, text: &str) -> Self {
         if let Ok(event) = &mut self.event
             && let Err(cause) = event.set_text(text)
-            && let Err(cause) = spill_text(self.recorder, event, &mut self.spill, text, cause)
         {
-            self.event = Err(cause);
+            let spilled = if R::HAS_TAG_MEMORY {
+                spill_text(self.recorder, event, &mut self.spill, text, cause)
+            } else {
+                Err(cause)
+            };
+            if let Err(cause) = spilled {
+                self.event = Err(cause);
+            }
         }
         self
     }
@@ -225,7 +240,8 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         let Self { recorder, event, spill } = self;
         match (event, spill) {
             (Ok(event), None) => recorder.push(&event),
-            (Ok(event), Some(spill)) => record_spilled(recorder, event, spill),
+            (Ok(event), Some(spill)) if R::HAS_TAG_MEMORY => record_spilled(recorder, event, spill),
+            (Ok(event), Some(_)) => recorder.push(&event),
             (Err(cause), _) => recorder.refuse(cause),
         }
     }

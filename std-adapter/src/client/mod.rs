@@ -250,6 +250,8 @@ impl Client {
 }
 
 impl Recorder for Client {
+    const HAS_TAG_MEMORY: bool = true;
+
     #[inline]
     fn now(&self) -> u64 {
         self.shared.clock.coarse()

@@ -40,6 +40,8 @@ pub(crate) struct Rings {
 
 /// Knows no names, but where long tags are.
 impl Resolve for Rings {
+    const HAS_AREAS: bool = true;
+
     fn resolve(&self, _: Symbol) -> Option<&str> {
         None
     }

@@ -245,6 +245,8 @@ fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
 fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome {
     struct Through<'a>(&'a Rings, Option<u8>);
     impl ringstat_core::record::Recorder for Through<'_> {
+        const HAS_TAG_MEMORY: bool = true;
+
         fn now(&self) -> u64 {
             0
         }

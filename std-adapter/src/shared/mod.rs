@@ -30,6 +30,8 @@ pub(crate) type Names = Interner<4096, 65_536>;
 pub(crate) struct Said<'a>(&'a Shared);
 
 impl Resolve for Said<'_> {
+    const HAS_AREAS: bool = true;
+
     #[inline]
     fn resolve(&self, symbol: Symbol) -> Option<&str> {
         self.0.names.resolve(symbol)

@@ -42,6 +42,8 @@ impl<const BLOCKS: usize> TagMemory<BLOCKS> {
 
 /// Knows no names, and of long tags those that are in it.
 impl<const BLOCKS: usize> Resolve for TagMemory<BLOCKS> {
+    const HAS_AREAS: bool = true;
+
     fn resolve(&self, _: Symbol) -> Option<&str> {
         None
     }

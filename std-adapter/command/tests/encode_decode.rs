@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use common::{json, run, stderr, stdout};
 use ringstat_core::testkit::{Corpus, CorpusKind};
+use serde_json::Value;
 
 /// Every kind and field, and numbers that a careless reader would bend.
 const EVERYTHING: &str = r#"{"kind":"counter","name":"http.requests","value":18446744073709551615,"tags":{"route":"/a","code":"200"},"timestamp_ns":1790000000000000000}
@@ -107,7 +108,10 @@ fn every_vector_is_printed_and_packed_again_with_the_same_meaning() {
     let vectors = include_str!("../../../core/docs/vectors.jsonl");
     let mut valid = String::new();
     for vector in vectors.lines().map(json) {
-        if vector.get("records").is_some() {
+        // A receiver takes more tags on a record than an event has room for.
+        let packs = |record: &Value| record["tags"].as_array().is_none_or(|t| t.len() <= 255);
+        if vector.get("records").and_then(Value::as_array).is_some_and(|all| all.iter().all(packs))
+        {
             writeln!(valid, "{}", vector["hex"].as_str().unwrap()).unwrap();
         }
     }

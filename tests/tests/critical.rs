@@ -353,5 +353,5 @@ fn without_an_answer_shutdown_says_what_was_not_acknowledged() {
     assert!(stats.flush(Duration::from_millis(100)).is_err());
     let ledger = stats.shutdown(Duration::from_millis(100));
     assert!(ledger.closes());
-    assert_eq!((ledger.sent, ledger.dropped.get(Cause::Unacknowledged)), (1, 10));
+    assert_eq!((ledger.unconfirmed, ledger.dropped.get(Cause::Unacknowledged)), (1, 10));
 }

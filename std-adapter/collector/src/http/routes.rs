@@ -1,5 +1,6 @@
 //! What there is to ask for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -80,10 +81,10 @@ async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
         #[serde(flatten)]
         health: &'a Health,
         unwell: usize,
-        senders: Vec<(&'a str, &'a Health)>,
+        senders: BTreeMap<&'a str, &'a Health>,
     }
     let report = slices::report(&shared, 0).await;
-    let senders: Vec<_> = report.senders.iter().map(|s| (&*s.id, &s.health)).collect();
+    let senders = report.senders.iter().map(|s| (&*s.id, &s.health)).collect();
     let unhealthy = report.health.status == Status::Unhealthy;
     let asked = uri.query().is_some_and(|q| q.split('&').any(|p| p == "fail=unhealthy"));
     let status = if unhealthy && asked { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };

@@ -1,8 +1,7 @@
 //! Where a collector listens, and why it may not start.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
+use std::{fmt, io};
 
 use crate::limits::Limits;
 

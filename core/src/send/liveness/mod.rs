@@ -212,8 +212,8 @@ impl Liveness {
     /// # Errors
     /// [`ReceiptError`]: it answers nothing that was asked, or says what cannot be. Nothing is changed then.
     pub fn answered(&mut self, receipt: &Receipt, now: u64) -> Result<(), ReceiptError> {
-        let at = self.asks.iter().position(|ask| ask.sequence == receipt.sequence);
-        let ask = *at.and_then(|at| self.asks.iter().nth(at)).ok_or(ReceiptError::Unasked)?;
+        let asked = self.asks.iter().find(|ask| ask.sequence == receipt.sequence);
+        let ask = *asked.ok_or(ReceiptError::Unasked)?;
         let received = Count { datagrams: receipt.datagrams, events: receipt.events };
         if received.datagrams > self.handed.datagrams || received.events > self.handed.events {
             return Err(ReceiptError::Impossible);

@@ -302,7 +302,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             if !events_due && !instruments_due && !critical_due {
                 // The last datagram of a flush cannot tell what was given up while it was packed.
                 let flushed = core::mem::take(&mut self.flushing);
-                let untold = flushed && self.given_up(inputs) != self.told;
+                let untold = flushed && self.given_up(inputs.dropped) != self.told;
                 if !E::HEARTBEATS || !(untold || self.heartbeat_due(now)) {
                     return Step::Wait(self.deadline(now));
                 }
@@ -319,9 +319,9 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         }
     }
 
-    /// Events given up so far, by recorders and here.
-    fn given_up<S: ?Sized, I: ?Sized, N: ?Sized>(&self, inputs: &Inputs<'_, S, I, N>) -> u64 {
-        inputs.dropped.wrapping_add(self.totals.dropped.total())
+    /// Events given up so far: `dropped` by recorders, and those given up here.
+    fn given_up(&self, dropped: u64) -> u64 {
+        dropped.wrapping_add(self.totals.dropped.total())
     }
 
     fn heartbeat_due(&self, now: Time) -> bool {
@@ -352,7 +352,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             since_boot: self.since_boot,
             unit: self.unit,
             base_time: now.wall,
-            dropped: dropped.wrapping_add(self.totals.dropped.total()),
+            dropped: self.given_up(dropped),
             failed: self.totals.failed,
             ack_floor: self.critical.floor(),
             wants_receipt,

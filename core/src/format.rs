@@ -1,8 +1,8 @@
-//! What a sender asks of a format: the seam between [`sender`](crate::send) and the encoders.
+//! What a sender requires of a wire format: the seam between [`sender`](crate::send) and the encoders.
 //!
-//! [`wire::Encoder`](crate::wire::Encoder) writes ringstat's own format; with the feature `text`, `text::Encoder` writes
-//! the lines of DogStatsD and StatsD. A sender is generic over its encoder, so that an encoder that is not used
-//! costs neither time nor flash.
+//! [`wire::Encoder`](crate::wire::Encoder) writes ringstat's own format; with the feature `text`, `text::Encoder`
+//! writes DogStatsD and StatsD lines. A sender is generic over its encoder, so an encoder that is not used costs
+//! neither time nor flash.
 
 use core::fmt;
 
@@ -11,44 +11,45 @@ use serde::{Deserialize, Serialize};
 use crate::instrument::Instrument;
 use crate::record::{Event, Resolve};
 
-/// UDP payload in one Ethernet frame over IPv4.
+/// The UDP payload of one Ethernet frame over IPv4, in bytes.
 pub const PAYLOAD_ETHERNET: usize = 1472;
-/// UDP payload that every IPv6 path carries unfragmented.
+/// The UDP payload that every IPv6 path carries unfragmented, in bytes.
 pub const PAYLOAD_IPV6_MIN: usize = 1232;
-/// UDP payload in one jumbo frame over IPv4.
+/// The UDP payload of one jumbo frame over IPv4, in bytes.
 pub const PAYLOAD_JUMBO: usize = 8972;
-/// The smallest payload limit that an encoder accepts: header, longest prologue, checksum and a short record.
+/// The smallest payload limit that an encoder accepts, in bytes: enough for the header, the longest prologue, the
+/// checksum and a short record.
 pub const PAYLOAD_MIN: usize = 128;
-/// The largest payload that a UDP datagram over IPv4 can carry.
+/// The largest payload that a UDP datagram over IPv4 can carry, in bytes.
 pub const PAYLOAD_MAX: usize = 65_507;
 
 /// How a datagram is protected.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(u8)]
 pub enum Mode {
-    /// CRC-32 against damage; nothing against forgery.
+    /// A CRC-32 detects damage; nothing protects against forgery.
     #[default]
     Checksum = 0,
 }
 
-/// The fixed header: 20 bytes, integers little-endian. It can be read without reading anything else, to route a
-/// datagram or as the associated data of a sealed one.
+/// The fixed header of a datagram: 20 bytes, integers little-endian. It can be read on its own, to route the datagram
+/// or to serve as the associated data of a sealed one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Header {
     /// How the datagram is protected.
     pub mode: Mode,
-    /// The number of the key, in the modes that have one.
+    /// The number of the key, in modes that use one.
     pub key: u8,
-    /// The sender's number: unique among the senders of a collector, and the same over restarts.
+    /// The sender's number: unique among the senders of a collector, and unchanged by a restart.
     pub sender: u64,
-    /// The number of the sender's run: another one after each restart.
+    /// The number of the sender's run. Each restart begins a new one.
     pub epoch: u32,
-    /// The datagram's number in that run: 0, 1, 2…, wrapping.
+    /// The datagram's number within the epoch: 0, 1, 2…, wrapping.
     pub sequence: u32,
 }
 
-/// The unit of all times in a datagram, which is that of the sender's clock.
-// A plain integer on the wire: an enum of serde's would refuse integers of more than five bytes as malformed.
+/// The unit of all times in a datagram, which is the unit of the sender's clock.
+// Deserialized from a plain integer: serde's enums would report integers of more than five bytes as malformed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(into = "u64", try_from = "u64")]
 #[repr(u8)]
@@ -63,7 +64,7 @@ pub enum TimeUnit {
 }
 
 impl TimeUnit {
-    /// How many nanoseconds one unit has.
+    /// The number of nanoseconds in one unit.
     #[must_use]
     pub const fn nanos(self) -> u64 {
         match self {
@@ -74,34 +75,36 @@ impl TimeUnit {
     }
 }
 
-/// What stands between header and records: the sender's own account, in every datagram.
+/// The part of a datagram between header and records: the sender's own account of its losses, repeated in every
+/// datagram.
 ///
-/// On the wire: the number of records as two bytes little-endian, one byte of flags, then the rest as postcard
-/// writes it, and the floor where there is one.
+/// On the wire: the number of records as two bytes little-endian, one byte of flags, then the remaining fields as
+/// postcard writes them, and `ack_floor` if it is present.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prologue {
-    /// How many records follow.
+    /// The number of records that follow.
     pub records: u16,
-    /// Whether times count from the sender's start rather than from 1970.
+    /// Whether times count from the sender's start rather than from the Unix epoch.
     pub since_boot: bool,
-    /// Whether new strings are packed into six bits a character where that can be.
+    /// Whether new strings are packed into six bits a character where their characters allow it.
     pub packed: bool,
     /// The unit of all times in the datagram.
     pub unit: TimeUnit,
     /// When the datagram was packed.
     pub base_time: u64,
-    /// Events that the sender gave up in this epoch before they reached a datagram, by any cause.
+    /// Events that the sender has given up in this epoch before they reached a datagram, whatever the cause.
     pub dropped: u64,
-    /// Datagrams that the sender gave up in this epoch; each used up a sequence number.
+    /// Datagrams that the sender has given up in this epoch; each of them used up a sequence number.
     pub failed: u64,
-    /// Where it is there, the receiver is asked to acknowledge: critical events from this identifier on may be outstanding.
+    /// If present, the receiver is asked to acknowledge: critical events from this identifier on may be outstanding.
     pub ack_floor: Option<u64>,
-    /// The receiver is asked for a sign of life: a [`Receipt`](crate::wire::receipt::Receipt) for this datagram.
+    /// Whether the receiver is asked for a sign of life: a [`Receipt`](crate::wire::receipt::Receipt) for this
+    /// datagram.
     pub wants_receipt: bool,
 }
 
 impl Default for Prologue {
-    /// All zero, and strings packed.
+    /// A prologue of zeros, with packed strings.
     fn default() -> Self {
         Self {
             records: 0,
@@ -117,15 +120,17 @@ impl Default for Prologue {
     }
 }
 
-/// Why a record is not in the datagram. It is then as it was before.
-// A sender decides what becomes of the record, so a new reason is to be decided there.
+/// Why a record was not added to a datagram. The datagram is unchanged.
+// Not `#[non_exhaustive]`: a sender must decide what becomes of the record, so a new reason must not compile until it
+// has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Refused {
-    /// There is no room left: the record goes into the next datagram. In an empty datagram it will never fit.
+    /// There is no room left, so the record belongs in the next datagram. If this one is empty, the record will never
+    /// fit.
     Full,
-    /// The interner does not know one of the record's symbols, or its tags are not where they should be.
+    /// The interner does not know one of the record's symbols, or the record's tags are no longer in the tag memory.
     UnknownSymbol,
-    /// The format has no way to say the record.
+    /// The format cannot express the record.
     Unsupported,
 }
 
@@ -141,27 +146,28 @@ impl fmt::Display for Refused {
 
 impl core::error::Error for Refused {}
 
-/// An encoder: opens datagrams in one format, and says what the format can do.
+/// An encoder: opens datagrams in one format, and states what the format can do.
 pub trait Format {
-    /// A datagram in the making.
+    /// A datagram being filled.
     type Datagram<'a>: Packer
     where
         Self: 'a;
 
-    /// Whether a datagram without records tells the receiver something. If not, none is sent.
+    /// Whether a datagram without records means anything to the receiver. If not, none is sent.
     const HEARTBEATS: bool;
 
-    /// Whether receivers answer: acknowledge critical events, and say that they are there. If not, critical events are
-    /// sent once, like others.
+    /// Whether receivers answer, with acknowledgements of critical events and signs of life. If not, critical events
+    /// are sent once, like any other.
     const ACKNOWLEDGES: bool;
 
-    /// Whether datagrams have numbers by which a receiver knows one that it had before. If not, none is sent twice.
+    /// Whether datagrams carry sequence numbers, by which a receiver recognizes a duplicate. If not, no datagram is
+    /// sent twice.
     const NUMBERED: bool;
 
     /// Opens a datagram in `buf`, whose length is the payload limit.
     ///
     /// # Errors
-    /// [`Refused::Full`] when `buf` is too short for any datagram.
+    /// [`Refused::Full`] if `buf` is too short for any datagram.
     fn begin<'a>(
         &'a mut self,
         buf: &'a mut [u8],
@@ -169,28 +175,28 @@ pub trait Format {
         prologue: &Prologue,
     ) -> Result<Self::Datagram<'a>, Refused>;
 
-    /// Learns what became of the datagram with that sequence number. Formats of cumulative state need not know; one
-    /// that sends increments takes back those of a datagram that was given up.
+    /// Tells the encoder whether the datagram with that sequence number was sent or given up. Formats that carry
+    /// cumulative state can ignore it; a format that sends increments takes back those of a datagram that was given up.
     fn settle(&mut self, _sequence: u32, _sent: bool) {}
 
-    /// How many strings had to be altered so far, because the format reserves some of their characters.
+    /// How many strings the encoder has altered so far because the format reserves some of their characters.
     fn altered(&self) -> u64 {
         0
     }
 }
 
-/// An [`Event`] of any size; nothing else is one. What a sender asks of its events, without naming their size.
+/// An [`Event`] with any amount of inline room, for senders that need not name the amount. Nothing else implements it.
 pub trait AnyEvent: Copy + sealed::Sealed {
-    /// Adds the event to a datagram, see [`Packer::event`].
+    /// Adds the event to a datagram; see [`Packer::event`].
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// As [`Packer::event`].
     fn pack(&self, datagram: &mut impl Packer, names: &impl Resolve) -> Result<(), Refused>;
 
-    /// Adds it as one that is to be acknowledged, see [`Packer::identified`].
+    /// Adds the event to a datagram as one to be acknowledged; see [`Packer::identified`].
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// As [`Packer::identified`].
     fn pack_identified(
         &self,
         datagram: &mut impl Packer,
@@ -198,15 +204,15 @@ pub trait AnyEvent: Copy + sealed::Sealed {
         above_floor: u64,
     ) -> Result<(), Refused>;
 
-    /// When it was recorded, unless the caller gave it a time.
+    /// When the event was recorded, or `None` if the caller set its time.
     fn recorded(&self) -> Option<u64>;
 
-    /// Gives back what it has beside the ring, see [`Event::give_back`].
+    /// Returns the memory that the event holds outside the ring; see [`Event::give_back`].
     fn give_back(&self, names: &impl Resolve);
 }
 
 mod sealed {
-    /// Nobody else implements `AnyEvent`.
+    /// Keeps `AnyEvent` from being implemented elsewhere.
     pub trait Sealed {}
 
     impl<const INLINE: usize> Sealed for super::Event<INLINE> {}
@@ -239,28 +245,29 @@ impl<const INLINE: usize> AnyEvent for Event<INLINE> {
     }
 }
 
-/// Fills one datagram: each record whole or not at all.
+/// Fills one datagram. Each record is added whole or not at all.
 pub trait Packer {
-    /// How many records it holds.
+    /// The number of records added so far.
     fn records(&self) -> u16;
 
-    /// How many bytes it would have if it were finished now.
+    /// The length of the datagram in bytes if it were finished now.
     fn size(&self) -> usize;
 
     /// Adds an event.
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`Refused`]; the datagram is then unchanged.
     fn event<const INLINE: usize>(
         &mut self,
         event: &Event<INLINE>,
         names: &impl Resolve,
     ) -> Result<(), Refused>;
 
-    /// Adds an event that is to be acknowledged. Formats that know no acknowledgements add it like any other.
+    /// Adds an event that the receiver is to acknowledge by its identifier. Formats without acknowledgements add it
+    /// like any other event.
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`Refused`]; the datagram is then unchanged.
     fn identified<const INLINE: usize>(
         &mut self,
         event: &Event<INLINE>,
@@ -270,11 +277,11 @@ pub trait Packer {
         self.event(event, names)
     }
 
-    /// Adds what the receiver is to know of the instrument with that number, or of a histogram the buckets from
-    /// `from_bucket` on. Returns `None` when all of it is in, else the bucket to go on with in the next datagram.
+    /// Adds the state of the instrument with that number; for a histogram, its buckets from `from_bucket` on. Returns
+    /// `None` when everything was added, or the bucket at which the next datagram continues.
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`Refused`]; the datagram is then unchanged.
     fn instrument(
         &mut self,
         number: usize,
@@ -282,6 +289,7 @@ pub trait Packer {
         from_bucket: usize,
     ) -> Result<Option<usize>, Refused>;
 
-    /// Closes the datagram and returns its length; with `pad` and a format that can, filled up to its limit.
+    /// Closes the datagram and returns its length. With `pad`, formats that support padding fill the datagram up to its
+    /// limit.
     fn finish(self, pad: bool) -> usize;
 }

@@ -1,7 +1,8 @@
-//! The ledger: what became of every record.
+//! The ledger: what became of every recorded event.
 //!
-//! `recorded = sent + unconfirmed + lost + aggregated + dropped[by cause] + in flight`, exact at every quiet point. The
-//! stage that gives a record up counts it there and then, under a [`Cause`]; a [`Ledger`] is a snapshot of all stages.
+//! `recorded = sent + unconfirmed + lost + aggregated + dropped[by cause] + in flight`, exact whenever no call is in
+//! progress. The stage that gives a record up counts it there and then, under a [`Cause`]; a [`Ledger`] is a snapshot
+//! of all stages.
 
 use core::fmt;
 
@@ -12,45 +13,45 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Cause {
-    /// The ring was full and the policy keeps what is already there.
+    /// The ring was full, and the policy keeps what is already there.
     Full,
     /// The record was the oldest in a full ring and made room for a newer or more urgent one.
     Evicted,
-    /// The policy takes one in N under pressure, and this was one of the others.
+    /// The policy keeps one in N under pressure, and this was one of the others.
     Sampled,
-    /// The health monitor throttles the source.
+    /// The health monitor was throttling the source.
     Throttled,
     /// The encoded record is larger than a datagram may be.
     TooLarge,
     /// The record has more than 16 dynamic tags, or more than 255 static ones.
     TooManyTags,
-    /// The key or the value of a dynamic tag has more than 255 bytes; or the record's tags do not fit the slot, where the
+    /// The key or the value of a dynamic tag has more than 255 bytes, or the record's tags do not fit the slot and the
     /// recorder has no memory for longer ones.
     TagTooLong,
-    /// The record's text has more than 1000 bytes, or does not fit the slot, where the recorder has no memory for longer
+    /// The record's text has more than 1000 bytes, or does not fit the slot and the recorder has no memory for longer
     /// ones.
     TextTooLong,
     /// The memory for tags and texts that do not fit a slot was used up.
     TagMemoryFull,
     /// The interner has no room for the record's name.
     InternerFull,
-    /// The record's name is empty or longer than 255 bytes, its number is NaN, infinite or out of bounds, or its text came
-    /// behind a tag.
+    /// The record's name is empty or longer than 255 bytes, its number is NaN, infinite or out of bounds, or its text
+    /// was added after a tag.
     Invalid,
-    /// The record holds a symbol that the interner does not know, or tags that are no longer there.
+    /// The record holds a symbol that the interner does not know, or tags that are no longer in the tag memory.
     Encode,
     /// The transport refused the record's datagram.
     SendError,
-    /// The record is a critical event that nobody acknowledged in time.
+    /// The record is a critical event that was not acknowledged in time.
     Unacknowledged,
     /// The client was shut down before the record could be sent.
     Shutdown,
-    /// The format has no way to say the record: an event, in StatsD.
+    /// The format cannot express the record, for instance an event in StatsD.
     Unsupported,
 }
 
 impl Cause {
-    /// How many causes there are.
+    /// The number of causes.
     pub const COUNT: usize = 16;
 
     /// Every cause, in the order of its index.
@@ -73,7 +74,7 @@ impl Cause {
         Self::Unsupported,
     ];
 
-    /// The name that metrics, JSON and pages use.
+    /// The name of the cause in metrics, JSON and pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +98,7 @@ impl Cause {
     }
 }
 
-/// In a sentence, for people and logs.
+/// Describes the cause for people and logs, in a form that completes a sentence.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -130,30 +131,30 @@ impl core::error::Error for Cause {}
 pub struct Drops([u64; Cause::COUNT]);
 
 impl Drops {
-    /// None.
+    /// No drops.
     pub const NONE: Self = Self([0; Cause::COUNT]);
 
-    /// How many records were given up for `cause`.
+    /// The number of records given up for `cause`.
     #[inline]
     #[must_use]
     pub const fn get(&self, cause: Cause) -> u64 {
         self.0[cause as usize]
     }
 
-    /// Counts `n` more for `cause`.
+    /// Counts `n` more records for `cause`.
     #[inline]
     pub const fn add(&mut self, cause: Cause, n: u64) {
         let cell = &mut self.0[cause as usize];
         *cell = cell.wrapping_add(n);
     }
 
-    /// How many records were given up for all causes together.
+    /// The number of records given up for all causes together.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// Each cause with its count, in the order of [`Cause::ALL`].
+    /// Iterates over each cause with its count, in the order of [`Cause::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Cause, u64)> + '_ {
         Cause::ALL.into_iter().zip(self.0)
     }
@@ -166,7 +167,7 @@ impl Drops {
     }
 }
 
-/// In serde formats a map from cause to count, without the zeros.
+/// Serializes as a map from cause to count, without the zeros.
 impl Serialize for Drops {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap;
@@ -179,45 +180,46 @@ impl Serialize for Drops {
     }
 }
 
-/// A snapshot of what became of every event handed to a client.
+/// A snapshot of what became of every event that was handed to a client.
 ///
-/// Instruments do not appear here: recording on one cannot be dropped, and what a lost datagram carried of its
-/// state the next one carries again.
+/// Instruments do not appear here: recording on one cannot be dropped, and the next datagram repeats whatever state a
+/// lost one carried.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Ledger {
     /// How many record calls were made.
     pub recorded: u64,
-    /// Events that reached the receiver, as its signs of life say. Where the receiver has no way to say so (lines of
-    /// StatsD, a transport without replies): events that left.
+    /// Events that reached the receiver, according to its signs of life. Where the receiver cannot say so (StatsD
+    /// lines, a transport without replies), events that left.
     pub sent: u64,
-    /// Events that left, and of which nobody knows yet whether they arrived.
+    /// Events that left, and of which it is not yet known whether they arrived.
     pub unconfirmed: u64,
-    /// Events that left and did not arrive, as the receiver's count shows.
+    /// Events that left and did not arrive, according to the receiver's count.
     pub lost: u64,
-    /// Events merged into an instrument of the client, whose state carries what they said: where the client was told to.
+    /// Events that were merged into an instrument of the client, whose state now includes them. This happens only where
+    /// the client was configured to do so.
     pub aggregated: u64,
     /// Events given up, by cause.
     pub dropped: Drops,
-    /// Events in a ring, or encoded and not yet taken by the transport.
+    /// Events in a ring, or encoded but not yet accepted by the transport.
     pub in_flight: u64,
 }
 
 impl Ledger {
-    /// Whether every record is accounted for:
-    /// `recorded = sent + unconfirmed + lost + aggregated + dropped + in flight`.
+    /// Whether every record is accounted for: `recorded = sent + unconfirmed + lost + aggregated + dropped + in
+    /// flight`.
     #[must_use]
     pub fn closes(&self) -> bool {
         self.recorded == self.left() + self.aggregated + self.dropped.total() + self.in_flight
     }
 
-    /// Events that left the machine, whatever became of them then: sent, unconfirmed and lost.
+    /// The number of events that left the machine, whatever became of them then: sent, unconfirmed and lost.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.sent + self.unconfirmed + self.lost
     }
 }
 
-/// As in `10 recorded: 6 sent, 3 dropped (2 full, 1 evicted), 1 in flight`, without what is 0.
+/// Formats the ledger as `10 recorded: 6 sent, 3 dropped (2 full, 1 evicted), 1 in flight`, omitting zeros.
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} recorded: {} sent", self.recorded, self.sent)?;
@@ -239,7 +241,7 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// As in `2 full, 1 evicted`; `none` without any.
+/// Formats the drops as `2 full, 1 evicted`, or `none`.
 impl fmt::Display for Drops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut first = true;

@@ -14,10 +14,11 @@
 //!
 //! - [`record`] turns a call into an [`Event`](record::Event); [`instrument`] aggregates instead.
 //! - [`ring`] holds events until they are sent, and [`policy`] decides what is given up when a ring is full.
-//! - [`wire`] is ringstat's own format and `text` that of agents; [`format`](mod@format) is what a sender asks of either.
-//! - [`send`] packs datagrams, repeats critical events, and knows from the receiver's answers what arrived; its state
+//! - [`wire`] is ringstat's own format and `text` the StatsD formats; [`format`](mod@format) is what a sender requires
+//!   of either.
+//! - [`send`] packs datagrams, repeats critical events, and learns from the receiver's answers what arrived; its state
 //!   machine is the [`Sender`](send::Sender). [`receive`] finds what is missing.
-//! - [`ledger`] and [`observe`] say what became of every event, and how the client is doing.
+//! - [`ledger`] and [`observe`] report what became of every event, and how the client is doing.
 //! - [`chip`] puts all of it into one `static`, the [`Stats`](chip::Stats).
 #![no_std]
 #![deny(unsafe_code)]
@@ -38,12 +39,12 @@ pub mod record;
 // or is aggregated in place.
 pub mod instrument;
 
-// Events wait in a ring, and what is given up where that is too small is a matter of policy.
+// Events wait in a ring, and a policy decides what to give up when the ring is too small.
 pub mod ring;
 
 pub mod policy;
 
-// Datagrams, in a format of two:
+// Datagrams are written in one of two formats,
 pub mod format;
 
 pub mod wire;
@@ -51,10 +52,10 @@ pub mod wire;
 #[cfg(feature = "text")]
 pub mod text;
 
-// what a receiver knows of them,
+// which receivers track and account for,
 pub mod receive;
 
-// and how they leave.
+// and senders pack, send and confirm.
 pub mod send;
 
 // How the client is doing.
@@ -66,9 +67,9 @@ pub mod chip;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 
-/// What a chip's program takes to record and to send: `use ringstat_core::prelude::*;`.
+/// Everything that a chip's program needs to record and to send: `use ringstat_core::prelude::*;`.
 ///
-/// Adapters have preludes of their own, with what they add and without what they do themselves.
+/// Adapters have preludes of their own, which add their types and omit what the adapter does itself.
 pub mod prelude {
     pub use crate::chip::Stats;
     pub use crate::event_ring;

@@ -7,11 +7,11 @@ use crate::sync::const_fn;
 
 /// A counter: a total that only grows. Adding is one relaxed atomic operation, wait-free, from any thread or interrupt.
 ///
-/// Threads that share one counter share its cache line (28 ns an increment with two cores against 6 ns alone); for
-/// servers there is [`ShardedCounter`](super::ShardedCounter).
+/// Threads that share one counter contend for its cache line: with two cores, an increment takes 28 ns instead of 6.
+/// Servers can use [`ShardedCounter`](super::ShardedCounter) instead.
 ///
-/// On parts without 64-bit atomics, adding is one 32-bit operation; without compare-and-swap (thumbv6m) interrupts are
-/// masked for that operation, a handful of instructions.
+/// On parts without 64-bit atomics, adding is one 32-bit operation; without compare-and-swap (thumbv6m), interrupts are
+/// masked for the handful of instructions that it takes.
 #[derive(Debug)]
 pub struct Counter {
     head: Head,
@@ -20,7 +20,7 @@ pub struct Counter {
 
 impl Counter {
     const_fn! {
-        /// A counter at 0.
+        /// Creates a counter at 0.
         #[must_use]
         pub const fn new(name: &'static str) -> Self {
             Self { head: Head::new(name), total: Total::new() }
@@ -40,23 +40,23 @@ impl Counter {
         self.total.add(1);
     }
 
-    /// Adds `n`. The total wraps at 2^64; at 2^63 on parts without 64-bit atomics.
+    /// Adds `n`. The total wraps at 2^64, or at 2^63 on parts without 64-bit atomics.
     #[inline]
     pub fn add(&self, n: u64) {
         self.total.add(n);
     }
 
-    /// Raises the total to at least `total`, for a counter that follows one kept elsewhere. A lower `total` changes
+    /// Raises the total to at least `total`, for a counter that mirrors one kept elsewhere. A lower `total` changes
     /// nothing.
     ///
-    /// One atomic operation; on parts without 64-bit atomics it is two, and callers at the same time may raise it too
-    /// far.
+    /// This is one atomic operation. On parts without 64-bit atomics it is two, and concurrent callers may raise the
+    /// total too far.
     #[inline]
     pub fn raise_to(&self, total: u64) {
         self.total.raise_to(total);
     }
 
-    /// The total so far.
+    /// The current total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.total.get()

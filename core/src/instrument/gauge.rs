@@ -4,14 +4,16 @@ use super::{Head, Instrument, State, described_by_head};
 use crate::record::{Tag, Value};
 use crate::sync::{AtomicU64, Ordering, const_fn};
 
-/// A gauge: the latest value of something, a float or an integer.
+/// A gauge: the latest value of something, as a float or an integer.
 ///
-/// Setting is one relaxed store, wait-free, and never tears; on parts without 64-bit atomics interrupts are masked for
-/// it, a handful of instructions. Integers are kept as integers, so that a chip without floating point needs none.
+/// Setting is one relaxed store, wait-free, and never tears; on parts without 64-bit atomics, interrupts are masked for
+/// a handful of instructions. Integers are stored as integers, so a chip without a floating-point unit needs no
+/// floating-point code.
 #[derive(Debug)]
 pub struct Gauge {
     head: Head,
-    /// A finite float as it is; an integer of 32 bits in the payload of a NaN, which no gauge holds otherwise.
+    /// A finite float is stored as it is; a 32-bit integer is stored in the payload of a NaN, which a gauge never holds
+    /// otherwise.
     bits: AtomicU64,
 }
 
@@ -19,7 +21,7 @@ const INTEGER: u64 = 0x7FF9_0000_0000_0000;
 
 impl Gauge {
     const_fn! {
-        /// A gauge at 0.
+        /// Creates a gauge at 0.
         #[must_use]
         pub const fn new(name: &'static str) -> Self {
             Self { head: Head::new(name), bits: AtomicU64::new(INTEGER) }
@@ -33,7 +35,7 @@ impl Gauge {
         self
     }
 
-    /// Sets the value. NaN and infinities leave the gauge as it is, and `false` is returned.
+    /// Sets the value. Returns `false`, and leaves the gauge as it is, for NaN and infinities.
     #[inline]
     pub fn set(&self, value: f64) -> bool {
         if value.is_finite() {
@@ -42,14 +44,14 @@ impl Gauge {
         value.is_finite()
     }
 
-    /// Sets an integer value, without floating point.
+    /// Sets an integer value without using floating point.
     #[inline]
     pub fn set_int(&self, value: i32) {
         self.bits.store(INTEGER | u64::from(value as u32), Ordering::Relaxed);
     }
 
-    /// Adds `amount` to the value; a negative amount subtracts. This is lock-free. When the sum would not be finite, the
-    /// gauge stays as it is, and `false` is returned.
+    /// Adds `amount`, which may be negative, to the value. Lock-free. Returns `false`, and leaves the gauge as it is,
+    /// if the sum would not be finite.
     pub fn add(&self, amount: f64) -> bool {
         self.bits
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bits| {
@@ -59,7 +61,7 @@ impl Gauge {
             .is_ok()
     }
 
-    /// The value that was set last.
+    /// The value that was set last, or 0.
     #[must_use]
     pub fn get(&self) -> Value {
         value(self.bits.load(Ordering::Relaxed))
@@ -83,7 +85,7 @@ impl Instrument for Gauge {
 
     fn version(&self) -> u32 {
         let bits = self.bits.load(Ordering::Relaxed);
-        // Both halves count; a gauge that was never set has version 0.
+        // Both halves take part, and a gauge that was never set has version 0.
         (bits >> 32) as u32 ^ (bits as u32).rotate_left(16) ^ (INTEGER >> 32) as u32
     }
 }

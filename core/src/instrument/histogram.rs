@@ -6,20 +6,21 @@ use crate::record::{Tag, Value};
 use crate::sync::{AtomicUsize, Ordering, mutant};
 use core::time::Duration;
 
-/// Where the buckets of a histogram lie: `2^precision` of equal width in each octave from `2^min_exponent` on.
+/// The bucket bounds of a histogram: each octave from `2^min_exponent` on is divided into `2^precision` buckets of
+/// equal width.
 ///
-/// Bucket 0 holds everything below. Reading a value back as the middle of its bucket is off by at most
-/// `1 / 2^(precision + 1)` of it: 6.3 % with precision 3, 3.1 % with 4, 1.6 % with 5.
+/// Bucket 0 holds everything below the first octave. Taking a value for the middle of its bucket is wrong by at most `1
+/// / 2^(precision + 1)` of the value: 6.3 % with precision 3, 3.1 % with 4, 1.6 % with 5.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout {
-    /// The number of buckets in an octave, as a power of two: 1 to 8.
+    /// The number of buckets in an octave, as a power of two: from 1 to 8.
     pub precision: u8,
-    /// The exponent, to base 2, of the lowest bound.
+    /// The lowest bound, as a power of two.
     pub min_exponent: i8,
 }
 
 impl Layout {
-    /// The bucket of an integer. This takes constant time, and 32-bit arithmetic for values that fit.
+    /// The bucket of an integer. Takes constant time, and only 32-bit arithmetic for values that fit in 32 bits.
     #[inline]
     #[must_use]
     pub const fn index(self, value: u64) -> usize {
@@ -27,7 +28,7 @@ impl Layout {
             return 0;
         }
         let precision = self.precision as u32 & 15;
-        // The bits behind the leading one, at the top of a word; the topmost of them choose the bucket.
+        // The bits after the leading one, moved to the top of a word; the topmost of them choose the bucket.
         let (exponent, mantissa) = if value >> 32 == 0 {
             let zeros = (value as u32).leading_zeros();
             (31 - zeros, ((value as u32) << zeros << 1) >> (32 - precision))
@@ -39,7 +40,7 @@ impl Layout {
         if octave < 0 { 0 } else { 1 + ((octave as usize) << precision | mantissa as usize) }
     }
 
-    /// The bucket of a float; 0 for what is below the lowest bound, negative or not a number.
+    /// The bucket of a float; 0 for values below the lowest bound, negative values and NaN.
     #[inline]
     #[must_use]
     pub fn index_f64(self, value: f64) -> usize {
@@ -53,7 +54,7 @@ impl Layout {
         1 + ((octave as usize) << precision | mantissa as usize)
     }
 
-    /// The lower bound of a bucket; 0 for the first one. Infinite for what lies beyond an `f64`.
+    /// The lower bound of a bucket: 0 for the first bucket, infinity where the bound exceeds an `f64`.
     #[must_use]
     pub fn lower_bound(self, index: usize) -> f64 {
         let Some(index) = index.checked_sub(1) else { return 0.0 };
@@ -66,15 +67,15 @@ impl Layout {
         f64::from_bits(((exponent + 1023) as u64) << 52 | mantissa << (52 - precision))
     }
 
-    /// The middle of a bucket: what a value in it is read back as.
+    /// The middle of a bucket, which stands for all values in it.
     #[must_use]
     pub fn middle(self, index: usize) -> f64 {
         f64::midpoint(self.lower_bound(index), self.lower_bound(index + 1))
     }
 }
 
-/// The value below which the share `quantile` (0 to 1) of all recorded values lies, to the layout's relative error.
-/// `None` while there are no values. Linear in the number of buckets.
+/// The value below which the share `quantile` (0 to 1) of all recorded values lies, within the layout's relative error,
+/// or `None` if nothing has been recorded. Takes time linear in the number of buckets.
 #[must_use]
 pub fn percentile(buckets: &dyn Buckets, quantile: f64) -> Option<f64> {
     let counts = || (0..buckets.buckets()).map(|i| buckets.bucket_count(i));
@@ -88,14 +89,14 @@ pub fn percentile(buckets: &dyn Buckets, quantile: f64) -> Option<f64> {
         seen += n;
         seen > rank
     });
-    // Values may arrive between the two passes, never leave.
+    // Values may arrive between the two passes, but none disappear.
     Some(buckets.layout().middle(index.unwrap_or(buckets.buckets() - 1)))
 }
 
-/// The number of buckets of a histogram by default: 8 an octave from 1 to 2^40 (18 minutes in nanoseconds).
+/// The default number of buckets: 8 an octave from 1 to 2^40 (18 minutes in nanoseconds).
 pub const DEFAULT_BUCKETS: usize = 1 + 40 * 8;
 
-/// When a value is counted: whoever sees it in its bucket sees it in the sum.
+/// The ordering with which a bucket is incremented: a reader that sees a value in its bucket also sees it in the sum.
 #[inline(always)]
 fn count() -> Ordering {
     if mutant("histogram_count") { Ordering::Relaxed } else { Ordering::Release }
@@ -105,14 +106,14 @@ fn counted() -> Ordering {
     if mutant("histogram_counted") { Ordering::Relaxed } else { Ordering::Acquire }
 }
 
-/// A histogram of integers, for instance of nanoseconds. Recording is two additions, wait-free.
+/// A histogram of integers, such as nanoseconds. Recording is two wait-free additions.
 ///
-/// A reader that comes between the two sees the value in the sum and not yet in its bucket, never the other way: the
-/// sum holds all values that the [`version`](Instrument::version) read before it counts, so that what is sent under a
-/// version lacks nothing of it.
+/// A reader that comes between the two additions sees the value in the sum but not yet in its bucket, never the
+/// reverse. The sum therefore includes every value counted by a [`version`](Instrument::version) that was read before
+/// it, and what is sent under a version is complete.
 ///
-/// The default layout has 8 buckets an octave from 1 on, a relative error of at most 6.3 %. What lies beyond the last
-/// bucket counts there. A bucket counts to `usize::MAX`; the sum wraps at 2^64.
+/// The default layout has 8 buckets an octave from 1 on, and so a relative error of at most 6.3 %. Values beyond the
+/// last bucket are counted in it. A bucket counts up to `usize::MAX`; the sum wraps at 2^64.
 #[derive(Debug)]
 pub struct Histogram<const N: usize = DEFAULT_BUCKETS> {
     head: Head,
@@ -122,7 +123,7 @@ pub struct Histogram<const N: usize = DEFAULT_BUCKETS> {
 }
 
 impl<const N: usize> Histogram<N> {
-    /// An empty histogram.
+    /// Creates an empty histogram.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
@@ -152,7 +153,7 @@ impl<const N: usize> Histogram<N> {
         self
     }
 
-    /// Sets the unit of what is recorded.
+    /// Sets the unit of the recorded values.
     #[must_use]
     pub const fn unit(mut self, unit: Unit) -> Self {
         self.head.unit = unit;
@@ -162,7 +163,7 @@ impl<const N: usize> Histogram<N> {
     /// Sets the layout of the buckets.
     ///
     /// # Panics
-    /// When the precision is not 1 to 8. In a `static` that is a compile error.
+    /// If the precision is not from 1 to 8. In a `static` that is a compile error.
     #[must_use]
     pub const fn layout(mut self, layout: Layout) -> Self {
         assert!(layout.precision >= 1 && layout.precision <= 8, "a precision is 1 to 8");
@@ -191,13 +192,13 @@ impl<const N: usize> Histogram<N> {
         self.record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// How many values were recorded.
+    /// The number of recorded values.
     #[must_use]
     pub fn count(&self) -> u64 {
         (0..N).fold(0, |sum, i| sum + self.bucket_count(i))
     }
 
-    /// See [`percentile`].
+    /// The value below which the share `quantile` (0 to 1) of all recorded values lies; see [`percentile`].
     #[must_use]
     pub fn percentile(&self, quantile: f64) -> Option<f64> {
         percentile(self, quantile)
@@ -284,7 +285,7 @@ mod tests {
             let exact = values[rank] as f64;
             let read = histogram.percentile(quantile).unwrap();
             let bound = 1.0 / f64::from(1u32 << (precision + 1)) + 1e-12;
-            // An integer below 2^precision has a bucket to itself, read back as its middle.
+            // An integer below 2^precision has a bucket to itself, and is read back as the middle of it.
             prop_assert!((read - exact).abs() <= (exact * bound).max(0.5), "{} for {}", read, exact);
             prop_assert_eq!(histogram.count(), values.len() as u64);
             prop_assert_eq!(histogram.sum(), Value::U64(values.iter().sum()));

@@ -1,8 +1,8 @@
-//! Instruments: aggregated in place, sent as cumulative state.
+//! Instruments aggregate in place and are sent as cumulative state.
 //!
-//! Recording on an instrument takes one or a few relaxed atomic operations, and nothing can be dropped. What goes out is the
-//! total since the start, the latest value, or the counts of all buckets, so the next datagram makes up for a lost one. An
-//! instrument lives in a `static`; one line names those that a client sends:
+//! Recording on an instrument takes one or a few relaxed atomic operations, and cannot be dropped. What is sent is the
+//! total since the start, the latest value, or the counts of all buckets, so the next datagram makes up for a lost one.
+//! An instrument usually lives in a `static`, and one line lists those that a client sends:
 //!
 //! ```
 //! use ringstat_core::instrument::{Counter, Gauge, Instrument};
@@ -41,7 +41,7 @@ pub use sharded::ShardedCounter;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[repr(u8)]
 pub enum Unit {
-    /// No unit, or one that the name says.
+    /// No unit, or one that is evident from the name.
     #[default]
     None = 0,
     /// Nanoseconds, 10^-9 s.
@@ -54,7 +54,7 @@ pub enum Unit {
     Seconds = 4,
     /// Bytes.
     Bytes = 5,
-    /// Percent, hundredths of something.
+    /// Percent.
     Percent = 6,
 }
 
@@ -75,7 +75,7 @@ impl Unit {
     }
 }
 
-/// What an instrument holds.
+/// The state of an instrument.
 pub enum State<'a> {
     /// A counter's total.
     Total(u64),
@@ -87,52 +87,52 @@ pub enum State<'a> {
 
 /// A histogram's buckets, cumulative since the start.
 pub trait Buckets {
-    /// Where the buckets lie.
+    /// The bounds of the buckets.
     fn layout(&self) -> Layout;
-    /// The sum of all values that were recorded.
+    /// The sum of all recorded values.
     fn sum(&self) -> Value;
-    /// How many values bucket `index` holds.
+    /// The number of values in bucket `index`.
     fn bucket_count(&self, index: usize) -> u64;
-    /// How many buckets there are.
+    /// The number of buckets.
     fn buckets(&self) -> usize;
 }
 
-/// Something that aggregates in place.
+/// Something that aggregates records in place, and is sent as cumulative state.
 pub trait Instrument: Sync {
     /// The instrument's name.
     fn name(&self) -> &str;
-    /// The instrument's tag number `index`, or `None` when it has fewer tags.
+    /// The instrument's tag at `index`, or `None` beyond its last tag.
     fn tag(&self, index: usize) -> Option<(&str, &str)>;
-    /// The name and the tags, if they are static. The sender then finds them by their address.
+    /// The name and the tags if both are static, so that the sender can recognize them by address.
     fn static_identity(&self) -> Option<(&'static str, &'static [Tag])>;
-    /// The unit of the values that it records.
+    /// The unit of the recorded values.
     fn unit(&self) -> Unit {
         Unit::None
     }
-    /// The state that is sent.
+    /// The state to send.
     fn state(&self) -> State<'_>;
     /// A number that changes whenever the state does. (A counter that is incremented exactly 2^32 times between two
     /// flushes looks unchanged, and is sent at the next refresh.)
     fn version(&self) -> u32;
-    /// The mark with which the sender notes the version that it sent last.
+    /// Where the sender notes the version that it sent last.
     fn mark(&self) -> &Mark;
 }
 
-/// The version of an instrument that was sent last. It belongs to one sender: an instrument with two senders needs a mark
-/// for each.
+/// The version of an instrument that was sent last. A mark belongs to one sender: an instrument with two senders needs
+/// two marks.
 #[derive(Debug)]
 pub struct Mark(AtomicU32);
 
 impl Mark {
     const_fn! {
-        /// The mark of an instrument that was never sent.
+        /// Creates the mark of an instrument that was never sent.
         #[must_use]
         pub const fn new() -> Self {
             Self(AtomicU32::new(0))
         }
     }
 
-    /// Whether `version` differs from the one that was sent last.
+    /// Whether `version` differs from the version that was sent last.
     #[must_use]
     pub fn differs(&self, version: u32) -> bool {
         self.0.load(Ordering::Relaxed) != version
@@ -150,7 +150,7 @@ impl Default for Mark {
     }
 }
 
-/// The instruments that a client sends. Each has a number, which it keeps.
+/// The instruments that a client sends. Each has an index, which never changes.
 pub trait Instruments {
     /// The number of instruments.
     fn len(&self) -> usize;
@@ -160,7 +160,7 @@ pub trait Instruments {
         self.len() == 0
     }
 
-    /// Calls `f` with instrument number `index`, if there is one.
+    /// Calls `f` with the instrument at `index`, if there is one.
     fn visit(&self, index: usize, f: &mut dyn FnMut(&dyn Instrument));
 }
 
@@ -176,7 +176,7 @@ impl Instruments for [&'static dyn Instrument] {
     }
 }
 
-/// What the instruments of this crate have in common.
+/// The fields that all instruments of this crate share.
 #[derive(Debug)]
 struct Head {
     name: &'static str,
@@ -193,7 +193,7 @@ impl Head {
     }
 }
 
-/// The part of [`Instrument`] that a `Head` answers.
+/// Implements the methods of [`Instrument`] that a `Head` can answer.
 macro_rules! described_by_head {
     () => {
         fn name(&self) -> &str {

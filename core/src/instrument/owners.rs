@@ -1,37 +1,38 @@
-//! Who owns which cell of a sharded instrument.
+//! Ownership of the cells of a sharded instrument.
 
 use crate::sync::{AtomicU32, Ordering, const_fn, mutant};
 
-/// What the next owner of a number sees of the last one.
+/// The ordering with which an owner gives its cell back, so that the next owner sees what it wrote.
 #[inline(always)]
 fn hand_over() -> Ordering {
     if mutant("owners_release") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// What a new owner has to see.
+/// The ordering with which a new owner takes a cell, so that it sees what the last owner wrote.
 #[inline(always)]
 fn take_over() -> Ordering {
     if mutant("owners_take") { Ordering::Relaxed } else { Ordering::Acquire }
 }
 
-/// Small numbers, each owned by one thread at a time: the cells of a [`ShardedCounter`](super::ShardedCounter).
+/// Hands out small numbers, each owned by one thread at a time: the cells of a
+/// [`ShardedCounter`](super::ShardedCounter).
 ///
-/// Lock-free. What an owner wrote before it gave its number back comes before what the next one writes.
+/// Lock-free. Everything an owner wrote before it gave its number back is visible to the number's next owner.
 #[derive(Debug)]
 pub struct Owners {
-    /// Which numbers are taken, a bit each.
+    /// The numbers that are taken, one bit each.
     taken: AtomicU32,
 }
 
 impl Owners {
     const_fn! {
-        /// All numbers are free.
+        /// Creates a set in which all numbers are free.
         #[must_use]
         pub const fn new() -> Self {
             Self { taken: AtomicU32::new(0) }
         }
     }
 
-    /// Takes the lowest free number below `limit`, which is at most 32.
+    /// Takes the lowest free number below `limit`, which is at most 32, or returns `None` if all are taken.
     pub fn take(&self, limit: usize) -> Option<usize> {
         let free = |taken: u32| (!taken).trailing_zeros();
         let taken = self.taken.fetch_update(take_over(), Ordering::Relaxed, |taken| {
@@ -40,7 +41,7 @@ impl Owners {
         taken.ok().map(|taken| free(taken) as usize)
     }
 
-    /// Gives a number back that the caller has taken.
+    /// Returns a number that the caller has taken.
     pub fn give_back(&self, number: usize) {
         if number < 32 {
             self.taken.fetch_and(!(1 << number), hand_over());

@@ -1,15 +1,15 @@
-//! Counters whose threads share nothing.
+//! Counters that threads increment without sharing cache lines.
 
 use super::total::Total;
 use super::{Head, Instrument, State, described_by_head};
 use crate::record::Tag;
 use crate::sync::CachePadded;
 
-/// A counter in `SHARDS` cache lines: each thread that owns one adds to it with a plain load and store, and all others
-/// share the last with an atomic addition.
+/// A counter spread over `SHARDS` cache lines: each thread that owns a shard adds to it with a plain load and store,
+/// and all other threads share the last shard with an atomic addition.
 ///
-/// An adapter hands out the shard numbers. Two owners of one shard lose counts, nothing worse; so a number goes to one
-/// thread at a time.
+/// An adapter hands out the shard numbers, each to one thread at a time. If two threads own the same shard, increments
+/// are lost, but nothing worse happens.
 #[derive(Debug)]
 pub struct ShardedCounter<const SHARDS: usize> {
     head: Head,
@@ -17,7 +17,7 @@ pub struct ShardedCounter<const SHARDS: usize> {
 }
 
 impl<const SHARDS: usize> ShardedCounter<SHARDS> {
-    /// A counter at 0.
+    /// Creates a counter at 0.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
@@ -25,14 +25,14 @@ impl<const SHARDS: usize> ShardedCounter<SHARDS> {
         Self { head: Head::new(name), shards: [const { CachePadded::new(Total::new()) }; SHARDS] }
     }
 
-    /// Sets its tags.
+    /// Sets the counter's tags.
     #[must_use]
     pub const fn tags(mut self, tags: &'static [Tag]) -> Self {
         self.head.tags = tags;
         self
     }
 
-    /// Adds `n` in `shard`, which the calling thread owns; beyond the owned ones, in the shared one.
+    /// Adds `n` to `shard`, which the calling thread must own. Numbers beyond the owned shards mean the shared one.
     #[inline]
     pub fn add_in(&self, shard: usize, n: u64) {
         match self.shards.get(shard) {
@@ -41,7 +41,7 @@ impl<const SHARDS: usize> ShardedCounter<SHARDS> {
         }
     }
 
-    /// The total so far.
+    /// The current total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.shards.iter().fold(0, |sum, shard| sum.wrapping_add(shard.get()))

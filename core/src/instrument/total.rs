@@ -1,4 +1,4 @@
-//! A total of 64 bits that grows, also where the widest atomic has 32.
+//! A 64-bit total that only grows, on targets with and without 64-bit atomics.
 
 #[cfg(any(not(any(target_has_atomic = "64", loom)), test))]
 mod halves;

@@ -1,8 +1,9 @@
-//! Which instruments go out when.
+//! Which instruments are sent when.
 //!
-//! At each flush the ones that have changed since they were last sent, and a share of the others, so that every
-//! instrument is sent once a refresh interval, spread over time: thousands of idle ones cost next to nothing, and a
-//! collector that starts late learns them all. A walk stops when a datagram is full and goes on there in the next.
+//! Each flush sends the instruments that have changed since they were last sent, and a share of the others, so that
+//! every instrument is sent once per refresh interval, spread over time: thousands of idle instruments cost next to
+//! nothing, and a collector that starts late still learns them all. A walk pauses when a datagram is full and continues
+//! in the next one.
 
 use super::{Instrument, Instruments};
 
@@ -12,19 +13,19 @@ pub struct Walk {
     flush: u64,
     refresh: u64,
     next_flush: Option<u64>,
-    /// The instrument to look at next, while a walk is under way, and the bucket of it to go on with.
+    /// While a walk is under way, the instrument to look at next and the bucket to begin with.
     at: Option<(usize, usize)>,
-    /// Unchanged instruments from here on are sent in this walk, so many of them.
+    /// This walk sends the unchanged instruments from this index on, `share` of them.
     turn: usize,
     share: usize,
-    /// Everything goes out in the next walk.
+    /// Whether the next walk sends everything.
     all: bool,
-    /// The next walk begins at once.
+    /// Whether the next walk begins at once.
     now: bool,
 }
 
 impl Walk {
-    /// Begins a walk every `flush`, and sends every instrument at least once in `refresh`.
+    /// Creates a walk that begins every `flush` and sends every instrument at least once in `refresh`.
     #[must_use]
     pub const fn new(flush: u64, refresh: u64) -> Self {
         Self {
@@ -39,24 +40,24 @@ impl Walk {
         }
     }
 
-    /// Begins a walk at the next opportunity, whatever the time.
+    /// Makes the next walk begin at the next opportunity, whatever the time.
     pub fn flush(&mut self) {
         self.now = true;
     }
 
-    /// Sends every instrument in the next walk, since what was sent last may not have arrived.
+    /// Makes the next walk send every instrument, for when the last one may not have arrived.
     pub fn resend_all(&mut self) {
         self.all = true;
     }
 
-    /// When the next walk begins; 0 before the first one.
+    /// The time at which the next walk begins; 0 before the first one.
     #[must_use]
     pub fn deadline(&self) -> u64 {
         self.next_flush.unwrap_or(0)
     }
 
-    /// Begins a walk if it is time for one. Returns whether one is under way with something to send: linear in the
-    /// number of instruments when a walk begins or goes on, constant otherwise.
+    /// Begins a walk if it is time for one, and returns whether one is under way with something to send. Takes time
+    /// linear in the number of instruments when a walk begins or continues, constant time otherwise.
     pub fn due<I: Instruments + ?Sized>(&mut self, now: u64, instruments: &I) -> bool {
         let count = instruments.len();
         if self.at.is_none() && (self.now || self.is_time(now)) {
@@ -76,13 +77,13 @@ impl Walk {
         self.at.is_some()
     }
 
-    /// The instrument to send next and the bucket to begin with, of a walk that is [`due`](Self::due).
+    /// The instrument to send next and the bucket to begin with, while a walk is [`due`](Self::due).
     #[must_use]
     pub fn current(&self) -> Option<(usize, usize)> {
         self.at
     }
 
-    /// Goes on behind what was sent: to the next instrument, or to another bucket of the same one.
+    /// Moves past what was sent: to the next instrument, or to `next_bucket` of the same one.
     pub fn advance(&mut self, next_bucket: Option<usize>) {
         if let Some((index, bucket)) = &mut self.at {
             match next_bucket {
@@ -93,14 +94,15 @@ impl Walk {
     }
 
     fn is_time(&self, now: u64) -> bool {
-        // A clock that went backwards by more than an interval begins a walk rather than wait for its return.
+        // If the clock has gone back by more than an interval, a walk begins at once rather than when the clock has
+        // caught up.
         self.next_flush.is_none_or(|next| now >= next || next - now > self.flush)
     }
 
     /// How many unchanged instruments a walk sends, so that each is sent once in `refresh`.
     fn share_of(&self, count: usize) -> usize {
-        // In 32 bits, since to divide 64 takes a chip more code than the rest of the walk. What is cut off can only make
-        // walks fewer, and the shares larger.
+        // In 32 bits, because a 64-bit division takes a chip more code than the rest of the walk. Cutting off low bits
+        // can only make walks fewer and shares larger.
         let cut = u64::BITS - self.refresh.leading_zeros().min(32) - 32;
         let refresh = (self.refresh >> cut) as u32;
         let flush = (self.flush >> cut) + u64::from(self.flush.trailing_zeros() < cut);
@@ -109,7 +111,7 @@ impl Walk {
     }
 
     fn wants<I: Instruments + ?Sized>(&self, index: usize, count: usize, instruments: &I) -> bool {
-        // Whether it is one of `share` instruments from `turn` on, counted around.
+        // Whether the instrument at `index` is one of the `share` that begin at `turn`, wrapping around.
         let place = if index >= self.turn { index - self.turn } else { index + count - self.turn };
         place < self.share || {
             let mut changed = false;

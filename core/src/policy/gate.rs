@@ -1,26 +1,26 @@
-//! Degradation by steps: whether a record may come in, by how full the ring is.
+//! Admission by fill level: whether a record may enter, depending on how full the ring is.
 
 use super::{Policy, Sampler};
 use crate::ledger::Cause;
 use crate::record::{Event, Priority};
 use crate::sync::{AtomicU8, AtomicU32, Ordering, const_fn, mutant};
 
-/// How far a ring is degraded. Each level begins at one fill and ends at a lower one, so that a ring that hovers at a
-/// boundary does not flicker.
+/// How far admission to a ring is degraded. A level begins at one fill and ends at a lower one, so that a ring that
+/// hovers around a boundary does not flicker between levels.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 #[repr(u8)]
 pub enum Level {
-    /// Every record comes in.
+    /// Every record may enter.
     #[default]
     All = 0,
     /// From 75 % full until below 65 %, some records are sampled.
     Sampling = 1,
-    /// From 90 % full until below 80 %, only records that matter come in.
+    /// From 90 % full until below 80 %, only records that matter may enter.
     Shedding = 2,
 }
 
 impl Level {
-    /// The level that follows this one in a ring with `used` of `capacity`. Constant time.
+    /// The level that follows this one in a ring that holds `used` of `capacity`. Takes constant time.
     #[inline]
     #[must_use]
     pub const fn next(self, used: usize, capacity: usize) -> Self {
@@ -44,24 +44,24 @@ impl Level {
     }
 }
 
-/// So many percent of `capacity`, rounded up, at least one. Divides only what the compiler can fold.
+/// `percent` of `capacity`, rounded up, and at least one. Divides only by a constant.
 const fn share(capacity: usize, percent: usize) -> usize {
     let share = capacity / 100 * percent + (capacity % 100 * percent).div_ceil(100);
     if share == 0 { 1 } else { share }
 }
 
-/// What a gate says to a record that wants to come in.
+/// A gate's answer to a record that is about to enter the ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Admission {
-    /// The record may come in. One that was sampled now says so in its rate.
+    /// The record may enter. If it was sampled, its rate now says so.
     Enter,
-    /// The record may come in only in place of one of lower priority.
+    /// The record may enter only in place of one of lower priority.
     Replace,
-    /// The record is given up, for this cause.
+    /// The record is given up for this cause.
     Refuse(Cause),
 }
 
-/// What `policy` says to `event` at `level`.
+/// The answer of `policy` to `event` at `level`.
 #[inline]
 fn judge<const INLINE: usize>(
     policy: Policy,
@@ -85,14 +85,14 @@ fn judge<const INLINE: usize>(
             | (Level::All | Level::Sampling | Level::Shedding, High | Critical) => false,
         },
     };
-    // What could not say that it stands for more is kept for certain, so that totals stay right.
+    // A record whose rate cannot be raised is always kept, so that totals stay right.
     if sampled && event.can_thin(policy.one_in()) && !sampler.take(policy.one_in()) {
         return Admission::Refuse(Cause::Sampled);
     }
     Admission::Enter
 }
 
-/// Marks an event that came through where others did not.
+/// Raises the rate of an event that was kept when others were sampled out.
 #[inline]
 fn mark<const INLINE: usize>(
     policy: Policy,
@@ -113,19 +113,19 @@ pub struct Gate {
     policy: Policy,
     level: Level,
     sampler: Sampler,
-    /// So many more may enter before the fill can have reached the next level: it is not looked at until then.
+    /// How many more records may enter before the fill can have reached the next level; until then it is not examined.
     slack: usize,
 }
 
 impl Gate {
-    /// An open gate; `seed` decides which records a sampling takes.
+    /// Creates an open gate; `seed` decides which records are sampled.
     #[must_use]
     pub const fn new(policy: Policy, seed: u16) -> Self {
         Self { policy, level: Level::All, sampler: Sampler::new(seed), slack: 0 }
     }
 
-    /// Whether an event may come into a ring of `capacity`, of which `used` says how much is in use. Constant time;
-    /// well below the first level it does not call `used`.
+    /// Decides whether an event may enter a ring of `capacity`, of which `used` returns how much is in use. Takes
+    /// constant time; well below the first level it does not call `used`.
     #[inline]
     pub fn admit<const INLINE: usize>(
         &mut self,
@@ -160,14 +160,14 @@ impl Gate {
         mark(self.policy, before, self.sampler, event, admission)
     }
 
-    /// How far the ring is degraded, as of the last record.
+    /// How far the ring was degraded when the last record arrived.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
     }
 }
 
-/// The gate in front of a ring that several producers share. Lock-free.
+/// The gate in front of a ring shared by several producers. Lock-free.
 #[derive(Debug)]
 pub struct SharedGate {
     policy: Policy,
@@ -177,7 +177,7 @@ pub struct SharedGate {
 
 impl SharedGate {
     const_fn! {
-        /// An open gate.
+        /// Creates an open gate.
         #[must_use]
         pub const fn new(policy: Policy) -> Self {
             Self {
@@ -188,7 +188,7 @@ impl SharedGate {
         }
     }
 
-    /// Says whether an event may come in, as [`Gate::admit`] does.
+    /// Decides whether an event may enter, as [`Gate::admit`] does.
     #[inline]
     pub fn admit<const INLINE: usize>(
         &self,
@@ -199,8 +199,8 @@ impl SharedGate {
         if !self.policy.gates() {
             return Admission::Enter;
         }
-        // Relaxed: the level follows the fill and orders nothing; a producer that overwrites another's view of it is
-        // corrected by the next record.
+        // Relaxed: the level follows the fill and orders nothing. If one producer overwrites another's level, the next
+        // record corrects it.
         let level = Level::from_code(self.level.load(Ordering::Relaxed)).next(used, capacity);
         self.level.store(level as u8, Ordering::Relaxed);
         if level == Level::All {
@@ -218,7 +218,7 @@ impl SharedGate {
                 self.sampler.store(sampler.bits(), Ordering::Relaxed);
                 return mark(self.policy, before, sampler, event, admission);
             }
-            // Each position of a block is dealt out once, so that exactly one in N is taken by all together.
+            // Each position of a block is handed out once, so all producers together keep exactly one in N.
             match self.sampler.compare_exchange_weak(
                 bits,
                 sampler.bits(),
@@ -288,7 +288,7 @@ mod tests {
         event
     }
 
-    /// Of 1000 records: how many come in, come in as one of ten, may replace, are refused.
+    /// Of 1000 records, how many enter, enter as one of ten, may replace another, or are refused.
     fn count(policy: Policy, used: usize, priority: Priority) -> [u32; 4] {
         let mut gate = Gate::new(policy, 3);
         let shared = SharedGate::new(policy);

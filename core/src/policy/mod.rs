@@ -1,8 +1,8 @@
-//! What to give up when there is more than the ring can take.
+//! What to give up when there is more than the ring can hold.
 //!
 //! A [`Policy`] is chosen once for a client. Some policies decide which record a full ring gives up; others also ask a
-//! [`Gate`], which looks at how full the ring is before a record gets there. A [`Throttle`] may also hold the source
-//! back while the client is unwell. Each record that any of them gives up is counted under its
+//! [`Gate`], which checks how full the ring is before a record gets there. A [`Throttle`] may also hold back the source
+//! while the client is unhealthy. Each record that any of them gives up is counted under its
 //! [`Cause`](crate::ledger::Cause).
 //!
 //! | policy | ring | gives up |
@@ -10,8 +10,9 @@
 //! | [`DropNewest`](Policy::DropNewest) | plain | the new record |
 //! | [`DropOldest`](Policy::DropOldest) | plain | the oldest record |
 //! | [`ByPriority`](Policy::ByPriority) | [`priority`](crate::ring::priority) | the oldest of the lowest priority |
-//! | [`Sampled`](Policy::Sampled) | plain | N − 1 in N from 75 % on, then the new record |
-//! | [`Graded`](Policy::Graded) | [`priority`](crate::ring::priority) | low ones first, long before the ring is full |
+//! | [`Sampled`](Policy::Sampled) | plain | N − 1 in N above 75 %, then the new record |
+//! | [`Graded`](Policy::Graded) | [`priority`](crate::ring::priority) | low priorities first, long before the ring is
+//! full |
 
 mod gate;
 mod sampler;
@@ -21,33 +22,36 @@ pub use gate::{Admission, Gate, Level, SharedGate};
 pub use sampler::Sampler;
 pub use throttle::{Pressure, Throttle, ThrottleLimits};
 
-/// What a client gives up when there is more than its rings can take. Chips and servers choose from the same policies.
+/// What a client gives up when there is more than its rings can hold. Chips and servers share
+/// this type; a chip accepts the policies for which [`is_plain`](Self::is_plain) holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// Drops the newest record: what is in the ring stays.
+    /// Drops the newest record: what is already in the ring stays.
     #[default]
     DropNewest,
-    /// Drops the oldest record: what is new gets in.
+    /// Drops the oldest record: the new one always gets in.
     DropOldest,
-    /// Drops the oldest record of the lowest priority that is not above the new one's. The sender takes high before low.
+    /// Drops the oldest record of the lowest priority that is not above the new one's. The sender takes high priorities
+    /// before low ones.
     ByPriority,
-    /// From 75 % full on, keeps one record in the given number. The kept record carries that rate, so that the collector
-    /// can scale it up. Critical records are all kept. When the ring is full, it drops as in [`DropNewest`](Self::DropNewest).
+    /// From 75 % full on, keeps one record in the given number. The kept record carries that rate, so that the
+    /// collector can scale it up. Critical records are all kept. A full ring drops as with
+    /// [`DropNewest`](Self::DropNewest).
     Sampled(u8),
-    /// Degrades step by step. Below 75 % everything is kept; from 75 % on, one in the given number of low-priority records;
-    /// from 90 % on, only high and critical records, and a normal one in place of a low one. A full ring drops as in
-    /// [`ByPriority`](Self::ByPriority).
+    /// Degrades step by step. Below 75 % full, everything is kept; from 75 % on, one in the given number of
+    /// low-priority records; from 90 % on, only high and critical records, and normal ones in place of low ones. A full
+    /// ring drops as with [`ByPriority`](Self::ByPriority).
     Graded(u8),
 }
 
-// Each match below names every policy, so that a new one does not compile until each question has an answer.
+// Each match below names every policy, so that a new policy does not compile until every question about it is answered.
 impl Policy {
     /// Every policy. Those that sample keep one in ten here.
     pub const ALL: [Self; 5] =
         [Self::DropNewest, Self::DropOldest, Self::ByPriority, Self::Sampled(10), Self::Graded(10)];
 
-    /// The name that commands and files use, without the sampling rate.
+    /// The name in commands and files, without the sampling rate.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +72,7 @@ impl Policy {
         }
     }
 
-    /// Whether each record asks a [`Gate`] before it comes near the ring.
+    /// Whether each record must pass a [`Gate`] before it reaches the ring.
     #[must_use]
     pub const fn gates(self) -> bool {
         match self {
@@ -77,13 +81,14 @@ impl Policy {
         }
     }
 
-    /// Whether one plain ring is all that the policy needs, without priorities and without a gate. Chips take these.
+    /// Whether the policy needs nothing but a plain ring, without priorities and without a gate. Only these are
+    /// available on chips.
     #[must_use]
     pub const fn is_plain(self) -> bool {
         !self.ranks() && !self.gates()
     }
 
-    /// Whether a full ring gives up what is in it for what is new.
+    /// Whether a full ring gives up an item that it holds for a new one.
     #[must_use]
     pub const fn evicts(self) -> bool {
         match self {
@@ -92,7 +97,7 @@ impl Policy {
         }
     }
 
-    /// A policy that samples keeps one record in this many. 1 for policies that do not sample.
+    /// The sampling rate: the policy keeps one record in this many, or all of them if it is 1.
     #[must_use]
     pub const fn one_in(self) -> u8 {
         match self {

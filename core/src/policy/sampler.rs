@@ -1,17 +1,17 @@
-//! One in N, chosen at random within each N.
+//! Sampling of one in N, chosen at random within each group of N.
 
-/// Takes exactly one of each N in a row. Which one is random, so that series that come in turn are all seen; how many
-/// is not, so that counts can be scaled up exactly.
+/// Takes exactly one of each N records in a row. Which one is random, so that series that alternate regularly are all
+/// seen; how many is not, so that counts can be scaled up exactly.
 ///
-/// It is one word, so that several recorders can share it in an atomic.
+/// The state is one word, so that several recorders can share it in an atomic.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sampler(u32);
 
 impl Sampler {
-    /// A sampler that has taken none yet; `seed` decides which ones it takes.
+    /// Creates a sampler that has taken none yet; `seed` decides which ones it takes.
     #[must_use]
     pub const fn new(seed: u16) -> Self {
-        // A xorshift generator must not start at 0. Position 255 begins a new block at once.
+        // A xorshift generator must not start at 0. Position 255 makes the first call begin a new block.
         Self((if seed == 0 { 1 } else { seed } as u32) << 16 | 0xFF)
     }
 
@@ -23,7 +23,7 @@ impl Sampler {
         self.0
     }
 
-    /// Whether the next one is the one in `n` that is taken. 0 and 1 take all. Constant time.
+    /// Whether the next record is the one in `n` that is taken. With 0 and 1, every record is. Takes constant time.
     #[inline]
     #[must_use = "says whether to keep the record"]
     pub fn take(&mut self, n: u8) -> bool {
@@ -58,7 +58,7 @@ mod tests {
             let blocks = 2000;
             for _ in 0..blocks {
                 let taken: alloc::vec::Vec<_> = (0..n).filter(|_| sampler.take(n)).collect();
-                // The block began fresh, so exactly one of it is taken.
+                // The sampler began a new block, so exactly one record of it is taken.
                 assert_eq!(taken.len(), 1, "one in {n}");
                 positions[usize::from(taken[0])] += 1;
             }

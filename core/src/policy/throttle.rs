@@ -1,14 +1,14 @@
-//! Health-based throttling: while the client is unwell, the source is held back.
+//! Health-based throttling: holds back the source while the client is unhealthy.
 //!
 //! Where a [`Gate`](super::Gate) sees one ring at this moment, the throttle sees the whole client over time. It is
-//! asked at an even pace, say once in 100 ms, and says how many of the records that matter little are to be kept.
+//! given readings at a steady pace, say every 100 ms, and says how many of the less important records to keep.
 
-/// How the client is doing, each reading in percent of what it can take.
+/// How much pressure the client is under, each reading in percent of what it can take.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Pressure {
     /// How full the fullest ring is.
     pub buffer: u8,
-    /// How many of the recent records were given up for want of room. Those that the throttle gave up do not count.
+    /// How many of the recent records were given up for lack of room. Those that the throttle gave up do not count.
     pub drops: u8,
     /// How much of the memory budget is in use.
     pub memory: u8,
@@ -20,7 +20,7 @@ pub struct Pressure {
 pub struct ThrottleLimits {
     /// The throttle rises by a level when the fullest ring is at least this full.
     pub buffer_percent: u8,
-    /// The throttle rises by a level when at least this share of the recent records was given up for want of room.
+    /// The throttle rises by a level when at least this share of the recent records was given up for lack of room.
     pub drops_percent: u8,
     /// The throttle rises by a level when at least this share of the memory budget is in use.
     pub memory_percent: u8,
@@ -30,12 +30,13 @@ pub struct ThrottleLimits {
     pub calm_drops_percent: u8,
     /// The throttle falls by a level only while a smaller share of the memory budget than this is in use.
     pub calm_memory_percent: u8,
-    /// The throttle falls by a level after this many calm observations in a row; 0 counts as 1.
+    /// The throttle falls by a level after this many calm readings in a row; 0 counts as 1.
     pub calm_looks: u8,
 }
 
 impl ThrottleLimits {
-    /// Rises at 80 % of the rings, 5 % drops or 95 % of the memory; falls below 50 %, 1 % and 90 % after five calm looks.
+    /// Rises at 80 % of the rings, 5 % drops or 95 % of the memory; falls below 50 %, 1 % and 90 % after five calm
+    /// readings.
     pub const DEFAULT: Self = Self {
         buffer_percent: 80,
         drops_percent: 5,
@@ -53,10 +54,10 @@ impl Default for ThrottleLimits {
     }
 }
 
-/// What is kept of low and normal records at each level.
+/// At each level, one in how many low- and normal-priority records is kept.
 const ONE_IN: [u8; 4] = [1, 2, 8, 32];
 
-/// Follows the [`Pressure`] on a client, and says how much of what matters little is kept.
+/// Follows the [`Pressure`] on a client and says how many of the less important records to keep.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Throttle {
     limits: ThrottleLimits,
@@ -68,13 +69,13 @@ impl Throttle {
     /// The highest level.
     pub const MAX_LEVEL: u8 = ONE_IN.len() as u8 - 1;
 
-    /// A throttle that lets everything through.
+    /// Creates a throttle that lets everything through.
     #[must_use]
     pub const fn new(limits: ThrottleLimits) -> Self {
         Self { limits, level: 0, calm: 0 }
     }
 
-    /// Takes a reading, and moves by one level at most. Returns the level.
+    /// Takes a reading, moves by at most one level, and returns the level.
     pub fn observe(&mut self, now: Pressure) -> u8 {
         let limits = &self.limits;
         let reaches = |buffer, drops, memory| {
@@ -99,14 +100,14 @@ impl Throttle {
         self.level
     }
 
-    /// How much is held back: at level 0 nothing, at [`MAX_LEVEL`](Self::MAX_LEVEL) most.
+    /// How much is held back: nothing at level 0, most at [`MAX_LEVEL`](Self::MAX_LEVEL).
     #[must_use]
     pub const fn level(&self) -> u8 {
         self.level
     }
 
-    /// At that level, one in so many records of low and normal priority is kept: 1, 2, 8, 32. A level above the
-    /// highest counts as that.
+    /// One in how many records of low and normal priority is kept at `level`: 1, 2, 8 or 32. A level above the highest
+    /// counts as the highest.
     #[must_use]
     pub const fn one_in(level: u8) -> u8 {
         let index = if level > Self::MAX_LEVEL { Self::MAX_LEVEL } else { level };

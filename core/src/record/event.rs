@@ -1,8 +1,8 @@
 //! Events: records that are each kept by themselves, one 64-byte slot in a ring.
 //!
-//! An [`Event`] is plain data without a destructor: it is copied into a ring by the recorder and out of it by the
-//! sender. Static names and tag sets are held as thin pointers, dynamic tags as bytes inside the slot, so that a
-//! slot with both is a cache line.
+//! An [`Event`] is plain data without a destructor: the recorder copies it into a ring and the sender copies it out.
+//! Static names and tag sets are held as thin pointers, dynamic tags as bytes inside the slot, so that a slot with both
+//! is one cache line.
 
 #![allow(unsafe_code)] // Thin pointers to 'static data: they save 16 of the 64 bytes of a slot.
 
@@ -13,7 +13,7 @@ use crate::record::spill::Spilled;
 use crate::record::strings::{EventStrings, InSlot};
 use crate::record::{Name, Resolve, Symbol, Tag, Value};
 
-/// What a record says.
+/// What kind of thing a record is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -50,7 +50,8 @@ impl Kind {
         }
     }
 
-    /// Whether a record of this kind may hold a text in place of a number: the member of a set, or what an event says.
+    /// Whether a record of this kind may hold a text in place of a number: a member of a set, or the message of an
+    /// event.
     #[inline]
     #[must_use]
     pub const fn takes_text(self) -> bool {
@@ -61,7 +62,7 @@ impl Kind {
     }
 }
 
-/// How much a record matters when not all can be kept.
+/// How much a record matters when not all records can be kept.
 #[derive(
     Clone,
     Copy,
@@ -85,7 +86,7 @@ pub enum Priority {
     Normal = 1,
     /// Records that are kept while anything lower can be dropped.
     High = 2,
-    /// Records that are kept until the collector has acknowledged them, where the client is set up for that.
+    /// Records that are kept until the collector has acknowledged them, if the client is configured for that.
     Critical = 3,
 }
 
@@ -105,10 +106,10 @@ impl Priority {
     }
 }
 
-/// Room for dynamic tags and text in the default slot: what is left of 64 bytes on a 64-bit target.
+/// The room for dynamic tags and text in the default slot, in bytes: what is left of 64 bytes on a 64-bit target.
 pub const DEFAULT_INLINE: usize = 26;
 
-/// How the bits of a slot are to be read. These are not the forms of the wire, which are narrower: `wire::Form`.
+/// How the value bits of a slot are to be read. The forms of the wire are narrower; see `wire::Form`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum SlotForm {
@@ -116,16 +117,16 @@ pub(crate) enum SlotForm {
     I64 = 1,
     F32 = 2,
     F64 = 3,
-    /// A mantissa; the scale stands beside the form.
+    /// A mantissa; the scale is in the other half of the byte.
     Decimal = 4,
-    /// The bits mean nothing: the text stands in the slot.
+    /// No value bits: the text is in the slot.
     Text = 5,
     /// The number of an interned text.
     Symbol = 6,
 }
 
 impl SlotForm {
-    /// The form in the low nibble of a slot's byte.
+    /// Reads the form from the low nibble of a slot's `form` byte.
     #[inline(always)]
     const fn of(byte: u8) -> Self {
         match byte & 0xF {
@@ -140,54 +141,53 @@ impl SlotForm {
     }
 }
 
-/// What a slot holds besides name and tags, as an encoder takes it.
+/// The content of a slot apart from name and tags, in the form that encoders read.
 #[derive(Clone, Copy, Debug)]
 pub struct RawContent {
     pub(crate) form: SlotForm,
-    /// Of a decimal; otherwise 0.
+    /// The scale of a decimal, otherwise 0.
     pub(crate) scale: u8,
     pub(crate) bits: u64,
 }
 
-/// In place of `inline_len`: the strings stand beside the ring, and the ticket for them in the slot.
+/// A value of `inline_len` that says that the strings are in the tag memory and the slot holds the ticket for them.
 const SPILLED: u8 = u8::MAX;
 
 const KIND_MASK: u8 = 0b0000_0111;
 const PRIORITY_SHIFT: u8 = 3;
-/// The caller gave the time.
+/// The bit of `meta` that says that the caller set the time.
 const STAMPED: u8 = 0b0100_0000;
 const INTERNED: u8 = 0b1000_0000;
 
-/// One record in a ring: at most 64 bytes with the default `INLINE`, dynamic tags included.
+/// One record in a ring: at most 64 bytes with the default `INLINE`, including its dynamic tags.
 ///
-/// `INLINE` bytes hold dynamic tags (each key and each value costs its length and one byte) and text. A client
-/// that needs none of them takes `Event<2>`: 40 bytes on a 64-bit target.
+/// `INLINE` bytes hold dynamic tags and text; each key and each value takes its length and one more byte. A client that
+/// needs neither can use `Event<2>`, which has 40 bytes on a 64-bit target.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Event<const INLINE: usize = DEFAULT_INLINE> {
     time: u64,
     bits: u64,
-    /// The first byte of a static name, or the number of an interned one (`INTERNED` is set).
+    /// The first byte of a static name, or the number of an interned one if `INTERNED` is set.
     name: *const u8,
-    /// The first of `tags_len` static tags; null when there are none.
+    /// The first of `tags_len` static tags, or null if there are none.
     tags: *const Tag,
     name_len: u8,
     tags_len: u8,
-    /// Kind, priority, `STAMPED` and `INTERNED`.
+    /// The kind, the priority, `STAMPED` and `INTERNED`.
     meta: u8,
     /// A [`SlotForm`] in the low nibble, the scale of a decimal in the high one.
     form: u8,
-    /// This record stands for `rate` of its kind.
+    /// How many records of its kind this record stands for.
     rate: u8,
     inline_len: u8,
-    /// Strings, each behind a length byte: the text if `form` says so, then keys and values in turn. The first
-    /// `inline_len` bytes are written; the others are left as they are, which is a third of what a record without
-    /// them would cost on a chip.
+    /// Strings, each after a length byte: the text if `form` says so, then keys and values in turn. Only the first
+    /// `inline_len` bytes are initialized: initializing the others would cost a chip a third more per record.
     inline: [MaybeUninit<u8>; INLINE],
 }
 
-// SAFETY: the pointers lead to 'static data that is never written (`&'static str`, `&'static [Tag]`), or are
-// numbers that nobody dereferences.
+// SAFETY: the pointers are to 'static data that is never written (`&'static str`, `&'static [Tag]`), or are numbers
+// that nobody dereferences.
 unsafe impl<const INLINE: usize> Send for Event<INLINE> {}
 // SAFETY: as above; an `Event` has no interior mutability.
 unsafe impl<const INLINE: usize> Sync for Event<INLINE> {}
@@ -196,10 +196,10 @@ unsafe impl<const INLINE: usize> Sync for Event<INLINE> {}
 const _: () = assert!(size_of::<Event>() == 64);
 
 impl<const INLINE: usize> Event<INLINE> {
-    /// A record of `value` under `name` at `time` (in the unit of the client's clock).
+    /// Creates a record of `value` under `name` at `time`, in the unit of the client's clock.
     ///
     /// # Errors
-    /// [`Cause::Invalid`] when the name is empty or longer than 255 bytes, or the value is not [valid](Value::is_valid).
+    /// [`Cause::Invalid`] if the name is empty or longer than 255 bytes, or the value is not [valid](Value::is_valid).
     #[inline]
     pub fn new(kind: Kind, name: Name, value: Value, time: u64) -> Result<Self, Cause> {
         const { assert!(INLINE < SPILLED as usize, "the inline area is at most 254 bytes") };
@@ -236,11 +236,11 @@ impl<const INLINE: usize> Event<INLINE> {
         })
     }
 
-    /// Replaces the number by a text held in the slot, as for the member of a set. Call it before the first tag.
+    /// Replaces the number by a text held in the slot, such as a member of a set. Call it before adding dynamic tags.
     ///
     /// # Errors
-    /// [`Cause::TextTooLong`] when the text does not fit the slot, [`Cause::Invalid`] when a text or tag stands there
-    /// already.
+    /// [`Cause::TextTooLong`] if the text does not fit the slot, [`Cause::Invalid`] if the slot already holds a text or
+    /// a tag.
     #[inline]
     pub fn set_text(&mut self, text: &str) -> Result<(), Cause> {
         if self.inline_len != 0 {
@@ -251,7 +251,7 @@ impl<const INLINE: usize> Event<INLINE> {
         Ok(())
     }
 
-    /// Replaces the number by a text that is not in the slot.
+    /// Marks the event as one whose text is in the tag memory.
     pub(crate) fn set_text_spilled(&mut self) {
         self.form = SlotForm::Text as u8;
         self.set_spilled(Spilled::NOWHERE);
@@ -267,7 +267,7 @@ impl<const INLINE: usize> Event<INLINE> {
     /// Sets the static tags.
     ///
     /// # Errors
-    /// [`Cause::TooManyTags`] when there are more than 255.
+    /// [`Cause::TooManyTags`] if there are more than 255.
     #[inline]
     pub fn set_tags(&mut self, tags: &'static [Tag]) -> Result<(), Cause> {
         self.tags_len = u8::try_from(tags.len()).map_err(|_| Cause::TooManyTags)?;
@@ -275,10 +275,10 @@ impl<const INLINE: usize> Event<INLINE> {
         Ok(())
     }
 
-    /// Adds a dynamic tag, copied into the slot.
+    /// Adds a dynamic tag by copying it into the slot.
     ///
     /// # Errors
-    /// [`Cause::TagTooLong`] when it does not fit; the event is then as before.
+    /// [`Cause::TagTooLong`] if it does not fit; the event is then unchanged.
     #[inline]
     pub fn push_tag(&mut self, key: &str, value: &str) -> Result<(), Cause> {
         self.push_inline(&[key, value]).ok_or(Cause::TagTooLong)
@@ -292,7 +292,7 @@ impl<const INLINE: usize> Event<INLINE> {
             let room = self.inline.get_mut(at..end)?;
             let (length, bytes) = room.split_first_mut()?;
             length.write(string.len() as u8);
-            // The lengths are equal; said this way, the compiler sees it and has no panic to provide for.
+            // The lengths are always equal, but written this way the compiler sees it and emits no panic.
             let bytes = bytes.get_mut(..string.len())?;
             bytes.write_copy_of_slice(string.as_bytes());
             at = end;
@@ -301,7 +301,7 @@ impl<const INLINE: usize> Event<INLINE> {
         Some(())
     }
 
-    /// Where its text and dynamic tags are, if not in the slot: see [`spill`](crate::record::spill).
+    /// The ticket for text and dynamic tags that are not in the slot, if any; see [`spill`](crate::record::spill).
     #[inline]
     #[must_use]
     pub fn spilled(&self) -> Option<Spilled> {
@@ -309,16 +309,16 @@ impl<const INLINE: usize> Event<INLINE> {
             return None;
         }
         let ticket = self.inline.first_chunk::<{ Spilled::BYTES }>()?;
-        // SAFETY: `set_spilled`, which alone says that it has spilled, wrote them all.
+        // SAFETY: only `set_spilled` sets this mark, and it wrote all of these bytes.
         Some(Spilled::from_bytes(ticket.map(|byte| unsafe { byte.assume_init() })))
     }
 
-    /// Whether a ticket fits the slot.
+    /// Whether the slot is large enough for a ticket.
     pub(crate) const fn can_spill(&self) -> bool {
         INLINE >= Spilled::BYTES
     }
 
-    /// Puts a ticket in the place of text and dynamic tags. Nothing is changed where it does not fit.
+    /// Replaces text and dynamic tags in the slot by a ticket for them. Does nothing if the ticket does not fit.
     #[inline]
     pub(crate) fn set_spilled(&mut self, spilled: Spilled) {
         if let Some(place) = self.inline.first_chunk_mut::<{ Spilled::BYTES }>() {
@@ -327,7 +327,7 @@ impl<const INLINE: usize> Event<INLINE> {
         }
     }
 
-    /// Gives back what it has beside the ring. Whoever takes an event out of circulation calls this.
+    /// Returns the event's blocks to the tag memory. Whoever takes an event out of circulation must call this.
     #[inline]
     pub fn give_back<N: Resolve>(&self, names: &N) {
         if N::HAS_AREAS
@@ -338,8 +338,8 @@ impl<const INLINE: usize> Event<INLINE> {
         }
     }
 
-    /// Its text and dynamic tags, wherever they are. `None` when they are beside a ring of which `names` does not know,
-    /// or were given back already.
+    /// The event's text and dynamic tags, wherever they are. `None` if they are in a memory that `names` does not know,
+    /// or have been given back already.
     #[inline]
     #[must_use]
     pub fn strings<'a, N: Resolve>(&'a self, names: &'a N) -> Option<EventStrings<'a>> {
@@ -363,34 +363,34 @@ impl<const INLINE: usize> Event<INLINE> {
         self.meta |= STAMPED;
     }
 
-    /// Whether the caller gave the time, which may then lie far from the record call.
+    /// Whether the caller set the time, which may then be far from the time of the record call.
     #[inline]
     #[must_use]
     pub fn is_stamped(&self) -> bool {
         self.meta & STAMPED != 0
     }
 
-    /// Says that this record stands for `rate` of its kind (1 in `rate` was kept). 0 counts as 1.
+    /// Declares that this record stands for `rate` of its kind: one in `rate` was kept. 0 counts as 1.
     #[inline]
     pub fn set_rate(&mut self, rate: u8) {
         self.rate = if rate == 0 { 1 } else { rate };
     }
 
-    /// Whether a rate can say that this stands for `n` times as many: at most 255.
+    /// Whether the rate can be multiplied by `n` without exceeding 255.
     #[inline]
     #[must_use]
     pub fn can_thin(&self, n: u8) -> bool {
         self.rate.checked_mul(n).is_some()
     }
 
-    /// Says that only one in `n` of these was kept: it stands for `n` times as many. Nothing is changed where that
-    /// [cannot be said](Self::can_thin).
+    /// Multiplies the rate by `n`, because only one in `n` of these records was kept. Does nothing if
+    /// [`can_thin`](Self::can_thin) is false.
     #[inline]
     pub fn thin(&mut self, n: u8) {
         self.rate = self.rate.checked_mul(n.max(1)).unwrap_or(self.rate);
     }
 
-    /// What the record says.
+    /// The kind of the record.
     #[inline]
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -404,28 +404,28 @@ impl<const INLINE: usize> Event<INLINE> {
         Priority::ALL[usize::from(self.meta >> PRIORITY_SHIFT & 3)]
     }
 
-    /// When it was recorded, in the unit of the client's clock.
+    /// The time of the record, in the unit of the client's clock.
     #[inline]
     #[must_use]
     pub fn time(&self) -> u64 {
         self.time
     }
 
-    /// It stands for so many of its kind.
+    /// How many records of its kind this record stands for.
     #[inline]
     #[must_use]
     pub fn rate(&self) -> u8 {
         self.rate
     }
 
-    /// Its name.
+    /// The name of the record.
     #[inline]
     #[must_use]
     pub fn name(&self) -> Name {
         if self.meta & INTERNED != 0 {
             return Name::Interned(Symbol(self.name.addr() as u32));
         }
-        // SAFETY: `new` took pointer and length from one `&'static str`, and nothing changes them.
+        // SAFETY: `new` took pointer and length from one `&'static str`, and neither changes.
         Name::Static(unsafe {
             core::str::from_utf8_unchecked(core::slice::from_raw_parts(
                 self.name,
@@ -434,7 +434,7 @@ impl<const INLINE: usize> Event<INLINE> {
         })
     }
 
-    /// Its static tags.
+    /// The static tags of the record.
     #[inline]
     #[must_use]
     pub fn tags(&self) -> &'static [Tag] {
@@ -445,7 +445,7 @@ impl<const INLINE: usize> Event<INLINE> {
         unsafe { core::slice::from_raw_parts(self.tags, usize::from(self.tags_len)) }
     }
 
-    /// Its number, or text. A text that is not in the slot is empty here; see [`strings`](Self::strings).
+    /// The record's number or text. A text that is not in the slot appears empty here; see [`strings`](Self::strings).
     #[inline]
     #[must_use]
     pub fn content(&self) -> Content<'_> {
@@ -462,19 +462,20 @@ impl<const INLINE: usize> Event<INLINE> {
         })
     }
 
-    /// Its content as the slot holds it.
+    /// The content as the slot holds it.
     #[inline(always)]
     pub(crate) fn raw(&self) -> RawContent {
         RawContent { form: SlotForm::of(self.form), scale: self.form >> 4, bits: self.bits }
     }
 
-    /// The code of its kind.
+    /// The code of the record's kind.
     #[inline]
     pub(crate) fn kind_code(&self) -> u8 {
         self.meta & KIND_MASK
     }
 
-    /// Whether it has normal priority, no sampling rate, no text and no dynamic tags, as most have.
+    /// Whether the record has normal priority and neither a sampling rate, a text nor dynamic tags, as most records
+    /// have.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         const PRIORITY: u8 = 3 << PRIORITY_SHIFT;
@@ -483,7 +484,7 @@ impl<const INLINE: usize> Event<INLINE> {
             && self.inline_len == 0
     }
 
-    /// Its number, or its text among those strings of it.
+    /// The record's number, or its text taken from `strings`.
     #[inline]
     pub(crate) fn content_in<'a>(&'a self, strings: &'a EventStrings<'_>) -> Content<'a> {
         match self.content() {
@@ -492,7 +493,7 @@ impl<const INLINE: usize> Event<INLINE> {
         }
     }
 
-    /// Its dynamic tags, in the order they were added. Those that are not in the slot are left out; see
+    /// The dynamic tags in the slot, in the order in which they were added. Tags outside the slot are left out; see
     /// [`strings`](Self::strings).
     #[inline]
     pub fn dynamic_tags(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -506,15 +507,15 @@ impl<const INLINE: usize> Event<INLINE> {
 
     #[inline]
     pub(crate) fn in_slot(&self) -> InSlot<'_> {
-        // Of one that has spilled none: no slot is as long as that.
+        // An event that has spilled has none in the slot: its `inline_len` exceeds every slot.
         let written = self.inline.get(..usize::from(self.inline_len)).unwrap_or(&[]);
-        // SAFETY: `push_inline` alone moves `inline_len` within the slot, and to where it has written without a gap,
-        // each string whole behind its length; of a text the first.
+        // SAFETY: only `push_inline` advances `inline_len`, within the slot and to the end of what it has written
+        // without gaps, each string whole after its length. A text is always the first string.
         unsafe { InSlot::new(written.assume_init_ref(), self.has_text()) }
     }
 }
 
-/// What an event holds besides its name and tags.
+/// The content of an event apart from its name and tags.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Content<'a> {
     /// A number.

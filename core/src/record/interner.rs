@@ -1,16 +1,16 @@
 //! Names made at run time: each string once, in a fixed amount of memory, shared by all threads.
 //!
-//! - Capacity: `N` strings in `BYTES` bytes, and 8 bytes for each string to find it. Allocation: none.
-//! - Time: a few looks into a table that is at most half full, at most 128, whether the string is known, new, or
-//!   refused.
-//! - Progress: [`Interner::resolve`] is wait-free, [`Interner::intern`] lock-free. Nobody waits for anybody: an insert
-//!   that is interrupted delays no one, and costs at most a second copy of the same string, if another party interns
-//!   that string at this very moment.
-//! - Full: an error, and counted.
-//! - Who: anybody, by `&self`, also from interrupts.
+//! - Capacity: `N` strings in `BYTES` bytes, plus 8 bytes per string for the hash table. Allocation: none.
+//! - Time: a few probes into a table that is at most half full, never more than 128, whether the string is known, new,
+//!   or refused.
+//! - Progress: [`Interner::resolve`] is wait-free, [`Interner::intern`] lock-free. Nobody waits for anybody: an
+//!   interrupted insertion delays no one, and at worst leaves a second copy of the string if another party interns the
+//!   same string at that very moment.
+//! - When full: returns an error, and counts it.
+//! - Callers: anybody, through `&self`, including interrupt handlers.
 //!
-//! A string is copied into the arena, which only grows, then published in a slot of a hash table with one
-//! compare-and-swap. What is published never changes.
+//! A string is copied into the arena, which only grows, and then published in a slot of a hash table by one
+//! compare-and-swap. Published strings never change.
 //!
 //! ```
 //! use ringstat_core::record::Interner;
@@ -30,33 +30,33 @@ use super::name::{STRING_LIMIT, Symbol, hash};
 use crate::ledger::Cause;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, UnsafeCell, mutant};
 
-/// When a string becomes visible to others.
+/// The ordering that makes a string visible to others.
 #[inline(always)]
 fn publish() -> Ordering {
     if mutant("interner_publish") { Ordering::Relaxed } else { Ordering::AcqRel }
 }
-/// Whether room in the arena is claimed for one party alone.
+/// Whether space in the arena is claimed exclusively.
 #[inline(always)]
 fn claims() -> bool {
     !mutant("interner_claim")
 }
 
-/// So many slots are looked at for a string at most. In a table that is half full of strings whose hashes have nothing
-/// in common, one in about 10^11 would need more, and is refused.
+/// The largest number of slots examined for a string. In a half-full table with independent hashes, one string in about
+/// 10^11 would need more, and is refused.
 const PROBES: usize = 128;
 
 /// Why a string was not interned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum InternError {
-    /// The interner has no slot or no bytes left.
+    /// The interner has no free slot or not enough bytes left.
     Full,
     /// The string is empty or longer than 255 bytes.
     Length,
 }
 
 impl InternError {
-    /// The cause under which a record with this name is counted.
+    /// The cause under which a record with such a name is counted.
     #[must_use]
     pub const fn cause(self) -> Cause {
         match self {
@@ -77,29 +77,29 @@ impl core::fmt::Display for InternError {
 
 impl core::error::Error for InternError {}
 
-/// An interner: room for `N` strings in `BYTES` bytes, of which there are at most 16 MiB.
+/// An interner with room for `N` strings in `BYTES` bytes, which may be at most 16 MiB.
 #[derive(Debug)]
 pub struct Interner<const N: usize, const BYTES: usize> {
-    /// A hash table of twice as many slots as strings. 0: free. Else where the string begins in the arena, shifted left
-    /// by eight, and its length (1 to 255).
+    /// A hash table with twice as many slots as strings. A slot is 0 if free; otherwise it holds the string's offset in
+    /// the arena, shifted left by eight, and its length (1 to 255).
     slots: [[AtomicU32; N]; 2],
-    /// Strings that there are or are being put in, at most `N`.
+    /// The number of strings interned or being interned, at most `N`.
     strings: AtomicUsize,
-    /// Bytes of the arena that are given out.
+    /// The number of arena bytes handed out.
     used: AtomicUsize,
     refused: AtomicU32,
     arena: [UnsafeCell<u8>; BYTES],
 }
 
-// SAFETY: a byte of the arena is written by the one party that claimed it, before the slot that shows it is published,
-// and only read after that.
+// SAFETY: a byte of the arena is written only by the party that claimed it, before the slot that refers to it is
+// published, and only read after that.
 unsafe impl<const N: usize, const BYTES: usize> Sync for Interner<N, BYTES> {}
 
 impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
-    /// How many bytes of strings there is room for.
+    /// The size of the arena in bytes.
     pub const BYTES: usize = BYTES;
 
-    /// An empty interner.
+    /// Creates an empty interner.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
@@ -124,10 +124,10 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         }
     }
 
-    /// Returns the symbol of `text`, and makes one if there is none. This takes constant time, also when there is no room.
+    /// Returns the symbol of `text`, adding the string if it is new. Takes constant time, even when there is no room.
     ///
     /// # Errors
-    /// See [`InternError`]; counted in [`refused`](Self::refused).
+    /// See [`InternError`]. Each refusal also counts in [`refused`](Self::refused).
     pub fn intern(&self, text: &str) -> Result<Symbol, InternError> {
         let result = self.find_or_insert(text, &mut 0);
         if result.is_err() {
@@ -136,37 +136,37 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         result
     }
 
-    /// How many strings there are.
+    /// The number of strings.
     #[must_use]
     pub fn len(&self) -> usize {
         self.strings.load(Ordering::Relaxed)
     }
 
-    /// Whether there are none.
+    /// Whether the interner holds no strings.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes of the arena in use, of `BYTES`.
+    /// How many of the arena's `BYTES` are in use.
     #[must_use]
     pub fn bytes_used(&self) -> usize {
         self.used.load(Ordering::Relaxed).min(BYTES)
     }
 
-    /// How many strings it has room for.
+    /// The number of strings that fit.
     #[must_use]
     pub const fn capacity(&self) -> usize {
         N
     }
 
-    /// How many strings were refused.
+    /// How many strings have been refused.
     #[must_use]
     pub fn refused(&self) -> u32 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Counts the slots that it looks at in `probes`.
+    /// As `intern`, counting the slots that it examines in `probes`.
     fn find_or_insert(&self, text: &str, probes: &mut usize) -> Result<Symbol, InternError> {
         if text.is_empty() || text.len() > STRING_LIMIT {
             return Err(InternError::Length);
@@ -178,10 +178,10 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
             let Some(slot) = self.slot(index).filter(|_| *probes <= PROBES.min(2 * N)) else {
                 break Err(InternError::Full);
             };
-            // Acquire: what the slot shows was written before.
+            // Acquire: what the slot refers to was written before.
             let mut entry = slot.load(Ordering::Acquire);
             if entry == 0 {
-                // Room once claimed is kept for the next free slot, should another party take this one.
+                // Space that was already claimed is kept for the next free slot if another party takes this one.
                 let new = match mine {
                     Some(entry) => entry,
                     None => *mine.insert(self.claim(text)?),
@@ -197,7 +197,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
             index = if index + 1 < 2 * N { index + 1 } else { 0 };
         };
         if mine.is_some() {
-            // Another party has put the same string in meanwhile.
+            // Another party has inserted the same string in the meantime.
             self.strings.fetch_sub(1, Ordering::Relaxed);
         }
         found
@@ -209,7 +209,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         first.get(index).or_else(|| second.get(index.wrapping_sub(N)))
     }
 
-    /// Room for one more string, with `text` in it.
+    /// Reserves a slot's worth of capacity and stores `text`.
     fn claim(&self, text: &str) -> Result<u32, InternError> {
         let one_more = |strings: usize| (strings < N).then_some(strings + 1);
         let strings = &self.strings;
@@ -221,7 +221,7 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         })
     }
 
-    /// Copies `text` into the arena and returns the slot that shows it.
+    /// Copies `text` into the arena and returns the slot value that refers to it.
     fn store(&self, text: &str) -> Result<u32, InternError> {
         let length = text.len();
         let claim = |used: usize| used.checked_add(length).filter(|end| *end <= BYTES);
@@ -234,19 +234,19 @@ impl<const N: usize, const BYTES: usize> Interner<N, BYTES> {
         }
         .map_err(|_| InternError::Full)?;
         for (cell, byte) in self.arena[at..at + length].iter().zip(text.bytes()) {
-            // SAFETY: `used` went past these bytes in one step of ours alone, and nobody is shown them before the slot
-            // is published.
+            // SAFETY: a single step of our own moved `used` past these bytes, and nobody else can find them before the
+            // slot is published.
             cell.with_mut(|cell| unsafe { *cell = byte });
         }
         Ok((at as u32) << 8 | length as u32)
     }
 
-    /// The bytes that a published slot shows.
+    /// The bytes that a published slot refers to.
     fn bytes_of(&self, entry: u32) -> impl Iterator<Item = u8> {
         let (at, length) = ((entry >> 8) as usize, (entry & 0xFF) as usize);
         let cells = self.arena.get(at..at + length).unwrap_or(&[]);
-        // SAFETY: the slot was published after these bytes were written (acquired by who read it), and they are never
-        // written again.
+        // SAFETY: the slot was published after these bytes were written, the reader of the slot acquired it, and the
+        // bytes are never written again.
         cells.iter().map(|cell| cell.with(|cell| unsafe { *cell }))
     }
 }
@@ -261,12 +261,12 @@ impl<const N: usize, const BYTES: usize> Default for Interner<N, BYTES> {
 #[cfg(not(loom))]
 impl<const N: usize, const BYTES: usize> Resolve for Interner<N, BYTES> {
     fn resolve(&self, symbol: Symbol) -> Option<&str> {
-        // Acquire: what the slot shows was written before.
+        // Acquire: what the slot refers to was written before.
         let entry = self.slot(symbol.0 as usize)?.load(Ordering::Acquire);
         let (at, length) = ((entry >> 8) as usize, (entry & 0xFF) as usize);
         let cells = self.arena.get(at..at + length).filter(|cells| !cells.is_empty())?;
-        // SAFETY: as in `bytes_of`; a cell is a byte (`repr(transparent)` twice over), and the bytes are those of one
-        // `&str`.
+        // SAFETY: as in `bytes_of`. A cell has the layout of a byte (`repr(transparent)` twice over), and the bytes are
+        // those of one `&str`.
         Some(unsafe {
             let bytes = core::slice::from_raw_parts(cells.as_ptr().cast::<u8>(), cells.len());
             core::str::from_utf8_unchecked(bytes)
@@ -308,7 +308,8 @@ mod tests {
         assert_eq!(small.refused(), 3);
     }
 
-    /// Few looks, on the average and at most, whether a string is known, new, or there is no room for it.
+    /// Few probes on average, and a bounded number at worst, whether a string is known or new or there is no room for
+    /// it.
     #[test]
     fn looks_are_bounded_also_when_it_is_full() {
         static NAMES: Interner<4096, 65_536> = Interner::new();
@@ -356,7 +357,7 @@ mod tests {
     }
 }
 
-/// See `ring/loom_tests.rs` for the traps that these avoid.
+/// See `ring/loom_tests.rs` for the traps that these tests avoid.
 #[cfg(all(test, loom))]
 mod loom_tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Recording: what a caller writes, and what it becomes.
+//! Recording: what a caller writes, and the event that it becomes.
 //!
 //! ```text
 //!  Recorder ──► Draft ──► Event ──► a ring
@@ -7,9 +7,9 @@
 //!                   └── made at run time: Interner
 //! ```
 //!
-//! A [`Recorder`] is anything that takes records: a client, the static of a chip, one of its lanes. Its methods return a
-//! [`Draft`], to which tags, time and priority are added, and which becomes an [`Event`], the fixed-size slot that waits
-//! in a ring. Names are static, or [`Symbol`]s of an [`Interner`]. What became of the record is its [`Outcome`].
+//! A [`Recorder`] is anything that accepts records: a client, the static of a chip, one of its lanes. Its methods
+//! return a [`Draft`], to which tags, time and priority are added, and which becomes an [`Event`], the fixed-size slot
+//! that waits in a ring. Names are static, or [`Symbol`]s of an [`Interner`]. A record call returns its [`Outcome`].
 //!
 //! Imports [`ledger`](crate::ledger), for the causes, and `sync`.
 

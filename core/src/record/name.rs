@@ -1,28 +1,28 @@
-//! Names and tags as a recorder hands them over.
+//! Names and tags as callers pass them to a recorder.
 
 use crate::record::spill::Area;
 
-/// At most so many dynamic tags are on a record.
+/// The largest number of dynamic tags on a record.
 pub const DYNAMIC_TAG_LIMIT: usize = 16;
 /// The longest name, tag key or tag value, in bytes.
 pub const STRING_LIMIT: usize = 255;
 /// The longest text of an event, in bytes.
 pub const TEXT_LIMIT: usize = 1000;
 
-/// One tag: key and value.
+/// One tag, as a key and a value.
 pub type Tag = (&'static str, &'static str);
 
-/// A string that an interner holds; the number is its place there.
+/// A string held by an interner; the number is its place in the interner's table.
 ///
-/// A symbol means something only to the interner that gave it out. Any other one either does not know it (the
-/// record is then counted as an encode error) or holds another string in its place.
+/// A symbol is meaningful only to the interner that created it. Any other interner either does not know it (the record
+/// is then counted as an encode error) or has another string in that place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Symbol(pub(crate) u32);
 
 /// What a record is called: a string known at compile time, or one interned at run time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Name {
-    /// A name that is known at compile time. It costs nothing.
+    /// A name that is known at compile time. Using it costs nothing.
     Static(&'static str),
     /// A name that was interned at run time.
     Interned(Symbol),
@@ -42,12 +42,12 @@ impl From<Symbol> for Name {
     }
 }
 
-/// Turns symbols back into strings when events are encoded, and knows where long tags are.
+/// Turns symbols back into strings when events are encoded, and knows the memory for long tags.
 pub trait Resolve {
-    /// The string behind `symbol`, if this interner gave it out. Constant time.
+    /// The string behind `symbol`, or `None` if this interner did not create it. Takes constant time.
     fn resolve(&self, symbol: Symbol) -> Option<&str>;
 
-    /// Whether [`area`](Self::area) can ever know of one. Where it cannot, the code for long tags is left out.
+    /// Whether [`area`](Self::area) can ever return a memory. If not, the code for long tags is compiled out.
     const HAS_AREAS: bool = false;
 
     /// The memory for long tags with that number, if there is one; see [`spill`](super::spill).
@@ -57,7 +57,7 @@ pub trait Resolve {
     }
 }
 
-/// The resolver of clients without names made at run time: it knows no symbol.
+/// The resolver of clients that make no names at run time: it knows no symbol.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct NoNames;
 

@@ -1,6 +1,6 @@
-//! Recording: what a caller writes.
+//! The recording interface: `Recorder` and the draft of an event.
 //!
-//! [`Recorder`] is implemented by every client, so that the same lines record on a chip and on a server:
+//! [`Recorder`] is implemented by every client, so the same lines record on a chip and on a server:
 //!
 //! ```
 //! # use ringstat_core::{ledger::Cause, record::{Event, Outcome, Recorder}};
@@ -23,7 +23,7 @@ use crate::record::{
     DEFAULT_INLINE, Event, Kind, Name, Priority, STRING_LIMIT, Symbol, TEXT_LIMIT, Tag, Value,
 };
 
-/// What became of a record call. Ignoring it is fine: the ledger has it anyway.
+/// What became of a record call. It can safely be ignored: the ledger counts every outcome.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The record is in the ring.
@@ -35,7 +35,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the record is on its way.
+    /// Whether the record was accepted.
     #[inline]
     #[must_use]
     pub fn is_recorded(self) -> bool {
@@ -43,7 +43,7 @@ impl Outcome {
     }
 }
 
-/// As in `dropped: the ring was full`.
+/// Formats the outcome like `dropped: the ring was full`.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,43 +54,43 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Anything that takes records: a client, the static of a chip, one of its lanes. Users call the methods that are
-/// named after the kinds of records.
+/// Anything that accepts records: a client, the static of a chip, one of its lanes. Callers use the methods named after
+/// the kinds of records.
 ///
-/// `INLINE` is the room that a slot has for dynamic tags (see [`Event`]).
+/// `INLINE` is the room for dynamic tags in a slot, in bytes; see [`Event`].
 pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
-    /// The client's cheap clock, in its unit.
+    /// The current time of the client's cheap clock, in the clock's unit.
     fn now(&self) -> u64;
 
-    /// Hands over a finished event. The ledger counts it, whatever becomes of it. An event that was taken and later
-    /// makes room for another must be [given back](Event::give_back) by the recorder.
+    /// Hands over a finished event. The ledger counts it, whatever becomes of it. If the recorder later evicts an event
+    /// that it accepted, it must [give the event back](Event::give_back).
     fn push(&self, event: &Event<INLINE>) -> Outcome;
 
     /// Counts a record that could not become an event, under `cause`.
     fn refuse(&self, cause: Cause) -> Outcome;
 
-    /// Whether there can be [tag memory](Self::tag_memory). Where there cannot, the code for it is left out.
+    /// Whether [`tag_memory`](Self::tag_memory) can ever return one. If not, the code for it is compiled out.
     const HAS_TAG_MEMORY: bool = false;
 
-    /// Returns the memory for tags and texts that do not fit the slot. Without such memory they are refused.
+    /// The memory for tags and texts that do not fit the slot. Without such memory they are refused.
     #[inline]
     fn tag_memory(&self) -> Option<Area<'_>> {
         None
     }
 
-    /// Gives back what an event holds in the tag memory, when [`push`](Self::push) did not take the event.
+    /// Gives back what an event holds in the tag memory, after [`push`](Self::push) has refused the event.
     #[inline]
     fn give_back(&self, _event: &Event<INLINE>) {}
 
-    /// Begins an event that adds `amount` to a counter. For a counter that grows often, the instrument
-    /// [`Counter`](crate::instrument::Counter) is cheaper, and nothing of it can be dropped.
+    /// Begins an event that adds `amount` to a counter. For a counter that is incremented often, the instrument
+    /// [`Counter`](crate::instrument::Counter) is cheaper and cannot be dropped.
     #[inline]
     fn count(&self, name: impl Into<Name>, amount: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Counter, name.into(), amount.into())
     }
 
-    /// Begins an event with the latest value of something. The instrument `Gauge` says the same without time and tags of
-    /// its own, and more cheaply.
+    /// Begins an event with the latest value of something. The instrument [`Gauge`](crate::instrument::Gauge) does the
+    /// same more cheaply, but without a time and dynamic tags.
     #[inline]
     fn level(&self, name: impl Into<Name>, value: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Gauge, name.into(), value.into())
@@ -112,7 +112,7 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
         Draft::new(self, Kind::Distribution, name.into(), sample.into())
     }
 
-    /// Begins an event with one member, a number, of a set whose distinct members are counted.
+    /// Begins an event that adds a number to a set whose distinct members are counted.
     #[inline]
     fn set(&self, name: impl Into<Name>, member: impl Into<Value>) -> Draft<'_, Self, INLINE> {
         Draft::new(self, Kind::Set, name.into(), member.into())
@@ -125,12 +125,12 @@ pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
     }
 }
 
-/// An event in the making. Nothing is recorded until [`record`](Draft::record).
+/// An event under construction. Nothing is recorded until [`record`](Draft::record) is called.
 #[must_use = "nothing is recorded until `.record()`"]
 pub struct Draft<'a, R: ?Sized, const INLINE: usize = DEFAULT_INLINE> {
     recorder: &'a R,
     event: Result<Event<INLINE>, Cause>,
-    /// Text and dynamic tags, if they do not fit the event.
+    /// The text and dynamic tags, once they no longer fit the event.
     spill: Option<Spill<'a>>,
 }
 
@@ -141,7 +141,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         Self { recorder, event: Event::new(kind, name, value, recorder.now()), spill: None }
     }
 
-    /// The first thing that does not fit decides the cause; what follows is not looked at.
+    /// Applies `f` unless an earlier step has failed: the first failure decides the cause.
     #[inline]
     fn edit(mut self, f: impl FnOnce(&mut Event<INLINE>) -> Result<(), Cause>) -> Self {
         if let Ok(event) = &mut self.event
@@ -158,9 +158,9 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         self.edit(|e| e.set_tags(tags))
     }
 
-    /// Adds a dynamic tag, copied into the slot, or with those before it into the recorder's tag memory: up to 16 of them,
-    /// keys and values of up to 255 bytes each. What does not fit makes [`record`](Self::record) refuse the whole
-    /// event: tags are never cut silently.
+    /// Adds a dynamic tag. It is copied into the slot or, together with the tags before it, into the recorder's tag
+    /// memory: up to 16 tags with keys and values of up to 255 bytes each. If a tag does not fit,
+    /// [`record`](Self::record) refuses the whole event: tags are never cut silently.
     #[inline]
     pub fn tag(mut self, key: &str, value: &str) -> Self {
         if let Ok(event) = &mut self.event
@@ -178,8 +178,8 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         self
     }
 
-    /// Replaces the number by a text of up to 1000 bytes: the member of a set, or what an event says. Comes before the
-    /// first `tag`.
+    /// Replaces the number by a text of up to 1000 bytes: a member of a set, or the message of an event. Must be called
+    /// before the first `tag`.
     #[inline]
     pub fn text(mut self, text: &str) -> Self {
         if let Ok(event) = &mut self.event
@@ -215,7 +215,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         })
     }
 
-    /// Sets the time of the event, in the unit of the client's clock, in place of the time of the record call.
+    /// Sets the time of the event, in the unit of the client's clock, instead of the time of the record call.
     #[inline]
     pub fn at(self, time: u64) -> Self {
         self.edit(|e| {
@@ -224,7 +224,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         })
     }
 
-    /// Says that the caller records one in `rate`, so that the receiver can scale up.
+    /// Declares that the caller records only one in `rate`, so that the receiver can scale up.
     #[inline]
     pub fn sampled(self, rate: u8) -> Self {
         self.edit(|e| {
@@ -233,8 +233,8 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         })
     }
 
-    /// Records the event, and says what became of it. This never blocks and never allocates.
-    // Always inlined, so that of a draft without long tags nothing is left but its event.
+    /// Records the event and returns what became of it. Never blocks and never allocates.
+    // Always inlined, so that a draft without long tags compiles down to its event.
     #[inline(always)]
     pub fn record(self) -> Outcome {
         let Self { recorder, event, spill } = self;
@@ -247,7 +247,7 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     }
 }
 
-// Not inlined: most tags fit the slot, and for a recorder without tag memory it is one cause.
+// Not inlined: most tags fit the slot, and a recorder without tag memory only has to set a cause here.
 
 #[inline(never)]
 fn record_spilled<R, const INLINE: usize>(

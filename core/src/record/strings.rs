@@ -1,25 +1,26 @@
-//! The text and the dynamic tags of an event, as they are read.
+//! The text and the dynamic tags of an event, opened for reading.
 //!
-//! In a slot each string stands behind one byte of length, keys and values in turn; a text is the first. Beside the ring
-//! it is the same, but for a text, which has two bytes of length there.
+//! In a slot, each string follows one byte with its length: first the text if there is one, then keys and values in
+//! turn. The tag memory uses the same layout, except that a text has two bytes of length there.
 
 #![allow(unsafe_code)] // EventStrings that were written as such are not checked again.
 
 use crate::record::spill::Held;
 
-/// The text and the dynamic tags of an event, open for reading; see [`Event::strings`](crate::record::Event::strings).
+/// The text and the dynamic tags of an event, opened for reading; see
+/// [`Event::strings`](crate::record::Event::strings).
 #[derive(Debug)]
 pub struct EventStrings<'a>(Place<'a>);
 
 #[derive(Debug)]
 enum Place<'a> {
     Slot(InSlot<'a>),
-    /// Nobody else can open them as long as this lives.
+    /// In the tag memory. Nobody else can open them while this exists.
     Beside(Held<'a>),
 }
 
 impl<'a> EventStrings<'a> {
-    /// No strings.
+    /// An event without strings.
     pub(crate) const NONE: Self = Self(Place::Slot(InSlot { bytes: &[], text: false }));
 
     pub(crate) fn in_slot(slot: InSlot<'a>) -> Self {
@@ -40,7 +41,7 @@ impl<'a> EventStrings<'a> {
         }
     }
 
-    /// The dynamic tags, in the order they were added.
+    /// The dynamic tags, in the order in which they were added.
     #[inline]
     pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         match &self.0 {
@@ -57,23 +58,23 @@ impl<'a> EventStrings<'a> {
     }
 }
 
-/// Strings in the slot of an event.
+/// The strings in the slot of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InSlot<'a> {
     bytes: &'a [u8],
-    /// The first one is a text.
+    /// Whether the first string is a text.
     text: bool,
 }
 
 impl<'a> InSlot<'a> {
     /// # Safety
-    /// Each string in `bytes` is UTF-8 behind a byte with its length.
+    /// Each string in `bytes` must be UTF-8 and follow a byte with its length.
     #[inline]
     pub(crate) unsafe fn new(bytes: &'a [u8], text: bool) -> Self {
         Self { bytes, text }
     }
 
-    /// How many bytes they take.
+    /// The number of bytes that the strings take.
     pub(crate) fn len(self) -> usize {
         self.bytes.len()
     }
@@ -104,7 +105,7 @@ impl<'a> InSlot<'a> {
     }
 }
 
-/// Strings, each behind a byte of length.
+/// Iterates over strings that each follow a byte with their length.
 #[derive(Clone, Debug)]
 struct EachString<'a>(&'a [u8]);
 
@@ -116,18 +117,18 @@ impl<'a> Iterator for EachString<'a> {
         let (length, tail) = self.0.split_first()?;
         let (string, tail) = tail.split_at_checked(usize::from(*length))?;
         self.0 = tail;
-        // SAFETY: who made this says that each is a whole string behind its length.
+        // SAFETY: the creator guarantees that each string is whole and follows its length.
         Some(unsafe { core::str::from_utf8_unchecked(string) })
     }
 }
 
-/// Keys and values in turn.
+/// Iterates over keys and values that alternate.
 #[derive(Clone, Debug)]
 pub(crate) struct Tags<'a>(EachString<'a>);
 
 impl<'a> Tags<'a> {
     /// # Safety
-    /// Each string in `bytes` is UTF-8 behind a byte with its length.
+    /// Each string in `bytes` must be UTF-8 and follow a byte with its length.
     #[inline]
     pub(crate) unsafe fn new(bytes: &'a [u8]) -> Self {
         Self(EachString(bytes))

@@ -1,13 +1,13 @@
 //! Numbers as users record them and as the wire carries them.
 //!
-//! A [`Value`] is a number, not a Rust type: `12u64`, `12i64` and `12.0` are equal, and the encoder sends each in
-//! its narrowest exact form. Durations are decimals (`mantissa × 10^-scale`), so that recording one needs no
-//! floating point and loses nothing.
+//! A [`Value`] is a number rather than a Rust type: `12u64`, `12i64` and `12.0` are equal, and the encoder sends each
+//! in its narrowest exact form. Durations are decimals (`mantissa × 10^-scale`), so that recording one needs no
+//! floating point and loses no precision.
 
 use core::cmp::Ordering;
 use core::time::Duration;
 
-/// Powers of ten that a `f64` holds exactly and that the wire's decimal form uses.
+/// The powers of ten that an `f64` holds exactly and that the wire's decimal form uses.
 pub(crate) const POW10: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 /// A recorded number.
@@ -23,20 +23,20 @@ pub enum Value {
     F64(f64),
     /// `mantissa × 10^-scale`, exact.
     Decimal {
-        /// The digits, at most [`Value::MANTISSA_MAX`] either way.
+        /// The digits, between plus and minus [`Value::MANTISSA_MAX`].
         mantissa: i64,
-        /// How many digits stand behind the decimal point, 0 to 8.
+        /// The number of digits after the decimal point, 0 to 8.
         scale: u8,
     },
 }
 
 impl Value {
-    /// The largest mantissa of a decimal: on the wire it shares 64 bits with the scale.
+    /// The largest mantissa of a decimal: it shares 64 bits with the scale on the wire.
     pub const MANTISSA_MAX: i64 = (1 << 61) - 1;
 
     /// A duration in milliseconds, exact to the nanosecond: the unit of timings everywhere in ringstat.
     ///
-    /// Durations beyond 73 years saturate.
+    /// Durations longer than 73 years saturate.
     #[inline]
     #[must_use]
     pub const fn millis(duration: Duration) -> Self {
@@ -46,7 +46,7 @@ impl Value {
         Self::Decimal { mantissa, scale: 6 }
     }
 
-    /// The nearest `f64`. Exact for everything but integers and mantissas beyond 2^53.
+    /// The nearest `f64`. Exact except for integers and mantissas beyond 2^53.
     #[inline]
     #[must_use]
     pub fn as_f64(self) -> f64 {
@@ -59,7 +59,7 @@ impl Value {
         }
     }
 
-    /// The value as a non-negative integer, if it is one.
+    /// The value as a non-negative integer, or `None` if it is not one.
     #[must_use]
     pub fn as_u64(self) -> Option<u64> {
         match self {
@@ -72,7 +72,7 @@ impl Value {
             }
             Self::F32(_) | Self::F64(_) => {
                 let v = self.as_f64();
-                // 2^64 as an f64; what is below it and whole converts exactly.
+                // 2^64 as an f64; whole numbers below it convert exactly.
                 ((0.0..18_446_744_073_709_551_616.0).contains(&v) && v as u64 as f64 == v)
                     .then_some(v as u64)
             }
@@ -93,7 +93,7 @@ impl Value {
         }
     }
 
-    /// The value in billionths, if it is stored as an integer or a decimal: exact.
+    /// The exact value in billionths if it is stored as an integer or a decimal.
     fn billionths(self) -> Option<i128> {
         const BILLION: i128 = 1_000_000_000;
         match self {

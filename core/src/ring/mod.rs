@@ -4,17 +4,17 @@
 //! |---|---|---|---|---|
 //! | [`spsc::Ring`] | one | one | refuses | wait-free at both ends |
 //! | [`overwrite::Ring`] | one | one | refuses, or gives up its oldest | wait-free at both ends |
-//! | [`mpmc::Ring`] | any | any | refuses, or gives up its oldest | lock-free but for a preempted party |
-//! | [`sharded::Sharded`] | one a shard, any for the shared ring | one | as the policy says | as its parts |
+//! | [`mpmc::Ring`] | any | any | refuses, or gives up its oldest | lock-free, except behind a preempted party |
+//! | [`sharded::Sharded`] | one per shard, any for the shared ring | one | as the policy says | as its parts |
 //! | [`priority::Ring`] | one | one | gives up the oldest of the lowest level | wait-free at both ends |
 //! | [`priority::Shared`] | any | any | refuses, or gives up the oldest of the same level | as `mpmc::Ring` |
 //!
-//! All hold exactly as many items as they say, allocate nothing after construction, work in a `static`, and count
-//! their positions in laps of twice the capacity, so that no index ever outgrows its word. The sender is written
-//! against [`Source`].
+//! Every ring holds exactly as many items as its storage has slots, allocates nothing after construction, and works in
+//! a `static`. Positions run over laps of twice the capacity, so an index never outgrows its word. The sender is
+//! written against [`Source`].
 //!
-//! A closure that a drain calls may panic: what it was given counts as taken, and nothing is given twice or left
-//! locked.
+//! A closure passed to a drain may panic: the item that it was given counts as taken, nothing is given twice, and
+//! nothing stays locked.
 
 #![allow(unsafe_code)] // Slots are shared memory; each block says who may touch it and why.
 
@@ -36,15 +36,15 @@ mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod stress_tests;
 
-/// The consuming end of a ring, or of several.
+/// The consuming end of a ring, or of several rings.
 pub trait Source<T> {
-    /// Takes up to `max` items, oldest first, and returns how many.
+    /// Takes up to `max` items, oldest first, passes them to `f`, and returns how many there were.
     fn drain(&mut self, max: usize, f: impl FnMut(T)) -> usize;
 
-    /// How many items wait; producers may have added some since.
+    /// The number of waiting items; producers may have added some since.
     fn len(&self) -> usize;
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     fn capacity(&self) -> usize;
 
     /// Whether no item waits; producers may have added one since.
@@ -52,28 +52,28 @@ pub trait Source<T> {
         self.len() == 0
     }
 
-    /// How full it is, in percent; of several rings the fullest.
+    /// How full the ring is in percent; of several rings, the fullest one.
     fn fill(&self) -> u8 {
         percent(self.len(), self.capacity())
     }
 }
 
-/// `used` of `capacity` in percent, 0 to 100. Of no room at all, 100.
+/// `used` of `capacity` in percent, 0 to 100. A capacity of 0 counts as full.
 #[must_use]
 pub const fn percent(used: usize, capacity: usize) -> u8 {
     if used >= capacity {
         return 100;
     }
-    // Within one hundredth, and without a product that could overflow.
+    // Exact to one part in a hundred, without a product that could overflow.
     (if capacity > usize::MAX / 100 { used / (capacity / 100) } else { used * 100 / capacity })
         as u8
 }
 
-/// A ring with one recording and one sending end: what a shard is made of. Sealed.
+/// A ring with one recording and one sending end, as a shard needs. Sealed.
 pub trait ShardRing: sealed::ShardRing {
-    /// What it holds.
+    /// The items in the ring.
     type Item;
-    /// The recording end: a reference, so that making one costs nothing.
+    /// The recording end: a reference, so that creating one costs nothing.
     type Producer<'a>
     where
         Self: 'a;
@@ -82,32 +82,32 @@ pub trait ShardRing: sealed::ShardRing {
     where
         Self: 'a;
 
-    /// The recording end.
+    /// Creates the recording end.
     ///
     /// # Safety
-    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
-    /// this one did (as between threads by a lock, or a release and an acquire).
+    /// No other recording end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used (between threads, by a lock or a release and an acquire).
     unsafe fn producer(&self) -> Self::Producer<'_>;
 
-    /// The sending end.
+    /// Creates the sending end.
     ///
     /// # Safety
     /// As for [`producer`](Self::producer), among sending ends.
     unsafe fn consumer(&self) -> Self::Consumer<'_>;
 
-    /// How many items there are; both ends may have moved on since.
+    /// The number of items; both ends may have moved on since.
     fn len(&self) -> usize;
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     fn capacity(&self) -> usize;
 
-    /// Whether there are no items.
+    /// Whether the ring holds no items; see [`len`](Self::len).
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// A ring to which anybody may push and from which anybody may take: for who has no shard. Sealed.
+/// A ring that anybody may push to and take from, for producers without a shard. Sealed.
 pub trait Fallback<T>: sealed::Fallback {
     /// Adds an item.
     ///
@@ -115,31 +115,31 @@ pub trait Fallback<T>: sealed::Fallback {
     /// [`Full`] gives it back when there is no room.
     fn push(&self, item: T) -> Result<(), Full<T>>;
 
-    /// Adds an item, if need be in place of others, which go to `evicted`.
+    /// Adds an item, if necessary in place of others, which are passed to `evicted`.
     ///
     /// # Errors
     /// [`Full`] gives it back when no room could be made.
     fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>>;
 
-    /// Takes up to `max` items, and returns how many.
+    /// Takes up to `max` items, passes them to `f`, and returns how many there were.
     fn take(&self, max: usize, f: impl FnMut(T)) -> usize;
 
-    /// How many items wait.
+    /// The number of waiting items; others may have added or taken some since.
     fn len(&self) -> usize;
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     fn capacity(&self) -> usize;
 
-    /// Whether none wait.
+    /// Whether no item waits; see [`len`](Self::len).
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What may refer to a ring: `&T`, and with the feature `alloc` an `Arc<T>`.
+/// A reference to a ring: `&T`, and with the feature `alloc` also `Arc<T>`.
 ///
-/// Sealed: an end is made once for a place, so a reference and its clones must lead to the same place for ever. Any
-/// other `Deref` may lead elsewhere at each call.
+/// Sealed: each end is created once for a place in memory, so a reference and its clones must always lead to the same
+/// place. Any other `Deref` could lead elsewhere at each call:
 ///
 /// ```compile_fail,E0277
 /// # use ringstat_core::ring::{Slot, mpmc, sharded::{Shard, Sharded}, spsc};
@@ -170,7 +170,8 @@ impl<T> sealed::RingRef for alloc::sync::Arc<T> {}
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 impl<T> RingRef for alloc::sync::Arc<T> {}
 
-/// Keeps others from implementing the traits that unsafe code relies on. One for each, so that none opens another.
+/// Keeps others from implementing the traits that unsafe code relies on. Each trait has one of its own, so that none
+/// opens another.
 mod sealed {
     pub trait Storage<C> {}
     pub trait ShardRing {}
@@ -178,7 +179,7 @@ mod sealed {
     pub trait RingRef {}
 }
 
-/// No room: gives the item back.
+/// The ring is full: gives the item back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full<T>(pub T);
 
@@ -190,11 +191,11 @@ impl<T> core::fmt::Display for Full<T> {
 
 impl<T: core::fmt::Debug> core::error::Error for Full<T> {}
 
-/// What became of an item that may push out an older one.
+/// What became of an item that may evict an older one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pushed<T> {
-    /// There was room.
+    /// There was room for the item.
     Stored,
-    /// It took the place of this one.
+    /// The item took the place of this one.
     Evicted(T),
 }

@@ -1,49 +1,49 @@
-//! Any number of producers and consumers over one bounded ring.
+//! A bounded ring for any number of producers and consumers.
 //!
 //! - Capacity: exactly that of its storage, at most 2^32 − 1 on 64 bits. Allocation: none.
 //! - Progress: a party that is preempted between claiming a slot and finishing it delays what lies *behind* that slot:
 //!   consumers see the ring as empty from there on, and producers that have come around to it see it as full. Nobody
-//!   waits or spins for it, and it never corrupts anything; but interrupts and threads that must not be delayed by one
-//!   another get rings of their own ([`sharded`](super::sharded)).
-//! - Full: [`Ring::push`] gives the item back; [`Ring::push_evicting`] takes the oldest out first, which is sound
-//!   because anybody may. Empty: [`Ring::pop`] is `None`.
-//! - Who: anybody, by `&self`.
+//!   waits or spins, and nothing is corrupted, but interrupts and threads that must not be delayed by one another need
+//!   rings of their own ([`sharded`](super::sharded)).
+//! - When full: [`Ring::push`] gives the item back; [`Ring::push_evicting`] first takes the oldest item out, which is
+//!   sound because any party may. When empty: [`Ring::pop`] returns `None`.
+//! - Callers: anybody, through `&self`.
 //!
-//! The bounded queue of Dmitry Vyukov, with positions in laps as in crossbeam's `ArrayQueue`: each slot says which lap
-//! it is ready for. On parts without compare-and-swap, interrupts are masked for each atomic operation.
+//! This is Dmitry Vyukov's bounded queue with positions in laps, as in crossbeam's `ArrayQueue`: each slot records the
+//! lap for which it is ready. On parts without compare-and-swap, interrupts are masked for each atomic operation.
 
 use super::{Fallback, Full, Slot, Source, Storage, sealed};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
-/// When an item becomes visible to consumers.
+/// The ordering that makes an item visible to consumers.
 #[inline(always)]
 fn publish() -> Ordering {
     if mutant("mpmc_publish") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// When a slot may be written again.
+/// The ordering that allows a slot to be written again.
 #[inline(always)]
 fn release() -> Ordering {
     if mutant("mpmc_release") { Ordering::Relaxed } else { Ordering::Release }
 }
 
-/// A slot and the lap it is ready for.
+/// A slot, and the lap for which it is ready.
 #[derive(Debug)]
 pub struct Cell<T> {
-    /// The lap's bits of a position; the lowest bit says that it holds an item of that lap.
+    /// The lap bits of a position; the lowest bit says that the slot holds an item of that lap.
     stamp: AtomicUsize,
     slot: Slot<T>,
 }
 
-/// The slot holds an item.
+/// The bit of a stamp that says that the slot holds an item.
 const HOLDS: usize = 1;
 
-/// Whether half a word counts slots and the other half laps; with 32 bits there are not enough for both.
+/// Whether a position is split into half a word of slot number and half a word of lap. 32 bits are too few for both.
 const WIDE: bool = usize::BITS >= 64;
 const HALF_WORD: usize = 1 << (usize::BITS / 2);
 
 impl<T: Copy> Cell<T> {
     const_fn! {
-        /// An empty slot, ready for the first lap.
+        /// Creates an empty slot, ready for the first lap.
         #[must_use]
         pub const fn new() -> Self {
             Self { stamp: AtomicUsize::new(0), slot: Slot::new() }
@@ -57,12 +57,12 @@ impl<T: Copy> Default for Cell<T> {
     }
 }
 
-/// A ring over `S`.
+/// A ring over the storage `S`.
 #[derive(Debug)]
 pub struct Ring<T, S> {
-    /// Where the next item is taken: a lap in the high bits, the slot in the low ones.
+    /// Where the next item is taken: the lap in the high bits, the slot in the low ones.
     head: CachePadded<AtomicUsize>,
-    /// Where the next item is put.
+    /// Where the next item is put, in the same form.
     tail: CachePadded<AtomicUsize>,
     cells: S,
     item: core::marker::PhantomData<fn(T) -> T>,
@@ -70,7 +70,7 @@ pub struct Ring<T, S> {
 
 impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     const_fn! {
-        /// An empty ring over `cells`, which are new.
+        /// Creates an empty ring over `cells`, which must be new.
         #[must_use]
         pub const fn new(cells: S) -> Self {
             Self {
@@ -82,7 +82,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
         }
     }
 
-    /// An empty ring in the lap before the last that `bits` bits can count, to test what wraps.
+    /// Creates an empty ring one lap before the last lap number, to test wraparound.
     #[cfg(all(test, not(loom)))]
     pub(super) fn near_the_end(cells: S) -> Self {
         let ring = Self::new(cells);
@@ -98,22 +98,22 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     /// Adds an item.
     ///
     /// # Errors
-    /// [`Full`] gives it back when there is no room, or a consumer has not finished with the slot that is next.
+    /// [`Full`] gives the item back when there is no room, or when a consumer has not finished with the next slot.
     #[inline]
     pub fn push(&self, item: T) -> Result<(), Full<T>> {
         if self.try_push(&item) { Ok(()) } else { Err(Full(item)) }
     }
 
-    /// The same for an item that stays where it is: whether there was room for a copy of it.
+    /// Adds a copy of an item that stays where it is, and returns whether there was room.
     #[inline]
     pub fn try_push(&self, item: &T) -> bool {
         let mut tail = self.tail.load(Ordering::Relaxed);
         loop {
             let Some((cell, lap)) = self.at(tail) else { return false };
-            // Acquire: who emptied the slot has read it.
+            // Acquire: whoever emptied the slot has finished reading it.
             let stamp = cell.stamp.load(Ordering::Acquire);
             if stamp == lap {
-                // Relaxed: the slot's stamp orders what is in it, the position only deals out slots.
+                // Relaxed: the slot's stamp orders its contents; the position only hands out slots.
                 let claim = self.tail.compare_exchange_weak(
                     tail,
                     self.after(tail),
@@ -122,8 +122,8 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                 );
                 match claim {
                     Ok(_) => {
-                        // SAFETY: the stamp says that the slot is empty and ready for this lap, and moving the tail
-                        // from this very position made it ours alone until the stamp below.
+                        // SAFETY: the stamp says that the slot is empty and ready for this lap, and moving the tail on
+                        // from this very position made it exclusively ours until the stamp below.
                         unsafe { cell.slot.copy_from(item) };
                         cell.stamp.store(lap | HOLDS, publish());
                         return true;
@@ -131,7 +131,8 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                     Err(now) => tail = now,
                 }
             } else {
-                // The slot still belongs to an earlier lap: full. Or the tail has moved on since it was read.
+                // Either the slot still belongs to an earlier lap and the ring is full, or the tail has moved on since
+                // it was read.
                 let now = self.tail.load(Ordering::Relaxed);
                 if now == tail {
                     return false;
@@ -141,19 +142,20 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
         }
     }
 
-    /// Adds an item, if need be after taking out the oldest one, which goes to `evicted`.
+    /// Adds an item, if necessary after taking out the oldest one, which is passed to `evicted`.
     ///
-    /// At most one item is given up for it, unless other producers take the room that was made.
+    /// At most one item is given up for it, unless other producers take the room that it makes.
     ///
     /// # Errors
-    /// [`Full`] gives the item back when a consumer has not finished with the slot that is next, so that taking out
-    /// the oldest makes no room, or when other producers took the room that was made, four times.
+    /// [`Full`] gives the item back when a consumer has not finished with the next slot, so that evicting the oldest
+    /// item makes no room, or when other producers have taken the room that was made, four times in a row.
     #[inline]
     pub fn push_evicting(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
         if self.try_push_evicting(&item, evicted) { Ok(()) } else { Err(Full(item)) }
     }
 
-    /// The same for an item that stays where it is: whether there was or was made room for a copy of it.
+    /// Adds a copy of an item that stays where it is, evicting as [`push_evicting`](Self::push_evicting) does, and
+    /// returns whether there was room.
     #[inline]
     pub fn try_push_evicting(&self, item: &T, mut evicted: impl FnMut(T)) -> bool {
         const ATTEMPTS: usize = 4;
@@ -164,7 +166,7 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
             let tail = self.tail.load(Ordering::Relaxed);
             match self.take_before(tail) {
                 Some(oldest) => evicted(oldest),
-                // Somebody is in the middle of that slot, or has just finished.
+                // Another party is using that slot, or has just finished with it.
                 None if self.tail.load(Ordering::Relaxed) == tail => return self.try_push(item),
                 None => {}
             }
@@ -172,32 +174,33 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
         self.try_push(item)
     }
 
-    /// Takes the item that is in the way of a push to `tail`: the one of the lap before in the same slot, if it is the
-    /// oldest. Any other one would be given up in vain.
+    /// Takes the item that is in the way of a push at `tail`: the one that the previous lap left in the same slot, if
+    /// it is the oldest. Taking any other item would not make room.
     fn take_before(&self, tail: usize) -> Option<T> {
         if mutant("mpmc_evict_in_vain") {
             return self.pop();
         }
         let oldest = tail.wrapping_sub(self.one_lap());
         let (cell, lap) = self.at(oldest)?;
-        // Acquire: who filled the slot has written it.
+        // Acquire: whoever filled the slot has finished writing it.
         if cell.stamp.load(Ordering::Acquire) != lap | HOLDS {
             return None;
         }
         let after = self.after(oldest);
         self.head.compare_exchange(oldest, after, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        // SAFETY: as in `pop`: the stamp says that the slot holds an item of this lap, and moving the head from this
-        // very position made it ours alone.
+        // SAFETY: as in `pop`: the stamp says that the slot holds an item of this lap, and moving the head on from this
+        // very position made it exclusively ours.
         Some(unsafe { self.empty(cell, lap) })
     }
 
-    /// Takes the oldest item. `None` when there is none, or its producer has not finished it.
+    /// Takes the oldest item. Returns `None` if the ring is empty, or if a producer has not finished writing the oldest
+    /// item.
     #[inline]
     pub fn pop(&self) -> Option<T> {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             let (cell, lap) = self.at(head)?;
-            // Acquire: who filled the slot has written it.
+            // Acquire: whoever filled the slot has finished writing it.
             let stamp = cell.stamp.load(Ordering::Acquire);
             if stamp == lap | HOLDS {
                 let claim = self.head.compare_exchange_weak(
@@ -208,8 +211,8 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
                 );
                 match claim {
                     Ok(_) => {
-                        // SAFETY: the stamp says that the slot holds an item of this lap, and moving the head from
-                        // this very position made it ours alone.
+                        // SAFETY: the stamp says that the slot holds an item of this lap, and moving the head on from
+                        // this very position made it exclusively ours.
                         return Some(unsafe { self.empty(cell, lap) });
                     }
                     Err(now) => head = now,
@@ -227,16 +230,16 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
     /// Reads the item of a slot and makes the slot ready for the next lap.
     ///
     /// # Safety
-    /// The slot holds an item of `lap`, and is the caller's alone until this returns.
+    /// The slot must hold an item of `lap`, and belong to the caller alone until this returns.
     #[inline(always)]
     unsafe fn empty(&self, cell: &Cell<T>, lap: usize) -> T {
-        // SAFETY: the caller says so.
+        // SAFETY: the caller guarantees it.
         let item = unsafe { cell.slot.read() };
         cell.stamp.store(lap.wrapping_add(self.one_lap()), release());
         item
     }
 
-    /// How many items there are or are being put in; others may have added or taken some since.
+    /// The number of items that are in the ring or being added; others may have added or taken some since.
     #[must_use]
     pub fn len(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
@@ -250,38 +253,39 @@ impl<T: Copy, S: Storage<Cell<T>>> Ring<T, S> {
         }
     }
 
-    /// Whether there are no items; see [`len`](Self::len).
+    /// Whether the ring holds no items; see [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         let slots = self.cells.slots().len();
-        // What is above half a word, more memory than machines have, is not used: see `one_lap`.
+        // Slots beyond half a word, which would be more memory than any machine has, are not used: see `one_lap`.
         if WIDE { slots.min(HALF_WORD - 1) } else { slots }
     }
 
-    /// From one lap to the next: a power of two above every slot's number, so that laps wrap with the word.
+    /// The distance from one lap to the next: a power of two above every slot number, so that laps wrap with the word.
     ///
-    /// On 64 bits a constant: each operation waits for the one before it, and for whatever it computes first.
+    /// A constant on 64 bits, because each operation waits for the one before it and for whatever that one computes
+    /// first.
     #[inline(always)]
     fn one_lap(&self) -> usize {
         if WIDE { HALF_WORD } else { (self.capacity() + 1).next_power_of_two() }
     }
 
-    /// The slot at a position, and the bits of its lap. Every position has one; that it might not is said without a
-    /// panic, so that no recorder can reach one.
+    /// The slot at a position, and the lap bits of the position. Every position has a slot; returning an `Option`
+    /// avoids a panic in code that recorders reach.
     #[inline(always)]
     fn at(&self, position: usize) -> Option<(&Cell<T>, usize)> {
         let mask = self.one_lap() - 1;
         Some((self.cells.slots().get(position & mask)?, position & !mask))
     }
 
-    /// The position behind this one.
+    /// The position after this one.
     #[inline(always)]
     fn after(&self, position: usize) -> usize {
         let mask = self.one_lap() - 1;
@@ -349,7 +353,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a queue, across the end of the word.
+        /// Compared with a queue, across the end of the word.
         #[test]
         fn behaves_like_a_bounded_queue(steps in proptest::collection::vec(0u8..3, 0..300)) {
             let ring: Ring<usize, [Cell<usize>; 3]> = Ring::near_the_end(core::array::from_fn(|_| Cell::new()));

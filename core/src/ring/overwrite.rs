@@ -1,32 +1,32 @@
-//! One producer, one consumer, and the producer may give up the oldest item to make room.
+//! A ring for one producer and one consumer, whose producer may evict the oldest item to make room.
 //!
 //! - Capacity: exactly that of its storage. Allocation: none.
 //! - Progress: both ends are wait-free.
-//! - Full: [`Producer::push`] gives the item back; [`Producer::push_evicting`] drops the oldest for it, unless the
-//!   consumer is taking it at that moment. Then nothing can be evicted and the newest is refused; the consumer copies
-//!   a few items at a time and is soon gone.
-//! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
+//! - When full: [`Producer::push`] gives the item back; [`Producer::push_evicting`] evicts the oldest item, unless the
+//!   consumer is taking it at that moment. In that case nothing can be evicted and the new item is refused; the
+//!   consumer copies only a few items at a time and is soon done.
+//! - Callers: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
 //!
-//! Two owners of one index would be a data race, so the oldest end has a lock that nobody ever waits for: the word
-//! that holds the consumer's position has a bit that says "the consumer is reading here". The consumer sets it with
-//! an operation that cannot fail, reads, and stores the new position without it. The producer moves the position on
-//! only by a compare-and-swap from a value without the bit, and after that owns the slot.
+//! Two owners of one index would be a data race, so the oldest end has a lock that nobody ever waits for: the word with
+//! the consumer's position has a bit that means "the consumer is reading here". The consumer sets the bit with an
+//! operation that cannot fail, reads, and stores the new position without the bit. The producer moves the position on
+//! only by a compare-and-swap from a value without the bit, and then owns the slot.
 
 use super::storage::{End, Laps};
 use super::{Full, Pushed, ShardRing, Slot, Source, Storage, sealed};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
-/// When an item becomes visible to the consumer.
+/// The ordering that makes an item visible to the consumer.
 #[inline(always)]
 fn publish() -> Ordering {
     if mutant("overwrite_publish") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// When the slots that the consumer has read may be written again.
+/// The ordering that allows the slots that the consumer has read to be written again.
 #[inline(always)]
 fn release() -> Ordering {
     if mutant("overwrite_release") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// What an eviction shows to the consumer.
+/// The ordering of an eviction.
 #[inline(always)]
 fn evict() -> Ordering {
     if mutant("overwrite_evict") { Ordering::Acquire } else { Ordering::AcqRel }
@@ -37,15 +37,15 @@ fn respect_busy() -> bool {
     !mutant("overwrite_busy")
 }
 
-/// The consumer is reading from this position on.
+/// The bit of `head` that means that the consumer is reading from this position on.
 const BUSY: usize = 1;
 
-/// A ring over `S`.
+/// A ring over the storage `S`.
 #[derive(Debug)]
 pub struct Ring<T, S> {
-    /// The position of the oldest item, shifted left by one, and [`BUSY`].
+    /// The position of the oldest item, shifted left by one, and [`BUSY`] in the lowest bit.
     head: CachePadded<AtomicUsize>,
-    /// Where the producer puts next, and what it last saw of the consumer.
+    /// Where the producer puts the next item, and the consumer's position as the producer last saw it.
     tail: CachePadded<End>,
     slots: S,
     item: core::marker::PhantomData<fn(T) -> T>,
@@ -53,7 +53,7 @@ pub struct Ring<T, S> {
 
 impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     const_fn! {
-        /// An empty ring over `slots`.
+        /// Creates an empty ring over `slots`.
         #[must_use]
         pub const fn new(slots: S) -> Self {
             Self::starting_at(slots, 0)
@@ -61,7 +61,7 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     }
 
     const_fn! {
-        /// An empty ring whose positions begin at `position`, to test both laps.
+        /// Creates an empty ring whose positions begin at `position`, to test both laps.
         pub(super) const fn starting_at(slots: S, position: usize) -> Self {
             Self {
                 head: CachePadded::new(AtomicUsize::new(position << 1)),
@@ -72,30 +72,30 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
         }
     }
 
-    /// The two ends. Whatever is in the ring stays there.
+    /// Returns the two ends. Items already in the ring stay there.
     pub fn split(&mut self) -> (Producer<'_, T, S>, Consumer<'_, T, S>) {
         let ring = &*self;
-        // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
+        // SAFETY: `&mut self` proves that there are no other ends, and these two borrow from it.
         unsafe { (Producer::new(ring), Consumer::new(ring)) }
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.slots.slots().len()
     }
 
-    /// How many items there are; both ends may have moved on since.
+    /// The number of items; both ends may have moved on since.
     #[must_use]
     pub fn len(&self) -> usize {
-        // The head first: the tail read later is at or ahead of it, unless the producer evicts in between.
+        // The head is read first, so the tail is at or ahead of it, unless the producer evicts in between.
         let head = self.head.load(Ordering::Acquire) >> 1;
         let tail = self.tail.position.load(Ordering::Acquire);
         self.laps().distance(head, tail).min(self.capacity())
     }
 
-    /// Whether there are no items; see [`len`](Self::len).
+    /// Whether the ring holds no items; see [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -132,13 +132,13 @@ impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
 
     #[inline(always)]
     unsafe fn producer(&self) -> Producer<'_, T, S> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other one.
         unsafe { Producer::new(self) }
     }
 
     #[inline(always)]
     unsafe fn consumer(&self) -> Consumer<'_, T, S> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other one.
         unsafe { Consumer::new(self) }
     }
 
@@ -151,18 +151,18 @@ impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
     }
 }
 
-/// The recording end.
+/// The recording end of a [`Ring`].
 #[derive(Debug)]
 pub struct Producer<'a, T, S> {
     ring: &'a Ring<T, S>,
 }
 
 impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
-    /// The recording end of `ring`.
+    /// Creates the recording end of `ring`.
     ///
     /// # Safety
-    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
-    /// this one did (as between threads by a lock, or a release and an acquire).
+    /// No other recording end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used (between threads, by a lock or a release and an acquire).
     #[inline(always)]
     #[must_use]
     pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
@@ -178,7 +178,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         if self.try_push(&item) { Ok(()) } else { Err(Full(item)) }
     }
 
-    /// The same for an item that stays where it is: whether there was room for a copy of it.
+    /// Adds a copy of an item that stays where it is, and returns whether there was room.
     #[inline]
     pub fn try_push(&mut self, item: &T) -> bool {
         let (ring, tail) = (self.ring, self.tail());
@@ -192,7 +192,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// Adds an item, in a full ring in place of the oldest one.
     ///
     /// # Errors
-    /// [`Full`] gives it back when the ring is full and the consumer is just taking the oldest.
+    /// [`Full`] gives the item back when the ring is full and the consumer is taking the oldest item at this moment.
     #[inline]
     pub fn push_evicting(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
         match self.push(item) {
@@ -205,7 +205,8 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         }
     }
 
-    /// Takes the oldest item back out, if there is one and the consumer is not taking items at this moment.
+    /// Takes the oldest item back out. Returns `None` if the ring is empty or the consumer is taking items at this
+    /// moment.
     #[cold]
     pub fn evict(&mut self) -> Option<T> {
         let ring = self.ring;
@@ -216,8 +217,9 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
             return None;
         }
         let next = ring.laps().forward(head, 1);
-        // Acquire: the consumer has read the slots before this one. Release: who sees this position also sees a tail
-        // that is at most one lap ahead of it; with an older tail it would take slots that hold nothing.
+        // Acquire: the consumer has finished reading the slots before this one. Release: whoever sees this position
+        // also sees a tail that is at most one lap ahead of it; with an older tail, it would take slots that hold
+        // nothing.
         let exchanged = ring.head.compare_exchange(
             word,
             next << 1 | if respect_busy() { 0 } else { word & BUSY },
@@ -227,21 +229,21 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         if exchanged.is_err() {
             return None; // the consumer came first, and has begun to take items
         }
-        // SAFETY: this end wrote the slot before. The position has just gone past it, from a word that said that the
-        // consumer was not reading: the consumer did not begin to read it, and will not any more.
+        // SAFETY: this end wrote the slot. The position has just moved past it, from a word that said that the consumer
+        // was not reading: the consumer has not begun to read the slot, and no longer will.
         let oldest = unsafe { ring.slot(head).read() };
         self.see(next);
         Some(oldest)
     }
 
-    /// How many items there are; looks at the consumer's position. It may have taken some since.
+    /// The number of items; reads the consumer's position. The consumer may have taken some since.
     #[inline]
     pub fn len(&mut self) -> usize {
         let head = self.look();
         self.ring.laps().distance(head, self.tail())
     }
 
-    /// Whether the consumer has taken everything.
+    /// Whether the consumer has taken every item.
     #[inline]
     pub fn is_empty(&mut self) -> bool {
         self.len() == 0
@@ -253,7 +255,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         self.ring.tail.position.load(Ordering::Relaxed)
     }
 
-    /// The position of the oldest item when last looked at; it can only have gone on since.
+    /// The position of the oldest item when it was last read; it can only have advanced since.
     #[inline(always)]
     fn seen(&self) -> usize {
         // SAFETY: this is the recording end.
@@ -268,7 +270,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
 
     #[inline(always)]
     fn look(&mut self) -> usize {
-        // Acquire: the consumer has read the slots that it released.
+        // Acquire: the consumer has finished reading the slots that it released.
         let head = self.ring.head.load(Ordering::Acquire) >> 1;
         self.see(head);
         head
@@ -276,35 +278,35 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
 
     #[inline(always)]
     fn put(&mut self, tail: usize, item: &T) {
-        // SAFETY: there is a free slot and `tail` is its position: the consumer released it (acquired in `look` or
-        // `evict`), or this end evicted what was there. The consumer reads it only after the store below.
+        // SAFETY: there is a free slot and `tail` is its position: either the consumer released it (acquired in `look`
+        // or `evict`), or this end evicted what it held. The consumer reads it only after the store below.
         unsafe { self.ring.slot(tail).copy_from(item) };
         self.ring.tail.position.store(self.ring.laps().forward(tail, 1), publish());
     }
 }
 
-/// The sending end.
+/// The sending end of a [`Ring`].
 #[derive(Debug)]
 pub struct Consumer<'a, T, S> {
     ring: &'a Ring<T, S>,
 }
 
-/// So many items are copied while the producer cannot evict.
+/// How many items are copied at a time, while the producer cannot evict.
 const CLAIM: usize = 32;
 
 impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
-    /// The sending end of `ring`.
+    /// Creates the sending end of `ring`.
     ///
     /// # Safety
-    /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
-    /// one did.
+    /// No other sending end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used.
     #[inline(always)]
     #[must_use]
     pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
         Self { ring }
     }
 
-    /// Takes the oldest item.
+    /// Takes the oldest item, or returns `None` if the ring is empty.
     pub fn pop(&mut self) -> Option<T> {
         let mut item = None;
         self.claim(1, &mut |i| item = Some(i));
@@ -313,22 +315,22 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
 
     fn claim(&mut self, max: usize, f: &mut impl FnMut(T)) -> usize {
         let ring = self.ring;
-        // An empty ring costs two loads and no exclusive access to the producer's cache lines.
+        // An empty ring costs two loads, without exclusive access to the producer's cache lines.
         if ring.is_empty() {
             return 0;
         }
-        // Acquire: if the producer has evicted, the tail read below is as far as it was then.
+        // Acquire: if the producer has evicted, the tail read below is at least as recent.
         let head = ring.head.fetch_or(BUSY, Ordering::Acquire) >> 1;
-        // From here on the bit is taken back whatever `f` does.
+        // From here on the bit is cleared again whatever `f` does.
         let mut claimed = Claimed { head: &ring.head, position: head };
-        // Acquire: the producer has written the slots that it published.
+        // Acquire: the producer has finished writing the slots that it published.
         let tail = ring.tail.position.load(Ordering::Acquire);
         let count = ring.laps().distance(head, tail).min(max);
         for _ in 0..count {
-            // SAFETY: the slot was published. The bit keeps the producer from evicting it, and it is written again
-            // only after the bit is taken back.
+            // SAFETY: the slot was published. The bit keeps the producer from evicting it, and it is written again only
+            // after the bit is cleared.
             let item = unsafe { ring.slot(claimed.position).read() };
-            // Before the call: what it was given is taken, also if it panics.
+            // Before the call, so that the item counts as taken even if `f` panics.
             claimed.position = ring.laps().forward(claimed.position, 1);
             f(item);
         }
@@ -336,7 +338,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
     }
 }
 
-/// The consumer's claim on the oldest items: given back, with what was taken so far, when it is dropped.
+/// The consumer's claim on the oldest items. Dropping it releases the claim, and the slots of the items taken so far.
 struct Claimed<'a> {
     head: &'a AtomicUsize,
     position: usize,
@@ -356,8 +358,8 @@ impl<T: Copy, S: Storage<Slot<T>>> Source<T> for Consumer<'_, T, S> {
             let wanted = (max - taken).min(CLAIM);
             let count = self.claim(wanted, &mut f);
             taken += count;
-            // Who looks again at once finds one item, and then the next one: each look takes the producer's cache
-            // line away.
+            // A caller that looks again at once would find one item, then the next: each look takes the producer's
+            // cache line away.
             if count < wanted {
                 break;
             }
@@ -384,7 +386,7 @@ mod tests {
 
     #[test]
     fn it_lives_in_a_static() {
-        // SAFETY: the only ends of this ring, in this one test.
+        // SAFETY: these are the only ends of the ring, which belongs to this test.
         let (mut producer, mut consumer) =
             unsafe { (Producer::new(&IN_A_STATIC), Consumer::new(&IN_A_STATIC)) };
         for i in 0..5 {
@@ -394,7 +396,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a queue, from every starting position.
+        /// Compared with a queue, from every starting position.
         #[test]
         fn behaves_like_a_queue_that_forgets(start in 0usize..6, steps in proptest::collection::vec((0u8..4, 0usize..5), 0..200)) {
             let mut ring: Ring<usize, [Slot<usize>; 3]> = Ring::starting_at(core::array::from_fn(|_| Slot::new()), start);

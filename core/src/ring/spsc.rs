@@ -1,12 +1,13 @@
-//! One producer, one consumer: the fastest ring, for when the newest may be refused.
+//! A ring for one producer and one consumer: the fastest one, if the newest item may be refused.
 //!
 //! - Capacity: exactly that of its storage. Allocation: none.
 //! - Progress: both ends are wait-free; neither ever delays the other.
-//! - Full: [`Producer::push`] gives the item back. Empty: [`Consumer::pop`] is `None`.
-//! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`; each may move to another thread.
+//! - When full: [`Producer::push`] gives the item back. When empty: [`Consumer::pop`] returns `None`.
+//! - Callers: one [`Producer`] and one [`Consumer`], handles that take `&mut self`; each may move to another thread.
 //!
-//! Each end remembers the other's position and looks again only when what it remembers says full or empty, so that the
-//! cache line of a position moves between cores once in many items (the FastForward / MCRingBuffer idea).
+//! Each end remembers the other's position and reads it again only when the remembered position means that the ring is
+//! full or empty, so that the cache line of a position moves between cores only once in many items (as in FastForward
+//! and MCRingBuffer).
 //!
 //! ```
 //! use ringstat_core::ring::Slot;
@@ -21,7 +22,7 @@
 //! assert_eq!(taken, [1, 2, 3, 4]);
 //! ```
 //!
-//! A second producer cannot be had:
+//! There cannot be a second producer:
 //!
 //! ```compile_fail,E0599
 //! # use ringstat_core::ring::{Slot, spsc::Ring};
@@ -34,23 +35,24 @@ use super::storage::{End, Laps};
 use super::{Full, ShardRing, Slot, Source, Storage, sealed};
 use crate::sync::{CachePadded, Ordering, const_fn, mutant};
 
-/// When an item becomes visible to the consumer. Weakened in a mutant, to show that the model checker would notice.
+/// The ordering that makes an item visible to the consumer. A mutant weakens it, to show that the model checker
+/// notices.
 #[inline(always)]
 fn publish() -> Ordering {
     if mutant("spsc_publish") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// When a slot may be written again.
+/// The ordering that allows a slot to be written again.
 #[inline(always)]
 fn release() -> Ordering {
     if mutant("spsc_release") { Ordering::Relaxed } else { Ordering::Release }
 }
 
-/// A ring over `S`.
+/// A ring over the storage `S`.
 #[derive(Debug)]
 pub struct Ring<T, S> {
-    /// Where the consumer takes next, and what it last saw of the producer.
+    /// Where the consumer takes the next item, and the producer's position as the consumer last saw it.
     head: CachePadded<End>,
-    /// Where the producer puts next, and what it last saw of the consumer.
+    /// Where the producer puts the next item, and the consumer's position as the producer last saw it.
     tail: CachePadded<End>,
     slots: S,
     item: core::marker::PhantomData<fn(T) -> T>,
@@ -58,7 +60,7 @@ pub struct Ring<T, S> {
 
 impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     const_fn! {
-        /// An empty ring over `slots`.
+        /// Creates an empty ring over `slots`.
         #[must_use]
         pub const fn new(slots: S) -> Self {
             Self::starting_at(slots, 0)
@@ -66,7 +68,7 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
     }
 
     const_fn! {
-        /// An empty ring whose positions begin at `position`, to test both laps.
+        /// Creates an empty ring whose positions begin at `position`, to test both laps.
         pub(super) const fn starting_at(slots: S, position: usize) -> Self {
             Self {
                 head: CachePadded::new(End::new(position)),
@@ -77,32 +79,32 @@ impl<T: Copy, S: Storage<Slot<T>>> Ring<T, S> {
         }
     }
 
-    /// The two ends. Whatever is in the ring stays there.
+    /// Returns the two ends. Items already in the ring stay there.
     ///
-    /// For a ring in a `static`, put it into a `StaticCell` and split the `&'static mut` that it gives out.
+    /// To split a ring in a `static`, put it into a `StaticCell` and split the `&'static mut` that it hands out.
     pub fn split(&mut self) -> (Producer<'_, T, S>, Consumer<'_, T, S>) {
         let ring = &*self;
-        // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
+        // SAFETY: `&mut self` proves that there are no other ends, and these two borrow from it.
         unsafe { (Producer::new(ring), Consumer::new(ring)) }
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     #[inline(always)]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.slots.slots().len()
     }
 
-    /// How many items there are; both ends may have moved on since.
+    /// The number of items; both ends may have moved on since.
     #[must_use]
     pub fn len(&self) -> usize {
-        // The head first: the tail read later is at or ahead of it. It may be more than a lap ahead.
+        // The head is read first, so the tail is at or ahead of it, possibly by more than a lap.
         let head = self.head.position.load(Ordering::Acquire);
         let tail = self.tail.position.load(Ordering::Acquire);
         self.laps().distance(head, tail).min(self.capacity())
     }
 
-    /// Whether there are no items; see [`len`](Self::len).
+    /// Whether the ring holds no items; see [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -141,13 +143,13 @@ impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
 
     #[inline(always)]
     unsafe fn producer(&self) -> Producer<'_, T, S> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other one.
         unsafe { Producer::new(self) }
     }
 
     #[inline(always)]
     unsafe fn consumer(&self) -> Consumer<'_, T, S> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other one.
         unsafe { Consumer::new(self) }
     }
 
@@ -160,18 +162,18 @@ impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
     }
 }
 
-/// The recording end.
+/// The recording end of a [`Ring`].
 #[derive(Debug)]
 pub struct Producer<'a, T, S> {
     ring: &'a Ring<T, S>,
 }
 
 impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
-    /// The recording end of `ring`.
+    /// Creates the recording end of `ring`.
     ///
     /// # Safety
-    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
-    /// this one did (as between threads by a lock, or a release and an acquire).
+    /// No other recording end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used (between threads, by a lock or a release and an acquire).
     #[inline(always)]
     #[must_use]
     pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
@@ -187,29 +189,29 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         if self.try_push(&item) { Ok(()) } else { Err(Full(item)) }
     }
 
-    /// The same for an item that stays where it is: whether there was room for a copy of it.
+    /// Adds a copy of an item that stays where it is, and returns whether there was room.
     #[inline]
     pub fn try_push(&mut self, item: &T) -> bool {
         let tail = self.tail();
         if self.room_for(tail, 1) == 0 {
             return false;
         }
-        // SAFETY: the slot at `tail` is free: the consumer released it (`room_for` acquired that) and looks at it
-        // again only after the store below.
+        // SAFETY: the slot at `tail` is free: the consumer released it (acquired in `room_for`) and looks at it again
+        // only after the store below.
         unsafe { self.ring.slot(tail).copy_from(item) };
         self.publish(self.ring.laps().forward(tail, 1));
         true
     }
 
-    /// Adds as many of `items` as fit, in order, and publishes them together. Returns how many.
+    /// Adds as many of `items` as fit, in order, and publishes them together. Returns how many were added.
     #[inline]
     pub fn push_slice(&mut self, items: &[T]) -> usize {
         let mut items = items.iter().copied();
         self.push_with(items.len(), || items.next())
     }
 
-    /// Reserves room for up to `max` items, writes what `next` gives until it gives `None`, and publishes all of it
-    /// together, also when `next` panics. Returns how many.
+    /// Reserves room for up to `max` items, writes what `next` returns until that is `None`, and publishes all of it
+    /// together, even if `next` panics. Returns how many items were added.
     #[inline]
     pub fn push_with(&mut self, max: usize, mut next: impl FnMut() -> Option<T>) -> usize {
         let tail = self.tail();
@@ -218,27 +220,27 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         let mut publishing = Publishing { producer: self, position: tail };
         for count in 0..room {
             let Some(item) = next() else { return count };
-            // SAFETY: `count` is below the free slots that `room_for` found, see `push`.
+            // SAFETY: `count` is below the number of free slots that `room_for` found; see `push`.
             unsafe { publishing.producer.ring.slot(publishing.position).write(item) };
             publishing.position = laps.forward(publishing.position, 1);
         }
         room
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.ring.capacity()
     }
 
-    /// How many items there are. The consumer may have taken some since, nobody can have added any.
+    /// The number of items. The consumer may have taken some since, but nobody can have added any.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// Whether the consumer has taken everything.
+    /// Whether the consumer has taken every item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -250,7 +252,8 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         self.ring.tail.position.load(Ordering::Relaxed)
     }
 
-    /// Free slots, at most `max`; looks at the consumer only if what is known of its position does not do.
+    /// The number of free slots, up to `max`; reads the consumer's position only if the remembered one does not
+    /// suffice.
     #[inline(always)]
     fn room_for(&mut self, tail: usize, max: usize) -> usize {
         let ring = self.ring;
@@ -260,7 +263,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         if free >= max {
             return max;
         }
-        // Acquire: the consumer has read the slots that it released.
+        // Acquire: the consumer has finished reading the slots that it released.
         let head = ring.head.position.load(Ordering::Acquire);
         // SAFETY: as above.
         unsafe { ring.tail.see(head) };
@@ -273,7 +276,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     }
 }
 
-/// Publishes what was written so far, when it is dropped.
+/// Publishes the items written so far when it is dropped.
 struct Publishing<'p, 'a, T: Copy, S: Storage<Slot<T>>> {
     producer: &'p mut Producer<'a, T, S>,
     position: usize,
@@ -286,39 +289,40 @@ impl<T: Copy, S: Storage<Slot<T>>> Drop for Publishing<'_, '_, T, S> {
     }
 }
 
-/// The sending end.
+/// The sending end of a [`Ring`].
 #[derive(Debug)]
 pub struct Consumer<'a, T, S> {
     ring: &'a Ring<T, S>,
 }
 
 impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
-    /// The sending end of `ring`.
+    /// Creates the sending end of `ring`.
     ///
     /// # Safety
-    /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
-    /// one did.
+    /// No other sending end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used.
     #[inline(always)]
     #[must_use]
     pub unsafe fn new(ring: &'a Ring<T, S>) -> Self {
         Self { ring }
     }
 
-    /// Takes the oldest item.
+    /// Takes the oldest item, or returns `None` if the ring is empty.
     #[inline]
     pub fn pop(&mut self) -> Option<T> {
         let head = self.head();
         if self.available(head, 1) == 0 {
             return None;
         }
-        // SAFETY: the producer wrote the slot at `head` and published it (`available` acquired that), and writes it
-        // again only after the store below.
+        // SAFETY: the producer wrote the slot at `head` and published it (acquired in `available`), and writes it again
+        // only after the store below.
         let item = unsafe { self.ring.slot(head).read() };
         self.release(self.ring.laps().forward(head, 1));
         Some(item)
     }
 
-    /// Takes up to `max` items, oldest first, and releases their slots together. Returns how many.
+    /// Takes up to `max` items, oldest first, passes them to `f`, and releases their slots together. Returns how many
+    /// there were.
     #[inline]
     pub fn drain(&mut self, max: usize, mut f: impl FnMut(T)) -> usize {
         let head = self.head();
@@ -329,9 +333,9 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
         let laps = self.ring.laps();
         let mut releasing = Releasing { consumer: self, position: head };
         for _ in 0..count {
-            // SAFETY: `count` published items begin at `head`, see `pop`.
+            // SAFETY: `count` published items begin at `head`; see `pop`.
             let item = unsafe { releasing.consumer.ring.slot(releasing.position).read() };
-            // Before the call: what it was given is taken, also if it panics.
+            // Before the call, so that the item counts as taken even if `f` panics.
             releasing.position = laps.forward(releasing.position, 1);
             f(item);
         }
@@ -344,7 +348,8 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
         self.ring.head.position.load(Ordering::Relaxed)
     }
 
-    /// Published items, at most `max`; looks at the producer only if what is known of its position does not do.
+    /// The number of published items, up to `max`; reads the producer's position only if the remembered one does not
+    /// suffice.
     #[inline(always)]
     fn available(&mut self, head: usize, max: usize) -> usize {
         let ring = self.ring;
@@ -353,7 +358,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
         if known >= max {
             return max;
         }
-        // Acquire: the producer has written the slots that it published.
+        // Acquire: the producer has finished writing the slots that it published.
         let tail = ring.tail.position.load(Ordering::Acquire);
         // SAFETY: as above.
         unsafe { ring.head.see(tail) };
@@ -366,7 +371,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Consumer<'a, T, S> {
     }
 }
 
-/// Releases what was taken so far, when it is dropped.
+/// Releases the slots of the items taken so far when it is dropped.
 struct Releasing<'c, 'a, T: Copy, S: Storage<Slot<T>>> {
     consumer: &'c mut Consumer<'a, T, S>,
     position: usize,
@@ -400,7 +405,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against a queue, from every starting position, in every mix of single and batch operations.
+        /// Compared with a queue, from every starting position, in every mix of single and batch operations.
         #[test]
         fn behaves_like_a_bounded_queue(start in 0usize..10, steps in proptest::collection::vec((0u8..4, 0usize..8), 0..200)) {
             let mut ring: Ring<usize, [Slot<usize>; 5]> =

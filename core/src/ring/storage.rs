@@ -1,4 +1,4 @@
-//! Memory of the rings: slots, where they lie, and how positions run over them.
+//! The memory of the rings: slots, where they are stored, and how positions run over them.
 
 use core::mem::MaybeUninit;
 
@@ -11,7 +11,7 @@ pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 
 impl<T: Copy> Slot<T> {
     const_fn! {
-        /// A slot that holds nothing.
+        /// Creates an empty slot.
         #[must_use]
         pub const fn new() -> Self {
             Self(UnsafeCell::new(MaybeUninit::uninit()))
@@ -21,31 +21,31 @@ impl<T: Copy> Slot<T> {
     /// Writes the item.
     ///
     /// # Safety
-    /// Nobody else touches the slot meanwhile.
+    /// Nobody else may access the slot meanwhile.
     #[inline(always)]
     pub(super) unsafe fn write(&self, item: T) {
-        // SAFETY: the caller has the slot to itself.
+        // SAFETY: the caller has exclusive access to the slot.
         self.0.with_mut(|slot| unsafe { (*slot).write(item) });
     }
 
-    /// Copies the item in: from memory to memory, without a stop on the stack.
+    /// Copies the item in directly, without a copy on the stack.
     ///
     /// # Safety
     /// As for [`write`](Self::write).
     #[inline(always)]
     pub(super) unsafe fn copy_from(&self, item: &T) {
-        // SAFETY: the caller has the slot to itself; both places hold a `T`, and `item` is elsewhere, since a slot is
-        // never lent out.
+        // SAFETY: the caller has exclusive access to the slot; both places hold a `T`, and they do not overlap, since a
+        // slot is never lent out.
         self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
     }
 
     /// Copies the item out.
     ///
     /// # Safety
-    /// The slot was written, and nobody writes it meanwhile.
+    /// The slot must have been written, and nobody may write it meanwhile.
     #[inline(always)]
     pub(super) unsafe fn read(&self) -> T {
-        // SAFETY: the caller says that it is initialized and not being written.
+        // SAFETY: the caller guarantees that the slot is initialized and not being written.
         self.0.with(|slot| unsafe { (*slot).assume_init_read() })
     }
 }
@@ -56,14 +56,14 @@ impl<T: Copy> Default for Slot<T> {
     }
 }
 
-// SAFETY: a slot is only memory; the rings see to it that one party at a time touches it, and items go from one
+// SAFETY: a slot is only memory. The rings make sure that one party at a time accesses it, and items move from one
 // thread to another, hence `Send`.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
-/// Where a ring keeps its items: an array of slots, or with the feature `alloc` a boxed slice whose length is chosen
-/// at run time. At least one, at most [`MAX_CAPACITY`].
+/// Where a ring stores its items: an array of slots, or with the feature `alloc` a boxed slice whose length is chosen
+/// at run time. It must have at least one slot and at most [`MAX_CAPACITY`].
 ///
-/// Sealed: the rings rely on it to show the same slots at every call, and to nobody else.
+/// Sealed: the rings rely on it to return the same slots at every call, and to nobody else.
 ///
 /// ```compile_fail,E0277
 /// use ringstat_core::ring::{Slot, Storage};
@@ -102,29 +102,29 @@ impl<C> Storage<C> for alloc::boxed::Box<[C]> {
     }
 }
 
-/// Slots for `capacity` items, at least 1 and at most [`MAX_CAPACITY`].
+/// Creates slots for `capacity` items, from 1 to [`MAX_CAPACITY`].
 #[cfg(feature = "alloc")]
 #[must_use]
 pub fn boxed<C: Default>(capacity: usize) -> alloc::boxed::Box<[C]> {
     (0..capacity.clamp(1, MAX_CAPACITY)).map(|_| C::default()).collect()
 }
 
-/// The largest ring: positions run over two laps and share a word with one more bit.
+/// The capacity of the largest ring: positions run over two laps and share a word with one more bit.
 pub const MAX_CAPACITY: usize = usize::MAX >> 3;
 
-/// Positions in a ring of `n` slots: `0..2 * n`. The first lap and the second tell a full ring from an empty one, for
-/// every `n` and without an index that grows until it wraps.
+/// Positions in a ring of `n` slots run over `0..2 * n`. Two laps tell a full ring from an empty one, for every `n`,
+/// without an index that grows until it wraps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Laps(pub(super) usize);
 
 impl Laps {
-    /// The slot at a position.
+    /// The index of the slot at a position.
     #[inline(always)]
     pub(super) fn slot(self, position: usize) -> usize {
         if position < self.0 { position } else { position - self.0 }
     }
 
-    /// The position `by` further on; `by` is at most `n`.
+    /// The position `by` slots further on; `by` is at most `n`.
     #[inline(always)]
     pub(super) fn forward(self, position: usize, by: usize) -> usize {
         let next = position + by;
@@ -138,45 +138,46 @@ impl Laps {
     }
 }
 
-/// One end of a ring for one party: the position that it publishes, and what it last saw of the other end's. Both lie
-/// in the ring, so that a handle on an end is no more than a reference, and the next owner goes on where the last one
-/// stopped.
+/// The state of one end of a ring: the position that it publishes, and the other end's position as this end last saw
+/// it. Both are stored in the ring, so that a handle on an end is only a reference, and the next owner continues where
+/// the last one stopped.
 #[derive(Debug)]
 pub(super) struct End {
-    /// Written by the owner of this end, read by that of the other.
+    /// Written by the owner of this end, read by the owner of the other.
     pub(super) position: AtomicUsize,
-    /// The other end's position when last looked at, which can only have gone on since. The owner's alone.
+    /// The other end's position when it was last read; it can only have advanced since. Belongs to the owner of this
+    /// end.
     seen: UnsafeCell<usize>,
 }
 
-// SAFETY: `seen` is touched by the owner of the end alone: `seen` and `see` are unsafe and ask for that.
+// SAFETY: only the owner of the end accesses `seen`: the functions `seen` and `see` are unsafe and require it.
 unsafe impl Sync for End {}
 
 impl End {
     const_fn! {
-        /// Both ends at the same position: an empty ring.
+        /// Creates an end at `position`. A ring whose two ends have the same position is empty.
         pub(super) const fn new(position: usize) -> Self {
             Self { position: AtomicUsize::new(position), seen: UnsafeCell::new(position) }
         }
     }
 
-    /// What was last seen of the other end.
+    /// The other end's position as it was last seen.
     ///
     /// # Safety
-    /// The caller owns this end.
+    /// The caller must own this end.
     #[inline(always)]
     pub(super) unsafe fn seen(&self) -> usize {
-        // SAFETY: only the owner touches it.
+        // SAFETY: only the owner accesses it.
         self.seen.with(|seen| unsafe { *seen })
     }
 
-    /// Notes what is seen of the other end.
+    /// Remembers the other end's position.
     ///
     /// # Safety
-    /// The caller owns this end.
+    /// The caller must own this end.
     #[inline(always)]
     pub(super) unsafe fn see(&self, position: usize) {
-        // SAFETY: only the owner touches it.
+        // SAFETY: only the owner accesses it.
         self.seen.with_mut(|seen| unsafe { *seen = position });
     }
 }

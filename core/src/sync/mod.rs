@@ -1,11 +1,11 @@
-//! Every atomic of this crate enters here, so that one file switches all of them.
+//! Every atomic of this crate is imported through this file, so that all of them can be switched here.
 //!
-//! - normally: `portable-atomic`, which is `core::sync::atomic` where the target has the operation, and a
-//!   critical section where it has not (compare-and-swap on thumbv6m; for 64-bit values on 32-bit parts see `wide`);
+//! - normally: `portable-atomic`, which is `core::sync::atomic` where the target has the operation and a critical
+//!   section where it does not (compare-and-swap on thumbv6m; for 64-bit values on 32-bit parts see `wide`);
 //! - under `--cfg loom`: loom's models, so that the rings and the interner are checked exhaustively.
 //!
-//! loom's constructors are not `const`, hence [`const_fn!`], which makes a `const fn` that loses its `const`
-//! under loom.
+//! loom's constructors are not `const`, hence [`const_fn!`], which declares a `const fn` that is not `const` under
+//! loom.
 
 #[cfg(loom)]
 pub(crate) use loom::{
@@ -27,7 +27,7 @@ pub(crate) use wide::AtomicU64;
 #[cfg(all(not(loom), not(target_has_atomic = "64"), not(feature = "critical-section")))]
 compile_error!("this target has no 64-bit atomics: enable the feature `critical-section`");
 
-/// `core::cell::UnsafeCell` with loom's closure interface, so that one source serves both.
+/// `core::cell::UnsafeCell` with loom's closure interface, so that one source works with both.
 #[cfg(not(loom))]
 #[derive(Debug)]
 #[repr(transparent)]
@@ -39,23 +39,23 @@ impl<T> UnsafeCell<T> {
         Self(core::cell::UnsafeCell::new(value))
     }
 
-    /// Gives `f` the pointer for reading. The caller's SAFETY comment says why nobody writes meanwhile.
+    /// Passes `f` the pointer for reading. The caller's SAFETY comment says why nobody writes meanwhile.
     #[inline(always)]
     pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         f(self.0.get())
     }
 
-    /// Gives `f` the pointer for writing. The caller's SAFETY comment says why nobody else looks meanwhile.
+    /// Passes `f` the pointer for writing. The caller's SAFETY comment says why nobody else accesses it meanwhile.
     #[inline(always)]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
 }
 
-/// A value in cache lines of its own, so that writing it does not slow down who uses its neighbours.
+/// A value in cache lines of its own, so that writes to it do not slow down users of its neighbours.
 ///
-/// 128 bytes where the prefetcher takes lines in pairs (x86-64) or lines are that long (some AArch64), 64 on other
-/// hosts; chips have no caches to share and little memory, so there it is nothing.
+/// The alignment is 128 bytes where the prefetcher fetches lines in pairs (x86-64) or lines are that long (some
+/// AArch64), and 64 on other hosts. Chips have no shared caches and little memory, so there is no alignment there.
 #[cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), repr(align(128)))]
 #[cfg_attr(
     all(target_pointer_width = "64", not(any(target_arch = "x86_64", target_arch = "aarch64"))),
@@ -79,8 +79,9 @@ impl<T> core::ops::Deref for CachePadded<T> {
     }
 }
 
-/// Whether a deliberate mistake is asked for. The model checker's script asks for one after the other by the variable
-/// `RINGSTAT_MUTANT`, to show that each would be caught; outside loom there are none, and this folds away.
+/// Whether a deliberate mistake is requested. The model checker's script requests one after the other through the
+/// variable `RINGSTAT_MUTANT`, to show that each would be caught. Outside loom this is constant `false` and is
+/// optimized away.
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) const fn mutant(_name: &str) -> bool {

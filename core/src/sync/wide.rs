@@ -1,7 +1,8 @@
-//! A 64-bit atomic for parts whose widest has 32 bits.
+//! A 64-bit atomic for parts whose widest atomic has 32 bits.
 //!
-//! `portable-atomic` would take a spin lock where there is compare-and-swap (thumbv7m), and an interrupt that came
-//! while a task holds it would spin for ever. A critical section cannot be interrupted, and takes no table of locks.
+//! `portable-atomic` would use a spin lock on parts with compare-and-swap (thumbv7m), and an interrupt that arrives
+//! while a task holds the lock would spin for ever. A critical section cannot be interrupted, and needs no table of
+//! locks.
 
 use core::cell::Cell;
 
@@ -9,8 +10,8 @@ use critical_section::Mutex;
 
 use super::Ordering;
 
-/// What [`Gauge`](crate::instrument::Gauge) needs of an atomic. Every call is a critical section of a few
-/// instructions, so that the orderings have nothing to add.
+/// The operations that [`Gauge`](crate::instrument::Gauge) needs of an atomic. Every call is a critical section of a
+/// few instructions, so the orderings have no effect.
 #[derive(Debug)]
 pub(crate) struct AtomicU64(Mutex<Cell<u64>>);
 
@@ -27,7 +28,8 @@ impl AtomicU64 {
         critical_section::with(|cs| self.0.borrow(cs).set(value));
     }
 
-    /// `f` runs outside of the critical section, again if somebody came in between: it may be long.
+    /// Calls `f` outside the critical section, because it may be long, and repeats it if somebody else stored a value
+    /// meanwhile.
     pub(crate) fn fetch_update(
         &self,
         _set: Ordering,

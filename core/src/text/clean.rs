@@ -1,14 +1,14 @@
-//! Characters that mean something to the receiver, and what is written in their place.
+//! Characters that have a meaning for the receiver, and what is written in their place.
 
 use super::Dialect;
 use crate::wire::cursor::{NoRoom, Writer};
 
-/// Where in a line a string stands: what is reserved depends on it.
+/// Where in a line a string is written, on which it depends what is reserved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Place {
-    /// A name, the key of a tag, the member of a set.
+    /// A name, a tag key, or a member of a set.
     Word,
-    /// The value of a tag.
+    /// A tag value.
     Value,
 }
 
@@ -17,7 +17,7 @@ const WORD: u8 = 1;
 const VALUE: u8 = 2;
 const STATSD: u8 = 4;
 
-/// For each byte where it is reserved. Those of multi-byte characters are nowhere.
+/// For each byte, the places in which it is reserved. The bytes of multi-byte characters are reserved nowhere.
 static RESERVED: [u8; 256] = {
     let mut reserved = [0; 256];
     let mut byte = 0;
@@ -33,7 +33,7 @@ static RESERVED: [u8; 256] = {
     reserved
 };
 
-/// The rule for a place in a dialect.
+/// The rule for one place in one dialect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule(u8);
 
@@ -46,13 +46,13 @@ impl Rule {
         })
     }
 
-    /// Whether the string can be written as it is. Linear, without a branch on each byte.
+    /// Whether the string can be written as it is. Takes linear time, without a branch per byte.
     #[inline]
     pub(super) fn allows(self, string: &str) -> bool {
         string.bytes().fold(0, |seen, byte| seen | RESERVED[usize::from(byte)]) & self.0 == 0
     }
 
-    /// Writes a string, with `_` for each reserved character, and counts it if there was one.
+    /// Writes a string with `_` for each reserved character, and counts the string if it had any.
     #[inline]
     pub(super) fn write(
         self,
@@ -68,7 +68,7 @@ impl Rule {
         Ok(())
     }
 
-    /// Replaces what is reserved in the last `length` bytes.
+    /// Replaces reserved characters in the last `length` bytes.
     #[cold]
     fn mend(self, w: &mut Writer<'_>, length: usize) {
         let end = w.position();
@@ -81,12 +81,12 @@ impl Rule {
     }
 }
 
-/// How long `text` is when its newlines are escaped.
+/// The length of `text` once its newlines are escaped.
 pub(super) fn escaped_length(text: &str) -> usize {
     text.len() + text.bytes().filter(|b| *b == b'\n').count()
 }
 
-/// Writes a text with `\n` for each newline.
+/// Writes a text with `\n` in place of each newline.
 pub(super) fn write_escaped(
     w: &mut Writer<'_>,
     text: &str,

@@ -1,4 +1,4 @@
-//! The encoder, and a datagram of lines in the making.
+//! The encoder, and a datagram of lines being filled.
 
 use super::Dialect;
 use super::clean::{Place, Rule};
@@ -10,12 +10,12 @@ use crate::instrument::{Buckets, Instrument, State};
 use crate::record::{Event, Resolve};
 use crate::wire::cursor::Writer;
 
-/// Writes lines. `S` remembers what was sent of each instrument: [`Fixed`](super::Fixed), or with the feature `alloc`
-/// [`Growing`](super::Growing).
+/// Writes StatsD or DogStatsD lines. `S` remembers what was sent of each instrument: [`Fixed`](super::Fixed), or with
+/// the feature `alloc` [`Growing`](super::Growing).
 ///
-/// `SLOTS` static names and tag sets are known again, and `ARENA` bytes of tags stand ready as they are written; what
-/// is beyond is written just the same, more slowly. The default takes 10 KiB; `Encoder<_, 16, 256>` 0.5 KiB on a
-/// 32-bit chip.
+/// `SLOTS` static names and tag sets are remembered, and `ARENA` bytes of tags are kept in the form in which they are
+/// written. Anything beyond that is written just the same, but more slowly. The default takes 10 KiB; `Encoder<_, 16,
+/// 256>` takes 0.5 KiB on a 32-bit chip.
 pub struct Encoder<S, const SLOTS: usize = 256, const ARENA: usize = 4096> {
     dialect: Dialect,
     timestamps: bool,
@@ -26,7 +26,7 @@ pub struct Encoder<S, const SLOTS: usize = 256, const ARENA: usize = 4096> {
 }
 
 impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encoder<S, SLOTS, ARENA> {
-    /// An encoder that has seen nothing yet.
+    /// Creates an encoder that remembers nothing yet.
     #[must_use]
     pub const fn new(dialect: Dialect, sent: S) -> Self {
         Self {
@@ -39,11 +39,11 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encoder<S, SLOTS, ARENA> {
         }
     }
 
-    /// Gives the lines of counters and gauges in DogStatsD their second (version 1.3 of the protocol, agent 7.40 or
+    /// Adds the time, in seconds, to DogStatsD lines of counters and gauges (version 1.3 of the protocol, agent 7.40 or
     /// later), unless the clock counts from boot or the record is sampled.
     ///
-    /// Not by default: an agent does not add up lines with a time. Of two lines of one series in the same second only
-    /// one remains, which is wrong for counters that are recorded as events.
+    /// Off by default, because an agent does not add up lines with a time: of two lines of one series in the same
+    /// second only one remains, which is wrong for counters that are recorded as events.
     #[must_use]
     pub const fn timestamps(mut self, on: bool) -> Self {
         self.timestamps = on;
@@ -98,15 +98,15 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Format for Encoder<S, SLOT
     }
 }
 
-/// A datagram of lines in the making.
+/// A datagram of lines being filled.
 pub struct Lines<'a, S, const SLOTS: usize, const ARENA: usize> {
     pub(super) w: Writer<'a>,
     pub(super) dialect: Dialect,
     pub(super) word: Rule,
     pub(super) value: Rule,
-    /// Ticks of the client's clock a second, where it counts from 1970.
+    /// Ticks of the client's clock per second, if it counts from the Unix epoch.
     pub(super) per_second: Option<u64>,
-    /// Whether counters and gauges get their second.
+    /// Whether counters and gauges carry their time.
     pub(super) timestamps: bool,
     pub(super) now: u64,
     sequence: u32,
@@ -160,7 +160,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Packer for Lines<'_, S, SL
 }
 
 impl<S: Sent, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
-    /// Runs `write`, behind a newline if there is a line already, and takes everything back if it fails.
+    /// Runs `write`, after a newline unless the line is the first, and undoes everything if it fails.
     #[inline]
     fn whole(
         &mut self,
@@ -182,7 +182,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA>
         result
     }
 
-    /// Writes how much a number has grown since it was sent last, if it has.
+    /// Writes the amount by which a number has grown since it was last sent, if it has.
     fn growth(
         &mut self,
         instrument: usize,
@@ -191,7 +191,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA>
         write: impl FnOnce(&mut Self, u64) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
         let growth = total.wrapping_sub(self.sent.get(instrument, cell));
-        // A chip without 64-bit atomics may for a moment read a total that is too low; the next flush reads it again.
+        // A chip without 64-bit atomics may briefly read a total that is too low; the next flush reads it again.
         if growth == 0 || growth > i64::MAX as u64 {
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA>
         })
     }
 
-    /// A line for each bucket that has grown, from `from` on, as many as have room.
+    /// Writes a line for each bucket that has grown, from `from` on, as far as there is room.
     fn buckets(
         &mut self,
         number: usize,

@@ -1,31 +1,31 @@
-//! Static strings that were looked at before, found by their address.
+//! Static strings that were examined before, recognized by their address.
 //!
-//! A static name needs to be searched for reserved characters once; a static tag set is written out once and copied
-//! from then on. What is `'static` never changes, so that its address and length are all there is to compare.
+//! A static name needs to be searched for reserved characters only once; a static tag set is written out once and
+//! copied from then on. Anything `'static` never changes, so comparing address and length is enough.
 
 use heapless::Vec;
 
 use crate::record::Tag;
 
-/// A table of `SLOTS` names and tag sets, and `ARENA` bytes of tags as they stand in a line. What has no room is
-/// looked at again each time: correct, and slower.
+/// A table of `SLOTS` names and tag sets, with `ARENA` bytes for tags in the form in which they are written. Whatever
+/// does not fit is examined each time, which is correct but slower.
 pub(super) struct Known<const SLOTS: usize, const ARENA: usize> {
     slots: [Slot; SLOTS],
     arena: Vec<u8, ARENA>,
 }
 
-/// Address 0 is that of no string: an empty slot.
+/// No string has address 0: such a slot is empty.
 #[derive(Clone, Copy)]
 struct Slot {
     address: usize,
-    /// Bytes of a name, tags of a set.
+    /// The number of bytes of a name, or of tags of a set.
     length: usize,
-    /// Where a set stands in the arena; nowhere for a name.
+    /// Where a set begins in the arena; unused for a name.
     start: u16,
     end: u16,
 }
 
-/// So many slots are looked at for one string.
+/// How many slots are examined for one string.
 const PROBES: usize = 4;
 
 impl<const SLOTS: usize, const ARENA: usize> Known<SLOTS, ARENA> {
@@ -35,31 +35,31 @@ impl<const SLOTS: usize, const ARENA: usize> Known<SLOTS, ARENA> {
         Self { slots: [EMPTY; SLOTS], arena: Vec::new() }
     }
 
-    /// Whether a name is known to have nothing reserved in it.
+    /// Whether a name is known to contain nothing reserved.
     #[inline]
     pub(super) fn has_name(&self, name: &'static str) -> bool {
         self.find(name.as_ptr().addr(), name.len()).is_some()
     }
 
-    /// Notes that a name has nothing reserved in it.
+    /// Remembers that a name contains nothing reserved.
     pub(super) fn add_name(&mut self, name: &'static str) {
         self.put(Slot { address: name.as_ptr().addr(), length: name.len(), start: 0, end: 0 });
     }
 
-    /// The tags as they stand in a line.
+    /// The tags in the form in which they are written, if they are remembered.
     #[inline]
     pub(super) fn set(&self, tags: &'static [Tag]) -> Option<&[u8]> {
         let slot = self.find(tags.as_ptr().addr(), tags.len())?;
         self.arena.get(usize::from(slot.start)..usize::from(slot.end))
     }
 
-    /// Keeps tags as they stand in a line.
+    /// Remembers tags in the form in which they are written.
     pub(super) fn add_set(&mut self, tags: &'static [Tag], written: &[u8]) {
         let start = self.arena.len();
         if self.arena.extend_from_slice(written).is_err() {
             return;
         }
-        // Both within `ARENA`, which fits.
+        // Both are within `ARENA`, which fits into 16 bits.
         let (start, end) = (start as u16, self.arena.len() as u16);
         if !self.put(Slot { address: tags.as_ptr().addr(), length: tags.len(), start, end }) {
             self.arena.truncate(usize::from(start));
@@ -68,7 +68,7 @@ impl<const SLOTS: usize, const ARENA: usize> Known<SLOTS, ARENA> {
 
     #[inline]
     fn places(address: usize) -> impl Iterator<Item = usize> {
-        // Strings lie side by side: the low bits differ most.
+        // Strings lie next to each other in memory, so the low bits differ most.
         let hash = (address as u32).wrapping_mul(0x9E37_79B1) >> 15;
         (0..PROBES.min(SLOTS)).map(move |probe| (hash as usize + probe) % SLOTS.max(1))
     }
@@ -80,7 +80,7 @@ impl<const SLOTS: usize, const ARENA: usize> Known<SLOTS, ARENA> {
             .find(|slot| slot.address == address && slot.length == length)
     }
 
-    /// Returns whether there was room.
+    /// Stores an entry, and returns whether there was room.
     fn put(&mut self, new: Slot) -> bool {
         let free = Self::places(new.address)
             .find(|at| self.slots.get(*at).is_some_and(|slot| slot.address == 0));

@@ -26,7 +26,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
             && number::is_negative(value)
         {
             match kind {
-                // Its sign would make it a change of the value.
+                // A gauge with a sign would be taken for a change of its value.
                 Kind::Gauge => {
                     self.write_event_name(event, names)?;
                     self.w.bytes(b":0|g")?;
@@ -55,7 +55,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
             Kind::Timing | Kind::Distribution => self.w.bytes(b"|ms")?,
             Kind::Set | Kind::Event => self.w.bytes(b"|s")?,
         }
-        // Whether it may have a rate (the latest value and a member stand for themselves), and a time.
+        // Whether the line may have a rate (gauges and members of sets stand for themselves), and a time.
         let (has_rate, has_time) = match kind {
             Kind::Counter => (true, true),
             Kind::Gauge => (false, true),
@@ -104,7 +104,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         Ok(self.write_second(self.now)?)
     }
 
-    /// `growth` more values around `middle`.
+    /// Writes a line for `growth` more values around `middle`.
     pub(super) fn write_bucket(
         &mut self,
         histogram: &dyn Instrument,
@@ -128,7 +128,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         Ok(self.write_instrument_tags(histogram)?)
     }
 
-    /// `_e{length,length}:title|text|d:second|p:low|#key:value,…`
+    /// Writes an event: `_e{length,length}:title|text|d:second|p:low|#key:value,…`
     #[cold]
     fn write_happening<const INLINE: usize>(
         &mut self,
@@ -210,7 +210,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         Ok(())
     }
 
-    /// The member of a set; no other kind is a text.
+    /// Writes the member of a set; no other kind can be a text.
     fn write_member(&mut self, kind: Kind, member: &str) -> Result<(), Refused> {
         if kind != Kind::Set || member.is_empty() {
             return Err(Refused::Unsupported);
@@ -260,14 +260,14 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         for (index, (key, value)) in tags.iter().enumerate() {
             self.write_tag(index == 0, key, value)?;
         }
-        // What is altered is counted each time.
+        // An altered string is counted each time, so it is not remembered.
         if *self.altered == altered {
             self.known.add_set(tags, &self.w.written()[start..]);
         }
         Ok(())
     }
 
-    /// A tag without a value is its key alone.
+    /// Writes a tag. A tag without a value is written as its key alone.
     fn write_tag(&mut self, first: bool, key: &str, value: &str) -> Result<(), NoRoom> {
         self.w.bytes(if first { b"|#" } else { b"," })?;
         self.word.write(&mut self.w, if key.is_empty() { "_" } else { key }, self.altered)?;

@@ -1,44 +1,46 @@
-//! The lines of DogStatsD and StatsD: a second [encoder](crate::format) behind the same packer, for agents that are
-//! already there.
+//! DogStatsD and StatsD lines: a second [encoder](crate::format) behind the same packer, for agents that are already
+//! deployed.
 //!
-//! A datagram is whole lines with a newline between them, within the payload limit. Numbers are exact: integers and
-//! decimals digit by digit, floats in the fewest digits that read back as the same float.
+//! A datagram holds whole lines, separated by newlines, within the payload limit. Numbers are exact: integers and
+//! decimals are written digit by digit, floats with the fewest digits that read back as the same float.
 //!
 //! | record | DogStatsD | StatsD |
 //! |---|---|---|
 //! | counter event | `name:amount\|c` | the same |
-//! | gauge event, [`Gauge`] | `name:value\|g` | the same; a negative value behind a line that sets 0, since a sign there means a change |
+//! | gauge event, [`Gauge`] | `name:value\|g` | the same; a negative value after a line that sets 0, because a sign
+//! means a change |
 //! | timing | `name:milliseconds\|ms` | the same; refused when negative |
-//! | distribution | `name:sample\|d` | `name:sample\|ms`, the only kind of sample that it has; refused when negative |
+//! | distribution | `name:sample\|d` | `name:sample\|ms`, StatsD's only kind of sample; refused when negative |
 //! | set | `name:member\|s` | the same |
-//! | event | `_e{…}:name` with its text, second and `p:low` for a low priority | refused |
-//! | [`Counter`] | what was added since the last datagram that was sent, `\|c`; nothing when nothing was | the same |
-//! | [`Histogram`] | for each bucket that grew its middle with the growth as sample rate, `\|d`; in milliseconds, `\|ms`, when the unit is nano-, micro- or milliseconds | the same, always `\|ms` |
+//! | event | `_e{…}:name` with its text, its time in seconds, and `p:low` for a low priority | refused |
+//! | [`Counter`] | the increase since the last datagram that was sent, `\|c`; nothing if there was none | the same |
+//! | [`Histogram`] | for each bucket that grew, its middle with the growth as sample rate, `\|d`; in milliseconds,
+//! `\|ms`, if the unit is nano-, micro- or milliseconds | the same, always `\|ms` |
 //!
-//! A sampled record carries `|@rate`, tags `|#key:value,…` (StatsD from version 0.9 on makes Graphite tags of them),
-//! counters and gauges of DogStatsD on request their second, see [`Encoder::timestamps`].
+//! A sampled record carries `|@rate`, and tags are written as `|#key:value,…` (StatsD turns them into Graphite tags
+//! from version 0.9 on). On request, DogStatsD counters and gauges carry their time; see [`Encoder::timestamps`].
 //!
-//! What is reserved becomes `_`: in names, keys and members `: | @ # ,` and control characters; in the value of a tag
-//! the same without `:`; in StatsD also `;` and `=`. A newline in the text of an event becomes `\n`, as DogStatsD wants
-//! it. Each string altered in that way is counted in [`Totals::altered`](crate::send::Totals::altered). What has no
-//! line at all (refused above; an empty name, an empty member) is counted under
-//! [`Cause::Unsupported`](crate::ledger::Cause::Unsupported), an instrument in
+//! Reserved characters become `_`: in names, tag keys and members `: | @ # ,` and control characters; in tag values the
+//! same except `:`; in StatsD also `;` and `=`. A newline in the text of an event becomes `\n`, as DogStatsD requires.
+//! Each string that was altered is counted in [`Totals::altered`](crate::send::Totals::altered). Records that have no
+//! line at all (those refused above, empty names, empty members) are counted under
+//! [`Cause::Unsupported`](crate::ledger::Cause::Unsupported), instruments in
 //! [`Totals::unsendable`](crate::send::Totals::unsendable).
 //!
-//! There are no heartbeats, sequence numbers or loss counts in these formats: what the network loses, nobody knows.
+//! These formats have no heartbeats, sequence numbers or loss counts: nobody can tell what the network loses.
 //!
 //! [`Counter`]: crate::instrument::Counter
 //! [`Gauge`]: crate::instrument::Gauge
 //! [`Histogram`]: crate::instrument::Histogram
 
-// Of the encoder,
+// The encoder, with its memory
 mod encoder;
-// which remembers strings that it has seen,
+// of strings
 mod known;
-// and what was sent.
+// and of the amounts sent.
 mod sent;
 
-// Of a line.
+// The parts of a line.
 mod clean;
 mod line;
 mod number;
@@ -48,13 +50,13 @@ pub use encoder::{Encoder, Lines};
 pub use sent::Growing;
 pub use sent::{Fixed, Sent};
 
-/// Which lines.
+/// The dialect of the lines.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 pub enum Dialect {
-    /// As the Datadog agent, Vector, Telegraf and the Prometheus StatsD exporter take them.
+    /// As the Datadog agent, Vector, Telegraf and the Prometheus StatsD exporter read them.
     #[default]
     DogStatsD,
-    /// As the original server of Etsy takes them.
+    /// As Etsy's original server reads them.
     StatsD,
 }
 

@@ -3,7 +3,7 @@
 use crate::record::Value;
 use crate::wire::cursor::{NoRoom, Writer};
 
-/// Whether the text of a number begins with a minus.
+/// Whether a number is written with a minus sign.
 pub(super) fn is_negative(value: Value) -> bool {
     match value {
         Value::U64(_) => false,
@@ -14,7 +14,7 @@ pub(super) fn is_negative(value: Value) -> bool {
     }
 }
 
-/// Writes a number. Floats may have an exponent: receivers read them with their language's own parser.
+/// Writes a number. Floats may have an exponent: receivers parse them with their language's own parser.
 #[inline]
 pub(super) fn write(w: &mut Writer<'_>, value: Value) -> Result<(), NoRoom> {
     match value {
@@ -36,7 +36,7 @@ fn write_float(w: &mut Writer<'_>, text: &str) -> Result<(), NoRoom> {
     w.bytes(text.strip_suffix(".0").unwrap_or(text).as_bytes())
 }
 
-/// The digits of the mantissa with a point in them, without zeros at the end.
+/// Writes the digits of the mantissa with a decimal point, without trailing zeros.
 fn write_decimal(w: &mut Writer<'_>, mantissa: i64, scale: usize) -> Result<(), NoRoom> {
     let mut buffer = itoa::Buffer::new();
     let digits = buffer.format(mantissa.unsigned_abs()).as_bytes();
@@ -56,10 +56,10 @@ fn write_decimal(w: &mut Writer<'_>, mantissa: i64, scale: usize) -> Result<(), 
     Ok(())
 }
 
-/// The text of the sample rate that was written last: sampled records mostly have the same one again.
+/// The text of the sample rate that was written last, because successive sampled records mostly have the same one.
 pub(super) struct Rate {
     n: u64,
-    /// The longest has 37 bytes.
+    /// The longest text has 37 bytes.
     text: [u8; 40],
     length: usize,
 }
@@ -81,7 +81,7 @@ impl Rate {
     }
 }
 
-/// Without an exponent, which StatsD does not read there.
+/// Writes a rate without an exponent, which StatsD does not accept there.
 fn write_rate(w: &mut Writer<'_>, n: u64) -> Result<(), NoRoom> {
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(rate(n));
@@ -93,8 +93,8 @@ fn write_rate(w: &mut Writer<'_>, n: u64) -> Result<(), NoRoom> {
     digits.bytes().filter(u8::is_ascii_digit).try_for_each(|digit| w.byte(digit))
 }
 
-/// The rate `r` for which a receiver that calculates `1 / r` gets `n`: exactly where there is such a float, else a
-/// little more, so that rounding it down gives `n` as well.
+/// The rate `r` for which a receiver that computes `1 / r` gets `n`: exactly if there is such a float, otherwise
+/// slightly more, so that rounding down gives `n` as well.
 fn rate(n: u64) -> f64 {
     let n = n.max(1) as f64;
     let near = 1.0 / n;

@@ -1,23 +1,23 @@
-//! What is sent already of each instrument: lines carry increments, instruments hold totals.
+//! What has been sent of each instrument: lines carry increments, while instruments hold totals.
 //!
-//! An amount is noted when its line is written, together with the number of the datagram, and taken back when that
-//! datagram is given up: the next line then carries it again, and nothing is lost or counted twice.
+//! An amount is noted when its line is written, together with the number of the datagram, and subtracted again when
+//! that datagram is given up: the next line then carries it, and nothing is lost or counted twice.
 
 use heapless::Vec;
 use heapless::index_map::FnvIndexMap;
 
 use crate::format::Refused;
 
-/// Remembers what is sent of each number that an instrument holds: cell 0 of a counter, a cell for each bucket of a
-/// histogram.
+/// Remembers how much has been sent of each number that an instrument holds: cell 0 is a counter's total, and a
+/// histogram has a cell per bucket.
 pub trait Sent {
-    /// How much of it is sent or on its way.
+    /// The amount that has been sent or is on its way.
     fn get(&self, instrument: usize, cell: usize) -> u64;
 
     /// Notes that `amount` more is on its way in the datagram `sequence`.
     ///
     /// # Errors
-    /// [`Refused::Full`] when there is no room to note it; nothing is then changed.
+    /// [`Refused::Full`] if there is no room to note it; nothing is changed then.
     fn add(
         &mut self,
         instrument: usize,
@@ -26,11 +26,11 @@ pub trait Sent {
         sequence: u32,
     ) -> Result<(), Refused>;
 
-    /// Learns what became of the datagram `sequence`, and takes its amounts back if it was not sent.
+    /// Reports whether the datagram `sequence` was sent; if not, its amounts are subtracted again.
     fn settle(&mut self, sequence: u32, sent: bool);
 }
 
-/// An amount on its way.
+/// An amount that is on its way.
 #[derive(Clone, Copy, Debug)]
 struct OnItsWay {
     sequence: u32,
@@ -40,8 +40,8 @@ struct OnItsWay {
 }
 
 impl OnItsWay {
-    /// Whether the line is still on its way once the fate of the datagram `sequence` is known. If it was in there and
-    /// not sent, its amount is taken back from its cell.
+    /// Whether the line is still on its way once the fate of the datagram `sequence` is known. If the line was in that
+    /// datagram and the datagram was not sent, the amount is subtracted from its cell.
     fn outlives<'a>(
         &self,
         sequence: u32,
@@ -58,11 +58,11 @@ impl OnItsWay {
     }
 }
 
-/// Without a heap: room for `CELLS` numbers (a power of two; buckets take room when they are first sent) and for `LINES`
-/// lines on their way. 16 and 24 bytes each.
+/// Memory without a heap: room for `CELLS` numbers (a power of two; a bucket takes room when it is first sent) of 16
+/// bytes each, and for `LINES` lines on their way, of 24 bytes each.
 ///
-/// A number without room is not sent, and counted in [`Totals::unsendable`](crate::send::Totals::unsendable) each
-/// time.
+/// A number that finds no room is not sent, and is counted in [`Totals::unsendable`](crate::send::Totals::unsendable)
+/// each time.
 #[derive(Debug, Default)]
 pub struct Fixed<const CELLS: usize, const LINES: usize> {
     sent: FnvIndexMap<(u16, u16), u64, CELLS>,
@@ -70,14 +70,14 @@ pub struct Fixed<const CELLS: usize, const LINES: usize> {
 }
 
 impl<const CELLS: usize, const LINES: usize> Fixed<CELLS, LINES> {
-    /// Nothing is sent yet.
+    /// Creates a memory in which nothing has been sent.
     #[must_use]
     pub const fn new() -> Self {
         Self { sent: FnvIndexMap::new(), on_their_way: Vec::new() }
     }
 }
 
-/// An instrument and its cell as they stand in a [`Fixed`].
+/// The indices of an instrument and its cell as a [`Fixed`] stores them.
 fn short(instrument: usize, cell: usize) -> Option<(u16, u16)> {
     Some((instrument.try_into().ok()?, cell.try_into().ok()?))
 }
@@ -123,15 +123,15 @@ mod growing {
     use super::{OnItsWay, Refused, Sent};
     use alloc::vec::Vec;
 
-    /// On the heap: room for everything. It allocates when it sees an instrument or a bucket for the first time, and not
-    /// again.
+    /// Memory on the heap, with room for everything. It allocates when it sees an instrument or a bucket for the first
+    /// time, and not again.
     #[derive(Debug, Default)]
     pub struct Growing {
         instruments: Vec<Cells>,
         on_their_way: Vec<OnItsWay>,
     }
 
-    /// The cells of one instrument. Most have one only, which needs no allocation.
+    /// The cells of one instrument. Most instruments have only one, which needs no allocation.
     #[derive(Clone, Debug, Default)]
     struct Cells {
         first: u64,
@@ -155,7 +155,7 @@ mod growing {
     }
 
     impl Growing {
-        /// Nothing is sent yet.
+        /// Creates a memory in which nothing has been sent.
         #[must_use]
         pub const fn new() -> Self {
             Self { instruments: Vec::new(), on_their_way: Vec::new() }

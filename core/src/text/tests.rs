@@ -1,4 +1,4 @@
-//! Lines as a sender packs them.
+//! The lines that a sender packs.
 
 use super::*;
 use crate::instrument::{Counter, Gauge, Histogram, Instrument, Layout, Unit};
@@ -76,7 +76,7 @@ impl Bench {
         }
     }
 
-    /// Everything that goes out in the next second, as lines.
+    /// Everything that is sent in the next second, as lines.
     fn second(&mut self) -> Vec<String> {
         self.time += SECOND;
         self.sender.flush();
@@ -98,7 +98,7 @@ fn event(kind: Kind, name: &'static str, value: impl Into<Value>) -> Event {
     Event::new(kind, Name::Static(name), value.into(), NOW).unwrap()
 }
 
-/// The lines of one event, and why there are none.
+/// The lines of one event, or the cause for which there are none.
 fn lines(dialect: Dialect, event: Event) -> (Vec<String>, Option<Cause>) {
     let mut bench = Bench::of(dialect);
     bench.push(event);
@@ -236,7 +236,7 @@ fn increments_of_a_datagram_that_was_given_up_are_sent_again() {
     bench.sender.flush();
     let (first, text) = bench.poll().unwrap();
     assert_eq!(text, "c:10|c\ng:1|g");
-    // Another is packed while the first is on its way, as when datagrams are sent together.
+    // A second datagram is packed while the first is on its way, as when datagrams are sent together.
     COUNTER.add(3);
     bench.time += SECOND;
     bench.sender.flush();

@@ -1,42 +1,42 @@
-//! Acknowledgements: the one datagram that goes from a receiver back to a sender.
+//! Acknowledgements: datagrams from a receiver back to a sender.
 //!
-//! A receiver says which critical events of one epoch it has stored: all below [`Ack::base`], and those that the bitmap
-//! names. It says so again and again, so that a lost acknowledgement heals with the next.
+//! A receiver states which critical events of one epoch it has stored: all below [`Ack::base`], and those whose bits
+//! are set in the bitmap. It repeats the statement, so that the next acknowledgement makes up for a lost one.
 
 use super::crc::{self, TRAILER};
 use super::cursor::{Reader, Writer};
 use super::error::DecodeError;
 use super::header::Frame;
 
-/// So many identifiers, from the base on, can be outstanding at a time.
+/// How many identifiers, from the base on, can be outstanding at a time.
 pub const ID_WINDOW: usize = 1024;
 /// The mode of an acknowledgement, in the low nibble of the third byte.
 pub const MODE: u8 = 8;
 
-/// Before the bitmap: the frame and the base.
+/// The length of what precedes the bitmap: the frame and the base.
 const HEAD: usize = Frame::LEN + 8;
 
-/// What a receiver has stored of one epoch.
+/// The critical events that a receiver has stored of one epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ack<'a> {
-    /// Whose events.
+    /// The sender of the events.
     pub sender: u64,
-    /// Of which of its runs.
+    /// The epoch of the sender.
     pub epoch: u32,
-    /// Every event below is settled: stored, or the sender has said that it gave it up.
+    /// Every event below this identifier is settled: stored, or given up according to the sender.
     pub base: u64,
-    /// Bit `i`, low ones first, says that event `base + i` is stored.
+    /// Bit `i`, counted from the lowest bit of the first byte, says that event `base + i` is stored.
     pub bitmap: &'a [u8],
 }
 
 impl<'a> Ack<'a> {
-    /// The shortest acknowledgement: one that names no events.
+    /// The length of the shortest acknowledgement: one that names no events.
     pub const MIN_LEN: usize = HEAD + TRAILER;
-    /// The longest acknowledgement.
+    /// The length of the longest acknowledgement.
     pub const MAX_LEN: usize = HEAD + ID_WINDOW / 8 + TRAILER;
 
-    /// Writes the datagram, without the zeros at the bitmap's end, and returns its length. `None` when `buf` is too
-    /// short or the bitmap too long.
+    /// Writes the datagram, without zeros at the end of the bitmap, and returns its length. `None` if `buf` is too
+    /// short or the bitmap is too long.
     #[must_use]
     pub fn emit(&self, buf: &mut [u8]) -> Option<usize> {
         let used = self.bitmap.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
@@ -49,10 +49,10 @@ impl<'a> Ack<'a> {
         Some(w.position())
     }
 
-    /// Reads a datagram.
+    /// Reads an acknowledgement.
     ///
     /// # Errors
-    /// The refusals of any datagram, in the same order; [`DecodeError::TooLong`] for a bitmap of more than
+    /// The same as for any datagram, in the same order, and [`DecodeError::TooLong`] for a bitmap of more than
     /// [`ID_WINDOW`] bits.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, DecodeError> {
         if datagram.len() > Self::MAX_LEN {
@@ -69,7 +69,7 @@ impl<'a> Ack<'a> {
         Ok(Self { sender: frame.sender, epoch: frame.epoch, base, bitmap })
     }
 
-    /// No event from here on is named; the base where none is.
+    /// One past the last identifier in the bitmap; the base if the bitmap is empty.
     #[must_use]
     pub fn end(&self) -> u64 {
         let Some(last) = self.bitmap.iter().rposition(|b| *b != 0) else { return self.base };
@@ -77,7 +77,7 @@ impl<'a> Ack<'a> {
         self.base.saturating_add(bits)
     }
 
-    /// Whether it says that this event is settled.
+    /// Whether the acknowledgement settles the event `id`.
     #[must_use]
     pub fn settles(&self, id: u64) -> bool {
         let Some(offset) = id.checked_sub(self.base) else { return true };
@@ -118,7 +118,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), id in any::<u64>()) {
             let _ = Ack::parse(&bytes);
-            // With a right frame around them, too.
+            // The same bytes inside a valid frame.
             if bytes.len() >= HEAD {
                 bytes[..4].copy_from_slice(b"RS\x18\0");
                 bytes.truncate(HEAD + ID_WINDOW / 8);

@@ -1,7 +1,7 @@
 //! The checksum of mode 0: CRC-32 as in Ethernet and zlib (CRC-32/ISO-HDLC).
 //!
-//! Hosts take `crc32fast` (feature of that name: 37 ns for 1472 bytes), chips a table of 1 KiB (feature `crc-table`),
-//! and where that is too much it is computed bit by bit, some eight times slower.
+//! Hosts use `crc32fast` (feature of that name: 37 ns for 1472 bytes), and chips a table of 1 KiB (feature `crc-table`)
+//! or, if that is too much, a computation bit by bit, which is some eight times slower.
 
 use super::error::DecodeError;
 
@@ -20,10 +20,10 @@ pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     CRC.checksum(bytes)
 }
 
-/// Bytes of the checksum, which ends every datagram.
+/// The length of the checksum, which ends every datagram.
 pub(crate) const TRAILER: usize = 4;
 
-/// What stands before the checksum, if that is right.
+/// Returns what precedes the checksum, if the checksum is right.
 pub(crate) fn checked(datagram: &[u8]) -> Result<&[u8], DecodeError> {
     let (body, sum) = datagram.split_last_chunk::<TRAILER>().ok_or(DecodeError::Truncated)?;
     if crc32(body) != u32::from_le_bytes(*sum) {

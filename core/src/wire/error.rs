@@ -1,46 +1,46 @@
-//! Why a datagram is refused. Each reason has a counter of its own in a collector.
+//! Why a datagram is refused. A collector counts each reason separately.
 
 /// Why a datagram, or a record in it, cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Shorter than header, prologue and checksum, or a field reaches beyond the end.
+    /// The datagram is shorter than header, prologue and checksum, or a field reaches beyond its end.
     Truncated,
-    /// Longer than a UDP datagram can be.
+    /// The datagram is longer than a UDP datagram can be.
     TooLong,
-    /// Does not begin with the magic bytes: not ours.
+    /// The datagram does not begin with the magic bytes: it is not ours.
     BadMagic,
-    /// A version of the format that this receiver does not know.
+    /// This receiver does not know the version of the format.
     BadVersion,
-    /// A mode that this receiver does not know, or is not set up for.
+    /// This receiver does not know the mode, or is not configured for it.
     BadMode,
-    /// The checksum does not match: damaged on the way.
+    /// The checksum does not match: the datagram was damaged on the way.
     BadChecksum,
     /// The prologue's flags or time unit have a value that the format does not define.
     BadPrologue,
-    /// An integer of more than 64 bits.
+    /// An integer has more than 64 bits.
     BadVarint,
-    /// A record kind, value form or reserved bit that the format does not define.
+    /// A record kind, value form or reserved bit is not defined by the format.
     BadRecord,
-    /// Bytes that are not UTF-8 where a string stands, or a prefix cut inside a character.
+    /// A string is not UTF-8, or a prefix is cut inside a character.
     BadUtf8,
-    /// A string of more than 255 bytes, or the text of an event of more than 1000.
+    /// A string has more than 255 bytes, or the text of an event more than 1000.
     StringTooLong,
-    /// A record without a name.
+    /// A record has no name.
     EmptyName,
-    /// An index to a string that was not defined before.
+    /// An index refers to a string that was not defined before.
     BadStringIndex,
-    /// An index to a tag or tag set that was not defined before.
+    /// An index refers to a tag or tag set that was not defined before.
     BadTagIndex,
-    /// More strings, tag pairs, tag sets or string bytes than a receiver has room for.
+    /// There are more strings, tag pairs, tag sets or string bytes than a receiver has room for.
     TableFull,
-    /// A time outside 64 bits of its unit.
+    /// A time does not fit into 64 bits of its unit.
     BadTime,
-    /// A number that is NaN or infinite, or a sampling rate of 0.
+    /// A number is NaN or infinite, or a sampling rate is 0.
     BadNumber,
-    /// Histogram buckets that are out of order or out of range.
+    /// Histogram buckets are out of order or out of range.
     BadBuckets,
-    /// Bytes other than zero behind the last record.
+    /// Bytes other than zero follow the last record.
     TrailingBytes,
 }
 
@@ -68,7 +68,7 @@ impl DecodeError {
         Self::TrailingBytes,
     ];
 
-    /// The name that counters, JSON and the test vectors use.
+    /// The name of the reason in counters, JSON and the test vectors.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

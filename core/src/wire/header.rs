@@ -1,4 +1,4 @@
-//! What stands before the records: the fixed header, then the prologue, which is serde's, in postcard's words.
+//! What precedes the records: the fixed header, then the prologue, which is a serde type in postcard's encoding.
 
 use postcard::fixint;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,14 @@ pub const MAGIC: [u8; 2] = *b"RS";
 /// The version of the format that this crate writes and reads.
 const VERSION: u8 = 1;
 
-/// What every datagram begins with, whichever way it goes.
+/// The first bytes of every datagram, in either direction.
 ///
-/// This one is not serde's: its integers have a fixed width, which postcard takes apart byte by byte. Reading an
+/// Not a serde type: its integers have a fixed width, which postcard would read byte by byte. Reading an
 /// acknowledgement took 472 instructions that way, and takes 223 this way.
 #[derive(Clone, Copy)]
 pub(super) struct Frame {
     magic: [u8; 2],
-    /// Version in the high nibble, mode in the low one.
+    /// The version in the high nibble, the mode in the low one.
     version_mode: u8,
     key: u8,
     pub(super) sender: u64,
@@ -54,7 +54,7 @@ impl Frame {
         })
     }
 
-    /// Whether it is of this version and mode.
+    /// Checks that the datagram has this version and mode.
     pub(super) fn check(&self, mode: u8) -> Result<(), DecodeError> {
         if self.magic != MAGIC {
             return Err(DecodeError::BadMagic);
@@ -70,7 +70,7 @@ impl Frame {
 }
 
 impl Header {
-    /// Its size in bytes.
+    /// The size of the header in bytes.
     pub const LEN: usize = Frame::LEN + 4;
 
     /// Writes the header.
@@ -88,7 +88,7 @@ impl Header {
         w.bytes(&self.sequence.to_le_bytes())
     }
 
-    /// Reads the header at the beginning of `datagram`. Says nothing about the rest of it.
+    /// Reads the header at the beginning of `datagram`, without checking anything else.
     ///
     /// # Errors
     /// [`DecodeError::BadMagic`], [`BadVersion`](DecodeError::BadVersion), [`BadMode`](DecodeError::BadMode), or
@@ -122,7 +122,7 @@ impl TryFrom<u64> for TimeUnit {
     }
 }
 
-/// How many records follow, and the flags.
+/// The number of records and the flags.
 #[derive(Serialize, Deserialize)]
 struct Counted {
     #[serde(with = "fixint::le")]
@@ -130,7 +130,7 @@ struct Counted {
     flags: u8,
 }
 
-/// The sender's account, as far as every datagram has it.
+/// The part of the sender's account that every datagram has.
 #[derive(Serialize, Deserialize)]
 struct Account {
     unit: TimeUnit,
@@ -140,7 +140,7 @@ struct Account {
 }
 
 impl Prologue {
-    /// Where its record count stands in a datagram.
+    /// The position of the record count in a datagram.
     pub(crate) const RECORDS_AT: usize = Header::LEN;
     const SINCE_BOOT: u8 = 1;
     const WANTS_ACK: u8 = 2;

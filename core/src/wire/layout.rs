@@ -1,8 +1,9 @@
-//! The codes of a record: what its first two bytes say, and what stands where a string is named.
+//! The codes of a record: what its first two bytes mean, and how a string is referred to.
 
-/// Form of a number or text on the wire: bits 3 to 5 of an event's first byte, and the byte before a number in a state.
+/// The form of a number or text on the wire: bits 3 to 5 of an event's first byte, and the byte before a number in a
+/// state.
 ///
-/// These are not the forms of a slot in a ring, which keep what was recorded as it was given: `SlotForm`.
+/// The forms of a slot in a ring are different: `SlotForm` keeps what was recorded as it was given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Form {
@@ -13,7 +14,7 @@ pub(crate) enum Form {
     F32 = 4,
     F64 = 5,
     Text = 6,
-    /// The number 1, in no bytes.
+    /// The number 1, which takes no bytes.
     One = 7,
 }
 
@@ -33,7 +34,7 @@ impl Form {
         }
     }
 
-    /// The form of a number in a byte of its own. `None`: there is none with this code.
+    /// The form with this code, for numbers whose form has a byte of its own. `None` if there is no such form.
     pub(crate) const fn of_number(code: u8) -> Option<Self> {
         match code {
             0..=5 | 7 => Some(Self::of_record(code << tag::FORM_SHIFT)),
@@ -41,16 +42,16 @@ impl Form {
         }
     }
 
-    /// A decimal, which has its sign in the form.
+    /// A decimal, whose sign is part of the form.
     #[inline(always)]
     pub(crate) const fn decimal(negative: bool) -> Self {
         if negative { Self::DecimalNegative } else { Self::Decimal }
     }
 
-    /// Whether it writes a varint, or nothing at all.
+    /// Whether the form writes a varint or nothing at all.
     #[inline(always)]
     pub(crate) const fn is_varint(self) -> bool {
-        // A look-up and no comparisons, which a compiler may take for a choice between five ways to go on.
+        // A table look-up rather than comparisons, which a compiler may turn into a five-way branch.
         const VARINTS: u8 = 1 << Form::Unsigned as u8
             | 1 << Form::Negative as u8
             | 1 << Form::Decimal as u8
@@ -60,7 +61,8 @@ impl Form {
     }
 }
 
-/// Which state of an instrument a record of the kind [`STATE`](tag::STATE) holds, where an event has its [`Form`].
+/// Which state of an instrument a record of the kind [`STATE`](tag::STATE) holds, in the bits where an event has its
+/// [`Form`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum StateForm {
@@ -73,7 +75,7 @@ pub(crate) enum StateForm {
 }
 
 impl StateForm {
-    /// The state in a record's first byte. `None`: it is not defined.
+    /// The state in a record's first byte. `None` if it is not defined.
     pub(crate) const fn of_record(first: u8) -> Option<Self> {
         match (first & tag::FORM) >> tag::FORM_SHIFT {
             0 => Some(Self::Total),
@@ -91,32 +93,32 @@ pub(crate) mod tag {
     pub(crate) const FORM: u8 = 0b0011_1000;
     pub(crate) const HAS_TAGS: u8 = 0b0100_0000;
     pub(crate) const EXTENDED: u8 = 0b1000_0000;
-    /// The kind of an instrument's state.
+    /// The kind of a record that holds an instrument's state.
     pub(crate) const STATE: u8 = 6;
 }
 
-/// A record's second byte, present when the first one says so.
+/// A record's second byte, present if the first one says so.
 pub(crate) mod extended {
-    /// 0 normal, 1 low, 2 high, 3 critical: the commonest one is zero.
+    /// The priority: 0 normal, 1 low, 2 high, 3 critical. The commonest one is zero.
     pub(crate) const PRIORITY: u8 = 0b0000_0011;
     pub(crate) const BACKWARD: u8 = 0b0000_0100;
     pub(crate) const RATE: u8 = 0b0000_1000;
     pub(crate) const DYNAMIC: u8 = 0b0001_0000;
-    /// It has an identifier, by which it is acknowledged.
+    /// The event has an identifier, by which it is acknowledged.
     pub(crate) const IDENTIFIED: u8 = 0b0010_0000;
     pub(crate) const RESERVED: u8 = 0b1100_0000;
 }
 
-/// What stands where a string is named: one of these two, or an index (twice it, plus [`REFERENCE`](string::REFERENCE)
-/// or [`PREFIXED`](string::PREFIXED)).
+/// How a string is given: as one of the first two codes, or as an index (twice the index, plus
+/// [`REFERENCE`](string::REFERENCE) or [`PREFIXED`](string::PREFIXED)).
 pub(crate) mod string {
     /// A new string: its length and bytes follow.
     pub(crate) const PLAIN: u64 = 0;
     /// A new string: index of an earlier one, prefix length, suffix length, suffix.
     pub(crate) const PREFIXED_LONG: u64 = 1;
-    /// Even from here on: the string with that index.
+    /// Even numbers from here on: the string with that index.
     pub(crate) const REFERENCE: u64 = 2;
-    /// Odd from here on: a new string that begins like the one with that index; one byte with prefix length − 1 and
-    /// suffix length, then the suffix.
+    /// Odd numbers from here on: a new string that begins like the one with that index. One byte with prefix length − 1
+    /// and suffix length follows, then the suffix.
     pub(crate) const PREFIXED: u64 = 3;
 }

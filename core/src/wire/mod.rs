@@ -1,7 +1,7 @@
 //! Wire format v1: the bytes between sender and receiver.
 //!
-//! The specification is `core/docs/protocol.md`, with golden bytes in `core/docs/vectors.jsonl`; this room is one
-//! implementation of it, and what it reads is held against another one in JavaScript (`core/docs/decoder.mjs`).
+//! The specification is `core/docs/protocol.md`, with golden bytes in `core/docs/vectors.jsonl`. This room is one
+//! implementation of it, and tests compare it with a second one in JavaScript (`core/docs/decoder.mjs`).
 //!
 //! ```text
 //! record ─► encode ─► table ─► spelling, prefixes, sixbit ─┐
@@ -11,19 +11,20 @@
 //! record ◄─ decode ◄─ header, state, number ◄─ cursor::Reader ◄─ crc ◄───────────────────────────┘
 //! ```
 //!
-//! [`encode`] puts records straight into the datagram's buffer. A `table` names each string once a datagram, `prefixes`
-//! finds what a new one shares with earlier ones, `spelling` and `sixbit` keep it short, and `number` chooses the
-//! narrowest exact form. [`decode`] checks and reads it all back without allocating. [`ack`] and [`receipt`] are what a
-//! receiver answers.
+//! [`encode`] writes records straight into the datagram's buffer. A `table` names each string once per datagram,
+//! `prefixes` finds what a new string shares with earlier ones, `spelling` and `sixbit` keep it short, and `number`
+//! chooses the narrowest exact form. [`decode`] checks and reads everything back without allocating. [`ack`] and
+//! [`receipt`] are a receiver's answers.
 //!
-//! What has one shape (the sender's account, the head of a histogram, receipts) is serde's and goes through postcard, whose
-//! flavour the writer is. By hand are string tables, references, numbers and what stands at fixed places: integers,
-//! strings and floats in the same bytes that postcard writes, but several of them in one step. Each says what it costs.
+//! Whatever has a fixed shape (the sender's account, the head of a histogram, receipts) is a serde type and goes
+//! through postcard, of which the writer is a flavour. String tables, references, numbers and fields at fixed positions
+//! are written by hand: in the same bytes that postcard would write, but several at once. Each such place says what it
+//! saves.
 //!
-//! It may import what a record is made of (`record`, `instrument`) and the [`format`](crate::format) that it implements; it
-//! knows nothing of rings, of policies or of who sends.
+//! It may import what a record consists of (`record`, `instrument`) and the [`format`](crate::format) that it
+//! implements; it knows nothing of rings, policies or senders.
 
-// What both directions share.
+// Shared by both directions.
 pub mod ack;
 pub(crate) mod crc;
 pub(crate) mod cursor;
@@ -49,8 +50,8 @@ pub use decode::Decoder;
 pub use encode::{Encoder, LeanEncoder};
 pub use error::DecodeError;
 
-/// At most so many strings, tags, tag sets and members of tag sets are in a datagram: a receiver's tables are this
-/// large.
+/// The largest number of strings, of tags, of tag sets and of members of tag sets in a datagram: the size of a
+/// receiver's tables.
 pub const TABLE_LIMIT: usize = 1024;
-/// At most so many bytes are in all strings of a datagram when prefixes are written out.
+/// The largest number of bytes in all strings of a datagram, with prefixes written out.
 pub const ARENA_LIMIT: usize = 16_384;

@@ -1,8 +1,8 @@
 //! The narrowest exact form of a number.
 //!
-//! Whole numbers become integers, numbers with few decimal places become an integer mantissa with an exponent,
-//! and only the rest takes the four or eight bytes of a float. A decimal form is chosen only after dividing back
-//! gives the very same float.
+//! Whole numbers become integers, numbers with few decimal places become an integer mantissa with an exponent, and only
+//! the rest take the four or eight bytes of a float. A decimal form is chosen only if dividing back gives the very same
+//! float.
 
 use core::hint::select_unpredictable;
 
@@ -12,14 +12,14 @@ use super::layout::Form;
 use crate::record::event::{RawContent, SlotForm};
 use crate::record::{POW10, Value};
 
-/// A number ready to be written: its form, and the bits that this form writes.
+/// A number ready to be written: its form, and the bits that the form writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Number {
     pub(crate) form: Form,
     bits: u64,
 }
 
-/// Mantissas up to here, and whole floats, are exact in an `f64`.
+/// Mantissas and whole floats below this limit are exact in an `f64`.
 const EXACT: u64 = 1 << 53;
 /// A decimal's mantissa shares a 64-bit integer with three bits of exponent.
 const MANTISSA_LIMIT: u64 = 1 << 61;
@@ -40,14 +40,15 @@ impl Number {
         }
     }
 
-    /// The narrowest form of the number in an event's slot; `None` if there is a text.
+    /// The narrowest form of the number in an event's slot; `None` if the slot holds a text.
     ///
-    /// The same as [`of`](Self::of) its [`Value`], which would be put together only to be taken apart again.
+    /// Gives the same result as [`of`](Self::of) its [`Value`], without assembling the value only to take it apart
+    /// again.
     #[inline(always)]
     pub(crate) fn of_slot(RawContent { form, scale, bits }: RawContent) -> Option<Self> {
         Some(match form {
             SlotForm::U64 | SlotForm::I64 => {
-                // Without a branch on the sign or its absence.
+                // Without a branch on the sign or on whether there is one.
                 let negative = bits & ((form as u64) << 63) != 0;
                 let bits = if negative { !bits } else { bits };
                 let whole = if bits == 1 { Form::One } else { Form::Unsigned };
@@ -60,7 +61,7 @@ impl Number {
         })
     }
 
-    /// `value` in the form that it was given in: without a division, and without floating point.
+    /// `value` in the form in which it was given: without a division, and without floating point.
     pub(crate) fn as_given(value: Value) -> Self {
         match value {
             Value::U64(v) => Self::unsigned(v),
@@ -70,7 +71,7 @@ impl Number {
             Value::Decimal { mantissa, scale: 0 } => {
                 Self::integer(mantissa < 0, mantissa.unsigned_abs())
             }
-            // A valid value has at most 8 places, and a mantissa that leaves room for them.
+            // A valid value has at most 8 decimal places, and a mantissa that leaves room for them.
             Value::Decimal { mantissa, scale } => Self {
                 form: Form::decimal(mantissa < 0),
                 bits: mantissa.unsigned_abs() << 3 | u64::from(scale - 1),
@@ -78,7 +79,7 @@ impl Number {
         }
     }
 
-    /// The same for the number in an event's slot; `None` if there is a text.
+    /// The number in an event's slot in the form in which it was given; `None` if the slot holds a text.
     pub(crate) fn as_given_in_slot(RawContent { form, scale, bits }: RawContent) -> Option<Self> {
         Some(Self::as_given(match form {
             SlotForm::U64 => Value::U64(bits),
@@ -104,10 +105,10 @@ impl Number {
         }
     }
 
-    /// `±mantissa × 10^-scale` without needless zeros, or `None` where the form has no room.
+    /// `±mantissa × 10^-scale` without needless zeros, or `None` if it does not fit the form.
     #[inline]
     fn decimal(negative: bool, mut mantissa: u64, mut scale: u8) -> Option<Self> {
-        // Three digits at a time, then without branches: how many zeros there are is anybody's guess.
+        // Three digits at a time, then without branches, because the number of zeros is unpredictable.
         while scale >= 3 && mantissa.is_multiple_of(1000) {
             mantissa /= 1000;
             scale -= 3;
@@ -133,15 +134,16 @@ impl Number {
         Self::thousandths(v).unwrap_or_else(|| Self::any_float(v))
     }
 
-    /// A number of at most three decimal places, which most are, without a branch on which number it is.
+    /// A number with at most three decimal places, which most have, without a branch on the number.
     #[inline(always)]
     fn thousandths(v: f64) -> Option<Self> {
-        /// Added to a number below 2^52, it leaves no room for a fraction: the bits are then those of the integer.
+        /// Added to a number below 2^52, it leaves no room for a fraction, so the low bits are those of the nearest
+        /// integer.
         const ROUND: f64 = (1u64 << 52) as f64;
         let magnitude = v.abs();
         let rounded = magnitude * 1000.0 + ROUND;
         let bits = rounded.to_bits().wrapping_sub(ROUND.to_bits());
-        // NaN fails the second, and 0 may be -0.0, which keeps its sign as a float.
+        // NaN fails the second test. 0 may be -0.0, which keeps its sign as a float.
         if bits.wrapping_sub(1) >= u64::from(u32::MAX) || (rounded - ROUND) / 1000.0 != magnitude {
             return None;
         }
@@ -151,7 +153,7 @@ impl Number {
         let digits = select_unpredictable(by_ten, tenth, mantissa);
         let digits = select_unpredictable(by_hundred, hundredth, digits);
         let places = 3 - u32::from(by_ten) - u32::from(by_hundred);
-        // A whole number is an integer; from 2^28 on a float may be shorter.
+        // A whole number becomes an integer; from 2^28 on a float may be shorter.
         if (digits.is_multiple_of(10) & by_hundred) | (digits >= 1 << 25) {
             return None;
         }
@@ -165,12 +167,14 @@ impl Number {
         let negative = v.is_sign_negative();
         // -0.0 keeps its sign as a float.
         if magnitude < EXACT as f64 && (magnitude > 0.0 || !negative) {
-            // By way of signed integers: below 2^53 they are the same, and one instruction each way.
+            // Converted through signed integers, which takes one instruction each way; below 2^53 the result is the
+            // same.
             let whole = magnitude as i64;
             if whole as f64 == magnitude {
                 return Self::integer(negative, whole as u64);
             }
-            // Few decimal places are the commonest, and dividing back is what costs, so the small scales first.
+            // Few decimal places are the most common, and dividing back is the expensive part, so small scales come
+            // first.
             for scale in [3u8, 6, 8] {
                 let power = POW10[usize::from(scale)];
                 let scaled = magnitude * power + 0.5;
@@ -181,7 +185,7 @@ impl Number {
                 if mantissa as f64 / power == magnitude
                     && let Some(number) = Self::decimal(negative, mantissa as u64, scale)
                 {
-                    // Seven bits a byte: from 2^56 on a varint is longer than the float.
+                    // Seven bits per byte: from 2^56 on, a varint is longer than the float.
                     if number.bits < 1 << 28 || (number.bits < 1 << 56 && !is_single(v)) {
                         return number;
                     }
@@ -196,14 +200,14 @@ impl Number {
         }
     }
 
-    /// The integer that the form writes, if it is below 2^28; `None` inside if it writes nothing.
+    /// The integer that the form writes, if it is below 2^28. The inner option is `None` if the form writes nothing.
     #[inline(always)]
     pub(crate) fn short(self) -> Option<Option<u32>> {
         let bits = (self.form != Form::One).then_some(self.bits as u32);
         (self.form.is_varint() && self.bits < 1 << 28).then_some(bits)
     }
 
-    /// Writes what the form writes; the form itself stands in the record's first byte.
+    /// Writes the bits; the form itself is in the record's first byte.
     #[inline]
     pub(crate) fn write(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
         match self.form {
@@ -214,7 +218,7 @@ impl Number {
         }
     }
 
-    /// Form and content, where no record's first byte holds the form.
+    /// Writes the form, then the bits, where no record's first byte holds the form.
     pub(crate) fn write_with_form(self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
         w.byte(self.form as u8)?;
         self.write(w)
@@ -227,8 +231,8 @@ fn is_single(v: f64) -> bool {
     f64::from(v as f32).to_bits() == v.to_bits()
 }
 
-/// The number of a form that [is a varint](Form::is_varint): without a branch on which of them it is, since that is anybody's guess. An integer is a
-/// decimal without places.
+/// The number of a form that [is a varint](Form::is_varint), without a branch on the form, which is unpredictable. An
+/// integer is a decimal with scale 0.
 #[inline(always)]
 pub(crate) fn of_varint(form: Form, bits: u64) -> Result<Value, DecodeError> {
     let is_one = form == Form::One;
@@ -236,11 +240,11 @@ pub(crate) fn of_varint(form: Form, bits: u64) -> Result<Value, DecodeError> {
     let negative = if is_one { 0 } else { u64::from(form as u8 & 1) };
     let below = negative & u64::from(decimal);
     let magnitude = if is_one { 1 } else { bits >> (3 * decimal) };
-    // A negative decimal without digits is above all of them here, too.
+    // A negative decimal without digits exceeds the limit here, too.
     if magnitude.wrapping_sub(below) >> 61 != 0 {
         return not_a_decimal(form, bits);
     }
-    // -1 - n is the complement of n, and -n one more.
+    // -1 - n is the complement of n, and -n is one more than that.
     let mantissa = (magnitude ^ negative.wrapping_neg()).wrapping_add(below);
     let scale = (bits as u8 & 7) * decimal + decimal;
     Ok(Value::Decimal { mantissa: mantissa as i64, scale })
@@ -261,7 +265,7 @@ pub(crate) fn read(form: Form, r: &mut Reader<'_>) -> Result<Value, DecodeError>
     if value.is_valid() { Ok(value) } else { Err(DecodeError::BadNumber) }
 }
 
-/// What no decimal holds: an integer beyond its mantissa, or -0.0.
+/// A number that no decimal holds: an integer beyond the largest mantissa, or -0.0.
 #[cold]
 fn not_a_decimal(form: Form, bits: u64) -> Result<Value, DecodeError> {
     match form {
@@ -273,7 +277,7 @@ fn not_a_decimal(form: Form, bits: u64) -> Result<Value, DecodeError> {
     }
 }
 
-/// Reads a form, then a number of it.
+/// Reads a form, then a number in that form.
 pub(crate) fn read_with_form(r: &mut Reader<'_>) -> Result<Value, DecodeError> {
     let form = Form::of_number(r.byte()?).ok_or(DecodeError::BadRecord)?;
     read(form, r)

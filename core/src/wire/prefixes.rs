@@ -1,10 +1,11 @@
-//! Strings that a sender has met, in a tree that knows what any two of them begin with in common.
+//! The strings that a sender has met, in a tree that knows the common prefix of any two of them.
 //!
-//! It is a crit-bit tree: each inner node stands for the first bit in which the strings below it differ. Nodes of bits
-//! of the same byte make one fork, and forks are what matters here: a fork is stamped once a string below it stands in
-//! the present datagram, so on the way up from a string the first stamped fork names the earlier string that it shares
-//! most with. Stamping ends there as well: a datagram visits each fork once, however many strings it spells out, and
-//! compares no bytes. The tree outlives the datagram, since a program records the same names again and again.
+//! It is a crit-bit tree: each inner node stands for the first bit in which the strings below it differ. Nodes for bits
+//! of the same byte make one fork, and forks are what matters here: a fork is stamped once a string below it has been
+//! defined in the present datagram, so on the way up from a string, the first stamped fork names the earlier string
+//! that shares most with it. Stamping ends at that fork as well: a datagram visits each fork once, however many strings
+//! it defines, and compares no bytes. The tree outlives the datagram, because a program records the same names again
+//! and again.
 
 use super::sixbit;
 
@@ -13,7 +14,7 @@ pub(crate) const NONE: u16 = u16::MAX;
 /// Marks a child that is a leaf.
 const LEAF: u16 = 0x8000;
 
-/// Where a string stands in the present datagram, if `generation` is that of the datagram.
+/// The index of a string in the present datagram, if `generation` is that of the datagram.
 #[derive(Clone, Copy)]
 pub(crate) struct Stamp {
     pub(crate) generation: u16,
@@ -29,7 +30,7 @@ impl Stamp {
 struct Leaf {
     at: u16,
     length: u8,
-    /// Whether it can be packed.
+    /// Whether the string can be packed.
     fits: bool,
     parent: u16,
     fork: u16,
@@ -41,27 +42,27 @@ const UNBORN: Leaf =
 
 #[derive(Clone, Copy)]
 struct Node {
-    /// Sixteen times the byte, plus how far from the top the bit is: a deeper node has a larger number.
+    /// Sixteen times the byte, plus the distance of the bit from the top: a deeper node has a larger number.
     depth: u16,
     parent: u16,
     children: [u16; 2],
     fork: u16,
 }
 
-/// Where strings part: all nodes of one byte.
+/// Where strings diverge: all nodes of one byte.
 #[derive(Clone, Copy)]
 struct Fork {
-    /// How many bytes the strings below have in common.
+    /// How many bytes the strings below the fork have in common.
     shared: u16,
     above: u16,
-    /// The first string below that stands in the datagram.
+    /// The first string below the fork that the datagram defines.
     stamp: Stamp,
 }
 
-/// At most `N` strings with at most `ARENA` bytes.
+/// A tree of at most `N` strings with at most `ARENA` bytes.
 pub(crate) struct Prefixes<const N: usize, const ARENA: usize> {
     leaves: [Leaf; N],
-    /// The node at a leaf's number came with that leaf; the first leaf brought none.
+    /// The inner nodes. Each leaf brings the node with the same number, except the first leaf, which brings none.
     nodes: [Node; N],
     forks: [Fork; N],
     count: u16,
@@ -102,7 +103,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         self.tail(leaf).map_or(&[], |(tail, length)| &tail[..length])
     }
 
-    /// A string's bytes with whatever stands behind them, and how many are its own.
+    /// A string's bytes with whatever follows them in the arena, and how many of them are its own.
     #[inline]
     pub(crate) fn tail(&self, leaf: u16) -> Option<(&[u8], usize)> {
         let leaf = self.leaves.get(usize::from(leaf))?;
@@ -116,15 +117,15 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         self.leaves.get(usize::from(leaf)).map(|leaf| leaf.fits)
     }
 
-    /// Where a string stands in the datagram of this generation, if it does.
+    /// The index of a string in the datagram of this generation, if it is defined there.
     #[inline]
     pub(crate) fn index(&self, leaf: u16, generation: u16) -> Option<u16> {
         let stamp = self.leaves.get(usize::from(leaf))?.stamp;
         (stamp.generation == generation).then_some(stamp.index)
     }
 
-    /// Notes that a string stands in the datagram from now on. Returns the earlier one that it shares most with, the
-    /// first of several, and how many bytes that is, cut at a character.
+    /// Notes that the present datagram defines a string. Returns the earlier string that shares most with it, the first
+    /// one if there are several, and how many bytes they share, cut at a character boundary.
     #[inline]
     pub(crate) fn define(&mut self, leaf: u16, stamp: Stamp) -> (u16, usize) {
         let Some(leaf) = self.leaves.get_mut(usize::from(leaf)) else { return (0, 0) };
@@ -146,14 +147,14 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         (0, 0)
     }
 
-    /// The fork, from `up` on, where the string at `at` parts from others at the end of a character.
+    /// The fork, from `up` on, at which the string at `at` diverges from others at the end of a character.
     #[cold]
     fn cut(&self, up: u16, at: usize, mut shared: usize) -> (u16, usize) {
         let within = |shared: usize| self.arena.get(at + shared).is_some_and(|b| b & 0xC0 == 0x80);
         while shared > 0 && within(shared) {
             shared -= 1;
         }
-        // Forks above may come before the cut as well, with strings that stand earlier.
+        // Forks higher up may also come before the cut, with strings that were defined earlier.
         let mut fork = self.forks[usize::from(up)];
         while let Some(above) = self.forks.get(usize::from(fork.above))
             && usize::from(above.shared) >= shared
@@ -163,7 +164,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         (fork.stamp.index, shared)
     }
 
-    /// The leaf of a string, which is a new one if nobody has met it. `None`: no room.
+    /// The leaf of a string, which is added if it is new. `None` if there is no room.
     pub(crate) fn learn(&mut self, text: &[u8]) -> Option<u16> {
         let length = u8::try_from(text.len()).ok()?;
         let (found, shared) = self.nearest(text);
@@ -187,7 +188,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         Some(new)
     }
 
-    /// Puts the node of `new` where it parts from `found`, with which it has `shared` bytes in common.
+    /// Inserts the node of `new` where it diverges from `found`, with which it shares `shared` bytes.
     fn insert(&mut self, new: u16, found: u16, text: &[u8], shared: usize) {
         let (ours, theirs) = (symbol(text, shared), symbol(self.text(found), shared));
         let from_top = (ours ^ theirs).leading_zeros() as u16;
@@ -213,7 +214,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         }
     }
 
-    /// The fork at a byte, between `below` and `parent`: that of one of them, or a new one.
+    /// The fork at a byte, between `below` and `parent`: the one that either of them has, or a new one.
     fn fork(&mut self, shared: u16, below: u16, parent: u16) -> u16 {
         let of_node =
             |nodes: &[Node; N], node: u16| nodes.get(usize::from(node)).map_or(NONE, |n| n.fork);
@@ -249,7 +250,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
         }
     }
 
-    /// The string that shares most with `text`, and how many bytes. [`NONE`] when there is none at all.
+    /// The string that shares most with `text`, and how many bytes they share. [`NONE`] if the tree is empty.
     fn nearest(&self, text: &[u8]) -> (u16, usize) {
         let mut at = self.root;
         if at == NONE {
@@ -264,19 +265,19 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
     }
 }
 
-/// The byte at a place, told apart from the end of the string.
+/// The byte at a position, distinguishable from the end of the string.
 #[inline]
 fn symbol(text: &[u8], at: usize) -> u16 {
     text.get(at).map_or(0, |b| u16::from(*b) + 1)
 }
 
-/// Which child a symbol belongs to.
+/// The child to which a symbol belongs.
 #[inline]
 fn side(symbol: u16, depth: u16) -> usize {
     usize::from(symbol >> (15 - (depth & 15)) & 1)
 }
 
-/// How many bytes two strings begin with in common.
+/// How many bytes two strings have in common at their beginning.
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
 }
@@ -289,7 +290,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against the plain way: compare with every earlier string.
+        /// Compared with the straightforward way: with every earlier string in turn.
         #[test]
         fn the_longest_shared_prefix_is_found(
             words in proptest::collection::vec("[ab.é\\x00]{0,6}", 1..40),

@@ -1,8 +1,8 @@
 //! Receipts: a receiver's sign of life.
 //!
-//! A sender that sets [`Prologue::wants_receipt`](crate::format::Prologue::wants_receipt) in a datagram asks its receiver
-//! whether it is there. The receiver answers that very datagram, at once, and says how much of the sender's epoch has
-//! come in so far. So a sender knows the difference between what left and what arrived.
+//! A sender that sets [`Prologue::wants_receipt`](crate::format::Prologue::wants_receipt) in a datagram asks its
+//! receiver for a sign of life. The receiver answers that very datagram, at once, and says how much of the sender's
+//! epoch has arrived so far. The sender then knows the difference between what left and what arrived.
 
 use postcard::fixint;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::header::Frame;
 /// The mode of a receipt, in the low nibble of the third byte.
 pub const RECEIPT_MODE: u8 = 9;
 
-/// What a receiver answers to a datagram that asks for a sign of life.
+/// A receiver's answer to a datagram that asks for a sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Receipt {
     /// The sender that asked.
@@ -24,17 +24,17 @@ pub struct Receipt {
     pub epoch: u32,
     /// The sequence number of the datagram that asked.
     pub sequence: u32,
-    /// Which life of the receiver this is: another number after each of its restarts. Counts begin anew with it.
+    /// The number of the receiver's run. Each restart of the receiver begins a new one, and the counts start again.
     pub instance: u32,
-    /// The sequence number of the first datagram of this epoch that is in the counts.
+    /// The sequence number of the first datagram of this epoch that is included in the counts.
     pub first: u32,
-    /// Datagrams of this epoch received so far, each once, the one that asked included.
+    /// Datagrams of this epoch received so far, each counted once, including the one that asked.
     pub datagrams: u64,
-    /// Events read from them, without those that have an identifier: these are acknowledged one by one.
+    /// Events read from these datagrams, except those that have an identifier, which are acknowledged one by one.
     pub events: u64,
 }
 
-/// What stands between frame and checksum.
+/// What is between the frame and the checksum.
 #[derive(Serialize, Deserialize)]
 struct Fields {
     #[serde(with = "fixint::le")]
@@ -50,7 +50,7 @@ struct Fields {
 }
 
 impl Receipt {
-    /// Its length in bytes.
+    /// The length of a receipt in bytes.
     pub const LEN: usize = Frame::LEN + 28 + TRAILER;
 
     /// Writes the datagram.
@@ -67,16 +67,16 @@ impl Receipt {
         out
     }
 
-    /// Whether `datagram` calls itself a receipt. It may still be damaged.
+    /// Whether `datagram` claims to be a receipt. It may still be damaged.
     #[must_use]
     pub fn is_one(datagram: &[u8]) -> bool {
         datagram.get(2).is_some_and(|byte| byte & 0xF == RECEIPT_MODE)
     }
 
-    /// Reads a datagram.
+    /// Reads a receipt.
     ///
     /// # Errors
-    /// The refusals of any datagram, in the same order; [`DecodeError::TooLong`] when it is longer than a receipt.
+    /// The same as for any datagram, in the same order, and [`DecodeError::TooLong`] if it is longer than a receipt.
     pub fn parse(datagram: &[u8]) -> Result<Self, DecodeError> {
         if datagram.len() > Self::LEN {
             return Err(DecodeError::TooLong);

@@ -1,26 +1,25 @@
-//! Characters in six bits: small letters, digits and the punctuation of names, which is what most names and tags are
-//! made of.
+//! Characters in six bits: lower-case letters, digits and the punctuation of names, which make up most names and tags.
 //!
-//! A code is the character without its sixth bit, which all of `0x20`–`0x3F` and `0x60`–`0x7E` have; the code that is
-//! left over stands for the underscore. Codes follow each other from the lowest bit of the first byte on.
+//! A code is the character without its sixth bit, which all of `0x20`–`0x3F` and `0x60`–`0x7E` have set; the code that
+//! is left over stands for the underscore. Codes are laid out from the lowest bit of the first byte on.
 
-/// Characters in one step.
+/// The number of characters in one step.
 const STEP: usize = 16;
-/// Bytes that they are packed into.
+/// The number of bytes into which they are packed.
 const BYTES: usize = 12;
 
-/// Whether all of a string can be packed.
+/// Whether the whole string can be packed.
 pub(crate) fn fits(text: &[u8]) -> bool {
     text.iter().all(|b| matches!(b, 0x20..=0x3F | b'_' | 0x60..=0x7E))
 }
 
-/// How many bytes so many characters take.
+/// How many bytes this many characters take.
 #[inline]
 pub(crate) const fn length(characters: usize) -> usize {
     (characters * 6).div_ceil(8)
 }
 
-/// Packs 16 characters that [`fits`] has seen into the lowest 12 bytes. Others become something.
+/// Packs 16 characters that [`fits`] accepts into the lowest 12 bytes. The result for others is arbitrary.
 #[inline]
 fn pack(text: u128) -> u128 {
     let half = |v: u64| {
@@ -42,13 +41,13 @@ fn unpack_bits(bits: u128) -> u128 {
         let v = v & 0x003F_003F_003F_003F | (v & 0x0FC0_0FC0_0FC0_0FC0) << 2;
         let v =
             v & 0x1F1F_1F1F_1F1F_1F1F | (v & 0x2020_2020_2020_2020) << 1 | 0x2020_2020_2020_2020;
-        // 0x7F, to which adding one gives the only top bit, is the underscore: 0x5F.
+        // The underscore, 0x5F, is unpacked as 0x7F, the only character whose top bit is set by adding one.
         v ^ (v + 0x0101_0101_0101_0101) >> 2 & 0x2020_2020_2020_2020
     };
     u128::from(half(bits as u64)) | u128::from(half((bits >> 48) as u64)) << 64
 }
 
-/// The first 16 bytes, with zeros behind what is shorter.
+/// The first 16 bytes, padded with zeros.
 #[inline]
 fn front(bytes: &[u8]) -> u128 {
     match bytes.first_chunk() {
@@ -57,27 +56,27 @@ fn front(bytes: &[u8]) -> u128 {
     }
 }
 
-/// Packs up to 16 characters at the beginning of `text`, whatever stands behind them: 12 bytes, as many as
-/// [`length`] says and zeros.
+/// Packs up to 16 characters at the beginning of `text`, whatever follows them: 12 bytes, as many as [`length`] says
+/// followed by zeros.
 #[inline]
 pub(crate) fn pack_step(text: &[u8], characters: usize) -> [u8; 16] {
     let bits = 6 * characters.min(STEP);
     (pack(front(text)) & ((1 << bits) - 1)).to_le_bytes()
 }
 
-/// Unpacks up to 16 characters; what does not belong to them is anything, but ASCII.
+/// Unpacks up to 16 characters. Any that follow them are arbitrary, but ASCII.
 #[inline]
 pub(crate) fn unpack(bytes: &[u8; STEP]) -> u128 {
     unpack_bits(u128::from_le_bytes(*bytes))
 }
 
-/// Unpacks up to 32 characters, 16 in each half; what does not belong to them is anything, but ASCII.
+/// Unpacks up to 32 characters, 16 in each half. Any that follow them are arbitrary, but ASCII.
 #[inline]
 pub(crate) fn unpack_wide(bytes: &[u8; 2 * STEP]) -> [u128; 2] {
     [unpack_bits(front(bytes)), unpack_bits(front(&bytes[BYTES..]))]
 }
 
-/// Unpacks a string of at most 255 characters; returns it with what does not belong to it behind.
+/// Unpacks a string of at most 255 characters. Any characters that follow it in the result are arbitrary.
 pub(crate) fn unpack_long(bytes: &[u8]) -> [u8; 256] {
     let mut out = [0; 256];
     for (from, to) in bytes.chunks(BYTES).zip(out.chunks_exact_mut(STEP)) {
@@ -92,7 +91,7 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// Character by character, as the specification says it.
+    /// Packs character by character, as the specification describes it.
     fn plainly(text: &[u8]) -> Vec<u8> {
         let mut out = alloc::vec![0; length(text.len())];
         for (i, c) in text.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! How a new string is spelled out: in full, or as the prefix of an earlier one and a suffix, in two layouts.
+//! How a new string is written: in full, or as the prefix of an earlier one and a suffix, in two layouts.
 
 use super::cursor::{NoRoom, Writer};
 use super::layout::string;
@@ -8,19 +8,19 @@ use super::sixbit;
 const SHORT_PREFIX: usize = 16;
 const SHORT_SUFFIX: usize = 15;
 
-/// Whether strings of a datagram are packed.
+/// Whether the strings of a datagram are packed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Packing {
-    /// None of them.
+    /// No strings are packed.
     None,
-    /// Those that can be, and this is none of them.
+    /// Strings are packed if they can be, and this one cannot.
     Others,
-    /// This one.
+    /// This string is packed.
     This,
 }
 
-/// Writes a new string, the first `length` bytes of `tail`, in the shortest of the three layouts. It has the first
-/// `shared` bytes in common with string `earlier`.
+/// Writes a new string, the first `length` bytes of `tail`, in the shortest of the three layouts. It shares its first
+/// `shared` bytes with the string `earlier`.
 #[inline(always)] // Once for each packing.
 pub(crate) fn write_new(
     w: &mut Writer<'_>,
@@ -38,7 +38,7 @@ pub(crate) fn write_new(
         Packing::This => w.packed(&tail[from..], length - from),
         _ => w.front(&tail[from..], length - from),
     };
-    // The plain layout's integer says whether the string is packed, if any are.
+    // The integer of the plain layout also says whether the string is packed, if any are.
     let count = match packing {
         Packing::None => length,
         Packing::Others => 2 * length,

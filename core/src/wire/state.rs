@@ -1,4 +1,4 @@
-//! States of instruments, as serde's types that postcard writes and reads.
+//! States of instruments, as serde types that postcard writes and reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::decode::Buckets;
 use super::error::DecodeError;
 use crate::instrument::{Layout, Unit};
 
-/// What stands before the sum and the buckets of a histogram. Each field is judged as it is read.
+/// What precedes the sum and the buckets of a histogram. Each field is checked as it is read.
 #[derive(Serialize, Deserialize)]
 pub(super) struct BucketsHead {
     unit: UnitCode,
@@ -49,7 +49,7 @@ impl TryFrom<u8> for UnitCode {
     }
 }
 
-/// Of a histogram: 2 to this power of buckets for each power of two.
+/// A histogram's precision: it has 2 to this power of buckets for each power of two.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]
 struct Precision(u8);

@@ -1,23 +1,24 @@
-//! Without 64-bit atomics (Cortex-M): two words, so that adding is one 32-bit operation but for each 2^31 counted.
+//! The total on parts without 64-bit atomics (Cortex-M): two words, of which an addition changes only one, except once
+//! in 2^31.
 
 use crate::sync::{AtomicU32, Ordering, const_fn, mutant};
 
-/// A sum of 63 bits that nobody sees go back.
+/// A sum of 63 bits that readers never see decrease.
 ///
-/// The low word counts on by itself and wraps; the high word counts how often the low one has passed a multiple of
-/// 2^31. Whether that was an even or an odd number of times shows in the low word's topmost bit as well, so that a
-/// reader who comes between the two operations of an addition sees that the high word is one behind.
+/// The low word is incremented and wraps; the high word counts how often the low one has passed a multiple of 2^31. The
+/// parity of that count is also the low word's topmost bit, so a reader that comes between the two operations of an
+/// addition notices that the high word is one behind.
 #[derive(Debug)]
 pub(crate) struct Total {
     low: AtomicU32,
     high: AtomicU32,
 }
 
-/// Bits of the low word below the one that tells even from odd.
+/// The number of bits in the low word below the parity bit.
 const BITS: u32 = 31;
 const HALF: u64 = 1 << BITS;
 
-/// When the high word becomes visible: whoever sees it sees a low word that is as far.
+/// The ordering with which the high word is incremented: a reader that sees it sees a low word at least as recent.
 #[inline(always)]
 fn carried() -> Ordering {
     if mutant("total_carry") { Ordering::Relaxed } else { Ordering::Release }
@@ -47,10 +48,10 @@ impl Total {
         }
     }
 
-    /// In steps, each of which leaves a sum that it might have stopped at.
+    /// Adds in steps, so that the sum passes only through values at which it could have stopped.
     #[cold]
     fn add_much(&self, n: u64) {
-        // An even number of halves changes nothing in the low word.
+        // An even number of halves leaves the low word unchanged.
         self.high.fetch_add(((n >> (BITS + 1)) as u32) << 1, carried());
         let mut rest = n as u32;
         while rest > 0 {
@@ -74,7 +75,7 @@ impl Total {
 
     #[inline]
     pub(crate) fn get(&self) -> u64 {
-        // The high word first: it may be behind the low one, by one, and never ahead.
+        // The high word is read first, so it may be one behind the low word but never ahead of it.
         let high = self.high.load(high_first());
         let low = self.low.load(Ordering::Relaxed);
         let behind = if mutant("total_behind") { 0 } else { (high ^ low >> BITS) & 1 };

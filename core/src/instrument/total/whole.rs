@@ -1,4 +1,4 @@
-//! With 64-bit atomics: one of them.
+//! The total on targets with 64-bit atomics: one of them.
 
 use crate::sync::{AtomicU64, Ordering, const_fn};
 
@@ -23,7 +23,7 @@ impl Total {
         self.0.fetch_max(total, Ordering::Relaxed);
     }
 
-    /// Adds where nobody else adds at the same time: no read-modify-write.
+    /// Adds without a read-modify-write, for a caller that is the only one to add.
     #[inline]
     pub(crate) fn add_alone(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);

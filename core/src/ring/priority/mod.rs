@@ -1,16 +1,16 @@
-//! One producer, one consumer, four levels: what matters more is sent first and given up last.
+//! A ring for one producer and one consumer with four levels: what matters more is sent first and given up last.
 //!
 //! - Capacity: exactly that of its storage, shared by all levels. Allocation: none.
 //! - Progress: both ends are wait-free.
-//! - Full: [`Producer::push`] gives up the oldest item of the lowest level that is not above the new one's. Only when
-//!   there is none, or the consumer is taking from that level at this moment, is the new one refused.
-//! - Drain: the highest level first; but a level that had to wait for 15 items of higher ones has its turn, so that
-//!   none starves.
-//! - Who: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
+//! - When full: [`Producer::push`] evicts the oldest item of the lowest level that is not above the new item's. The new
+//!   item is refused only if there is no such item, or if the consumer is taking from that level at this moment.
+//! - Drain order: the highest level first; but a level that has waited for 15 items of higher levels gets a turn, so
+//!   that none starves.
+//! - Callers: one [`Producer`] and one [`Consumer`], handles that take `&mut self`.
 //!
-//! Items lie in a pool and never move. What moves is the number of their place: through a small
-//! [`overwrite`] ring for each level, from which the producer may take the oldest back, and through
-//! one more that returns free places. Who holds the number owns the place.
+//! Items lie in a pool and never move. What moves is the number of an item's place: through a small [`overwrite`] ring
+//! per level, from which the producer can take the oldest number back, and through one more ring that returns free
+//! places. Whoever holds the number owns the place.
 
 mod shared;
 
@@ -19,14 +19,14 @@ pub use shared::Shared;
 use super::{Full, Pushed, ShardRing, Slot, Source, Storage, overwrite, sealed};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
-/// How many levels there are; the last is the highest.
+/// The number of levels; the last one is the highest.
 pub const LEVELS: usize = 4;
-/// A level waits for so many items of higher ones at most.
+/// The largest number of items of higher levels that a level waits for.
 const PATIENCE: u32 = 15;
 
 /// Says how much an item matters.
 pub trait Prioritized {
-    /// 0 (the first to go) to [`LEVELS`] − 1; what is above counts as that.
+    /// The item's level, from 0 (given up first) to [`LEVELS`] − 1. Larger values count as the highest level.
     fn level(&self) -> usize;
 }
 
@@ -36,20 +36,20 @@ impl<const INLINE: usize> Prioritized for crate::record::Event<INLINE> {
     }
 }
 
-/// A ring over the pool `P`, with numbers in `I`, which are of one size.
+/// A ring over the pool `P`, with place numbers in `I`, all of the same size.
 #[derive(Debug)]
 pub struct Storages<T, P, I> {
     pool: P,
     levels: [overwrite::Ring<u32, I>; LEVELS],
     free: overwrite::Ring<u32, I>,
-    /// Places from here on were never used. The recording end's own.
+    /// Places from this one on have never been used. Belongs to the recording end.
     fresh: AtomicU32,
-    /// How many items of higher levels each level has waited for. The sending end's own.
+    /// How many items of higher levels each level has waited for. Belongs to the sending end.
     waited: [AtomicU32; LEVELS],
     item: core::marker::PhantomData<fn(T) -> T>,
 }
 
-/// A ring of `N` items in place.
+/// A ring for `N` items, stored in place.
 pub type Ring<T, const N: usize> = Storages<T, [Slot<T>; N], [Slot<u32>; N]>;
 
 /// A ring whose capacity is chosen at run time.
@@ -57,7 +57,7 @@ pub type Ring<T, const N: usize> = Storages<T, [Slot<T>; N], [Slot<u32>; N]>;
 pub type BoxedRing<T> = Storages<T, alloc::boxed::Box<[Slot<T>]>, alloc::boxed::Box<[Slot<u32>]>>;
 
 impl<T: Copy, const N: usize> Ring<T, N> {
-    /// An empty ring.
+    /// Creates an empty ring.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
@@ -90,7 +90,7 @@ impl<T: Copy, const N: usize> Default for Ring<T, N> {
 
 #[cfg(feature = "alloc")]
 impl<T: Copy> BoxedRing<T> {
-    /// An empty ring for `capacity` items, at least 1 and at most 2^31.
+    /// Creates an empty ring for `capacity` items, from 1 to 2^31.
     #[must_use]
     pub fn boxed(capacity: usize) -> Self {
         let capacity = capacity.min(1 << 31);
@@ -119,26 +119,26 @@ impl<T: Copy, P, I> Storages<T, P, I> {
 }
 
 impl<T: Copy + Prioritized, P: Storage<Slot<T>>, I: Storage<Slot<u32>>> Storages<T, P, I> {
-    /// The two ends of a new ring.
+    /// Returns the two ends of the ring.
     pub fn split(&mut self) -> (Producer<'_, T, P, I>, Consumer<'_, T, P, I>) {
         let ring = &*self;
-        // SAFETY: `&mut self` shows that there are no other ends, and they borrow from it.
+        // SAFETY: `&mut self` proves that there are no other ends, and these two borrow from it.
         unsafe { (Producer::new(ring), Consumer::new(ring)) }
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.pool.slots().len()
     }
 
-    /// How many items there are; both ends may have moved on since.
+    /// The number of items; both ends may have moved on since.
     #[must_use]
     pub fn len(&self) -> usize {
         self.levels.iter().map(overwrite::Ring::len).sum::<usize>().min(self.capacity())
     }
 
-    /// Whether there are no items; see [`len`](Self::len).
+    /// Whether the ring holds no items; see [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -150,7 +150,7 @@ impl<T: Copy + Prioritized, P: Storage<Slot<T>>, I: Storage<Slot<u32>>> Storages
     }
 }
 
-/// The recording end.
+/// The recording end of a priority ring.
 #[derive(Debug)]
 pub struct Producer<'a, T, P, I> {
     ring: &'a Storages<T, P, I>,
@@ -162,29 +162,29 @@ where
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
 {
-    /// The recording end of a ring.
+    /// Creates the recording end of a ring.
     ///
     /// # Safety
-    /// There is no other recording end of the ring as long as this one lives, and the next one is made after what
-    /// this one did.
+    /// No other recording end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used (between threads, by a lock or a release and an acquire).
     #[inline(always)]
     #[must_use]
     pub unsafe fn new(ring: &'a Storages<T, P, I>) -> Self {
         Self { ring }
     }
 
-    /// The recording end of a level's small ring.
+    /// The recording end of a level's ring.
     #[inline(always)]
     fn level(&mut self, level: usize) -> overwrite::Producer<'_, u32, I> {
-        // SAFETY: this is the only recording end of the whole, and so of each part; it is borrowed meanwhile.
+        // SAFETY: this is the only recording end of the whole ring, and so of each part; it stays borrowed meanwhile.
         unsafe { overwrite::Producer::new(&self.ring.levels[level]) }
     }
 
-    /// Adds an item, in a full ring in place of the oldest of the lowest level that is not above its own.
+    /// Adds an item, in a full ring in place of the oldest item of the lowest level that is not above its own.
     ///
     /// # Errors
-    /// [`Full`] gives it back when everything in the ring matters more, or the consumer is just taking what could be
-    /// given up.
+    /// [`Full`] gives the item back when everything in the ring matters more, or when the consumer is taking what could
+    /// be evicted at this moment.
     #[inline]
     pub fn push(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
         let level = item.level().min(LEVELS - 1);
@@ -197,21 +197,22 @@ where
         }
     }
 
-    /// Adds an item in place of the oldest of the lowest level below its own, whether there is other room or not.
+    /// Adds an item in place of the oldest item of the lowest level below its own, even if there is other room.
     ///
     /// # Errors
-    /// [`Full`] gives it back when nothing in the ring matters less, or the consumer is just taking it.
+    /// [`Full`] gives the item back when nothing in the ring matters less, or when the consumer is taking it at this
+    /// moment.
     pub fn push_replacing(&mut self, item: T) -> Result<Pushed<T>, Full<T>> {
         let level = item.level().min(LEVELS - 1);
         self.replace(item, level, level)
     }
 
-    /// Puts an item in place of one of the levels before `end`.
+    /// Adds an item in place of one of the levels below `end`.
     #[cold]
     fn replace(&mut self, item: T, level: usize, end: usize) -> Result<Pushed<T>, Full<T>> {
         let lower = (0..LEVELS.min(end)).find_map(|lower| self.level(lower).evict());
         let Some(number) = lower else { return Err(Full(item)) };
-        // SAFETY: the number came from this end's own level ring, so the place is ours, and written.
+        // SAFETY: the number came from this end's own level ring, so the place is ours, and was written.
         let evicted = unsafe { self.ring.place(number).read() };
         self.put(number, level, item);
         Ok(Pushed::Evicted(evicted))
@@ -219,27 +220,27 @@ where
 
     #[inline]
     fn put(&mut self, number: u32, level: usize, item: T) {
-        // SAFETY: whoever holds the number owns the place: it was never used, or the consumer has read it and given
-        // the number back, or this end took it back.
+        // SAFETY: whoever holds the number owns the place: it was never used, or the consumer has read it and returned
+        // the number, or this end took the number back.
         unsafe { self.ring.place(number).write(item) };
-        // There are as many places in each small ring as numbers.
+        // Each level's ring has room for every place number.
         let pushed = self.level(level).push(number);
         debug_assert!(pushed.is_ok(), "a level ring holds every number");
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.ring.capacity()
     }
 
-    /// How many items there are; the consumer may have taken some since.
+    /// The number of items; the consumer may have taken some since.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// Whether the consumer has taken everything.
+    /// Whether the consumer has taken every item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -253,12 +254,12 @@ where
             self.ring.fresh.store(fresh + 1, Ordering::Relaxed);
             return Some(fresh);
         }
-        // SAFETY: free places come back to the recording end alone, which is this one.
+        // SAFETY: free places are returned to the recording end alone, which is this one.
         unsafe { overwrite::Consumer::new(&self.ring.free) }.pop()
     }
 }
 
-/// The sending end.
+/// The sending end of a priority ring.
 #[derive(Debug)]
 pub struct Consumer<'a, T, P, I> {
     ring: &'a Storages<T, P, I>,
@@ -270,25 +271,25 @@ where
     P: Storage<Slot<T>>,
     I: Storage<Slot<u32>>,
 {
-    /// The sending end of a ring.
+    /// Creates the sending end of a ring.
     ///
     /// # Safety
-    /// There is no other sending end of the ring as long as this one lives, and the next one is made after what this
-    /// one did.
+    /// No other sending end of the ring may exist while this one lives, and everything done through this one must
+    /// happen before the next one is used.
     #[inline(always)]
     #[must_use]
     pub unsafe fn new(ring: &'a Storages<T, P, I>) -> Self {
         Self { ring }
     }
 
-    /// The sending end of a level's small ring.
+    /// The sending end of a level's ring.
     #[inline(always)]
     fn level(&mut self, level: usize) -> overwrite::Consumer<'_, u32, I> {
-        // SAFETY: this is the only sending end of the whole, and so of each part; it is borrowed meanwhile.
+        // SAFETY: this is the only sending end of the whole ring, and so of each part; it stays borrowed meanwhile.
         unsafe { overwrite::Consumer::new(&self.ring.levels[level]) }
     }
 
-    /// Takes the item whose turn it is.
+    /// Takes the item whose turn it is, or returns `None` if the ring is empty.
     pub fn pop(&mut self) -> Option<T> {
         // Relaxed: only sending ends touch it, one after the other.
         let starved = self.ring.waited.iter().position(|w| w.load(Ordering::Relaxed) >= PATIENCE);
@@ -300,10 +301,11 @@ where
             let now = if ring.is_empty() { 0 } else { waited.load(Ordering::Relaxed) + 1 };
             waited.store(now, Ordering::Relaxed);
         }
-        // SAFETY: the number came from a level ring, behind which its place was written; it is ours until given back.
+        // SAFETY: the number came from a level ring, into which it was pushed after its place was written; the place is
+        // ours until the number is returned.
         let item = unsafe { self.ring.place(number).read() };
-        // There are as many places in the ring as numbers.
-        // SAFETY: free places go back from the sending end alone, which is this one.
+        // The ring has room for every place number. SAFETY: only the sending end returns free places, which is this
+        // one.
         let returned = unsafe { overwrite::Producer::new(&self.ring.free) }.push(number);
         debug_assert!(returned.is_ok(), "the free ring holds every number");
         Some(item)
@@ -349,13 +351,13 @@ where
 
     #[inline(always)]
     unsafe fn producer(&self) -> Producer<'_, T, P, I> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other one.
         unsafe { Producer::new(self) }
     }
 
     #[inline(always)]
     unsafe fn consumer(&self) -> Consumer<'_, T, P, I> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other one.
         unsafe { Consumer::new(self) }
     }
 
@@ -387,7 +389,7 @@ mod tests {
 
     #[test]
     fn the_lowest_goes_first_and_the_highest_is_sent_first() {
-        // SAFETY: the only ends of this ring, in this one test.
+        // SAFETY: these are the only ends of the ring, which belongs to this test.
         let (mut producer, mut consumer) =
             unsafe { (Producer::new(&IN_A_STATIC), Consumer::new(&IN_A_STATIC)) };
         for item in [Ranked(1, 1), Ranked(0, 2), Ranked(2, 3)] {
@@ -458,7 +460,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against a list: the victim is always the oldest of the lowest level, and never above the new item.
+        /// Compared with a list: the victim is always the oldest item of the lowest level, and never above the new
+        /// item.
         #[test]
         fn never_drops_the_higher_while_there_is_a_lower(steps in proptest::collection::vec((0usize..6, 0u32..3), 0..300)) {
             let mut ring: Ring<Ranked, 5> = Ring::new();

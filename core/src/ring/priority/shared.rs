@@ -1,24 +1,24 @@
-//! Levels that any number of producers and consumers share.
+//! A priority ring that any number of producers and consumers share.
 
 use super::{LEVELS, PATIENCE, Prioritized};
 use crate::ring::{Fallback, Full, Storage, mpmc, sealed};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
-/// What matters more is sent first, for any number of producers and consumers: a ring of its own for each level, so that
-/// no level takes another's room.
+/// A priority ring for any number of producers and consumers. Each level has a ring of its own, so no level takes
+/// another's room.
 ///
-/// Progress and order within a level are those of [`mpmc`]. The highest level is taken first; lower ones have
-/// their turn once in 16 items.
+/// Progress and order within a level are those of [`mpmc`]. The highest level is taken first, but one of the lower
+/// levels gets a turn every 16 items.
 #[derive(Debug)]
 pub struct Shared<T, C> {
     levels: [mpmc::Ring<T, C>; LEVELS],
-    /// Items taken so far: says whose turn it is. Several consumers need not agree on it.
+    /// The number of items taken so far, which decides whose turn it is. Consumers need not agree on it exactly.
     turn: AtomicU32,
 }
 
 impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
     const_fn! {
-        /// Over empty rings, one for each level from the lowest on.
+        /// Creates a ring over empty rings, one per level, lowest level first.
         #[must_use]
         pub const fn new(levels: [mpmc::Ring<T, C>; LEVELS]) -> Self {
             Self { levels, turn: AtomicU32::new(0) }
@@ -29,21 +29,21 @@ impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
         &self.levels[item.level().min(LEVELS - 1)]
     }
 
-    /// Takes the item whose turn it is.
+    /// Takes the item whose turn it is, or returns `None` if all levels are empty.
     pub fn pop(&self) -> Option<T> {
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
-        // Each 16th item is the turn of a lower level, one after the other.
+        // Every 16th item is the turn of a lower level; the lower levels alternate.
         let favoured = (turn % (PATIENCE + 1) == PATIENCE)
             .then_some((turn / (PATIENCE + 1)) as usize % (LEVELS - 1));
         let order = favoured.into_iter().chain((0..LEVELS).rev());
         order.into_iter().find_map(|level| self.levels[level].pop())
     }
 
-    /// Adds an item in place of the oldest of the lowest level below its own, which goes to `evicted`.
+    /// Adds an item in place of the oldest item of the lowest level below its own, which is passed to `evicted`.
     ///
     /// # Errors
-    /// [`Full`] gives it back when there is no lower one, or no room in its own level.
+    /// [`Full`] gives the item back when nothing is on a lower level, or its own level has no room.
     pub fn push_replacing(&self, item: T, evicted: impl FnMut(T)) -> Result<(), Full<T>> {
         let below = self.levels.iter().take(item.level().min(LEVELS - 1));
         match below.into_iter().find_map(mpmc::Ring::pop) {

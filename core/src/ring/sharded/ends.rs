@@ -6,7 +6,7 @@ use core::ops::Deref;
 use super::{Shard, Sharded, hand_over_drain};
 use crate::ring::{Fallback, RingRef, ShardRing, Source, Storage, percent};
 
-/// The recording end of one shard. Dropping it frees the shard for somebody else.
+/// The recording end of one shard. Dropping it frees the shard for another owner.
 #[derive(Debug)]
 pub struct ShardProducer<R, L, S, F>
 where
@@ -25,12 +25,12 @@ where
     L: ShardRing,
     S: Storage<Shard<L>>,
 {
-    /// For a shard that was just taken.
+    /// Creates the end of a shard that was just taken.
     pub(super) fn new(all: R, index: usize) -> Self {
         Self { all, index, types: PhantomData }
     }
 
-    /// The end itself, to push with. It cannot outlive this.
+    /// The recording end of the shard's ring, which cannot outlive `self`.
     ///
     /// ```compile_fail,E0505
     /// # use ringstat_core::ring::{Slot, mpmc, sharded::{Shard, Sharded}, spsc};
@@ -43,26 +43,26 @@ where
     /// ```
     #[inline(always)]
     pub fn get(&mut self) -> L::Producer<'_> {
-        // SAFETY: the shard was taken for this alone, until it is given back when this is dropped, and the end borrows
-        // from this; between two owners the release and the acquire of `claimed` keep the order.
+        // SAFETY: the shard was taken for `self` alone until `self` is dropped, and the end borrows from `self`.
+        // Between two owners, the release and the acquire of `claimed` provide the order.
         unsafe { self.all.shards.slots()[self.index].ring.producer() }
     }
 
-    /// Which shard it is.
+    /// The index of the shard.
     #[inline]
     #[must_use]
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// How many items the shard has room for.
+    /// The number of items that fit in the shard.
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.all.shards.slots()[self.index].capacity()
     }
 
-    /// All shards.
+    /// All shards, to which this one belongs.
     #[must_use]
     pub fn all(&self) -> &R {
         &self.all
@@ -87,7 +87,7 @@ where
     R: Deref<Target = Sharded<L, S, F>>,
 {
     all: R,
-    /// Where the next drain begins: the shared ring comes behind the last shard.
+    /// Where the next drain begins; the shared ring comes after the last shard.
     next: usize,
     types: PhantomData<fn(L, S, F)>,
 }
@@ -96,7 +96,7 @@ impl<R, L, S, F> ShardConsumer<R, L, S, F>
 where
     R: RingRef<Target = Sharded<L, S, F>>,
 {
-    /// For shards whose drain was just taken.
+    /// Creates the drain of shards whose drain was just claimed.
     pub(super) fn new(all: R) -> Self {
         Self { all, next: 0, types: PhantomData }
     }
@@ -107,7 +107,7 @@ where
     R: Deref<Target = Sharded<L, S, F>>,
 {
     fn drop(&mut self) {
-        // Release: what this has taken comes before what the next drain takes.
+        // Release: everything this drain took happens before what the next drain takes.
         self.all.drained.store(0, hand_over_drain());
     }
 }
@@ -119,15 +119,15 @@ where
     S: Storage<Shard<L>>,
     F: Fallback<L::Item>,
 {
-    /// Goes on where the last drain stopped, so that a busy shard does not keep the others waiting: it gets `max`
-    /// items at a time, then it is the next one's turn.
+    /// Continues where the last drain stopped, so that a busy shard does not keep the others waiting: each shard gets
+    /// `max` items at a time, then it is the next one's turn.
     fn drain(&mut self, max: usize, mut f: impl FnMut(L::Item)) -> usize {
         let shards = self.all.shards();
         let mut taken = 0;
         for _ in 0..=shards.len() {
             let left = max - taken;
             taken += match shards.get(self.next) {
-                // SAFETY: this is the one drain (`drained`), and the end lives only here.
+                // SAFETY: this is the only drain (`drained`), and the end does not outlive this expression.
                 Some(shard) => unsafe { shard.ring.consumer() }.drain(left, &mut f),
                 None => self.all.shared.take(left, &mut f),
             };

@@ -1,13 +1,13 @@
-//! A ring of its own for each producing thread, task or interrupt, one drain for all.
+//! A ring for each producing thread, task or interrupt, and one drain for all of them.
 //!
-//! - Capacity: that of each shard, and of the shared ring. Allocation: none after construction. A shard is any
-//!   [`ShardRing`]: one that refuses, one that gives up its oldest, or one that knows priorities.
-//! - Progress: a shard's producer is wait-free and shares nothing with other producers. Who finds no free shard uses
-//!   the shared ring ([`mpmc`](super::mpmc)), with the delays that are described there.
-//! - Order: kept for each producer.
-//! - Who: a shard belongs to who claimed it, until the [`ShardProducer`] or [`Lease`] is dropped; then somebody else
-//!   may claim it, and what is in it stays. Shards are owned, never picked at random: a random pick would make each
-//!   one multi-producer.
+//! - Capacity: that of each shard and of the shared ring. Allocation: none after construction. A shard is any
+//!   [`ShardRing`]: one that refuses, one that evicts its oldest item, or one with priorities.
+//! - Progress: a shard's producer is wait-free and shares nothing with other producers. A producer that finds no free
+//!   shard uses the shared ring ([`mpmc`](super::mpmc)), with the delays that are described there.
+//! - Order: kept per producer.
+//! - Callers: a shard belongs to whoever claimed it until the [`ShardProducer`] or [`Lease`] is dropped; then it can be
+//!   claimed again, and the items in it stay. Shards are owned, never picked at random: a random pick would give every
+//!   shard several producers.
 
 mod ends;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -22,17 +22,17 @@ use core::marker::PhantomData;
 use super::{RingRef, ShardRing, Storage};
 use crate::sync::{AtomicU8, AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
-/// What the next owner of a shard sees of the last one.
+/// The ordering with which an owner gives its shard back, so that the next owner sees what it did.
 #[inline(always)]
 fn hand_over() -> Ordering {
     if mutant("shard_release") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// What a new owner has to see.
+/// The ordering with which a new owner takes a shard, so that it sees what the last owner did.
 #[inline(always)]
 fn take_over() -> Ordering {
     if mutant("shard_claim") { Ordering::Relaxed } else { Ordering::Acquire }
 }
-/// The same, between one drain and the next.
+/// The same hand-over between one drain and the next.
 #[inline(always)]
 fn hand_over_drain() -> Ordering {
     if mutant("shard_undrained") { Ordering::Relaxed } else { Ordering::Release }
@@ -42,7 +42,7 @@ fn take_over_drain() -> Ordering {
     if mutant("shard_drained") { Ordering::Relaxed } else { Ordering::Acquire }
 }
 
-/// One shard: a ring, and whether its recording end is taken.
+/// One shard: a ring, and whether its recording end is claimed.
 #[derive(Debug)]
 pub struct Shard<L> {
     claimed: CachePadded<AtomicU8>,
@@ -51,7 +51,7 @@ pub struct Shard<L> {
 
 impl<L> Shard<L> {
     const_fn! {
-        /// A free shard over `ring`, which is new.
+        /// Creates a free shard over `ring`, which must be new.
         #[must_use]
         pub const fn new(ring: L) -> Self {
             Self { claimed: CachePadded::new(AtomicU8::new(0)), ring }
@@ -59,27 +59,27 @@ impl<L> Shard<L> {
     }
 
     fn claim(&self) -> bool {
-        // The look before spares the owners' cache lines. Acquire: what the last owner did in the ring comes before
-        // what the next one does.
+        // The load before the compare-and-swap spares the owners' cache lines. Acquire: what the last owner did in the
+        // ring happens before what the next one does.
         self.claimed.load(Ordering::Relaxed) == 0
             && self.claimed.compare_exchange(0, 1, take_over(), Ordering::Relaxed).is_ok()
     }
 }
 
 impl<L: ShardRing> Shard<L> {
-    /// How many items wait in it.
+    /// The number of items that wait in the shard.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// How many items there is room for.
+    /// The number of items that fit in the shard.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.ring.capacity()
     }
 
-    /// Whether none wait in it.
+    /// Whether no items wait in the shard.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -92,14 +92,14 @@ pub struct Sharded<L, S, F> {
     shards: S,
     shared: F,
     drained: AtomicU8,
-    /// How often a shard was given back.
+    /// How many times a shard has been given back.
     vacated: AtomicUsize,
     rings: PhantomData<fn() -> L>,
 }
 
 impl<L: ShardRing, S: Storage<Shard<L>>, F> Sharded<L, S, F> {
     const_fn! {
-        /// Over shards that are all free, and a shared ring, which is new.
+        /// Creates a set of free shards, and a shared ring, which must be new.
         #[must_use]
         pub const fn new(shards: S, shared: F) -> Self {
             let (drained, vacated) = (AtomicU8::new(0), AtomicUsize::new(0));
@@ -107,28 +107,28 @@ impl<L: ShardRing, S: Storage<Shard<L>>, F> Sharded<L, S, F> {
         }
     }
 
-    /// The shards.
+    /// All shards.
     pub fn shards(&self) -> &[Shard<L>] {
         self.shards.slots()
     }
 
-    /// The ring for who has no shard.
+    /// The shared ring, for producers without a shard.
     #[inline]
     #[must_use]
     pub fn shared(&self) -> &F {
         &self.shared
     }
 
-    /// How often a shard was given back. Who found none free need not look again before this changes: read it before
-    /// looking for one.
+    /// How many times a shard has been given back. A producer that found no free shard need not look again until this
+    /// number changes; read it before looking.
     #[inline]
     #[must_use]
     pub fn vacated(&self) -> usize {
-        // Acquire: who sees the number also sees the shard free.
+        // Acquire: whoever sees the number also sees the shard free.
         self.vacated.load(Ordering::Acquire)
     }
 
-    /// Claims a free shard of `this`, if there is one. Linear in the number of shards.
+    /// Claims a free shard of `this`, or returns `None` if there is none. Takes time linear in the number of shards.
     pub fn claim<R>(this: R) -> Option<ShardProducer<R, L, S, F>>
     where
         R: RingRef<Target = Self>,
@@ -137,27 +137,27 @@ impl<L: ShardRing, S: Storage<Shard<L>>, F> Sharded<L, S, F> {
         Some(ShardProducer::new(this, index))
     }
 
-    /// The one drain of `this`; `None` if there is one already.
+    /// Claims the drain of `this`; `None` if somebody has it already.
     pub fn drain<R>(this: R) -> Option<ShardConsumer<R, L, S, F>>
     where
         R: RingRef<Target = Self>,
     {
-        // Acquire: what the last drain took comes before what the next one takes.
+        // Acquire: what the last drain took happens before what the next one takes.
         let claim = this.drained.compare_exchange(0, 1, take_over_drain(), Ordering::Relaxed);
         claim.ok()?;
         Some(ShardConsumer::new(this))
     }
 
-    /// Takes a free shard. It is the caller's until `give_back`.
+    /// Takes a free shard, which then belongs to the caller until `give_back`.
     fn take(&self) -> Option<usize> {
         self.shards().iter().position(Shard::claim)
     }
 
     fn give_back(&self, index: usize) {
         if let Some(shard) = self.shards().get(index) {
-            // Release: what its owner did in the ring comes before what the next one does.
+            // Release: what the shard's owner did in the ring happens before what the next one does.
             shard.claimed.store(0, hand_over());
-            // Release: the shard is seen free by who sees this.
+            // Release: whoever sees the new number sees the shard free.
             self.vacated.fetch_add(1, Ordering::Release);
         }
     }

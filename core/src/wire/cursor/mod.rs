@@ -1,5 +1,5 @@
-//! Reading and writing at a position in a buffer: what postcard makes of serde's types, and its primitives by hand where
-//! records are written and read, a few of them in one piece.
+//! Reading and writing at a position in a buffer: serde types as postcard encodes them, and the same primitives by hand
+//! where records are read and written, some of them several at once.
 
 mod reader;
 mod sevens;

@@ -1,4 +1,4 @@
-//! The reader of a datagram: what postcard wrote, and faster ways for what every record has.
+//! The reader of a datagram: postcard's encoding, with faster paths for what every record has.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use super::sevens::gather_sevens;
 use crate::record::{STRING_LIMIT, TEXT_LIMIT};
 use crate::wire::error::DecodeError;
 
-/// Reads from a position, never beyond the end.
+/// Reads at a position, never beyond the end.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     buf: &'a [u8],
@@ -26,7 +26,7 @@ impl<'a> Reader<'a> {
         self.buf.get(self.at..).unwrap_or(&[])
     }
 
-    /// Reads what postcard made of a value. `otherwise` is what it is refused for if its bytes are there, but mean none.
+    /// Reads a value that postcard wrote. `otherwise` is the error if its bytes are complete but invalid.
     pub(crate) fn take<T: Deserialize<'a>>(
         &mut self,
         otherwise: DecodeError,
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
         v.copied().ok_or(DecodeError::Truncated)
     }
 
-    /// A varint that nearly always takes one byte: a count, or the reference to a tag or set.
+    /// Reads a varint that nearly always takes one byte: a count, or the reference to a tag or set.
     #[inline(always)]
     pub(crate) fn small(&mut self) -> Result<u64, DecodeError> {
         match self.buf.get(self.at) {
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A varint that takes one or two bytes, which of the two is anybody's guess: the reference to a string.
+    /// Reads a varint that takes one or two bytes with equal probability: the reference to a string.
     #[inline(always)]
     pub(crate) fn reference(&mut self) -> Result<u64, DecodeError> {
         if let Some(bytes) = self.buf.get(self.at..).and_then(|b| b.first_chunk::<2>()) {
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         self.varint_bytewise()
     }
 
-    /// LEB128 of at most ten bytes and 64 bits.
+    /// Reads a LEB128 integer of at most ten bytes and 64 bits.
     #[inline]
     pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
         #[cfg(target_pointer_width = "64")]
@@ -116,13 +116,13 @@ impl<'a> Reader<'a> {
         self.varint_bytewise()
     }
 
-    /// One varint or `both` of two, if they take at most four bytes each and are quickly read; the second one is 0 where
-    /// it is not asked for. `None`: nothing was read.
+    /// Reads one varint, or two with `both`, if each takes at most four bytes and there is enough input for a wide
+    /// load; without `both`, the second is 0. `None` if nothing was read.
     #[inline(always)]
     pub(crate) fn pair(&mut self, both: bool) -> Option<(u32, u32)> {
         let bytes = self.buf.get(self.at..).and_then(|b| b.first_chunk())?;
         let wide = u64::from_le_bytes(*bytes);
-        // The bits that say of a byte that it is the last one; 64 if there is none.
+        // The position of the bit that marks the last byte; 64 if there is none.
         let ends = !wide & CONTINUE;
         let first_end = ends.trailing_zeros();
         let second_end = (ends & ends.wrapping_sub(1)).trailing_zeros();
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The length of a string: at most [`STRING_LIMIT`].
+    /// Reads the length of a string: at most [`STRING_LIMIT`].
     #[inline]
     pub(crate) fn length(&mut self) -> Result<usize, DecodeError> {
         self.length_up_to(STRING_LIMIT)
@@ -173,14 +173,14 @@ impl<'a> Reader<'a> {
         Ok(length as usize)
     }
 
-    /// A string behind its length, not yet checked.
+    /// Reads a string after its length. Its bytes are not checked.
     #[inline]
     pub(crate) fn string(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.length()?;
         self.bytes(length)
     }
 
-    /// The text of an event behind its length, at most [`TEXT_LIMIT`] bytes, not yet checked.
+    /// Reads the text of an event after its length: at most [`TEXT_LIMIT`] bytes, which are not checked.
     pub(crate) fn text(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.length_up_to(TEXT_LIMIT)?;
         self.bytes(length)

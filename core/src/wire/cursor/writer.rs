@@ -1,4 +1,4 @@
-//! The writer of a datagram: a flavour of postcard's, and faster ways for what every record has.
+//! The writer of a datagram: a postcard flavour, with faster paths for what every record has.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
@@ -9,11 +9,11 @@ use super::sevens::{CONTINUED, spread_two_sevens, two_bytes, varint_length};
 use crate::wire::crc::crc32;
 use crate::wire::sixbit;
 
-/// The buffer has no room left; the writer's position is then meaningless until it is reset.
+/// The buffer has no room left. The writer's position is meaningless until it is reset.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NoRoom;
 
-/// How many bytes are copied at once where there is room.
+/// How many bytes are copied at once if there is room.
 const WIDE: usize = 32;
 
 /// Writes at a position, never beyond the end.
@@ -38,7 +38,7 @@ impl<'a> Writer<'a> {
         self.at = at;
     }
 
-    /// Whether these bytes were written at that place.
+    /// Whether `bytes` were written at the position `at`.
     pub(crate) fn stands_at(&self, at: usize, bytes: &[u8]) -> bool {
         at + bytes.len() <= self.at && self.buf.get(at..).is_some_and(|b| b.starts_with(bytes))
     }
@@ -66,7 +66,7 @@ impl<'a> Writer<'a> {
     /// Writes the first `length` bytes of `v`, and may overwrite what follows them in the buffer.
     #[inline]
     pub(crate) fn front(&mut self, v: &[u8], length: usize) -> Result<(), NoRoom> {
-        // Two wide stores without a call or a branch on the length, which is another for each string.
+        // Two wide stores, without a call and without a branch on the length, which differs from string to string.
         if length <= WIDE
             && let Some(from) = v.first_chunk::<WIDE>()
             && let Some(to) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<WIDE>())
@@ -101,7 +101,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A varint below 2^14: the reference to a string, tag or set.
+    /// Writes a varint below 2^14: the reference to a string, tag or set.
     #[inline]
     pub(crate) fn reference(&mut self, v: u16) -> Result<(), NoRoom> {
         if let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<2>()) {
@@ -113,11 +113,11 @@ impl<'a> Writer<'a> {
         self.varint_bytewise(u64::from(v))
     }
 
-    /// LEB128: seven bits a byte, low ones first.
+    /// Writes an integer in LEB128: seven bits per byte, low ones first.
     #[inline(always)]
     pub(crate) fn varint(&mut self, v: u64) -> Result<(), NoRoom> {
-        // One wide store without branches: lengths vary from record to record, and a mispredicted branch costs
-        // more than all of this. A chip has neither wide stores nor branch prediction to lose.
+        // One wide store without branches: lengths vary from record to record, and a mispredicted branch costs more
+        // than all of this. A chip has no wide stores, and no branch prediction to protect.
         #[cfg(target_pointer_width = "64")]
         if v < 1 << 28
             && let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<4>())
@@ -134,7 +134,7 @@ impl<'a> Writer<'a> {
         self.long_varint(v)
     }
 
-    /// The same for one that may be of any length.
+    /// The same for a varint of any length.
     #[inline(never)]
     fn long_varint(&mut self, v: u64) -> Result<(), NoRoom> {
         #[cfg(target_pointer_width = "64")]
@@ -159,11 +159,12 @@ impl<'a> Writer<'a> {
         self.byte(v as u8)
     }
 
-    /// A record of small fields in one piece: its first byte, two references below 2^14 (the second one may be missing),
-    /// and two varints below 2^28 (the second one may be missing, and is 0 then). `false`: it did not fit, and nothing
-    /// was written.
+    /// Writes a record of small fields at once: its first byte, two references below 2^14 (the second may be absent),
+    /// and two varints below 2^28 (the second may be absent, and is then 0). Returns `false` if it did not fit, and
+    /// then nothing was written.
     ///
-    /// The same bytes as field by field, but the room is checked once, and there is no branch on what the fields are.
+    /// The bytes are the same as if written field by field, but the room is checked once, and no branch depends on the
+    /// fields.
     #[inline(always)]
     pub(crate) fn record(
         &mut self,
@@ -171,7 +172,7 @@ impl<'a> Writer<'a> {
         references: (u16, Option<u16>),
         varints: (u32, Option<u32>),
     ) -> bool {
-        // Of so many bytes, 13 at most are the record's.
+        // Of this many bytes, the record takes at most 13.
         const ROOM: usize = 16;
         let Some(place) = self.buf.get_mut(self.at..).and_then(|b| b.first_chunk_mut::<ROOM>())
         else {
@@ -195,25 +196,25 @@ impl<'a> Writer<'a> {
         true
     }
 
-    /// A string behind its length.
+    /// Writes a string after its length.
     #[inline]
     pub(crate) fn string(&mut self, v: &[u8]) -> Result<(), NoRoom> {
         self.varint(v.len() as u64)?;
         self.bytes(v)
     }
 
-    /// Writes what postcard makes of `value`, straight into the buffer.
+    /// Writes `value` as postcard encodes it, straight into the buffer.
     pub(crate) fn put(&mut self, value: &impl Serialize) -> Result<(), NoRoom> {
         postcard::serialize_with_flavor(value, self).map_err(|_| NoRoom)
     }
 
-    /// Writes the checksum of all that is written.
+    /// Writes the checksum of everything written so far.
     pub(crate) fn checksum(&mut self) -> Result<(), NoRoom> {
         let sum = crc32(self.written());
         self.bytes(&sum.to_le_bytes())
     }
 
-    /// Overwrites what stands at `at`, which was written before.
+    /// Overwrites bytes at `at` that were written before.
     #[inline]
     pub(crate) fn patch(&mut self, at: usize, v: &[u8]) {
         if let Some(place) = self.buf.get_mut(at..at + v.len()) {
@@ -221,7 +222,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Fills with zeros up to `end`, or to the end of the buffer.
+    /// Writes zeros up to `end`, or up to the end of the buffer.
     pub(crate) fn zeros_to(&mut self, end: usize) {
         let end = end.min(self.buf.len());
         if let Some(rest) = self.buf.get_mut(self.at..end) {
@@ -236,7 +237,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Postcard writes where everything else is written.
+/// Lets postcard write through the same writer.
 impl Flavor for &mut Writer<'_> {
     type Output = ();
 

@@ -1,8 +1,8 @@
-//! Unpacking: a datagram is checked, then read record by record, borrowing from the datagram and from the decoder.
+//! Unpacking: a datagram is checked, then read record by record. Records borrow from the datagram and from the decoder.
 //!
-//! Nothing is allocated and nothing panics, whatever the bytes. UTF-8 is checked once for each new string. Records
-//! name strings and tag sets by their index in the datagram as well, so that a receiver can look each up once a
-//! datagram and not once a record.
+//! Nothing allocates and nothing panics, whatever the bytes. UTF-8 is checked once per new string. Records also give
+//! the index of each string and tag set in the datagram, so that a receiver can look each up once per datagram instead
+//! of once per record.
 
 use heapless::{String, Vec};
 
@@ -21,22 +21,22 @@ mod tables;
 use record::checked;
 pub use record::{Body, Buckets, Content, Event, Record, Tags, Text};
 
-/// The tables of a receiver, kept from datagram to datagram.
+/// The string tables of a receiver, reused from datagram to datagram.
 ///
-/// The defaults hold whatever the format allows (about 30 KiB). A receiver that knows its senders, or a test on a
-/// chip, can do with less: what does not fit is refused with [`DecodeError::TableFull`].
+/// The defaults hold whatever the format allows (about 30 KiB). A receiver that knows its senders, or a test on a chip,
+/// can use smaller tables; a datagram that does not fit is refused with [`DecodeError::TableFull`].
 pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
     /// Whether strings are packed in this datagram.
     packed: bool,
-    /// All strings of the datagram, prefixes written out, one behind the other.
+    /// All strings of the datagram, with prefixes written out, one after the other.
     arena: String<ARENA>,
-    /// Where they end; behind them stand zeros, so that no string is the last thing there (whether it is would be
-    /// anybody's guess, each time that it is looked at).
+    /// Where the strings end. Zeros follow, so that no string is the last thing in the arena: a branch on whether it is
+    /// would be mispredicted each time.
     end: usize,
     strings: Vec<Span, STRINGS>,
     /// Keys and values of all tags.
     tags: Vec<(u16, u16), STRINGS>,
-    /// The tags of all sets, one set behind the other.
+    /// The tags of all sets, one set after the other.
     members: Vec<u16, STRINGS>,
     /// Where each set begins and ends among the members.
     sets: Vec<(u16, u16), STRINGS>,
@@ -49,7 +49,7 @@ struct Span {
     length: u8,
 }
 
-/// A dynamic tag of the record just read: its key's index, and where its value stands in the datagram.
+/// A dynamic tag of the record just read: the index of its key, and where its value is in the datagram.
 #[derive(Clone, Copy)]
 struct Dynamic {
     key: u16,
@@ -64,7 +64,7 @@ impl<const STRINGS: usize, const ARENA: usize> Default for Decoder<STRINGS, AREN
 }
 
 impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
-    /// A decoder with empty tables.
+    /// Creates a decoder with empty tables.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(STRINGS <= TABLE_LIMIT && ARENA <= ARENA_LIMIT) };
@@ -83,7 +83,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     /// Checks length, header, checksum and prologue, and opens the datagram for reading its records.
     ///
     /// # Errors
-    /// Why the datagram is refused. No record of it should be believed then.
+    /// The reason why the datagram is refused. None of its records should be believed.
     pub fn open<'a>(
         &'a mut self,
         datagram: &'a [u8],
@@ -121,7 +121,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
 pub struct Datagram<'a, const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
     header: Header,
     prologue: Prologue,
-    /// What the reader reads: records, padding.
+    /// What the reader reads: records and padding.
     body: &'a [u8],
     r: Reader<'a>,
     left: u16,
@@ -131,7 +131,7 @@ pub struct Datagram<'a, const STRINGS: usize = TABLE_LIMIT, const ARENA: usize =
 }
 
 impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
-    /// Who sent it, and which one it is.
+    /// The header: the sender, its epoch and the sequence number.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
@@ -143,17 +143,17 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         &self.prologue
     }
 
-    /// When it was packed, in nanoseconds from the origin that the prologue names. Saturates.
+    /// When the datagram was packed, in nanoseconds from the origin that the prologue names. Saturates.
     #[must_use]
     pub fn base_time_ns(&self) -> u64 {
         self.prologue.base_time.saturating_mul(self.nanos)
     }
 
-    /// The next record, or `None` behind the last one.
+    /// Reads the next record. Returns `None` after the last one.
     ///
     /// # Errors
-    /// The first record that cannot be read ends the datagram: from there on it is `None`. Records before it were
-    /// as their sender wrote them, since the checksum is right; the sender is at fault.
+    /// The first record that cannot be read ends the datagram: every later call returns `None`. The records before it
+    /// are as the sender wrote them, since the checksum is right; the fault is the sender's.
     #[inline(always)] // A record is large: it is to be taken apart where it is used, not copied there.
     #[expect(clippy::should_implement_trait, reason = "a record borrows from the decoder")]
     pub fn next(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
@@ -171,7 +171,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         }
     }
 
-    /// Behind the last record there is nothing but zeros.
+    /// Checks that nothing but zeros follow the last record.
     #[cold]
     fn end(&mut self) -> Option<Result<Record<'_>, DecodeError>> {
         let padding = self.r.rest();
@@ -210,7 +210,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
 
     #[inline(always)]
     fn read_event(&mut self, kind: Kind, form: Form, second: u8) -> Result<RawBody, DecodeError> {
-        // Time and number in one go if both are small, as most are.
+        // Time and number are read together if both are small, as they usually are.
         let small = if form.is_varint() {
             self.r.pair(form != Form::One)
         } else if form == Form::Text && !kind.takes_text() {
@@ -247,7 +247,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         Ok(RawContent::Text(self.span_of(text), text.len() as u16))
     }
 
-    /// What only some events have.
+    /// Reads the fields that only some events have.
     #[inline(never)]
     fn read_more(&mut self, second: u8) -> Result<More, DecodeError> {
         let mut more = More::NONE;
@@ -315,7 +315,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 }
 
-/// Walks the bucket pairs up to their closing zero.
+/// Reads the bucket pairs up to the zero that ends them, and checks them.
 fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
     let mut next = 0u64;
     loop {
@@ -337,7 +337,7 @@ struct Raw {
     body: RawBody,
 }
 
-/// What only some events have.
+/// The fields that only some events have.
 struct More {
     priority: Priority,
     rate: u32,

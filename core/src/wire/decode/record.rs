@@ -1,11 +1,11 @@
-//! A record as received: what it borrows from the datagram and from the decoder.
+//! A record as received, borrowing from the datagram and from the decoder.
 
 use super::tables::Tables;
 use crate::instrument::{Layout, Unit};
 use crate::record::{Kind, Priority, Value};
 use crate::wire::cursor::Reader;
 
-/// A string, and its index in the datagram: equal indices are equal strings.
+/// A string and its index in the datagram: equal indices mean equal strings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Text<'a> {
     /// Its place in the datagram's string table.
@@ -17,15 +17,15 @@ pub struct Text<'a> {
 /// One record of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// What it is called; never empty.
+    /// The name of the record; never empty.
     pub name: Text<'a>,
     /// Its tags.
     pub tags: Tags<'a>,
-    /// What it says.
+    /// The event, or the state of an instrument.
     pub body: Body<'a>,
 }
 
-/// What a record says.
+/// The content of a record.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'a> {
     /// An event, kept by itself.
@@ -41,7 +41,7 @@ pub enum Body<'a> {
 /// An event as received.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Event<'a> {
-    /// What kind it is.
+    /// The kind of the event.
     pub kind: Kind,
     /// How much it mattered to its sender.
     pub priority: Priority,
@@ -49,17 +49,17 @@ pub struct Event<'a> {
     pub time_ns: u64,
     /// Its number or text.
     pub content: Content<'a>,
-    /// It stands for so many of its kind; at least 1.
+    /// How many events of its kind this one stands for; at least 1.
     pub rate: u32,
-    /// What it is acknowledged by, and known by when it comes again.
+    /// The identifier of a critical event, by which it is acknowledged, and recognized if it arrives again.
     pub id: Option<u64>,
 }
 
 /// The number or text of an event.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Content<'a> {
-    /// A number. An integer comes as a decimal without places, unless it is too large for one;
-    /// [`as_u64`](Value::as_u64) does not care.
+    /// A number. An integer is given as a decimal with scale 0, unless it is too large for one;
+    /// [`as_u64`](Value::as_u64) reads both.
     Number(Value),
     /// A text.
     Text(&'a str),
@@ -70,51 +70,51 @@ pub enum Content<'a> {
 pub struct Tags<'a> {
     pub(super) set: Option<u16>,
     pub(super) has_dynamic: bool,
-    // One pointer and not a slice for each table: a record is handed over by value.
+    // One pointer rather than a slice per table, because a record is passed by value.
     pub(super) tables: &'a dyn Tables,
     pub(super) body: &'a [u8],
 }
 
 impl<'a> Tags<'a> {
-    /// The place of the tag set in the datagram: equal indices are equal sets. `None`: no set.
+    /// The index of the tag set in the datagram: equal indices mean equal sets. `None` if the record has no set.
     #[inline]
     #[must_use]
     pub fn set_index(&self) -> Option<u16> {
         self.set
     }
 
-    /// Whether there are tags besides those of the set.
+    /// Whether the record has tags besides those of the set.
     #[inline]
     #[must_use]
     pub fn has_dynamic(&self) -> bool {
         self.has_dynamic
     }
 
-    /// How many there are.
+    /// The number of tags.
     #[must_use]
     pub fn len(&self) -> usize {
         self.indices().len() + if self.has_dynamic { self.tables.dynamic().len() } else { 0 }
     }
 
-    /// Whether there are none.
+    /// Whether the record has no tags.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Key and value of each, in the order the sender gave them.
+    /// Iterates over the tags as key and value, in the order in which the sender added them.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let tables = self.tables;
         self.indices().iter().filter_map(move |tag| tables.tag(*tag)).chain(self.dynamic())
     }
 
-    /// The places of the set's tags in the datagram: equal indices are equal tags.
+    /// The indices of the set's tags in the datagram: equal indices mean equal tags.
     #[must_use]
     pub fn indices(&self) -> &'a [u16] {
         self.set.map_or(&[], |set| self.tables.members(set))
     }
 
-    /// The tag at such a place.
+    /// The tag at an index from [`indices`](Self::indices).
     #[must_use]
     pub fn tag(&self, index: u16) -> Option<(&'a str, &'a str)> {
         self.tables.tag(index)
@@ -137,11 +137,11 @@ impl core::fmt::Debug for Tags<'_> {
 /// A histogram's state.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Buckets<'a> {
-    /// The unit of what was recorded.
+    /// The unit of the recorded values.
     pub unit: Unit,
-    /// Where its buckets lie.
+    /// The bounds of the buckets.
     pub layout: Layout,
-    /// Everything recorded, added up.
+    /// The sum of all recorded values.
     pub sum: Value,
     pub(super) pairs: &'a [u8],
 }
@@ -149,11 +149,11 @@ pub struct Buckets<'a> {
 impl<'a> Buckets<'a> {
     /// The finest precision that the format allows.
     pub const PRECISION_LIMIT: u8 = 8;
-    /// No bucket has this index or a higher one.
+    /// Every bucket index is below this limit.
     pub const INDEX_LIMIT: u64 = 1 << 16;
 
-    /// Index and count of the buckets that are not empty, ascending. A bucket that is not named holds what an
-    /// earlier datagram said.
+    /// Iterates over index and count of the buckets that are not empty, in ascending order. A bucket that is not named
+    /// keeps the count from an earlier datagram.
     pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> + use<'a> {
         let mut r = Reader::new(self.pairs);
         let mut next = 0u64;
@@ -165,7 +165,7 @@ impl<'a> Buckets<'a> {
     }
 }
 
-/// A string of the body that was found to be UTF-8 when it was read.
+/// A string of the body that was checked to be UTF-8 when it was read.
 #[inline]
 pub(super) fn checked(body: &[u8], at: u16, length: u16) -> &str {
     let at = usize::from(at);

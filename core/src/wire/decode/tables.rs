@@ -1,4 +1,4 @@
-//! The tables that a datagram fills: strings, tags and tag sets, each defined once and then known by its index.
+//! The tables that a datagram fills: strings, tags and tag sets, each defined once and then referred to by index.
 
 use core::ops::Range;
 
@@ -11,10 +11,10 @@ use crate::wire::error::DecodeError;
 use crate::wire::layout::string;
 use crate::wire::sixbit;
 
-/// Bytes of a `u128`.
+/// The size of a `u128` in bytes.
 const HALF: usize = 16;
 
-/// The lowest `n` bytes, or all 16.
+/// A mask of the lowest `n` bytes, or of all 16.
 #[inline(always)]
 fn low(n: usize) -> u128 {
     const LOW: [u128; HALF + 1] = {
@@ -29,7 +29,7 @@ fn low(n: usize) -> u128 {
     LOW[n.min(HALF)]
 }
 
-/// 32 bytes, the first ones the lowest.
+/// Splits 32 bytes into two little-endian halves, the first bytes lowest.
 #[inline]
 fn halves(bytes: &[u8; 2 * HALF]) -> [u128; 2] {
     let (first, second) = bytes.split_at(HALF);
@@ -66,7 +66,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         Ok(index)
     }
 
-    /// A string that is spelled out.
+    /// Reads the definition of a string that is spelled out.
     #[inline(always)]
     fn define_plain(&mut self, r: &mut Reader<'_>) -> Result<(), DecodeError> {
         let count = r.small()?;
@@ -91,7 +91,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         self.append(&(0..0), bytes)
     }
 
-    /// A string that begins like an earlier one.
+    /// Reads the definition of a string that begins like an earlier one.
     #[inline(always)]
     fn define_like(&mut self, code: u64, r: &mut Reader<'_>) -> Result<(), DecodeError> {
         let short = code != string::PREFIXED_LONG;
@@ -130,7 +130,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         self.append(&prefix, bytes)
     }
 
-    /// Appends a string to the arena: a prefix that stands there, and a suffix.
+    /// Appends a string to the arena: a prefix that is already there, and a suffix.
     fn append(&mut self, prefix: &Range<usize>, suffix: &[u8]) -> Result<(), DecodeError> {
         let prefix = self.arena.get(prefix.clone()).ok_or(DecodeError::BadUtf8)?;
         let prefix: String<STRING_LIMIT> =
@@ -143,8 +143,8 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         Ok(())
     }
 
-    /// The same for a string of at most 32 bytes without a prefix, the first ones of `text`: in registers, so that
-    /// nothing depends on its length. `false`: nothing was done.
+    /// Does the same for a string of at most 32 bytes without a prefix, given as the first bytes of `text`: in
+    /// registers, without a branch on its length. Returns `false` if nothing was done.
     #[inline(always)]
     fn append_wide(&mut self, text: [u128; 2], length: usize) -> bool {
         let [first, second] = text;
@@ -156,14 +156,14 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
             )
     }
 
-    /// The same for a prefix and a suffix of at most 16 bytes each, the suffix being the first ones of `text`.
+    /// Does the same for a prefix and a suffix of at most 16 bytes each; the suffix is the first bytes of `text`.
     #[inline(always)]
     fn append_short(&mut self, prefix: &Range<usize>, text: u128, suffix: usize) -> bool {
         let shared = prefix.len();
         let tail = self.arena.as_bytes().get(prefix.start..);
         let Some(head) = tail.and_then(|tail| tail.first_chunk()) else { return false };
         let text = text & low(suffix);
-        // In two steps each: a shift by the whole width would be none.
+        // In two steps, because a shift by the full width is undefined.
         let (up, down) = (4 * shared, 64 - 4 * shared);
         let first = u128::from_le_bytes(*head) & low(shared) | text << up << up;
         self.append_halves(first, text >> down >> down, shared + suffix)
@@ -174,7 +174,7 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
         let mut whole = [0; 2 * HALF];
         whole[..HALF].copy_from_slice(&first.to_le_bytes());
         whole[HALF..].copy_from_slice(&second.to_le_bytes());
-        // All of it, zeros included, since a copy of a fixed length is no call.
+        // The whole width, zeros included, because a copy of fixed length needs no call.
         self.arena.truncate(self.end);
         let text = core::str::from_utf8(&whole).ok().and_then(|text| text.get(..2 * HALF));
         if text.is_none_or(|text| self.arena.push_str(text).is_err()) {
@@ -241,10 +241,10 @@ impl<const STRINGS: usize, const ARENA: usize> Decoder<STRINGS, ARENA> {
     }
 }
 
-/// The tables of a decoder of any size, as the tags of a record need them.
+/// The tables of a decoder of any size, as the tags of a record use them.
 pub(super) trait Tables: Send + Sync {
     fn text(&self, index: u16) -> &str;
-    /// Key and value of a tag.
+    /// The key and value of a tag.
     fn tag(&self, index: u16) -> Option<(&str, &str)>;
     fn members(&self, set: u16) -> &[u16];
     fn dynamic(&self) -> &[Dynamic];
@@ -278,7 +278,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The first bytes of `text`, and what stands behind it.
+    /// The first bytes of `text`, followed by `behind`.
     fn wide(text: &str, behind: [u8; 32]) -> [u8; 32] {
         let mut wide = behind;
         let length = text.len().min(32);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     proptest! {
-        /// Short strings are put together in another way than the rest.
+        /// Short strings are assembled in another way than long ones.
         #[test]
         fn all_ways_of_appending_agree(
             earlier in "[a-zé]{1,40}",
@@ -317,7 +317,7 @@ mod tests {
             prop_assert_eq!(&fast.arena[..fast.end], &slow.arena[..slow.end]);
         }
 
-        /// What is not UTF-8 is refused, however it is put together.
+        /// Invalid UTF-8 is refused, however the string is assembled.
         #[test]
         fn no_way_of_appending_takes_what_is_not_utf8(bytes in any::<[u8; 32]>(), length in 0usize..=32) {
             let valid = core::str::from_utf8(&bytes[..length]).is_ok();

@@ -1,4 +1,4 @@
-//! A datagram in the making: opened with header and prologue, filled with whole records, closed with its checksum.
+//! A datagram being packed: opened with header and prologue, filled with whole records, and closed with its checksum.
 
 use super::event::own_rate;
 use crate::format::{Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused};
@@ -14,11 +14,11 @@ impl From<NoRoom> for Refused {
     }
 }
 
-/// A datagram in the making.
+/// A datagram being packed.
 pub struct Datagram<'a, T> {
     pub(super) strings: &'a mut T,
     pub(super) w: Writer<'a>,
-    /// The last bytes of the buffer: the checksum stands there when the datagram is filled to its limit.
+    /// The last bytes of the buffer, for the checksum of a datagram that is filled to its limit.
     trailer: &'a mut [u8],
     records: u16,
     pub(super) time: u64,
@@ -34,7 +34,7 @@ impl<'a, T: Table> Datagram<'a, T> {
         if buf.len() < PAYLOAD_MIN {
             return Err(Refused::Full);
         }
-        // The number of records is not known before `finish`.
+        // The number of records is filled in by `finish`.
         let packed = prologue.packed && T::PACKED;
         let prologue = Prologue { records: 0, packed, ..*prologue };
         strings.clear(prologue.packed);
@@ -49,13 +49,13 @@ impl<'a, T: Table> Datagram<'a, T> {
 }
 
 impl<T: Table> Datagram<'_, T> {
-    /// How many records it holds.
+    /// The number of records added so far.
     #[must_use]
     pub fn records(&self) -> u16 {
         self.records
     }
 
-    /// How many bytes it would have if it were finished now.
+    /// The length of the datagram in bytes if it were finished now.
     #[must_use]
     pub fn size(&self) -> usize {
         self.w.position() + TRAILER
@@ -64,7 +64,7 @@ impl<T: Table> Datagram<'_, T> {
     /// Adds an event.
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`Refused`]; the datagram is then unchanged.
     #[inline]
     pub fn event<const INLINE: usize>(
         &mut self,
@@ -76,11 +76,11 @@ impl<T: Table> Datagram<'_, T> {
         Ok(())
     }
 
-    /// Adds an event that is to be acknowledged: its identifier is that much above the prologue's floor, which must be
-    /// there.
+    /// Adds an event to be acknowledged: its identifier is `above_floor` above the prologue's floor, which must be
+    /// present.
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`Refused`]; the datagram is then unchanged.
     pub fn identified<const INLINE: usize>(
         &mut self,
         event: &Event<INLINE>,
@@ -92,12 +92,12 @@ impl<T: Table> Datagram<'_, T> {
         Ok(())
     }
 
-    /// Adds an event that stands for `rate` of its kind (0 counts as 1), whatever its slot says, which has no room for
-    /// more than 255: for programs that pack what others recorded. With `above_floor` it has an identifier, as in
+    /// Adds an event that stands for `rate` of its kind (0 counts as 1), ignoring the rate in its slot, which cannot
+    /// exceed 255. For programs that pack what others recorded. With `above_floor`, the event gets an identifier as in
     /// [`identified`](Self::identified).
     ///
     /// # Errors
-    /// See [`Refused`].
+    /// See [`Refused`]; the datagram is then unchanged.
     pub fn event_of_rate<const INLINE: usize>(
         &mut self,
         event: &Event<INLINE>,
@@ -106,15 +106,15 @@ impl<T: Table> Datagram<'_, T> {
         above_floor: Option<u64>,
     ) -> Result<(), Refused> {
         let mut event = *event;
-        // What is written in its place only needs to be written at all.
+        // The slot's rate only decides whether a rate is written; the value written is `rate`.
         event.set_rate(if rate > 1 { u8::MAX } else { 1 });
         self.whole(|d| d.write_event(&event, names, above_floor, |_| rate))?;
         self.time = event.time();
         Ok(())
     }
 
-    /// Closes the datagram and returns its length. With `pad` it is filled with zeros to the length of the buffer,
-    /// so that several datagrams can go to the kernel as segments of one size.
+    /// Closes the datagram and returns its length. With `pad`, it is filled with zeros to the length of the buffer, so
+    /// that several datagrams can be passed to the kernel as segments of one size.
     pub fn finish(self, pad: bool) -> usize {
         let Self { mut w, trailer, records, .. } = self;
         w.patch(Prologue::RECORDS_AT, &records.to_le_bytes());
@@ -124,7 +124,7 @@ impl<T: Table> Datagram<'_, T> {
         let sum = crc::crc32(w.written()).to_le_bytes();
         let end = w.position();
         if w.bytes(&sum).is_err() {
-            // The checksum begins in the body's last bytes and ends in the trailer.
+            // The checksum begins in the last bytes of the body and ends in the trailer.
             let here = w.remaining();
             w.patch(end, &sum[..here]);
             trailer[..TRAILER - here].copy_from_slice(&sum[here..]);
@@ -132,7 +132,7 @@ impl<T: Table> Datagram<'_, T> {
         end + TRAILER
     }
 
-    /// Runs `write`, and takes everything back if it fails.
+    /// Runs `write`, and undoes everything if it fails.
     #[inline]
     pub(super) fn whole<R>(
         &mut self,
@@ -144,8 +144,8 @@ impl<T: Table> Datagram<'_, T> {
         }
         let result = write(self);
         match result {
-            // The string tables may now know strings that were taken back. That is harmless for `Full`, behind
-            // which the datagram is closed; for an unknown symbol nothing was written yet.
+            // The string tables may now contain strings that were undone. That is harmless for `Full`, after which the
+            // datagram is closed; with an unknown symbol, nothing had been written yet.
             Err(_) => self.w.rewind(start),
             Ok(_) => self.records += 1,
         }

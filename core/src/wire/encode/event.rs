@@ -1,4 +1,4 @@
-//! How an event is written.
+//! How an event is encoded.
 
 use super::Datagram;
 use crate::format::Refused;
@@ -17,7 +17,7 @@ impl<T: Table> Datagram<'_, T> {
         above_floor: Option<u64>,
         rate: impl Fn(&Event<INLINE>) -> u32,
     ) -> Result<(), Refused> {
-        // Symbols and strings first: nothing is written before they are all known.
+        // Symbols and strings come first: nothing is written until all of them are known.
         let strings = if event.is_plain() {
             EventStrings::NONE
         } else {
@@ -32,7 +32,7 @@ impl<T: Table> Datagram<'_, T> {
         };
         let number = match T::number_of_slot(event.raw()) {
             Some(number) => Ok(number),
-            // A receiver refuses it, and the datagram from there on.
+            // A receiver would refuse it, and with it the rest of the datagram.
             None if !event.kind().takes_text() => return Err(Refused::Unsupported),
             None => Err(match event.content_in(&strings) {
                 Content::Text(text) => text,
@@ -54,7 +54,7 @@ impl<T: Table> Datagram<'_, T> {
             second |= extended::IDENTIFIED;
         }
         let delta = if backward { self.time - event.time() } else { event.time() - self.time };
-        // Not where 64-bit arithmetic is slower than the branches that it saves.
+        // Not where 64-bit arithmetic is slower than the branches that it avoids.
         if cfg!(target_pointer_width = "64")
             && second == 0
             && let Ok(number) = number
@@ -88,8 +88,8 @@ impl<T: Table> Datagram<'_, T> {
         Ok(())
     }
 
-    /// Writes an event in one piece, if nothing is new in it and its numbers are small, as most often. Where it does not,
-    /// both are looked for once more: to define a name may take the very place that was found for its tags.
+    /// Writes an event at once, if it defines nothing new and its numbers are small, as is usual. If it cannot, name
+    /// and tags are looked up again, because defining the name may take the very slot that was found for the tags.
     #[inline(always)]
     fn write_short(
         &mut self,
@@ -108,7 +108,7 @@ impl<T: Table> Datagram<'_, T> {
         self.w.record(first, (name, set), (delta as u32, number))
     }
 
-    /// Keys recur and go through the string table; values mostly do not and stand for themselves.
+    /// Keys recur and go through the string table; values mostly do not, and are written in place.
     fn write_dynamic_tags(&mut self, strings: &EventStrings<'_>) -> Result<(), NoRoom> {
         self.w.byte(strings.tags().count() as u8)?;
         for (key, value) in strings.tags() {
@@ -119,12 +119,12 @@ impl<T: Table> Datagram<'_, T> {
     }
 }
 
-/// The rate that the slot says.
+/// The rate in the event's slot.
 pub(super) fn own_rate<const INLINE: usize>(event: &Event<INLINE>) -> u32 {
     u32::from(event.rate())
 }
 
-/// What the second byte says of an event, apart from the direction of its time.
+/// The second byte of an event, apart from the direction of its time.
 fn extension<const INLINE: usize>(event: &Event<INLINE>, strings: &EventStrings<'_>) -> u8 {
     let priority = match event.priority() {
         Priority::Normal => 0,

@@ -1,6 +1,6 @@
-//! Packing: records go straight into the datagram's buffer, each whole or not at all.
+//! Packing: records are written straight into the datagram's buffer, each whole or not at all.
 //!
-//! An [`Encoder`] holds the string tables and is kept; [`Encoder::begin`] opens one [`Datagram`] in a buffer of the
+//! An [`Encoder`] holds the string tables and is reused; [`Encoder::begin`] opens one [`Datagram`] in a buffer of the
 //! caller's, records are added until it is full, and [`Datagram::finish`] closes it with its checksum.
 
 mod datagram;
@@ -16,9 +16,9 @@ use crate::wire::table::lean::Lean;
 
 /// The string tables of a sender.
 ///
-/// `SLOTS` strings, tags and tag sets are found again, and `ARENA` bytes of strings serve as prefixes of later
-/// ones; more than that is sent correctly, in more bytes. The default takes about 29 KiB (a hash
-/// table that is mostly empty is a fast one). Chips take a [`LeanEncoder`].
+/// `SLOTS` strings, tags and tag sets are remembered, and `ARENA` bytes of strings serve as prefixes of later ones.
+/// Anything beyond that is sent correctly, in more bytes. The default takes about 29 KiB, because a hash table that is
+/// mostly empty is a fast one. Chips use a [`LeanEncoder`].
 pub struct Encoder<const SLOTS: usize = 512, const ARENA: usize = 4096> {
     strings: Strings<SLOTS, ARENA>,
 }
@@ -30,7 +30,7 @@ impl<const SLOTS: usize, const ARENA: usize> Default for Encoder<SLOTS, ARENA> {
 }
 
 impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
-    /// An encoder that has seen nothing yet.
+    /// Creates an encoder that remembers nothing yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { strings: Strings::new() }
@@ -39,7 +39,7 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
     /// Opens a datagram in `buf`, whose length is the payload limit, up to [`PAYLOAD_MAX`](crate::format::PAYLOAD_MAX).
     ///
     /// # Errors
-    /// [`Refused::Full`] when `buf` is shorter than [`PAYLOAD_MIN`](crate::format::PAYLOAD_MIN).
+    /// [`Refused::Full`] if `buf` is shorter than [`PAYLOAD_MIN`](crate::format::PAYLOAD_MIN).
     pub fn begin<'a>(
         &'a mut self,
         buf: &'a mut [u8],
@@ -50,18 +50,18 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
     }
 }
 
-/// The string table of a chip: what it writes is not the shortest, but takes little to write.
+/// The encoder of a chip: its output is not the shortest, but takes little code and memory to write.
 ///
-/// `SLOTS` strings and tag sets of a datagram are found again, 12 bytes each on a 32-bit chip; nothing is remembered
-/// from one datagram to the next. Names are not packed and share no prefixes, floats take their four or eight bytes:
-/// no floating point and no division is linked for it. Receivers see no difference.
+/// `SLOTS` strings and tag sets of a datagram are remembered, in 12 bytes each on a 32-bit chip; nothing is remembered
+/// from one datagram to the next. Names are not packed and share no prefixes, and floats take their four or eight
+/// bytes, so neither floating-point code nor a division is linked. Receivers see no difference.
 #[derive(Default)]
 pub struct LeanEncoder<const SLOTS: usize> {
     strings: Lean<SLOTS>,
 }
 
 impl<const SLOTS: usize> LeanEncoder<SLOTS> {
-    /// An encoder.
+    /// Creates an encoder.
     #[must_use]
     pub const fn new() -> Self {
         Self { strings: Lean::new() }

@@ -1,4 +1,4 @@
-//! How the state of an instrument is written.
+//! How the state of an instrument is encoded.
 
 use super::Datagram;
 use crate::format::Refused;
@@ -10,26 +10,26 @@ use crate::wire::state::BucketsHead;
 use crate::wire::table::{Key, Table};
 
 impl<T: Table> Datagram<'_, T> {
-    /// Adds the state of an instrument, or of a histogram the buckets from `from_bucket` on.
+    /// Adds the state of an instrument; for a histogram, its buckets from `from_bucket` on.
     ///
-    /// Returns `None` when all of it is in, else the bucket to go on with in the next datagram.
+    /// Returns `None` when everything was added, or the bucket at which the next datagram continues.
     ///
     /// # Errors
-    /// [`Refused::Full`] when not even one bucket has room.
+    /// [`Refused::Full`] if there is not room for a single bucket.
     pub fn instrument(
         &mut self,
         instrument: &dyn Instrument,
         from_bucket: usize,
     ) -> Result<Option<usize>, Refused> {
-        // A receiver refuses a datagram whole for a record without a name.
+        // A receiver would refuse the whole datagram because of a record without a name.
         if !(1..=STRING_LIMIT).contains(&instrument.name().len()) {
             return Err(Refused::Unsupported);
         }
         match instrument.state() {
             State::Total(total) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Total)?;
-                // By hand, as is the level: with both through postcard, whose varint then stands beside ours, the
-                // smallest firmware grows by 6.0 % (7.1 % on a Cortex-M0), without by 1.2 % (2.0 %).
+                // Written by hand, as is the level: with both through postcard, whose varint code then stands beside
+                // ours, the smallest firmware grows by 6.0 % (7.1 % on a Cortex-M0), without them by 1.2 % (2.0 %).
                 Ok(d.w.varint(total).map(|()| None)?)
             }),
             State::Level(level) => self.whole(|d| {
@@ -64,7 +64,7 @@ impl<T: Table> Datagram<'_, T> {
         if !T::ANY_INSTRUMENT {
             return Err(NoRoom);
         }
-        // Made at run time: its strings may be freed and their address used again, so content decides.
+        // Made at run time: the strings may be freed and their address reused, so their content decides.
         let count = (0..).take_while(|i| instrument.tag(*i).is_some()).count();
         self.w.byte(first | if count == 0 { 0 } else { tag::HAS_TAGS })?;
         let name = instrument.name();
@@ -76,16 +76,16 @@ impl<T: Table> Datagram<'_, T> {
         self.strings.define_set(&mut self.w, tags)
     }
 
-    /// The sum, then a run of buckets from `from` on: as many as have room. Ends with an empty pair.
+    /// Writes the sum, then the buckets from `from` on, as many as have room, then an empty pair.
     fn write_buckets(
         &mut self,
         buckets: &dyn Buckets,
         from: usize,
     ) -> Result<Option<usize>, Refused> {
-        /// A gap and a count of ten bytes each, and the closing zero.
+        /// The size of a gap and a count of ten bytes each, and of the closing zero.
         const PAIR_MAX: usize = 21;
         T::number(buckets.sum()).write_with_form(&mut self.w)?;
-        // Each pair is the distance from the bucket before, plus one, and the count there.
+        // Each pair is the distance from the previous bucket plus one, and the count.
         let mut next = 0;
         for index in from..buckets.buckets() {
             let count = buckets.bucket_count(index);

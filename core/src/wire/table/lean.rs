@@ -1,8 +1,8 @@
-//! The string table of a chip: each string once a datagram, and as it is.
+//! The string table of a chip: each string once per datagram, spelled out in full.
 //!
-//! Nothing outlives the datagram, so nothing has to be forgotten: a hash table from what is known by its address or
-//! number to its index, and for other strings from a hash to where they stand in the datagram itself. What finds no
-//! room there is spelled out again, which costs bytes and is never wrong.
+//! Nothing outlives the datagram, so nothing has to be forgotten. A hash table leads from the address or number of a
+//! string to its index, and for other strings from a hash to their position in the datagram itself. Whatever finds no
+//! room there is spelled out again, which costs bytes but is never wrong.
 
 use super::Table;
 use super::key::{Key, spread};
@@ -16,10 +16,10 @@ use crate::wire::{ARENA_LIMIT, TABLE_LIMIT};
 #[derive(Clone, Copy)]
 struct Entry {
     key: usize,
-    /// What sort of key, and the length of the string or set. 0: free.
+    /// The sort of key in the high byte, the length of the string or set in the low one. 0 if the entry is free.
     sort: u16,
     index: u16,
-    /// Where the string's bytes stand in the datagram.
+    /// The position of the string's bytes in the datagram.
     at: u16,
 }
 
@@ -27,19 +27,19 @@ impl Entry {
     const FREE: Self = Self { key: 0, sort: 0, index: 0, at: 0 };
 }
 
-/// Room for `SLOTS` strings and tag sets, a power of two.
+/// A table with room for `SLOTS` (a power of two) strings and tag sets.
 pub struct Lean<const SLOTS: usize> {
     entries: [Entry; SLOTS],
-    /// Strings, tags and tag sets defined in this datagram, and the members of all sets.
+    /// The number of strings, tags and tag sets defined in this datagram, and of the members of all sets.
     strings: u16,
     tags: u16,
     sets: u16,
     members: u16,
-    /// Bytes of all strings.
+    /// The number of bytes in all strings.
     expanded: u32,
 }
 
-/// How far an entry may be from its home.
+/// How far an entry may be from the position that its hash gives.
 const PROBES: usize = 4;
 
 impl<const SLOTS: usize> Default for Lean<SLOTS> {
@@ -61,7 +61,7 @@ impl<const SLOTS: usize> Lean<SLOTS> {
         }
     }
 
-    /// The index of what is known by `key`, or the entry where it may be remembered, or neither.
+    /// The index of the entry with `key`, or the free entry in which to remember it, or neither.
     fn seek(
         &mut self,
         w: &Writer<'_>,
@@ -116,7 +116,7 @@ impl<const SLOTS: usize> Table for Lean<SLOTS> {
 
     #[inline(never)]
     fn write(&mut self, w: &mut Writer<'_>, key: Key, text: &str) -> Result<(), NoRoom> {
-        // The entries keep the lowest byte of a length: a longer one must not be taken for a shorter one.
+        // The entries keep only the lowest byte of a length, so a longer string must not be taken for a shorter one.
         if text.len() > STRING_LIMIT {
             return Err(NoRoom);
         }
@@ -126,7 +126,7 @@ impl<const SLOTS: usize> Table for Lean<SLOTS> {
             Err(entry) => entry,
         };
         if let Some(entry) = entry {
-            // Its bytes come behind a byte for "new" and one or two for the length.
+            // The string's bytes follow a byte for "new" and one or two for the length.
             let at = position + 2 + usize::from(text.len() > 127);
             let sort = key.sort | text.len() as u16;
             *entry = Entry { key: key.key, sort, index: strings, at: at as u16 };
@@ -142,7 +142,7 @@ impl<const SLOTS: usize> Table for Lean<SLOTS> {
 
     fn write_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<(), NoRoom> {
         let (key, sets) = (Key::of_set(tags), self.sets);
-        // More than 255 tags, which only an instrument can have, are not remembered.
+        // Sets of more than 255 tags, which only an instrument can have, are not remembered.
         if let Ok(count) = u8::try_from(tags.len()) {
             match self.seek(w, key, "", usize::from(count)) {
                 Ok(index) => return w.reference(index + 1),
@@ -183,8 +183,8 @@ impl<const SLOTS: usize> Table for Lean<SLOTS> {
     }
 }
 
-/// No table: every string is spelled out where it stands. For datagrams of at most 1472 bytes, in which there is no
-/// room for more strings, tags or sets than a receiver can take.
+/// No table: every string is spelled out where it is used. For datagrams of at most 1472 bytes, which have no room for
+/// more strings, tags or sets than a receiver can hold.
 pub(crate) struct Bare;
 
 impl Table for Bare {

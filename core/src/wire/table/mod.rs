@@ -1,7 +1,7 @@
-//! What a datagram's string table is to the one who writes records: two ways to keep it.
+//! The string table of a datagram from the writer's point of view, and three ways to keep one.
 //!
-//! [`Strings`](full::Strings) remembers what was said in earlier datagrams, shortens strings by the prefixes they share and
-//! packs them; [`Lean`](lean::Lean) does none of it and takes a tenth of the memory and a quarter of the code;
+//! [`Strings`](full::Strings) remembers strings from earlier datagrams, shortens new ones by the prefixes they share,
+//! and packs them. [`Lean`](lean::Lean) does none of this and takes a tenth of the memory and a quarter of the code.
 //! [`Bare`](lean::Bare) remembers nothing at all.
 
 pub(super) mod full;
@@ -16,26 +16,25 @@ use crate::record::event::RawContent;
 use crate::record::{Tag, Value};
 use crate::wire::number::Number;
 
-/// A table.
+/// A string table.
 pub trait Table {
-    /// Whether strings are packed in the datagrams it is for.
+    /// Whether strings are packed in the datagrams that the table is for.
     const PACKED: bool;
 
-    /// Whether instruments may be histograms, and have names made at run time. Where they may not, the code for it is
-    /// left out.
+    /// Whether instruments may be histograms and have names made at run time. If not, the code for them is compiled
+    /// out.
     const ANY_INSTRUMENT: bool;
 
-    /// A new datagram begins: nothing is defined in it.
+    /// Begins a new datagram, in which nothing is defined.
     fn clear(&mut self, packed: bool);
 
-    /// The code that refers to `text`, where it is quickly found that it is defined: then records can be written in one
-    /// piece.
+    /// The code that refers to `text`, if it can quickly be found to be defined; records can then be written at once.
     #[inline(always)]
     fn known(&self, _: Key, _text: &str) -> Option<u16> {
         None
     }
 
-    /// The same for a static tag set.
+    /// The code that refers to a static tag set, under the same condition.
     #[inline(always)]
     fn known_set(&self, _: &'static [Tag]) -> Option<u16> {
         None
@@ -47,16 +46,16 @@ pub trait Table {
     /// Writes a reference to a static tag set, or its definition on first use.
     fn write_set(&mut self, w: &mut Writer<'_>, tags: &'static [Tag]) -> Result<(), NoRoom>;
 
-    /// Writes the definition of a tag set that is not looked for again.
+    /// Writes the definition of a tag set that is not looked up again.
     fn define_set<'t>(
         &mut self,
         w: &mut Writer<'_>,
         tags: impl ExactSizeIterator<Item = (&'t str, &'t str)>,
     ) -> Result<(), NoRoom>;
 
-    /// How a number is written.
+    /// The form in which a number is written.
     fn number(value: Value) -> Number;
 
-    /// The same for the number in an event's slot; `None` if there is a text.
+    /// The form of the number in an event's slot; `None` if the slot holds a text.
     fn number_of_slot(slot: RawContent) -> Option<Number>;
 }

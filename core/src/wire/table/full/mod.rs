@@ -1,14 +1,14 @@
-//! The sender's side of the per-datagram string table: each string once, with the prefix it shares.
+//! The sender's string table for a datagram: each string once, with the prefix that it shares.
 //!
-//! The first use of a string in a datagram spells it out and gives it the next index; later uses are that index.
-//! A new string that begins like an earlier one says only how much of it it repeats.
+//! The first use of a string in a datagram spells it out and assigns it the next index; later uses write that index. A
+//! new string that begins like an earlier one only says how much of it is repeated.
 //!
-//! A program says the same things again and again, so what does not depend on the datagram is kept from one to the
-//! next: a hash table finds strings, tags and tag sets by identity (the address of static data, the number of a
+//! A program records the same things again and again, so whatever does not depend on the datagram is kept from one to
+//! the next: a hash table finds strings, tags and tag sets by identity (the address of static data, the number of a
 //! symbol, or a hash of the content), [`Prefixes`] holds their bytes and relations, and a tag set is the list of its
-//! tags. What an entry means in the present datagram is stamped with a generation, so that a new datagram begins
-//! without clearing anything. All of it may forget: what is not found is spelled out once more, which costs bytes
-//! and is never wrong.
+//! tags. The index of an entry in the present datagram is stamped with a generation, so a new datagram begins without
+//! clearing anything. Every table may forget: whatever is not found is spelled out once more, which costs bytes but is
+//! never wrong.
 
 mod sets;
 #[cfg(test)]
@@ -28,9 +28,9 @@ use crate::wire::{ARENA_LIMIT, TABLE_LIMIT, sixbit};
 #[derive(Clone, Copy)]
 struct Slot {
     key: usize,
-    /// What sort of key, and the length of the string or set. 0: the slot is free.
+    /// The sort of key in the high byte, the length of the string or set in the low one. 0 if the slot is free.
     sort: u16,
-    /// Of a string: its leaf among the prefixes. Of a set: where its tags begin among the members. Or [`NONE`].
+    /// For a string, its leaf among the prefixes; for a set, where its tags begin among the members; or [`NONE`].
     place: u16,
     stamp: Stamp,
 }
@@ -38,35 +38,35 @@ struct Slot {
 impl Slot {
     const FREE: Self = Self { key: 0, sort: 0, place: NONE, stamp: Stamp::NEVER };
 
-    /// The index in the datagram of this generation.
+    /// The index in the datagram of this generation, if the entry is defined there.
     #[inline(always)]
     fn index(&self, generation: u16) -> Option<u16> {
         (self.stamp.generation == generation).then_some(self.stamp.index)
     }
 }
 
-/// The tables. `SLOTS` (a power of two) entries each; `ARENA` bytes of strings are remembered for prefixes.
+/// The tables, with `SLOTS` (a power of two) entries each. `ARENA` bytes of strings are remembered for prefixes.
 pub struct Strings<const SLOTS: usize, const ARENA: usize> {
     generation: u16,
     /// Whether strings are packed in this datagram.
     packed: bool,
-    /// Strings, tags and tag sets defined in this datagram, and the members of all sets.
+    /// The number of strings, tags and tag sets defined in this datagram, and of the members of all sets.
     strings: u16,
     tags: u16,
     sets: u16,
     members: u16,
-    /// How many uses found no room to be remembered in.
+    /// How many uses found no room to be remembered.
     missed: u16,
-    /// Bytes of all strings with their prefixes written out.
+    /// The number of bytes in all strings, with prefixes written out.
     expanded: u32,
     slots: [Slot; SLOTS],
     prefixes: Prefixes<SLOTS, ARENA>,
-    /// The slots of the tags of all known sets, one set behind the other.
+    /// The slots of the tags of all known sets, one set after the other.
     links: [u16; SLOTS],
     linked: u16,
 }
 
-/// How far a hash slot may be from its home.
+/// How far a slot may be from the position that its hash gives.
 const PROBES: usize = 8;
 
 impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
@@ -101,7 +101,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         }
     }
 
-    /// The slot of what is known by `key`, or the one where it may be remembered; `SLOTS` if there is neither.
+    /// The slot of the entry with `key`, or the free slot in which to remember it; `SLOTS` if there is neither.
     #[inline(always)]
     fn seek(&self, key: Key, length: u8, text: &str) -> usize {
         let sort = key.sort | u16::from(length);
@@ -115,7 +115,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
             {
                 return at;
             }
-            // Slots are filled from home on: behind a free one there is nothing.
+            // Slots are filled starting at the hash's position: nothing follows a free one.
             if slot.sort == 0 {
                 return at;
             }
@@ -123,7 +123,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         SLOTS
     }
 
-    /// The code that refers to the string in this slot, if it is defined in this datagram.
+    /// The code that refers to the string in this slot, if this datagram defines it.
     #[inline(always)]
     fn string_at(&self, at: usize) -> Option<u16> {
         let index = self.slots.get(at)?.index(self.generation)?;
@@ -136,11 +136,11 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         if self.slots.get(at).is_none_or(|slot| slot.sort == 0) {
             self.learn(at, key, text);
         }
-        // What is known only by its content is not remembered without it.
+        // An entry that is identified by its content is not remembered without it.
         if self.slots.get(at).is_some_and(|slot| slot.sort != 0) { at } else { SLOTS }
     }
 
-    /// Remembers a string or tag in a free slot. Returns a string's leaf.
+    /// Remembers a string or tag in a free slot. Returns the leaf of a string.
     fn learn(&mut self, at: usize, key: Key, text: &str) -> u16 {
         let is_text = key.sort != sort::TAG;
         let leaf = if is_text { self.prefixes.learn(text.as_bytes()) } else { None };
@@ -172,7 +172,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
             Some(slot) if slot.sort != 0 => slot.place,
             _ => self.learn(at, key, text),
         };
-        // Another interner may have taken over, with another string behind the same number.
+        // Another interner may be in use now, with another string behind the same number.
         if key.sort == sort::SYMBOL && self.prefixes.text(leaf) != text.as_bytes() {
             leaf = self.learn(at, key, text);
         }
@@ -207,7 +207,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
                 (_, true) => write_new(w, Packing::This, earlier, shared, tail, length)?,
             }
         }
-        // A slot that stays free must not look like that of whoever comes to it next.
+        // A slot that stays free must not look stamped to the next entry that uses it.
         if let Some(slot) = self.slots.get_mut(at)
             && slot.sort != 0
         {
@@ -224,7 +224,7 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
     fn clear(&mut self, packed: bool) {
         self.packed = packed;
         self.generation = self.generation.wrapping_add(1);
-        // The tables hold what is no longer said, or what was stamped 65 536 datagrams ago and must not look fresh.
+        // The tables hold strings that are no longer used, or stamps from 65 536 datagrams ago that would look fresh.
         if self.missed > self.strings / 4 || self.generation == 0 {
             self.slots.fill(Slot::FREE);
             self.prefixes.clear();
@@ -251,7 +251,7 @@ impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
 
     #[inline(always)]
     fn write(&mut self, w: &mut Writer<'_>, key: Key, text: &str) -> Result<(), NoRoom> {
-        // A string too long for the format is never found, and refused where it would be defined.
+        // A string too long for the format is never found, and is refused where it would be defined.
         let at = self.seek(key, text.len() as u8, text);
         match self.string_at(at) {
             Some(code) => w.reference(code),

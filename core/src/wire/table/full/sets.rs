@@ -1,4 +1,4 @@
-//! Tags and tag sets: a known set is the list of its tags, a known tag is two known strings.
+//! Tags and tag sets: a remembered set is the list of its tags, a remembered tag is a pair of remembered strings.
 
 use super::{Slot, Strings};
 use crate::record::{STRING_LIMIT, Tag};
@@ -63,7 +63,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         } else {
             self.missed += 1;
         }
-        // Only now: a tag may have taken the slot that was free before.
+        // Not before: a tag may have taken the slot that was free.
         let set = Key::of_set(tags);
         let at = self.seek_set(tags);
         if let Some(slot) = self.slots.get_mut(at) {
@@ -88,7 +88,7 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         identities: (Key, Key),
         (key, value): (&str, &str),
     ) -> Result<usize, NoRoom> {
-        // The tables keep the lowest byte of a length: a longer one must not be taken for a shorter one.
+        // The tables keep only the lowest byte of a length, so a longer string must not be taken for a shorter one.
         if key.len() > STRING_LIMIT || value.len() > STRING_LIMIT {
             return Err(NoRoom);
         }
@@ -134,13 +134,13 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
         w.byte(0)
     }
 
-    /// The same for a tag set.
+    /// The code that refers to the tag set in this slot, if this datagram defines it.
     #[inline(always)]
     pub(super) fn set_at(&self, at: usize) -> Option<u16> {
         Some(self.slots.get(at)?.index(self.generation)? + 1)
     }
 
-    /// The slot of a tag set. More than 255 tags, which only an instrument can have, are not remembered.
+    /// The slot of a tag set. Sets of more than 255 tags, which only an instrument can have, are not remembered.
     #[inline(always)]
     pub(super) fn seek_set(&self, tags: &'static [Tag]) -> usize {
         match u8::try_from(tags.len()) {

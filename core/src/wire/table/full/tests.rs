@@ -48,7 +48,7 @@ fn equal_content_is_found_by_content() {
         strings.write(&mut w, Key::of_content(text), text).unwrap();
     }
     assert_eq!(w.written(), b"\x00\x05route\x00\x05table\x02");
-    // A colliding hash is not taken for the same string.
+    // A colliding hash does not make two strings equal.
     strings.write(&mut w, Key::of_content("route"), "rotue").unwrap();
     assert!(w.written().ends_with(b"\x03\x13tue"));
 }

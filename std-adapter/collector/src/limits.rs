@@ -56,7 +56,7 @@ pub enum Limit {
     Share,
     /// A distribution of so many different sizes that it became coarser, or that some went to a neighbouring bucket.
     Buckets,
-    /// A set with more members than are told apart.
+    /// A set with more members than are told apart: their number is an estimate from then on.
     Members,
     /// A series that the answer to `/metrics` had no room for.
     Page,
@@ -112,7 +112,7 @@ impl Limit {
             }
             Self::Buckets => "times a distribution became coarser: its values are too far apart",
             Self::Members => {
-                "members were beyond what a set tells apart: its size is a lower bound"
+                "sets stopped counting exactly: what they say is an estimate; use fewer distinct members where it must be exact"
             }
             Self::Page => "series were left out of /metrics: its answer would be too long",
         }

@@ -31,13 +31,13 @@ pub(crate) struct Room {
     pub(crate) refused: u64,
     /// Times that a distribution became coarser.
     pub(crate) coarser: u64,
-    /// Members of sets that were not told apart.
-    pub(crate) members: u64,
+    /// Times that a set stopped counting exactly.
+    pub(crate) estimated: u64,
 }
 
 impl Room {
     pub(crate) fn new(left: usize) -> Self {
-        Self { left, taken: 0, refused: 0, coarser: 0, members: 0 }
+        Self { left, taken: 0, refused: 0, coarser: 0, estimated: 0 }
     }
 
     /// Takes so many bytes, if they are there.

@@ -54,10 +54,12 @@ pub(crate) struct FamilyKey {
 }
 
 impl FamilyKey {
+    const OF_SETS: &str = "_distinct";
+
     pub(crate) const fn of(name: u32, class: Class, unit: Unit) -> Self {
         let suffix = match (Kind::of(class), class, unit) {
             (Kind::Counter, ..) => "_total",
-            (_, Class::Set, _) => "_distinct",
+            (_, Class::Set, _) => Self::OF_SETS,
             (Kind::Gauge, ..) | (_, _, Unit::None) => "",
             (_, _, Unit::Bytes) => "_bytes",
             (_, _, Unit::Percent) => "_percent",
@@ -73,6 +75,10 @@ impl FamilyKey {
 
     pub(crate) const fn kind(self) -> Kind {
         self.kind
+    }
+
+    pub(crate) fn is_of_sets(self) -> bool {
+        self.suffix == Self::OF_SETS
     }
 }
 

@@ -43,7 +43,7 @@ function show(s) {
   for (const x of s.series) {
     const tags = x.tags.map(t => t.join("=")).join(" ");
     if (filter && !(x.name + " " + tags).toLowerCase().includes(filter)) continue;
-    const row = values.insertRow(); cell(row, x.name); cell(row, tags, "tag"); cell(row, x.class + (x.scaled ? " (scaled)" : ""), "tag");
+    const row = values.insertRow(); cell(row, x.name); cell(row, tags, "tag"); cell(row, x.class + (x.scaled ? (x.class === "set" ? " (estimated)" : " (scaled)") : ""), "tag");
     cell(row, x.text ? x.text + " × " + short(x.value) : short(x.value), "n"); spark(cell(row, ""), x.sender + x.class + x.name + tags, x.value);
     cell(row, x.quantiles ? short(x.quantiles[0]) : "", "n"); cell(row, x.quantiles ? short(x.quantiles[1]) : "", "n"); cell(row, x.unit); cell(row, x.sender.slice(0, 8), "tag");
   }

@@ -134,6 +134,7 @@ impl Collector {
             cache: &mut self.cache,
             hasher: &self.hasher,
             header,
+            run: sender.run(),
             now_ms,
             ids: sender.ids.as_deref_mut(),
             tally: Tally::default(),

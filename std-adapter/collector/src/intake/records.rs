@@ -18,6 +18,8 @@ pub(super) struct Target<'a> {
     pub(super) cache: &'a mut Cache,
     pub(super) hasher: &'a RandomState,
     pub(super) header: Header,
+    /// The sender's run: counts that begin anew with each do so when this changes.
+    pub(super) run: u32,
     pub(super) now_ms: u64,
     pub(super) ids: Option<&'a mut IdWindow>,
     /// How much the series may grow.
@@ -80,8 +82,14 @@ impl Target<'_> {
             };
             series.seen_ms = self.now_ms;
             let (scaled, spot) = (series.scaled, series.spot());
-            let stored =
-                apply(series, &record.body, &self.header, base_time, self.hasher, &mut self.room);
+            let stored = apply(
+                series,
+                &record.body,
+                (&self.header, self.run),
+                base_time,
+                self.hasher,
+                &mut self.room,
+            );
             if series.scaled && !scaled {
                 self.store.mark_scaled(spot);
             }
@@ -111,7 +119,7 @@ fn class_of(kind: Kind) -> Class {
 fn apply(
     series: &mut Series,
     body: &Body<'_>,
-    header: &Header,
+    (header, run): (&Header, u32),
     base_time: u64,
     hasher: &RandomState,
     room: &mut Room,
@@ -120,20 +128,21 @@ fn apply(
         Body::Event(event) => event,
         Body::Total(total) => {
             if let Data::Counter(counter) = &mut series.data {
-                counter.total(header.epoch, *total);
+                counter.total(run, *total);
             }
             return true;
         }
         Body::Level(level) => {
             if let Data::Gauge(gauge) = &mut series.data {
-                gauge.state(header.epoch, header.sequence, base_time, level.as_f64());
+                gauge.state(run, header.sequence, base_time, level.as_f64());
             }
             return true;
         }
         Body::Buckets(buckets) => {
             if let Data::Distribution(distribution) = &mut series.data {
                 let sum = buckets.sum.as_f64();
-                distribution.state(header.epoch, buckets.layout, sum, buckets.iter(), room);
+                let from = (run, header.sequence);
+                distribution.state(from, buckets.layout, sum, buckets.iter(), room);
             }
             return true;
         }
@@ -146,10 +155,10 @@ fn apply(
     match (event.kind, &mut series.data) {
         (Kind::Counter, Data::Counter(counter)) => {
             series.scaled |= rate > 1;
-            counter.add(number * f64::from(rate))
+            counter.add(run, number * f64::from(rate))
         }
         (Kind::Gauge, Data::Gauge(gauge)) => {
-            gauge.event(header.epoch, header.sequence, event.time_ns, number);
+            gauge.event(run, header.sequence, event.time_ns, number);
             true
         }
         (Kind::Timing | Kind::Distribution, Data::Distribution(distribution)) => {
@@ -162,6 +171,7 @@ fn apply(
                 Content::Text(text) => hasher.hash_one(text),
             };
             set.add(member, room);
+            series.scaled |= !set.is_exact();
             true
         }
         (Kind::Event, Data::Event { count, text }) => {

@@ -102,6 +102,11 @@ impl Sender {
         }
     }
 
+    /// Its run, as the values that it sends know it.
+    pub(super) fn run(&self) -> u32 {
+        self.epoch
+    }
+
     pub(super) fn epoch(&self) -> u32 {
         self.epoch
     }

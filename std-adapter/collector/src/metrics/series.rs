@@ -13,7 +13,7 @@ use crate::store::{FamilyView, Series, Store};
 pub(super) fn begin(out: &mut String, of: &FamilyView<'_>) {
     let mut help = escaped_help(of.sent);
     if of.scaled {
-        help.push_str(" (sampled, scaled up)");
+        help.push_str(if of.of_sets { " (some are estimates)" } else { " (sampled, scaled up)" });
     }
     family(out, of.name, of.kind.as_str(), &help);
 }

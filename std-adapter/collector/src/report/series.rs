@@ -25,7 +25,7 @@ pub struct SeriesReport {
     pub text: Option<String>,
     /// The unit, if it has one.
     pub unit: &'static str,
-    /// Whether sampled records were scaled up.
+    /// Whether the value is not exact: sampled records were scaled up, or the members of a set are estimated.
     pub scaled: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::memory::{Room, heap};
 #[derive(Clone, Debug)]
 pub(super) struct Dense {
     layout: Layout,
-    /// Of what lies below the lowest bound: apart, since it would be far from all others.
+    /// Of what lies below the lowest bound: apart, since it would be far from all others. It is read back as 0.
     below: u64,
     first: usize,
     counts: Vec<u64>,
@@ -35,13 +35,6 @@ impl Dense {
             Some(n) if index > 0 => *n = n.saturating_add(count),
             _ => self.add_beyond(index, count, room),
         }
-    }
-
-    /// Counts in a bucket of `layout`, which is that of these buckets before any became coarser.
-    pub(super) fn add_bucket(&mut self, layout: Layout, index: usize, count: u64, room: &mut Room) {
-        let shift = layout.precision.saturating_sub(self.layout.precision);
-        let index = index.checked_sub(1).map_or(0, |i| 1 + (i >> shift));
-        self.add_beyond(index, count, room);
     }
 
     /// Counts in a bucket that may not be there yet.
@@ -125,7 +118,7 @@ impl Dense {
 
     /// What values in a bucket are read back as, and how many there are, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        let below = (self.below > 0).then_some((self.layout.middle(0), self.below));
+        let below = (self.below > 0).then_some((0.0, self.below));
         let all = (self.first..).zip(&self.counts).filter(|(_, n)| **n > 0);
         below.into_iter().chain(all.map(|(index, n)| (self.layout.middle(index), *n)))
     }
@@ -173,10 +166,10 @@ impl Sparse {
         true
     }
 
-    /// What it holds, which is then gone.
-    pub(super) fn take(&mut self, room: &mut Room) -> Vec<(u16, u64)> {
+    /// Forgets all of it.
+    pub(super) fn clear(&mut self, room: &mut Room) {
         room.give(self.bytes());
-        std::mem::take(&mut self.0)
+        self.0 = Vec::new();
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
@@ -238,7 +231,7 @@ mod tests {
         sparse.update([(0, 5), (20, 0), (40, 3)].into_iter(), &mut room);
         assert_eq!(sparse.0[..3], [(0, 5), (20, 1), (40, 3)]);
         assert_eq!(room.taken() as usize, sparse.bytes());
-        assert_eq!(sparse.take(&mut room).len(), 2048);
-        assert_eq!(room.taken(), 0);
+        sparse.clear(&mut room);
+        assert_eq!((sparse.0.len(), room.taken()), (0, 0));
     }
 }

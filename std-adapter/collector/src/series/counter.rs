@@ -1,41 +1,51 @@
 //! A counter: amounts that arrived one by one, and totals that arrived as state.
 
-/// A counter: the sum of amounts that arrived one by one and of totals that arrived as state. It never goes down.
-#[derive(Clone, Copy, Default, Debug)]
+/// A counter, as Prometheus wants one: it never goes down but where it begins anew.
+///
+/// Totals are those of the sender's current run, and begin anew with the next, as a counter in a process that is scraped
+/// itself does. So whoever reads it needs nothing that the collector remembers: after a restart of the sender, of the
+/// collector or of both, Prometheus' own rule for resets gives the true increase. Amounts add up over runs, for no
+/// sender says them twice; but where there are totals as well, they begin anew together.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Counter {
     added: f64,
-    /// Totals of the sender's earlier runs.
-    finished: u64,
     /// The total of this run.
-    current: u64,
-    epoch: Option<u32>,
+    total: u64,
+    /// Whether there was a total in this run.
+    stated: bool,
+    run: Option<u32>,
 }
 
 impl Counter {
-    /// One event. An amount that is negative, infinite or not a number is no amount: it changes nothing.
+    /// One event of a run. An amount that is negative, infinite or not a number is no amount: it changes nothing.
     #[must_use]
-    pub(crate) fn add(&mut self, amount: f64) -> bool {
+    pub(crate) fn add(&mut self, run: u32, amount: f64) -> bool {
         let is_amount = amount.is_finite() && amount >= 0.0;
         if is_amount {
+            self.begin(run);
             self.added = (self.added + amount).min(f64::MAX);
         }
         is_amount
     }
 
-    /// A total since the sender's start. An older one that comes late changes nothing.
-    pub(crate) fn total(&mut self, epoch: u32, total: u64) {
-        if self.epoch.is_some_and(|e| e != epoch) {
-            self.finished = self.finished.saturating_add(self.current);
-            self.current = 0;
+    /// A total since the beginning of a run. An older one that comes late changes nothing.
+    pub(crate) fn total(&mut self, run: u32, total: u64) {
+        self.begin(run);
+        self.stated = true;
+        self.total = self.total.max(total);
+    }
+
+    fn begin(&mut self, run: u32) {
+        if self.run != Some(run) {
+            let added = if self.stated { 0.0 } else { self.added };
+            *self = Self { added, run: Some(run), ..Self::default() };
         }
-        self.epoch = Some(epoch);
-        self.current = self.current.max(total);
     }
 
     /// Everything.
     #[must_use]
     pub fn value(&self) -> f64 {
-        self.added + self.finished.saturating_add(self.current) as f64
+        self.added + self.total as f64
     }
 }
 
@@ -44,24 +54,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_heal_and_survive_restarts() {
+    fn a_late_total_changes_nothing() {
         let mut c = Counter::default();
         c.total(1, 10);
         c.total(1, 7);
-        assert_eq!(c.value(), 10.0, "a late one changes nothing");
-        c.total(2, 3);
-        assert!(c.add(0.5));
-        assert_eq!(c.value(), 13.5);
+        assert_eq!(c.value(), 10.0);
+    }
+
+    /// What Prometheus' `increase` makes of values one after the other, the first one counted from 0.
+    fn increase(values: impl IntoIterator<Item = f64>) -> f64 {
+        let (mut before, mut sum) = (0.0, 0.0);
+        for value in values {
+            sum += if value < before { value } else { value - before };
+            before = value;
+        }
+        sum
     }
 
     #[test]
-    fn it_never_goes_down_and_stays_a_number() {
+    fn the_rule_for_resets_gives_the_true_increase_over_restarts_of_both() {
+        let mut c = Counter::default();
+        let mut seen = Vec::new();
+        // Of the sender after the first two, of the collector after the third and the fifth.
+        for (run, total) in [(1, 1_000_000), (2, 10), (2, 25), (2, 30), (3, 5), (3, 8)] {
+            if matches!(total, 30 | 8) {
+                c = Counter::default();
+            }
+            c.total(run, total);
+            seen.push(c.value());
+        }
+        assert_eq!(increase(seen), 1_000_000.0 + 30.0 + 8.0);
+    }
+
+    #[test]
+    fn amounts_go_on_over_runs_unless_totals_begin_anew() {
+        let mut c = Counter::default();
+        assert!(c.add(1, 2.5) && c.add(2, 0.5));
+        assert_eq!(c.value(), 3.0);
+        c.total(2, 100);
+        assert_eq!(c.value(), 103.0);
+        assert!(c.add(3, 4.0));
+        c.total(3, 7);
+        assert_eq!(c.value(), 11.0, "it begins anew as a whole");
+    }
+
+    #[test]
+    fn it_never_goes_down_within_a_run_and_stays_a_number() {
         let mut c = Counter::default();
         for no_amount in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert!(!c.add(no_amount));
+            assert!(!c.add(0, no_amount));
         }
-        assert!(c.add(f64::MAX) && c.add(f64::MAX) && c.add(-0.0));
-        (0..3).for_each(|epoch| c.total(epoch, u64::MAX));
+        assert!(c.add(0, f64::MAX) && c.add(0, f64::MAX) && c.add(0, -0.0));
+        c.total(0, u64::MAX);
         assert_eq!(c.value(), f64::MAX);
     }
 }

@@ -3,23 +3,35 @@
 use ringstat_core::instrument::Layout;
 
 use super::buckets::{Dense, Sparse};
-use crate::memory::Room;
+use crate::memory::{Room, heap};
 
 /// A distribution of values, as counts in log-linear buckets.
+///
+/// Samples that arrive one by one add up over the sender's runs. What a histogram instrument says is of the current run,
+/// and begins anew with the next one, as a [`Counter`](super::Counter)'s total does.
 #[derive(Clone, Debug)]
 pub struct Distribution {
     layout: Layout,
-    /// What arrived one by one, and the buckets of the sender's earlier runs.
-    finished: Dense,
-    /// The buckets of this run.
-    current: Sparse,
-    sum_finished: f64,
-    sum_current: f64,
-    epoch: Option<u32>,
+    /// Samples from 0 on that arrived one by one,
+    above: Dense,
+    /// and those below 0, without their sign.
+    below: Option<Box<Dense>>,
+    sum: f64,
+    /// What an instrument said in this run.
+    state: State,
+}
+
+/// A histogram instrument, as its sender says that it stands.
+#[derive(Clone, Default, Debug)]
+struct State {
+    buckets: Sparse,
+    sum: f64,
+    /// The run, and the latest datagram that said something of it.
+    from: Option<(u32, u32)>,
 }
 
 impl Distribution {
-    /// Of events: 16 buckets an octave, a relative error of at most 3.1 %, from 2^-20 on.
+    /// Of events: 16 buckets an octave, a relative error of at most 3.1 %, from 2^-20 on in both directions.
     #[must_use]
     pub(crate) fn of_events() -> Self {
         Self::of_state(Layout { precision: 4, min_exponent: -20 })
@@ -27,30 +39,46 @@ impl Distribution {
 
     /// Of an instrument with that layout.
     fn of_state(layout: Layout) -> Self {
-        Self {
-            layout,
-            finished: Dense::new(layout),
-            current: Sparse::default(),
-            sum_finished: 0.0,
-            sum_current: 0.0,
-            epoch: None,
-        }
+        let above = Dense::new(layout);
+        Self { layout, above, below: None, sum: 0.0, state: State::default() }
     }
 
     /// One sample that stands for `rate`. One that is infinite or not a number is no sample: it changes nothing.
     #[must_use]
     pub(crate) fn add(&mut self, sample: f64, rate: u32, room: &mut Room) -> bool {
         if sample.is_finite() {
-            self.finished.add(sample, u64::from(rate), room);
-            self.sum_finished = clamp(self.sum_finished + sample * f64::from(rate));
+            let count = u64::from(rate);
+            if sample < 0.0 {
+                self.add_below(-sample, count, room);
+            } else {
+                self.above.add(sample, count, room);
+            }
+            self.sum = clamp(self.sum + sample * f64::from(rate));
         }
         sample.is_finite()
     }
 
-    /// Buckets since the sender's start, some or all.
+    #[cold]
+    fn add_below(&mut self, size: f64, count: u64, room: &mut Room) {
+        if self.below.is_none() && room.take(Self::BELOW) {
+            self.below = Some(Box::new(Dense::new(self.layout)));
+        }
+        match &mut self.below {
+            Some(below) => below.add(size, count, room),
+            None => {
+                // The nearest that there is.
+                room.coarser += 1;
+                self.above.add(0.0, count, room);
+            }
+        }
+    }
+
+    const BELOW: usize = heap(size_of::<Dense>());
+
+    /// Buckets since the beginning of a run, some or all, from a datagram of it.
     pub(crate) fn state(
         &mut self,
-        epoch: u32,
+        (run, sequence): (u32, u32),
         layout: Layout,
         sum: f64,
         buckets: impl Iterator<Item = (u16, u64)>,
@@ -60,38 +88,42 @@ impl Distribution {
             room.give(self.bytes());
             *self = Self::of_state(layout);
         }
-        if self.epoch.is_some_and(|e| e != epoch) {
-            for (index, n) in self.current.take(room) {
-                self.finished.add_bucket(layout, usize::from(index), n, room);
+        let state = &mut self.state;
+        if state.from.is_some_and(|(of, _)| of != run) {
+            state.buckets.clear(room);
+            *state = State::default();
+        }
+        if state.from.is_none_or(|(_, last)| sequence.wrapping_sub(last).cast_signed() >= 0) {
+            state.from = Some((run, sequence));
+            if sum.is_finite() {
+                state.sum = sum;
             }
-            let ended = std::mem::take(&mut self.sum_current);
-            self.sum_finished = clamp(self.sum_finished + ended);
         }
-        self.epoch = Some(epoch);
-        if sum.is_finite() {
-            self.sum_current = self.sum_current.max(sum);
-        }
-        self.current.update(buckets, room);
+        state.buckets.update(buckets, room);
     }
 
     /// How many samples.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.current.iter().fold(self.finished.count(), |sum, (_, n)| sum.saturating_add(n))
+        let below = self.below.as_ref().map_or(0, |below| below.count());
+        let one_by_one = self.above.count().saturating_add(below);
+        self.state.buckets.iter().fold(one_by_one, |sum, (_, n)| sum.saturating_add(n))
     }
 
     /// All samples added up.
     #[must_use]
     pub fn sum(&self) -> f64 {
-        clamp(self.sum_finished + self.sum_current)
+        clamp(self.sum + self.state.sum)
     }
 
     /// The values below which these shares of the samples lie, to the layout's relative error.
     #[must_use]
     pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
-        let current = self.current.iter().map(|(index, n)| (self.layout.middle(index), n));
-        let mut all: Vec<(f64, u64)> = self.finished.iter().chain(current).collect();
-        // Two runs in order, which a merge sort merges.
+        let below = self.below.iter().flat_map(|below| below.iter());
+        let stated = self.state.buckets.iter().map(|(i, n)| (self.layout.middle(i), n));
+        let mut all: Vec<(f64, u64)> =
+            below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated).collect();
+        // Runs in order, which a merge sort merges.
         all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let count = self.count();
         if count == 0 {
@@ -110,7 +142,8 @@ impl Distribution {
 
     /// Memory behind it, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.finished.bytes() + self.current.bytes()
+        let below = self.below.as_ref().map_or(0, |below| Self::BELOW + below.bytes());
+        self.above.bytes() + below + self.state.buckets.bytes()
     }
 }
 
@@ -124,16 +157,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distributions_add_up_over_events_states_and_restarts() {
+    fn samples_add_up_and_states_begin_anew_with_each_run() {
         let room = &mut Room::new(1 << 20);
         let layout = Layout { precision: 3, min_exponent: 0 };
         let mut d = Distribution::of_state(layout);
-        d.state(1, layout, 30.0, [(9, 2), (17, 1)].into_iter(), room);
-        d.state(1, layout, 20.0, [(9, 1)].into_iter(), room);
-        assert_eq!((d.count(), d.sum()), (3, 30.0));
-        d.state(2, layout, 5.0, [(1, 4)].into_iter(), room);
-        assert_eq!((d.count(), d.sum()), (7, 35.0));
-        assert_eq!(d.quantiles([0.0, 0.99]), Some([layout.middle(1), layout.middle(17)]));
+        d.state((1, 5), layout, 30.0, [(9, 2), (17, 1)].into_iter(), room);
+        d.state((1, 4), layout, 20.0, [(9, 1)].into_iter(), room);
+        assert_eq!((d.count(), d.sum()), (3, 30.0), "a late one changes nothing");
+        assert_eq!(room.taken() as usize, d.bytes());
+        d.state((2, 0), layout, 5.0, [(1, 4)].into_iter(), room);
+        assert_eq!((d.count(), d.sum()), (4, 5.0));
+        assert_eq!(d.quantiles([0.0, 0.99]), Some([layout.middle(1); 2]));
+        assert!(d.add(7.0, 1, room));
+        d.state((3, 0), layout, 1.0, [(1, 1)].into_iter(), room);
+        assert_eq!((d.count(), d.sum()), (2, 8.0));
         assert_eq!(room.taken() as usize, d.bytes());
         let mut d = Distribution::of_events();
         (1..=1000).for_each(|i| assert!(d.add(f64::from(i), 2, room)));
@@ -143,14 +180,54 @@ mod tests {
         assert_eq!(Distribution::of_events().quantiles([0.5]), None);
     }
 
+    /// Against the samples themselves, sorted.
+    #[test]
+    fn quantiles_are_right_on_both_sides_of_zero() {
+        let mut room = Room::new(1 << 20);
+        let mut d = Distribution::of_events();
+        let mut samples: Vec<f64> =
+            (0..2001).map(|n| f64::from(n * 733 % 2001 - 1500) / 7.0).collect();
+        samples.iter().for_each(|s| assert!(d.add(*s, 1, &mut room)));
+        samples.sort_by(f64::total_cmp);
+        for (share, found) in [0.0, 0.1, 0.5, 0.7497, 0.75, 0.9, 0.999]
+            .map(|share| (share, d.quantiles([share]).unwrap()[0]))
+        {
+            let right = samples[(share * 2001.0) as usize];
+            assert!((found - right).abs() <= right.abs() * 0.0313, "{share}: {found}, not {right}");
+        }
+        assert!((d.sum() - samples.iter().sum::<f64>()).abs() < 1e-6);
+        assert_eq!((d.count(), room.taken() as usize), (2001, d.bytes()));
+    }
+
+    #[test]
+    fn without_room_a_negative_sample_counts_where_it_is_nearest() {
+        let mut room = Room::new(0);
+        let mut d = Distribution::of_events();
+        assert!(d.add(-5.0, 3, &mut room));
+        assert_eq!((d.count(), d.sum(), room.coarser), (3, -15.0, 1));
+        assert_eq!(d.quantiles([0.5]), Some([0.0]));
+    }
+
+    #[test]
+    fn a_sum_that_falls_is_the_latest() {
+        let room = &mut Room::new(1 << 20);
+        let layout = Layout { precision: 3, min_exponent: 0 };
+        let mut d = Distribution::of_state(layout);
+        for (sequence, sum) in [(u32::MAX, 5.0), (0, -3.0), (u32::MAX - 1, 9.0)] {
+            d.state((1, sequence), layout, sum, [(0, 1)].into_iter(), room);
+        }
+        assert_eq!(d.sum(), -3.0);
+    }
+
     #[test]
     fn what_is_no_number_changes_nothing_and_sums_stay_numbers() {
         let room = &mut Room::new(1 << 20);
         let mut d = Distribution::of_events();
         assert!(!d.add(f64::NAN, 1, room) && !d.add(f64::INFINITY, 1, room));
         let layout = Layout { precision: 4, min_exponent: -20 };
-        d.state(1, layout, f64::INFINITY, [(5, u64::MAX), (6, u64::MAX)].into_iter(), room);
-        d.state(2, layout, f64::NAN, [(5, u64::MAX)].into_iter(), room);
+        let buckets = [(5, u64::MAX), (6, u64::MAX)];
+        d.state((1, 0), layout, f64::INFINITY, buckets.into_iter(), room);
+        d.state((1, 1), layout, f64::NAN, [(5, u64::MAX)].into_iter(), room);
         (0..4).for_each(|_| assert!(d.add(f64::MAX, 255, room)));
         assert_eq!((d.count(), d.sum()), (u64::MAX, f64::MAX));
         assert!(d.quantiles([0.5]).unwrap()[0].is_finite());

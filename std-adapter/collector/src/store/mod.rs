@@ -71,8 +71,10 @@ pub(crate) struct FamilyView<'a> {
     /// The name that was sent.
     pub(crate) sent: &'a str,
     pub(crate) kind: Kind,
-    /// Whether some values were scaled up.
+    /// Whether some values were scaled up, or estimated.
     pub(crate) scaled: bool,
+    /// Whether its values are numbers of members.
+    pub(crate) of_sets: bool,
 }
 
 /// What a record asks for.
@@ -131,12 +133,12 @@ impl Store {
             let taken = room.taken();
             self.shares.change(sender, |s| s.bytes = s.bytes.saturating_add_signed(taken));
         }
-        if room.refused + room.coarser + room.members > 0 {
+        if room.refused + room.coarser + room.estimated > 0 {
             let short = self.shares.bytes(sender, self.unused()).1;
             for (limit, times) in [
                 (short, room.refused),
                 (Limit::Buckets, room.coarser),
-                (Limit::Members, room.members),
+                (Limit::Members, room.estimated),
             ] {
                 self.hits.count(limit, sender, times);
             }
@@ -426,6 +428,7 @@ impl Store {
             sent,
             kind: family.key.kind(),
             scaled: family.scaled,
+            of_sets: family.key.is_of_sets(),
         })
     }
 

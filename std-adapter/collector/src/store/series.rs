@@ -18,7 +18,7 @@ pub struct Series {
     pub class: Class,
     /// The unit of its values.
     pub unit: Unit,
-    /// Whether some of what it holds was sampled and scaled up.
+    /// Whether what it says is not exact: some of it was sampled and scaled up, or the members of a set are estimated.
     pub scaled: bool,
     /// When something of it last arrived, in milliseconds of the collector's clock.
     pub seen_ms: u64,

@@ -28,6 +28,7 @@
 //!
 //! # Features
 //! - `metrics`: a recorder for the `metrics` facade.
+//! - `tracing`: a layer for `tracing`, which times spans and counts events.
 //! - `async`: [`flush_async` and `shutdown_async`](Client), for any executor.
 //! - `json`: a snapshot as JSON in one call.
 //! - `serde`: configurations in serde formats.
@@ -64,6 +65,8 @@ mod client;
 // also behind the facade that other crates record through.
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 pub use client::{BuildError, Builder, Client, FlushError};
 #[cfg(feature = "async")]

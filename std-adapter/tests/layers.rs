@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The layers of `src` from the ground up. Each imports only from those before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
     "clock",
     "threads",
     "counter",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 11] = [
     "worker",
     "client",
     "metrics",
+    "tracing",
 ];
 
 /// A source file below `src`, and its code without comments and tests.

@@ -242,7 +242,7 @@ impl Client {
     }
 }
 
-#[cfg(feature = "metrics")]
+#[cfg(any(feature = "metrics", feature = "tracing"))]
 impl Client {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared

@@ -39,12 +39,13 @@ use crate::client::{BuildError, Client};
 use crate::shared::Shared;
 
 pub use crate::registry::Described;
+use crate::registry::Table;
 use handle::Checked;
-use table::Table;
+use key::same;
 
 mod describe;
 mod handle;
-mod table;
+mod key;
 
 /// Builds a client that sends to `to` (`HOST:PORT` or `ADDRESS:PORT`), and installs it as the recorder of the process.
 ///
@@ -98,7 +99,7 @@ pub struct Facade {
 /// The instruments of one type.
 #[derive(Debug)]
 struct Instruments<H> {
-    table: Table<H>,
+    table: Table<Key, H>,
     /// For everything that has no place in the table.
     overflow: OnceLock<H>,
 }
@@ -111,7 +112,7 @@ impl<H: Clone> Instruments<H> {
     /// The handle of a key; `make` asks the client for it.
     #[inline]
     fn handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
-        match self.table.get(key) {
+        match self.table.get(key.get_hash(), |k| same(k, key)) {
             Some(handle) => handle.clone(),
             None => self.new_handle(key, client, make),
         }
@@ -120,7 +121,11 @@ impl<H: Clone> Instruments<H> {
     #[cold]
     fn new_handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
         if !self.table.is_full()
-            && let Some(handle) = self.table.get_or_add(key, || make(key))
+            && let Some(handle) = self.table.get_or_add(
+                key.get_hash(),
+                |k| same(k, key),
+                || (key.to_retained(), make(key)),
+            )
         {
             return handle.clone();
         }

@@ -18,6 +18,8 @@ mod float;
 mod handle;
 mod key;
 mod made;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod table;
 mod walk;
 
 #[cfg(feature = "metrics")]
@@ -31,6 +33,8 @@ pub use handle::{OwnedCounter, OwnedGauge, OwnedHistogram};
 use key::Key;
 pub(crate) use made::Owned;
 use made::{Made, Make};
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+pub(crate) use table::Table;
 pub(crate) use walk::Walk;
 
 /// All instruments of one client. Locked when one is added and by the worker's walk, never by recording.
@@ -84,7 +88,7 @@ impl Registry {
     }
 
     /// Counts one.
-    #[cfg(feature = "metrics")]
+    #[cfg(any(feature = "metrics", feature = "tracing"))]
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Recording through the facade allocates nothing once an instrument exists, kept handle or not.
+//! Recording through the `metrics` facade and through the `tracing` layer allocates nothing once an instrument exists.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,6 +7,9 @@ use metrics::{counter, gauge, histogram};
 use ringstat_core::send::from_fn;
 use ringstat_std::Client;
 use ringstat_std::metrics::Facade;
+use ringstat_std::tracing::MetricsLayer;
+use tracing::{field, info, info_span, warn};
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -44,7 +47,7 @@ fn look_up_and_record() {
 fn recording_allocates_nothing_when_the_instrument_exists() {
     let client = Client::builder("unused").build_with(from_fn(|_| Ok(()))).unwrap();
     Facade::new(&client).install().unwrap();
-    assert!(COUNT.get() > 0, "the counter counts");
+    assert!(COUNT.get() > 0, "allocations are counted");
     look_up_and_record();
     let (kept, level, sizes) = (counter!("requests"), gauge!("level"), histogram!("sizes"));
     let allocations = std::thread::scope(|scope| {
@@ -62,4 +65,34 @@ fn recording_allocates_nothing_when_the_instrument_exists() {
         recording.join().unwrap()
     });
     assert_eq!(allocations, 0);
+}
+
+/// Events and spans with and without fields; those of the span come early and late.
+fn log_and_span(i: u32) {
+    info!("without fields");
+    warn!(route = "/orders", status = 200 + i % 2, "with fields");
+    let outer = info_span!("request", route = "/orders", status = field::Empty).entered();
+    info_span!("query", table = "orders").in_scope(|| ());
+    outer.record("status", 200 + i % 2);
+}
+
+#[test]
+fn spans_and_events_allocate_nothing_when_their_callsites_are_known() {
+    let client = Client::builder("unused").build_with(from_fn(|_| Ok(()))).unwrap();
+    let layer = MetricsLayer::new(&client).tags(["route", "status"]);
+    let subscriber = tracing_subscriber::registry().with(layer);
+    let allocations = tracing::subscriber::with_default(subscriber, || {
+        // The registry makes room for spans of a thread as they are opened for the first time.
+        (0..64).for_each(log_and_span);
+        let before = COUNT.get();
+        (0..10_000).for_each(log_and_span);
+        COUNT.get() - before
+    });
+    assert_eq!(allocations, 0);
+    let tags =
+        |status| [("level", "warn"), ("target", "allocations"), ("route", "/orders"), status];
+    for status in ["200", "201"] {
+        let counter = client.counter("tracing.events", &tags(("status", status)));
+        assert_eq!(counter.total(), 5032, "status {status}");
+    }
 }

@@ -1,0 +1,169 @@
+//! From a key to what stands for it, for recorders that are asked by key on every call (the `metrics` facade, the
+//! `tracing` layer).
+//!
+//! A lookup must cost little: it takes no lock, writes nothing and allocates nothing. Keys are never removed, so the
+//! table only grows: each bucket is a list to whose end a node is added, once and for all. Callers bring the hash of
+//! their key and say how to compare it, since they hold it in another form than the table does.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// At most `limit` keys of type `K` with a handle of type `H` each.
+#[derive(Debug)]
+pub(crate) struct Table<K, H> {
+    buckets: Box<[Link<K, H>]>,
+    length: AtomicUsize,
+    limit: usize,
+    /// Held while a key is added.
+    adding: Mutex<()>,
+}
+
+type Link<K, H> = OnceLock<Box<Node<K, H>>>;
+
+#[derive(Debug)]
+struct Node<K, H> {
+    key: K,
+    handle: H,
+    next: Link<K, H>,
+}
+
+/// At most so many buckets, 16 bytes each. Beyond, lists get longer than one node.
+const BUCKETS_MAX: usize = 4096;
+
+impl<K, H> Table<K, H> {
+    pub(crate) fn new(limit: usize) -> Self {
+        let buckets = limit.clamp(1, BUCKETS_MAX).next_power_of_two();
+        Self {
+            buckets: (0..buckets).map(|_| Link::new()).collect(),
+            length: AtomicUsize::new(0),
+            limit,
+            adding: Mutex::new(()),
+        }
+    }
+
+    /// The handle of the key with that hash for which `is` holds.
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<&H> {
+        self.find(hash, is).ok()
+    }
+
+    /// The handle of a key, made together with the key if it is new. `None` when the table is full.
+    pub(crate) fn get_or_add(
+        &self,
+        hash: u64,
+        is: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> (K, H),
+    ) -> Option<&H> {
+        // The table is whole at any time: a `make` that panics has not begun to change it.
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = match self.find(hash, is) {
+            Ok(handle) => return Some(handle),
+            Err(end) => end,
+        };
+        if self.is_full() {
+            return None;
+        }
+        self.length.fetch_add(1, Ordering::Relaxed);
+        let new = || {
+            let (key, handle) = make();
+            Box::new(Node { key, handle, next: Link::new() })
+        };
+        Some(&end.get_or_init(new).handle)
+    }
+
+    /// Whether no further key can be added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.length.load(Ordering::Relaxed) >= self.limit
+    }
+
+    /// The handle of a key, or the end of the list to which it would be added.
+    #[inline]
+    fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Result<&H, &Link<K, H>> {
+        // Hashes may be quick rather than even; multiplying brings all of their bits into the upper ones.
+        let hash = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let mut link = &self.buckets[hash as usize & (self.buckets.len() - 1)];
+        while let Some(node) = link.get() {
+            if is(&node.key) {
+                return Ok(&node.handle);
+            }
+            link = &node.next;
+        }
+        Err(link)
+    }
+}
+
+impl<K, H> Drop for Table<K, H> {
+    /// One node after the other: a long list dropped from its head would call itself as often as it is long.
+    fn drop(&mut self) {
+        for bucket in &mut self.buckets {
+            let mut next = bucket.take();
+            while let Some(mut node) = next {
+                next = node.next.take();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    fn hash(key: &str) -> u64 {
+        key.bytes().fold(7, |hash, byte| hash * 31 + u64::from(byte))
+    }
+
+    fn add<'t>(table: &'t Table<String, usize>, key: &str, handle: usize) -> Option<&'t usize> {
+        table.get_or_add(hash(key), |k| k == key, || (key.to_owned(), handle))
+    }
+
+    fn get(table: &Table<String, usize>, key: &str) -> Option<usize> {
+        table.get(hash(key), |k| k == key).copied()
+    }
+
+    #[test]
+    fn beyond_the_limit_nothing_is_added() {
+        let table = Table::new(3);
+        let found: Vec<_> = (0..5).map(|i| add(&table, &format!("n{i}"), i).copied()).collect();
+        assert_eq!(found, [Some(0), Some(1), Some(2), None, None]);
+        assert_eq!(add(&table, "n1", 9), Some(&1));
+        assert!(table.is_full());
+        assert!(add(&Table::new(0), "n0", 0).is_none());
+    }
+
+    #[test]
+    fn lists_grow_and_end_without_a_stack() {
+        let table = Table::new(100_000); // 25 nodes a bucket
+        for i in 0..table.limit {
+            add(&table, &format!("n{i}"), i);
+        }
+        assert_eq!(get(&table, "n777"), Some(777));
+        let mut long = Table::new(1);
+        for i in 0..500_000 {
+            let next = long.buckets[0].take().map_or_else(Link::new, Link::from);
+            long.buckets[0] = Link::from(Box::new(Node { key: (), handle: i, next }));
+        }
+        drop(long);
+    }
+
+    #[test]
+    fn one_handle_for_each_key_whatever_the_threads_do() {
+        let table = Table::new(100);
+        let made = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for i in 0..10_000u32 {
+                        let key = format!("n{}", i % 100);
+                        let new = || (key.clone(), made.fetch_add(1, Ordering::Relaxed));
+                        let (hash, is) = (hash(&key), |k: &String| *k == key);
+                        let handle =
+                            table.get(hash, is).or_else(|| table.get_or_add(hash, is, new));
+                        assert_eq!(handle, table.get(hash, is));
+                    }
+                });
+            }
+        });
+        assert_eq!(made.into_inner(), 100);
+    }
+}

@@ -1,0 +1,145 @@
+//! The spans that are open: when each began, and as what it counts.
+//!
+//! A table of fixed size, so that neither opening nor closing a span takes a lock or the heap. A span may stand in any of
+//! the [`REACH`] places from the one that the hash of its number names.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// All open spans.
+#[derive(Debug)]
+pub(super) struct OpenSpans {
+    places: Box<[Place]>,
+}
+
+#[derive(Default, Debug)]
+struct Place {
+    /// [`FREE`], [`TAKEN`], or the number of the span.
+    span: AtomicU64,
+    begun: AtomicU64,
+    kind: AtomicUsize,
+}
+
+/// Numbers of spans are not 0.
+const FREE: u64 = 0;
+/// Somebody writes there.
+const TAKEN: u64 = u64::MAX;
+/// How many places are looked at: two cache lines and a half of them, and hardly ever all taken at half the load.
+const REACH: usize = 16;
+/// 24 MiB.
+const PLACES_MAX: usize = 1 << 20;
+
+impl OpenSpans {
+    pub(super) fn new(most: usize) -> Self {
+        let places = most.clamp(REACH, PLACES_MAX).next_power_of_two();
+        Self { places: (0..places).map(|_| Place::default()).collect() }
+    }
+
+    /// Takes note of a span. Returns whether there was room.
+    pub(super) fn begin(&self, span: u64, begun: u64, kind: usize) -> bool {
+        let free = |place: &&Place| {
+            let (load, take) = (Ordering::Relaxed, Ordering::Acquire);
+            // Looking first: a failed exchange costs as much as a successful one.
+            place.span.load(load) == FREE
+                && place.span.compare_exchange(FREE, TAKEN, take, load).is_ok()
+        };
+        let Some(place) = self.reach(span).filter(|_| span != TAKEN).find(free) else {
+            return false;
+        };
+        place.begun.store(begun, Ordering::Relaxed);
+        place.kind.store(kind, Ordering::Relaxed);
+        // Who finds the number finds the rest.
+        place.span.store(span, Ordering::Release);
+        true
+    }
+
+    /// As what an open span counts.
+    pub(super) fn kind(&self, span: u64) -> Option<usize> {
+        Some(self.find(span)?.kind.load(Ordering::Relaxed))
+    }
+
+    /// Has an open span count as something else.
+    pub(super) fn set_kind(&self, span: u64, kind: usize) {
+        if let Some(place) = self.find(span) {
+            place.kind.store(kind, Ordering::Relaxed);
+        }
+    }
+
+    /// Forgets a span, and says when it began and as what it counts.
+    pub(super) fn end(&self, span: u64) -> Option<(u64, usize)> {
+        let place = self.find(span)?;
+        let was = (place.begun.load(Ordering::Relaxed), place.kind.load(Ordering::Relaxed));
+        // Read before the next one writes there.
+        place.span.store(FREE, Ordering::Release);
+        Some(was)
+    }
+
+    fn find(&self, span: u64) -> Option<&Place> {
+        // A number that is none: `FREE` and `TAKEN` would be found.
+        let valid = span != FREE && span != TAKEN;
+        let mut reach = self.reach(span).filter(|_| valid);
+        reach.find(|place| place.span.load(Ordering::Acquire) == span)
+    }
+
+    fn reach(&self, span: u64) -> impl Iterator<Item = &Place> {
+        let mask = self.places.len() - 1;
+        let first = (span.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize;
+        (0..REACH).map(move |step| &self.places[(first + step) & mask])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_found_until_it_ends() {
+        let open = OpenSpans::new(100);
+        assert!(open.begin(7, 1000, 3));
+        assert_eq!(open.kind(7), Some(3));
+        open.set_kind(7, 4);
+        assert_eq!(open.end(7), Some((1000, 4)));
+        assert_eq!((open.end(7), open.kind(7)), (None, None));
+        open.set_kind(7, 5);
+    }
+
+    #[test]
+    fn numbers_that_mean_something_here_are_no_spans() {
+        let open = OpenSpans::new(0);
+        for none in [FREE, TAKEN] {
+            assert_eq!(open.end(none), None);
+        }
+        assert!(!open.begin(TAKEN, 0, 0));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_said_and_room_comes_back() {
+        let open = OpenSpans::new(64);
+        let taken: Vec<_> = (1..=200).filter(|span| open.begin(*span, *span, 0)).collect();
+        assert!((32..=64).contains(&taken.len()), "{} of 64", taken.len());
+        for span in 1..=200 {
+            let expected = taken.contains(&span).then_some((span, 0));
+            assert_eq!(open.end(span), expected);
+        }
+        assert!(open.begin(300, 0, 0));
+    }
+
+    #[test]
+    fn threads_keep_their_own() {
+        let open = OpenSpans::new(1024);
+        std::thread::scope(|scope| {
+            for thread in 1..=4u64 {
+                let open = &open;
+                scope.spawn(move || {
+                    for round in 0..20_000 {
+                        let spans = (0..8).map(|i| thread << 32 | round << 8 | i);
+                        let opened: Vec<_> =
+                            spans.filter(|s| open.begin(*s, *s, *s as usize)).collect();
+                        for span in opened {
+                            assert_eq!(open.end(span), Some((span, span as usize)));
+                        }
+                    }
+                });
+            }
+        });
+    }
+}

@@ -19,17 +19,22 @@ impl SequenceTracker {
     /// Ends the current epoch and begins the next one with its first datagram.
     #[cold]
     pub(super) fn restart(&mut self, epoch: u32, sequence: u32) {
+        self.turn(epoch);
+        match self.judge_step(sequence) {
+            Verdict::New => self.move_up(u64::from(sequence)),
+            Verdict::Jump => self.jump(u64::from(sequence)),
+            _ => self.hold(sequence),
+        }
+    }
+
+    /// Ends the current epoch; the next one is empty.
+    pub(super) fn turn(&mut self, epoch: u32) {
         self.close();
         self.old_epochs.rotate_right(1);
         self.old_epochs[0] = self.epoch;
         self.old_epochs_len = (self.old_epochs_len + 1).min(OLD_EPOCHS as u8);
         self.restarts = self.restarts.saturating_add(1);
         self.epoch = epoch;
-        match self.judge_step(sequence) {
-            Verdict::New => self.move_up(u64::from(sequence)),
-            Verdict::Jump => self.jump(u64::from(sequence)),
-            _ => self.hold(sequence),
-        }
     }
 
     /// Takes a number at or ahead of the next in order.

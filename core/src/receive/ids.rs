@@ -7,10 +7,11 @@
 
 use crate::wire::ack::{Ack, ID_WINDOW};
 
-const BYTES: usize = ID_WINDOW / 8;
+pub(super) const BYTES: usize = ID_WINDOW / 8;
 
-/// What is known of the critical events of one epoch. 136 bytes.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// What is known of the critical events of one epoch. 136 bytes. With serde it is saved, and goes on as if nothing had been.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(into = "super::saved::SavedIds", from = "super::saved::SavedIds")]
 pub struct IdWindow {
     base: u64,
     /// Bit `i`, low ones first: event `base + i` was here.
@@ -33,6 +34,14 @@ impl IdWindow {
     #[must_use]
     pub const fn new() -> Self {
         Self { base: 0, bits: [0; BYTES] }
+    }
+
+    pub(super) const fn parts(&self) -> (u64, &[u8; BYTES]) {
+        (self.base, &self.bits)
+    }
+
+    pub(super) const fn of_parts(base: u64, bits: [u8; BYTES]) -> Self {
+        Self { base, bits }
     }
 
     /// Takes note that the sender has nothing outstanding below `floor`. One that goes back changes nothing.

@@ -55,7 +55,7 @@ impl SequenceTracker {
 
     /// The verdict on a datagram that is not of the current epoch.
     #[cold]
-    fn judge_epoch(&self, epoch: u32, sequence: u32) -> Verdict {
+    pub(super) fn judge_epoch(&self, epoch: u32, sequence: u32) -> Verdict {
         if !self.is(STARTED) {
             return if self.is(FROM_ZERO) { self.judge_step(sequence) } else { Verdict::New };
         }

@@ -43,6 +43,7 @@
 mod count;
 mod ids;
 mod judge;
+mod saved;
 mod verdict;
 mod window;
 
@@ -66,7 +67,10 @@ const END: u64 = 1 << 63;
 /// `observe` takes constant time: at worst, on a jump, it writes the 16 words of the window. Key
 /// trackers by sender id, never by address: addresses change behind NAT, and several processes
 /// share one.
-#[derive(Clone, Debug)]
+///
+/// With serde it is saved, and goes on as if nothing had been; a state that no tracker can be in is refused.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(into = "saved::SavedTracker", try_from = "saved::SavedTracker")]
 pub struct SequenceTracker {
     window: Window,
     /// The first number expected in this epoch.
@@ -107,6 +111,8 @@ const FROM_ZERO: u8 = 1 << 3;
 const AUTHENTIC: u8 = 1 << 4;
 /// The sender's epochs grow: what is not newer is old.
 const GROWING_EPOCHS: u8 = 1 << 5;
+/// All of them.
+const FLAGS: u8 = (1 << 6) - 1;
 
 impl SequenceTracker {
     /// A tracker that takes the first datagram it sees as the beginning.
@@ -213,6 +219,20 @@ impl SequenceTracker {
             _ => 0,
         };
         verdict
+    }
+
+    /// Takes note that an epoch has begun, of which something else than a datagram tells: all its numbers are expected, from
+    /// 0. Nothing changes if it is the current one, or an old one.
+    pub fn begin_epoch(&mut self, epoch: u32) {
+        match self.judge_epoch(epoch, 0) {
+            Verdict::OldEpoch => {}
+            _ if !self.is(STARTED) => {
+                self.epoch = epoch;
+                self.flags |= STARTED;
+            }
+            _ if epoch != self.epoch => self.turn(epoch),
+            _ => {}
+        }
     }
 
     /// The sums so far.

@@ -21,6 +21,16 @@ impl Window {
         Self([u64::MAX; WORDS])
     }
 
+    /// The bits of the numbers that have not arrived.
+    pub(super) fn missing(&self) -> [u64; WORDS] {
+        self.0.map(|word| !word)
+    }
+
+    /// A window in which these are outstanding.
+    pub(super) fn with_missing(missing: [u64; WORDS]) -> Self {
+        Self(missing.map(|word| !word))
+    }
+
     /// How many numbers in the window have not arrived.
     pub(super) fn outstanding(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_zeros())).sum()

@@ -1,4 +1,4 @@
-//! A ring of its own for a task, an interrupt or a core: see [`Stats::lanes`].
+//! A lane: a ring for a single task, interrupt or core; see [`Stats::lanes`].
 
 use core::fmt;
 
@@ -8,9 +8,9 @@ use crate::record::spill::Area;
 use crate::record::{Event, NoNames, Outcome, Priority, Recorder, Resolve};
 use crate::ring::Source;
 
-/// Records into the ring of one lane, and where that is full into the one for all.
+/// Records into the ring of one lane, or into the shared ring when that one is full.
 ///
-/// [`Stats::lane`] makes it where it is needed; it is two pointers.
+/// Made where it is needed by [`Stats::lane`]; it is two pointers in size.
 pub struct Lane<'a, const N: usize, const C: usize = 0, M = NoNames> {
     stats: &'a Stats<N, C, M>,
     ring: Option<&'static dyn AnyRing>,
@@ -68,7 +68,7 @@ impl<const N: usize, const C: usize, M: Resolve> Recorder for Lane<'_, N, C, M> 
     }
 }
 
-/// All rings of events that are not critical, as the sender drains them: the lanes first.
+/// All rings of events that are not critical, in the order in which the sender drains them: the lanes come first.
 pub(super) struct All<'a, const N: usize, const C: usize, M>(pub(super) &'a Stats<N, C, M>);
 
 impl<const N: usize, const C: usize, M: Resolve> Source<Event> for All<'_, N, C, M> {

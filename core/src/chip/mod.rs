@@ -38,20 +38,20 @@ use crate::send::{
 };
 use crate::sync::{AtomicU32, Ordering};
 
-/// What records go to, and where the sender finds them: room for `N` events, and for `C` critical ones. `M` is the memory
-/// for tags that do not fit a slot: none, unless it was [given some](Self::tag_memory).
+/// Where a chip's records go, and where the sender finds them: room for `N` events, and for `C` critical ones. `M` is
+/// the memory for tags that do not fit a slot; there is none unless it is [provided](Self::tag_memory).
 ///
-/// One ring for all tasks and interrupts: see [`mpmc`](crate::ring::mpmc) for what a recorder that is preempted in the middle delays, and
-/// for how long interrupts are masked where there is no compare-and-swap.
+/// All tasks and interrupts share one ring: see [`mpmc`](crate::ring::mpmc) for what a preempted recorder delays, and
+/// for how long interrupts are masked on parts without compare-and-swap.
 #[derive(Debug)]
 pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     ring: &'static EventRing<N>,
-    /// Rings of one task, interrupt or core each.
+    /// Rings that belong to one task, interrupt or core each.
     lanes: &'static [&'static dyn AnyRing],
     critical: Option<&'static dyn AnyRing>,
     clock: fn() -> u64,
     policy: Policy,
-    /// From so many waiting events on, each record calls this.
+    /// The function to call at each record, from this many waiting events on.
     wake: Option<(usize, fn())>,
     instruments: &'static [&'static dyn Instrument],
     tag_memory: M,
@@ -65,7 +65,8 @@ impl core::fmt::Debug for dyn Instrument {
 }
 
 impl<const N: usize> Stats<N> {
-    /// Records go to `ring`, which nobody else uses; `clock` gives the time that events are stamped with.
+    /// Creates a static whose records go to `ring`, which nothing else may use. `clock` returns the time with which
+    /// events are stamped.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new(ring: &'static EventRing<N>, clock: fn() -> u64) -> Self {
@@ -82,9 +83,9 @@ impl<const N: usize> Stats<N> {
         }
     }
 
-    /// Gives critical events a ring of their own, of `C` events: no others delay or crowd them out, and they are sent
-    /// until the collector has acknowledged them. The sender has room for as many that wait for that; when both are
-    /// full, further ones are refused and counted.
+    /// Gives critical events a ring of their own, for `C` events: other events neither delay nor displace them, and
+    /// they are sent until the collector has acknowledged them. The sender has room for as many events that wait for
+    /// that; when both are full, further critical events are refused and counted.
     ///
     /// The adapter must hand the receiver's answers to the [sender](Sender::acknowledged).
     #[must_use]
@@ -104,8 +105,9 @@ impl<const N: usize> Stats<N> {
 }
 
 impl<const N: usize, const C: usize> Stats<N, C> {
-    /// Gives events memory for tags and texts that do not fit a slot, 26 bytes: up to 16 tags of 255 bytes each and
-    /// texts of 1000 bytes, in blocks of 128 bytes. Without it they are refused, and it costs nothing.
+    /// Gives events memory for tags and texts that do not fit the 26 bytes of a slot: up to 16 tags with keys and
+    /// values of up to 255 bytes each, and texts of 1000 bytes, in blocks of 128 bytes. Without this call they are
+    /// refused, and nothing is linked for them.
     ///
     /// ```
     /// # use ringstat_core::prelude::*;
@@ -137,14 +139,14 @@ impl<const N: usize, const C: usize> Stats<N, C> {
 }
 
 impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
-    /// Names the instruments whose state is sent.
+    /// Sets the instruments whose state is sent.
     #[must_use]
     pub const fn instruments(mut self, instruments: &'static [&'static dyn Instrument]) -> Self {
         self.instruments = instruments;
         self
     }
 
-    /// Says what a full ring gives up: [`Policy::DropNewest`] if nothing is said, or [`Policy::DropOldest`].
+    /// Sets what a full ring gives up: [`Policy::DropNewest`], the default, or [`Policy::DropOldest`].
     ///
     /// ```
     /// # use ringstat_core::prelude::*;
@@ -153,8 +155,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// ```
     ///
     /// # Panics
-    /// With a policy that takes more than one plain ring ([`Policy::is_plain`] is false). In the initializer of a
-    /// static that is an error of the compiler:
+    /// If the policy needs more than one plain ring ([`Policy::is_plain`] is false). In the initializer of a static
+    /// that is a compile error:
     ///
     /// ```compile_fail,E0080
     /// # use ringstat_core::prelude::*;
@@ -168,20 +170,20 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         self
     }
 
-    /// Calls `wake` at each record from `waiting` waiting events on, and at each critical one: to tell the sender's task
-    /// that there is something to do before its next deadline. It is called where the record is made, so also in
-    /// interrupts.
+    /// Sets a function that is called at each record while at least `waiting` events wait, and at each critical record:
+    /// it tells the sender's task that there is something to do before its next deadline. It is called where the record
+    /// is made, which may be in an interrupt.
     #[must_use]
     pub const fn wake(mut self, waiting: usize, wake: fn()) -> Self {
         self.wake = Some((waiting, wake));
         self
     }
 
-    /// Gives tasks, interrupts and cores rings of their own: lane 0, 1 and so on, for [`lane`](Self::lane).
+    /// Gives tasks, interrupts and cores rings of their own: lanes 0, 1 and so on, for [`lane`](Self::lane).
     ///
-    /// The ring for all is safe for everybody. But what is recorded while a task is interrupted in the middle of a
-    /// record call waits until the task has finished, and one that records much crowds out the others. In a lane
-    /// nobody else is in the way.
+    /// The shared ring is safe for all of them. But whatever is recorded while a task is interrupted in the middle of a
+    /// record call waits until that task has finished, and a task that records much crowds out the others. A lane is
+    /// free of both.
     ///
     /// ```
     /// # use ringstat_core::prelude::*;
@@ -198,20 +200,21 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         self
     }
 
-    /// Records in lane `index`, and where that is full in the ring for all. Without a lane of that number: always there.
+    /// Returns a recorder for lane `index`, which uses the shared ring when the lane is full. If there is no such lane,
+    /// it always uses the shared ring.
     #[inline]
     #[must_use]
     pub fn lane(&self, index: usize) -> Lane<'_, N, C, M> {
         Lane::new(self, self.lanes.get(index).copied())
     }
 
-    /// How many events wait in all rings.
+    /// The number of events that wait in all rings.
     #[must_use]
     pub fn waiting(&self) -> usize {
         All(self).len() + self.critical.map_or(0, |ring| ring.len())
     }
 
-    /// How many records were given up at the record call, by cause. Each count wraps at 2^32.
+    /// How many records the record calls gave up, by cause. Each count wraps at 2^32.
     #[must_use]
     pub fn drops(&self) -> Drops {
         let mut sum = Drops::NONE;
@@ -221,8 +224,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         sum
     }
 
-    /// A sender for what is recorded here, with the tables of [`LeanSender`] and room for critical events. For other
-    /// tables or another format make one: of any [`Format`], with room for as many critical events.
+    /// Creates a sender for what is recorded here, with the tables of [`LeanSender`] and room for `C` critical events.
+    /// A sender with other tables or another format can be created from any [`Format`], with room for as many critical
+    /// events.
     #[must_use]
     pub fn sender(&self, identity: Identity, config: &SenderConfig) -> LeanSender<16, C> {
         Sender::new(identity, config)
@@ -248,7 +252,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         sender.poll(now, &mut inputs, buf)
     }
 
-    /// [`Sender::probe`], with what the recorders gave up so far.
+    /// Calls [`Sender::probe`] with the number of records that the recorders have given up.
     pub fn probe<E: Format, const CARRY: usize>(
         &self,
         sender: &mut Sender<E, Keep<C>, CARRY>,
@@ -258,10 +262,10 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         sender.probe(now, self.drops().total(), buf)
     }
 
-    /// [`Sender::acknowledged`] with what is in here.
+    /// Calls [`Sender::acknowledged`] with the names and the tag memory of this static.
     ///
     /// # Errors
-    /// Those of [`Sender::acknowledged`].
+    /// As [`Sender::acknowledged`].
     pub fn acknowledged<E: Format, const CARRY: usize>(
         &self,
         sender: &mut Sender<E, Keep<C>, CARRY>,
@@ -270,7 +274,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         sender.acknowledged(datagram, &self.tag_memory)
     }
 
-    /// What became of every record, with the sender that is polled with this: exact at every quiet point.
+    /// What became of every record, from this static and the sender that it is polled with. Exact whenever no call is
+    /// in progress.
     #[must_use]
     pub fn ledger<E: Format, const CARRY: usize>(
         &self,
@@ -279,13 +284,13 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         self.account(sender.totals())
     }
 
-    /// The same ledger, from the totals of the sender: for who does not have the sender itself.
+    /// The same ledger from the totals of the sender, for a caller that does not have the sender itself.
     #[must_use]
     pub fn account(&self, totals: &Totals) -> Ledger {
         totals.ledger(self.waiting() as u64, &self.drops(), 0)
     }
 
-    /// Wakes the sender's task if there is enough for it.
+    /// Wakes the sender's task if enough events wait.
     fn tell(&self) {
         if let Some((waiting, wake)) = self.wake
             && self.ring.0.len() >= waiting
@@ -294,7 +299,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         }
     }
 
-    /// The same, whichever ring it is in.
+    /// Wakes the sender's task if enough events wait in all rings together.
     fn tell_all(&self) {
         if let Some((waiting, wake)) = self.wake
             && All(self).len() >= waiting
@@ -303,7 +308,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         }
     }
 
-    // The two that follow are seldom, and would take registers from what is not.
+    // The two functions below are called rarely, and inlined they would take registers from code that runs often.
 
     #[inline(never)]
     fn push_critical(&self, critical: &dyn AnyRing, event: &Event) -> Outcome {

@@ -1,4 +1,4 @@
-//! The rings of a chip: each a static of its own, of any size behind one type.
+//! The rings of a chip: each is a static of its own, and rings of all sizes share one type.
 
 use core::fmt;
 
@@ -7,12 +7,12 @@ use crate::ring::{Source, mpmc};
 
 /// Room for `N` events, 60 to 72 bytes each; [`event_ring!`](crate::event_ring) makes one in place.
 ///
-/// It is a static of its own since all of it is zero in the beginning: it takes memory but no flash.
+/// It is a static of its own because it is initialized to zeros, and so takes memory but no flash.
 #[derive(Debug)]
 pub struct EventRing<const N: usize>(pub(super) mpmc::Ring<Event, [mpmc::Cell<Event>; N]>);
 
 impl<const N: usize> EventRing<N> {
-    /// An empty ring, for the initializer of a static.
+    /// Creates an empty ring, for the initializer of a static.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
@@ -27,8 +27,8 @@ impl<const N: usize> Default for EventRing<N> {
     }
 }
 
-/// A `&'static` [`EventRing`] with room for so many events, for the initializer of a static.
-/// (Elsewhere each place that says it has one ring, however often it is passed.)
+/// Makes a `&'static` [`EventRing`] with room for the given number of events, for the initializer of a static.
+/// (Anywhere else, each place in the code has one ring, however often it is executed.)
 #[macro_export]
 macro_rules! event_ring {
     ($capacity:expr) => {{
@@ -37,13 +37,13 @@ macro_rules! event_ring {
     }};
 }
 
-/// An [`EventRing`] of any size; nothing else is one.
+/// An [`EventRing`] of any size. Nothing else implements it.
 #[expect(private_bounds, reason = "what it can do is for this module alone")]
 pub trait AnyRing: Reserve {}
 
 impl<const N: usize> AnyRing for EventRing<N> {}
 
-/// What is done with a ring of any size.
+/// The operations on a ring of any size.
 pub(super) trait Reserve: Sync {
     fn push(&self, event: &Event) -> bool;
     fn pop(&self) -> Option<Event>;

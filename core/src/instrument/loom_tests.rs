@@ -1,5 +1,5 @@
 //! What a reader may see of an instrument in the middle of a record; see `ring/loom_tests.rs` for the traps that these
-//! avoid.
+//! tests avoid.
 
 use std::sync::atomic::AtomicUsize as Count;
 use std::sync::atomic::Ordering::SeqCst;
@@ -25,7 +25,7 @@ fn model(least: usize, scenario: impl Fn() + Sync + Send + 'static) {
     assert!(iterations >= least, "explored only {iterations} times");
 }
 
-/// Whatever a version counts is in the sum and the buckets that are read after it.
+/// Everything that a version counts is in the sum and the buckets that are read after it.
 #[test]
 fn histogram_lacks_nothing_of_its_version() {
     model(20, || {
@@ -46,7 +46,7 @@ fn histogram_lacks_nothing_of_its_version() {
     });
 }
 
-/// A total in two words is never seen to go back or ahead, whichever word a reader comes between.
+/// A total in two words is never seen to go back or ahead, whichever word a reader reads in between.
 #[test]
 fn total_in_halves_does_not_tear() {
     const FROM: u64 = (1 << 31) - 1;

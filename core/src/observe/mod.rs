@@ -1,6 +1,6 @@
 //! How the client is doing: a grade with reasons, and a snapshot of everything that a client knows about itself.
 //!
-//! Adapters fill a [`Snapshot`] and judge [`Readings`]; any serde format shows them.
+//! Adapters fill a [`Snapshot`] and grade [`Readings`]; both can be serialized in any serde format.
 //!
 //! Imports [`send`](crate::send), [`instrument`](crate::instrument) and [`ledger`](crate::ledger).
 

@@ -1,6 +1,6 @@
 //! Self-monitoring: how a client is doing, as plain data.
 //!
-//! Every adapter fills the same [`Snapshot`]; any serde format shows it.
+//! Every adapter fills the same [`Snapshot`], which can be serialized in any serde format.
 
 use core::fmt;
 use core::time::Duration;
@@ -12,7 +12,7 @@ use crate::ledger::Ledger;
 use crate::observe::Health;
 use crate::send::BreakerState;
 
-/// What a client knows of itself at one moment. Durations are in nanoseconds, sizes in bytes.
+/// What a client knows about itself at one moment. Durations are in nanoseconds, sizes in bytes.
 #[derive(Clone, PartialEq, Default, Debug, Serialize)]
 pub struct Snapshot {
     /// The client's number as a sender.
@@ -29,19 +29,19 @@ pub struct Snapshot {
     pub buffer: Buffer,
     /// What was sent, and what could not be.
     pub output: Output,
-    /// The places that datagrams are packed into.
+    /// The pool that datagrams are packed into.
     pub pool: PoolUse,
-    /// How long records take, measured on one in so many.
+    /// How long records take, measured on a sample of them.
     pub latency: Latency,
     /// How much memory the client holds, and how much it may hold at most.
     pub memory: Memory,
     /// The circuit breaker between the client and its receiver.
     pub breaker: BreakerUse,
-    /// What is held back at the moment, by rings and by the throttle.
+    /// How much is being held back, by rings and by the throttle.
     pub degradation: Degradation,
 }
 
-/// On a few lines, for people.
+/// Formats the snapshot on a few lines, for people.
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { buffer, output, memory, .. } = self;
@@ -77,11 +77,11 @@ impl fmt::Display for Snapshot {
 /// The rings between recorders and the sending thread.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Buffer {
-    /// How many events wait.
+    /// The number of waiting events.
     pub used: u64,
-    /// How many events there is room for.
+    /// The number of events that fit.
     pub capacity: u64,
-    /// The most that ever waited, as the sender saw it.
+    /// The largest number of events that waited, as far as the sender saw.
     pub peak: u64,
     /// How full the fullest ring is.
     pub fullest_percent: u8,
@@ -90,17 +90,17 @@ pub struct Buffer {
 /// What was sent, and what could not be.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Output {
-    /// Batches: groups of datagrams handed over together.
+    /// Batches: groups of datagrams sent together.
     pub batches: u64,
-    /// How often the sender woke up to see whether there is anything to do.
+    /// How often the sender woke up to check for work.
     pub wakes: u64,
-    /// Datagrams that the transport took.
+    /// Datagrams that the transport accepted.
     pub datagrams: u64,
-    /// Bytes of the datagrams that the transport took.
+    /// Bytes of the datagrams that the transport accepted.
     pub bytes: u64,
     /// Datagrams that were packed and given up.
     pub failed: u64,
-    /// Attempts to send that failed; backpressure is no failure.
+    /// Attempts to send that failed; backpressure does not count as a failure.
     pub send_errors: u64,
     /// Attempts that met a full socket buffer.
     pub backpressure: u64,
@@ -112,42 +112,43 @@ pub struct Output {
     pub unacknowledged: u64,
     /// Datagrams from the receiver that were no acknowledgement for this client.
     pub bad_replies: u64,
-    /// Strings that the format could not carry as they were, and that went out altered.
+    /// Strings that the format could not carry unchanged, and that were sent altered.
     pub altered: u64,
-    /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
+    /// How often an instrument was not sent because the format cannot carry its name, or because its tags do not fit a
+    /// datagram.
     pub unsendable: u64,
 }
 
-/// A pool of places for datagrams, see [`crate::send`].
+/// A pool of buffers for datagrams; see [`crate::send`].
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct PoolUse {
-    /// How many places there are.
+    /// The number of places in the pool.
     pub capacity: u64,
-    /// How many hold a datagram that is not sent yet.
+    /// How many places hold a datagram that has not been sent yet.
     pub used: u64,
-    /// How often a free one was found.
+    /// How often a free place was found.
     pub hits: u64,
-    /// How often none was free. The records then stayed in the ring.
+    /// How often no place was free. The records then stayed in the ring.
     pub misses: u64,
 }
 
-/// How long records take on their way.
+/// How long records take from the call to the socket.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Latency {
-    /// One record in so many is timed.
+    /// One record in this many is timed.
     pub one_in: u32,
     /// The time from the record call to the datagram.
     pub in_buffer: Quantiles,
-    /// How long one call of the transport takes.
+    /// The duration of one call of the transport.
     pub send: Quantiles,
-    /// The time from the record call until the transport took the datagram.
+    /// The time from the record call until the transport accepted the datagram.
     pub total: Quantiles,
 }
 
-/// A distribution in four numbers, in nanoseconds; 0 while there are no values.
+/// A distribution in nanoseconds, reduced to four quantiles; all are 0 while there are no values.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Quantiles {
-    /// How many values there are.
+    /// The number of values.
     pub count: u64,
     /// The median: half of the values are below it.
     pub p50: u64,
@@ -160,7 +161,7 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// The quantiles of a histogram, to its relative error. Linear in the number of buckets.
+    /// The quantiles of a histogram, within its relative error. Takes time linear in the number of buckets.
     #[must_use]
     pub fn of(buckets: &dyn Buckets) -> Self {
         let at = |q| percentile(buckets, q).unwrap_or(0.0) as u64;
@@ -177,23 +178,23 @@ impl Quantiles {
 /// How much memory the client holds.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Memory {
-    /// Bytes taken so far: rings as far as they were ever filled, buffers, names, instruments.
+    /// Bytes taken so far: rings as far as they have ever been filled, buffers, names, instruments.
     pub used: u64,
-    /// Bytes that the client can take at most, known when it is made.
+    /// The largest number of bytes that the client can take, fixed when it is created.
     pub budget: u64,
     /// Bytes of names that were made at run time.
     pub names: u64,
-    /// How many bytes of such names there is room for.
+    /// Bytes available for such names.
     pub names_capacity: u64,
     /// Bytes in use for tags and texts that do not fit a slot.
     pub tags: u64,
-    /// How many such bytes there is room for.
+    /// Bytes available for them.
     pub tags_capacity: u64,
     /// Instruments that were made at run time.
     pub instruments: u64,
-    /// How many of those there is room for.
+    /// The number of such instruments that fit.
     pub instruments_capacity: u64,
-    /// How many were asked for beyond that; they share an overflow series.
+    /// Instruments requested beyond that number; they share an overflow series.
     pub instruments_refused: u64,
 }
 
@@ -206,14 +207,14 @@ pub struct BreakerUse {
     pub opened: u64,
 }
 
-/// What is held back while there is too much.
+/// How much is held back while there is too much to record.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Degradation {
     /// The level of the fullest ring: 0 lets everything in, 1 samples, 2 sheds.
     pub level: u8,
     /// The throttle's level: 0 lets everything through.
     pub throttle: u8,
-    /// Of low and normal records the throttle keeps one in so many.
+    /// The throttle keeps one in this many low- and normal-priority records.
     pub throttle_one_in: u8,
 }
 

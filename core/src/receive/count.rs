@@ -1,4 +1,4 @@
-//! What a datagram changes, once it is judged.
+//! How a datagram changes the tracker once it has been judged.
 
 use super::{FROM_ZERO, HELD, JOINED, OLD_EPOCHS, STARTED, SequenceTracker, Verdict, Window};
 
@@ -37,7 +37,7 @@ impl SequenceTracker {
         self.epoch = epoch;
     }
 
-    /// Takes a number at or ahead of the next in order.
+    /// Takes a number that is the next in order or ahead of it.
     #[inline]
     pub(super) fn move_up(&mut self, number: u64) {
         let lost = self.window.advance(self.next, number + 1);
@@ -49,7 +49,7 @@ impl SequenceTracker {
     /// Takes a number within the window that was missing.
     pub(super) fn fill(&mut self, number: u64) {
         if number < self.first {
-            // The start moves down; what lies between is now expected too.
+            // The start moves down; the numbers in between are now expected too.
             self.window.clear(number, self.first);
             self.first = number;
             self.missed_before_start = number as u32;
@@ -59,7 +59,7 @@ impl SequenceTracker {
         self.late = self.late.saturating_add(1);
     }
 
-    /// Keeps a number that lies far ahead, in place of one that nobody agreed with.
+    /// Remembers a number that lies far ahead, replacing one that no other agreed with.
     #[cold]
     pub(super) fn hold(&mut self, sequence: u32) {
         self.held = sequence;
@@ -67,7 +67,7 @@ impl SequenceTracker {
         self.unconfirmed = self.unconfirmed.saturating_add(1);
     }
 
-    /// Takes a number that lies far ahead, and the one held that it agrees with, in their order.
+    /// Takes a number that lies far ahead and the remembered one that it agrees with, in their order.
     #[cold]
     pub(super) fn jump(&mut self, number: u64) {
         self.jumps = self.jumps.saturating_add(1);
@@ -85,7 +85,7 @@ impl SequenceTracker {
         self.next + u64::from(self.held.wrapping_sub(self.next as u32))
     }
 
-    /// Gives up what is outstanding and leaves an empty epoch that begins at 0.
+    /// Counts what is outstanding as lost, and leaves an empty epoch that begins at 0.
     pub(super) fn close(&mut self) {
         self.lost = self.lost.saturating_add(self.window.outstanding());
         self.window = Window::settled();

@@ -1,9 +1,9 @@
 //! Identifiers of critical events: which of them a receiver has.
 //!
-//! A critical event is sent until it is acknowledged, each time in another datagram, so that its identifier and not the
-//! datagram's number tells whether it was there before. The sender says below which identifier nothing is
-//! outstanding, and never has more than [`ID_WINDOW`] of them open: a window of that size knows them all, also in a
-//! receiver that has just begun.
+//! A critical event is sent until it is acknowledged, each time in another datagram, so its identifier, not the number
+//! of the datagram, tells whether it has arrived before. The sender states below which identifier nothing is
+//! outstanding, and never has more than [`ID_WINDOW`] identifiers open: a window of that size knows them all, even in a
+//! receiver that has just started.
 
 use crate::wire::ack::{Ack, ID_WINDOW};
 
@@ -14,23 +14,24 @@ pub(super) const BYTES: usize = ID_WINDOW / 8;
 #[serde(into = "super::saved::SavedIds", from = "super::saved::SavedIds")]
 pub struct IdWindow {
     base: u64,
-    /// Bit `i`, low ones first: event `base + i` was here.
+    /// Bit `i`, counted from the lowest bit of the first byte, says that event `base + i` has arrived.
     bits: [u8; BYTES],
 }
 
-/// What an identifier turns out to be.
+/// What is known about an identifier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seen {
-    /// It is here for the first time, and now known.
+    /// The event has arrived for the first time, and is now known.
     New,
-    /// It was here before, or the sender has given it up since.
+    /// The event arrived before, or the sender has given it up since.
     Before,
-    /// Beyond the window: no sender that keeps to the rules has so many open. It is not taken, and not acknowledged.
+    /// The identifier is beyond the window: a sender that follows the protocol never has so many open. The event is
+    /// neither taken nor acknowledged.
     Beyond,
 }
 
 impl IdWindow {
-    /// A window that has seen nothing.
+    /// Creates a window that has seen nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self { base: 0, bits: [0; BYTES] }
@@ -44,7 +45,7 @@ impl IdWindow {
         Self { base, bits }
     }
 
-    /// Takes note that the sender has nothing outstanding below `floor`. One that goes back changes nothing.
+    /// Notes that the sender has nothing outstanding below `floor`. A floor that goes back changes nothing.
     pub fn advance(&mut self, floor: u64) {
         let Some(by) = floor.checked_sub(self.base) else { return };
         self.base = floor;
@@ -60,7 +61,7 @@ impl IdWindow {
         }
     }
 
-    /// Takes an event.
+    /// Notes that the event `id` has arrived, and says whether it is new.
     pub fn insert(&mut self, id: u64) -> Seen {
         let Some(offset) = id.checked_sub(self.base) else { return Seen::Before };
         let byte = usize::try_from(offset / 8).ok().and_then(|i| self.bits.get_mut(i));
@@ -73,7 +74,7 @@ impl IdWindow {
         Seen::New
     }
 
-    /// What to tell the sender.
+    /// The acknowledgement to send to the sender.
     #[must_use]
     pub fn ack(&self, sender: u64, epoch: u32) -> Ack<'_> {
         Ack { sender, epoch, base: self.base, bitmap: &self.bits }
@@ -112,7 +113,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(rounds(16, 256)))]
 
-        /// Against a set.
+        /// Compared with a set.
         #[test]
         fn it_is_a_set_with_a_floor(steps in proptest::collection::vec((0u64..1500, any::<bool>()), 0..200)) {
             let mut ids = IdWindow::new();

@@ -1,4 +1,4 @@
-//! What a datagram is. Nothing here changes the tracker.
+//! How a datagram is judged. Nothing here changes the tracker.
 
 use super::{
     AUTHENTIC, END, FROM_ZERO, GROWING_EPOCHS, HELD, JOINED, MAX_GAP, STARTED, SequenceTracker,
@@ -6,7 +6,7 @@ use super::{
 };
 
 impl SequenceTracker {
-    /// The verdict on a datagram, with its extended number where it gets a place in the window.
+    /// The verdict on a datagram, and its extended number if it has a place in the window.
     #[inline]
     pub(super) fn judge(&self, epoch: u32, sequence: u32) -> (Verdict, u64) {
         if epoch != self.epoch || !self.is(STARTED) {
@@ -25,14 +25,14 @@ impl SequenceTracker {
             }
         }
         let ahead = sequence.wrapping_sub(self.next as u32);
-        // At the start of an epoch nothing lies behind, however far ahead the first datagram is.
+        // At the start of an epoch there is nothing before the first datagram, however far ahead it is.
         if ahead as i32 >= 0 || self.next == 0 {
             let number = self.next + u64::from(ahead);
             return (if number < END { self.judge_step(ahead) } else { Verdict::TooLate }, number);
         }
         match self.next.checked_add_signed(i64::from(ahead as i32)) {
             Some(number) if self.next - number <= WINDOW => {
-                // Where tracking began in the middle, numbers from before may still arrive.
+                // If tracking began in mid-epoch, earlier numbers may still arrive.
                 let unseen =
                     !self.window.contains(number) || (number < self.first && self.is(JOINED));
                 (if unseen { Verdict::Late } else { Verdict::Duplicate }, number)
@@ -41,7 +41,7 @@ impl SequenceTracker {
         }
     }
 
-    /// The verdict on a number that lies `ahead` of the next in order.
+    /// The verdict on a number that is `ahead` of the next in order.
     #[inline]
     pub(super) const fn judge_step(&self, ahead: u32) -> Verdict {
         if ahead <= MAX_GAP {

@@ -1,10 +1,9 @@
-//! Loss, by sequence number: what a receiver knows about one sender.
+//! Loss detection by sequence number: what a receiver knows about one sender.
 //!
-//! Every datagram carries its sender's boot epoch and a 32-bit sequence number that starts at 0 in
-//! each epoch. From these two a [`SequenceTracker`] says of each datagram whether it is new, late
-//! or a copy, and keeps the sums that an operator wants to see: received, lost, outstanding. It is
-//! the step between the checks and the decoder, for plain datagrams and for sealed ones, where it
-//! is the replay window.
+//! Every datagram carries its sender's boot epoch and a 32-bit sequence number that starts at 0 in each epoch. From
+//! these two, a [`SequenceTracker`] decides whether a datagram is new, late or a duplicate, and keeps the counts that
+//! an operator wants to see: received, lost, outstanding. It comes between the checks and the decoder. For sealed
+//! datagrams it is also the replay window.
 //!
 //! ```
 //! use ringstat_core::receive::{SequenceTracker, Verdict};
@@ -23,22 +22,21 @@
 //! ```
 //!
 //! # Rules
-//! - **Lost** is a number whose bit is clear when it leaves the window of [`WINDOW`] numbers, or
-//!   when its epoch ends. Until then it is outstanding.
-//! - **A jump** ahead by more than [`MAX_GAP`] is believed when two different datagrams agree on it
-//!   (RFC 3550, appendix A.1). Otherwise one stray datagram would make losses of all that follow.
-//! - **A restart** is a new epoch and nothing else. Epochs may be random, so their order says
-//!   nothing; the last [`OLD_EPOCHS`] are remembered, and what still arrives from them is counted
-//!   and refused. All numbers of the new epoch are expected, from 0.
-//! - **A late start**: the first datagram of all says where counting begins, since the sender may
-//!   be older than the receiver. The numbers before are told separately. A receiver that knows that
-//!   it was there first uses [`from_zero`](SequenceTracker::from_zero).
+//! - A number is **lost** if its bit is clear when it leaves the window of [`WINDOW`] numbers, or when its epoch ends.
+//!   Until then it is outstanding.
+//! - **A jump** ahead by more than [`MAX_GAP`] is believed when two different datagrams agree on it (RFC 3550, appendix
+//!   A.1). Otherwise a single stray datagram would turn everything after it into losses.
+//! - **A restart** is a new epoch and nothing else. Epochs may be random, so their order means nothing; the last
+//!   [`OLD_EPOCHS`] are remembered, and whatever still arrives from them is counted and refused. All numbers of the new
+//!   epoch are expected, from 0.
+//! - **A late start**: counting begins at the first datagram of all, since the sender may be older than the receiver.
+//!   The numbers before it are counted separately. A receiver that knows that it was there first uses
+//!   [`from_zero`](SequenceTracker::from_zero).
 //!
 //! # Limits
-//! A sender that restarts without changing its epoch looks like one whose datagrams come too late,
-//! and one that is impersonated may find its own epoch declared old. Only time can tell these from
-//! a slow path, and there is no clock here: see
-//! [`refused_in_a_row`](SequenceTracker::refused_in_a_row).
+//! A sender that restarts without changing its epoch looks like one whose datagrams arrive too late, and if a sender is
+//! impersonated, its own epoch may be taken for an old one. Only time can tell these from a slow path, and there is no
+//! clock here: see [`refused_in_a_row`](SequenceTracker::refused_in_a_row).
 
 mod count;
 mod ids;
@@ -59,10 +57,10 @@ pub const MAX_GAP: u32 = 3 * WINDOW as u32;
 /// How many ended epochs are remembered.
 pub const OLD_EPOCHS: usize = 3;
 
-/// Where extended numbers end. No sender gets there; forged jumps would, and are refused.
+/// The limit of extended numbers. No sender reaches it; forged jumps would, and are refused.
 const END: u64 = 1 << 63;
 
-/// The sequence numbers of one sender: 232 bytes, no heap, a few nanoseconds a datagram.
+/// Tracks the sequence numbers of one sender, in 232 bytes, without a heap, in a few nanoseconds per datagram.
 ///
 /// `observe` takes constant time: at worst, on a jump, it writes the 16 words of the window. Key
 /// trackers by sender id, never by address: addresses change behind NAT, and several processes

@@ -1,8 +1,8 @@
-//! Every interleaving and every allowed reordering of small scenarios, by loom.
+//! Every interleaving and every permitted reordering of small scenarios, checked with loom.
 //!
 //! Two traps are avoided: loom does not explore a party that runs on the model's main thread, so every party is
-//! spawned; and a model that explores next to nothing passes anything, so a least number of iterations is asserted.
-//! That these tests can fail is shown by the mutants in `.ci/loom`, each of which must fail.
+//! spawned; and a model that explores next to nothing passes anything, so a least number of iterations is asserted. The
+//! mutants in `.ci/loom` must all fail, which shows that these tests can.
 
 use std::sync::atomic::AtomicUsize as Count;
 use std::sync::atomic::Ordering::SeqCst;
@@ -31,7 +31,7 @@ fn model(preemptions: usize, least: usize, scenario: impl Fn() + Sync + Send + '
     assert!(iterations >= least, "explored only {iterations} times");
 }
 
-/// `'static`, so that loom's threads may have its ends; small, and only under test.
+/// Leaked to be `'static`, so that loom's threads can own its ends; it is small, and only used under test.
 fn leaked<T>(ring: T) -> &'static mut T {
     std::boxed::Box::leak(std::boxed::Box::new(ring))
 }
@@ -43,7 +43,7 @@ fn slots<const N: usize>() -> [Slot<u32>; N] {
 #[test]
 fn spsc_keeps_order_and_loses_nothing() {
     model(6, 400, || {
-        // Leaked for 'static ends; small, and only under test.
+        // Leaked to get `'static` ends; it is small, and only used under test.
         let ring = leaked(spsc::Ring::starting_at(slots::<2>(), 3));
         let (mut producer, mut consumer) = ring.split();
         let pushing = thread::spawn(move || {
@@ -87,7 +87,7 @@ fn overwrite_gives_each_item_to_one_end() {
         });
         let popping = thread::spawn(move || {
             let mut taken = Vec::new();
-            // Each looks at the producer's position once.
+            // Each end reads the other's position once.
             consumer.drain(2, |i| taken.push(i));
             consumer.drain(1, |i| taken.push(i));
             (consumer, taken)
@@ -161,7 +161,7 @@ fn mpmc_evicts_at_most_one_and_never_in_vain() {
     });
 }
 
-/// A shard changes hands while its consumer drains it: each owner goes on where the last one stopped.
+/// A shard changes hands while its consumer drains it: each owner continues where the last one stopped.
 #[test]
 fn shard_is_handed_over_whole() {
     model(3, 1000, || {
@@ -232,7 +232,7 @@ type Small = Sharded<
     mpmc::Ring<u32, [mpmc::Cell<u32>; 1]>,
 >;
 
-/// One shard, for two parties to have one after the other.
+/// One shard that two parties own one after the other.
 fn one_shard() -> Small {
     Sharded::new([Shard::new(spsc::Ring::new(slots()))], mpmc::Ring::new([mpmc::Cell::new()]))
 }

@@ -10,7 +10,7 @@ use super::sharded::{Shard, Sharded};
 use super::{Full, Pushed, Slot, Source, mpmc, overwrite, priority, spsc};
 use crate::testkit::rounds;
 
-/// Large enough that a torn copy would show: every word says the same.
+/// Large enough that a torn copy would show: all words are equal.
 type Item = [u64; 8];
 
 fn items() -> u64 {
@@ -190,7 +190,7 @@ fn sharded_keeps_order_per_producer_while_shards_change_hands() {
             }
         });
         let mut pushed = 0;
-        // Short-lived threads, more at a time than shards.
+        // Short-lived threads, more of them at a time than shards.
         for round in 0..10u64 {
             let threads: Vec<_> = (0..4u64)
                 .map(|t| {
@@ -240,7 +240,7 @@ fn priority_accounts_for_every_item_and_never_drops_the_higher() {
         let pushing = scope.spawn(move || {
             let mut lost = [0u64; priority::LEVELS];
             for i in 0..items {
-                // One in ten is of the highest level: the ring always holds lower ones to drop.
+                // One in ten is of the highest level: the ring always holds lower ones that can be dropped.
                 let level = if i % 10 == 0 { 3 } else { (i % 3) as usize };
                 match producer.push(Ranked([i; 8], level)) {
                     Ok(Pushed::Stored) => {}

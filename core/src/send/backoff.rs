@@ -1,16 +1,16 @@
-//! Growing pauses with jitter: for the breaker's probes and for critical events that nobody acknowledges.
+//! Growing pauses with jitter, for the breaker's probes and for critical events that nobody acknowledges.
 
 use super::Identity;
 
-/// Pauses that double with each failed attempt up to a bound, and that differ between senders, so that those which
-/// failed together do not all come back together.
+/// Pauses that double with each failed attempt up to a bound, and that differ between senders, so that senders that
+/// failed together do not all return together.
 ///
-/// Nothing here divides: on a chip, a division of 64 bits takes more code than all the rest.
+/// Nothing here divides, because a 64-bit division takes more code on a chip than all the rest.
 #[derive(Clone, Debug)]
 pub(super) struct Backoff {
     first: u64,
     longest: u64,
-    /// How far a pause may lie from its middle, in 256ths of it.
+    /// How far a pause may deviate from its middle, in 256ths of it.
     jitter: u8,
     random: u32,
 }
@@ -21,24 +21,24 @@ pub(super) const QUARTER: u8 = 64;
 const HALF: u8 = 127;
 
 impl Backoff {
-    /// Pauses of about `first` (at least 1) in the beginning, and never longer than `longest`. `seed` should differ
+    /// Creates pauses of about `first` (at least 1) in the beginning, and of `longest` at most. `seed` should differ
     /// between senders: see [`Identity::seed`].
     pub(super) const fn new(first: u64, longest: u64, seed: u32) -> Self {
         Self { first: if first == 0 { 1 } else { first }, longest, jitter: QUARTER, random: seed }
     }
 
-    /// With another jitter, in 256ths of a pause: 0 for none, and at most half of it.
+    /// Sets the jitter, in 256ths of a pause: 0 for none, and at most half a pause.
     pub(super) const fn jitter(self, jitter: u8) -> Self {
         Self { jitter: if jitter > HALF { HALF } else { jitter }, ..self }
     }
 
-    /// The bound.
+    /// The upper bound of a pause.
     pub(super) const fn longest(&self) -> u64 {
         self.longest
     }
 
-    /// How long to pause after the first attempt and `more` further ones have failed: a quarter more or less than the
-    /// first pause doubled so many times, or what the jitter says instead of a quarter.
+    /// How long to pause after the first attempt and `more` further ones have failed: the first pause doubled `more`
+    /// times, plus or minus the jitter, which is a quarter unless set otherwise.
     pub(super) fn pause(&mut self, more: u32) -> u64 {
         let doubled = if more < self.first.leading_zeros() { self.first << more } else { u64::MAX };
         let whole = doubled.min(self.longest);
@@ -47,7 +47,7 @@ impl Backoff {
         let random = u64::from(self.random());
         let within = (span >> 32) * random + (((span & 0xFFFF_FFFF) * random) >> 32);
         let pause = (whole - span / 2).saturating_add(within);
-        // At the bound what would lie beyond it is mirrored to this side, so that the pauses stay spread.
+        // Values beyond the bound are mirrored to this side of it, so that the pauses stay spread.
         if pause > self.longest { self.longest - (pause - self.longest) } else { pause }
     }
 
@@ -62,10 +62,11 @@ impl Backoff {
 }
 
 impl Identity {
-    /// A number to draw jitter from: another one for each sender and each of its runs.
+    /// A number from which to derive jitter: it differs for each sender and each of its runs.
     #[must_use]
     pub const fn seed(&self) -> u32 {
-        // Any two odd numbers without a pattern: small numbers of devices and runs must not meet in a plain sum.
+        // Any two odd numbers without a pattern will do: in a plain sum, small numbers of devices and runs would
+        // coincide.
         let (high, low) = ((self.sender >> 32) as u32, self.sender as u32);
         high.wrapping_mul(0x9E37_79B1) ^ low.wrapping_mul(0x85EB_CA77) ^ self.epoch
     }
@@ -84,7 +85,7 @@ mod tests {
             let all: Vec<u64> = (0..1000).map(|_| backoff.pause(more)).collect();
             let (least, most) = (*all.iter().min().unwrap(), *all.iter().max().unwrap());
             let bound = (whole * 5 / 4).min(1000);
-            // Spread over all of what is allowed, and not beyond it.
+            // The pauses are spread over the whole permitted range, and not beyond it.
             assert!(
                 (whole * 3 / 4..=whole * 3 / 4 + whole / 50).contains(&least),
                 "{least} of {whole}"
@@ -101,7 +102,7 @@ mod tests {
             let seed = Identity { sender, epoch }.seed();
             Backoff::new(1_000_000, 1_000_000, seed).pause(0)
         };
-        // Neighbouring numbers, as of a fleet, and a sender's runs one after the other.
+        // Adjacent numbers, as in a fleet, and successive runs of a sender.
         let mut pauses: Vec<u64> =
             (0..500).flat_map(|n| [pause(n, 1), pause(1 << 40, n as u32 + 2)]).collect();
         pauses.sort_unstable();

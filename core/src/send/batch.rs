@@ -1,74 +1,75 @@
 //! Batching: when the events that wait in the ring are worth a datagram.
 //!
-//! A batch closes on count, bytes or age, whichever is first. The count follows how full the ring is: small batches
-//! that go out soon while there is little to do, large ones under load. The events stay in the ring until then: the
-//! ring is the batch's memory, so that a drop policy still reaches them and nothing is held twice.
+//! A batch closes on count, bytes or age, whichever comes first. The count follows how full the ring is: small batches
+//! that are sent soon while there is little to do, large ones under load. Until then the events stay in the ring, which
+//! is the batch's memory, so that a drop policy still applies to them and nothing is stored twice.
 
 /// When a batch closes. Times are in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct BatchLimits {
-    /// A batch of so many events closes while there is little to do.
+    /// The number of events that closes a batch while there is little to do.
     pub(super) least: usize,
-    /// A batch of so many events closes under any load. After each batch the number follows how full the ring was:
-    /// below [`LOW_WATERMARK`] it shrinks, above [`HIGH_WATERMARK`] it grows, above [`FULL_WATERMARK`] faster.
+    /// The number of events that closes a batch under any load. After each batch, the number in effect follows how full
+    /// the ring was: below [`LOW_WATERMARK`] it shrinks, above [`HIGH_WATERMARK`] it grows, above [`FULL_WATERMARK`]
+    /// faster.
     pub(super) events: usize,
-    /// A batch closes when its events are expected to take so many bytes.
+    /// The number of bytes at which a batch closes, as expected for its events.
     pub(super) bytes: usize,
-    /// A batch closes when its first event may have waited for so long.
+    /// The time after which a batch closes, counted from when its first event may have arrived.
     pub(super) age: u64,
 }
 
-/// Below so many percent of the ring, batches become smaller.
+/// Below this fill, in percent of the ring, batches become smaller.
 const LOW_WATERMARK: u8 = 25;
-/// Above so many percent they become larger, by an eighth each time.
+/// Above this fill they become larger, by an eighth each time.
 const HIGH_WATERMARK: u8 = 50;
-/// Above so many percent they become twice as large each time.
+/// Above this fill they become twice as large each time.
 const FULL_WATERMARK: u8 = 75;
 
 /// Decides when to pack.
 #[derive(Clone, Debug)]
 pub(super) struct Batcher {
     limits: BatchLimits,
-    /// So many events close a batch now.
+    /// The number of events that closes a batch at the moment.
     events: usize,
-    /// How full the ring was at the last look, in percent.
+    /// How full the ring was when last examined, in percent.
     fill: u8,
-    /// Whether anything waited then.
+    /// Whether any event was waiting then.
     waiting: bool,
-    /// Since when what waits may have waited: when nothing was seen to wait, or a batch was packed.
+    /// The time since which the waiting events may have waited: when nothing was seen to wait, or a batch was packed.
     since: Option<u64>,
-    /// Running mean of the bytes that an event takes, in sixteenths.
+    /// The running mean of the bytes that an event takes, in sixteenths.
     bytes_x16: usize,
 }
 
-/// What to expect of an event before the first one was packed.
+/// The expected size of an event before the first one was packed.
 const FIRST_GUESS: usize = 24;
 
 impl Batcher {
-    /// A batcher that has seen nothing yet.
+    /// Creates a batcher that has seen nothing yet.
     pub(super) const fn new(limits: BatchLimits) -> Self {
         let (events, bytes_x16) = (limits.least, FIRST_GUESS * 16);
         Self { limits, events, fill: 0, waiting: false, since: None, bytes_x16 }
     }
 
-    /// How many events close a batch now. At least 1.
+    /// The number of events that closes a batch at the moment; at least 1.
     pub(super) fn size(&self) -> usize {
         self.events.min(self.greatest()).max(1)
     }
 
-    /// The largest batch: more than fills a datagram is never waited for.
+    /// The largest batch: events beyond a full datagram are never waited for.
     fn greatest(&self) -> usize {
         self.limits.events.min(self.limits.bytes.saturating_mul(16) / self.bytes_x16.max(1))
     }
 
-    /// Whether `waiting` events are a batch at `now`, in a ring that is `fill` percent full. Constant time.
+    /// Whether `waiting` events are a batch at `now`, in a ring that is `fill` percent full. Takes constant time.
     ///
-    /// What is seen for the first time may have come just behind the last look, and its age counts from then on: who
-    /// looks seldom sends at once.
+    /// Events that are seen for the first time may have arrived right after the last call, and their age counts from
+    /// then on: a caller that looks rarely sends at once.
     pub(super) fn ready(&mut self, waiting: usize, fill: u8, now: u64) -> bool {
         self.waiting = waiting > 0;
         self.fill = fill;
-        // A clock that went backwards starts the age again, rather than never or at once.
+        // If the clock has gone back, the age starts again, rather than closing the batch never or at once.
         let since = match self.since {
             Some(since) if since <= now && self.waiting => since,
             _ => *self.since.insert(now),
@@ -76,14 +77,14 @@ impl Batcher {
         self.waiting && (waiting >= self.size() || now - since >= self.limits.age)
     }
 
-    /// When the age of what waits closes the batch, if anything waits.
+    /// The time at which the age of the waiting events closes the batch, if any wait.
     pub(super) fn deadline(&self) -> Option<u64> {
         let since = self.since.filter(|_| self.waiting);
         since.map(|since| since.saturating_add(self.limits.age))
     }
 
-    /// Learns that `events` events took `bytes` bytes, starts the age of what is still waiting at `now`, and adapts the
-    /// next batch to how full the ring was.
+    /// Notes that `events` events took `bytes` bytes, restarts the age of what is still waiting at `now`, and adapts
+    /// the next batch to how full the ring was.
     pub(super) fn packed(&mut self, events: usize, bytes: usize, now: u64) {
         if let Some(mean) = (bytes * 16).checked_div(events) {
             self.bytes_x16 = (self.bytes_x16 * 7 + mean) / 8;

@@ -1,8 +1,8 @@
-//! The smallest sender: says how all instruments stand, again and again, and nothing else.
+//! The smallest sender: sends the state of all instruments, again and again, and nothing else.
 //!
-//! For parts that count and measure but record no events: no ring, no store, nothing to wait for an acknowledgement.
-//! What an instrument says is its total or latest value, so a datagram that is lost is made good by the next; nothing
-//! can be given up, and nothing needs an account.
+//! For parts that count and measure but record no events: there is no ring, no store, and no acknowledgement to wait
+//! for. An instrument sends its total or latest value, so the next datagram makes up for a lost one; nothing can be
+//! given up, and nothing needs an account.
 //!
 //! ```
 //! use ringstat_core::send::Beacon;
@@ -30,37 +30,37 @@ use crate::send::Identity;
 use crate::wire::encode::Datagram;
 use crate::wire::table::lean::Bare;
 
-/// Goes through the instruments again and again, and packs them a datagram at a time.
+/// Goes through the instruments again and again, and packs them one datagram at a time.
 pub struct Beacon {
     identity: Identity,
     unit: TimeUnit,
     sequence: u32,
-    /// The instrument that the next datagram begins with.
+    /// The first instrument of the next datagram.
     next: usize,
 }
 
 /// A datagram that a [`Beacon`] has packed into the caller's buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BeaconDatagram {
-    /// How many bytes of the buffer the datagram takes.
+    /// The number of bytes of the buffer that the datagram takes.
     pub len: usize,
-    /// Whether all instruments have been said; the next datagram begins anew.
+    /// Whether all instruments have been packed; the next datagram begins with the first one again.
     pub last: bool,
 }
 
 impl Beacon {
-    /// A beacon that has said nothing yet; its clock counts `unit`s since the start of the part.
+    /// Creates a beacon at its first instrument. Its clock counts in `unit` since the start of the part.
     #[must_use]
     pub const fn new(identity: Identity, unit: TimeUnit) -> Self {
         Self { identity, unit, sequence: 0, next: 0 }
     }
 
-    /// Packs as many instruments as have room, from where the last datagram ended; of a longer buffer only 1472 bytes
-    /// are used. Without any it is a sign of life.
+    /// Packs as many instruments as fit, from where the last datagram ended. No more than 1472 bytes of the buffer are
+    /// used. If there are no instruments, the datagram is only a sign of life.
     ///
-    /// What cannot be said is passed over: a histogram, an instrument whose name was made at run time, is empty or
-    /// longer than 255 bytes, or that no datagram of this size has room for. `None`: the buffer has fewer than
-    /// [`PAYLOAD_MIN`](crate::format::PAYLOAD_MIN) bytes.
+    /// Instruments that cannot be sent are skipped: histograms, instruments whose name was made at run time, is empty
+    /// or longer than 255 bytes, and those too large for a datagram of this size. Returns `None` if the buffer has
+    /// fewer than [`PAYLOAD_MIN`](crate::format::PAYLOAD_MIN) bytes.
     pub fn pack(
         &mut self,
         now: u64,
@@ -78,7 +78,7 @@ impl Beacon {
         let mut rest = instruments.iter().enumerate().skip(self.next);
         let full = rest.find(|(_, instrument)| {
             let said = datagram.instrument(**instrument, 0);
-            // An empty datagram has all the room there is.
+            // An empty datagram could not have more room.
             said == Err(Refused::Full) && datagram.records() > 0
         });
         self.next = full.map_or(0, |(index, _)| index);
@@ -102,7 +102,7 @@ mod tests {
         Beacon::new(Identity { sender: 7, epoch: 3 }, TimeUnit::Micros)
     }
 
-    /// One round: names, and what totals and levels say.
+    /// One round: the names, totals and levels that were sent.
     fn round(beacon: &mut Beacon, all: &[&dyn Instrument], room: usize) -> Vec<(String, Value)> {
         let mut decoder: Box<Decoder> = Box::default();
         let mut said = Vec::new();
@@ -131,7 +131,7 @@ mod tests {
     fn every_instrument_is_said_each_round() {
         let (frames, level) = (Counter::new("frames"), Gauge::new("level"));
         let micros: Histogram<64> = Histogram::new("micros");
-        // There is no room for it in the smallest sender.
+        // The smallest sender has no room for it.
         let all: [&dyn Instrument; 3] = [&frames, &micros, &level];
         let mut beacon = beacon();
         for n in 1..4u64 {

@@ -1,9 +1,9 @@
 //! The circuit breaker: stops sending into a network that is not there, and finds out when it is back.
 //!
-//! Closed, it lets everything through. After a run of failures it opens for a while; then one datagram is let through
-//! as a probe. If that succeeds it closes, if not it opens for twice as long, with jitter, up to a bound. What waits
-//! meanwhile stays in the ring, where the drop policy decides. A full socket buffer is not a failure: the caller does
-//! not report it here.
+//! While closed, it lets everything through. After a run of failures it opens for a while; then it lets one datagram
+//! through as a probe. If the probe succeeds, the breaker closes; if not, it opens for twice as long, with jitter, up
+//! to a bound. Meanwhile events wait in the ring, where the drop policy applies to them. A full socket buffer is not a
+//! failure, and the caller does not report it here.
 //!
 //! ```
 //! use ringstat_core::send::{Breaker, BreakerConfig, Permit};
@@ -25,31 +25,31 @@ use super::backoff::{Backoff, QUARTER};
 /// When a [`Breaker`] opens and for how long. Times are in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BreakerConfig {
-    /// It opens after so many failures in a row; 0: never.
+    /// The number of failures in a row that opens the breaker; with 0 it never opens.
     pub failures: u32,
-    /// It closes after so many probes in a row that succeeded; 0 counts as 1.
+    /// The number of successful probes in a row that closes it; 0 counts as 1.
     pub successes: u32,
-    /// It stays open for so long at first, give or take the jitter, and after each failed probe for twice as long.
+    /// How long it stays open at first, plus or minus the jitter. Each failed probe doubles the time.
     pub backoff: u64,
     /// It never stays open for longer than this.
     pub backoff_max: u64,
-    /// How far a pause may lie from its middle, in 256ths of it: 0 to 127.
+    /// How far a pause may deviate from its middle, in 256ths of it: 0 to 127.
     pub jitter: u8,
 }
 
 impl BreakerConfig {
-    /// Opens after so many failures in a row for `backoff`, give or take a quarter, then twice as long and so on up to
-    /// `backoff_max`; one probe that succeeds closes it.
+    /// A breaker that opens after this many failures in a row, for `backoff` plus or minus a quarter, then for twice as
+    /// long and so on up to `backoff_max`. One successful probe closes it.
     #[must_use]
     pub const fn new(failures: u32, backoff: u64, backoff_max: u64) -> Self {
         Self { failures, successes: 1, backoff, backoff_max, jitter: QUARTER }
     }
 }
 
-/// What a [`Breaker`] says when it is asked whether to send.
+/// A [`Breaker`]'s answer to the question whether to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Permit {
-    /// Send, and tell the breaker what came of it.
+    /// Send, and report the result to the breaker.
     Send,
     /// Do not send before this time.
     Wait(u64),
@@ -62,9 +62,9 @@ pub enum BreakerState {
     /// It lets everything through.
     #[default]
     Closed,
-    /// It lets nothing through until its pause is over.
+    /// It lets nothing through until its pause has ended.
     Open,
-    /// It has let one datagram through as a probe, and does not know yet what became of it.
+    /// It has let one datagram through as a probe, whose result is not known yet.
     HalfOpen,
 }
 
@@ -78,28 +78,28 @@ impl fmt::Display for BreakerState {
     }
 }
 
-/// The state machine that says whether to send: closed, open, or half open with one probe under way.
+/// The state machine that decides whether to send: closed, open, or half-open with one probe under way.
 #[derive(Clone, Debug)]
 pub struct Breaker {
-    /// Opens after so many failures in a row,
+    /// The number of failures in a row after which the breaker opens.
     limit: u32,
-    /// and closes after so many further probes that succeed.
+    /// The number of successful probes after which it closes.
     successes: u32,
-    /// So many of these have.
+    /// How many probes have succeeded in a row.
     succeeded: u32,
     state: BreakerState,
-    /// Failures in a row while closed.
+    /// The number of failures in a row while closed.
     failures: u32,
     opened: u64,
     until: u64,
-    /// Probes that failed since it was closed last.
+    /// The number of failed probes since it was last closed.
     probes: u32,
     pauses: Backoff,
     times_opened: u64,
 }
 
 impl Breaker {
-    /// A closed breaker. `seed` should differ between senders, so that they do not all come back at once: see
+    /// Creates a closed breaker. `seed` should differ between senders, so that they do not all return at once: see
     /// [`Identity::seed`](crate::send::Identity::seed).
     #[must_use]
     pub const fn new(config: BreakerConfig, seed: u32) -> Self {
@@ -117,22 +117,22 @@ impl Breaker {
         }
     }
 
-    /// Says whether to send at `now`. When a pause is over, the next datagram is a probe.
+    /// Decides whether to send at `now`. After a pause, the next datagram is a probe.
     pub fn permit(&mut self, now: u64) -> Permit {
         match self.state {
             BreakerState::Closed => Permit::Send,
-            // A clock that went back behind the opening ends the wait rather than prolong it.
+            // If the clock has gone back to before the opening, the wait ends rather than lasting longer.
             BreakerState::Open if now >= self.until || now < self.opened => {
                 self.state = BreakerState::HalfOpen;
                 Permit::Send
             }
             BreakerState::Open => Permit::Wait(self.until),
-            // The probe's fate is not known: whoever asks again sends the same datagram again.
+            // The result of the probe is not known: a caller that asks again sends the same datagram again.
             BreakerState::HalfOpen => Permit::Send,
         }
     }
 
-    /// Takes note that a datagram was sent: the breaker closes, and earlier failures are forgotten.
+    /// Reports that a datagram was sent: the breaker closes, and earlier failures are forgotten.
     pub fn succeeded(&mut self) {
         if self.state == BreakerState::HalfOpen && self.succeeded < self.successes {
             self.succeeded += 1;
@@ -141,7 +141,7 @@ impl Breaker {
         }
     }
 
-    /// Lets everything through again, whatever it knows.
+    /// Closes the breaker, whatever has been reported.
     pub fn close(&mut self) {
         self.succeeded = 0;
         self.state = BreakerState::Closed;
@@ -149,7 +149,7 @@ impl Breaker {
         self.probes = 0;
     }
 
-    /// Takes note that a datagram could not be sent, for a reason other than backpressure.
+    /// Reports that a datagram could not be sent, for a reason other than backpressure.
     pub fn failed(&mut self, now: u64) {
         self.failures = self.failures.saturating_add(1);
         let probing = self.state == BreakerState::HalfOpen;
@@ -163,7 +163,7 @@ impl Breaker {
         }
     }
 
-    /// Opens at once, whatever the run of failures: the receiver is known to be gone.
+    /// Opens at once, regardless of earlier failures, because the receiver is known to be gone.
     pub fn trip(&mut self, now: u64) {
         self.failures = self.limit;
         self.failed(now);

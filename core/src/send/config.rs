@@ -5,21 +5,21 @@ use core::time::Duration;
 use crate::format::{PAYLOAD_ETHERNET, TimeUnit};
 use crate::send::Patience;
 
-/// The time at a poll, by two clocks, in the unit of the client's clock.
+/// The time at a poll by two clocks, in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Time {
-    /// The time of a clock that never goes back. Deadlines are counted in it.
+    /// The time of a clock that never goes back. Deadlines refer to it.
     pub monotonic: u64,
-    /// The time that events are stamped with: since 1970, or since boot where nobody knows better.
+    /// The time with which events are stamped: since the Unix epoch, or since boot if the date is not known.
     pub wall: u64,
 }
 
 /// Which sender this is, and which of its runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
-    /// The sender's number: unique among the senders of a collector, and the same over restarts.
+    /// The sender's number: unique among the senders of a collector, and unchanged by a restart.
     pub sender: u64,
-    /// The run's number: another one for each run, since a collector takes a new one for a restart.
+    /// The number of the run. It must be new for each run, because it tells a collector that the sender has restarted.
     pub epoch: u32,
 }
 
@@ -28,31 +28,33 @@ pub struct Identity {
 pub struct SenderConfig {
     /// The largest datagram, in bytes of UDP payload.
     pub payload: usize,
-    /// The unit of the clock that events are stamped with and deadlines are counted in.
+    /// The unit of the clock for event times and deadlines.
     pub unit: TimeUnit,
     /// Whether the wall clock counts from the sender's start.
     pub since_boot: bool,
-    /// A batch of so many events closes while there is little to do.
+    /// The number of events that closes a batch while there is little to do.
     pub batch_least: usize,
-    /// A batch of so many events closes under any load. After each batch the number follows how full the ring was:
-    /// below 25 % it shrinks, above 50 % it grows, above 75 % faster. More than fill a datagram are never waited for.
+    /// The number of events that closes a batch under any load. After each batch, the number in effect follows how full
+    /// the ring was: below 25 % it shrinks, above 50 % it grows, above 75 % faster. Events beyond a full datagram are
+    /// never waited for.
     pub batch_events: usize,
-    /// A batch closes when its first event has waited for so long, however few there are.
+    /// A batch closes when its first event has waited for this long, however few events there are.
     pub batch_age: Duration,
-    /// Instruments that have changed are sent so often.
+    /// The interval at which instruments that have changed are sent.
     pub flush_interval: Duration,
-    /// Every instrument is sent at least so often.
+    /// The interval within which every instrument is sent at least once.
     pub refresh_interval: Duration,
-    /// A sender with nothing to say sends an empty datagram so often, so that a lost tail shows.
+    /// The interval at which an otherwise idle sender sends an empty datagram, so that the loss of the last datagrams
+    /// shows.
     pub heartbeat_interval: Duration,
-    /// How long critical events wait for their acknowledgement, where they are kept for it.
+    /// How long critical events wait for their acknowledgement, if they are kept for it.
     pub patience: Patience,
-    /// Whether datagrams that are full are padded to the limit, so that they can leave as segments of one size.
+    /// Whether full datagrams are padded to the limit, so that several can be sent as segments of one size.
     pub pad_full: bool,
 }
 
 impl SenderConfig {
-    /// 1472-byte datagrams, batches of 100 ms, instruments every second and all of them every 30 s.
+    /// Datagrams of 1472 bytes, batches of 100 ms, changed instruments every second and all of them every 30 s.
     pub const DEFAULT: Self = Self {
         payload: PAYLOAD_ETHERNET,
         unit: TimeUnit::Nanos,
@@ -74,7 +76,8 @@ impl Default for SenderConfig {
     }
 }
 
-/// A duration in units of the clock, at least one. (`as_micros` and the like divide 128 bits: 4 kB on a chip.)
+/// A duration in units of the clock, at least one. (`as_micros` and the like divide 128 bits, which takes 4 kB on a
+/// chip.)
 #[inline(never)]
 pub(super) fn units(duration: Duration, unit: TimeUnit) -> u64 {
     let (per_second, rest) = match unit {

@@ -1,11 +1,11 @@
-//! Critical events: kept until they are acknowledged, sent again until then, given up in the end.
+//! Critical events: kept and sent again until they are acknowledged or, in the end, given up.
 //!
-//! The store is bounded, and its identifiers lie close together: what is acknowledged leaves a hole that closes when
-//! all before it have gone, so that a receiver needs to know no more than a window. A store that is full takes
-//! no more; who feeds it leaves events in their ring, and a full ring refuses them at the record call.
+//! The store is bounded, and its identifiers are close together: an acknowledged event leaves a hole that closes when
+//! all events before it are gone, so that a receiver needs to know no more than a window. A full store takes no more
+//! events; they stay in their ring, and a full ring refuses them at the record call.
 //!
-//! Nothing is lost silently: an event leaves when it is acknowledged, or it is given up after so many attempts and
-//! counted as [`Cause::Unacknowledged`].
+//! Nothing is lost silently: an event leaves the store when it is acknowledged, or it is given up after a number of
+//! attempts and counted as [`Cause::Unacknowledged`].
 
 use core::time::Duration;
 
@@ -19,17 +19,17 @@ use crate::wire::ack::{Ack, ID_WINDOW};
 /// How often a critical event is sent, and how long each attempt waits for its acknowledgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
-    /// It is sent again when no acknowledgement has come for so long, give or take a quarter, then for twice as long
-    /// and so on.
+    /// How long to wait for an acknowledgement before the event is sent again, plus or minus a quarter. Each further
+    /// attempt waits twice as long.
     pub timeout: Duration,
-    /// No attempt waits longer than this for its acknowledgement.
+    /// The longest time that any attempt waits for its acknowledgement.
     pub timeout_max: Duration,
-    /// The event is given up after so many attempts; 0 counts as 1.
+    /// The number of attempts after which the event is given up; 0 counts as 1.
     pub attempts: u8,
 }
 
 impl Patience {
-    /// 200 ms, up to 5 s, ten attempts: about half a minute.
+    /// 200 ms, up to 5 s, ten attempts: about half a minute in all.
     pub const DEFAULT: Self = Self {
         timeout: Duration::from_millis(200),
         timeout_max: Duration::from_secs(5),
@@ -42,37 +42,38 @@ impl Patience {
 pub(crate) enum Packing {
     /// It is in the datagram.
     Packed,
-    /// No room left there.
+    /// The datagram has no room left for it.
     Full,
     /// It can never be sent.
     Never(Cause),
-    /// No datagram has room for it. Nothing may follow it in this one, whose string tables know what was taken back.
+    /// No datagram has room for it. Nothing may follow it in this datagram, whose string tables contain strings that
+    /// were taken back.
     TooLarge,
 }
 
-/// What is known of the events in a [`Store`]. Without room in it, nothing is kept and it costs nothing.
+/// What is known about the events in a [`Store`]. With an empty store, nothing is kept and no code is linked.
 #[derive(Debug)]
 pub(crate) struct Critical<K> {
     store: K,
-    /// Where the event with the lowest identifier is, and how many places are in use from there on.
+    /// The place of the event with the lowest identifier, and how many places are in use from there on.
     head: usize,
     len: usize,
     /// The identifier of the event at the head.
     floor: u64,
-    /// No identifier from here on was ever sent.
+    /// The first identifier that has never been sent.
     unsent: u64,
-    /// The earliest of all times at which something is due, or earlier.
+    /// A lower bound of all times at which something is due.
     next_due: u64,
     /// How long each attempt waits for its acknowledgement.
     waits: Backoff,
     attempts: u8,
-    /// Of the events in use, so many are not settled.
+    /// How many of the events in use are not settled.
     open: usize,
 }
 
 impl<K: Store> Critical<K> {
-    /// An empty store. Times in units of the clock, of which `units` makes the given durations; `seed` should differ
-    /// between senders.
+    /// Creates an empty store. Times are in units of the clock, into which `units` converts durations; `seed` should
+    /// differ between senders.
     pub(crate) fn new(
         store: K,
         patience: Patience,
@@ -92,28 +93,28 @@ impl<K: Store> Critical<K> {
         }
     }
 
-    /// How many events it holds at most.
+    /// The largest number of events that it holds.
     pub(crate) fn capacity(&self) -> usize {
         self.store.places().len().min(ID_WINDOW)
     }
 
-    /// How many events it can take now.
+    /// How many more events it can take at the moment.
     pub(crate) fn room(&self) -> usize {
         self.capacity().saturating_sub(self.len)
     }
 
-    /// How many events wait for their acknowledgement.
+    /// The number of events that wait for their acknowledgement.
     pub(crate) fn open(&self) -> usize {
-        // Where there is no room at all, this is 0 at compile time, and what would send them is left out.
+        // If there is no room at all, this is 0 at compile time, and the code that would send them is left out.
         if self.capacity() == 0 { 0 } else { self.open }
     }
 
-    /// The lowest identifier that is outstanding; what is asked for in each datagram while there is one.
+    /// The lowest outstanding identifier, which each datagram states while there is one.
     pub(crate) fn floor(&self) -> Option<u64> {
         (self.open() > 0).then_some(self.floor)
     }
 
-    /// Takes an event, to be sent at once. Gives it back when there is no room.
+    /// Takes an event, to be sent at once. Gives the event back when there is no room.
     pub(crate) fn keep(&mut self, event: K::Event, now: u64) -> Result<(), K::Event> {
         if self.room() == 0 {
             return Err(event);
@@ -126,18 +127,18 @@ impl<K: Store> Critical<K> {
         Ok(())
     }
 
-    /// Whether something is to be sent or given up now.
+    /// Whether an event has to be sent or given up at `now`.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         self.open() > 0 && self.is_over(self.next_due, now)
     }
 
-    /// When something is due next.
+    /// The time at which the next event is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
         (self.open() > 0).then_some(self.next_due)
     }
 
-    /// Offers what is due to `pack`, with how far its identifier is above the floor and whether it was sent before, and
-    /// gives up what was tried too often. Returns whether the datagram is full.
+    /// Passes the events that are due to `pack`, with how far the identifier is above the floor and whether the event
+    /// was sent before, and gives up those that were tried too often. Returns whether the datagram is full.
     pub(crate) fn pack(
         &mut self,
         now: u64,
@@ -190,8 +191,8 @@ impl<K: Store> Critical<K> {
         full
     }
 
-    /// Takes an acknowledgement, and returns how many events it settles. `None` if nobody who was sent what was sent can
-    /// have written it: its base is a floor that was never told, or it names an event that was never sent.
+    /// Takes an acknowledgement, and returns how many events it settles. `None` if no receiver of these datagrams can
+    /// have written it: its base is a floor that was never sent, or it names an event that was never sent.
     pub(crate) fn acknowledged(&mut self, ack: &Ack<'_>, names: &impl Resolve) -> Option<u64> {
         if ack.base > self.floor || ack.end() > self.unsent.max(self.floor) {
             return None;
@@ -209,7 +210,7 @@ impl<K: Store> Critical<K> {
         Some(settled)
     }
 
-    /// Gives up everything: as unacknowledged what was sent, as `cause` what was not.
+    /// Gives up everything: events that were sent as unacknowledged, the others as `cause`.
     pub(crate) fn abandon(&mut self, drops: &mut Drops, cause: Cause, names: &impl Resolve) -> u64 {
         let mut given_up = 0;
         for offset in 0..self.len {
@@ -246,7 +247,8 @@ impl<K: Store> Critical<K> {
         }
     }
 
-    /// Whether a wait until `due` is over. A clock that went back prolongs none: no wait is longer than the longest.
+    /// Whether a wait until `due` is over. A clock that has gone back does not prolong the wait, because no wait is
+    /// longer than the longest one.
     fn is_over(&self, due: u64, now: u64) -> bool {
         due <= now || due - now > self.waits.longest()
     }
@@ -276,7 +278,7 @@ mod tests {
         Event::new(Kind::Event, "e".into(), n.into(), n).unwrap()
     }
 
-    /// Packs at most `room` of what is due, and returns the identifiers.
+    /// Packs at most `room` of the events that are due, and returns their identifiers.
     fn sent<const N: usize>(
         store: &mut Critical<Keep<N>>,
         now: u64,
@@ -361,8 +363,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over a network that loses what it likes, both ways: each event is delivered once at most, exactly once if it
-        /// is acknowledged, and the account closes at every step.
+        /// Over a network that loses datagrams in both directions, each event is delivered at most once, exactly once
+        /// if it is acknowledged, and the account closes at every step.
         #[test]
         fn each_is_delivered_once_or_given_up(
             steps in proptest::collection::vec((0u8..4, 0u64..300, any::<u8>()), 0..300),

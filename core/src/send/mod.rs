@@ -6,23 +6,23 @@
 //!  instruments ──► walk ─────────────────────────────────┘        breaker ◄── what became of it
 //! ```
 //!
-//! [`Sender`] is a state machine without IO: an adapter polls it, moves the bytes that it packed, and tells it what
-//! became of them. [`Transport`] is the seam to the adapter's socket; [`Breaker`] says when trying is of use;
-//! [`Pool`] holds datagrams that wait for the socket. [`Beacon`] is the whole step for parts that record no events.
+//! [`Sender`] is a state machine without IO: an adapter polls it, moves the bytes that it packed, and reports what
+//! became of them. [`Transport`] is the interface to the adapter's socket; [`Breaker`] decides when trying makes sense;
+//! [`Pool`] holds datagrams that wait for the socket. [`Beacon`] is all of this step that parts without events need.
 //!
 //! # What an adapter does
-//! Both adapters run the same round around a sender, and it is this one:
+//! Both adapters run the same round around a sender:
 //!
 //! 1. Hand every reply to [`Sender::acknowledged`].
 //! 2. Move critical events into the store: [`Sender::keep`].
 //! 3. Ask the breaker. While it is open nothing is packed: what waits stays in the ring, where the policy reaches it.
-//! 4. [`Sender::poll`], send what it packed, and tell what became of it: [`Sender::sent`] or [`Sender::gave_up`]. A
-//!    full socket buffer is neither, but a reason to try the same datagram again.
-//! 5. Sleep until the time that the sender gave, or something happens.
+//! 4. Call [`Sender::poll`], send what it packed, and report the result: [`Sender::sent`] or [`Sender::gave_up`]. A
+//!    full socket buffer is neither; the same datagram is tried again.
+//! 5. Sleep until the time that the sender returned, or until something happens.
 //!
-//! The rest differs for good reasons. A server has a thread that may look into its rings every 50 µs, packs a whole
-//! train of datagrams for one system call, and may have two receivers, each with a breaker of its own. A chip has one
-//! socket and one buffer, is woken by recorders, and waits for its link. So each adapter has a loop of its own.
+//! The rest differs for good reasons. A server has a thread that can look into its rings every 50 µs, packs many
+//! datagrams for one system call, and may have two receivers, each with a breaker of its own. A chip has one socket and
+//! one buffer, is woken by recorders, and waits for its link. So each adapter has a loop of its own.
 //!
 //! Imports the formats ([`wire`](crate::wire)), [`ring`](crate::ring), [`instrument`](crate::instrument) and all below.
 
@@ -60,17 +60,18 @@ use crate::wire::LeanEncoder;
 
 /// The [`Sender`] of a chip: ringstat's own format with little code and little memory.
 ///
-/// `NAMES` strings and tag sets of a datagram are said once only, see [`LeanEncoder`]; `KEEP` critical events are kept
-/// until they are acknowledged, 80 to 96 bytes each, and without any the code for it is left out.
+/// `NAMES` strings and tag sets of a datagram are written only once, see [`LeanEncoder`]; `KEEP` critical events are
+/// kept until they are acknowledged, in 80 to 96 bytes each. With `KEEP` = 0 the code for them is left out.
 pub type LeanSender<const NAMES: usize = 16, const KEEP: usize = 0> =
     Sender<LeanEncoder<NAMES>, Keep<KEEP>, 4>;
 
-/// The [`Sender`] of a server: room for critical events is chosen at run time. `E` is the encoder of the format.
+/// The [`Sender`] of a server, with room for critical events that is chosen at run time. `E` is the encoder of the
+/// format.
 #[cfg(feature = "alloc")]
 pub type HostSender<E = Encoder, T = crate::record::Event> = Sender<E, BoxedKeep<T>>;
 
-/// A [`Sender`] of lines for agents, with `S` to remember what was sent; its tables are those of
-/// [`text::Encoder`](crate::text::Encoder). Agents acknowledge nothing, so it keeps nothing.
+/// A [`Sender`] of StatsD lines, with `S` to remember what was sent; its tables are those of
+/// [`text::Encoder`](crate::text::Encoder). Agents acknowledge nothing, so it keeps no critical events.
 #[cfg(feature = "text")]
 pub type TextSender<S, const SLOTS: usize = 256, const ARENA: usize = 4096> =
     Sender<crate::text::Encoder<S, SLOTS, ARENA>>;

@@ -1,6 +1,6 @@
-//! The way to one receiver: whether to send on it now, and what became of what was sent.
+//! The path to one receiver: whether to send on it now, and what became of what was sent.
 //!
-//! A [`Path`] puts a [`Breaker`] and the receiver's [`Liveness`] together, so that both adapters judge alike:
+//! A [`Path`] combines a [`Breaker`] and the receiver's [`Liveness`], so that both adapters decide alike:
 //!
 //! ```text
 //!            failures in a row, or silence               backoff is over
@@ -10,9 +10,9 @@
 //!    └──────────────────────────────── an answer ──────────────────────────────┘
 //! ```
 //!
-//! A probe is an empty datagram that asks for a receipt, so that no event is spent on finding out. One also goes out when an
-//! answer is late, since there may be nothing else to ask with. Where the receiver
-//! cannot answer, the next datagram is the probe, and counts as good when the network takes it.
+//! A probe is an empty datagram that asks for a receipt, so that no event is risked to find out. One is also sent when
+//! an answer is late, since there may be no other datagram to ask with. If the receiver cannot answer, the next
+//! datagram is the probe, and counts as successful when the network accepts it.
 
 use crate::format::TimeUnit;
 use crate::send::{
@@ -20,37 +20,37 @@ use crate::send::{
 };
 use crate::wire::receipt::Receipt;
 
-/// What to do with a path now.
+/// What to do with a path at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Send what there is.
+    /// Send whatever there is to send.
     Clear,
     /// Send [a probe](crate::send::Sender::probe) and nothing else.
     Probe,
-    /// Send nothing before this time. An answer that comes before clears the way.
+    /// Send nothing before this time. An answer that arrives earlier clears the path.
     Wait(u64),
 }
 
-/// The way to one receiver: its circuit breaker and its signs of life, judged together by [`Way`].
+/// The path to one receiver: its circuit breaker and its signs of life, combined into a [`Way`].
 ///
 /// Times are in the unit of the client's clock.
 #[derive(Clone, Debug)]
 pub struct Path {
     breaker: Breaker,
-    /// `None` where the receiver cannot answer.
+    /// `None` if the receiver cannot answer.
     liveness: Option<Liveness>,
-    /// How long a probe's answer is waited for.
+    /// How long to wait for a probe's answer.
     patience: u64,
-    /// Since when it is probed.
+    /// The time since which the receiver has been probed.
     probing: Option<u64>,
 }
 
-/// Probes are repeated so often before the breaker opens again.
+/// How often a probe is repeated before the breaker opens again.
 const PROBES: u32 = 4;
 
 impl Path {
-    /// A path that was not used yet. `liveness` is `None` where the receiver has no way to answer; `seed` should differ
-    /// between senders.
+    /// Creates a path that has not been used yet. `liveness` is `None` if the receiver has no way to answer; `seed`
+    /// should differ between senders.
     #[must_use]
     pub fn new(
         breaker: BreakerConfig,
@@ -81,7 +81,7 @@ impl Path {
         match &mut self.liveness {
             Some(liveness) if self.breaker.state() == BreakerState::HalfOpen => {
                 let since = *self.probing.get_or_insert_with(|| {
-                    // An answer to what was asked before the way was closed says nothing about now.
+                    // An answer to a question from before the path was closed says nothing about the present.
                     liveness.ask_anew();
                     now
                 });
@@ -107,7 +107,8 @@ impl Path {
         self.liveness.as_ref().is_some_and(|liveness| liveness.is_due(now))
     }
 
-    /// When to look again, whatever else there is to do: an answer is owed, and is asked for again.
+    /// The time to call [`way`](Self::way) again, whatever else there is to do, because an overdue answer is asked for
+    /// again.
     #[must_use]
     pub fn deadline(&self) -> u64 {
         let Some(liveness) = &self.liveness else { return u64::MAX };
@@ -115,7 +116,7 @@ impl Path {
         both.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 
-    /// The network took this datagram. That is a success only where there is nobody to say more.
+    /// Reports that the network accepted this datagram. That counts as a success only if the receiver cannot answer.
     pub fn handed(&mut self, packed: &Packed, now: u64) {
         match &mut self.liveness {
             Some(liveness) => liveness.handed(packed, now),
@@ -123,22 +124,22 @@ impl Path {
         }
     }
 
-    /// This datagram went another way, by which the same receiver may have got it.
+    /// Reports that this datagram was sent by another path, by which the same receiver may have got it.
     pub fn passed_by(&mut self, packed: &Packed) {
         if let Some(liveness) = &mut self.liveness {
             liveness.passed_by(packed);
         }
     }
 
-    /// The network refused a datagram, for another reason than a full buffer.
+    /// Reports that the network refused a datagram, for a reason other than a full buffer.
     pub fn failed(&mut self, now: u64) {
         self.breaker.failed(now);
     }
 
-    /// The receiver answered.
+    /// Reports the receiver's answer.
     ///
     /// # Errors
-    /// As of [`Liveness::answered`]; [`ReceiptError::Unasked`] where nothing is ever asked.
+    /// As [`Liveness::answered`], and [`ReceiptError::Unasked`] if the receiver cannot answer.
     pub fn answered(&mut self, receipt: &Receipt, now: u64) -> Result<(), ReceiptError> {
         let liveness = self.liveness.as_mut().ok_or(ReceiptError::Unasked)?;
         liveness.answered(receipt, now)?;
@@ -147,26 +148,26 @@ impl Path {
         Ok(())
     }
 
-    /// The way has changed: what was asked before is no longer waited for, and the next datagram asks anew.
+    /// Reports that the path has changed: earlier questions are no longer waited for, and the next datagram asks again.
     pub fn changed(&mut self) {
         if let Some(liveness) = &mut self.liveness {
             liveness.ask_anew();
         }
     }
 
-    /// Clears the way, for a last try.
+    /// Clears the path for one last attempt.
     pub fn try_again(&mut self) {
         self.breaker.close();
         self.changed();
     }
 
-    /// Its circuit breaker.
+    /// The circuit breaker of this path.
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
     }
 
-    /// What is known of the receiver; `None` where it cannot answer.
+    /// What is known about the receiver; `None` if it cannot answer.
     #[must_use]
     pub fn liveness(&self) -> Option<&Liveness> {
         self.liveness.as_ref()

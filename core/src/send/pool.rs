@@ -1,14 +1,14 @@
-//! A fixed pool of places for datagrams: memory that is taken once and never grows.
+//! A fixed pool of buffers for datagrams: memory that is taken once and never grows.
 //!
-//! The places lie one behind the other, and datagrams are sent in the order in which they were packed, so that those
-//! of one size can go to the kernel together as segments of one buffer. There is no free list to be
-//! corrupted and nothing to leak: a pool fills up from the front and is emptied as a whole.
+//! The places are adjacent, and datagrams are sent in the order in which they were packed, so that those of one size
+//! can be passed to the kernel as segments of one buffer. There is no free list to corrupt and nothing to leak: a pool
+//! fills up from the front and is emptied as a whole.
 
 use heapless::Vec;
 
 use crate::send::Packed;
 
-/// `N` places in storage that the caller chooses: an array, a boxed slice.
+/// A pool of at most `N` places in storage that the caller chooses: an array or a boxed slice.
 #[derive(Debug)]
 pub struct Pool<B, const N: usize> {
     bytes: B,
@@ -20,7 +20,7 @@ pub struct Pool<B, const N: usize> {
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
-    /// A pool of places of `place` bytes each: as many as `bytes` has room for, and at most `N`.
+    /// Creates a pool of places of `place` bytes each: as many as `bytes` has room for, and at most `N`.
     #[must_use]
     pub const fn new(bytes: B, place: usize) -> Self {
         Self { bytes, place, held: Vec::new(), length: 0, hits: 0, misses: 0 }
@@ -32,13 +32,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         self.bytes.as_ref().len().checked_div(self.place).unwrap_or(0).min(N)
     }
 
-    /// How many bytes a place has.
+    /// The size of a place in bytes.
     #[must_use]
     pub const fn place_size(&self) -> usize {
         self.place
     }
 
-    /// The datagrams that are packed and not sent yet, in the order of their numbers.
+    /// The datagrams that have been packed but not sent yet, in the order of their numbers.
     pub fn held(&self) -> &[Packed] {
         &self.held
     }
@@ -49,8 +49,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         self.held.is_empty()
     }
 
-    /// The next free place, or `None`, counted as a miss, when all are taken. A datagram that is shorter than its place
-    /// must be the last one, so none is given behind it.
+    /// The next free place, or `None`, counted as a miss, when all are taken. A datagram shorter than its place must be
+    /// the last one, so no place is returned after it.
     pub fn place(&mut self) -> Option<&mut [u8]> {
         let from = self.length;
         let free = self.held.len() < self.capacity() && from == self.held.len() * self.place;
@@ -61,10 +61,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         self.bytes.as_mut().get_mut(from..from + self.place)
     }
 
-    /// Keeps what was packed into the place that [`place`](Self::place) gave.
+    /// Keeps the datagram that was packed into the place that [`place`](Self::place) returned.
     ///
     /// # Errors
-    /// Gives it back when there is no such place.
+    /// Returns the datagram when there is no such place.
     pub fn keep(&mut self, packed: Packed) -> Result<(), Packed> {
         if packed.len > self.place {
             return Err(packed);
@@ -76,13 +76,13 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         Ok(())
     }
 
-    /// The bytes of all datagrams that are held, one behind the other.
+    /// The bytes of all datagrams in the pool, one after the other.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.as_ref().get(..self.length).unwrap_or(&[])
     }
 
-    /// Each datagram that is held, with its bytes.
+    /// Iterates over the datagrams in the pool with their bytes.
     pub fn datagrams(&self) -> impl Iterator<Item = (&Packed, &[u8])> {
         self.held.iter().scan(0, |at, packed| {
             let from = *at;
@@ -91,7 +91,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>, const N: usize> Pool<B, N> {
         })
     }
 
-    /// Empties the pool; each datagram goes to `f`.
+    /// Empties the pool, and passes each datagram to `f`.
     pub fn release(&mut self, f: impl FnMut(Packed)) {
         self.length = 0;
         core::mem::take(&mut self.held).into_iter().for_each(f);

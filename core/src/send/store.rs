@@ -8,28 +8,28 @@ use crate::wire::ack::ID_WINDOW;
 
 /// Room for critical events until they are acknowledged.
 ///
-/// It is a type parameter of [`Sender`](super::Sender), which takes the size of all its events from it. [`Keep`] has
-/// room for a number that is known at compile time, `BoxedKeep` (with the feature `alloc`) for one that is not.
-/// [`ID_WINDOW`] places of a larger store are used.
+/// It is a type parameter of [`Sender`](super::Sender), and determines the size of all its events. [`Keep`] has room
+/// for a number of events that is known at compile time, `BoxedKeep` (with the feature `alloc`) for a number chosen at
+/// run time. A store may be larger, but only [`ID_WINDOW`] places are used.
 pub trait Store {
     /// An [`Event`] of the size that the sender's rings hold.
     type Event: AnyEvent;
 
-    /// The places, all of them, used or not.
+    /// All places, whether used or not.
     fn places(&self) -> &[Kept<Self::Event>];
 
-    /// The same places, to be written to.
+    /// All places, for writing.
     fn places_mut(&mut self) -> &mut [Kept<Self::Event>];
 }
 
 /// A place for one event.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept<T> {
-    /// `None` once it is settled.
+    /// The event, or `None` once it is settled.
     pub(super) event: Option<T>,
-    /// When it is sent, or sent again.
+    /// The time at which it is sent, or sent again.
     pub(super) due: u64,
-    /// How often it was sent.
+    /// How often it has been sent.
     pub(super) attempts: u8,
 }
 
@@ -38,14 +38,14 @@ impl<T> Kept<T> {
     const EMPTY: Self = Self { event: None, due: 0, attempts: 0 };
 }
 
-/// Room for `N` events, in place. `Keep<0>` keeps nothing, takes no memory, and the code for it is left out.
+/// Room for `N` events, in place. `Keep<0>` keeps nothing, takes no memory, and links no code.
 ///
-/// `N` is at most [`ID_WINDOW`]; a larger one does not compile.
+/// `N` is at most [`ID_WINDOW`]; a larger number does not compile.
 #[derive(Clone)]
 pub struct Keep<const N: usize, T = Event>([Kept<T>; N]);
 
 impl<const N: usize, T> Keep<N, T> {
-    /// Room that holds nothing yet.
+    /// Creates an empty store.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(N <= ID_WINDOW, "acknowledgements reach no further than their window") };
@@ -77,16 +77,16 @@ impl<const N: usize, T: AnyEvent> Store for Keep<N, T> {
     }
 }
 
-/// Room for a number of events that is known only at run time; it never changes afterwards.
+/// Room for a number of events that is chosen at run time and never changes afterwards.
 #[cfg(feature = "alloc")]
 pub struct BoxedKeep<T = Event>(alloc::boxed::Box<[Kept<T>]>);
 
 #[cfg(feature = "alloc")]
 impl<T> BoxedKeep<T> {
-    /// How many bytes room for one event takes.
+    /// The size of the place for one event, in bytes.
     pub const PLACE: usize = size_of::<Kept<T>>();
 
-    /// Room for `events` events; more than [`ID_WINDOW`] are never used. 0 keeps nothing.
+    /// Creates a store for `events` events, of which at most [`ID_WINDOW`] are used. With 0, nothing is kept.
     #[must_use]
     pub fn new(events: usize) -> Self {
         Self((0..events.min(ID_WINDOW)).map(|_| Kept::EMPTY).collect())
@@ -95,7 +95,7 @@ impl<T> BoxedKeep<T> {
 
 #[cfg(feature = "alloc")]
 impl<T> Default for BoxedKeep<T> {
-    /// Keeps nothing.
+    /// A store that keeps nothing.
     fn default() -> Self {
         Self::new(0)
     }

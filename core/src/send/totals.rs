@@ -7,32 +7,33 @@ use crate::ledger::{Drops, Ledger};
 pub struct Totals {
     /// Events taken from the ring.
     pub taken: u64,
-    /// Events in datagrams that the transport took; critical events only once they are acknowledged.
+    /// Events in datagrams that the transport accepted; critical events only once they are acknowledged.
     pub sent: u64,
-    /// Of those sent, nobody knows yet whether they arrived. 0 where the receiver cannot say.
+    /// Sent events of which it is not known yet whether they arrived; 0 if the receiver cannot say.
     pub unconfirmed: u64,
-    /// Of those sent, these did not arrive, as the receiver's count shows.
+    /// Sent events that did not arrive, according to the receiver's count.
     pub lost: u64,
     /// Events that the sender gave up, by cause.
     pub dropped: Drops,
-    /// Datagrams that the transport took.
+    /// Datagrams that the transport accepted.
     pub datagrams: u64,
-    /// Bytes of the datagrams that the transport took.
+    /// Bytes of the datagrams that the transport accepted.
     pub bytes: u64,
     /// Datagrams that were packed and given up.
     pub failed: u64,
-    /// Strings that the format could not carry as they were, and that went out altered.
+    /// Strings that the format could not carry unchanged, and that were sent altered.
     pub altered: u64,
     /// Critical events that a receiver acknowledged.
     pub acknowledged: u64,
     /// How often a critical event was sent again.
     pub repeated: u64,
-    /// How often an instrument was not sent, since the format cannot carry its name, or no datagram its tags.
+    /// How often an instrument was not sent because the format cannot carry its name, or because its tags do not fit a
+    /// datagram.
     pub unsendable: u64,
 }
 
 impl Totals {
-    /// Nothing taken yet.
+    /// The totals of a sender that has taken nothing yet.
     pub const NONE: Self = Self {
         taken: 0,
         sent: 0,
@@ -48,8 +49,8 @@ impl Totals {
         unsendable: 0,
     };
 
-    /// What became of every record: of those in here, of the `aggregated` ones, of those that wait in rings, and of those
-    /// that the recorders gave up.
+    /// What became of every record: those taken by the sender, `aggregated` ones, those `waiting` in rings, and those
+    /// `refused` by the recorders.
     #[must_use]
     pub fn ledger(&self, waiting: u64, refused: &Drops, aggregated: u64) -> Ledger {
         let mut dropped = self.dropped;

@@ -1,9 +1,8 @@
 //! The last step of sending: a datagram leaves, or an error says what to do about it.
 //!
-//! The sender is written against [`Transport`]; adapters implement it for their sockets, and
-//! `testkit` for tests. A transport moves bytes and nothing else: it neither queues nor retries nor
-//! waits. What happens after an error is the sender's decision, so the errors are sorted by what
-//! follows from them, not by what the platform calls them:
+//! The sender is written against [`Transport`]; adapters implement it for their sockets, and `testkit` for tests. A
+//! transport moves bytes and nothing else: it neither queues nor retries nor waits. What happens after an error is the
+//! sender's decision, so errors are classified by their consequences, not by the platform's names for them:
 //!
 //! | error | Linux | embassy-net | what the sender does |
 //! |---|---|---|---|
@@ -13,15 +12,15 @@
 //! | [`Unreachable`](SendError::Unreachable) | ENETUNREACH, EHOSTUNREACH, ENETDOWN, EPERM | `NoRoute`, link or config down | opens the breaker |
 //! | [`Other`](SendError::Other) | the rest | `SocketNotBound` | opens the breaker |
 //!
-//! Success means that the datagram has left, never that it has arrived: that is known to the
-//! receiver's [tracker](crate::receive) only.
+//! Success means that the datagram has left, never that it has arrived: only the receiver's [tracker](crate::receive)
+//! knows that.
 
 use core::fmt;
 
-/// Where datagrams go, and where the answers come from.
+/// Where datagrams are sent, and where the answers come from.
 ///
-/// One call is all that is required; the others are for what some transports can do besides: take several datagrams
-/// at once, hear the receiver's replies, move on to another address.
+/// One method is required; the others are for what some transports can do besides: accept several datagrams at once,
+/// receive the receiver's replies, move on to another address.
 ///
 /// ```
 /// use ringstat_core::send::{SendError, Transport};
@@ -51,42 +50,42 @@ pub trait Transport {
     /// The datagram was not sent. [`SendError`] says whether to try again.
     fn send(&mut self, datagram: &[u8]) -> Result<(), SendError>;
 
-    /// Sends several datagrams with one call: `datagrams` holds them one behind the other, `size` bytes each, the last
+    /// Sends several datagrams with one call: `datagrams` holds them one after the other, `size` bytes each, the last
     /// one perhaps fewer. There are at most [`segments`](Self::segments) of them.
     ///
     /// # Errors
-    /// None of them was sent. [`SendError::TooLarge`] for more than one says that they have to go
-    /// [one by one](Self::send): for now, or always as by default.
+    /// None of them was sent. If there was more than one, [`SendError::TooLarge`] says that they have to be sent [one
+    /// by one](Self::send), for now or, as by default, always.
     fn send_segments(&mut self, datagrams: &[u8], size: usize) -> Result<(), SendError> {
         if datagrams.len() <= size { self.send(datagrams) } else { Err(SendError::TooLarge) }
     }
 
-    /// How many datagrams of `size` bytes [`send_segments`](Self::send_segments) takes at most. Asked once, to size
-    /// the memory for them. 1 by default.
+    /// The largest number of datagrams of `size` bytes that [`send_segments`](Self::send_segments) accepts. Asked once,
+    /// to size the memory for them. 1 by default.
     fn segments(&self, size: usize) -> usize {
         let _ = size;
         1
     }
 
-    /// Takes the next datagram from the receiver and returns its length, without blocking. What is longer than `buf` is
-    /// cut off.
+    /// Receives the next datagram from the receiver and returns its length, without blocking. A datagram longer than
+    /// `buf` is truncated.
     ///
     /// # Errors
-    /// [`SendError::WouldBlock`] when none waits, as always by default. [`SendError::Refused`] when the system says
-    /// that nobody listened to a datagram sent before.
+    /// [`SendError::WouldBlock`] when none is waiting, as always by default. [`SendError::Refused`] when the system
+    /// reports that nobody listened to a datagram sent before.
     fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
         let _ = buf;
         Err(SendError::WouldBlock)
     }
 
-    /// Whether [`receive`](Self::receive) can ever have anything: without it nothing can be acknowledged. `false` by
-    /// default.
+    /// Whether [`receive`](Self::receive) can ever return a datagram; without one, nothing can be acknowledged. `false`
+    /// by default.
     fn hears(&self) -> bool {
         false
     }
 
-    /// Told when there is no way to the receiver, before the next attempt: who has another address moves on to it, who
-    /// holds a connection opens a new one. Must not block. Does nothing by default.
+    /// Called when there is no way to the receiver, before the next attempt: a transport with several addresses moves
+    /// on to the next one, a transport with a connection opens a new one. Must not block. Does nothing by default.
     fn reconnect(&mut self) {}
 }
 
@@ -120,7 +119,7 @@ delegate!(&mut T);
 #[cfg(any(test, feature = "alloc", feature = "testkit"))]
 delegate!(alloc::boxed::Box<T>);
 
-/// A transport of one closure, which sends one datagram: see [`from_fn`].
+/// A transport made of a closure that sends one datagram: see [`from_fn`].
 #[derive(Clone, Copy, Debug)]
 pub struct FromFn<F>(F);
 
@@ -153,30 +152,29 @@ impl<F: FnMut(&[u8]) -> Result<(), SendError>> Transport for FromFn<F> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum SendError {
-    /// No room in the socket's buffer: backpressure, not a failure. Keep the datagram and try again
+    /// There is no room in the socket's buffer: this is backpressure, not a failure. Keep the datagram and try again
     /// later.
     WouldBlock,
-    /// The datagram is larger than the path takes. Permanent for this datagram, no news about
-    /// others.
+    /// The datagram is larger than the path can carry. Permanent for this datagram, without consequences for others.
     TooLarge,
-    /// Nobody listened when an *earlier* datagram arrived. This one was only the messenger and was
-    /// not sent; the next attempt goes out.
+    /// Nobody listened when an *earlier* datagram arrived. This one only brought the news and was not sent; the next
+    /// attempt will be.
     Refused,
     /// There is no way to the destination: no route, link down, or forbidden by a firewall.
     Unreachable,
-    /// Anything else, a failure too.
+    /// Any other failure.
     Other,
 }
 
 impl SendError {
-    /// Whether the datagram is to be kept and tried again, with nothing counted as failed.
+    /// Whether to keep the datagram and try again, without counting a failure.
     #[inline]
     #[must_use]
     pub const fn is_backpressure(self) -> bool {
         matches!(self, Self::WouldBlock)
     }
 
-    /// Whether trying this datagram again is of no use.
+    /// Whether trying this datagram again is pointless.
     #[inline]
     #[must_use]
     pub const fn is_permanent(self) -> bool {

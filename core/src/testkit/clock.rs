@@ -1,12 +1,11 @@
 //! Time that moves only when told to.
 
 use alloc::sync::Arc;
-// Not through `sync`: this clock is no part of what loom explores.
+// Not imported through `sync`: loom does not explore this clock.
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
-/// A clock in nanoseconds that a test sets and advances, forwards or backwards. Clones show the
-/// same time.
+/// A clock in nanoseconds that a test sets and moves, forwards or backwards. Clones show the same time.
 ///
 /// ```
 /// use core::time::Duration;
@@ -23,13 +22,13 @@ use core::time::Duration;
 pub struct FakeClock(Arc<AtomicU64>);
 
 impl FakeClock {
-    /// A clock that shows 0.
+    /// Creates a clock that shows 0.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A clock that shows `nanos`.
+    /// Creates a clock that shows `nanos`.
     #[must_use]
     pub fn at(nanos: u64) -> Self {
         Self(Arc::new(AtomicU64::new(nanos)))
@@ -46,12 +45,12 @@ impl FakeClock {
         self.0.store(nanos, Ordering::Relaxed);
     }
 
-    /// Lets time pass and returns the new time. It stops at the greatest time there is.
+    /// Advances the clock and returns the new time, which saturates at the largest possible one.
     pub fn advance(&self, by: Duration) -> u64 {
         self.change(|now| now.saturating_add(nanos(by)))
     }
 
-    /// Turns time back and returns the new time. It stops at 0.
+    /// Turns the clock back and returns the new time, which saturates at 0.
     pub fn step_back(&self, by: Duration) -> u64 {
         self.change(|now| now.saturating_sub(nanos(by)))
     }

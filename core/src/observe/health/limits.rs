@@ -1,31 +1,32 @@
-//! When a client is no longer well: limits, and the readings that are held against them.
+//! The limits beyond which a client is unhealthy, and the readings that are compared with them.
 
 use serde::{Deserialize, Serialize};
 
 use super::Reason;
 
-/// From where on a client is not well. Percentages are of a recent time.
+/// The limits beyond which a client is no longer healthy. Percentages refer to a recent period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthLimits {
-    /// The fullest ring may be so full, in percent.
+    /// How full the fullest ring may be, in percent.
     pub buffer_percent: u8,
-    /// So many of the records may be given up, in percent.
+    /// How many of the records may be given up, in percent.
     pub drops_percent: u8,
-    /// So many of the sends may fail, in percent.
+    /// How many of the sends may fail, in percent.
     pub send_errors_percent: u8,
-    /// 99 % of the records may take so long from the record call to the socket, in milliseconds.
+    /// How long 99 % of the records may take from the record call to the socket, in milliseconds.
     pub latency_ms: u64,
-    /// So much of the room for critical events may wait to be acknowledged, in percent.
+    /// How much of the room for critical events may wait for acknowledgements, in percent.
     pub unacknowledged_percent: u8,
-    /// The circuit breaker may open so often in the window of ten seconds.
+    /// How often the circuit breaker may open within ten seconds.
     pub breaker_opened: u64,
-    /// The client may take so many bytes of memory.
+    /// How much memory the client may take, in bytes.
     pub memory_bytes: u64,
 }
 
 impl HealthLimits {
-    /// 90 % of a ring, 1 % drops, 5 % send errors, 5 s, half of the critical events, one opening, 100 MB.
+    /// 90 % of a ring, 1 % drops, 5 % send errors, 5 s latency, half of the room for critical events, one opening, 100
+    /// MB.
     pub const DEFAULT: Self = Self {
         buffer_percent: 90,
         drops_percent: 1,
@@ -36,7 +37,7 @@ impl HealthLimits {
         memory_bytes: 100_000_000,
     };
 
-    /// Whether a reason holds.
+    /// Whether the readings give this reason.
     pub(super) fn exceeded(&self, reason: Reason, now: &Readings) -> bool {
         let more = |part: u64, whole: u64, percent: u8| {
             u128::from(part) * 100 > u128::from(whole) * u128::from(percent)
@@ -46,7 +47,7 @@ impl HealthLimits {
             Reason::Buffer => now.buffer_percent > self.buffer_percent,
             Reason::Drops => more(lately.dropped, lately.recorded, self.drops_percent),
             Reason::SendErrors => more(lately.send_errors, lately.sends, self.send_errors_percent),
-            // The 99th percentile is above a bound if and only if more than 1 % of all are.
+            // The 99th percentile exceeds a bound exactly if more than 1 % of all values do.
             Reason::Latency => more(lately.slow, lately.timed, 1),
             Reason::Unreachable => now.unreachable,
             Reason::Flapping => !now.unreachable && lately.opened > self.breaker_opened,
@@ -68,16 +69,16 @@ impl Default for HealthLimits {
     }
 }
 
-/// What is judged: how much was counted lately, and how things are now.
+/// What a grade is based on: how much was counted recently, and the state at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Readings {
-    /// The growth of a [`HealthWindow`](super::HealthWindow).
+    /// How much the totals grew within a [`HealthWindow`](super::HealthWindow).
     pub lately: HealthCounts,
-    /// How full the fullest ring is.
+    /// How full the fullest ring is, in percent.
     pub buffer_percent: u8,
-    /// How much of the room for critical events waits to be acknowledged.
+    /// How much of the room for critical events waits for acknowledgements, in percent.
     pub unacknowledged_percent: u8,
-    /// The circuit breaker is not closed.
+    /// Whether the circuit breaker is not closed.
     pub unreachable: bool,
     /// Memory that the client takes, in bytes.
     pub memory_bytes: u64,
@@ -92,26 +93,26 @@ pub struct HealthCounts {
     pub dropped: u64,
     /// Attempts to send.
     pub sends: u64,
-    /// Attempts that failed; backpressure is no failure.
+    /// Attempts that failed; backpressure does not count as a failure.
     pub send_errors: u64,
-    /// Records whose way from the call to the socket was timed,
+    /// Records whose time from the call to the socket was measured.
     pub timed: u64,
-    /// and how many of them took longer than [`HealthLimits::latency_ms`].
+    /// How many of the measured records took longer than [`HealthLimits::latency_ms`].
     pub slow: u64,
     /// How often the circuit breaker opened.
     pub opened: u64,
-    /// Critical events given up since nobody acknowledged them.
+    /// Critical events given up because nobody acknowledged them.
     pub unacknowledged: u64,
-    /// Records refused since their tags or text do not fit.
+    /// Records refused because their tags or text do not fit.
     pub tags_refused: u64,
-    /// Names that the interner had no room for.
+    /// Names for which the interner had no room.
     pub names_refused: u64,
-    /// Instruments asked for beyond their limit.
+    /// Instruments requested beyond their limit.
     pub instruments_refused: u64,
 }
 
 impl HealthCounts {
-    /// Nothing yet.
+    /// All totals at 0.
     pub const NONE: Self = Self {
         recorded: 0,
         dropped: 0,
@@ -126,7 +127,7 @@ impl HealthCounts {
         instruments_refused: 0,
     };
 
-    /// What came after `then`. A total that went back does no harm.
+    /// How much each total has grown since `then`. A total that has decreased counts as unchanged.
     #[must_use]
     pub const fn since(&self, then: &Self) -> Self {
         Self {

@@ -1,7 +1,7 @@
-//! Health: a grade for a client, with reasons, what they mean and what to do.
+//! Health: a grade for a client, with the reasons for it, what they mean and what to do.
 //!
-//! [`Readings`] are held against [`HealthLimits`]. Rates are those of a recent [`HealthWindow`], so that a bad hour long
-//! ago does not count for ever.
+//! [`Readings`] are compared with [`HealthLimits`]. Rates are taken over a recent [`HealthWindow`], so that a bad hour
+//! long ago does not count for ever.
 
 use core::fmt;
 
@@ -22,17 +22,17 @@ pub use window::HealthWindow;
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Grade {
-    /// Nothing to complain of.
+    /// There is no reason for concern.
     #[default]
     Healthy = 0,
-    /// One reason.
+    /// There is one reason.
     Degraded = 1,
-    /// Two reasons or more, or nothing gets through at all.
+    /// There are two reasons or more, or nothing gets through at all.
     Unhealthy = 2,
 }
 
 impl Grade {
-    /// The name that metrics, JSON and pages use.
+    /// The name of the grade in metrics, JSON and pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,26 +49,26 @@ impl fmt::Display for Grade {
     }
 }
 
-/// A grade and what it rests on.
+/// A grade and the reasons for it.
 ///
-/// `{}` shows it in a few words, as in `degraded: buffer`; `{:#}` says besides what that means and what to do.
+/// `{}` formats it in a few words, as in `degraded: buffer`; `{:#}` adds what each reason means and what to do.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Health {
-    /// A bit for each reason.
+    /// One bit for each reason.
     reasons: u16,
-    /// Nobody answers, so that nobody knows what arrives.
+    /// Whether the receiver cannot answer, so that nobody knows what arrives.
     unheard: bool,
 }
 
 impl Health {
-    /// With these reasons.
+    /// Creates a health with the given reasons.
     #[must_use]
     pub fn of(reasons: impl IntoIterator<Item = Reason>) -> Self {
         let reasons = reasons.into_iter().fold(0, |bits, r| bits | 1 << r as u8);
         Self { reasons, unheard: false }
     }
 
-    /// Judges readings.
+    /// Derives a health from readings.
     ///
     /// ```
     /// use ringstat_core::observe::{Grade, Health, HealthCounts, HealthLimits, Readings, Reason};
@@ -84,8 +84,8 @@ impl Health {
         Self::of(Reason::ALL.into_iter().filter(|r| limits.exceeded(*r, now)))
     }
 
-    /// Says that the receiver cannot answer, as the agents of StatsD cannot: all is well as far as this side can tell,
-    /// which is not far.
+    /// Notes that the receiver cannot answer, as StatsD agents cannot. The grade then only covers what this side can
+    /// see.
     #[must_use]
     pub const fn unheard(self) -> Self {
         Self { unheard: true, ..self }
@@ -107,7 +107,7 @@ impl Health {
         }
     }
 
-    /// Whether this is one of the reasons.
+    /// Whether `reason` is one of the reasons.
     #[must_use]
     pub fn has(self, reason: Reason) -> bool {
         self.reasons & 1 << reason as u8 != 0
@@ -119,7 +119,7 @@ impl Health {
     }
 }
 
-/// What a health says of a receiver that cannot answer.
+/// Added to the description of a client whose receiver cannot answer.
 const UNHEARD: &str = "the receiver does not answer, so nobody knows what arrives";
 
 impl fmt::Display for Health {
@@ -140,7 +140,7 @@ impl fmt::Display for Health {
     }
 }
 
-/// In serde formats `{"grade": …, "unheard": …, "reasons": [{"reason": …, "meaning": …, "advice": …}]}`.
+/// Serializes as `{"grade": …, "unheard": …, "reasons": [{"reason": …, "meaning": …, "advice": …}]}`.
 impl Serialize for Health {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;

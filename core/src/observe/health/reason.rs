@@ -1,8 +1,8 @@
-//! Why a client is not well, what that means, and what to do about it.
+//! Why a client is unhealthy, what that means, and what to do about it.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a grade is not the best.
+/// Why a grade is less than healthy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -16,15 +16,15 @@ pub enum Reason {
     SendErrors = 2,
     /// Records take too long from the record call to the socket.
     Latency = 3,
-    /// There is no way to the receiver: the circuit breaker is not closed.
+    /// Nothing gets through to the receiver: the circuit breaker is not closed.
     Unreachable = 4,
     /// The circuit breaker opens again and again.
     Flapping = 5,
-    /// Critical events were given up, or wait, since nobody acknowledges them.
+    /// Critical events were given up or are waiting, because nobody acknowledges them.
     Unacknowledged = 6,
-    /// Records are refused for their tags or text.
+    /// Records are refused because of their tags or text.
     Tags = 7,
-    /// Names made at run time are refused, since there is no room for them.
+    /// Names made at run time are refused because there is no room for them.
     Names = 8,
     /// Instruments made at run time went to the overflow series.
     Instruments = 9,
@@ -32,7 +32,7 @@ pub enum Reason {
     Memory = 10,
 }
 
-/// Of a [`Reason`]: its name, what it means, and what to do.
+/// The texts for a [`Reason`]: its name, its meaning, and advice.
 struct Said {
     name: &'static str,
     meaning: &'static str,
@@ -40,10 +40,10 @@ struct Said {
 }
 
 impl Reason {
-    /// How many reasons there are.
+    /// The number of reasons.
     pub const COUNT: usize = 11;
 
-    /// Every reason.
+    /// Every reason, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Buffer,
         Self::Drops,
@@ -58,14 +58,14 @@ impl Reason {
         Self::Memory,
     ];
 
-    /// The name that metrics, JSON and pages use.
+    /// The name of the reason in metrics, JSON and pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.said().name
     }
 
-    /// What it means, for a person. The limits are those of [`HealthLimits::DEFAULT`](super::HealthLimits::DEFAULT); a
-    /// client may have others.
+    /// What the reason means, for a person. The limits in the text are those of
+    /// [`HealthLimits::DEFAULT`](super::HealthLimits::DEFAULT); a client may have others.
     #[must_use]
     pub const fn explain(self) -> &'static str {
         self.said().meaning

@@ -1,24 +1,24 @@
-//! What was counted lately.
+//! How much was counted recently.
 
 use super::HealthCounts;
 
-/// How much totals grew over the last `N` ticks.
+/// How much the totals have grown over the last `N` ticks.
 #[derive(Clone, Debug)]
 pub struct HealthWindow<const N: usize = 10> {
-    /// As they were at the last `N` ticks, the oldest one at `next`.
+    /// The totals at the last `N` ticks, the oldest at `next`.
     ticks: [HealthCounts; N],
     next: usize,
 }
 
 impl<const N: usize> HealthWindow<N> {
-    /// A window over a client that has just begun.
+    /// Creates a window for a client that has just started.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(N > 0) };
         Self { ticks: [HealthCounts::NONE; N], next: 0 }
     }
 
-    /// Moves on by one tick, at which the totals are these.
+    /// Adds a tick, at which the totals are `now`.
     pub fn tick(&mut self, now: HealthCounts) {
         if let Some(oldest) = self.ticks.get_mut(self.next) {
             *oldest = now;
@@ -26,7 +26,7 @@ impl<const N: usize> HealthWindow<N> {
         self.next = (self.next + 1) % N;
     }
 
-    /// What was added since the oldest tick.
+    /// How much the totals have grown from the oldest tick to `now`.
     #[must_use]
     pub fn growth(&self, now: HealthCounts) -> HealthCounts {
         now.since(self.ticks.get(self.next).unwrap_or(&HealthCounts::NONE))

@@ -1,4 +1,4 @@
-//! Who has which block of the memory for long tags: one word for each block, and nothing else is trusted.
+//! Who owns which block of the memory for long tags: one word per block, and nothing else is trusted.
 //!
 //! ```text
 //!  free ──take──► taken ──park──► parked ──reopen──► taken ──free──► free, one generation on
@@ -6,40 +6,40 @@
 //!                   └ one party alone may touch the bytes
 //! ```
 //!
-//! A block goes from free or parked to taken by a compare-and-swap, so that two never have it, whatever they believe:
-//! a stamp that was used before, or kept too long, opens nothing. Nobody waits for anybody: who finds a block taken goes
-//! on to the next, and gives up after [`PROBES`].
+//! A block goes from free or parked to taken by a compare-and-swap, so it never has two owners, whatever they believe:
+//! a stamp that was used before, or kept too long, opens nothing. Nobody waits for anybody: a party that finds a block
+//! taken tries the next one, and gives up after [`PROBES`].
 
 use core::ops::Range;
 
 use crate::sync::{AtomicU32, Ordering, const_fn, mutant};
 
-/// A taker looks at so many blocks that are in use before it gives up.
+/// How many blocks in use a taker examines before it gives up.
 const PROBES: usize = 64;
 
 const STATE: u32 = 0b11;
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
 const PARKED: u32 = 2;
-/// One generation: a block has another one each time it is free.
+/// One generation. The generation of a block advances each time it becomes free.
 const GENERATION: u32 = 4;
 
-/// What taking a block makes visible: that whoever had it before is done with its bytes.
+/// The ordering with which a free block is taken: whoever owned it before has finished with its bytes.
 #[inline(always)]
 fn acquire_free() -> Ordering {
     if mutant("spill_take") { Ordering::Relaxed } else { Ordering::Acquire }
 }
-/// What opening a parked run makes visible: its bytes.
+/// The ordering with which a parked run is opened: its bytes are visible.
 #[inline(always)]
 fn acquire_parked() -> Ordering {
     if mutant("spill_open") { Ordering::Relaxed } else { Ordering::Acquire }
 }
-/// What parking hands on: the bytes written, or that they were read.
+/// The ordering with which a run is parked: its bytes have been written, or read.
 #[inline(always)]
 fn release_parked() -> Ordering {
     if mutant("spill_park") { Ordering::Relaxed } else { Ordering::Release }
 }
-/// What freeing hands on: that the bytes were read.
+/// The ordering with which a block is freed: its bytes have been read.
 #[inline(always)]
 fn release_free() -> Ordering {
     if mutant("spill_free") { Ordering::Relaxed } else { Ordering::Release }
@@ -51,7 +51,7 @@ pub(super) struct Claim(AtomicU32);
 
 impl Claim {
     const_fn! {
-        /// The claim on a block that nobody has.
+        /// Creates the claim on a free block.
         pub(super) const fn new() -> Self {
             Self(AtomicU32::new(FREE))
         }
@@ -72,7 +72,7 @@ impl Claim {
                 .is_ok()
     }
 
-    /// Gives back the block, which the caller has taken.
+    /// Frees the block, which the caller must have taken.
     #[inline]
     fn free(&self) {
         // Relaxed: nobody else writes a word that says `TAKEN`.
@@ -85,15 +85,15 @@ impl Claim {
     }
 }
 
-/// Takes `count` blocks in a row, from about `cursor` on.
+/// Takes `count` adjacent blocks, starting the search at `cursor`.
 #[inline]
 pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option<Range<usize>> {
     if count == 0 || count > claims.len() {
         return None;
     }
-    // Relaxed: a place to begin, and no more; several takers may begin at the same one.
+    // Relaxed: it is only a place to begin; several takers may begin at the same one.
     let mut first = cursor.load(Ordering::Relaxed) as usize;
-    // Most need one block, and the next one is free.
+    // Most events need one block, and the next one is free.
     if count == 1 && claims.get(first).is_some_and(Claim::take) {
         cursor.store(first as u32 + 1, Ordering::Relaxed);
         return Some(first..first + 1);
@@ -115,7 +115,7 @@ pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
         free(claims, first..first + got);
         probes += got + 1;
         if probes > PROBES {
-            // The next one looks further on.
+            // The next taker starts its search further on.
             cursor.store(first as u32, Ordering::Relaxed);
             return None;
         }
@@ -123,13 +123,13 @@ pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
     }
 }
 
-/// Takes one block more.
+/// Takes the block at `index` if it is free.
 #[inline]
 pub(super) fn take_one(claims: &[Claim], index: usize) -> bool {
     claims.get(index).is_some_and(Claim::take)
 }
 
-/// Leaves a run, which the caller has taken, to whoever is given the stamp that this returns.
+/// Parks a run, which the caller must have taken, for whoever is given the returned stamp.
 #[inline]
 pub(super) fn park(claims: &[Claim], first: usize) -> u32 {
     let Some(claim) = claims.get(first) else { return 0 };
@@ -138,7 +138,7 @@ pub(super) fn park(claims: &[Claim], first: usize) -> u32 {
     stamp
 }
 
-/// Takes a parked run by its stamp; at most one party can.
+/// Takes a parked run by its stamp; at most one party succeeds.
 #[inline]
 pub(super) fn reopen(claims: &[Claim], first: usize, stamp: u32) -> bool {
     let Some(claim) = claims.get(first) else { return false };
@@ -151,7 +151,7 @@ pub(super) fn reopen(claims: &[Claim], first: usize, stamp: u32) -> bool {
         && claim.0.compare_exchange(stamp, taken, acquire_parked(), Ordering::Relaxed).is_ok()
 }
 
-/// Gives back blocks that the caller has taken.
+/// Frees blocks that the caller has taken.
 #[inline]
 pub(super) fn free(claims: &[Claim], run: Range<usize>) {
     claims.get(run).unwrap_or(&[]).iter().for_each(Claim::free);

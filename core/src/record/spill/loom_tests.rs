@@ -1,5 +1,5 @@
-//! That no two parties ever touch a block together, whatever the interleaving, by loom. That these models can fail is
-//! shown by the mutants in `.ci/loom`.
+//! Checks with loom that no two parties ever access a block together, whatever the interleaving. The mutants in
+//! `.ci/loom` show that these models can fail.
 
 use core::ops::Range;
 use std::println;
@@ -11,14 +11,14 @@ use loom::thread;
 use super::claims::{Claim, free, park, reopen, take};
 use crate::sync::{AtomicU32, Ordering};
 
-/// Blocks whose bytes loom watches: parties that touch one at the same time, or without an order, are found.
+/// Blocks whose bytes loom watches, so that concurrent or unordered accesses are found.
 struct Watched {
     claims: [Claim; 2],
     cursor: AtomicU32,
     bytes: [UnsafeCell<u32>; 2],
 }
 
-// SAFETY: what is checked is that the claims keep the parties apart.
+// SAFETY: that the claims keep the parties apart is what is being checked.
 unsafe impl Sync for Watched {}
 // SAFETY: as above.
 unsafe impl Send for Watched {}
@@ -33,7 +33,7 @@ impl Watched {
     }
 
     fn write(&self, run: Range<usize>, value: u32) {
-        // SAFETY: the run is this party's; loom checks it.
+        // SAFETY: the run belongs to this party; loom checks it.
         run.for_each(|i| self.bytes[i].with_mut(|p| unsafe { *p = value }));
     }
 
@@ -42,7 +42,7 @@ impl Watched {
         self.bytes[index].with(|p| unsafe { *p })
     }
 
-    /// Opens a run by its stamp, reads it and gives it back. Returns what was in it.
+    /// Opens a run by its stamp, reads it and frees it. Returns its contents.
     fn consume(&self, first: usize, count: usize, stamp: u32) -> Option<u32> {
         reopen(&self.claims, first, stamp).then(|| {
             let value = self.read(first);
@@ -77,7 +77,7 @@ fn model(least: usize, scenario: impl Fn() + Sync + Send + 'static) {
 fn spill_recorder_and_sender_never_touch_a_block_together() {
     model(100, || {
         let memory = Arc::new(Watched::new());
-        // Tells the stamp and nothing more: the claim alone has to hand the bytes over.
+        // Passes on the stamp and nothing more: the claim alone has to make the bytes visible.
         let told = Arc::new(AtomicU32::new(0));
         let recording = {
             let (memory, told) = (memory.clone(), told.clone());
@@ -97,7 +97,7 @@ fn spill_recorder_and_sender_never_touch_a_block_together() {
                     let stamp = told.load(Ordering::Relaxed);
                     if reopen(&memory.claims, 0, stamp) {
                         assert!(memory.read(0) >= 7);
-                        // The datagram was full: put back, for the next one.
+                        // The datagram was full: the run is parked again for the next one.
                         assert_eq!(park(&memory.claims, 0), stamp);
                         assert!(memory.consume(0, 1, stamp).is_some_and(|value| value >= 7));
                     }
@@ -119,7 +119,7 @@ fn spill_two_recorders_share_what_there_is() {
         let parties: [_; 2] = core::array::from_fn(|i| {
             let (memory, told) = (memory.clone(), told.clone());
             thread::spawn(move || {
-                // One wants a block, the other both.
+                // One party wants one block, the other both.
                 if let Some(run) = take(&memory.claims, &memory.cursor, 1 + i) {
                     memory.write(run.clone(), i as u32);
                     let stamp = park(&memory.claims, run.start);

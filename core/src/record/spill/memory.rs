@@ -1,11 +1,11 @@
-//! The memory itself: in a `static`, or of a size chosen at run time.
+//! The memory for long tags: in a `static`, or of a size chosen at run time.
 
 use super::claims::Claim;
 use super::{Area, Block};
 use crate::record::{Resolve, Symbol};
 use crate::sync::AtomicU32;
 
-/// Memory for the long tags and texts of the events of a chip: `BLOCKS` blocks of 128 bytes and 4 bytes each.
+/// Memory for the long tags and texts of the events of a chip: `BLOCKS` blocks of 128 bytes, and 4 bytes more for each.
 ///
 /// ```
 /// use ringstat_core::record::TagMemory;
@@ -21,7 +21,7 @@ pub struct TagMemory<const BLOCKS: usize> {
 }
 
 impl<const BLOCKS: usize> TagMemory<BLOCKS> {
-    /// Memory of which nothing is in use.
+    /// Creates a memory of which nothing is in use.
     #[cfg(not(loom))]
     #[must_use]
     pub const fn new() -> Self {
@@ -33,14 +33,14 @@ impl<const BLOCKS: usize> TagMemory<BLOCKS> {
         }
     }
 
-    /// The blocks.
+    /// The blocks of this memory.
     #[must_use]
     pub fn area(&self) -> Area<'_> {
         Area { claims: &self.claims, blocks: &self.blocks, cursor: &self.cursor, number: 0 }
     }
 }
 
-/// Knows no names, and of long tags those that are in it.
+/// Resolves no symbols, but finds the long tags that are in this memory.
 impl<const BLOCKS: usize> Resolve for TagMemory<BLOCKS> {
     const HAS_AREAS: bool = true;
 
@@ -61,10 +61,10 @@ impl<const BLOCKS: usize> Default for TagMemory<BLOCKS> {
     }
 }
 
-/// So many claims on free blocks, which are all zeros: memory that comes so from the system is not touched.
+/// Creates `count` claims on free blocks. They are all zeros, so memory that the system provides zeroed is not touched.
 #[cfg(all(feature = "alloc", not(loom)))]
 fn claims(count: usize) -> alloc::boxed::Box<[Claim]> {
-    // SAFETY: a claim is one word, and that of a free block is 0.
+    // SAFETY: a claim is one word, and the claim on a free block is 0.
     unsafe { alloc::boxed::Box::new_zeroed_slice(count).assume_init() }
 }
 
@@ -73,7 +73,7 @@ fn claims(count: usize) -> alloc::boxed::Box<[Claim]> {
     (0..count).map(|_| Claim::new()).collect()
 }
 
-/// Memory for long tags and texts whose size is chosen at run time. It is touched as it is used.
+/// Memory for long tags and texts whose size is chosen at run time. Its pages are only touched when they are used.
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
 pub struct BoxedTagMemory {
@@ -85,22 +85,23 @@ pub struct BoxedTagMemory {
 
 #[cfg(feature = "alloc")]
 impl BoxedTagMemory {
-    /// So many blocks of 128 bytes. `number` tells it from other memory of the same recorder.
+    /// Creates a memory of `blocks` blocks of 128 bytes. `number` distinguishes it from other memories of the same
+    /// recorder.
     #[must_use]
     pub fn new(blocks: usize, number: u16) -> Self {
         let blocks = blocks.min(u32::MAX as usize - 1);
-        // SAFETY: a block is bytes that need not be initialized.
+        // SAFETY: a block consists of bytes that need not be initialized.
         let memory = unsafe { alloc::boxed::Box::new_uninit_slice(blocks).assume_init() };
         Self { claims: claims(blocks), cursor: AtomicU32::new(0), blocks: memory, number }
     }
 
-    /// Memory at most, in bytes.
+    /// The largest amount of memory that it takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.claims.len() * (super::BLOCK + size_of::<Claim>())
     }
 
-    /// The blocks.
+    /// The blocks of this memory.
     #[inline]
     #[must_use]
     pub fn area(&self) -> Area<'_> {

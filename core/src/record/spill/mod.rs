@@ -1,4 +1,4 @@
-//! Long tags and texts: what has no room in the slot of an event waits in memory beside the rings.
+//! Long tags and texts: whatever has no room in the slot of an event waits in memory beside the rings.
 //!
 //! ```text
 //!  Draft ──► Spill: tag after tag ──park──► Spilled: a ticket, in the event's slot ──► ring
@@ -6,15 +6,15 @@
 //!              └────────── free ◄── Held: read, while it is packed ◄──open── sender ◄───┘
 //! ```
 //!
-//! The memory is made once, of blocks of [`BLOCK`] bytes, as a [`TagMemory`] in a `static` or a `BoxedTagMemory`. An event
-//! takes as many blocks in a row as it needs. No heap, no lock, no system call: a block is taken by one
-//! compare-and-swap, and who finds too many in use gives up, which is counted as [`Cause::TagMemoryFull`].
+//! The memory is made once, of blocks of [`BLOCK`] bytes, as a [`TagMemory`] in a `static` or a `BoxedTagMemory`. An
+//! event takes as many adjacent blocks as it needs. There is no heap, no lock and no system call: a block is taken by
+//! one compare-and-swap, and a taker that finds too many in use gives up, which is counted as [`Cause::TagMemoryFull`].
 //!
 //! # Who gives blocks back
 //! Whoever takes an event out of circulation: the sender once it is packed or given up, a recorder that evicts it, the
 //! [`Draft`](crate::record::Draft) whose event was refused or never recorded. An event is copied from place to place,
-//! so its ticket is checked: it opens its blocks for one party at a time, and no more once they are free. A
-//! ticket that is forgotten costs its blocks until the memory is dropped, and nothing worse.
+//! so its ticket is checked: it opens its blocks for one party at a time, and no longer once they are free. A forgotten
+//! ticket keeps its blocks in use until the memory is dropped, and does no other harm.
 
 #![allow(unsafe_code)] // Blocks are shared memory; the claims say who may touch them.
 
@@ -39,12 +39,12 @@ use claims::Claim;
 pub use memory::BoxedTagMemory;
 pub use memory::TagMemory;
 
-/// The bytes of a block.
+/// The size of a block in bytes.
 pub const BLOCK: usize = 128;
 
-/// What stands before the strings: their length in bytes, these two included, and [`WITH_TEXT`].
+/// The length of what precedes the strings: two bytes with the total length, including these two, and [`WITH_TEXT`].
 const HEAD: usize = 2;
-/// The first string is a text, behind two bytes of length. (Tags have one before each key and value.)
+/// The first string is a text, after two bytes with its length. (Keys and values of tags have one such byte each.)
 const WITH_TEXT: u16 = 1 << 15;
 
 const _: () = assert!(
@@ -52,7 +52,7 @@ const _: () = assert!(
     "all of an event's strings have a length"
 );
 
-/// The memory of one block. The bytes of blocks in a row are one piece.
+/// The memory of one block. The bytes of adjacent blocks are contiguous.
 #[derive(Debug)]
 #[repr(transparent)]
 struct Block(UnsafeCell<[MaybeUninit<u8>; BLOCK]>);
@@ -63,7 +63,7 @@ impl Block {
     }
 }
 
-// SAFETY: a block is only memory; its claim sees to it that one party at a time touches it.
+// SAFETY: a block is only memory; its claim ensures that one party at a time accesses it.
 unsafe impl Sync for Block {}
 
 /// Memory for long tags and texts, whoever owns it.
@@ -71,29 +71,29 @@ unsafe impl Sync for Block {}
 pub struct Area<'a> {
     claims: &'a [Claim],
     blocks: &'a [Block],
-    /// Where to look for free blocks first.
+    /// Where to start searching for free blocks.
     cursor: &'a AtomicU32,
-    /// Tells the areas of one recorder apart.
+    /// Distinguishes the areas of one recorder.
     number: u16,
 }
 
 impl<'a> Area<'a> {
-    /// How many blocks it has.
+    /// The number of blocks.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.claims.len()
     }
 
-    /// How many blocks are in use; others may have taken and freed some since.
+    /// The number of blocks in use; others may have taken and freed some since.
     #[must_use]
     pub fn used(&self) -> usize {
         self.claims.iter().filter(|claim| !claim.is_free()).count()
     }
 
-    /// Takes room for `bytes` bytes of strings.
+    /// Reserves room for `bytes` bytes of strings.
     ///
     /// # Errors
-    /// [`Cause::TagMemoryFull`] when there are not so many free blocks in a row, as far as a bounded search sees.
+    /// [`Cause::TagMemoryFull`] if a bounded search does not find enough adjacent free blocks.
     #[inline]
     pub fn take(&self, bytes: usize) -> Result<Spill<'a>, Cause> {
         let blocks = (HEAD + bytes).div_ceil(BLOCK);
@@ -107,7 +107,7 @@ impl<'a> Area<'a> {
         })
     }
 
-    /// Opens what an event has here. `None` if it is not here, not any more, or open already.
+    /// Opens an event's strings. `None` if they are not in this area, no longer there, or open already.
     #[inline]
     #[must_use]
     pub fn open(&self, spilled: Spilled) -> Option<Held<'a>> {
@@ -117,14 +117,14 @@ impl<'a> Area<'a> {
         }
         let mut run = Run { area: *self, first, blocks: 1 };
         let head = run.bytes().first_chunk::<HEAD>()?;
-        // SAFETY: who parked the run wrote its head, and opening it made that visible.
+        // SAFETY: whoever parked the run wrote its head, and opening the run made the head visible.
         let head = u16::from_le_bytes(head.map(|byte| unsafe { byte.assume_init() }));
         let length = usize::from(head & !WITH_TEXT);
         run.blocks = length.div_ceil(BLOCK);
         Some(Held { run, length, text: head & WITH_TEXT != 0 })
     }
 
-    /// Gives back what an event has here. Nothing happens if it has nothing here, not any more, or if it is open.
+    /// Frees an event's blocks. Does nothing if they are not in this area, no longer there, or open.
     pub fn free(&self, spilled: Spilled) {
         if let Some(held) = self.open(spilled) {
             held.free();
@@ -132,7 +132,7 @@ impl<'a> Area<'a> {
     }
 }
 
-/// Blocks in a row that are taken by whoever has this: by nobody else, and until they are freed or parked.
+/// Adjacent blocks that belong to the owner of this value alone, until they are freed or parked.
 #[derive(Debug)]
 struct Run<'a> {
     area: Area<'a>,
@@ -148,8 +148,8 @@ impl Run<'_> {
     #[inline]
     fn bytes(&self) -> &[MaybeUninit<u8>] {
         let blocks = self.area.blocks.get(self.range()).unwrap_or(&[]);
-        // SAFETY: the claims of these blocks are taken by this run alone, so nobody writes them while it is borrowed;
-        // blocks are transparent arrays without padding, so that those in a row are one piece.
+        // SAFETY: the claims of these blocks are taken by this run alone, so nobody writes them while it is borrowed.
+        // Blocks are transparent arrays without padding, so adjacent ones are contiguous.
         unsafe { core::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * BLOCK) }
     }
 
@@ -163,11 +163,11 @@ impl Run<'_> {
     }
 }
 
-/// The strings of an event in the making. Dropped, its blocks are free again.
+/// The strings of an event under construction. Dropping it frees its blocks.
 #[derive(Debug)]
 pub struct Spill<'a> {
     run: Run<'a>,
-    /// So many bytes are written without a gap, behind the head.
+    /// How many bytes are written without gaps, after the head.
     length: usize,
     /// Whether the first string is a text.
     text: bool,
@@ -175,7 +175,7 @@ pub struct Spill<'a> {
 }
 
 impl Spill<'_> {
-    /// Begins with a text.
+    /// Adds the text, which must be the first string.
     pub(crate) fn push_text(&mut self, text: &str) -> Result<(), Cause> {
         self.reserve(2 + text.len())?;
         let length = (text.len() as u16).to_le_bytes();
@@ -185,7 +185,7 @@ impl Spill<'_> {
         Ok(())
     }
 
-    /// Begins with what stands in a slot.
+    /// Adds the strings that are in a slot.
     #[inline]
     pub(crate) fn push_all(&mut self, slot: InSlot<'_>) -> Result<(), Cause> {
         if let Some(text) = slot.text() {
@@ -198,7 +198,7 @@ impl Spill<'_> {
         Ok(())
     }
 
-    /// Adds a tag, whose strings were found to be short enough.
+    /// Adds a tag, whose strings have been checked to be short enough.
     #[inline]
     pub(crate) fn push_tag(&mut self, key: &str, value: &str) -> Result<(), Cause> {
         if usize::from(self.tags) >= DYNAMIC_TAG_LIMIT {
@@ -222,7 +222,7 @@ impl Spill<'_> {
         Ok(())
     }
 
-    /// Makes sure of room for so many bytes more: in the next block, or else in a longer run elsewhere.
+    /// Makes room for `more` bytes: in the next block, or else in a longer run elsewhere.
     #[inline]
     fn reserve(&mut self, more: usize) -> Result<(), Cause> {
         if self.length + more > self.run.blocks * BLOCK { self.grow(more) } else { Ok(()) }
@@ -244,7 +244,7 @@ impl Spill<'_> {
         let Area { claims, cursor, .. } = self.run.area;
         let run = claims::take(claims, cursor, blocks).ok_or(Cause::TagMemoryFull)?;
         let mut run = Run { area: self.run.area, first: run.start, blocks: run.len() };
-        // Both are as long as each other; said this way, the compiler sees it and has no panic to provide for.
+        // Both slices have the same length, but written this way the compiler sees it and emits no panic.
         let length = self.length;
         if let (Some(to), Some(from)) =
             (run.bytes_mut().get_mut(..length), self.run.bytes().get(..length))
@@ -255,7 +255,7 @@ impl Spill<'_> {
         Ok(())
     }
 
-    /// Adds bytes for which there is room.
+    /// Writes bytes for which room was reserved.
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
@@ -265,7 +265,7 @@ impl Spill<'_> {
         }
     }
 
-    /// Leaves the strings to the event that carries the ticket.
+    /// Parks the strings for the event that carries the ticket.
     #[inline]
     pub(crate) fn park(self) -> Spilled {
         let mut this = core::mem::ManuallyDrop::new(self);
@@ -273,7 +273,7 @@ impl Spill<'_> {
         if let Some(place) = this.run.bytes_mut().first_chunk_mut::<HEAD>() {
             place.write_copy_of_slice(&head.to_le_bytes());
         }
-        // Who opens the run frees as many blocks as its length says.
+        // Whoever opens the run frees as many blocks as its length requires.
         let needed = this.length.div_ceil(BLOCK);
         let Area { claims, number, .. } = this.run.area;
         let range = this.run.range();
@@ -290,8 +290,8 @@ impl Drop for Spill<'_> {
     }
 }
 
-/// Copies bytes into as many places. Keys and values are short: from 4 to 16 bytes go in two pieces that overlap, which
-/// takes less than a call.
+/// Copies bytes into a place of the same length. Keys and values are short: 4 to 16 bytes are copied in two overlapping
+/// pieces, which is faster than a call.
 #[inline]
 fn copy(to: &mut [MaybeUninit<u8>], from: &[u8]) {
     match from.len() {
@@ -316,7 +316,8 @@ fn copy_ends<const N: usize>(to: &mut [MaybeUninit<u8>], from: &[u8]) {
     }
 }
 
-/// Says where the strings of an event are. It is copied with the event, and good for one.
+/// The ticket that says where the strings of an event are. It is copied with the event, but opens the strings for one
+/// party only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Spilled {
     stamp: u32,
@@ -325,13 +326,13 @@ pub struct Spilled {
 }
 
 impl Spilled {
-    /// Opens nothing.
+    /// A ticket that opens nothing.
     pub(crate) const NOWHERE: Self = Self { stamp: 0, first: u32::MAX, area: u16::MAX };
 
-    /// The bytes that it takes in a slot.
+    /// The size of a ticket in a slot.
     pub(crate) const BYTES: usize = 10;
 
-    /// Which of the recorder's areas.
+    /// The number of the recorder's area that holds the strings.
     #[must_use]
     pub fn area(self) -> u16 {
         self.area
@@ -352,7 +353,7 @@ impl Spilled {
     }
 }
 
-/// The strings of an event, open for reading; dropped, they are left where they were.
+/// The strings of an event, open for reading. Dropping it parks them where they were.
 #[derive(Debug)]
 pub struct Held<'a> {
     run: Run<'a>,
@@ -361,7 +362,7 @@ pub struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// Gives the blocks back: the event is packed, or given up.
+    /// Frees the blocks, because the event has been packed or given up.
     #[inline]
     pub fn free(self) {
         let this = core::mem::ManuallyDrop::new(self);
@@ -370,13 +371,13 @@ impl Held<'_> {
 
     #[inline]
     pub(crate) fn text(&self) -> Option<&str> {
-        // SAFETY: `push_text` wrote a whole `&str` behind its length.
+        // SAFETY: `push_text` wrote a whole `&str` after its length.
         self.text.then(|| unsafe { core::str::from_utf8_unchecked(self.parts().0) })
     }
 
     #[inline]
     pub(crate) fn tags(&self) -> Tags<'_> {
-        // SAFETY: `push_tag` wrote whole ones behind their lengths.
+        // SAFETY: `push_tag` wrote whole strings after their lengths.
         unsafe { Tags::new(self.parts().1) }
     }
 
@@ -384,7 +385,7 @@ impl Held<'_> {
     #[inline]
     fn parts(&self) -> (&[u8], &[u8]) {
         let written = self.run.bytes().get(HEAD..self.length).unwrap_or(&[]);
-        // SAFETY: `Spill` alone makes runs that can be opened, and wrote so many bytes without a gap.
+        // SAFETY: only `Spill` makes runs that can be opened, and it wrote this many bytes without gaps.
         let bytes = unsafe { written.assume_init_ref() };
         if !self.text {
             return (&[], bytes);

@@ -1,4 +1,4 @@
-//! What is written beside the ring is read there, and what is given back is free.
+//! Strings written to the memory are read back, and freed blocks can be used again.
 
 use super::*;
 use alloc::format;
@@ -85,7 +85,8 @@ fn a_ticket_of_other_memory_opens_nothing_of_this() {
     }
     assert!(tickets.iter().all(|ticket| here.area().open(*ticket).is_none()));
     let mine = here.area().take(0).unwrap().park();
-    // The same place and time by chance: it is opened once, by whoever comes first, and holds what was written.
+    // The same place and generation by chance: the strings are opened once, by whichever ticket comes first, and are as
+    // they were written.
     let opened: Vec<_> = tickets.iter().filter_map(|t| here.area().open(*t)).collect();
     assert!(opened.len() == 1 && here.area().open(mine).is_none());
     assert_eq!(read(&opened[0]), (None, Vec::new()));
@@ -93,7 +94,7 @@ fn a_ticket_of_other_memory_opens_nothing_of_this() {
 
 type Strings = (Option<String>, Vec<(String, String)>);
 
-/// A text and tags of these lengths, which say of which event they are.
+/// A text and tags of these lengths, from which it can be seen to which event they belong.
 fn strings(event: usize, text: Option<usize>, tags: &[(usize, usize)]) -> Strings {
     let string =
         |length: usize| format!("{event}é").chars().cycle().take(length).collect::<String>();
@@ -102,7 +103,8 @@ fn strings(event: usize, text: Option<usize>, tags: &[(usize, usize)]) -> String
 }
 
 proptest! {
-    /// Whatever is written, in whatever order events come and go: each says what it said, and in the end all is free.
+    /// Whatever is written, and in whatever order events come and go, each event's strings read back as written, and in
+    /// the end all blocks are free.
     #[test]
     fn every_event_keeps_its_own_strings(
         events in proptest::collection::vec(

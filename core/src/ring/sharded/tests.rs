@@ -1,4 +1,4 @@
-//! Who owns a shard, for how long, and in which order what is in it comes out.
+//! Who owns a shard, for how long, and in which order its items are drained.
 
 use super::*;
 use crate::ring::mpmc::{self, Cell};

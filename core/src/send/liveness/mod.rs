@@ -1,9 +1,10 @@
-//! Signs of life: what a sender knows of its receiver, and of what became of the datagrams that left.
+//! Signs of life: what a sender knows about its receiver, and about what became of the datagrams that left.
 //!
-//! UDP takes datagrams for a receiver that is not there; the kernel hears of it late, and of one behind a firewall never.
-//! So now and then a datagram asks for a [`Receipt`], and silence is taken for what it is. A [`Liveness`] is
-//! the account of one receiver: it says when to ask, when the silence has lasted too long, and how many of the events
-//! that were handed to the network have arrived, were lost, or are *unconfirmed*: nobody knows yet.
+//! UDP accepts datagrams for a receiver that is not there; the kernel hears of that late, and if the receiver is behind
+//! a firewall, never. So from time to time a datagram asks for a [`Receipt`], and a lack of answers is taken for what
+//! it is. A [`Liveness`] is the account of one receiver: it decides when to ask and when the silence has lasted too
+//! long, and it counts how many of the events handed to the network have arrived, were lost, or are *unconfirmed*:
+//! nobody knows yet.
 //!
 //! ```text
 //!  datagram that asks ──► receiver
@@ -12,9 +13,9 @@
 //! ```
 //!
 //! # How arrival is counted
-//! A receipt counts what the receiver has of this epoch since the receiver's own start, so the difference between two
-//! receipts of the same life of the receiver is what arrived between them. What was handed over before an earlier
-//! receipt and is still missing in a later one, is lost. What was under way when a receiver died, nobody can tell: it
+//! A receipt counts what the receiver has received of this epoch since its own start, so the difference between two
+//! receipts from the same run of the receiver is what arrived between them. Whatever was handed over before an earlier
+//! receipt and is still missing in a later one is lost. What was under way when a receiver died can never be known, and
 //! stays unconfirmed.
 
 use core::time::Duration;
@@ -23,19 +24,19 @@ use crate::format::TimeUnit;
 use crate::send::{Packed, config::units};
 use crate::wire::receipt::Receipt;
 
-/// When a sender asks for a sign of life, and for how long it goes on without one.
+/// When a sender asks for a sign of life, and how long it waits for one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LivenessConfig {
-    /// A sign of life is asked for so often.
+    /// The interval at which a sign of life is requested.
     pub interval: Duration,
-    /// When no answer has come for so long, the next datagram asks again.
+    /// The time without an answer after which the next datagram asks again.
     pub retry: Duration,
-    /// A receiver that has not answered for so long after it was asked is taken to be gone.
+    /// The time without an answer after which a receiver is considered gone.
     pub silence: Duration,
 }
 
 impl LivenessConfig {
-    /// Asks every second, again after a quarter of one, and gives up after three.
+    /// Asks every second, repeats the question after a quarter of a second, and gives up after three seconds.
     pub const DEFAULT: Self = Self {
         interval: Duration::from_secs(1),
         retry: Duration::from_millis(250),
@@ -57,7 +58,7 @@ struct Count {
 }
 
 impl Count {
-    /// What is in this count and not in `earlier`.
+    /// What is in this count but not in `earlier`.
     fn since(self, earlier: Self) -> Self {
         Self {
             datagrams: self.datagrams.saturating_sub(earlier.datagrams),
@@ -73,29 +74,29 @@ impl Count {
     }
 }
 
-/// A datagram that asked and was not answered yet.
+/// A datagram that asked and has not been answered yet.
 #[derive(Clone, Copy, Debug)]
 struct Ask {
     sequence: u32,
-    /// Everything handed over up to and with it.
+    /// Everything handed over up to and including that datagram.
     handed: Count,
     at: u64,
 }
 
-/// What is known of one life of the receiver.
+/// What is known about one run of the receiver.
 #[derive(Clone, Copy, Debug)]
 struct Life {
     instance: u32,
-    /// Handed over, and received, where the comparison of the two begins.
+    /// What had been handed over, and received, at the start of the comparison.
     from: (Count, Count),
-    /// What the latest receipt said.
+    /// The counts in the latest receipt.
     received: Count,
-    /// What was missing as of the last two receipts: handed over up to the datagram that asked, and not received.
+    /// What was missing at the last two receipts: handed over up to the datagram that asked, but not received.
     missing: [Count; 2],
 }
 
 impl Life {
-    /// What was missing already at the receipt before, and so is not merely late.
+    /// What was missing at the previous receipt as well, and so is not merely late.
     fn lost(&self) -> Count {
         let [before, now] = self.missing;
         Count {
@@ -105,7 +106,7 @@ impl Life {
     }
 }
 
-/// So many unanswered questions are remembered; an answer to an older one is late news.
+/// How many unanswered questions are remembered. Answers to older ones are ignored.
 const ASKS: usize = 8;
 
 /// What a sender knows of one receiver: when it last answered, and what arrived there, was lost, or is unconfirmed.
@@ -118,23 +119,23 @@ pub struct Liveness {
     silence: u64,
     handed: Count,
     asks: heapless::Deque<Ask, ASKS>,
-    /// Since when an answer is owed.
+    /// The time since which an answer is owed.
     owed: Option<u64>,
     last_ask: Option<u64>,
     answered: Option<u64>,
     life: Option<Life>,
     arrived: Count,
-    /// Lost in earlier lives of the receiver.
+    /// What was lost in earlier runs of the receiver.
     lost_before: Count,
 }
 
-/// Why a receipt was not taken.
+/// Why a receipt was not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// Nothing that was asked recently: late, doubled or forged.
+    /// It answers nothing that was asked recently: it is late, a duplicate or forged.
     Unasked,
-    /// It says less than an earlier one of the same life of the receiver.
+    /// It counts less than an earlier receipt from the same run of the receiver.
     Stale,
     /// It counts more than was ever handed over.
     Impossible,
@@ -153,7 +154,7 @@ impl core::fmt::Display for ReceiptError {
 impl core::error::Error for ReceiptError {}
 
 impl Liveness {
-    /// Nothing was handed over yet, and nothing is known.
+    /// Creates the account of a receiver to which nothing has been handed over yet.
     #[must_use]
     pub fn new(config: &LivenessConfig, unit: TimeUnit) -> Self {
         Self {
@@ -177,21 +178,21 @@ impl Liveness {
         now >= self.deadline() || self.last_ask.is_some_and(|last| now < last)
     }
 
-    /// When the next datagram should ask.
+    /// The time at which the next datagram should ask.
     #[must_use]
     pub fn deadline(&self) -> u64 {
         let pause = if self.owed.is_some() { self.retry } else { self.interval };
         self.last_ask.map_or(0, |last| last.saturating_add(pause))
     }
 
-    /// Takes note of a datagram that went to this receiver by another way: it may have it, and is not waited for to
-    /// answer.
+    /// Notes that this datagram was sent to the same receiver by another path. It may arrive, but no answer to it is
+    /// expected.
     pub fn passed_by(&mut self, packed: &Packed) {
         let events = u64::from(packed.events);
         self.handed = self.handed.plus(Count { datagrams: 1, events });
     }
 
-    /// Takes note that the network took this datagram.
+    /// Notes that the network accepted this datagram.
     pub fn handed(&mut self, packed: &Packed, now: u64) {
         self.passed_by(packed);
         if !packed.asks {
@@ -210,7 +211,8 @@ impl Liveness {
     /// Takes the receiver's answer.
     ///
     /// # Errors
-    /// [`ReceiptError`]: it answers nothing that was asked, or says what cannot be. Nothing is changed then.
+    /// [`ReceiptError`] if the receipt answers nothing that was asked, or says something impossible. Nothing is changed
+    /// then.
     pub fn answered(&mut self, receipt: &Receipt, now: u64) -> Result<(), ReceiptError> {
         let asked = self.asks.iter().find(|ask| ask.sequence == receipt.sequence);
         let ask = *asked.ok_or(ReceiptError::Unasked)?;
@@ -235,7 +237,7 @@ impl Liveness {
                     self.lost_before = self.lost_before.plus(ended.lost());
                 }
                 self.arrived = self.arrived.plus(received);
-                // One that has counted from the sender's first datagram on can say of all whether they came.
+                // A receiver that has counted from the sender's first datagram on can account for all of them.
                 let whole = known.is_none() && receipt.first == 0;
                 let from = if whole {
                     (Count::default(), Count::default())
@@ -247,32 +249,33 @@ impl Liveness {
                 *known = Some(Life { instance: receipt.instance, from, received, missing });
             }
         }
-        // What was asked before has its answer, too.
+        // Questions asked before this one count as answered, too.
         while self.asks.pop_front().is_some_and(|older| older.sequence != receipt.sequence) {}
         self.owed = self.asks.front().map(|oldest| oldest.at);
         self.answered = Some(now);
         Ok(())
     }
 
-    /// Whether the receiver owes an answer for longer than it may.
+    /// Whether the receiver has owed an answer for longer than allowed.
     #[must_use]
     pub fn is_silent(&self, now: u64) -> bool {
         self.owed.is_some_and(|since| now.saturating_sub(since) >= self.silence)
     }
 
-    /// When to ask again although there may be nothing else to say: an answer is owed, and late.
+    /// The time to ask again even if there is nothing else to send, because an answer is overdue.
     #[must_use]
     pub fn retry_at(&self) -> Option<u64> {
         self.owed.map(|_| self.deadline())
     }
 
-    /// When the silence will have lasted too long, if no answer comes.
+    /// The time at which the silence will have lasted too long if no answer comes.
     #[must_use]
     pub fn silent_at(&self) -> Option<u64> {
         self.owed.map(|since| since.saturating_add(self.silence))
     }
 
-    /// Forgets the questions that are open: the next datagram asks anew. For a probe, whose answer is to count alone.
+    /// Forgets the open questions, so that the next datagram asks again. Used for a probe, for which only its own
+    /// answer counts.
     pub fn ask_anew(&mut self) {
         self.asks.clear();
         self.owed = None;
@@ -285,7 +288,7 @@ impl Liveness {
         self.answered
     }
 
-    /// Whether a question is open.
+    /// Whether a question is unanswered.
     #[must_use]
     pub fn owes(&self) -> bool {
         self.owed.is_some()
@@ -297,20 +300,20 @@ impl Liveness {
         self.arrived.datagrams >= self.handed.datagrams && self.arrived.events >= self.handed.events
     }
 
-    /// Events that arrived. Whatever a receiver says, it has no more than it was given.
+    /// Events that arrived. This never exceeds what was handed over, whatever the receiver says.
     #[must_use]
     pub fn arrived(&self) -> u64 {
         self.arrived.events.min(self.handed.events)
     }
 
-    /// Datagrams that were missing as of the latest receipt: lost, or late.
+    /// Datagrams that were missing at the latest receipt: lost or late.
     #[must_use]
     pub fn missing_datagrams(&self) -> u64 {
         let missing = self.life.map_or(0, |life| life.missing[1].datagrams);
         self.lost_before.datagrams.saturating_add(missing)
     }
 
-    /// Events that the network took and that did not arrive, as the receiver's own count shows.
+    /// Events that the network accepted but that did not arrive, according to the receiver's count.
     #[must_use]
     pub fn lost(&self) -> u64 {
         let lost = self.life.map_or(0, |life| life.lost().events);
@@ -318,7 +321,7 @@ impl Liveness {
         lost.min(self.handed.events - self.arrived())
     }
 
-    /// Datagrams that the network took and that did not arrive, likewise.
+    /// Datagrams that the network accepted but that did not arrive, according to the receiver's count.
     #[must_use]
     pub fn lost_datagrams(&self) -> u64 {
         let lost = self.life.map_or(0, |life| life.lost().datagrams);
@@ -326,7 +329,7 @@ impl Liveness {
         lost.min(self.handed.datagrams.saturating_sub(self.arrived.datagrams))
     }
 
-    /// Events that the network took, and of which nobody knows yet, or ever will, whether they arrived.
+    /// Events that the network accepted, and of which it is not known, or never will be, whether they arrived.
     #[must_use]
     pub fn unconfirmed(&self) -> u64 {
         self.handed.events - self.arrived() - self.lost()

@@ -1,4 +1,4 @@
-//! The account of arrival against a network and a receiver that know the truth.
+//! The account of arrivals compared with a simulated network and receiver that know the truth.
 
 use super::*;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ const CONFIG: LivenessConfig = LivenessConfig {
     silence: Duration::from_millis(3000),
 };
 
-/// A receiver, as the specification asks for it.
+/// A receiver that behaves as the specification requires.
 struct Receiver {
     instance: u32,
     first: Option<u32>,
@@ -50,7 +50,7 @@ impl Sender {
         Self { liveness: Liveness::new(&CONFIG, TimeUnit::Millis), next: 0, handed: 0 }
     }
 
-    /// Hands a datagram over, which asks if it is time to.
+    /// Hands over a datagram, which asks if it is time to.
     fn send(&mut self, events: u16, now: u64) -> Packed {
         let asks = self.liveness.is_due(now);
         let packed = Packed { len: 100, sequence: self.next, asks, events, recorded: None };
@@ -96,7 +96,7 @@ fn silence_counts_from_the_question_that_is_owed_an_answer() {
     assert!(!sender.liveness.is_silent(2999));
     assert!(sender.liveness.is_silent(3000));
     assert_eq!(sender.liveness.silent_at(), Some(3000));
-    // Asked again and again meanwhile; the last one is answered.
+    // Asked repeatedly in the meantime; only the last question is answered.
     let mut receiver = Receiver::new(1);
     let asked: Vec<Packed> = (1..30).map(|i| sender.send(0, i * 100)).filter(|p| p.asks).collect();
     assert_eq!(asked.len(), 9, "each quarter of a second");
@@ -160,8 +160,8 @@ fn a_receipt_cannot_say_more_than_was_handed_over() {
 }
 
 proptest! {
-    /// Datagrams and receipts are lost, and the receiver dies: nothing is called arrived or lost that is not, and at a
-    /// quiet end without a death everything is known.
+    /// Datagrams and receipts are lost, and the receiver dies. Nothing is reported as arrived or lost that is not, and
+    /// at a quiet end without a death everything is known.
     #[test]
     fn it_never_says_what_is_not_so(
         steps in proptest::collection::vec((0u16..50, 0u8..100, 1u64..400), 1..300),

@@ -1,4 +1,4 @@
-//! What goes into a datagram: events as long as there are any, then instruments whose time has come.
+//! What goes into a datagram: events as long as there are any, then instruments that are due.
 
 use heapless::Vec;
 
@@ -35,8 +35,8 @@ where
                 }
                 Err(Refused::Full) if datagram.records() > 0 => return (packed, true),
                 Err(Refused::Full) => {
-                    // It does not fit an empty datagram. The string tables now hold what was taken back, so that
-                    // nothing may follow it here: the datagram goes out empty.
+                    // It does not fit even an empty datagram. The string tables now contain strings that were taken
+                    // back, so nothing may follow it here: the datagram is sent empty.
                     totals.dropped.add(Cause::TooLarge, 1);
                     event.give_back(inputs.names);
                     *carried += 1;
@@ -51,7 +51,7 @@ where
         carry.clear();
         *carried = 0;
         let taken = inputs.events.drain(CARRY, |event| {
-            // A source gives at most as many as it was asked for.
+            // A source returns at most as many events as it was asked for.
             let _ = carry.push(event);
         });
         totals.taken += taken as u64;
@@ -76,7 +76,8 @@ where
         let Some((index, bucket)) = walk.current() else { return false };
         let mut result = Ok(None);
         instruments.visit(index, &mut |instrument| {
-            // The version first: what is recorded between the two is sent again, not forgotten.
+            // The version is read first, so that whatever is recorded between the two reads is sent again rather than
+            // forgotten.
             let version = instrument.version();
             result = datagram.instrument(index, instrument, bucket);
             if result == Ok(None) {
@@ -91,7 +92,8 @@ where
             }
             Err(Refused::Full) if datagram.records() > 0 => return true,
             Err(refused) => {
-                // Its name and tags alone do not fit a datagram, or not this format: it can never be sent.
+                // Its name and tags alone do not fit a datagram, or the format cannot express them: it can never be
+                // sent.
                 totals.unsendable += 1;
                 walk.advance(None);
                 if refused == Refused::Full {

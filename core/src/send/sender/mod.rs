@@ -1,7 +1,7 @@
 //! The sender: drains the ring, walks the instruments, fills datagrams and keeps the account.
 //!
-//! It is a state machine without IO. [`Sender::poll`] is given the time, what there is to send and a buffer, and
-//! says either "send these bytes" or "wake me then". What became of each datagram is told with [`Sender::sent`] or
+//! It is a state machine without IO. [`Sender::poll`] is given the time, what there is to send and a buffer, and says
+//! either "send these bytes" or "wake me then". What became of each datagram is reported with [`Sender::sent`] or
 //! [`Sender::gave_up`]; until then its events are in flight. An adapter is a loop around these three calls.
 
 use heapless::Vec;
@@ -28,7 +28,7 @@ mod tests;
 
 use fill::{fill, walk};
 
-/// What a [`Sender`] takes from at a poll.
+/// What a [`Sender`] reads from at a poll.
 #[derive(Debug)]
 pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
     /// The consuming end of the ring, or of several.
@@ -37,45 +37,45 @@ pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
     pub instruments: &'a I,
     /// The interner that knows the names and strings made at run time, and the memory for long tags.
     pub names: &'a N,
-    /// How many events the recorders have given up so far. Every datagram carries that number.
+    /// How many events the recorders have given up so far. Every datagram carries the number.
     pub dropped: u64,
 }
 
-/// What to do next, as [`Sender::poll`] says.
+/// What to do next, as returned by [`Sender::poll`].
 #[derive(Debug)]
 #[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
 pub enum Step {
-    /// Send the first `Packed::len` bytes of the buffer, then tell what became of them.
+    /// Send the first `Packed::len` bytes of the buffer, then report what became of them.
     Send(Packed),
     /// There is nothing to send before this time of the monotonic clock, unless events arrive.
     Wait(u64),
 }
 
-/// A datagram in flight. It goes back to the sender by value, once.
+/// A datagram in flight. It is returned to the sender by value, once.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
 pub struct Packed {
-    /// How many bytes of the buffer the datagram takes.
+    /// The length of the datagram, in bytes.
     pub len: usize,
     /// The datagram's sequence number.
     pub sequence: u32,
     /// Whether it asks the receiver for a sign of life.
     pub asks: bool,
-    /// How many events the datagram holds; instruments are not counted.
+    /// The number of events in the datagram, without instruments.
     pub events: u16,
-    /// When one of them was recorded, by the wall clock: of one event in [`SAMPLE_ONE_IN`], so that an adapter can
-    /// say how long records take.
+    /// The recording time of one of its events, by the wall clock, for one event in [`SAMPLE_ONE_IN`], so that an
+    /// adapter can measure how long records take.
     pub recorded: Option<u64>,
 }
 
-/// The latency of one event in so many is looked at, and of one in a datagram at most.
+/// The latency of one event in this many is measured, and of at most one per datagram.
 pub const SAMPLE_ONE_IN: u32 = 64;
 
-/// The state machine.
+/// The state machine that packs datagrams and accounts for every event.
 ///
 /// `E` is the encoder of its [`Format`]. `K` is the [`Store`] in which critical events are kept until they are
-/// acknowledged, and says of which size events are; it keeps none unless asked to. `CARRY` events are taken from the
-/// ring at a time. The usual ones have names: [`LeanSender`](super::LeanSender) for chips, `HostSender` for servers,
+/// acknowledged, and determines the size of events; by default it keeps none. `CARRY` events are taken from the ring at
+/// a time. The usual combinations have names: [`LeanSender`](super::LeanSender) for chips, `HostSender` for servers,
 /// `TextSender` for agents.
 pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
     identity: Identity,
@@ -87,26 +87,26 @@ pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
     encoder: E,
     batcher: Batcher,
     walk: Walk,
-    /// Events taken from the ring and not yet packed, from `carried` on.
+    /// Events taken from the ring but not packed yet, from `carried` on.
     carry: Vec<K::Event, CARRY>,
     carried: usize,
     critical: Critical<K>,
-    /// Everything that was waiting is to go out, whatever its age.
+    /// Whether everything that was waiting is to be sent, whatever its age.
     flushing: bool,
-    /// The next datagram asks for a sign of life.
+    /// Whether the next datagram asks for a sign of life.
     asking: bool,
     sequence: u32,
     last_packed: Option<u64>,
-    /// Events given up as of the last datagram.
+    /// The number of given-up events that the last datagram stated.
     told: u64,
-    /// So many more events until one is looked at.
+    /// How many more events until one is measured.
     until_sample: u32,
     totals: Totals,
 }
 
 impl<E: Format + Default, K: Store + Default, const CARRY: usize> Sender<E, K, CARRY> {
-    /// A sender that has sent nothing yet. A payload limit outside
-    /// [`PAYLOAD_MIN`]`..=`[`PAYLOAD_MAX`] is brought to the nearest one inside.
+    /// Creates a sender that has sent nothing yet. A payload limit outside [`PAYLOAD_MIN`]`..=`[`PAYLOAD_MAX`] is
+    /// clamped.
     #[must_use]
     pub fn new(identity: Identity, config: &SenderConfig) -> Self {
         Self::with_parts(identity, config, E::default(), K::default())
@@ -114,7 +114,7 @@ impl<E: Format + Default, K: Store + Default, const CARRY: usize> Sender<E, K, C
 }
 
 impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
-    /// Like [`new`](Sender::new), with an encoder and a store that need more than their types to be made.
+    /// Like [`new`](Sender::new), with an encoder and a store that cannot be created from their types alone.
     #[must_use]
     pub fn with_parts(identity: Identity, config: &SenderConfig, encoder: E, store: K) -> Self {
         const { assert!(CARRY > 0) };
@@ -161,41 +161,42 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.payload
     }
 
-    /// What became of the events that were taken so far.
+    /// What became of the events that were taken from the ring so far.
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// Sends everything that waits, and all instruments that have changed, at the next polls.
+    /// Makes the next polls send everything that waits, and all instruments that have changed.
     pub fn flush(&mut self) {
         self.flushing = true;
         self.walk.flush();
     }
 
-    /// Sends all instruments again, whether or not they have changed: what carried them may be lost.
+    /// Sends all instruments again, whether or not they have changed, because the datagrams that carried them may be
+    /// lost.
     pub fn resend_instruments(&mut self) {
         self.walk.resend_all();
         self.walk.flush();
     }
 
-    /// Takes note of what signs of life say of the events sent so far: of how many nobody knows whether they arrived, and how
-    /// many did not. With one receiver the numbers are those of its [`Liveness`](crate::send::Liveness).
+    /// Notes what signs of life say about the events sent so far: of how many it is not known whether they arrived, and
+    /// how many were lost. With one receiver, the numbers are those of its [`Liveness`](crate::send::Liveness).
     pub fn confirmed(&mut self, unconfirmed: u64, lost: u64) {
         self.totals.unconfirmed = unconfirmed.min(self.totals.sent);
         self.totals.lost = lost.min(self.totals.sent - self.totals.unconfirmed);
     }
 
-    /// Has the next datagram ask the receiver for a sign of life, whenever there is one. Formats without heartbeats have no
-    /// way to ask: nothing happens.
+    /// Makes the next datagram ask the receiver for a sign of life. Formats without heartbeats have no way to ask, and
+    /// ignore this.
     pub fn ask(&mut self) {
         self.asking = E::HEARTBEATS;
     }
 
-    /// Packs a datagram without records that asks for a sign of life: to find out whether the receiver is there without
-    /// spending an event on it. `dropped` as in [`Inputs`].
+    /// Packs a datagram without records that asks for a sign of life, to find out whether the receiver is there without
+    /// risking an event. `dropped` is as in [`Inputs`].
     ///
-    /// `None` where the format cannot ask, or the buffer has fewer than [`PAYLOAD_MIN`] bytes.
+    /// Returns `None` if the format cannot ask, or the buffer has fewer than [`PAYLOAD_MIN`] bytes.
     pub fn probe(&mut self, now: Time, dropped: u64, buf: &mut [u8]) -> Option<Packed> {
         if !E::HEARTBEATS {
             return None;
@@ -209,8 +210,8 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         Some(Packed { len, sequence, asks: true, events: 0, recorded: None })
     }
 
-    /// Takes a probe back that the network did not take: nothing is lost with it, and its number is free for the next
-    /// datagram, if none was packed meanwhile.
+    /// Takes back a probe that the network did not accept: nothing is lost with it, and its number is used for the next
+    /// datagram, unless one was packed meanwhile.
     pub fn withdraw(&mut self, probe: Packed) {
         if probe.events == 0 && probe.sequence.wrapping_add(1) == self.sequence {
             self.sequence = probe.sequence;
@@ -222,7 +223,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     /// Reads the answer to a datagram that asked for a sign of life.
     ///
     /// # Errors
-    /// What is wrong with it, or that it is for another sender or epoch.
+    /// What is wrong with the datagram, or that it is for another sender or epoch.
     pub fn receipt(&self, datagram: &[u8]) -> Result<Receipt, AckError> {
         let receipt = Receipt::parse(datagram).map_err(AckError::Malformed)?;
         if (receipt.sender, receipt.epoch) == (self.identity.sender, self.identity.epoch) {
@@ -239,17 +240,17 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     {
         let critical = &mut self.critical;
         let taken = events.drain(critical.room(), |event| {
-            // A source gives at most as many as it was asked for.
+            // A source returns at most as many events as it was asked for.
             let _ = critical.keep(event, now.monotonic);
         });
         self.totals.taken += taken as u64;
     }
 
-    /// Takes a datagram from the receiver, and returns how many events it settles. `names` as in [`Inputs`].
+    /// Takes a datagram from the receiver, and returns how many events it settles. `names` is as in [`Inputs`].
     ///
     /// # Errors
-    /// What is wrong with it, that it is for another sender or epoch, or that no receiver can have written it.
-    /// Nothing is changed then.
+    /// What is wrong with the datagram, that it is for another sender or epoch, or that no receiver can have written
+    /// it. Nothing is changed then.
     pub fn acknowledged(&mut self, datagram: &[u8], names: &impl Resolve) -> Result<u64, AckError> {
         let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
         if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {
@@ -261,22 +262,23 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         Ok(settled)
     }
 
-    /// How many events close a batch now: who sleeps until about so many have come wakes no more often than once a batch.
+    /// The number of events that closes a batch at the moment: a caller that sleeps until about this many have arrived
+    /// wakes no more often than once per batch.
     #[must_use]
     pub fn batch_size(&self) -> usize {
         self.batcher.size()
     }
 
-    /// How many critical events wait for their acknowledgement.
+    /// The number of critical events that wait for their acknowledgement.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.critical.open()
     }
 
-    /// Packs the next datagram into `buf`, or says when to come back.
+    /// Packs the next datagram into `buf`, or returns when to call again.
     ///
-    /// `buf` should have [`payload`](Self::payload) bytes; of a longer one only so many are used, and one shorter
-    /// than [`PAYLOAD_MIN`] gets nothing packed.
+    /// `buf` should have [`payload`](Self::payload) bytes. Of a longer buffer only that many are used, and nothing is
+    /// packed into a buffer shorter than [`PAYLOAD_MIN`].
     pub fn poll<S, I, N>(
         &mut self,
         now: Time,
@@ -300,7 +302,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
             let critical_due = self.critical.is_due(now.monotonic);
             if !events_due && !instruments_due && !critical_due {
-                // The last datagram of a flush cannot tell what was given up while it was packed.
+                // The last datagram of a flush cannot state what was given up while it was packed.
                 let flushed = core::mem::take(&mut self.flushing);
                 let untold = flushed && self.given_up(inputs.dropped) != self.told;
                 if !E::HEARTBEATS || !(untold || self.heartbeat_due(now)) {
@@ -311,15 +313,15 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             if let Some(packed) = self.pack(now, inputs, buf, events_due) {
                 return Step::Send(packed);
             }
-            // Nothing of it could be said, and what was refused is no longer due. A ring whose recorder is preempted in
-            // the middle of a push gives nothing either, and that is to be waited for.
+            // None of it could be expressed, and what was refused is no longer due. A ring whose recorder is preempted
+            // in the middle of a push returns nothing either; that is worth waiting for.
             if !instruments_due && self.totals.dropped.total() == refused {
                 return Step::Wait(self.deadline(now));
             }
         }
     }
 
-    /// Events given up so far: `dropped` by recorders, and those given up here.
+    /// The number of events given up so far: `dropped` by recorders, plus those given up here.
     fn given_up(&self, dropped: u64) -> u64 {
         dropped.wrapping_add(self.totals.dropped.total())
     }
@@ -340,7 +342,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         others.into_iter().flatten().fold(deadline, u64::min)
     }
 
-    /// What stands before the records of the next datagram.
+    /// The header and prologue of the next datagram.
     fn opening(&self, now: Time, dropped: u64, wants_receipt: bool) -> (Header, Prologue) {
         let header = Header {
             sender: self.identity.sender,
@@ -361,7 +363,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         (header, prologue)
     }
 
-    /// The number of a datagram that is packed: each has one.
+    /// The number of the datagram that was packed: each datagram takes one.
     fn next_sequence(&mut self) -> u32 {
         let next = self.sequence.wrapping_add(1);
         core::mem::replace(&mut self.sequence, next)
@@ -408,7 +410,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         if events_due && !full {
             let empty = datagram.size();
             let mut sample = |event: &K::Event| {
-                // A time that the caller gave says nothing about how long it waited.
+                // A time that the caller set says nothing about how long the event waited.
                 if self.until_sample > 0 {
                     self.until_sample -= 1;
                 } else if let Some(time) = event.recorded() {
@@ -428,7 +430,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         let empty = datagram.records() == 0;
         let len = datagram.finish(full && self.pad_full && !empty);
         self.totals.altered = self.encoder.altered();
-        // The source had less than it seemed: what is empty goes out as a heartbeat, or not at all.
+        // The source had fewer events than it seemed: an empty datagram is sent as a heartbeat, or not at all.
         let untold = prologue.dropped != self.told;
         if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold)) {
             return None;
@@ -440,7 +442,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         Some(Packed { len, sequence, asks, events, recorded })
     }
 
-    /// Takes note that the transport took the datagram.
+    /// Reports that the transport accepted the datagram.
     pub fn sent(&mut self, packed: Packed) {
         self.totals.sent += u64::from(packed.events);
         self.totals.datagrams += 1;
@@ -448,8 +450,8 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.encoder.settle(packed.sequence, true);
     }
 
-    /// Takes note that the datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; instruments
-    /// are all sent again.
+    /// Reports that the datagram will not be sent. Its number stays used up, so that the receiver's gap shows it; all
+    /// instruments are sent again.
     pub fn gave_up(&mut self, packed: Packed, cause: Cause) {
         self.encoder.settle(packed.sequence, false);
         self.totals.dropped.add(cause, u64::from(packed.events));
@@ -457,8 +459,8 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.walk.resend_all();
     }
 
-    /// Gives up everything that still waits in ring and sender, counted as `cause`. Returns how many events.
-    /// `names` as in [`Inputs`].
+    /// Gives up everything that still waits in ring and sender, counted as `cause`, and returns how many events that
+    /// was. `names` is as in [`Inputs`].
     pub fn abandon<S>(&mut self, events: &mut S, cause: Cause, names: &impl Resolve) -> u64
     where
         S: Source<K::Event> + ?Sized,
@@ -468,7 +470,8 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         let mut given_up = left.len() as u64;
         self.carry.clear();
         self.carried = 0;
-        // What arrives while this runs is taken too, but a recorder that never stops does not keep us here.
+        // Events that arrive meanwhile are taken too, but a recorder that never stops does not keep this from
+        // returning.
         let drained = events.drain(events.len(), |event| event.give_back(names)) as u64;
         self.totals.taken += drained;
         given_up += drained;
@@ -477,15 +480,15 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     }
 }
 
-/// Why an acknowledgement was not taken.
+/// Why an acknowledgement was not accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AckError {
-    /// It is none, or damaged.
+    /// It is not an acknowledgement, or it is damaged.
     Malformed(DecodeError),
-    /// It is for another sender, or another run of this one.
+    /// It is for another sender, or for another run of this one.
     Foreign,
-    /// It settles what was never sent.
+    /// It settles an event that was never sent.
     Impossible,
 }
 

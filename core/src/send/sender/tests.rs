@@ -153,7 +153,7 @@ fn instruments_go_out_when_changed_and_again_after_a_failure() {
     sender.sent(packed);
 }
 
-/// A counter to which somebody adds just after its total was read.
+/// A counter that somebody increments just after its total was read.
 struct Overtaken {
     total: AtomicU32,
     mark: Mark,
@@ -185,7 +185,7 @@ impl Instrument for Overtaken {
 #[test]
 fn what_is_recorded_while_an_instrument_is_packed_is_sent_the_next_time() {
     static OVERTAKEN: Overtaken = Overtaken { total: AtomicU32::new(1), mark: Mark::new() };
-    // Idle ones before it, so that its turn to be sent unchanged does not come.
+    // Idle instruments before it, so that its turn to be sent unchanged does not come.
     static IDLE: Counter = Counter::new("idle");
     static ALL: &[&dyn Instrument] = &[&IDLE, &IDLE, &IDLE, &IDLE, &OVERTAKEN];
     let mut ring = ring();

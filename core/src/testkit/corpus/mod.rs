@@ -1,4 +1,4 @@
-//! Readings that look like those of real services, without end and the same everywhere.
+//! Readings that resemble those of real services: endless, and the same on every machine.
 
 mod tables;
 
@@ -10,7 +10,7 @@ use crate::record::{Tag, Value};
 /// What kind of number a reading is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CorpusKind {
-    /// A count since the last one.
+    /// The increase of a count since the last reading.
     Counter,
     /// A level.
     Gauge,
@@ -23,23 +23,22 @@ pub enum CorpusKind {
 /// One reading.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct CorpusEvent {
-    /// One of [`NAMES`].
+    /// The name, which is one of [`NAMES`].
     pub name: &'static str,
-    /// One of [`TAG_SETS`].
+    /// The tag set, which is one of [`TAG_SETS`].
     pub tags: &'static [Tag],
-    /// Always the same for one name.
+    /// The kind, which is always the same for a name.
     pub kind: CorpusKind,
     /// A whole number, or a decimal with one to three places, depending on the name.
     pub value: Value,
-    /// Nanoseconds since the Unix epoch, later than the one before.
+    /// The time in nanoseconds since the Unix epoch, later than that of the previous reading.
     pub time_ns: u64,
 }
 
-/// An endless series of readings from a seed: names and tag sets in random order, gaps of 30 µs on
-/// average.
+/// An endless series of readings from a seed: names and tag sets in random order, 30 µs apart on average.
 ///
-/// About half of the names carry integers, the others decimals. This is what the figures on bytes
-/// and nanoseconds an event are measured on.
+/// About half of the names have integer values, the others decimals. The published figures for bytes and nanoseconds
+/// per event are measured with this series.
 ///
 /// ```
 /// use ringstat_core::testkit::{Corpus, NAMES};
@@ -55,14 +54,13 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The series that belongs to `seed`.
+    /// Creates the series that belongs to `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { rng: Rng::new(seed), time_ns: 1_790_000_000_123_456_789 }
     }
 
-    /// Irregular to the last nanosecond: mostly short gaps with a few long ones, as independent
-    /// callers make them.
+    /// Irregular down to the nanosecond: mostly short gaps with a few long ones, as from independent callers.
     fn gap(&mut self) -> u64 {
         // The product of two even draws: 1 ns to 120 µs, 30 µs on average, half of them below 22
         // µs.
@@ -74,12 +72,12 @@ impl Corpus {
         match last_word(name) {
             "count" | "total" | "errors" | "hits" => Value::U64(1 + self.rng.below(20)),
             "flight" | "use" | "idle" | "depth" => Value::I64(self.rng.below(500) as i64),
-            // Bytes: of every magnitude from kilobytes to hundreds of megabytes.
+            // Numbers of bytes of every magnitude, from kilobytes to hundreds of megabytes.
             "size" | "used" | "resident" => {
                 Value::U64(self.rng.below(1 << 28) >> self.rng.below(16))
             }
-            // Most readings are small, a few are large. The division gives the f64 that a program
-            // would have read from the decimal's text.
+            // Most readings are small, a few are large. The division gives the f64 that a program would have parsed
+            // from the decimal's text.
             _ => {
                 let digits = self.rng.below(500_000) >> self.rng.below(6);
                 Value::F64(digits as f64 / [10.0, 100.0, 1000.0][name.len() % 3])
@@ -105,7 +103,7 @@ impl Iterator for Corpus {
     }
 }
 
-/// What a name ends with says what it counts, as people name things.
+/// The last word of a name says what it counts, as is common usage.
 fn kind_of(name: &str) -> CorpusKind {
     match last_word(name) {
         "count" | "total" | "errors" | "hits" => CorpusKind::Counter,

@@ -1,4 +1,4 @@
-//! What a bad network is asked to do, and what it did.
+//! The faults that a simulated network is asked for, and a report of those that it made.
 
 /// How often each fault happens, as a probability from 0 to 1 for each datagram.
 ///
@@ -9,28 +9,28 @@
 /// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Faults {
-    /// Gone without a trace. A lost datagram suffers nothing else.
+    /// The datagram is lost. A lost datagram suffers no other fault.
     pub loss: f64,
-    /// Arrives twice; each copy has its own share of the faults below.
+    /// The datagram arrives twice; each copy is subject to the faults below.
     pub duplicate: f64,
-    /// Shortened to a random length, possibly 0.
+    /// The datagram is shortened to a random length, possibly 0.
     pub truncate: f64,
-    /// One byte changed, by one bit or more. Never together with truncation, so that the two
-    /// counts add up to the damaged datagrams.
+    /// At least one bit of one byte is changed. Never together with truncation, so that the two counts add up to the
+    /// damaged datagrams.
     pub corrupt: f64,
-    /// Held back until up to `reorder_by` later ones were offered.
+    /// The datagram is held back until up to `reorder_by` later ones were offered.
     pub reorder: f64,
     /// The most that a reordered datagram is held back, in datagrams.
     pub reorder_by: u32,
-    /// Held back for up to `delay_nanos`, if not reordered already.
+    /// The datagram is held back for up to `delay_nanos`, if it is not reordered already.
     pub delay: f64,
     /// The most that a delayed datagram is held back, in nanoseconds.
     pub delay_nanos: u64,
 }
 
 impl Faults {
-    /// A perfect network, and the rest of a struct that names a few faults only: reordering is then
-    /// by up to 8 datagrams, delay up to 10 ms.
+    /// A perfect network, also for the remaining fields of a struct that names only a few faults: reordering is then by
+    /// up to 8 datagrams, and delays are up to 10 ms.
     pub const NONE: Self = Self {
         loss: 0.0,
         duplicate: 0.0,
@@ -49,7 +49,7 @@ impl Default for Faults {
     }
 }
 
-/// What a [`FaultTransport`](super::FaultTransport) did, exactly.
+/// Exact counts of what a [`FaultTransport`](super::FaultTransport) did.
 ///
 /// `offered + duplicated = lost + delivered + failed + held`, always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,17 +60,17 @@ pub struct FaultReport {
     pub duplicated: u64,
     /// Lost on purpose.
     pub lost: u64,
-    /// Handed on, damaged or not.
+    /// Passed on, damaged or not.
     pub delivered: u64,
     /// Not sent because of an outage, or because the transport below failed.
     pub failed: u64,
-    /// Held back now.
+    /// Held back at the moment.
     pub held: u64,
-    /// Shortened, copies counted one by one.
+    /// Shortened, each copy counted.
     pub truncated: u64,
-    /// Changed, copies counted one by one.
+    /// Changed, each copy counted.
     pub corrupted: u64,
-    /// Held back for later ones to pass, whether or not one did.
+    /// Held back so that later ones could pass, whether or not one did.
     pub reordered: u64,
     /// Held back for a time.
     pub delayed: u64,

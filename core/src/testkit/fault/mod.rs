@@ -9,11 +9,11 @@ use crate::send::{SendError, Transport};
 use alloc::vec::Vec;
 use core::mem;
 
-/// Wraps a transport and does to its datagrams what [`Faults`] says, from a seed.
+/// Wraps a transport and subjects its datagrams to [`Faults`], reproducibly from a seed.
 ///
-/// What is held back is released by later datagrams, by [`advance_to`](Self::advance_to) or by
-/// [`flush`](Self::flush). A failure of the transport below is returned when it concerns the
-/// datagram just offered, and only counted when it concerns one released or copied.
+/// Datagrams that were held back are released by later datagrams, by [`advance_to`](Self::advance_to) or by
+/// [`flush`](Self::flush). A failure of the wrapped transport is returned if it concerns the datagram just offered, and
+/// only counted if it concerns one released or copied.
 ///
 /// ```
 /// use ringstat_core::testkit::{FaultTransport, Faults, NullTransport};
@@ -33,7 +33,7 @@ pub struct FaultTransport<T> {
     faults: Faults,
     outage: Option<SendError>,
     rng: Rng,
-    /// For replies, so that hearing leaves the choices of sending alone.
+    /// A generator for replies, so that receiving does not influence the choices made for sending.
     rng_of_replies: Rng,
     now: u64,
     held: Vec<Held>,
@@ -48,14 +48,14 @@ struct Held {
 
 #[derive(Clone, Copy, Debug)]
 enum Until {
-    /// This many later ones were offered.
+    /// When this many later datagrams were offered.
     Passed(u64),
-    /// This time.
+    /// At this time.
     Time(u64),
 }
 
 impl<T: Transport> FaultTransport<T> {
-    /// A network over `inner` whose faults follow from `seed`.
+    /// Creates a network over `inner` whose faults follow from `seed`.
     #[must_use]
     pub const fn new(inner: T, faults: Faults, seed: u64) -> Self {
         let report = FaultReport {
@@ -82,25 +82,23 @@ impl<T: Transport> FaultTransport<T> {
         }
     }
 
-    /// What it does to datagrams now.
+    /// The faults in effect.
     #[must_use]
     pub const fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// Changes the faults from now on.
+    /// Changes the faults for subsequent datagrams.
     pub fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
     }
 
-    /// From now on every attempt fails with `error`, as it does when the link is down; or no
-    /// longer.
+    /// Makes every attempt fail with `error` from now on, as when the link is down, or with `None` ends the outage.
     pub fn set_outage(&mut self, error: Option<SendError>) {
         self.outage = error;
     }
 
-    /// Sets the time, in nanoseconds, and releases what was delayed until then, in the order in
-    /// which it is due.
+    /// Sets the time, in nanoseconds, and releases datagrams delayed until then, in the order in which they are due.
     pub fn advance_to(&mut self, now: u64) {
         self.now = now;
         self.release(|until| matches!(until, Until::Time(due) if due <= now));
@@ -121,26 +119,26 @@ impl<T: Transport> FaultTransport<T> {
         self.release(|_| true);
     }
 
-    /// What was done so far.
+    /// What has been done so far.
     #[must_use]
     pub fn report(&self) -> FaultReport {
         FaultReport { held: self.held.len() as u64, ..self.report }
     }
 
-    /// The transport below.
+    /// The wrapped transport.
     pub const fn inner(&self) -> &T {
         &self.inner
     }
 
-    /// The transport below, to change it.
+    /// The wrapped transport, for changes.
     pub const fn inner_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
-    /// Sends one copy on its way, now or later.
+    /// Sends one copy, now or later.
     fn pass(&mut self, datagram: &[u8]) -> Result<(), SendError> {
         let Faults { truncate, corrupt, reorder, reorder_by, delay, delay_nanos, .. } = self.faults;
-        // All drawn in any case, so that one fault's rate leaves the others' choices alone.
+        // Drawn whether needed or not, so that the rate of one fault does not influence the choices of the others.
         let [truncate, corrupt, reorder, delay] =
             [truncate, corrupt, reorder, delay].map(|rate| self.rng.chance(rate));
         let mut datagram = datagram.to_vec();

@@ -1,28 +1,28 @@
 //! The cheap clock: the worker reads the system's clocks and recorders read one atomic.
 //!
-//! A recorder's timestamp costs a relaxed load (0.3 ns where `clock_gettime` costs 20). It is as old as the
-//! worker's last round: at most [`ClientConfig::idle_sleep`](crate::ClientConfig) behind when the client is idle, and some ten
-//! microseconds when it is busy. Who needs better passes an exact time with `.at(clock::exact())`.
+//! A recorder's timestamp costs a relaxed load (0.3 ns, where `clock_gettime` costs 20). It is as old as the worker's
+//! last round: at most [`ClientConfig::idle_sleep`](crate::ClientConfig) when the client is idle, and some ten
+//! microseconds when it is busy. To record a more precise time, pass `.at(clock::exact())`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ringstat_core::send::Time;
 
-/// Nanoseconds since 1970 by the system's clock: what `.at(…)` takes. About 20 ns.
+/// Nanoseconds since the Unix epoch by the system's clock, as `.at(…)` takes them. Takes about 20 ns.
 ///
-/// A system clock before 1970 counts as 1970.
+/// A system clock that is set before 1970 counts as 1970.
 #[must_use]
 pub fn exact() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Both clocks, and the cached one.
+/// Both clocks of the system, and the cached time.
 #[derive(Debug)]
 pub(crate) struct Clock {
     start: Instant,
-    /// Nanoseconds since 1970, as of the worker's last round.
+    /// Nanoseconds since the Unix epoch, as of the worker's last round.
     coarse: AtomicU64,
 }
 
@@ -44,7 +44,7 @@ impl Clock {
         Time { monotonic: self.monotonic(), wall }
     }
 
-    /// Nanoseconds since the client began.
+    /// Nanoseconds since the client was built.
     pub(crate) fn monotonic(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }

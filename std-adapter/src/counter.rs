@@ -5,21 +5,21 @@ use ringstat_core::record::Tag;
 
 use crate::threads;
 
-/// A total that grows, in a `static`. Adding takes a nanosecond or two and is wait-free; up to eight threads at a time
-/// share nothing, further ones share a ninth cell. 1.2 KiB.
+/// A total that only grows, in a `static`. Adding takes a nanosecond or two and is wait-free; up to eight threads at a
+/// time share nothing, and further ones share a ninth cell. Takes 1.2 KiB.
 ///
-/// It is sent by the clients that were given it: `Client::builder(…).instrument(&COUNTER)`.
+/// It is sent by the clients to which it was given: `Client::builder(…).instrument(&COUNTER)`.
 #[derive(Debug)]
 pub struct Counter(ShardedCounter<{ threads::OWNERS + 1 }>);
 
 impl Counter {
-    /// A counter at 0.
+    /// Creates a counter at 0.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(ShardedCounter::new(name))
     }
 
-    /// Sets its tags.
+    /// Sets the counter's tags.
     #[must_use]
     pub const fn tags(self, tags: &'static [Tag]) -> Self {
         Self(self.0.tags(tags))
@@ -37,7 +37,7 @@ impl Counter {
         self.0.add_in(threads::number(), n);
     }
 
-    /// The total so far.
+    /// The current total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.total()

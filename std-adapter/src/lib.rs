@@ -1,30 +1,32 @@
 // The README is the front page; its examples are tested in `ringstat-tests`, where all features are on.
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
-//! # Where to begin
+//! # Where to start
 //!
-//! - [`Client::builder`] sets up a [`Client`], from a [`Preset`] or from a whole [`ClientConfig`].
+//! - [`Client::builder`] builds a [`Client`], from a [`Preset`] or from a whole [`ClientConfig`].
 //! - [`Recorder`] has the methods that record events. [`Counter`], [`Gauge`] and [`Histogram`] live in a `static`;
-//!   [`Client::counter`] and its siblings make instruments at run time.
-//! - [`Client::ledger`] says what became of every event, by [`Cause`]; [`Client::snapshot`] says how the client is doing.
+//!   [`Client::counter`] and its siblings create instruments at run time.
+//! - [`Client::ledger`] says what became of every event, by [`Cause`]; [`Client::snapshot`] says how the client is
+//!   doing.
 
 //! # Instruments and events
-//! Each thing has one name. Instruments aggregate in place: kept in a handle or a `static`, nothing to drop under any
-//! load. Events are kept one by one, with their time, priority and tags: through a ring, where the policy decides.
+//! There are two ways to record. Instruments aggregate in place: they are kept in a handle or a `static`, and there is
+//! nothing to drop under any load. Events are kept one by one, with their time, priority and tags; they go through a
+//! ring, where the policy decides.
 //!
 //! | to record | instrument, made once | event, each time |
 //! |---|---|---|
 //! | a total | [`Counter`], [`Client::counter`] | [`count`](Recorder::count) |
 //! | a latest value | [`Gauge`], [`Client::gauge`] | [`level`](Recorder::level) |
-//! | how long | [`Histogram`], [`Client::histogram`] | [`timing`](Recorder::timing) |
-//! | a value of many | [`Histogram`] | [`distribution`](Recorder::distribution) |
+//! | a duration | [`Histogram`], [`Client::histogram`] | [`timing`](Recorder::timing) |
+//! | one value of many | [`Histogram`] | [`distribution`](Recorder::distribution) |
 //! | distinct members | | [`set`](Recorder::set) |
-//! | what happened | | [`event`](Recorder::event) |
+//! | that something happened | | [`event`](Recorder::event) |
 //!
-//! # The end
-//! Dropping the last handle, or [`Client::shutdown`], sends what is left. A process that exits while a `static` or another
-//! thread holds the client drops no handle: events of the last batch age and instruments of the last flush interval are
-//! lost then, unless [`Client::flush_on_exit`] was called.
+//! # Shutting down
+//! Dropping the last handle, or calling [`Client::shutdown`], sends what is left. A process that exits while a `static`
+//! or another thread holds the client drops no handle: the events of the last batch age and the instruments of the last
+//! flush interval are then lost, unless [`Client::flush_on_exit`] was called.
 //!
 //! # Features
 //! - `metrics`: a recorder for the `metrics` facade.
@@ -41,7 +43,7 @@ mod threads;
 
 mod counter;
 
-// What a client is told,
+// A client's configuration,
 mod config;
 
 // its instruments,
@@ -59,10 +61,10 @@ mod shared;
 // and the background thread.
 mod worker;
 
-// What a user holds,
+// The handle that a user holds,
 mod client;
 
-// also behind the facade that other crates record through.
+// and the facades that other crates record through.
 #[cfg(feature = "metrics")]
 pub mod metrics;
 #[cfg(feature = "tracing")]

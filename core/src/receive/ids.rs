@@ -9,7 +9,7 @@ use crate::wire::ack::{Ack, ID_WINDOW};
 
 pub(super) const BYTES: usize = ID_WINDOW / 8;
 
-/// What is known of the critical events of one epoch. 136 bytes. With serde it is saved, and goes on as if nothing had been.
+/// What is known about the critical events of one epoch.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(into = "super::saved::SavedIds", from = "super::saved::SavedIds")]
 pub struct IdWindow {

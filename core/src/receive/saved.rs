@@ -1,7 +1,7 @@
-//! What a receiver knows, to be saved and to go on from: trackers and windows as serde writes and reads them.
+//! The saved form of what a receiver knows: trackers and windows, as serde writes and reads them.
 //!
-//! The form names its version first, so that a later one can still read it. What is read is checked: bytes that no
-//! tracker can have written are refused, so that a damaged file does no harm.
+//! The form names its version first, so that a later version of this crate can still read it. What is read is checked:
+//! bytes that no tracker can have written are refused, so that a damaged file does no harm.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::{
     END, HELD, IdWindow, JOINED, OLD_EPOCHS, STARTED, SequenceTracker, WINDOW, Window, ids,
 };
 
-/// The words that a window consists of; those of a tracker inverted, so that what is usual is short as a varint.
+/// The words of a window; those of a tracker are inverted, so that the usual values are short as varints.
 type Words = [u64; 16];
 
 /// A [`SequenceTracker`] as it is saved.
@@ -115,7 +115,7 @@ impl TryFrom<SavedTracker> for SequenceTracker {
 }
 
 impl SequenceTracker {
-    /// What every step keeps true, and later ones rely on.
+    /// The invariants that every step keeps, and on which later ones rely.
     fn is_sound(&self) -> bool {
         let known_flags = self.flags & !super::FLAGS == 0;
         let epochs = usize::from(self.old_epochs_len) <= OLD_EPOCHS;
@@ -128,7 +128,7 @@ impl SequenceTracker {
             let number = self.held_number();
             number < END && number - self.next > u64::from(super::MAX_GAP)
         };
-        // Only numbers that were asked for can be missing, and never the highest one seen.
+        // Only numbers that were expected can be missing, and never the highest one seen.
         let asked = self.first.max(self.next.saturating_sub(WINDOW))..self.next.saturating_sub(1);
         let missing = asked.filter(|n| !self.window.contains(*n)).count() as u64;
         idle && held && missing == self.window.outstanding()
@@ -177,7 +177,7 @@ mod tests {
         postcard::from_bytes(bytes).ok()
     }
 
-    /// Numbers as they come: in order, with gaps, late, far away, of other epochs.
+    /// Numbers as they may arrive: in order, with gaps, late, far ahead, from other epochs.
     fn arrivals() -> impl Strategy<Value = Vec<(u32, u32)>> {
         let step = prop_oneof![
             8 => Just(1i64),

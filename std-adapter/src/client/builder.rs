@@ -1,4 +1,4 @@
-//! Setting up a client.
+//! The builder of a client.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::registry::Entry;
 use crate::transport::{ConnectError, Udp};
 use crate::worker::AnyTransport;
 
-/// Sets up a [`Client`].
+/// Configures and builds a [`Client`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `.build()`"]
 pub struct Builder {
@@ -22,7 +22,7 @@ pub struct Builder {
     instruments: Vec<Entry>,
 }
 
-/// One method for each field of [`ClientConfig`].
+/// Defines a method for each field of [`ClientConfig`].
 macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $type:ty),* $(,)?) => {$(
         $(#[$doc])*
@@ -38,25 +38,26 @@ impl Builder {
         Self { to, config: ClientConfig::default(), instruments: Vec::new() }
     }
 
-    /// Begins with another preset. Comes before what changes single fields.
+    /// Starts from another preset. Call it before changing single fields, because it replaces all of them.
     pub fn preset(self, preset: Preset) -> Self {
         self.config(preset.config())
     }
 
-    /// Takes a whole configuration.
+    /// Replaces the whole configuration.
     pub fn config(mut self, config: ClientConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// Sends an instrument that lives in a `static`: what is recorded on it from now on, for a client is a source of its
-    /// own, and what came before may be another's. Several clients may send the same one.
+    /// Sends an instrument that lives in a `static`. What is recorded from now on is sent: a collector sees each client
+    /// as a source of its own, and earlier counts may belong to another client. Several clients may send the same
+    /// instrument.
     pub fn instrument(mut self, instrument: &'static dyn Instrument) -> Self {
         self.instruments.push(Entry::adopt(instrument));
         self
     }
 
-    /// Sends instruments that live in `static`s, each as [`instrument`](Self::instrument) does.
+    /// Sends several instruments that live in `static`s, each as [`instrument`](Self::instrument) does.
     pub fn instruments(mut self, instruments: &[&'static dyn Instrument]) -> Self {
         self.instruments.extend(instruments.iter().map(|i| Entry::adopt(*i)));
         self
@@ -143,9 +144,9 @@ impl Builder {
         sender: Option<u64>,
     }
 
-    /// Looks the receiver up, opens the socket and starts the worker.
+    /// Resolves the receiver's name, opens the socket and starts the worker.
     ///
-    /// That nobody listens there yet is no error: UDP does not know, and the receiver may come later.
+    /// It is not an error if nobody listens there yet: UDP cannot tell, and the receiver may start later.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -157,8 +158,8 @@ impl Builder {
         Client::start(&self.config, self.instruments, transports)
     }
 
-    /// Like [`build`](Self::build), with a transport of the caller's in place of the socket: another kind of socket, or
-    /// the fault and spy transports of `ringstat_core::testkit` for tests. The receiver's name is not looked at.
+    /// Like [`build`](Self::build), but with the caller's own transport instead of the socket: another kind of socket,
+    /// or the fault and spy transports of `ringstat_core::testkit` for tests. The receiver's name is not resolved.
     ///
     /// ```
     /// use std::time::Duration;
@@ -184,7 +185,7 @@ impl Builder {
     }
 }
 
-/// A socket to the receiver of that name.
+/// Opens a socket to the receiver of that name.
 fn connect(to: &str, config: &ClientConfig) -> Result<AnyTransport, BuildError> {
     match Udp::connect(to, config.payload, config.resolve_interval) {
         Ok(udp) => Ok(Box::new(udp)),

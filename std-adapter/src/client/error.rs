@@ -1,26 +1,26 @@
-//! What can go wrong with a client.
+//! The errors of building and flushing a client.
 
 use std::{fmt, io};
 
 use crate::config::ConfigError;
 
-/// Why there is no client.
+/// Why no client could be built.
 #[derive(Debug)]
 pub enum BuildError {
     /// A setting is out of bounds.
     Config(ConfigError),
-    /// The receiver's name has no address.
+    /// The receiver's name could not be resolved.
     Resolve {
         /// The name.
         name: String,
-        /// What the lookup said.
+        /// The error of the lookup.
         source: io::Error,
     },
     /// No socket could be opened.
     Socket(io::Error),
     /// No thread could be started.
     Thread(io::Error),
-    /// The system gave no random number for the sender's identity.
+    /// The system provided no random number for the sender's identity.
     Random(getrandom::Error),
 }
 
@@ -56,7 +56,7 @@ impl From<ConfigError> for BuildError {
     }
 }
 
-/// A flush that was not done in time. What was recorded is still on its way.
+/// A flush did not finish in time. What was recorded is still on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FlushError;
 

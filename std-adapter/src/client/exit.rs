@@ -1,17 +1,18 @@
-//! What is left when the process ends.
+//! What happens to clients when the process ends.
 //!
-//! A process that returns from `main` or calls [`std::process::exit`] drops no `static`, nor what other threads hold:
-//! what a client there has not sent yet is lost, up to a batch age of events and a flush interval of instruments, and
-//! the ledger goes with it. [`Client::flush_on_exit`](super::Client::flush_on_exit) has the C library end such clients.
+//! A process that returns from `main` or calls [`std::process::exit`] drops neither its `static`s nor what other
+//! threads hold. Whatever a client there has not sent yet is lost, up to a batch age of events and a flush interval of
+//! instruments, and the ledger with it. [`Client::flush_on_exit`](super::Client::flush_on_exit) makes the C library end
+//! such clients.
 
 use std::sync::{Mutex, PoisonError, Weak};
 
 use super::thread::{Thread, after};
 
-/// The clients to be ended.
+/// The clients to end.
 static CLIENTS: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());
 
-/// Has `thread` ended when the process exits. Returns whether the system will.
+/// Ends `thread` when the process exits. Returns whether the system agreed to call us.
 pub(super) fn end_at_exit(thread: Weak<Thread>) -> bool {
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
     clients.retain(|client| client.strong_count() > 0);
@@ -19,7 +20,7 @@ pub(super) fn end_at_exit(thread: Weak<Thread>) -> bool {
     system::register()
 }
 
-/// Ends every client that is still there: all of them are told first, so that they send at the same time.
+/// Ends every client that still exists. All of them are told first, so that they send at the same time.
 fn end_all() {
     let clients = std::mem::take(&mut *CLIENTS.lock().unwrap_or_else(PoisonError::into_inner));
     let clients: Vec<_> = clients.iter().filter_map(Weak::upgrade).collect();
@@ -38,15 +39,16 @@ mod system {
     use std::sync::OnceLock;
 
     extern "C" fn at_exit() {
-        // A panic must not leave a function that C calls.
+        // A panic must not leave a function that is called from C.
         let _ = std::panic::catch_unwind(super::end_all);
     }
 
-    /// Once a process.
+    /// Registers the hook, once per process.
     pub(super) fn register() -> bool {
         static REGISTERED: OnceLock<bool> = OnceLock::new();
-        // SAFETY: `atexit` takes any function without arguments, keeps it until the process ends, and calls it then, on
-        // the thread that ends it. `at_exit` is such a function, lives as long as the program, and does not unwind.
+        // SAFETY: `atexit` takes any function without arguments, keeps it until the process ends, and then calls it on
+        // the thread that ends the process. `at_exit` is such a function, lives as long as the program, and does not
+        // unwind.
         *REGISTERED.get_or_init(|| unsafe { libc::atexit(at_exit) } == 0)
     }
 }

@@ -1,4 +1,4 @@
-//! The client: what recording threads hold.
+//! The client: the handle that recording threads hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,12 +35,12 @@ pub use wait::{Ended, Flushed};
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,
-    /// Shared by the handles only, so that the last one notices.
+    /// Only handles share it, so that the last one notices that it is the last.
     thread: Arc<Thread>,
 }
 
 impl Client {
-    /// Sets up a client that sends to `to`: `HOST:PORT` or `ADDRESS:PORT`.
+    /// Starts building a client that sends to `to`, given as `HOST:PORT` or `ADDRESS:PORT`.
     pub fn builder(to: impl Into<String>) -> Builder {
         Builder::new(to.into())
     }
@@ -58,7 +58,7 @@ impl Client {
             epoch: getrandom::u32().map_err(BuildError::Random)?,
         };
         let room = Room {
-            // Who answers nothing acknowledges nothing: critical events are then sent once, like others.
+            // A receiver that answers nothing acknowledges nothing: critical events are then sent once, like others.
             acknowledged: config.protocol.acknowledges() && transports.iter().all(|t| t.hears()),
             worker_bytes: worker::bytes(config, &transports),
         };
@@ -69,8 +69,8 @@ impl Client {
         Ok(Self { shared, thread: Arc::new(thread) })
     }
 
-    /// Takes a ring of its own for the calling thread now, rather than at the thread's first record. Returns whether
-    /// there was one left; without one the thread shares a ring with others, until one is given back.
+    /// Claims a ring of its own for the calling thread now, rather than at the thread's first record. Returns whether
+    /// one was left; a thread without one shares a ring with others until one is given back.
     ///
     /// The first record of a thread costs about a microsecond more than the next ones: it looks for a free ring
     /// (linear in [`ClientConfig::shards`]) and touches the memory of it for the first time, which may fault pages in.
@@ -98,7 +98,7 @@ impl Client {
         }
     }
 
-    /// The number of a flush that has now been asked for.
+    /// Requests a flush, and returns its number.
     fn ask_to_flush(&self) -> u64 {
         let asked = {
             let mut state = self.shared.control.lock();
@@ -109,32 +109,33 @@ impl Client {
         asked
     }
 
-    /// Has the client ended when the process does, by a return from `main` or [`std::process::exit`]: what is left is sent
-    /// then, for at most [`ClientConfig::linger`]. Returns whether the system will (Linux; elsewhere it is not asked).
+    /// Ends the client when the process ends, by a return from `main` or by [`std::process::exit`]: what is left is
+    /// sent then, for at most [`ClientConfig::linger`]. Returns whether the hook is in place. (It is available on Linux
+    /// only; elsewhere this returns `false`.)
     ///
-    /// For a client in a `static`, or one that other threads hold: nobody drops those, and without this what they have
-    /// not sent yet is lost: events as old as [`ClientConfig::batch_age`], instruments as old as
+    /// Intended for a client in a `static`, or one that other threads hold. Nobody drops those, so without this call
+    /// whatever they have not sent yet is lost: events as old as [`ClientConfig::batch_age`], instruments as old as
     /// [`ClientConfig::flush_interval`], and critical events that nobody has acknowledged. A signal that kills the
-    /// process, [`std::process::abort`] and a panic that aborts lose it either way.
+    /// process, [`std::process::abort`] and a panic that aborts lose it in any case.
     ///
-    /// It is a hook of the C library's `atexit`, which runs on the thread that ends the process, before C++ destructors
-    /// that were registered earlier.
+    /// The hook is registered with the C library's `atexit`. It runs on the thread that ends the process, before C++
+    /// destructors that were registered earlier.
     pub fn flush_on_exit(&self) -> bool {
         exit::end_at_exit(Arc::downgrade(&self.thread))
     }
 
     /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
-    /// ledger. What could not be sent in time is in it as [`Cause::Shutdown`]; what a transport that blocks holds beyond that
-    /// time is still in flight.
+    /// ledger. What could not be sent in time is counted there as [`Cause::Shutdown`]; what a blocking transport still
+    /// holds after that time is counted as in flight.
     ///
-    /// Other handles stay usable and refuse records. A record call that was under way in another thread may still say
-    /// that it was recorded; the next [`ledger`](Self::ledger) has it as [`Cause::Shutdown`].
+    /// Other handles stay usable and refuse records. A record call that was under way in another thread may still
+    /// report success; the next [`ledger`](Self::ledger) counts its record as [`Cause::Shutdown`].
     pub fn shutdown(self, timeout: Duration) -> Ledger {
         self.thread.stop(after(timeout));
         self.ledger()
     }
 
-    /// What became of every record so far: exact at every quiet point.
+    /// What became of every record so far; exact whenever no call is in progress.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.shared.ledger()
@@ -146,82 +147,83 @@ impl Client {
         self.shared.control.lock().totals
     }
 
-    /// The circuit breaker as of the worker's last round, and how often it has opened. It opens when five sends in a
-    /// row find no way to the receiver; events then wait in the rings, and the policy decides what a full ring gives up.
+    /// The state of the circuit breaker as of the worker's last round, and how often it has opened. By default it opens
+    /// after five failures in a row; events then wait in the rings, and the policy decides what a full ring gives up.
     #[must_use]
     pub fn breaker(&self) -> (BreakerState, u64) {
         let state = self.shared.control.lock();
         (state.breaker.state, state.breaker.opened)
     }
 
-    /// How the client is doing: health, ledger, buffers, latency, memory, what is held back. Any serde format shows it;
-    /// [`Snapshot`] says what is in it. About ten microseconds.
+    /// How the client is doing: health, ledger, buffers, latency, memory, and what is held back. It can be serialized
+    /// in any serde format. Takes about ten microseconds.
     ///
-    /// The same goes out as metrics of the client's own, under `ringstat.client.`, every
+    /// The same figures are sent as metrics of the client's own, named `ringstat.client.…`, every
     /// [`ClientConfig::report_interval`].
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
     }
 
-    /// The [`snapshot`](Self::snapshot) as a JSON object, in one call (feature `json`). Its keys are the names of the fields.
+    /// The [`snapshot`](Self::snapshot) as a JSON object whose keys are the names of the fields (feature `json`).
     #[cfg(feature = "json")]
     #[must_use]
     pub fn snapshot_json(&self) -> String {
-        // Plain data with names for keys: nothing in it can fail.
+        // Plain data with names for keys cannot fail to serialize.
         serde_json::to_string(&self.snapshot()).unwrap_or_default()
     }
 
-    /// The client's identity, under which a collector shows it.
+    /// The client's identity, by which a collector lists it.
     #[must_use]
     pub fn identity(&self) -> Identity {
         self.shared.identity
     }
 
-    /// Memory that the rings take at most, in bytes, with that for long tags; it is touched as it is used.
+    /// The largest amount of memory that the rings and the memory for long tags take, in bytes. It is only touched when
+    /// it is used.
     #[must_use]
     pub fn ring_bytes(&self) -> usize {
         self.shared.rings.bytes()
     }
 
-    /// The symbol of a name made at run time, to record events under: `stats.count(symbol, 1u8)`. Look it up once and
-    /// keep it. No heap, no lock; room for 4096 strings of 65 536 bytes in all.
+    /// The symbol of a name made at run time, under which to record events: `stats.count(symbol, 1u8)`. Look it up once
+    /// and keep it. Takes neither heap nor lock; there is room for 4096 strings of 65 536 bytes in all.
     ///
     /// # Errors
-    /// When there is no room, or the name is empty or longer than 255 bytes. A record that cannot be made for that
-    /// reason is counted with [`Recorder::refuse`] and [`InternError::cause`].
+    /// If there is no room, or the name is empty or longer than 255 bytes. A record that cannot be made for that reason
+    /// can be counted with [`Recorder::refuse`] and [`InternError::cause`].
     pub fn intern(&self, name: &str) -> Result<Symbol, InternError> {
         self.shared.names.intern(name)
     }
 
-    /// Sends an instrument that lives in a `static` from now on: what is recorded on it from now on, as with
-    /// [`Builder::instrument`].
+    /// Sends an instrument that lives in a `static`, with what is recorded on it from now on, as
+    /// [`Builder::instrument`] does.
     pub fn register(&self, instrument: &'static dyn Instrument) {
         self.shared.registry.add(instrument);
     }
 
-    /// The counter of that name and tags, made if there is none. Look it up once and keep it.
+    /// Returns the counter of that name and tags, which is created if there is none. Look it up once and keep it.
     ///
-    /// Beyond [`ClientConfig::max_instruments`], and for a name that another type has, it is one that all such share:
-    /// `ringstat.overflow`.
+    /// Beyond [`ClientConfig::max_instruments`], and if the name belongs to an instrument of another type, this returns
+    /// a counter that all such calls share: `ringstat.overflow`.
     #[must_use]
     pub fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
         self.shared.registry.counter(name, tags)
     }
 
-    /// The gauge of that name and tags; see [`counter`](Self::counter).
+    /// Returns the gauge of that name and tags; see [`counter`](Self::counter).
     #[must_use]
     pub fn gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
         self.shared.registry.gauge(name, tags)
     }
 
-    /// The histogram of that name and tags; see [`counter`](Self::counter).
+    /// Returns the histogram of that name and tags; see [`counter`](Self::counter).
     #[must_use]
     pub fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
         self.shared.registry.histogram(name, tags)
     }
 
-    /// Instruments asked for at run time that went to the overflow series.
+    /// The number of instruments requested at run time that went to the overflow series.
     #[must_use]
     pub fn overflowed_instruments(&self) -> u64 {
         self.shared.registry.refused()
@@ -229,7 +231,7 @@ impl Client {
 }
 
 impl Client {
-    /// Records the first event after a long idleness, in which the cheap clock stood still.
+    /// Records the first event after a long idle period, during which the cheap clock stood still.
     #[cold]
     fn push_and_wake(&self, event: &Event) -> Outcome {
         let (mut event, now) = (*event, self.shared.clock.advance().wall);

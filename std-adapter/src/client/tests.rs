@@ -1,4 +1,4 @@
-//! What only a look inside can bring about.
+//! Cases that can only be brought about from the inside.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn a_record_that_comes_into_its_ring_after_the_workers_last_look_is_given_up() {
         assert_eq!(stats.count("in time", 1u8).record(), Outcome::Recorded);
         let ledger = stats.shutdown(LONG);
         assert_eq!((ledger.recorded, ledger.sent), (1, 1));
-        // As by a thread that had passed the valve before it was closed.
+        // As from a thread that had passed the valve before it was closed.
         let mut event = Event::new(Kind::Counter, "late".into(), 1u8.into(), 0).unwrap();
         assert_eq!(late.shared.rings.push(&event), Outcome::Recorded);
         event.set_priority(Priority::Critical);

@@ -1,4 +1,4 @@
-//! The worker's thread, as the handles of a client see it.
+//! The worker's thread, from the point of view of a client's handles.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
 
-/// Ends the worker when the last handle goes.
+/// Ends the worker when the last handle is dropped.
 #[derive(Debug)]
 pub(super) struct Thread {
     handle: Mutex<Option<JoinHandle<()>>>,
@@ -27,19 +27,19 @@ impl Thread {
         Self { handle: Mutex::new(Some(handle)), worker, shared, linger }
     }
 
-    /// Has the worker look at what is asked of it.
+    /// Makes the worker check its requests.
     pub(super) fn unpark(&self) {
         if let Some(handle) = &*self.lock() {
             handle.thread().unpark();
         }
     }
 
-    /// How long the last handle waits for what is left.
+    /// How long the last handle waits for what is left to be sent.
     pub(super) fn linger(&self) -> Duration {
         self.linger
     }
 
-    /// Refuses further records, and has the worker send what is left until `deadline`.
+    /// Refuses further records, and makes the worker send what is left until `deadline`.
     pub(super) fn ask_to_end(&self, deadline: Instant) {
         self.shared.valve.close();
         {
@@ -49,8 +49,8 @@ impl Thread {
         self.unpark();
     }
 
-    /// Waits until the worker has ended. It gives up what is left at the `deadline`, which takes it a moment; where a
-    /// transport keeps it from that, it is not waited for.
+    /// Waits until the worker has ended. At `deadline` the worker gives up what is left, which takes it a moment; if a
+    /// transport keeps it from doing so, it is not waited for.
     pub(super) fn wait_for_end(&self, deadline: Instant) {
         // Longer than any call of a transport that does not block.
         const CALL: Duration = Duration::from_millis(50);
@@ -63,7 +63,7 @@ impl Thread {
         }
     }
 
-    /// Ends the worker as [asked](Self::ask_to_end), and waits for it.
+    /// Ends the worker as [`ask_to_end`](Self::ask_to_end) does, and waits for it.
     pub(super) fn stop(&self, deadline: Instant) {
         self.ask_to_end(deadline);
         self.wait_for_end(deadline);
@@ -73,12 +73,12 @@ impl Thread {
             && stopped
             && !self.is_worker()
         {
-            // A worker that panicked has said so on standard error; there is nothing to add.
+            // A worker that panicked has reported it on standard error; there is nothing to add.
             let _ = handle.join();
         }
     }
 
-    /// Whether the caller is the worker itself, in a call of its transport: it cannot wait for what it is to do.
+    /// Whether the caller is the worker itself, in a call of its transport: it cannot wait for its own work.
     pub(super) fn is_worker(&self) -> bool {
         std::thread::current().id() == self.worker
     }
@@ -88,7 +88,7 @@ impl Thread {
     }
 }
 
-/// The end of `timeout` from now on. What is longer than a century is one: a clock ends somewhere.
+/// The instant `timeout` from now, at most a century ahead, since instants are limited.
 pub(super) fn after(timeout: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
     Instant::now() + timeout.min(CENTURY)

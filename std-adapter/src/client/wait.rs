@@ -14,9 +14,10 @@ use crate::shared::{Shared, State};
 
 impl Client {
     /// Like [`flush`](Self::flush), without blocking the thread: sends everything recorded so far, and all instruments
-    /// that have changed. The future is done when that is, or when the client has ended.
+    /// that have changed. The future completes when that is done, or when the client has ended.
     ///
-    /// It needs nothing of the executor. A time limit is the executor's: drop the future, and nothing is lost.
+    /// It requires nothing of the executor. For a time limit use the executor's: if the future is dropped, nothing is
+    /// lost.
     ///
     /// ```
     /// # async fn stop(stats: ringstat_std::Client) {
@@ -30,15 +31,15 @@ impl Client {
         Flushed { shared: self.shared.clone(), asked }
     }
 
-    /// Like [`shutdown`](Self::shutdown), without blocking the thread. Records are refused from now on, also where the
-    /// future is not polled.
+    /// Like [`shutdown`](Self::shutdown), without blocking the thread. Records are refused from this call on, even if
+    /// the future is never polled.
     pub fn shutdown_async(self, timeout: Duration) -> Ended {
         self.thread.ask_to_end(after(timeout));
         Ended { client: self }
     }
 }
 
-/// Everything that was recorded before has been sent. See [`Client::flush_async`].
+/// Completes when everything recorded before has been sent. See [`Client::flush_async`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Flushed {
@@ -55,7 +56,7 @@ impl Future for Flushed {
     }
 }
 
-/// The client has ended: its final ledger. See [`Client::shutdown_async`].
+/// Completes with the final ledger when the client has ended. See [`Client::shutdown_async`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Ended {

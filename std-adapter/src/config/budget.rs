@@ -1,4 +1,4 @@
-//! What a load needs: rings that hold it while nobody listens.
+//! Sizing: how large the rings must be for a load while nobody listens.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use ringstat_core::record::Event;
 
 use super::ClientConfig;
 
-/// A load to be prepared for.
+/// The load for which to size a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Load {
-    /// Events in a second, of all threads together.
+    /// Events per second, of all threads together.
     pub events_per_second: u64,
-    /// So long nothing can be sent, and nothing is to be given up.
+    /// How long nothing can be sent, without anything being given up.
     pub outage: Duration,
-    /// So many threads record, each about as much as the others; 0 counts as 1.
+    /// The number of recording threads, each with about the same share; 0 counts as 1.
     pub threads: usize,
 }
 
-/// The rings that hold a [`Load`].
+/// The sizes of the rings that hold a [`Load`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// So many rings,
+    /// The number of rings.
     pub shards: usize,
-    /// of so many events each,
+    /// The number of events in each ring.
     pub shard_events: usize,
-    /// and so many in the one that further threads share.
+    /// The number of events in the ring that further threads share.
     pub shared_events: usize,
-    /// Memory that they take at most, in bytes, without [`ClientConfig::tag_memory`].
+    /// The largest amount of memory that the rings take, in bytes, without [`ClientConfig::tag_memory`].
     pub bytes: usize,
 }
 
 impl Load {
-    /// What does it need? A ring for each thread, and in each a quarter more than the thread's share, since no two threads
-    /// record quite the same.
+    /// What the load needs: a ring for each thread, a quarter larger than the thread's share, since no two threads
+    /// record exactly the same amount.
     ///
     /// ```
     /// use std::time::Duration;
@@ -49,7 +49,7 @@ impl Load {
         let waiting = u128::from(self.events_per_second) * self.outage.as_nanos() / 1_000_000_000;
         let share = waiting.saturating_mul(5) / (4 * threads as u128);
         let shard_events = usize::try_from(share).unwrap_or(usize::MAX).max(64);
-        // For what a thread records before it has a ring of its own, and behind the last one.
+        // For what a thread records before it has a ring of its own, and for threads that get none.
         let shared_events = (shard_events / 8).max(64);
         let places = threads.saturating_mul(shard_events).saturating_add(shared_events);
         Budget {
@@ -61,7 +61,8 @@ impl Load {
     }
 }
 
-/// What a place in a ring takes besides its event, at most: the numbers of its levels in a ring with priorities.
+/// The largest amount of memory that a place in a ring takes besides its event: the place's numbers in the levels of a
+/// priority ring.
 const PLACE: usize = 20;
 
 impl ClientConfig {

@@ -1,4 +1,4 @@
-//! What a configuration may not ask for.
+//! The bounds of every setting, and the check against them.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use ringstat_core::wire::ack::ID_WINDOW;
 
 use super::ClientConfig;
 
-/// At most so many datagrams go to the kernel in one call. More lose more than they gain.
+/// The largest number of datagrams passed to the kernel in one call. Larger groups cost more than they save.
 pub(crate) const MAX_SEGMENTS: usize = 32;
 
-/// All shards together hold at most so many events: 4 GiB.
+/// The largest number of events in all shards together: 4 GiB.
 const SHARD_EVENTS_MAX: usize = 1 << 26;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -22,7 +22,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Each time, and the least and the greatest that make sense.
+/// Every duration, with the smallest and the largest value that make sense.
 const TIMES: [(&str, fn(&ClientConfig) -> Option<Duration>, Duration, Duration); 12] = [
     ("batch_age", |c| Some(c.batch_age), MILLI, MINUTE),
     ("flush_interval", |c| Some(c.flush_interval), MILLI, HOUR),
@@ -38,7 +38,7 @@ const TIMES: [(&str, fn(&ClientConfig) -> Option<Duration>, Duration, Duration);
     ("report_interval", |c| c.report_interval, HUNDREDTH, DAY),
 ];
 
-/// A bound as one says it.
+/// A bound in readable form.
 fn human(bound: Duration) -> String {
     match bound {
         MINUTE => "1min".into(),

@@ -1,6 +1,6 @@
 //! How a client works: its configuration, the presets to begin with, and the bounds of every setting.
 //!
-//! A [`ClientConfig`] is plain data. The builder of the client fills one in and has it [checked](ClientConfig::validate)
+//! A [`ClientConfig`] is plain data. The builder of a client fills one in and has it [checked](ClientConfig::validate)
 //! before anything is started.
 
 use std::time::Duration;
@@ -55,25 +55,25 @@ pub struct ClientConfig {
     /// The interval within which every instrument is sent, changed or not: 10 ms to 1 day.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub refresh_interval: Duration,
-    /// The interval at which a client that has nothing to say sends an empty datagram: 10 ms to 1 h. The protocols of agents
-    /// have no such datagrams.
+    /// The interval at which a client that has nothing to say sends an empty datagram: 10 ms to 1 h. The protocols of
+    /// agents have no such datagrams.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub heartbeat_interval: Duration,
-    /// The longest interval between two looks of the worker into the rings, 1 ms to 1 min; `batch_age` is another bound. Under load it
-    /// looks when the next batch is likely to be there. It bounds how old the cheap clock is, and what the first burst
-    /// after a pause may fill.
+    /// The longest interval at which the worker checks the rings, 1 ms to 1 min; it is never longer than `batch_age`.
+    /// Under load the worker checks when the next batch is expected. The interval bounds how far the cheap clock lags,
+    /// and how much a first burst after a pause can put into the rings unseen.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub idle_sleep: Duration,
-    /// The first record after a pause wakes the worker, by a system call of some microseconds, so that an idle worker
-    /// looks into the rings only twice a second. Without it a record call never makes a system call.
+    /// Whether the first record after a pause wakes the worker, by a system call of some microseconds. An idle worker
+    /// then checks the rings only twice a second. Without it, a record call never makes a system call.
     pub wake_on_first: bool,
-    /// The interval at which a receiver that was given by name is looked up again: 1 s to 1 day.
+    /// The interval at which the name of a receiver is resolved again: 1 s to 1 day.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub resolve_interval: Duration,
-    /// The circuit breaker opens after this many failures in a row: nothing is sent, and what is recorded waits in the rings
-    /// by policy. 0: it never does, and every failure is tried again and again.
+    /// The number of failures in a row after which the circuit breaker opens: nothing is sent, and what is recorded
+    /// waits in the rings according to the policy. 0: it never opens, and sending is tried again and again.
     pub breaker_failures: u32,
-    /// The circuit breaker closes after this many probes in a row that succeeded: at least 1.
+    /// The number of successful probes in a row after which the circuit breaker closes: at least 1.
     pub breaker_successes: u32,
     /// The first pause of an open circuit breaker before the receiver is tried again, 1 ms to 1 h. Each further pause is twice
     /// as long.
@@ -82,25 +82,26 @@ pub struct ClientConfig {
     /// The longest pause between two attempts of an open circuit breaker.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub backoff_max: Duration,
-    /// Ask the collector for a sign of life about once a second, so that what has arrived is told from what has only left,
-    /// and a collector that is gone is noticed, whatever the network says. Agents that take lines have no way to
-    /// answer and are not asked. Without it, what has left counts as sent.
+    /// Whether to ask the collector for a sign of life about once a second. What has arrived can then be told from what
+    /// has only left, and a collector that is gone is noticed, whatever the network reports. Agents that read lines
+    /// cannot answer and are not asked. Without it, what has left counts as sent.
     pub receipts: bool,
-    /// The circuit breaker opens when the collector has owed an answer for this long, 10 ms to 1 h. Events that left in the
-    /// meantime are `unconfirmed` in the ledger until the collector is back and says what it has.
+    /// The circuit breaker opens when the collector has owed an answer for this long, 10 ms to 1 h. Events that left in
+    /// the meantime are `unconfirmed` in the ledger until the collector is back and says what it has received.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub silence: Duration,
-    /// By how many percent such a pause is made longer or shorter, at random, so that not all clients come back at once:
-    /// 0 to 49.
+    /// By how many percent each of these pauses is lengthened or shortened, at random, so that clients do not all
+    /// return at once: 0 to 49.
     pub backoff_jitter: u8,
-    /// How many datagrams go to the system in one call at most, where it takes several: 1 to 32. 1 sends them one by one.
+    /// The largest number of datagrams passed to the system in one call, if it accepts several: 1 to 32. With 1, they
+    /// are sent one by one.
     pub datagrams_per_call: usize,
     /// Room for critical events that are kept until the collector has acknowledged them: 0 to 1024. Until then they are
-    /// sent again, so that each is delivered, once, also over a network that loses datagrams. They have a ring
-    /// of their own; when it is full, they are refused. 0: they are sent once, like others. So they are where there
-    /// is no collector to answer.
+    /// sent again, so that each is delivered exactly once even if the network loses datagrams. They have a ring of
+    /// their own, which refuses events when it is full. With 0, and wherever no collector answers, they are sent once,
+    /// like others.
     pub critical_events: usize,
-    /// How long an acknowledgement of a critical event is awaited before the event is sent again, 1 ms to 1 h. Each further
+    /// How long to wait for the acknowledgement of a critical event before it is sent again, 1 ms to 1 h. Each further
     /// wait is twice as long.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
     pub ack_timeout: Duration,
@@ -109,17 +110,19 @@ pub struct ClientConfig {
     pub ack_timeout_max: Duration,
     /// A critical event is given up after this many attempts, and counted as unacknowledged.
     pub ack_attempts: u8,
-    /// A second receiver that gets every datagram, too: the failure of one is not the failure of both. A collector that
-    /// hears both takes each datagram once. Agents do not know what another one has: what only one of two could be sent
-    /// never reaches the other, and a database behind both counts twice.
+    /// A second receiver that gets every datagram, too, so that the failure of one is not the failure of both. A
+    /// collector that hears both takes each datagram once. Agents cannot recognize duplicates: what reached only one of
+    /// two agents never reaches the other, and a database behind both counts everything twice.
     pub redundant: Option<String>,
-    /// Merge repeated events into instruments of their name and tags: counters are added up, of gauges the last value
-    /// stays, timings go into a histogram. Fewer datagrams, and lost ones heal; each event's own time is given up.
+    /// Whether to merge repeated events into instruments of the same name and tags: counters are added up, gauges keep
+    /// the last value, timings go into a histogram. This takes fewer datagrams, and the next one makes up for a lost
+    /// one; the time of each event is given up.
     pub aggregate: bool,
-    /// Keep only some of the low and normal records while the client is unwell: rings over 80 % full, records given up
-    /// for want of room, or memory above its limit. What is kept says so, and the collector scales up.
+    /// Whether to keep only some of the low- and normal-priority records while the client is unhealthy: rings over 80 %
+    /// full, records given up for lack of room, or memory above its limit. What is kept carries its sampling rate, and
+    /// the collector scales it up.
     pub throttle: bool,
-    /// With `throttle`: the resident memory of the process, in bytes, from which on records are throttled. Linux only.
+    /// With `throttle`, the resident memory of the process, in bytes, above which records are throttled. Linux only.
     pub memory_limit: Option<u64>,
     /// The interval at which the client sends metrics of its own: 10 ms to 1 day. `None`: it sends none.
     #[cfg_attr(feature = "serde", serde(with = "humantime_serde"))]
@@ -129,16 +132,16 @@ pub struct ClientConfig {
     pub linger: Duration,
     /// How many instruments can be made at run time; further ones share an overflow series.
     pub max_instruments: usize,
-    /// What is sent: ringstat's own format, or lines for an agent.
+    /// The format that is sent: ringstat's own, or lines for an agent.
     pub protocol: Protocol,
-    /// The lines of counters and gauges in DogStatsD carry their second, for agents that take them as they are (7.40 or
-    /// later). They do not add such lines up: of two lines of one series in one second only one remains.
+    /// Whether DogStatsD lines of counters and gauges carry their time, for agents from version 7.40 on. Agents do not
+    /// add up such lines: of two lines of one series in the same second only one remains.
     pub timestamps: bool,
-    /// The client's number, unique among the senders of a collector. `None`: a random one.
+    /// The client's number, unique among the senders of a collector. `None`: a random number.
     pub sender: Option<u64>,
-    /// When the throttle rises and falls.
+    /// The limits at which the throttle rises and falls.
     pub throttle_limits: ThrottleLimits,
-    /// From where on the client is not well.
+    /// The limits beyond which the client is no longer healthy.
     pub health: HealthLimits,
 }
 

@@ -1,4 +1,4 @@
-//! The presets: whole configurations to begin with.
+//! The presets: whole configurations to start from.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ringstat_core::policy::{Policy, ThrottleLimits};
 
 use super::{ClientConfig, MAX_SEGMENTS, Protocol};
 
-/// Where to begin. Every setting of a preset can be changed: each is one field of its [`ClientConfig`].
+/// A configuration to start from. Every setting of a preset can be changed: each is a field of its [`ClientConfig`].
 ///
 /// | preset | rings | batch | age | policy | memory |
 /// |---|---|---|---|---|---|
@@ -18,8 +18,8 @@ use super::{ClientConfig, MAX_SEGMENTS, Protocol};
 /// | `graded` | 16 × 8192 + 4096 | 10 to 100 | 100 ms | graded, half of the low ones | 30.6 MB |
 /// | `low-memory` | 2 × 1536 + 1024 | 20 | 100 ms | sampled, one in 2 | 0.5 MB |
 ///
-/// *rings* are those that threads own, and the one that further threads share, in events; *memory* is what they, the ring
-/// of critical events and the room for long tags take at most: it is touched as it is used.
+/// *rings* are those that threads own plus the one that further threads share, in events; *memory* is the largest
+/// amount that they, the ring of critical events and the memory for long tags take. It is only touched when it is used.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
@@ -28,15 +28,16 @@ pub enum Preset {
     /// Moderate rings, and batches that fill a datagram under load.
     #[default]
     Default,
-    /// Large rings and large batches, sent soon; under pressure what matters least is given up.
+    /// Large rings and large batches that are sent soon; under pressure, the least important records are given up.
     HighThroughput,
     /// Nothing is given up silently: a record that finds no room is refused, and the caller is told. Instruments are
-    /// refreshed often, critical events are tried for longer, and the end waits for what is left. With a second receiver
-    /// in [`ClientConfig::redundant`] the failure of one is not the failure of both.
+    /// refreshed often, critical events are retried for longer, and shutdown waits for what is left. With a second
+    /// receiver in [`ClientConfig::redundant`], the failure of one is not the failure of both.
     Reliable,
     /// Degrades step by step, with batches that follow the load.
     Graded,
-    /// Room for 4096 events in all, small datagrams, few instruments; under pressure every other record stands for two.
+    /// Room for 4096 events in all, small datagrams, few instruments; under pressure, every other record is dropped and
+    /// the remaining ones count twice.
     LowMemory,
 }
 
@@ -45,7 +46,7 @@ impl Preset {
     pub const ALL: [Self; 5] =
         [Self::Default, Self::HighThroughput, Self::Reliable, Self::Graded, Self::LowMemory];
 
-    /// The name that commands and files use.
+    /// The name in commands and files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +58,7 @@ impl Preset {
         }
     }
 
-    /// Its configuration.
+    /// The configuration of the preset.
     #[must_use]
     pub fn config(self) -> ClientConfig {
         match self {
@@ -156,7 +157,7 @@ mod tests {
     use super::*;
     use crate::rings::Rings;
 
-    /// What the table says of a preset, made from its configuration.
+    /// The table row of a preset, generated from its configuration.
     fn row(preset: Preset) -> String {
         let c = preset.config();
         let batch = match (c.batch_least, c.batch_events) {

@@ -4,16 +4,16 @@ use ringstat_core::format::Format;
 use ringstat_core::text::{self, Growing};
 use ringstat_core::wire;
 
-/// What a client sends.
+/// The format that a client sends.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum Protocol {
-    /// ringstat's own format, for its collector: loss is known, and totals heal.
+    /// ringstat's own format, for its collector: losses are known, and totals heal.
     #[default]
     Native,
-    /// Lines for the Datadog agent, Vector, Telegraf or the Prometheus StatsD exporter. What each record becomes, and
-    /// what it cannot say, is in [`ringstat_core::text`].
+    /// Lines for the Datadog agent, Vector, Telegraf or the Prometheus StatsD exporter. [`ringstat_core::text`] lists
+    /// what each record becomes, and what cannot be expressed.
     DogStatsD,
     /// Lines for the original StatsD server.
     StatsD,
@@ -23,7 +23,7 @@ impl Protocol {
     /// Every protocol.
     pub const ALL: [Self; 3] = [Self::Native, Self::DogStatsD, Self::StatsD];
 
-    /// The name that commands and files use.
+    /// The name in commands and files.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

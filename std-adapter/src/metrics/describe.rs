@@ -1,4 +1,4 @@
-//! What the facade's `describe_…!` macros say, on the wire and for callers.
+//! What the facade's `describe_…!` macros say, for the wire and for callers.
 
 use ringstat_core::instrument::Unit;
 
@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::registry::Described;
 
 impl Client {
-    /// What was said about a name through the facade.
+    /// The description of a name that was given through the facade.
     #[must_use]
     pub fn described(&self, name: &str) -> Option<Described> {
         self.shared().registry.descriptions.get(name)

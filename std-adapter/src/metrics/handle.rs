@@ -1,4 +1,4 @@
-//! What the facade holds for an instrument.
+//! What the facade keeps for an instrument.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use ringstat_core::ledger::Cause;
 use crate::registry::{FloatHistogram, Owned};
 use crate::shared::Shared;
 
-/// One atomic addition behind one indirect call: a kept handle costs what [`OwnedCounter`](crate::OwnedCounter) does.
+/// One atomic addition behind one indirect call: a kept handle costs as much as an
+/// [`OwnedCounter`](crate::OwnedCounter).
 impl CounterFn for Owned<Counter> {
     #[inline]
     fn increment(&self, value: u64) {
@@ -22,7 +23,7 @@ impl CounterFn for Owned<Counter> {
     }
 }
 
-/// An instrument that refuses what is no number, and where that is counted.
+/// An instrument that refuses NaN and infinities, and where they are counted.
 pub(super) struct Checked<I> {
     pub(super) instrument: Arc<Owned<I>>,
     pub(super) client: Arc<Shared>,

@@ -2,8 +2,8 @@
 
 use metrics::Key;
 
-/// Whether two keys are equal. Those of one call site are the same strings at the same addresses, those of two have
-/// their labels in the same order as a rule; what is neither is compared with care.
+/// Whether two keys are equal. Keys from one call site are the same strings at the same addresses, and keys from two
+/// call sites usually have their labels in the same order; only keys that match in neither way are compared in full.
 #[inline]
 pub(super) fn same(a: &Key, b: &Key) -> bool {
     if a.get_hash() != b.get_hash() {

@@ -20,14 +20,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Counters, gauges and histograms of the facade are instruments made at run time, their labels tags: they aggregate
-//! in place, and nothing of them can be dropped. Histograms hold floats from a billionth to four trillion to 6.3 %, and
-//! what is described as time or bytes has its unit on the wire. NaN and infinities change nothing and are counted in the
-//! ledger as [`Cause::Invalid`](crate::Cause::Invalid).
+//! The facade's counters, gauges and histograms are instruments made at run time, with labels as tags: they aggregate
+//! in place, and nothing of them can be dropped. Histograms hold floats from a billionth to four trillion, to within
+//! 6.3 %, and values described as times or bytes carry their unit on the wire. NaN and infinities change nothing and
+//! are counted in the ledger as [`Cause::Invalid`](crate::Cause::Invalid).
 //!
-//! A macro without a kept handle looks its key up: no lock, no allocation once the instrument exists. Beyond
-//! [`ClientConfig::max_instruments`](crate::ClientConfig::max_instruments), and for a name that another type has, records go to the
-//! series `ringstat.overflow`; [`Client::overflowed_instruments`] counts that.
+//! A macro without a kept handle looks up its key, without a lock and, once the instrument exists, without an
+//! allocation. Beyond [`ClientConfig::max_instruments`](crate::ClientConfig::max_instruments), and if a name belongs to
+//! an instrument of another type, records go to the series `ringstat.overflow`; [`Client::overflowed_instruments`]
+//! counts such requests.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -49,7 +50,7 @@ mod key;
 
 /// Builds a client that sends to `to` (`HOST:PORT` or `ADDRESS:PORT`), and installs it as the recorder of the process.
 ///
-/// The client works until the end of the process; keep the handle to send what is left then, with
+/// The client works until the end of the process. Keep the handle to send what is left at the end, with
 /// [`Client::shutdown`] or [`Client::flush`].
 ///
 /// # Errors
@@ -60,10 +61,10 @@ pub fn install(to: impl Into<String>) -> Result<Client, InstallError> {
     Ok(client)
 }
 
-/// Why nothing was installed.
+/// Why no recorder was installed.
 #[derive(Debug)]
 pub enum InstallError {
-    /// There is no client.
+    /// The client could not be built.
     Build(BuildError),
     /// Another recorder is installed already.
     Taken,
@@ -87,7 +88,7 @@ impl std::error::Error for InstallError {
     }
 }
 
-/// Takes what is recorded through the facade: a [`metrics::Recorder`].
+/// A [`metrics::Recorder`] that passes what is recorded through the facade to a client.
 #[derive(Debug)]
 pub struct Facade {
     client: Client,
@@ -100,7 +101,7 @@ pub struct Facade {
 #[derive(Debug)]
 struct Instruments<H> {
     table: Table<Key, H>,
-    /// For everything that has no place in the table.
+    /// The handle for everything that has no place in the table.
     overflow: OnceLock<H>,
 }
 
@@ -109,7 +110,7 @@ impl<H: Clone> Instruments<H> {
         Self { table: Table::new(limit), overflow: OnceLock::new() }
     }
 
-    /// The handle of a key; `make` asks the client for it.
+    /// The handle of a key; if it is new, `make` asks the client for it.
     #[inline]
     fn handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
         match self.table.get(key.get_hash(), |k| same(k, key)) {
@@ -132,7 +133,7 @@ impl<H: Clone> Instruments<H> {
         let mut counted = false;
         let overflow = self.overflow.get_or_init(|| {
             counted = true;
-            // For what has no name the registry gives the overflow series, and counts that.
+            // For an empty name the registry returns the overflow series, and counts the request.
             make(&Key::from_static_name(""))
         });
         if !counted {
@@ -143,7 +144,7 @@ impl<H: Clone> Instruments<H> {
 }
 
 impl Facade {
-    /// A recorder that hands everything to `client`, which it keeps working.
+    /// Creates a recorder that passes everything to `client`, and keeps the client working.
     #[must_use]
     pub fn new(client: &Client) -> Self {
         let limit = client.shared().registry.limit();
@@ -155,10 +156,10 @@ impl Facade {
         }
     }
 
-    /// Makes it the recorder of the process.
+    /// Installs it as the recorder of the process.
     ///
     /// # Errors
-    /// [`InstallError::Taken`] when the process has one already.
+    /// [`InstallError::Taken`] if the process already has one.
     pub fn install(self) -> Result<(), InstallError> {
         metrics::set_global_recorder(self).map_err(|_| InstallError::Taken)
     }

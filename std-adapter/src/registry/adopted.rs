@@ -1,29 +1,29 @@
-//! A `static` instrument as one client sends it.
+//! A `static` instrument as seen by one client.
 //!
-//! The instrument counts from the start of the process on, for whoever asks; a client sends what came since it took
-//! the instrument up. A receiver knows each client as a source of its own, so that several clients, one after the
-//! other, would else deliver the first one's counts again. What was sent last is the client's to know, too: where it
-//! were noted in the instrument, one of two clients would take the other's sending for its own.
+//! The instrument counts from the start of the process, for whoever asks; a client sends what was recorded since it
+//! adopted the instrument. A receiver sees each client as a source of its own, so without this, several clients one
+//! after the other would each deliver the first one's counts again. Which version was sent last belongs to the client,
+//! too: if it were noted in the instrument, each of two clients would take the other's sending for its own.
 
 use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, State, Unit};
 use ringstat_core::record::{Tag, Value};
 
-/// See the [module](self).
+/// A `static` instrument as seen by one client; see the [module](self).
 pub(crate) struct Adopted {
     instrument: &'static dyn Instrument,
     before: Before,
     mark: Mark,
 }
 
-/// What the instrument held when it was taken up.
+/// What the instrument held when it was adopted.
 enum Before {
-    /// A level has no past.
+    /// A gauge, of which nothing is subtracted.
     Level,
     Total(u64),
     Buckets(Since),
 }
 
-/// A histogram without what it held before.
+/// A histogram minus what it held before.
 struct Since {
     instrument: &'static dyn Instrument,
     layout: Layout,
@@ -32,7 +32,7 @@ struct Since {
 }
 
 impl Adopted {
-    /// Takes the instrument up: it counts from here on.
+    /// Adopts the instrument, which counts from here on.
     pub(super) fn new(instrument: &'static dyn Instrument) -> Self {
         let before = match instrument.state() {
             State::Level(_) => Before::Level,
@@ -47,7 +47,7 @@ impl Adopted {
         Self { instrument, before, mark: Mark::new() }
     }
 
-    /// Whether it is that one.
+    /// Whether `instrument` is the one that was adopted.
     pub(super) fn is(&self, instrument: &dyn Instrument) -> bool {
         std::ptr::addr_eq(self.instrument, instrument)
     }
@@ -82,7 +82,7 @@ impl Instrument for Adopted {
 }
 
 impl Since {
-    /// What the instrument says now.
+    /// What `read` returns for the buckets at this moment.
     fn now<T>(&self, read: impl FnOnce(&dyn Buckets) -> T) -> Option<T> {
         match self.instrument.state() {
             State::Buckets(buckets) => Some(read(buckets)),

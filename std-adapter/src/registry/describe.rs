@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-/// What was said about a name.
+/// The description of a name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Described {
-    /// The unit of its values. Those that a histogram can have on the wire are sent with it: times up to seconds, bytes,
-    /// percent.
+    /// The unit of its values. Units that a histogram can have on the wire are sent with it: times up to seconds,
+    /// bytes, percent.
     pub unit: Option<metrics::Unit>,
-    /// What it means.
+    /// The text of the description.
     pub text: String,
 }
 
-/// Everything that was described, up to a limit of names.
+/// All descriptions, up to a limited number of names.
 #[derive(Debug)]
 pub(crate) struct Descriptions {
     by_name: Mutex<HashMap<Box<str>, Described>>,
@@ -25,7 +25,7 @@ impl Descriptions {
         Self { by_name: Mutex::new(HashMap::new()), limit }
     }
 
-    /// The last one counts. Beyond the limit further names stay without.
+    /// Adds a description, replacing an earlier one. Beyond the limit, further names have none.
     pub(crate) fn add(&self, name: &str, unit: Option<metrics::Unit>, text: &str) {
         let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         if by_name.len() < self.limit || by_name.contains_key(name) {

@@ -20,12 +20,12 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// Takes up an instrument in a `static`: what it counts from now on is sent.
+    /// Adopts an instrument in a `static`: what it counts from now on is sent.
     pub(crate) fn adopt(instrument: &'static dyn Instrument) -> Self {
         Self::Static(Adopted::new(instrument))
     }
 
-    /// Whether it is that instrument in a `static`.
+    /// Whether this entry is that instrument in a `static`.
     pub(super) fn is(&self, instrument: &dyn Instrument) -> bool {
         matches!(self, Self::Static(adopted) if adopted.is(instrument))
     }

@@ -1,4 +1,4 @@
-//! A histogram of floats, as the facade records them.
+//! A histogram of floats, which the facade records.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -8,14 +8,15 @@ use ringstat_core::record::{Tag, Value};
 
 use crate::threads;
 
-/// Buckets from a billionth (2^-30) to four trillion (2^42), 8 an octave: seconds in nanosecond steps and terabytes
-/// alike, to 6.3 %. What is beyond counts in the last bucket, what is below and what is negative in the first. 6 KiB.
+/// A histogram with buckets from a billionth (2^-30) to four trillion (2^42), 8 per octave: enough for seconds in
+/// nanosecond steps as well as for terabytes, to within 6.3 %. Larger values are counted in the last bucket, smaller
+/// and negative ones in the first. Takes 6 KiB.
 ///
-/// Recording is one atomic addition, and a plain one for the sum in a cell that the thread owns.
+/// Recording is one atomic addition, and a plain one to the sum in a cell that the thread owns.
 #[derive(Debug)]
 pub(crate) struct FloatHistogram {
     buckets: Box<[AtomicU64]>,
-    /// Bits of an `f64`: a sum for each thread that owns one, and a last one that all others share.
+    /// The bits of `f64`s: a sum for each thread that owns one, and a last one that all others share.
     sums: [CachePadded<AtomicU64>; threads::OWNERS + 1],
     unit: AtomicU8,
     mark: Mark,
@@ -38,7 +39,7 @@ impl FloatHistogram {
         self.unit.store(unit as u8, Ordering::Relaxed);
     }
 
-    /// Records a value `count` times. What is not finite changes nothing and returns `false`.
+    /// Records a value `count` times. Returns `false`, and changes nothing, for NaN and infinities.
     #[inline]
     pub(crate) fn record_many(&self, value: f64, count: u64) -> bool {
         if !value.is_finite() {
@@ -47,7 +48,7 @@ impl FloatHistogram {
         let index = LAYOUT.index_f64(value).min(BUCKETS - 1);
         self.add_to_sum(value * count as f64);
         if let Some(bucket) = self.buckets.get(index) {
-            // Release, with the acquire of who counts: what is counted is in the sum.
+            // Release, paired with the acquire of readers: values that are counted are in the sum.
             bucket.fetch_add(count, Ordering::Release);
         }
         true
@@ -78,7 +79,7 @@ impl Buckets for FloatHistogram {
 
     fn sum(&self) -> Value {
         let sum: f64 = self.sums.iter().map(|s| f64::from_bits(s.load(Ordering::Relaxed))).sum();
-        // Sums of finite numbers can leave the range; a receiver takes only what is a number.
+        // The sum of finite numbers can become infinite, but receivers only accept finite ones.
         Value::F64(sum.clamp(f64::MIN, f64::MAX))
     }
 
@@ -91,7 +92,7 @@ impl Buckets for FloatHistogram {
     }
 }
 
-/// Name and tags are those of the registry's entry around it.
+/// Name and tags are those of the registry entry around it.
 impl Instrument for FloatHistogram {
     fn name(&self) -> &str {
         ""

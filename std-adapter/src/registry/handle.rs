@@ -1,4 +1,4 @@
-//! What a caller keeps of an instrument that was made at run time.
+//! Handles on instruments that were made at run time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ringstat_core::observe::Quantiles;
 
 use super::made::Owned;
 
-/// A counter made at run time. Name and tags were looked up once; recording is one atomic operation.
+/// A counter made at run time. Its name and tags were looked up once; recording is one atomic operation.
 #[derive(Clone, Debug)]
 pub struct OwnedCounter(pub(crate) Arc<Owned<Counter>>);
 
@@ -25,31 +25,32 @@ impl OwnedCounter {
         self.0.inner.add(n);
     }
 
-    /// The total so far.
+    /// The current total.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.inner.total()
     }
 }
 
-/// A gauge made at run time. Name and tags were looked up once; recording is one atomic operation.
+/// A gauge made at run time. Its name and tags were looked up once; recording is one atomic operation.
 #[derive(Clone, Debug)]
 pub struct OwnedGauge(pub(crate) Arc<Owned<Gauge>>);
 
 impl OwnedGauge {
-    /// See [`Gauge::set`].
+    /// Sets the value, as [`Gauge::set`] does.
     #[inline]
     pub fn set(&self, value: f64) -> bool {
         self.0.inner.set(value)
     }
 
-    /// See [`Gauge::add`].
+    /// Adds to the value, as [`Gauge::add`] does.
     pub fn add(&self, amount: f64) -> bool {
         self.0.inner.add(amount)
     }
 }
 
-/// A histogram of durations made at run time. Name and tags were looked up once; recording is two atomic operations.
+/// A histogram of durations made at run time. Its name and tags were looked up once; recording is two atomic
+/// operations.
 #[derive(Clone, Debug)]
 pub struct OwnedHistogram(pub(super) Arc<Owned<Histogram>>);
 
@@ -60,19 +61,19 @@ impl OwnedHistogram {
         self.0.inner.record_duration(duration);
     }
 
-    /// Records nanoseconds.
+    /// Records a duration in nanoseconds.
     #[inline]
     pub fn record(&self, nanos: u64) {
         self.0.inner.record(nanos);
     }
 
-    /// The values below which shares of the recorded ones lie.
+    /// The count and quantiles of the recorded values, in nanoseconds.
     #[must_use]
     pub fn quantiles(&self) -> Quantiles {
         Quantiles::of(&self.0.inner)
     }
 
-    /// How many values were recorded.
+    /// The number of recorded values.
     #[must_use]
     pub fn count(&self) -> u64 {
         (0..self.0.inner.buckets()).map(|i| self.0.inner.bucket_count(i)).sum()

@@ -1,4 +1,4 @@
-//! What tells two instruments apart.
+//! The identity of an instrument made at run time.
 
 /// A name with its tags, sorted.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -14,7 +14,7 @@ impl Key {
         Self { name: name.into(), tags: tags.into() }
     }
 
-    /// Whether it can be sent.
+    /// Whether an instrument with this key can be sent.
     pub(super) fn is_valid(&self) -> bool {
         let fits = |s: &str| s.len() <= 255;
         let tags = self.tags.len() <= 255 && self.tags.iter().all(|(k, v)| fits(k) && fits(v));

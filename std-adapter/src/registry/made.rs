@@ -1,4 +1,4 @@
-//! Instruments whose name and tags come at run time.
+//! Instruments whose name and tags are given at run time.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use ringstat_core::record::Tag;
 use super::FloatHistogram;
 use super::key::Key;
 
-/// An instrument whose name and tags came at run time.
+/// An instrument together with the name and tags that were given at run time.
 #[derive(Debug)]
 pub(crate) struct Owned<I> {
     pub(super) key: Key,
@@ -42,7 +42,7 @@ impl<I: Instrument> Instrument for Owned<I> {
     }
 }
 
-/// What the registry remembers of one.
+/// The registry's reference to one of them.
 #[derive(Clone, Debug)]
 pub(super) enum Made {
     Counter(Arc<Owned<Counter>>),

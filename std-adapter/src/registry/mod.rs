@@ -1,4 +1,4 @@
-//! The instruments of a client: those in `static`s, and those made at run time.
+//! The instruments of a client: those in `static`s and those made at run time.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -37,14 +37,15 @@ use made::{Made, Make};
 pub(crate) use table::Table;
 pub(crate) use walk::Walk;
 
-/// All instruments of one client. Locked when one is added and by the worker's walk, never by recording.
+/// All instruments of one client. It is locked when an instrument is added and by the worker's walk, but never by
+/// recording.
 #[derive(Debug)]
 pub(crate) struct Registry {
     inner: Mutex<Inner>,
-    /// Instruments made at run time at most.
+    /// The largest number of instruments made at run time.
     limit: usize,
     refused: AtomicU64,
-    /// What was said about their names.
+    /// The descriptions of their names.
     #[cfg(feature = "metrics")]
     pub(crate) descriptions: Descriptions,
 }
@@ -55,7 +56,7 @@ struct Inner {
     made: HashMap<Key, Made>,
 }
 
-/// The series that takes what is beyond the limit.
+/// The name of the series for what is beyond the limit.
 const OVERFLOW: &str = "ringstat.overflow";
 
 impl Registry {
@@ -70,7 +71,7 @@ impl Registry {
         }
     }
 
-    /// Nothing is left half done where this could be poisoned.
+    /// Locks the instruments. A panic elsewhere leaves nothing half done here, so a poisoned lock is fine.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,46 +83,47 @@ impl Registry {
         }
     }
 
-    /// Instruments asked for beyond the limit.
+    /// The number of instruments requested beyond the limit.
     pub(crate) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Counts one.
+    /// Counts an instrument requested beyond the limit.
     #[cfg(any(feature = "metrics", feature = "tracing"))]
     pub(crate) fn refuse(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many instruments were made at run time.
+    /// The number of instruments made at run time.
     pub(crate) fn made(&self) -> usize {
         self.lock().made.len()
     }
 
-    /// So many may be.
+    /// The largest number of them.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The instruments, locked for a walk.
+    /// Locks the instruments for a walk.
     pub(crate) fn walk(&self) -> Walk<'_> {
         Walk { inner: RefCell::new(self.lock()), limit: self.limit }
     }
 
-    /// The instrument of that name, tags and type, made if need be; the overflow series where there is no room.
+    /// The instrument of that name, tags and type, which is made if there is none; the overflow series if there is no
+    /// room.
     fn make<I: Make>(&self, name: &str, tags: &[(&str, &str)]) -> Arc<Owned<I>> {
         let mut inner = self.lock();
         if let Some(made) = inner.make::<I>(Key::new(name, tags), self.limit) {
             return made;
         }
-        // Full, or the name is taken by another type, or it could never be sent: what is recorded goes to a series
-        // that says so, one for each type.
+        // The limit is reached, the name belongs to another type, or the instrument could never be sent: records go to
+        // an overflow series, one for each type.
         self.refused.fetch_add(1, Ordering::Relaxed);
         let kind = std::any::type_name::<I>().rsplit("::").next().unwrap_or("");
         let overflow = Key::new(OVERFLOW, &[("type", kind)]);
         match inner.make::<I>(overflow.clone(), usize::MAX) {
             Some(made) => made,
-            // Somebody has an instrument of another type under this very name: it is kept, and sent under none.
+            // An instrument of another type has the name of the overflow series: this one works, but is not sent.
             None => Arc::new(Owned { key: overflow, inner: I::make() }),
         }
     }
@@ -159,7 +161,7 @@ impl Registry {
         }
     }
 
-    /// An instrument of the client's own, beside the limit; it is sent if it is `listed`.
+    /// An instrument of the client's own, which does not count towards the limit; it is sent if it is `listed`.
     fn own<I: Make>(&self, name: &str, tags: &[(&str, &str)], listed: bool) -> Arc<Owned<I>> {
         let made = Arc::new(Owned { key: Key::new(name, tags), inner: I::make() });
         if listed {
@@ -176,7 +178,7 @@ impl Registry {
         OwnedGauge(self.own(name, tags, true))
     }
 
-    /// A histogram of the client's own, which is not sent before it is [listed](Self::list).
+    /// A histogram of the client's own, which is not sent until it is [listed](Self::list).
     pub(crate) fn own_histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
         OwnedHistogram(self.own(name, tags, false))
     }
@@ -188,8 +190,8 @@ impl Registry {
 }
 
 impl Inner {
-    /// The instrument under that key, made if need be and there is room; `None` also where another type has the key,
-    /// or it could never be sent.
+    /// The instrument with that key, which is made if there is room. `None` if there is none, if another type has the
+    /// key, or if the instrument could never be sent.
     fn make<I: Make>(&mut self, key: Key, limit: usize) -> Option<Arc<Owned<I>>> {
         if let Some(made) = self.made.get(&key) {
             return I::unwrap(made).cloned();

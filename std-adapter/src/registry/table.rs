@@ -1,14 +1,14 @@
-//! From a key to what stands for it, for recorders that are asked by key on every call (the `metrics` facade, the
-//! `tracing` layer).
+//! A map from keys to handles, for recorders that are given a key at every call (the `metrics` facade, the `tracing`
+//! layer).
 //!
-//! A lookup must cost little: it takes no lock, writes nothing and allocates nothing. Keys are never removed, so the
-//! table only grows: each bucket is a list to whose end a node is added, once and for all. Callers bring the hash of
-//! their key and say how to compare it, since they hold it in another form than the table does.
+//! A lookup has to be cheap: it takes no lock, writes nothing and allocates nothing. Keys are never removed, so the
+//! table only grows: each bucket is a list to the end of which nodes are added, once and for all. Callers provide the
+//! hash of their key and a comparison, since they hold the key in another form than the table does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// At most `limit` keys of type `K` with a handle of type `H` each.
+/// A table of at most `limit` keys of type `K`, each with a handle of type `H`.
 #[derive(Debug)]
 pub(crate) struct Table<K, H> {
     buckets: Box<[Link<K, H>]>,
@@ -27,7 +27,7 @@ struct Node<K, H> {
     next: Link<K, H>,
 }
 
-/// At most so many buckets, 16 bytes each. Beyond, lists get longer than one node.
+/// The largest number of buckets, of 16 bytes each. Beyond that, lists get longer than one node.
 const BUCKETS_MAX: usize = 4096;
 
 impl<K, H> Table<K, H> {
@@ -41,20 +41,21 @@ impl<K, H> Table<K, H> {
         }
     }
 
-    /// The handle of the key with that hash for which `is` holds.
+    /// The handle of the key that has this hash and for which `is` holds.
     #[inline]
     pub(crate) fn get(&self, hash: u64, is: impl Fn(&K) -> bool) -> Option<&H> {
         self.find(hash, is).ok()
     }
 
-    /// The handle of a key, made together with the key if it is new. `None` when the table is full.
+    /// The handle of a key; if the key is new, it is added with the handle that `make` returns. `None` if the table is
+    /// full.
     pub(crate) fn get_or_add(
         &self,
         hash: u64,
         is: impl Fn(&K) -> bool,
         make: impl FnOnce() -> (K, H),
     ) -> Option<&H> {
-        // The table is whole at any time: a `make` that panics has not begun to change it.
+        // The table is consistent at any time: a `make` that panics has not begun to change it.
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let end = match self.find(hash, is) {
             Ok(handle) => return Some(handle),
@@ -79,7 +80,7 @@ impl<K, H> Table<K, H> {
     /// The handle of a key, or the end of the list to which it would be added.
     #[inline]
     fn find(&self, hash: u64, is: impl Fn(&K) -> bool) -> Result<&H, &Link<K, H>> {
-        // Hashes may be quick rather than even; multiplying brings all of their bits into the upper ones.
+        // Hashes may be fast rather than uniform; multiplying brings all their bits into the upper half.
         let hash = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let mut link = &self.buckets[hash as usize & (self.buckets.len() - 1)];
         while let Some(node) = link.get() {
@@ -93,7 +94,7 @@ impl<K, H> Table<K, H> {
 }
 
 impl<K, H> Drop for Table<K, H> {
-    /// One node after the other: a long list dropped from its head would call itself as often as it is long.
+    /// Nodes are dropped one after the other: dropping a long list from its head would recurse once per node.
     fn drop(&mut self) {
         for bucket in &mut self.buckets {
             let mut next = bucket.take();

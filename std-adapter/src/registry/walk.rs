@@ -8,30 +8,30 @@ use ringstat_core::instrument::{Instrument, Instruments};
 use super::key::Key;
 use super::{Inner, OwnedCounter, OwnedGauge, OwnedHistogram};
 
-/// The instruments as the sender walks them.
+/// The locked instruments, for the sender to walk.
 pub(crate) struct Walk<'a> {
-    /// Borrowed for one instrument at a time, so that some can be made on the way.
+    /// Borrowed for one instrument at a time, so that new ones can be made during the walk.
     pub(super) inner: RefCell<MutexGuard<'a, Inner>>,
     pub(super) limit: usize,
 }
 
 impl Walk<'_> {
-    /// So many instruments may be made at run time.
+    /// The largest number of instruments made at run time.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// The counter of that name and tags, made if there is room.
+    /// The counter of that name and tags, which is made if there is room.
     pub(crate) fn try_counter(&self, name: &str, tags: &[(&str, &str)]) -> Option<OwnedCounter> {
         self.inner.borrow_mut().make(Key::new(name, tags), self.limit).map(OwnedCounter)
     }
 
-    /// The gauge of that name and tags, made if there is room.
+    /// The gauge of that name and tags, which is made if there is room.
     pub(crate) fn try_gauge(&self, name: &str, tags: &[(&str, &str)]) -> Option<OwnedGauge> {
         self.inner.borrow_mut().make(Key::new(name, tags), self.limit).map(OwnedGauge)
     }
 
-    /// The histogram of that name and tags, made if there is room.
+    /// The histogram of that name and tags, which is made if there is room.
     pub(crate) fn try_histogram(
         &self,
         name: &str,

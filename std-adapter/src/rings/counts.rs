@@ -1,11 +1,11 @@
-//! What was given up at the record call, by cause.
+//! How many records were given up at the record call, by cause.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use ringstat_core::ledger::{Cause, Drops};
 
-/// Counts for each shard, written by its owner, and last those that all others share.
+/// The counts of each shard, which its owner writes, and at the end the counts that all other threads share.
 #[derive(Debug)]
 pub(super) struct Counts(Box<[CachePadded<[AtomicU64; Cause::COUNT]>]>);
 
@@ -14,14 +14,14 @@ impl Counts {
         Self((0..=shards).map(|_| CachePadded::default()).collect())
     }
 
-    /// Counts for a shard that the calling thread owns: nobody else writes it.
+    /// Counts a record for a shard that the calling thread owns, so that nobody else writes the count.
     #[inline]
     pub(super) fn count_owned(&self, shard: usize, cause: Cause) {
         let count = &self.0[shard][cause as usize];
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Counts for who has no shard.
+    /// Counts a record of a thread without a shard.
     pub(super) fn count_shared(&self, cause: Cause) {
         if let Some(cell) = self.0.last() {
             cell[cause as usize].fetch_add(1, Ordering::Relaxed);
@@ -38,7 +38,7 @@ impl Counts {
         sum
     }
 
-    /// How many shards they are for.
+    /// The number of shards.
     pub(super) fn shards(&self) -> usize {
         self.0.len() - 1
     }

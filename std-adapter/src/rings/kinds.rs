@@ -1,4 +1,4 @@
-//! The kinds of rings, one for each thing that a policy may do with a full one, and both ends of them.
+//! The kinds of rings, one for each way to treat a full ring, and both of their ends.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use ringstat_core::ring::{Slot, Source, boxed, mpmc, overwrite, priority, spsc};
 pub(super) type Cells = Box<[mpmc::Cell<Event>]>;
 type Slots = Box<[Slot<Event>]>;
 
-/// Refuses the newest.
+/// A ring that refuses the newest event.
 pub(super) type Refusing = spsc::Ring<Event, Slots>;
-/// Gives up the oldest.
+/// A ring that evicts the oldest event.
 pub(super) type Evicting = overwrite::Ring<Event, Slots>;
-/// Gives up what matters least.
+/// A ring that evicts the least important event.
 pub(super) type Ranked = priority::BoxedRing<Event>;
 
 type Shared = mpmc::Ring<Event, Cells>;
@@ -32,7 +32,7 @@ pub(super) enum All {
     Ranked(Arc<Shards<Ranked, RankedShared>>),
 }
 
-/// Does the same with whatever kind it is.
+/// Runs the same code for whichever kind it is.
 macro_rules! with_all {
     ($all:expr, $rings:ident => $what:expr) => {
         match $all {
@@ -44,7 +44,7 @@ macro_rules! with_all {
 }
 
 impl All {
-    /// `count` shards of `events` each, and `shared` for all who have none.
+    /// Creates `count` shards of `events` each, and a ring of `shared` events for threads without one.
     pub(super) fn new(policy: Policy, count: usize, events: usize, shared: usize) -> Self {
         let ring = || mpmc::Ring::new(boxed(shared));
         if policy.ranks() {
@@ -69,7 +69,7 @@ impl All {
         }
     }
 
-    /// How often a shard was given back.
+    /// How many times a shard has been given back.
     pub(super) fn vacated(&self) -> usize {
         with_all!(self, all => all.vacated())
     }
@@ -82,7 +82,7 @@ impl All {
         }
     }
 
-    /// How full ring `index` is, in events used and capacity: the shards, then the shared one.
+    /// How full ring `index` is, as events used and capacity: the shards come first, then the shared ring.
     pub(super) fn fill(&self, index: usize) -> (usize, usize) {
         use ringstat_core::ring::Fallback;
         with_all!(self, all => match all.shards().get(index) {
@@ -91,7 +91,7 @@ impl All {
         })
     }
 
-    /// Says whether the rings are still there.
+    /// Returns a function that says whether the rings still exist.
     #[cfg(test)]
     pub(super) fn watch(&self) -> Box<dyn Fn() -> bool> {
         with_all!(self, all => {
@@ -100,29 +100,29 @@ impl All {
         })
     }
 
-    /// Bytes of a shard for each event that it holds.
+    /// The bytes of a shard per event.
     pub(super) fn bytes_per_event(&self) -> usize {
         match self {
             Self::Refusing(_) | Self::Evicting(_) => size_of::<Event>(),
-            // It also has a number in the ring of each level and in that of the free places.
+            // The place also has a number in the ring of each level and in the ring of free places.
             Self::Ranked(_) => size_of::<Event>() + (priority::LEVELS + 1) * size_of::<u32>(),
         }
     }
 }
 
-/// A thread's shard. It does not keep the rings alive.
+/// A thread's claim on a shard. It does not keep the rings alive.
 pub(super) enum End {
     Refusing(Seat<Refusing, Shared>),
     Evicting(Seat<Evicting, Shared>),
     Ranked(Seat<Ranked, RankedShared>),
-    /// There was none left; so many had been given back by then.
+    /// No shard was free when this many had been given back.
     None {
         vacated: usize,
     },
 }
 
 impl End {
-    /// Which shard it is.
+    /// The index of the shard.
     pub(super) fn index(&self) -> Option<usize> {
         match self {
             Self::Refusing(seat) => Some(seat.index()),
@@ -132,19 +132,19 @@ impl End {
         }
     }
 
-    /// Whether the rings are gone, or may be.
+    /// Whether the rings no longer exist, or possibly do not.
     pub(super) fn is_stale(&self) -> bool {
         match self {
             Self::Refusing(seat) => seat.is_stale(),
             Self::Evicting(seat) => seat.is_stale(),
             Self::Ranked(seat) => seat.is_stale(),
-            // It keeps nothing; who still records there looks again.
+            // This does not keep track of the rings; a thread that still records there looks again.
             Self::None { .. } => true,
         }
     }
 }
 
-/// The worker's end.
+/// The worker's end of the rings.
 pub(crate) enum Consumer {
     Refusing(Drain<Refusing, Shared>),
     Evicting(Drain<Evicting, Shared>),

@@ -1,7 +1,7 @@
 //! The rings: one for each recording thread, and one that all further threads share.
 //!
-//! A record goes into the shard of its thread, or into the ring that all threads without one share; the worker drains
-//! all of them. What a full ring gives up is the policy's choice, and so is the kind of ring ([`kinds`]).
+//! A record goes into the shard of its thread, or into the ring shared by all threads without one; the worker drains
+//! all of them. What a full ring gives up, and with it the kind of ring ([`kinds`]), depends on the policy.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,17 +28,18 @@ pub(crate) struct Rings {
     id: u64,
     all: All,
     policy: Policy,
-    /// For critical events, where they are kept until they are acknowledged.
+    /// For critical events, if they are kept until they are acknowledged.
     critical: Option<mpmc::Ring<Event, Cells>>,
-    /// Memory for tags that do not fit a slot: for each shard, and last for who has none. Empty without any.
+    /// Memory for tags that do not fit a slot: one per shard, and a last one for threads without a shard. Empty if
+    /// there is none.
     tag_memory: Box<[BoxedTagMemory]>,
-    /// For who has no shard.
+    /// The gate of threads without a shard.
     shared_gate: SharedGate,
-    /// Given up at the record call.
+    /// Records given up at the record call.
     drops: Counts,
 }
 
-/// Knows no names, but where long tags are.
+/// Resolves no names, but finds long tags.
 impl Resolve for Rings {
     const HAS_AREAS: bool = true;
 
@@ -53,8 +54,8 @@ impl Resolve for Rings {
 }
 
 impl Rings {
-    /// `shards` rings for `events` each, one for `shared`, and one for `critical` critical events if that is not 0;
-    /// `tag_memory` bytes beside each ring for tags that do not fit a slot.
+    /// Creates `shards` rings for `events` each, one for `shared`, and one for `critical` critical events unless that
+    /// is 0, each with `tag_memory` bytes for tags that do not fit a slot.
     pub(crate) fn new(
         shards: usize,
         events: usize,
@@ -81,7 +82,7 @@ impl Rings {
         }
     }
 
-    /// The worker's end; there is one.
+    /// The worker's end, which can be taken once.
     pub(crate) fn consumer(&self) -> Option<Consumer> {
         self.all.consumer()
     }
@@ -91,18 +92,18 @@ impl Rings {
         self.critical.as_ref()
     }
 
-    /// How full each ring is, in events used and capacity: the shards, then the shared one.
+    /// How full each ring is, as events used and capacity: the shards come first, then the shared ring.
     pub(crate) fn fills(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         (0..=self.drops.shards()).map(|index| self.all.fill(index))
     }
 
-    /// How many events wait.
+    /// The number of waiting events.
     pub(crate) fn len(&self) -> usize {
         let critical = self.critical.as_ref().map_or(0, mpmc::Ring::len);
         self.fills().map(|(used, _)| used).sum::<usize>() + critical
     }
 
-    /// Memory of the rings at most, in bytes.
+    /// The largest amount of memory that the rings take, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         let (shards, cell) = (self.drops.shards(), size_of::<mpmc::Cell<Event>>());
         let events = self.fills().enumerate().map(|(index, (_, capacity))| {
@@ -124,8 +125,8 @@ impl Rings {
         Outcome::Dropped(cause)
     }
 
-    /// Gives up what waits, once the worker has ended: a recorder that passed the valve before it closed may come into
-    /// its ring after the worker's last look.
+    /// Gives up what waits, once the worker has ended: a recorder that passed the valve before it closed may add its
+    /// event after the worker's last check.
     pub(crate) fn give_up_all(&self, cause: Cause, names: &impl Resolve) {
         let count = |event: Event| {
             event.give_back(names);
@@ -139,13 +140,13 @@ impl Rings {
         }
     }
 
-    /// Takes a shard for the calling thread now, rather than at its first record. Returns whether it has one.
+    /// Claims a shard for the calling thread now, rather than at its first record. Returns whether it has one.
     pub(crate) fn register(&self) -> bool {
         let has_one = |seat: &mut Seat| !matches!(seat.end, End::None { .. });
         seats::with(|seats| self.seat(seats).is_some_and(has_one)).unwrap_or(false)
     }
 
-    /// The memory that this thread is to use for long tags, if there is any.
+    /// The memory for long tags that this thread uses, if there is any.
     #[inline]
     pub(crate) fn tag_memory(&self) -> Option<Area<'_>> {
         let shared = self.tag_memory.len().checked_sub(1)?;
@@ -157,13 +158,13 @@ impl Rings {
         self.tag_memory.get(number).map(BoxedTagMemory::area)
     }
 
-    /// Blocks of the memory for long tags: how many are in use, and how many there are.
+    /// The blocks of the memory for long tags: how many are in use, and how many there are.
     pub(crate) fn tag_blocks(&self) -> (usize, usize) {
         let areas = self.tag_memory.iter().map(BoxedTagMemory::area);
         areas.fold((0, 0), |(used, all), area| (used + area.used(), all + area.capacity()))
     }
 
-    /// Puts an event into this thread's shard.
+    /// Adds an event to this thread's shard.
     #[inline]
     pub(crate) fn push(&self, event: &Event) -> Outcome {
         if event.priority() == Priority::Critical && self.critical.is_some() {
@@ -173,11 +174,11 @@ impl Rings {
             let pushed = seats.first_mut().and_then(|seat| self.push_owned(seat, event));
             pushed.unwrap_or_else(|| self.push_slowly(seats, event))
         })
-        // This thread is looking at its seats already: nothing in there records.
+        // This thread is already using its seats; nothing that runs there records.
         .unwrap_or_else(|| self.push_shared(event))
     }
 
-    /// Puts an event where no other can delay it or crowd it out.
+    /// Adds a critical event to a ring where no others delay or displace it.
     #[cold]
     fn push_critical(&self, event: &Event) -> Outcome {
         match &self.critical {
@@ -186,12 +187,12 @@ impl Rings {
         }
     }
 
-    /// Puts an event into this thread's shard, if it is one of those that are kept at this level of throttling.
+    /// Adds an event to this thread's shard, if it is one of those that are kept at this level of throttling.
     #[cold]
     pub(crate) fn push_throttled(&self, event: &Event, level: u8) -> Outcome {
         let mut event = *event;
         let n = Throttle::one_in(level);
-        // What cannot say that it stands for more is kept: totals stay right.
+        // A record whose rate cannot be raised is kept, so that totals stay right.
         if event.priority() <= Priority::Normal && event.can_thin(n) {
             if !seats::keeps_one_in(n) {
                 return self.refuse(Cause::Throttled);
@@ -201,7 +202,7 @@ impl Rings {
         self.push(&event)
     }
 
-    /// Puts an event into the shard of a seat; `None` if that has none of these rings.
+    /// Adds an event to the shard of a seat; `None` if that is not a shard of these rings.
     #[inline]
     fn push_owned(&self, seat: &mut Seat, event: &Event) -> Option<Outcome> {
         Some(match (&mut seat.end, &self.all) {
@@ -233,7 +234,7 @@ impl Rings {
         })
     }
 
-    // The two that follow are for some policies only, and would take registers from the others.
+    // The two functions below are used by some policies only, and inlined they would take registers from the others.
 
     #[inline(never)]
     fn push_gated(
@@ -246,7 +247,7 @@ impl Rings {
         match gate.admit(&mut event, end.capacity(), || end.len()) {
             Admission::Enter if end.try_push(&event) => Outcome::Recorded,
             Admission::Refuse(cause) => self.refuse_owned(shard, cause),
-            // Replacing is not said to a ring that cannot tell what is of lower priority.
+            // A ring without priorities is never told to replace.
             Admission::Enter | Admission::Replace => self.refuse_owned(shard, Cause::Full),
         }
     }
@@ -280,14 +281,15 @@ impl Rings {
         }
     }
 
-    /// The first record of a thread, one to another client than the last, or one of a thread without a shard.
+    /// The first record of a thread, its first to this client since it recorded to another one, or a record of a thread
+    /// without a shard.
     #[cold]
     fn push_slowly(&self, seats: &mut Seats, event: &Event) -> Outcome {
         let pushed = self.seat(seats).and_then(|seat| self.push_owned(seat, event));
         pushed.unwrap_or_else(|| self.push_shared(event))
     }
 
-    /// This thread's seat, made if need be, and put first. `None` if it has too many.
+    /// This thread's seat, which is made if necessary and put first. `None` if the thread has too many.
     fn seat<'a>(&self, seats: &'a mut Seats) -> Option<&'a mut Seat> {
         match seats.iter().position(|seat| seat.client == self.id) {
             Some(index) => seats.swap(0, index),
@@ -307,9 +309,9 @@ impl Rings {
         Some(seat)
     }
 
-    /// A shard for this thread, if one is free and will be given back.
+    /// Claims a shard for this thread, if one is free and will be given back.
     fn find(&self) -> End {
-        // Before looking: a shard that is given back meanwhile is looked for again.
+        // Before looking, so that a shard that is given back meanwhile is looked for again.
         let vacated = self.all.vacated();
         let claimed = if seats::are_given_back() { self.all.claim() } else { None };
         claimed.unwrap_or(End::None { vacated })
@@ -328,7 +330,8 @@ impl Rings {
         }
     }
 
-    /// Puts an event into a ring that others write to; `replace` where it may come in only in place of a lower one.
+    /// Adds an event to a ring that other threads write to as well; with `replace`, only in place of one of lower
+    /// priority.
     fn push_into<F: Fallback<Event>>(
         &self,
         ring: &F,

@@ -22,14 +22,14 @@ fn threads_own_shards_and_the_rest_share() {
             assert_eq!(rings.push(&event(1)), Outcome::Recorded);
             barrier.wait();
         };
-        // Joined: the scope alone waits for their work, not for their end.
+        // Joined explicitly, because a scope only waits for their work, not for their end.
         let threads = [(); 4].map(|()| scope.spawn(record));
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
     assert_eq!((rings.len(), shared_len(&rings)), (4, 2));
     let mut consumer = rings.consumer().unwrap();
     assert_eq!(consumer.drain(100, |_| ()), 4);
-    // The threads are gone and their shards are free again.
+    // The threads have ended and their shards are free again.
     std::thread::scope(|scope| scope.spawn(|| rings.push(&event(2))).join().unwrap());
     assert_eq!((rings.len(), shared_len(&rings)), (1, 0));
 }
@@ -80,7 +80,7 @@ fn a_thread_keeps_no_rings_alive() {
     }
 }
 
-/// What a thread still records at its end, after its seats were given back, is shared and not lost.
+/// What a thread records at its very end, after its seats were given back, goes to the shared ring and is not lost.
 #[test]
 fn what_destructors_record_is_kept() {
     use std::cell::RefCell;
@@ -149,14 +149,14 @@ fn ranked(priority: Priority, n: u64) -> Event {
     event
 }
 
-/// What is in the rings, in the order in which it would be sent.
+/// The contents of the rings, in the order in which they would be sent.
 fn contents(rings: &Rings) -> std::vec::Vec<Event> {
     let mut all = std::vec::Vec::new();
     rings.consumer().unwrap().drain(usize::MAX >> 1, |event| all.push(event));
     all
 }
 
-/// A thousand records of each priority in turn, into rings for a hundred: what is kept, by priority.
+/// Records a thousand events of each priority in turn into rings for a hundred: how many were kept, by priority.
 fn kept(policy: Policy) -> ([usize; 4], Drops) {
     let rings = Rings::new(1, 100, 8, policy, 0, 0);
     let mut recorded = 0;
@@ -184,12 +184,12 @@ fn each_policy_keeps_what_it_promises() {
     assert_eq!(all, [0, 0, 0, 100]);
 
     let (all, drops) = kept(Policy::Sampled(10));
-    // 75 come in until it is three quarters full; then all critical ones and one in ten of the others.
+    // 75 are accepted until the ring is three quarters full; then all critical ones and one in ten of the others.
     assert_eq!(all.iter().sum::<usize>(), 100);
     assert!(all[3] > all[2] && drops.get(Cause::Sampled) > 2500, "{all:?} {drops:?}");
 
     let (all, drops) = kept(Policy::Graded(10));
-    // High ones may evict high ones, so that at the end only critical ones are left.
+    // High ones may evict high ones, so only critical ones are left at the end.
     assert_eq!(all, [0, 0, 0, 100]);
     assert!(drops.get(Cause::Sampled) > 0, "low ones were sampled first");
     assert!(drops.get(Cause::Evicted) > 0 && drops.get(Cause::Full) > 0);
@@ -236,12 +236,12 @@ fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
         assert_eq!(kept.len() - low.len(), 320);
         assert!(low.iter().all(|rate| *rate == one_in));
         assert_eq!(low.len() as u64 + rings.drops().get(Cause::Throttled), 320);
-        // A block that another test has begun on this thread may be one off.
+        // A block that another test has begun on this thread may make a difference of one.
         assert!((low.len() as i64 - i64::from(320 / u32::from(one_in))).abs() <= 1);
     }
 }
 
-/// What a draft does: the tags go beside the ring of this thread, and come back where the event is not taken.
+/// Does what a draft does: the tags go to this thread's memory, and are given back if the event is refused.
 fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome {
     struct Through<'a>(&'a Rings, Option<u8>);
     impl ringstat_core::record::Recorder for Through<'_> {
@@ -289,11 +289,11 @@ fn long_tags_are_given_back_whatever_becomes_of_their_events() {
                     push_long(&rings, Priority::ALL[n % 4], throttle);
                 }
             };
-            // One thread with a shard, and others that share.
+            // One thread with a shard, and others that share a ring.
             record(1);
             std::thread::scope(|scope| {
                 let others = [(); 2].map(|()| scope.spawn(|| record(100)));
-                // Joined one by one: ThreadSanitizer does not see what ends a scope.
+                // Joined one by one, because ThreadSanitizer does not see what ends a scope.
                 for other in others {
                     other.join().unwrap();
                 }
@@ -335,8 +335,8 @@ fn memory_for_long_tags_that_is_used_up_refuses_them_and_no_others() {
 }
 
 proptest! {
-    /// Whatever is recorded and taken: each record is kept, taken or counted; and one that is given up was never of
-    /// higher priority than one that stays, where the policy goes by priority.
+    /// Whatever is recorded and taken, each record is kept, taken or counted; and if the policy goes by priority, none
+    /// is given up while one of lower priority stays.
     #[test]
     fn no_policy_drops_the_higher_while_it_could_drop_the_lower(
         policy in 0usize..5,

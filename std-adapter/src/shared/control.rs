@@ -1,4 +1,4 @@
-//! How handles and the worker talk to each other. Nothing of it is on the record path.
+//! How handles and the worker communicate. None of it is used by record calls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,12 +9,12 @@ use std::time::Instant;
 use ringstat_core::observe::{BreakerUse, Health, Output, PoolUse};
 use ringstat_core::send::Totals;
 
-/// What was asked of the worker and what it has done, with a way to wait for it.
+/// What the worker was asked to do and what it has done, with a way to wait for it.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     state: Mutex<State>,
     changed: Condvar,
-    /// The worker is in a call of a transport. For who waits: nothing is handed over by it.
+    /// Whether the worker is in a call of a transport, for those who wait; it orders nothing else.
     in_transport: AtomicBool,
     /// The futures that wait for a change.
     #[cfg(feature = "async")]
@@ -24,16 +24,16 @@ pub(crate) struct Control {
 /// What was asked of the worker, and what it has done.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// Flushes asked for, and the last one that is done.
+    /// The number of flushes requested; below it, the last one that is done.
     pub(crate) flush_asked: u64,
     pub(crate) flush_done: u64,
-    /// The worker is to end, at the latest then.
+    /// The worker has to end by this time.
     pub(crate) stop_at: Option<Instant>,
     /// The worker has ended.
     pub(crate) stopped: bool,
-    /// The sender's account as of its last round.
+    /// The sender's account as of the worker's last round.
     pub(crate) totals: Totals,
-    /// How things were going then, for snapshots.
+    /// The state as of that round, for snapshots.
     pub(crate) aggregated: u64,
     pub(crate) breaker: BreakerUse,
     pub(crate) output: Output,
@@ -56,7 +56,7 @@ impl Control {
         self.in_transport.store(is, Ordering::Relaxed);
     }
 
-    /// Wakes everybody who waits. The [lock](Self::lock) must not be held: executors are not ours.
+    /// Wakes everybody who waits. The [lock](Self::lock) must not be held, because wakers call into foreign executors.
     pub(crate) fn changed(&self) {
         self.changed.notify_all();
         #[cfg(feature = "async")]
@@ -68,14 +68,14 @@ impl Control {
         }
     }
 
-    /// What `ready` finds, or else has the task woken at the next change.
+    /// Returns what `ready` finds, or registers the task to be woken at the next change.
     #[cfg(feature = "async")]
     pub(crate) fn poll<T>(
         &self,
         context: &Context<'_>,
         ready: impl Fn(&State) -> Option<T>,
     ) -> Poll<T> {
-        // First the waker, then the look: what changes in between wakes.
+        // The waker is registered before the check, so that a change in between wakes the task.
         let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
         if !wakers.iter().any(|waker| waker.will_wake(context.waker())) {
             wakers.push(context.waker().clone());
@@ -84,7 +84,7 @@ impl Control {
         ready(&self.lock()).map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Waits until `done`, at the latest until `deadline`. Returns whether it is.
+    /// Waits until `done`, or until `deadline`. Returns whether it is done.
     pub(crate) fn wait(&self, deadline: Instant, done: impl Fn(&State) -> bool) -> bool {
         let mut state = self.lock();
         while !done(&state) {

@@ -25,7 +25,7 @@ pub(crate) use valve::{Opening, Valve};
 /// Names and texts of events made at run time: 4096 strings, 96 KiB in all.
 pub(crate) type Names = Interner<4096, 65_536>;
 
-/// What events name: strings of the interner, and long tags beside the rings.
+/// Resolves what events refer to: strings of the interner, and long tags beside the rings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said<'a>(&'a Shared);
 
@@ -52,20 +52,20 @@ pub(crate) struct Shared {
     pub(crate) names: Names,
     pub(crate) timings: Timings,
     pub(crate) identity: Identity,
-    /// Bytes that are taken at the start: everything but instruments made at run time.
+    /// Memory taken at the start, in bytes: everything but instruments made at run time.
     fixed_bytes: usize,
     pub(crate) valve: Valve,
     pub(crate) control: Control,
 }
 
-/// What an instrument takes besides its name and tags, at most.
+/// The largest amount of memory that an instrument takes besides its name and tags.
 const INSTRUMENT: usize = size_of::<Histogram<DEFAULT_BUCKETS>>() + 512;
 
-/// What is known once there are transports.
+/// What is known once the transports exist.
 pub(crate) struct Room {
-    /// Whether receivers acknowledge, so that critical events are worth keeping until they do.
+    /// Whether receivers acknowledge critical events, so that keeping them is worthwhile.
     pub(crate) acknowledged: bool,
-    /// Bytes that the worker takes, its pool included.
+    /// Memory that the worker takes, in bytes, including its pool.
     pub(crate) worker_bytes: usize,
 }
 
@@ -99,12 +99,12 @@ impl Shared {
         }
     }
 
-    /// What resolves names and finds long tags.
+    /// Resolves names and finds long tags.
     pub(crate) fn said(&self) -> Said<'_> {
         Said(self)
     }
 
-    /// Memory that the client takes, in bytes.
+    /// The memory that the client takes, in bytes.
     pub(crate) fn memory_bytes(&self) -> u64 {
         (self.fixed_bytes + self.registry.made() * INSTRUMENT) as u64
     }
@@ -149,16 +149,16 @@ impl Shared {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        // Later stages first: what moves on meanwhile is missed, never counted twice.
+        // Later stages are read first: what moves on meanwhile is missed, but never counted twice.
         let (totals, aggregated, stopped) = {
             let state = self.control.lock();
             if state.stopped {
-                // Under the lock: nobody reads the account while another takes what is left.
+                // Under the lock, so that nobody reads the account while another takes what is left.
                 self.rings.give_up_all(Cause::Shutdown, &self.said());
             }
             (state.totals, state.aggregated, state.stopped)
         };
-        // A record that is still on its way into a ring that nobody drains was not made yet.
+        // A record that is still on its way into a ring that nobody drains does not count as made yet.
         let waiting = if stopped { 0 } else { self.rings.len() as u64 };
         totals.ledger(waiting, &self.rings.drops(), aggregated)
     }

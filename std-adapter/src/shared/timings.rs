@@ -5,7 +5,7 @@ use ringstat_core::send::SAMPLE_ONE_IN;
 
 use crate::registry::{OwnedHistogram, Registry};
 
-/// Histograms of one event in [`SAMPLE_ONE_IN`], as exact as the cheap clock that stamps events.
+/// Histograms of one event in [`SAMPLE_ONE_IN`], as precise as the cheap clock that stamps events.
 #[derive(Debug)]
 pub(crate) struct Timings {
     pub(crate) in_buffer: OwnedHistogram,

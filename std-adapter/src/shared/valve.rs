@@ -1,21 +1,21 @@
-//! What the record call looks at first.
+//! What the record call checks first.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::Thread;
 
-/// Lets records through, only some of them, or none. One byte, read by every record call.
+/// Lets all records through, only some of them, or none. It is one byte, read by every record call.
 ///
-/// It also holds the bell of a worker that sleeps for long: the first record rings it.
+/// It also says when the worker sleeps for long, so that the first record wakes it.
 #[derive(Debug, Default)]
 pub(crate) struct Valve {
-    /// 0: open. Else the throttle's level, or one of those below.
+    /// 0 if open; otherwise the throttle's level, or one of the values below.
     opening: AtomicU8,
-    /// Who is woken.
+    /// The thread to wake.
     worker: OnceLock<Thread>,
 }
 
-/// The worker sleeps for long. Records come through.
+/// The worker sleeps for long. Records are let through.
 const ASLEEP: u8 = u8::MAX - 1;
 /// The client is shut down.
 const CLOSED: u8 = u8::MAX;
@@ -23,13 +23,13 @@ const CLOSED: u8 = u8::MAX;
 /// How far a [`Valve`] is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Opening {
-    /// Everything comes through.
+    /// Everything is let through.
     Open,
-    /// Only some of what matters little: the throttle's level.
+    /// Only some of the less important records are let through, depending on the throttle's level.
     Throttled(u8),
-    /// Everything comes through, and the worker is to be [woken](Valve::wake).
+    /// Everything is let through, and the worker has to be [woken](Valve::wake).
     Asleep,
-    /// Nothing does any more.
+    /// Nothing is let through.
     Closed,
 }
 
@@ -44,8 +44,8 @@ impl Valve {
         }
     }
 
-    /// Throttles recorders, or no longer. A client that is shut down stays so, and a worker that sleeps does where nothing
-    /// is to be throttled.
+    /// Sets the throttle's level, 0 for none. A client that is shut down stays so, and so does a sleeping worker if
+    /// nothing is to be throttled.
     pub(crate) fn throttle(&self, level: u8) {
         let _ = self.opening.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
             let stays = now == CLOSED || now == level || (now == ASLEEP && level == 0);
@@ -58,13 +58,13 @@ impl Valve {
         self.opening.store(CLOSED, Ordering::Relaxed);
     }
 
-    /// The calling thread is the worker.
+    /// Notes that the calling thread is the worker.
     pub(crate) fn set_worker(&self) {
-        // There is one, and it says so once.
+        // There is one worker, and it calls this once.
         let _ = self.worker.set(std::thread::current());
     }
 
-    /// From now on the first record wakes the worker, unless something else is in force.
+    /// From now on, the first record wakes the worker, unless something else is in force.
     pub(crate) fn fall_asleep(&self) {
         let _ = self.exchange(0, ASLEEP);
     }
@@ -74,7 +74,7 @@ impl Valve {
         self.opening.load(Ordering::Relaxed) == ASLEEP
     }
 
-    /// Wakes the worker by a system call, if nobody else has.
+    /// Wakes the worker by a system call, unless somebody else has.
     #[cold]
     pub(crate) fn wake(&self) {
         if self.exchange(ASLEEP, 0)
@@ -84,7 +84,7 @@ impl Valve {
         }
     }
 
-    /// Nothing is handed over by it: events are handed over by the rings, and waking by `unpark`.
+    /// Relaxed: events are handed over by the rings, and waking by `unpark`; the valve itself hands over nothing.
     fn exchange(&self, from: u8, to: u8) -> bool {
         self.opening.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(valve.opening(), Opening::Asleep, "nothing is throttled");
         valve.wake();
         assert_eq!(valve.opening(), Opening::Open);
-        // The token of `wake`: else this would wait for ever.
+        // Takes the token of `wake`; without it, this would wait for ever.
         std::thread::park();
         valve.fall_asleep();
         valve.throttle(2);

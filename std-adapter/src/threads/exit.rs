@@ -1,20 +1,21 @@
-//! Says when a thread ends, at a price that a record call can pay.
+//! Calls back when a thread ends, at a price that a record call can pay.
 //!
 //! A `thread_local!` with a destructor would do, but its first use in a thread goes through `__cxa_thread_atexit_impl`:
 //! a `calloc`, and the loader's lock, which a `dlopen` in another thread holds for as long as the constructors of the
-//! library run, seconds in bad cases. Nothing of the kind is needed for a POSIX key: glibc keeps the values of the
-//! first 32 keys in the thread's own control block, musl those of all keys, so that setting one is a store. (With 32
-//! keys taken by others before, glibc allocates a block for 32 more, once in a thread.) The key's destructor runs in
-//! the thread itself, after the destructors of its `thread_local!`s: these may still record.
+//! library run, which may take seconds. A POSIX key needs none of this: glibc keeps the values of the first 32 keys in
+//! the thread's own control block, and musl those of all keys, so that setting one is a store. (If others have taken 32
+//! keys before, glibc allocates a block for 32 more, once per thread.) The key's destructor runs in the thread itself,
+//! after the destructors of its `thread_local!`s, which may still record.
 //!
-//! A library that contains this and is unloaded while a thread that recorded lives would leave a destructor that is
-//! gone; so would its worker thread. End the client, and the threads that recorded, first.
+//! If a library that contains this code is unloaded while a thread that recorded is alive, the destructor no longer
+//! exists when the thread ends, and neither does the worker's code. End the client, and the threads that recorded,
+//! before unloading.
 //!
-//! Elsewhere than on Linux it is a `thread_local!` with a destructor.
+//! On systems other than Linux, this is a `thread_local!` with a destructor.
 
 use std::cell::Cell;
 
-/// What a thread gives back when it ends.
+/// Gives something back when a thread ends.
 type Hook = fn();
 
 thread_local! {
@@ -22,8 +23,8 @@ thread_local! {
     static ENDING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `hook` when the calling thread ends. Returns whether that is so: `false` when it is ending already, or there
-/// is no room. Twice the same is once. No lock, no heap.
+/// Calls `hook` when the calling thread ends. Returns `false`, and does nothing, if the thread is already ending or
+/// there is no room. Registering a hook twice has no further effect. Takes neither lock nor heap.
 pub(crate) fn on_exit(hook: Hook) -> bool {
     let mut hooks = HOOKS.get();
     if ENDING.get() || !armed::arm() {
@@ -36,7 +37,7 @@ pub(crate) fn on_exit(hook: Hook) -> bool {
     true
 }
 
-/// The calling thread ends.
+/// Runs the hooks of the calling thread, which is ending.
 fn ended() {
     ENDING.set(true);
     for hook in HOOKS.take().into_iter().flatten() {
@@ -51,10 +52,10 @@ mod armed {
     use std::ffi::c_void;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// The key, plus one; 0 before there is one. Whoever comes first makes it: no lock.
+    /// The key plus one; 0 before it exists. The first thread creates it, without a lock.
     static KEY: AtomicU64 = AtomicU64::new(0);
 
-    /// Has [`ended`](super::ended) called when this thread ends.
+    /// Arranges for [`ended`](super::ended) to be called when this thread ends.
     pub(super) fn arm() -> bool {
         // SAFETY: the key was made and is never deleted; the value is not null and never dereferenced.
         key().is_some_and(
@@ -73,7 +74,7 @@ mod armed {
     #[cold]
     fn make() -> Option<u64> {
         let mut key = 0;
-        // SAFETY: `key` is a valid place, and `destroy` a function that may be called in any thread at its end.
+        // SAFETY: `key` is a valid place, and `destroy` may be called in any thread when it ends.
         if unsafe { libc::pthread_key_create(&raw mut key, Some(destroy)) } != 0 {
             return None;
         }
@@ -82,7 +83,7 @@ mod armed {
         match KEY.compare_exchange(0, mine, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => Some(mine),
             Err(first) => {
-                // SAFETY: it was made above, and nobody else knows of it.
+                // SAFETY: the key was created above, and nobody else knows of it.
                 unsafe { libc::pthread_key_delete(key) };
                 Some(first)
             }
@@ -108,7 +109,7 @@ mod armed {
         static GUARD: Guard = const { Guard };
     }
 
-    /// Has [`ended`](super::ended) called when this thread ends.
+    /// Arranges for [`ended`](super::ended) to be called when this thread ends.
     pub(super) fn arm() -> bool {
         GUARD.try_with(|_| ()).is_ok()
     }

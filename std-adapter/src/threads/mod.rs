@@ -1,4 +1,4 @@
-//! What belongs to a thread: a small number, so that it can own a cell of each sharded counter, and what is given back
+//! What belongs to a thread: a small number, so that it can own a cell of each sharded counter, and what it gives back
 //! when it ends.
 
 use std::cell::Cell;
@@ -9,19 +9,19 @@ mod exit;
 
 pub(crate) use exit::on_exit;
 
-/// So many threads own a cell; the others share one more.
+/// The number of threads that own a cell; all others share one more.
 pub(crate) const OWNERS: usize = 8;
 
 static NUMBERS: Owners = Owners::new();
 
-/// Of a thread that has not asked yet.
+/// The number of a thread that has not asked for one yet.
 const UNKNOWN: usize = usize::MAX;
 
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(UNKNOWN) };
 }
 
-/// The calling thread's number below [`OWNERS`], or `OWNERS` for one that shares.
+/// The calling thread's number below [`OWNERS`], or `OWNERS` if the thread shares.
 #[inline]
 pub(crate) fn number() -> usize {
     match NUMBER.get() {
@@ -30,7 +30,7 @@ pub(crate) fn number() -> usize {
     }
 }
 
-/// The first time in a thread; see [`on_exit`] for what it costs.
+/// Runs once per thread; see [`on_exit`] for what it costs.
 #[cold]
 fn take() -> usize {
     // A number that would not be given back is not taken.
@@ -56,7 +56,7 @@ mod tests {
         let one = || std::thread::spawn(|| [number(), number()]).join().unwrap();
         let taken: std::collections::BTreeSet<_> = (0..100).map(|_| one()).collect();
         assert!(taken.iter().all(|[first, second]| first == second));
-        // A hundred threads, one after the other: the numbers came back. (Other tests may hold some.)
+        // A hundred threads, one after the other, so the numbers were given back. (Other tests may hold some.)
         assert!(taken.iter().any(|[number, _]| *number < OWNERS));
         let own = number();
         assert_eq!(number(), own);

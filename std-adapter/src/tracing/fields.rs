@@ -6,23 +6,23 @@ use std::ops::Range;
 use heapless::String;
 use tracing_core::field::{Field, Visit};
 
-/// So many fields can become tags.
+/// The largest number of fields that can become tags.
 pub(super) const FIELDS_MAX: usize = 8;
 
-/// Room for their values together, in bytes.
+/// The room for all of their values, in bytes.
 const TEXT_MAX: usize = 1024;
 
-/// The values that a span or an event has for the chosen fields.
+/// The values of the chosen fields in a span or an event.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     chosen: &'a [&'static str],
     text: String<TEXT_MAX>,
-    /// Where the value of each chosen field stands in the text.
+    /// Where the value of each chosen field is in the text.
     values: [Option<Range<usize>>; FIELDS_MAX],
     too_long: bool,
 }
 
-/// What is kept of them: a value, or none, for each chosen field.
+/// Values that are kept for an open span: one for each chosen field, or none.
 pub(super) type Values = Box<[Option<Box<str>>]>;
 
 impl<'a> Fields<'a> {
@@ -30,12 +30,12 @@ impl<'a> Fields<'a> {
         Self { chosen, text: String::new(), values: Default::default(), too_long: false }
     }
 
-    /// Whether none of the chosen fields had a value.
+    /// Whether none of the chosen fields has a value.
     pub(super) fn is_empty(&self) -> bool {
         !self.too_long && self.values.iter().all(Option::is_none)
     }
 
-    /// Whether a value was left out because it found no room.
+    /// Whether a value was left out for lack of room.
     pub(super) fn is_too_long(&self) -> bool {
         self.too_long
     }
@@ -46,13 +46,13 @@ impl<'a> Fields<'a> {
         self.values[..self.chosen.len()].iter().map(of)
     }
 
-    /// The fields that have a value, with it.
+    /// Iterates over the fields that have a value, with their values.
     pub(super) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
         let named = self.chosen.iter().zip(self.values());
         named.filter_map(|(name, value)| Some((*name, value?)))
     }
 
-    /// Takes values known from before for the fields that have none.
+    /// Adopts earlier values for the fields that have none.
     pub(super) fn fill_up(&mut self, known: &Values) {
         for (index, value) in known.iter().enumerate() {
             if let Some(value) = value.as_ref().filter(|_| self.values[index].is_none()) {

@@ -1,4 +1,4 @@
-//! From a callsite and the values of its chosen fields to an instrument.
+//! A map from a callsite and the values of its chosen fields to an instrument.
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use super::fields::{Fields, Values};
 use crate::client::Client;
 use crate::registry::{OwnedCounter, OwnedHistogram, Table};
 
-/// An instrument that the client makes at run time.
+/// An instrument that a client makes at run time.
 pub(super) trait Make: Sized {
     fn make(client: &Client, name: &str, tags: &[(&str, &str)]) -> Self;
 }
@@ -28,18 +28,18 @@ impl Make for OwnedHistogram {
     }
 }
 
-/// The instruments under one name, which are numbered so that an open span can say which is its own.
+/// The instruments under one name, numbered so that an open span can refer to its own.
 #[derive(Debug)]
 pub(super) struct Known<I> {
     name: &'static str,
     hasher: RandomState,
     numbers: Table<Key, usize>,
     instruments: AppendOnly<Numbered<I>>,
-    /// The number of the one that takes what has no place.
+    /// The number of the instrument for whatever has no place in the table.
     overflow: OnceLock<usize>,
 }
 
-/// What tells two apart.
+/// What distinguishes two instruments.
 #[derive(Clone, Debug)]
 struct Key {
     metadata: &'static Metadata<'static>,
@@ -49,7 +49,7 @@ struct Key {
 #[derive(Debug)]
 struct Numbered<I> {
     instrument: I,
-    /// None for the overflow.
+    /// `None` for the overflow instrument.
     key: Option<Key>,
 }
 
@@ -71,7 +71,8 @@ impl<I: Make> Known<I> {
         }
     }
 
-    /// The number of the instrument for these values, which is made if need be; its first tag says what it is of.
+    /// The number of the instrument for these values, which is made if necessary; its first tag names the level or the
+    /// span.
     #[inline]
     pub(super) fn find(
         &self,
@@ -114,7 +115,7 @@ impl<I: Make> Known<I> {
         let mut counted = false;
         let overflow = self.overflow.get_or_init(|| {
             counted = true;
-            // For what has no name the registry gives the overflow series, and counts that.
+            // For an empty name the registry returns the overflow series, and counts the request.
             let instrument = I::make(client, "", &[]);
             self.instruments.push(Numbered { instrument, key: None })
         });
@@ -124,13 +125,13 @@ impl<I: Make> Known<I> {
         *overflow
     }
 
-    /// The instrument of a number that [`find`](Self::find) gave.
+    /// The instrument with a number that [`find`](Self::find) returned.
     #[inline]
     pub(super) fn handle(&self, number: usize) -> &I {
         &self.instruments[number].instrument
     }
 
-    /// The callsite and the values of a number; `None` for the overflow.
+    /// The callsite and the values of a number; `None` for the overflow instrument.
     pub(super) fn key(&self, number: usize) -> Option<(&'static Metadata<'static>, &Values)> {
         let key = self.instruments[number].key.as_ref()?;
         Some((key.metadata, &key.values))

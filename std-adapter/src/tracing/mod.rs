@@ -1,4 +1,4 @@
-//! ringstat as a layer of `tracing` (feature `tracing`): spans are timed, events counted.
+//! ringstat as a layer of `tracing` (feature `tracing`): spans are timed, and events are counted.
 //!
 //! ```no_run
 //! use ringstat_std::{Client, tracing::MetricsLayer};
@@ -10,19 +10,19 @@
 //! # Ok::<(), ringstat_std::BuildError>(())
 //! ```
 //!
-//! | what happens | instrument | tags |
+//! | in the program | instrument | tags |
 //! |---|---|---|
 //! | an event (`info!`, `error!`, …) | counter `tracing.events` | `level`, `target`, chosen fields |
 //! | a span closes | histogram `tracing.spans`, nanoseconds from its creation | `span`, `target`, chosen fields |
 //! | a span cannot be timed | counter `tracing.spans.untimed` | |
 //!
-//! Values of fields become series, so choose fields of few values. Each callsite and each combination of values is looked
-//! up once with a lock and an allocation; from then on a span or an event takes no lock, no heap and no system call.
-//! Beyond [`ClientConfig::max_instruments`](crate::ClientConfig::max_instruments), and where the chosen values of a span or an event are
-//! longer than 1024 bytes together, records go to the series `ringstat.overflow`;
-//! [`Client::overflowed_instruments`] counts that.
+//! The values of fields become series, so choose fields that have few values. Each callsite and combination of values
+//! is looked up once with a lock and an allocation; from then on, a span or an event takes no lock, no heap and no
+//! system call. Beyond [`ClientConfig::max_instruments`](crate::ClientConfig::max_instruments), and if the chosen
+//! values of a span or an event are longer than 1024 bytes together, records go to the series `ringstat.overflow`;
+//! [`Client::overflowed_instruments`] counts such requests.
 //!
-//! A filter for this layer alone is `MetricsLayer::new(&stats).with_filter(LevelFilter::INFO)`, as for any layer.
+//! To filter for this layer alone, use `MetricsLayer::new(&stats).with_filter(LevelFilter::INFO)`, as for any layer.
 
 use std::time::Instant;
 
@@ -51,16 +51,16 @@ pub struct MetricsLayer {
     spans: Option<Known<OwnedHistogram>>,
     open: OpenSpans,
     untimed: OwnedCounter,
-    /// Times of spans are counted from here.
+    /// The origin of the times of spans.
     start: Instant,
 }
 
-/// Spans that are open at the same time, unless said otherwise: 96 KiB.
+/// The default for the number of spans that can be open at the same time: 96 KiB.
 const OPEN_SPANS: usize = 4096;
 
 impl MetricsLayer {
-    /// A layer that records to `client`, which it keeps working. Its spans are those of `tracing.spans`, its events those
-    /// of `tracing.events`, and no field becomes a tag.
+    /// Creates a layer that records to `client`, and keeps the client working. Spans are timed as `tracing.spans`,
+    /// events counted as `tracing.events`, and no field becomes a tag.
     #[must_use]
     pub fn new(client: &Client) -> Self {
         let limit = client.shared().registry.limit();
@@ -100,9 +100,9 @@ impl MetricsLayer {
         self
     }
 
-    /// Sets how many spans can be open at the same time, 4096 by default, rounded up to a power of two, at most 2^20;
-    /// 24 bytes each, taken at once. A span that finds no room is counted in `tracing.spans.untimed`, which may happen
-    /// from half of that number on.
+    /// Sets how many spans can be open at the same time, 4096 by default. The number is rounded up to a power of two,
+    /// and is at most 2^20; each takes 24 bytes, allocated at once. A span that finds no room is counted in
+    /// `tracing.spans.untimed`, which may happen from half of that number on.
     #[must_use]
     pub fn open_spans(mut self, most: usize) -> Self {
         self.open = OpenSpans::new(most);
@@ -161,7 +161,7 @@ impl<S: Subscriber> Layer<S> for MetricsLayer {
     }
 }
 
-/// As logs have it.
+/// The level as it appears in logs.
 fn level(level: &Level) -> &'static str {
     match *level {
         Level::ERROR => "error",

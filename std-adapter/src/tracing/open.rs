@@ -1,7 +1,7 @@
-//! The spans that are open: when each began, and as what it counts.
+//! The spans that are open: when each began, and for which instrument.
 //!
-//! A table of fixed size, so that neither opening nor closing a span takes a lock or the heap. A span may stand in any of
-//! the [`REACH`] places from the one that the hash of its number names.
+//! A table of fixed size, so that neither opening nor closing a span takes a lock or the heap. A span may be in any of
+//! the [`REACH`] places from the one that the hash of its number selects.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -21,9 +21,10 @@ struct Place {
 
 /// Numbers of spans are not 0.
 const FREE: u64 = 0;
-/// Somebody writes there.
+/// Somebody is writing to this place.
 const TAKEN: u64 = u64::MAX;
-/// How many places are looked at: two cache lines and a half of them, and hardly ever all taken at half the load.
+/// How many places are examined: two and a half cache lines, which are hardly ever all taken when the table is half
+/// full.
 const REACH: usize = 16;
 /// 24 MiB.
 const PLACES_MAX: usize = 1 << 20;
@@ -34,11 +35,11 @@ impl OpenSpans {
         Self { places: (0..places).map(|_| Place::default()).collect() }
     }
 
-    /// Takes note of a span. Returns whether there was room.
+    /// Adds a span. Returns whether there was room.
     pub(super) fn begin(&self, span: u64, begun: u64, kind: usize) -> bool {
         let free = |place: &&Place| {
             let (load, take) = (Ordering::Relaxed, Ordering::Acquire);
-            // Looking first: a failed exchange costs as much as a successful one.
+            // Load first, because a failed exchange costs as much as a successful one.
             place.span.load(load) == FREE
                 && place.span.compare_exchange(FREE, TAKEN, take, load).is_ok()
         };
@@ -47,34 +48,34 @@ impl OpenSpans {
         };
         place.begun.store(begun, Ordering::Relaxed);
         place.kind.store(kind, Ordering::Relaxed);
-        // Who finds the number finds the rest.
+        // Release: whoever finds the number finds the rest.
         place.span.store(span, Ordering::Release);
         true
     }
 
-    /// As what an open span counts.
+    /// The instrument of an open span.
     pub(super) fn kind(&self, span: u64) -> Option<usize> {
         Some(self.find(span)?.kind.load(Ordering::Relaxed))
     }
 
-    /// Has an open span count as something else.
+    /// Changes the instrument of an open span.
     pub(super) fn set_kind(&self, span: u64, kind: usize) {
         if let Some(place) = self.find(span) {
             place.kind.store(kind, Ordering::Relaxed);
         }
     }
 
-    /// Forgets a span, and says when it began and as what it counts.
+    /// Removes a span, and returns when it began and its instrument.
     pub(super) fn end(&self, span: u64) -> Option<(u64, usize)> {
         let place = self.find(span)?;
         let was = (place.begun.load(Ordering::Relaxed), place.kind.load(Ordering::Relaxed));
-        // Read before the next one writes there.
+        // The fields are read before another span can use the place.
         place.span.store(FREE, Ordering::Release);
         Some(was)
     }
 
     fn find(&self, span: u64) -> Option<&Place> {
-        // A number that is none: `FREE` and `TAKEN` would be found.
+        // Not a valid number: `FREE` and `TAKEN` would be found.
         let valid = span != FREE && span != TAKEN;
         let mut reach = self.reach(span).filter(|_| valid);
         reach.find(|place| place.span.load(Ordering::Acquire) == span)

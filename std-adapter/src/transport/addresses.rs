@@ -1,18 +1,18 @@
-//! The receiver's addresses: looked up again and again, and never on the worker's time.
+//! The receiver's addresses, which are resolved again from time to time, but never by the worker itself.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-/// After a failure a name is looked up again this soon, if its own pace is not faster.
+/// After a failure, a name is resolved again after this time, unless its regular interval is shorter.
 const URGENT: Duration = Duration::from_secs(5);
 
-/// An address, or a name whose addresses are tried in turn and looked up again on a timer by a short-lived thread.
+/// An address, or a name whose addresses are tried in turn and resolved again at intervals by a short-lived thread.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     name: String,
-    /// An address needs no lookup.
+    /// Whether it is an address, which needs no lookup.
     literal: bool,
     known: Vec<SocketAddr>,
     /// The one that is in use.
@@ -23,7 +23,7 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// Looks `name` up, blocking, and keeps it to be looked up again.
+    /// Resolves `name`, blocking, and keeps it to be resolved again every `every`.
     pub(crate) fn resolve(name: &str, every: Duration) -> io::Result<Self> {
         let known: Vec<_> = name.to_socket_addrs()?.collect();
         let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -43,8 +43,8 @@ impl Addresses {
         self.current
     }
 
-    /// Looks the name up again when it is time, and takes the answer of the last time. Returns whether the address in
-    /// use has changed, as it does once it is no longer among the name's. Never blocks.
+    /// Resolves the name again when it is time, and takes over the result of the last lookup. Returns whether the
+    /// address in use has changed, which happens when it is no longer among the name's. Never blocks.
     pub(crate) fn refresh(&mut self) -> bool {
         self.look_up(self.every);
         let Some(known) = self.answer() else { return false };
@@ -55,7 +55,7 @@ impl Addresses {
         self.next()
     }
 
-    /// Moves on to the next address, as the one in use leads nowhere. Returns whether there is another one.
+    /// Moves on to the next address, because the one in use leads nowhere. Returns whether there is another one.
     pub(crate) fn next(&mut self) -> bool {
         self.look_up(self.every.min(URGENT));
         let at = self.known.iter().position(|a| *a == self.current);
@@ -64,7 +64,7 @@ impl Addresses {
         std::mem::replace(&mut self.current, next) != next
     }
 
-    /// Begins a lookup if the last one was so long ago.
+    /// Starts a lookup if the last one was at least `every` ago.
     fn look_up(&mut self, every: Duration) {
         if self.literal || self.pending.is_some() || self.last.elapsed() < every {
             return;
@@ -75,19 +75,19 @@ impl Addresses {
         let thread = std::thread::Builder::new().name("ringstat-resolve".into());
         let spawned = thread.spawn(move || {
             if let Ok(addresses) = name.to_socket_addrs() {
-                // The worker may be gone by now.
+                // The worker may have ended by now.
                 let _ = sender.send(addresses.collect());
             }
         });
         self.pending = spawned.is_ok().then_some(receiver);
     }
 
-    /// What a lookup has found, if one has ended and found anything.
+    /// The result of a lookup, if one has ended and found anything.
     fn answer(&mut self) -> Option<Vec<SocketAddr>> {
         let answer = match self.pending.as_ref()?.try_recv() {
             Err(TryRecvError::Empty) => return None,
             Ok(addresses) => addresses,
-            // The lookup failed: what we have is the best we know.
+            // The lookup failed, so the addresses that we have are the best we know.
             Err(TryRecvError::Disconnected) => Vec::new(),
         };
         self.pending = None;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     impl Addresses {
-        /// A name that has these, and is never looked up again.
+        /// A name with these addresses that is never resolved again.
         pub(crate) fn of(known: Vec<SocketAddr>) -> Self {
             let mut addresses = Self::resolve("127.0.0.1:1", Duration::MAX).unwrap();
             (addresses.current, addresses.known) = (known[0], known);
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// Looks up once, and says whether that changed the address in use.
+    /// Resolves once, and returns whether that changed the address in use.
     fn refreshed(addresses: &mut Addresses) -> bool {
         addresses.look_up(Duration::ZERO);
         assert!(addresses.pending.is_some());

@@ -1,13 +1,13 @@
-//! The socket: connected, never blocking, many datagrams a system call where the kernel can.
+//! The UDP socket: connected, non-blocking, and with many datagrams per system call where the kernel supports it.
 //!
-//! What a UDP sender really sees, and what is made of it (Linux; other systems differ in detail):
+//! What a UDP sender really sees, and how it is treated (on Linux; other systems differ in detail):
 //!
-//! - `ECONNREFUSED` answers the datagram *before*, and the call that reports it sends nothing: the caller tries again at
-//!   once.
+//! - `ECONNREFUSED` is the answer to the datagram *before*, and the call that reports it sends nothing: the caller
+//!   tries again at once.
 //! - `EAGAIN` and `ENOBUFS` are backpressure: the datagram is kept and offered again.
-//! - `EMSGSIZE` is permanent for that datagram; for a train of them it means that a segment is larger than the link's
-//!   packets, and they go one by one.
-//! - `ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EPERM`, `EACCES`: there is no way to the receiver now.
+//! - `EMSGSIZE` is permanent for that datagram; for several in one call it means that a segment is larger than the
+//!   link's packets, and they are sent one by one.
+//! - `ENETUNREACH`, `EHOSTUNREACH`, `ENETDOWN`, `EPERM`, `EACCES`: there is no way to the receiver at the moment.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -18,10 +18,10 @@ use ringstat_core::send::{SendError, Transport};
 use super::addresses::Addresses;
 use crate::config::MAX_SEGMENTS;
 
-/// At most so many bytes go to the kernel in one call: a UDP payload.
+/// The largest number of bytes passed to the kernel in one call: a UDP payload.
 const MAX_BYTES: usize = 65_507;
 
-/// So long datagrams go one by one before trains are tried again.
+/// How long datagrams are sent one by one before segmentation is tried again.
 const SINGLY: Duration = Duration::from_secs(60);
 
 /// A connected UDP socket.
@@ -31,23 +31,23 @@ pub(crate) struct Udp {
     addresses: Addresses,
     /// The size of the segments that the kernel cuts, if it can.
     segment: Option<usize>,
-    /// Until then datagrams go one by one, since trains of them do not.
+    /// Until then, datagrams are sent one by one, because segmentation has failed.
     singly_until: Option<Instant>,
     payload: usize,
 }
 
-/// Why there is no socket.
+/// Why no socket could be opened.
 #[derive(Debug)]
 pub(crate) enum ConnectError {
-    /// The name has no address.
+    /// The name could not be resolved.
     Resolve(io::Error),
     /// No socket could be opened.
     Socket(io::Error),
 }
 
 impl Udp {
-    /// Opens a socket to `to`, `HOST:PORT` or `ADDRESS:PORT`, and asks the kernel to cut what is longer than `payload`
-    /// into datagrams of that size. A name is looked up again every `resolve`.
+    /// Opens a socket to `to`, given as `HOST:PORT` or `ADDRESS:PORT`, and asks the kernel to cut longer sends into
+    /// datagrams of `payload` bytes. A name is resolved again every `resolve`.
     pub(crate) fn connect(
         to: &str,
         payload: usize,
@@ -59,7 +59,8 @@ impl Udp {
         Ok(Self { socket, addresses, segment, singly_until: None, payload })
     }
 
-    /// A new socket, to the address that is now in use, or the first behind it that has a way. Where there can be none, the old one stays.
+    /// Opens a new socket to the address in use, or to the first one after it that can be reached. If none can, the old
+    /// socket stays.
     fn reopen(&mut self) {
         if let Ok(socket) = open_any(&mut self.addresses) {
             self.segment = segmentation(&socket, self.payload).then_some(self.payload);
@@ -75,20 +76,20 @@ impl Udp {
         }
     }
 
-    /// Whether the kernel cuts trains into datagrams now. Where it refused lately, it is asked again after a while.
+    /// Whether the kernel segments sends at the moment. If it refused recently, it is asked again after a while.
     fn cuts(&mut self) -> bool {
         let Some(segment) = self.segment else { return false };
         if self.singly_until.is_some_and(|until| Instant::now() >= until) {
-            // Where it is refused the next send says so.
+            // If it is refused, the next send reports it.
             segmentation(&self.socket, segment);
             self.singly_until = None;
         }
         self.singly_until.is_none()
     }
 
-    /// Sends with the kernel's help, and without it for a while where that fails: the link's packets have become smaller
-    /// than a segment, or a device takes segmentation and then does not do it. What goes singly the kernel can cut into
-    /// fragments.
+    /// Sends with the kernel's segmentation, and after a failure without it for a while: the link's packets may have
+    /// become smaller than a segment, or a device may accept segmentation but not perform it. Datagrams that are sent
+    /// singly can be fragmented by the kernel.
     fn send_cut(&mut self, bytes: &[u8]) -> Result<(), SendError> {
         match self.try_send(bytes) {
             Err(SendError::TooLarge | SendError::Other) if self.cuts() => {
@@ -144,8 +145,8 @@ impl Transport for Udp {
     }
 }
 
-/// A socket to the address in use, or to the first behind it to which there is a way: a host without IPv6 has none to
-/// the first address of many names.
+/// Opens a socket to the address in use, or to the first one after it that can be reached: a host without IPv6 cannot
+/// reach the first address of many names.
 fn open_any(addresses: &mut Addresses) -> io::Result<UdpSocket> {
     let mut failed = None;
     for _ in 0..addresses.len() {
@@ -158,7 +159,7 @@ fn open_any(addresses: &mut Addresses) -> io::Result<UdpSocket> {
     Err(failed.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
 }
 
-/// A socket connected to `to`, which never blocks.
+/// Opens a non-blocking socket connected to `to`.
 fn open(to: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = if to.is_ipv4() {
         (Ipv4Addr::UNSPECIFIED, 0).into()
@@ -192,7 +193,8 @@ fn classify(error: &io::Error) -> SendError {
     SendError::Other
 }
 
-/// Whether the kernel cuts for us (UDP_SEGMENT, Linux 4.18). A size of 0 turns it off.
+/// Enables the kernel's segmentation (UDP_SEGMENT, Linux 4.18), and returns whether it is available. A size of 0
+/// disables it.
 #[cfg(target_os = "linux")]
 fn segmentation(socket: &UdpSocket, payload: usize) -> bool {
     use nix::sys::socket::setsockopt;
@@ -237,7 +239,7 @@ mod tests {
         drop(receiver);
         let mut refused = 0;
         for _ in 0..10 {
-            // The kernel reports the answer to an earlier datagram; give loopback a moment to answer.
+            // The kernel reports the answer to an earlier datagram, and loopback takes a moment to answer.
             std::thread::sleep(std::time::Duration::from_millis(1));
             match udp.try_send(b"x") {
                 Err(SendError::Refused) => refused += 1,
@@ -246,7 +248,7 @@ mod tests {
         }
         assert!(refused >= 4, "{refused} of 10");
         let receiver = UdpSocket::bind(address).unwrap();
-        // The last answer may still be on its way to us.
+        // The last answer may still be on its way.
         let _ = udp.send(b"back").or_else(|_| udp.send(b"back"));
         let mut buf = [0; 8];
         let length = receiver.recv(&mut buf).unwrap();
@@ -258,7 +260,8 @@ mod tests {
         let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
         let served = receiver.local_addr().unwrap();
         let gone = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        // A socket that has not asked for it may not broadcast: refused at once, as is what has no route.
+        // A socket that has not asked for it may not broadcast: this is refused at once, like an address without a
+        // route.
         let no_way = SocketAddr::from(([255, 255, 255, 255], 9));
         let mut addresses = Addresses::of(vec![no_way, gone, served]);
         let socket = open_any(&mut addresses).unwrap();

@@ -1,11 +1,12 @@
-//! Aggregation of repeated events, where the client was told to: counters are added up, of gauges the last value
-//! stays, timings go into a histogram.
+//! Aggregation of repeated events, if the client is configured for it: counters are added up, gauges keep the last
+//! value, timings go into a histogram.
 //!
-//! The events become instruments made at run time, one for each name and tags, so that what goes out is their
-//! cumulative state: fewer datagrams, and what a lost one carried heals. What is given up is each event's own time.
+//! The events become instruments made at run time, one for each name and set of tags, so that their cumulative state is
+//! sent: this takes fewer datagrams, and the next one makes up for a lost one. What is given up is each event's own
+//! time.
 //!
-//! Critical events, sets, happenings, distributions and numbers that an instrument cannot hold exactly stay events; so
-//! do those that find no room for an instrument.
+//! Critical events, sets, happenings, distributions and numbers that an instrument cannot hold exactly stay events, and
+//! so do those that find no room for an instrument.
 
 use std::collections::HashMap;
 
@@ -15,15 +16,15 @@ use ringstat_core::ring::Source;
 
 use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Walk};
 
-/// The instruments that events were merged into so far.
+/// The instruments into which events have been merged so far.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregate {
     made: HashMap<Key, Made>,
-    /// Events merged.
+    /// The number of events merged.
     pub(crate) merged: u64,
 }
 
-/// Events whose dynamic tags take more than so many bytes, a byte of length with each string, stay events.
+/// Events whose dynamic tags take more bytes than this, with a byte of length for each string, stay events.
 const DYNAMIC: usize = 128;
 
 /// What makes two events the same series: the name, the address of static tags, and the bytes of dynamic tags.
@@ -42,11 +43,11 @@ enum Made {
     Histogram(OwnedHistogram),
 }
 
-/// What an event would do to its instrument.
+/// How an event changes its instrument.
 enum Change {
     Add(u64),
     Set(f64),
-    /// So many values of so many nanoseconds.
+    /// Adds a number of values of the same number of nanoseconds.
     Record(u64, u64),
 }
 
@@ -74,7 +75,7 @@ fn integer(value: Value) -> Option<u64> {
     }
 }
 
-/// What an `f64` can hold exactly.
+/// The value as an `f64`, if that is exact.
 fn float(value: Value) -> Option<f64> {
     const EXACT: u64 = 1 << 53;
     match value {
@@ -88,7 +89,7 @@ fn float(value: Value) -> Option<f64> {
     }
 }
 
-/// The nanoseconds of a timing, which is in milliseconds.
+/// A timing, which is in milliseconds, in nanoseconds.
 fn nanos(value: Value) -> Option<u64> {
     let millis = match value {
         Value::Decimal { mantissa, scale } => {
@@ -103,12 +104,12 @@ fn nanos(value: Value) -> Option<u64> {
         Value::F32(x) => f64::from(x),
         Value::F64(x) => x,
     };
-    // Saturates; negative ones are no durations.
+    // Saturates. A negative number is not a duration.
     (millis >= 0.0).then_some((millis * 1e6) as u64)
 }
 
 impl Aggregate {
-    /// Merges an event into its instrument, or says that it must stay one.
+    /// Merges an event into its instrument. Returns `false` if it must stay an event.
     pub(crate) fn take(
         &mut self,
         event: &Event,
@@ -119,7 +120,7 @@ impl Aggregate {
         let Some(strings) = event.strings(names) else { return false };
         let mut dynamic = Vec::new();
         for text in strings.tags().flat_map(|(k, v)| [k, v]) {
-            // As in the slot: each behind its length.
+            // As in the slot: each string after its length.
             let fits = dynamic.push(text.len() as u8).is_ok()
                 && dynamic.extend_from_slice(text.as_bytes()).is_ok();
             if !fits {
@@ -130,7 +131,8 @@ impl Aggregate {
         let key = Key { kind: event.kind() as u8, name: event.name(), tags, dynamic };
         let made = match self.made.get(&key) {
             Some(made) => made,
-            // Keys of one instrument may differ in where its tags stand, so instruments alone are no bound on them.
+            // Keys of one instrument may differ in the address of its tags, so limiting instruments does not limit
+            // keys.
             None if self.made.len() >= 2 * registry.limit() => return false,
             None => match make(event, &strings, registry, names) {
                 Some(made) => self.made.entry(key).or_insert(made),
@@ -143,7 +145,7 @@ impl Aggregate {
             (Made::Histogram(histogram), Change::Record(times, nanos)) => {
                 (0..times).for_each(|_| histogram.record(nanos));
             }
-            // The key holds the kind, and the kind makes the change.
+            // The key includes the kind, and the kind determines the change.
             _ => return false,
         }
         drop(strings);
@@ -173,7 +175,7 @@ fn make(
     }
 }
 
-/// The rings, without what is merged on the way.
+/// The rings, without the events that are merged when they are drained.
 pub(crate) struct Aggregated<'a, 'r, S, N> {
     pub(crate) events: &'a mut S,
     pub(crate) aggregate: Option<&'a mut Aggregate>,
@@ -185,7 +187,7 @@ impl<S: Source<Event>, N: Resolve> Source<Event> for Aggregated<'_, '_, S, N> {
     fn drain(&mut self, max: usize, mut f: impl FnMut(Event)) -> usize {
         let Some(aggregate) = &mut self.aggregate else { return self.events.drain(max, f) };
         let mut passed = 0;
-        // A recorder that never stops does not keep us here.
+        // Bounded, so that a recorder that never stops does not keep this from returning.
         let mut left = self.events.len();
         while passed < max && left > 0 {
             let taken = self.events.drain((max - passed).min(left), |event| {

@@ -1,5 +1,5 @@
-//! What keeps a transport from taking the worker down with it: a transport may be the caller's own, and panic, or block
-//! although it must not.
+//! Protects the worker from its transports: a transport may be the caller's own, and panic, or block although it must
+//! not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use ringstat_core::send::{SendError, Transport};
 use super::AnyTransport;
 use crate::shared::Shared;
 
-/// A transport whose panics are failures to send, and whose calls others can see to be under way.
+/// A transport whose panics count as failures to send, and whose calls others can see to be under way.
 pub(super) struct Guarded {
     /// `None` once it is closed.
     transport: Option<AnyTransport>,
@@ -21,16 +21,17 @@ impl Guarded {
         Self { transport: Some(transport), shared }
     }
 
-    /// Drops the transport: the caller's code, too.
+    /// Drops the transport, which also runs the caller's code.
     pub(super) fn close(&mut self) {
         let transport = self.transport.take();
         self.watched(|| drop(transport));
     }
 
-    /// What `call` returns, unless it panics.
+    /// Returns what `call` returns, or `None` if it panics.
     fn watched<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         self.shared.control.set_in_transport(true);
-        // The transport may be in disorder after a panic. That is its own affair: nothing of ours was in its hands.
+        // After a panic the transport may be in an inconsistent state. That concerns only itself: it holds nothing of
+        // ours.
         let returned = catch_unwind(AssertUnwindSafe(call));
         self.shared.control.set_in_transport(false);
         returned.ok()
@@ -58,7 +59,7 @@ impl Transport for Guarded {
 
     fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
         let room = buf.len();
-        // A transport that says more than there is room for is not believed.
+        // A transport that claims to have received more than fits is not believed.
         self.call(|transport| transport.receive(buf)).map(|length| length.min(room))
     }
 
@@ -74,7 +75,8 @@ impl Transport for Guarded {
     }
 }
 
-/// Says that the worker has ended, however it did: nobody waits for one that is gone, and records are refused.
+/// Announces that the worker has ended, however that happened, so that nobody waits for it any longer and records are
+/// refused.
 pub(super) struct Ended(pub(super) Arc<Shared>);
 
 impl Drop for Ended {

@@ -1,8 +1,8 @@
-//! The end of a client: its last datagrams are not gone when the network has taken them, but when they have arrived.
+//! The end of a client: its last datagrams are done when they have arrived, not when the network has accepted them.
 //!
-//! When there is nothing left to send, the receivers are asked for a sign of life. If it says that datagrams are
-//! missing that were not missing before, the instruments are sent once more, and so on: a lost last datagram must not
-//! lose a counter. Events that were lost are known then, and stay lost.
+//! When nothing is left to send, the receivers are asked for a sign of life. If it says that datagrams are missing that
+//! were not missing before, the instruments are sent again, and so on: the loss of the last datagram must not lose a
+//! counter. Events that were lost are then known to be, and stay lost.
 
 use ringstat_core::send::Liveness;
 
@@ -13,23 +13,23 @@ use super::route::Route;
 pub(crate) enum Word {
     /// Ask for a sign of life.
     Ask,
-    /// Wait for it.
+    /// Wait for the answer.
     Awaited,
-    /// The last datagrams did not all arrive: send the instruments again.
+    /// Some of the last datagrams have not arrived: send the instruments again.
     Again,
-    /// They did, or nobody can tell.
+    /// They have arrived, or nobody can tell.
     Confirmed,
 }
 
-/// How far the end has come.
+/// The progress of the end.
 pub(crate) struct LastWord {
-    /// Datagrams that each receiver misses, of those before the last ones.
+    /// The number of datagrams that each receiver missed before the last ones.
     missing: Vec<u64>,
     /// When the receivers were asked, in nanoseconds of the monotonic clock.
     asked: Option<u64>,
 }
 
-/// A question that nobody owes an answer to, since no way was clear, is asked again after so many nanoseconds.
+/// If no answer is owed, because every path was closed, the question is repeated after this time, in nanoseconds.
 const AGAIN: u64 = 50_000_000;
 
 fn missing(routes: &[Route]) -> Vec<u64> {
@@ -37,15 +37,15 @@ fn missing(routes: &[Route]) -> Vec<u64> {
 }
 
 impl LastWord {
-    /// The client is about to send its last datagrams.
+    /// Starts before the client sends its last datagrams.
     pub(crate) fn new(routes: &[Route]) -> Self {
         Self { missing: missing(routes), asked: None }
     }
 
-    /// What to do at `now`, when nothing is left to send.
+    /// What to do at `now`, once nothing is left to send.
     pub(crate) fn next(&mut self, routes: &[Route], now: u64) -> Word {
         let knows_all = |route: &Route| {
-            // Where nobody can answer, what the network has taken is all that is known.
+            // If a receiver cannot answer, all that is known is what the network has accepted.
             route.liveness().is_none_or(|l| l.is_confirmed() && !l.owes())
         };
         if routes.iter().any(knows_all) {

@@ -6,8 +6,8 @@
 //!  registry ◄──┘ ─────────────────────────────┘         └─► replies ──► sender
 //! ```
 //!
-//! It looks into the rings by itself, so that recorders never pay a system call to wake it: as often as its
-//! [`pace`] says.
+//! The worker checks the rings by itself, so that recorders need no system call to wake it: as often as its [`pace`]
+//! says.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,30 +46,30 @@ struct Worker<E> {
     shared: Arc<Shared>,
     sender: HostSender<E>,
     routes: Vec<Route>,
-    /// The datagrams that are still to be sent: room for as many as go out in one call.
+    /// The datagrams that are still to be sent, as many as are sent in one call.
     pool: Datagrams,
     aggregate: Option<Aggregate>,
     monitor: Monitor,
     report: Option<Report>,
     tally: Tally,
     pace: Pace,
-    /// So many events fill the smallest of the rings.
+    /// The number of events that fills the smallest of the rings.
     room: u64,
-    /// Records may wake the worker, so it sleeps for long.
+    /// Whether records may wake the worker, so that it can sleep for long.
     wake_on_first: bool,
-    /// The flush that is under way.
+    /// The number of the flush that is under way.
     flushing: Option<u64>,
 }
 
-/// An idle worker that records may wake looks into the rings so often, in nanoseconds.
+/// The interval at which an idle worker that records can wake checks the rings, in nanoseconds.
 const ASLEEP: u64 = 500_000_000;
 
-/// While the last things are sent, so long between two tries.
+/// The pause between two attempts while the last datagrams are sent.
 const LAST_TRIES: Duration = Duration::from_micros(50);
 
 impl<E: Format> Worker<E> {
     fn run(mut self) {
-        // One worker a client, so the drain is free.
+        // A client has one worker, so the drain is free.
         let Some(mut events) = self.shared.rings.consumer() else { return };
         self.shared.valve.set_worker();
         let deadline = loop {
@@ -86,14 +86,15 @@ impl<E: Format> Worker<E> {
             std::thread::park_timeout(Duration::from_nanos(nanos));
             self.tally.wakes += 1;
             if asleep && !self.shared.valve.is_asleep() {
-                // Where one record comes after a pause, more may follow.
+                // After a pause, one record is often followed by more.
                 self.pace.hurry();
             }
         };
         self.finish(events, deadline);
     }
 
-    /// How long to sleep when nothing is to be done before `until`: less than that only if it is urgent.
+    /// Sleeps until `until` if that is `urgent`; otherwise possibly longer, until a record wakes the worker. Returns
+    /// how long it slept.
     fn sleep(&mut self, events: &Consumer, until: u64, urgent: bool) -> u64 {
         let now = self.shared.clock.monotonic();
         let look = self.pace.look(Seen {
@@ -109,20 +110,21 @@ impl<E: Format> Worker<E> {
         } else if self.shared.valve.is_asleep() {
             ASLEEP
         } else {
-            // A recorder that is about to push has not seen this: one more look, as late as ever, before the long sleep.
+            // A recorder that is about to push has not seen this yet: one more check, at the usual pace, before the
+            // long sleep.
             self.shared.valve.fall_asleep();
             look
         }
     }
 
-    /// Records made so far, as far as they have reached the rings.
+    /// The number of records made so far, as far as they have reached the rings.
     fn recorded(&self, events: &Consumer) -> u64 {
         let aggregated = self.aggregate.as_ref().map_or(0, |a| a.merged);
         let refused = self.shared.rings.drops().total();
         self.sender.totals().taken + aggregated + events.len() as u64 + refused
     }
 
-    /// Takes up what the handles ask for. Returns the deadline once the client is to end.
+    /// Takes up the requests of the handles. Returns the deadline once the client is to end.
     fn requests(&mut self) -> Option<Instant> {
         let state = self.shared.control.lock();
         if self.flushing.is_none() && state.flush_asked > state.flush_done {
@@ -133,14 +135,14 @@ impl<E: Format> Worker<E> {
         state.stop_at
     }
 
-    /// Sends what is left until `deadline`, and counts the rest.
+    /// Sends what is left until `deadline`, and counts the rest as given up.
     fn finish(&mut self, mut events: Consumer, deadline: Instant) {
         if self.report.as_ref().is_some_and(Report::has_begun) {
             self.write_report(self.shared.clock.advance());
         }
         self.sender.flush();
         self.flushing = None;
-        // One last try, whatever the breakers say.
+        // One last attempt, whatever the breakers say.
         self.routes.iter_mut().for_each(Route::try_again);
         let mut last = LastWord::new(&self.routes);
         while Instant::now() < deadline {
@@ -163,7 +165,7 @@ impl<E: Format> Worker<E> {
             self.sender.abandon(&mut critical, Cause::Shutdown, &self.shared.said());
         }
         self.sender.abandon(&mut events, Cause::Shutdown, &self.shared.said());
-        // From here on whoever asks for the ledger takes what comes late.
+        // From here on, whoever asks for the ledger collects events that come late.
         drop(events);
         self.publish();
         self.routes.iter_mut().for_each(Route::close);

@@ -1,6 +1,6 @@
-//! How the client is doing: its health, and the throttle that follows from it.
+//! How the client is doing: its health, and the throttle that follows it.
 //!
-//! All of it is the worker's; recorders pay nothing for it.
+//! All of this runs in the worker and costs recorders nothing.
 
 use ringstat_core::ledger::{Cause, Ledger};
 use ringstat_core::observe::BreakerUse;
@@ -8,12 +8,12 @@ use ringstat_core::observe::{Health, HealthCounts, HealthLimits, HealthWindow, R
 use ringstat_core::policy::{Pressure, Throttle};
 use ringstat_core::send::BreakerState;
 
-/// How often the health is judged, in nanoseconds: the window of ten spans ten seconds.
+/// The interval at which health is graded, in nanoseconds: a window of ten such ticks spans ten seconds.
 const TICK: u64 = 1_000_000_000;
-/// How often the throttle is asked.
+/// The interval at which the throttle takes a reading.
 const THROTTLE_TICK: u64 = 100_000_000;
 
-/// What the monitor looks at in each round.
+/// The readings of one round.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Look {
     pub(crate) monotonic: u64,
@@ -22,15 +22,15 @@ pub(crate) struct Look {
     pub(crate) send_errors: u64,
     pub(crate) fullest_percent: u8,
     pub(crate) breaker: BreakerUse,
-    /// How much of the room for critical events waits to be acknowledged.
+    /// How much of the room for critical events waits for acknowledgements, in percent.
     pub(crate) unacknowledged_percent: u8,
-    /// Names and instruments refused so far.
+    /// The number of names and of instruments refused so far.
     pub(crate) names_refused: u64,
     pub(crate) instruments_refused: u64,
     pub(crate) memory_bytes: u64,
 }
 
-/// Measures the client while it works: what [`Snapshot`](ringstat_core::observe::Snapshot) shows, and what the throttle follows.
+/// Measures the client while it works, for the [`Snapshot`](ringstat_core::observe::Snapshot) and the throttle.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     limits: HealthLimits,
@@ -39,18 +39,18 @@ pub(crate) struct Monitor {
     window: HealthWindow,
     health: Health,
     next_tick: u64,
-    /// Records timed, and slow ones among them.
+    /// The number of records timed, and of slow ones among them.
     timed: u64,
     slow: u64,
     throttle: Option<Throttle>,
     next_throttle: u64,
-    /// As of the throttle's last look: records, and those given up for want of room.
+    /// As of the throttle's last reading: records, and those given up for lack of room.
     before: (u64, u64),
     memory_limit: Option<u64>,
 }
 
 impl Monitor {
-    /// With a throttle, or none; `heard` says whether the receiver answers.
+    /// Creates a monitor with or without a throttle; `heard` says whether the receiver answers.
     pub(crate) fn new(
         limits: HealthLimits,
         heard: bool,
@@ -73,18 +73,18 @@ impl Monitor {
         }
     }
 
-    /// Takes note of how long a record took from the record call to the socket.
+    /// Adds a measurement of how long a record took from the record call to the socket.
     pub(crate) fn timed(&mut self, nanos: u64) {
         self.timed += 1;
         self.slow += u64::from(nanos / 1_000_000 >= self.limits.latency_ms);
     }
 
-    /// Whether it is time to [look](Self::look).
+    /// Whether it is time for a [reading](Self::look).
     pub(crate) fn is_due(&self, monotonic: u64) -> bool {
         monotonic >= self.next_tick || (self.throttle.is_some() && monotonic >= self.next_throttle)
     }
 
-    /// Judges the health where it is time. Returns the throttle's level.
+    /// Grades the health if it is time. Returns the throttle's level.
     pub(crate) fn look(&mut self, now: &Look) -> u8 {
         let dropped = &now.ledger.dropped;
         let counts = HealthCounts {
@@ -136,7 +136,7 @@ impl Monitor {
             (now.ledger.recorded - self.before.0, crowded_out - self.before.1);
         self.before = (now.ledger.recorded, crowded_out);
         let percent = |part: u64, whole: u64| {
-            // Something of nothing is all of it: a memory limit of 0 is one that is reached.
+            // A part of nothing counts as all of it: a memory limit of 0 is always reached.
             let share = (part * 100).checked_div(whole).unwrap_or(if part > 0 { 100 } else { 0 });
             u8::try_from(share).unwrap_or(100)
         };
@@ -159,10 +159,10 @@ impl Monitor {
     }
 }
 
-/// The resident memory of this process in bytes, where the system says.
+/// The resident memory of this process in bytes, if the system provides it.
 fn resident_memory() -> Option<u64> {
-    // The second number, in pages (proc_pid_statm(5)). Pages are of 4 KiB but on some ARM and POWER kernels, where
-    // this understates.
+    // The second number, in pages (proc_pid_statm(5)). Pages have 4 KiB except on some ARM and POWER kernels, where
+    // this understates the size.
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     statm.split(' ').nth(1)?.parse::<u64>().ok().map(|pages| pages * 4096)
 }

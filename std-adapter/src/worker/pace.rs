@@ -1,12 +1,13 @@
-//! How long the worker sleeps between two looks into the rings.
+//! How long the worker sleeps between two checks of the rings.
 //!
-//! Recorders pay no system call to wake it, so it has to guess when there is something to send. Idle, it looks as often
-//! as the age of a batch asks: what it finds is then at most so old, and goes out at once. Under load it sleeps for as
-//! long as the next batch is likely to take, so that it wakes no more often than it sends.
+//! Recorders make no system call to wake it, so it has to guess when there will be something to send. When idle, it
+//! checks as often as the batch age requires: what it finds is then at most that old, and is sent at once. Under load
+//! it sleeps for as long as the next batch is likely to take, so that it wakes no more often than it sends.
 
-/// The shortest sleep, in nanoseconds: what a system call to sleep costs, times ten.
+/// The shortest sleep, in nanoseconds: ten times what a system call to sleep costs.
 const SHORTEST: u64 = 50_000;
-/// What cannot be timed, such as a full socket buffer, is looked at again at least so often, in nanoseconds.
+/// The longest pause before another attempt at something whose end is unknown, such as a full socket buffer, in
+/// nanoseconds.
 const RETRY_MAX: u64 = 10_000_000;
 
 /// The worker's pace. Times in nanoseconds.
@@ -15,40 +16,40 @@ pub(super) struct Pace {
     longest: u64,
     look: u64,
     retry: u64,
-    /// Records made, and when, as of the last look.
+    /// The number of records made, and the time, as of the last check.
     seen: (u64, u64),
 }
 
-/// What is known when the worker has nothing more to do.
+/// What is known when the worker has nothing left to do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) now: u64,
-    /// Records made so far.
+    /// The number of records made so far.
     pub(super) recorded: u64,
-    /// So many of them are a batch,
+    /// The number of records that make a batch.
     pub(super) batch: u64,
-    /// and so many fill a ring.
+    /// The number of records that fill a ring.
     pub(super) room: u64,
 }
 
 impl Pace {
-    /// Looks at least every `longest`.
+    /// Creates a pace that checks at least every `longest`.
     pub(super) fn new(longest: u64) -> Self {
         let longest = longest.max(SHORTEST);
         Self { longest, look: SHORTEST, retry: SHORTEST, seen: (0, 0) }
     }
 
-    /// How long to sleep until the next batch is likely to be there.
+    /// How long to sleep until the next batch is likely to be complete.
     ///
-    /// After a look that found nothing, twice as long as before: a recorder that is preempted for a moment must not send
-    /// us to sleep while its ring fills up.
+    /// After a check that found nothing, this is at most twice as long as before: a recorder that is preempted for a
+    /// moment must not put the worker to sleep while its ring fills up.
     pub(super) fn look(&mut self, seen: Seen) -> u64 {
         self.retry = SHORTEST;
         let (recorded, at) = std::mem::replace(&mut self.seen, (seen.recorded, seen.now));
         let came = seen.recorded.saturating_sub(recorded);
         let took = seen.now.saturating_sub(at);
         let twice = self.look.saturating_mul(2);
-        // Half as many again as a batch, so that nearly every look finds a whole one; of a small ring only a part.
+        // One and a half batches, so that nearly every check finds a whole one; of a small ring only a part.
         let wanted = (seen.batch.saturating_mul(3) / 2).min(seen.room / 4).max(1);
         let next = match took.checked_div(came) {
             None => twice,
@@ -58,7 +59,7 @@ impl Pace {
         self.look
     }
 
-    /// How long to sleep before what could not be done is tried again.
+    /// How long to sleep before the next attempt at what could not be done.
     pub(super) fn retry(&mut self) -> u64 {
         let retry = self.retry;
         self.retry = (retry * 2).min(RETRY_MAX).min(self.longest);
@@ -66,12 +67,12 @@ impl Pace {
         retry
     }
 
-    /// Whether nothing has come for so long that the pace is as slow as it gets.
+    /// Whether nothing has arrived for so long that the pace is as slow as it gets.
     pub(super) fn is_idle(&self) -> bool {
         self.look == self.longest
     }
 
-    /// There is something to do: looks often again.
+    /// Returns to frequent checks, because there is something to do.
     pub(super) fn hurry(&mut self) {
         (self.look, self.retry) = (SHORTEST, SHORTEST);
     }
@@ -83,7 +84,7 @@ mod tests {
 
     const AGE: u64 = 100_000_000;
 
-    /// How often the worker wakes in a second in which `per_second` records are made, and how many batches it sends.
+    /// How often per second the worker wakes while `per_second` records are made, and how many batches it sends.
     fn wakes_and_batches(per_second: u64, batch: u64) -> (u64, u64) {
         let mut pace = Pace::new(AGE);
         let (mut now, mut sent, mut wakes, mut batches) = (0, 0, 0, 0);

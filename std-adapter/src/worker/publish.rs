@@ -1,4 +1,4 @@
-//! What the worker tells the handles of its client.
+//! What the worker reports to the handles of its client.
 
 use ringstat_core::format::Format;
 use ringstat_core::observe::{BreakerUse, Output, PoolUse};
@@ -10,7 +10,7 @@ use super::monitor::Look;
 use crate::rings::Consumer;
 
 impl<E: Format> Worker<E> {
-    /// Looks at how things are going, where it is time.
+    /// Takes readings if it is time.
     pub(super) fn observe(&mut self, events: &Consumer, now: Time) {
         let waiting = events.len() as u64;
         {
@@ -48,7 +48,7 @@ impl<E: Format> Worker<E> {
         }
     }
 
-    /// The breaker that is most closed, and how often any has opened.
+    /// The state of the breaker that is closest to closed, and how often any of them has opened.
     fn breaker(&self) -> BreakerUse {
         let states = || self.routes.iter().map(|r| r.breaker().state());
         let best = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];

@@ -1,4 +1,4 @@
-//! The client's own metrics: what it says of itself on the wire, under `ringstat.client.`.
+//! The client's own metrics, which it sends under `ringstat.client.`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use ringstat_core::observe::{Reason, Snapshot};
 use crate::registry::{OwnedCounter, OwnedGauge, Registry};
 use crate::shared::Timings;
 
-/// The client's own instruments, fed from snapshots. They are made when there is something to say.
+/// The client's own instruments, fed from snapshots. They are made at the first report.
 #[derive(Debug)]
 pub(crate) struct Report {
     every: u64,
@@ -20,7 +20,7 @@ pub(crate) struct Report {
     reasons: [Option<OwnedGauge>; Reason::COUNT],
 }
 
-/// A name behind `ringstat.client.`, and where its value stands.
+/// A name after `ringstat.client.`, and how to read its value.
 type Reading = (&'static str, fn(&Snapshot) -> u64);
 
 const COUNTERS: [Reading; 18] = [
@@ -77,12 +77,12 @@ impl Report {
         monotonic >= self.next
     }
 
-    /// Whether there was a report: a client that does not run for so long sends nothing of its own.
+    /// Whether there was a report: a client that ends before the first one sends no metrics of its own.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// Brings the instruments up to date. They are sent like all others.
+    /// Updates the instruments, which are then sent like all others.
     pub(crate) fn write(
         &mut self,
         registry: &Registry,

@@ -1,4 +1,4 @@
-//! One round of the worker: hear, pack, send.
+//! One round of the worker: receive, pack, send.
 
 use std::time::Instant;
 
@@ -15,28 +15,28 @@ use super::aggregate::Aggregated;
 use super::route::{Handed, Route};
 use crate::rings::Consumer;
 
-/// What follows a round.
+/// What to do after a round.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Next {
-    /// Another one at once: there may be more to do.
+    /// Another round at once, because there may be more to do.
     Again,
-    /// The same again soon, as nobody says when it can be done: a full socket buffer, a reply that is awaited.
+    /// The same again soon, because nobody announces when it will be possible: a full socket buffer, an expected reply.
     Retry,
-    /// Nothing to do before this time of the monotonic clock, unless events arrive. It is `urgent` where events wait for
-    /// it; else a little later will do.
+    /// Nothing until this time of the monotonic clock, unless events arrive. It is `urgent` if events wait for it;
+    /// otherwise a little later is fine.
     Wait { until: u64, urgent: bool },
 }
 
-/// A probe's answer is looked for so often, in nanoseconds.
+/// The interval at which to look for a probe's answer, in nanoseconds.
 const PROBE_LOOK: u64 = 10_000_000;
 
-/// At most so many routes: one, or two for redundant sending.
+/// The largest number of routes: one, or two for redundant sending.
 const ROUTES: usize = 2;
 
 /// Whether there is more to pack.
 enum Due {
     Now,
-    /// Not before this time, unless events arrive.
+    /// Nothing until this time, unless events arrive.
     At(u64),
 }
 
@@ -49,7 +49,7 @@ impl<E: Format> Worker<E> {
         if let Some(mut critical) = self.shared.rings.critical() {
             self.sender.keep(now, &mut critical);
         }
-        // While every way is closed, everything waits where the drop policy reaches it: in the ring.
+        // While every path is closed, everything waits in the ring, where the drop policy applies to it.
         if let Some(until) = self.closed(now) {
             self.publish();
             let wait = Next::Wait { until, urgent: true };
@@ -76,7 +76,7 @@ impl<E: Format> Worker<E> {
         Next::Wait { until, urgent: unacknowledged || events.len() > 0 }
     }
 
-    /// Until when every way is closed, if it is. Where a receiver is in doubt, it is probed.
+    /// If every path is closed, the time until which they are. A receiver in doubt is probed.
     fn closed(&mut self, now: Time) -> Option<u64> {
         let (mut clear, mut doubt, mut until) = (false, false, u64::MAX);
         for route in &mut self.routes {
@@ -84,7 +84,7 @@ impl<E: Format> Worker<E> {
                 Way::Clear => clear = true,
                 Way::Probe => {
                     doubt = true;
-                    // An answer may only be late: until it is overdue, the way is not closed.
+                    // The answer may only be late: until it is overdue, the path is not closed.
                     clear |= route.breaker().state() == BreakerState::Closed;
                 }
                 Way::Wait(at) => until = until.min(at),
@@ -99,7 +99,7 @@ impl<E: Format> Worker<E> {
         (!clear).then_some(until)
     }
 
-    /// Asks every receiver for a sign of life, without spending an event on it.
+    /// Asks every receiver for a sign of life, without risking an event.
     pub(super) fn probe(&mut self, now: Time) {
         let mut buf = [0; PAYLOAD_MIN];
         let dropped = self.shared.rings.drops().total();
@@ -122,14 +122,14 @@ impl<E: Format> Worker<E> {
         }
     }
 
-    /// Takes the receivers' acknowledgements and signs of life.
+    /// Receives acknowledgements and signs of life.
     fn hear(&mut self, now: Time) {
-        // More than are answered in a round would be somebody else's.
+        // More replies than this in one round would not be answers to us.
         const REPLIES: usize = 64;
         if self.sender.unacknowledged() == 0 && !self.routes.iter().any(Route::awaits) {
             return;
         }
-        // One byte more than the longest one, to tell what is longer.
+        // One byte more than the longest reply, to recognize longer ones.
         let mut buf = [0; Ack::MAX_LEN + 1];
         for route in &mut self.routes {
             for _ in 0..REPLIES {
@@ -147,7 +147,7 @@ impl<E: Format> Worker<E> {
         self.confirm();
     }
 
-    /// Tells the sender what is known of the events that left.
+    /// Reports to the sender what is known about the events that left.
     fn confirm(&mut self) {
         let totals = self.sender.totals();
         let left = totals.sent - totals.acknowledged;
@@ -156,7 +156,7 @@ impl<E: Format> Worker<E> {
                 let Some(liveness) = route.liveness() else { return };
                 self.sender.confirmed(liveness.unconfirmed(), liveness.lost());
             }
-            // What one receiver misses another may have: more than that one has all of these, nobody knows.
+            // What one receiver misses, the other may have: only what the better one is known to have is certain.
             routes => {
                 let arrived = routes.iter().map(|route| route.liveness().map(Liveness::arrived));
                 let Some(most) = arrived.max().flatten() else { return };
@@ -199,9 +199,9 @@ impl<E: Format> Worker<E> {
         Due::Now
     }
 
-    /// Sends what the pool holds, on every route. Returns `false` when it has to wait.
+    /// Sends the contents of the pool on every route. Returns `false` if it has to wait.
     ///
-    /// What one route takes is sent; a route that cannot take it now, or ever, misses it.
+    /// A datagram counts as sent if one route accepts it; a route that cannot accept it, now or ever, misses it.
     fn send(&mut self, now: Time) -> bool {
         let begun = Instant::now();
         let mut handed = [0; ROUTES];

@@ -1,4 +1,4 @@
-//! The ways to the receivers: one, or two for redundant sending, each with a circuit breaker and signs of life of its
+//! The routes to the receivers: one, or two for redundant sending, each with a circuit breaker and signs of life of its
 //! own.
 
 use ringstat_core::format::TimeUnit;
@@ -14,19 +14,19 @@ use crate::config::MAX_SEGMENTS;
 /// The datagrams that wait to be sent.
 pub(crate) type Datagrams = Pool<Box<[u8]>, MAX_SEGMENTS>;
 
-/// Whatever datagrams go through.
+/// Any transport.
 pub(crate) type AnyTransport = Box<dyn Transport + Send>;
 
-/// What a route made of the datagrams in the pool.
+/// What a route did with the datagrams in the pool.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Handed {
-    /// It took all.
+    /// It accepted all of them.
     Taken,
-    /// It took those whose bits are set, and will not take the others.
+    /// It accepted those whose bits are set, and will not accept the others.
     Some(u64),
-    /// Its buffer is full, or its breaker open: the same again later.
+    /// Its buffer is full or its breaker is open: try the same again later.
     Later,
-    /// It will never take them.
+    /// It will never accept them.
     Never,
 }
 
@@ -35,32 +35,33 @@ pub(crate) enum Handed {
 pub(crate) struct Tally {
     /// Attempts to send.
     pub(crate) sends: u64,
-    /// Attempts that failed, backpressure aside.
+    /// Attempts that failed, not counting backpressure.
     pub(crate) errors: u64,
     /// Attempts that met a full socket buffer.
     pub(crate) backpressure: u64,
-    /// Replies that were no acknowledgement of ours.
+    /// Replies that were not acknowledgements for this client.
     pub(crate) bad_replies: u64,
-    /// Groups of datagrams handed over together.
+    /// Groups of datagrams sent together.
     pub(crate) batches: u64,
     /// How often the worker woke up.
     pub(crate) wakes: u64,
 }
 
-/// One way to a receiver.
+/// One route to a receiver.
 pub(crate) struct Route {
     transport: Guarded,
     path: Path,
     /// Whether a datagram may be sent twice.
     repeats: bool,
-    /// A refusal came with what was sent last.
+    /// Whether a refusal was reported with the last send.
     in_doubt: bool,
-    /// The system has said that nobody listened to an earlier datagram.
+    /// Whether the system has reported that nobody listened to an earlier datagram.
     refused: bool,
 }
 
 impl Route {
-    /// `repeats` says that the receiver drops a datagram that it had before. `liveness` is `None` where it cannot answer.
+    /// Creates a route. `repeats` says that the receiver drops duplicates. `liveness` is `None` if the receiver cannot
+    /// answer.
     pub(crate) fn new(
         transport: Guarded,
         breaker: BreakerConfig,
@@ -68,7 +69,7 @@ impl Route {
         repeats: bool,
         liveness: Option<&LivenessConfig>,
     ) -> Self {
-        // Without ears nothing is asked for.
+        // If the transport cannot receive, nothing is asked for.
         let liveness = liveness.filter(|_| transport.hears());
         let path = Path::new(breaker, liveness, TimeUnit::Nanos, seed);
         Self { transport, path, repeats, in_doubt: false, refused: false }
@@ -83,12 +84,13 @@ impl Route {
         self.path.breaker()
     }
 
-    /// What is known of the receiver; `None` where it cannot answer.
+    /// What is known about the receiver; `None` if it cannot answer.
     pub(crate) fn liveness(&self) -> Option<&Liveness> {
         self.path.liveness()
     }
 
-    /// What to do with it now. The transport is told when silence has closed the way: another address may do.
+    /// What to do with the route now. If silence has closed it, the transport is told, because another address may
+    /// work.
     pub(crate) fn way(&mut self, now: u64) -> Way {
         let opened = self.breaker().times_opened();
         let way = self.path.way(now);
@@ -101,7 +103,7 @@ impl Route {
         self.path.asks(now)
     }
 
-    /// Clears the way, for a last try.
+    /// Clears the route for one last attempt.
     pub(crate) fn try_again(&mut self) {
         self.path.try_again();
     }
@@ -111,12 +113,12 @@ impl Route {
         self.liveness().is_some_and(Liveness::owes)
     }
 
-    /// Takes the receiver's sign of life. Returns whether it answers what was asked.
+    /// Takes the receiver's sign of life. Returns whether it answers a question that was asked.
     pub(crate) fn answered(&mut self, receipt: &Receipt, now: u64) -> bool {
         self.path.answered(receipt, now).is_ok()
     }
 
-    /// Sends one datagram that stands for itself: a probe. Returns whether the network took it.
+    /// Sends a single datagram, a probe. Returns whether the network accepted it.
     pub(crate) fn probe(
         &mut self,
         packed: &Packed,
@@ -139,19 +141,19 @@ impl Route {
         true
     }
 
-    /// The next reply of the receiver, if one waits; its length.
+    /// Receives the next reply, if one waits, and returns its length.
     pub(crate) fn receive(&mut self, buf: &mut [u8]) -> Option<usize> {
         loop {
             match self.transport.receive(buf) {
                 Ok(length) => return Some(length),
-                // Said once for each datagram that met nobody, and a reply may wait behind it.
+                // Reported once for each datagram that nobody received; a reply may wait behind it.
                 Err(SendError::Refused) if !self.refused => self.refused = true,
                 Err(_) => return None,
             }
         }
     }
 
-    /// Sends what the pool holds, if the way is clear.
+    /// Sends the contents of the pool if the route is clear.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
         if self.way(now) == Way::Clear || self.breaker().state() == BreakerState::Closed {
             tally.sends += 1;
@@ -160,7 +162,7 @@ impl Route {
         }
         let sent = self.hand_over(pool, tally);
         let refused = std::mem::take(&mut self.refused);
-        // It answers an earlier datagram: that this one was taken says nothing better.
+        // The refusal answers an earlier datagram: that the network accepted this one proves nothing better.
         self.in_doubt = refused;
         if refused {
             tally.errors += 1;
@@ -168,12 +170,12 @@ impl Route {
         }
         match sent {
             Ok(handed) => handed,
-            // The ring waits, and its policy decides.
+            // The events wait in the ring, and its policy decides.
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
                 Handed::Later
             }
-            // Too large: no way will ever carry it, and that says nothing about the way.
+            // Too large: no route will ever carry it, but that says nothing about the route.
             Err(e) if e.is_permanent() => {
                 tally.errors += 1;
                 Handed::Never
@@ -183,15 +185,15 @@ impl Route {
         }
     }
 
-    /// The network took this datagram from [`send`](Self::send), or another route did, and it stays.
+    /// Reports that the network accepted this datagram from [`send`](Self::send), or that another route did.
     pub(crate) fn handed(&mut self, packed: &Packed, now: u64) {
-        // Where nobody answers, only what is taken without a refusal is a success.
+        // If nobody answers, only what is accepted without a refusal is a success.
         if self.liveness().is_some() || !self.in_doubt {
             self.path.handed(packed, now);
         }
     }
 
-    /// Another route took this datagram, and this one did not.
+    /// Reports that another route sent this datagram and this one did not.
     pub(crate) fn passed_by(&mut self, packed: &Packed) {
         self.path.passed_by(packed);
     }
@@ -202,21 +204,21 @@ impl Route {
         Handed::Later
     }
 
-    /// Tells the breaker of a failure.
+    /// Reports a failure to the breaker.
     fn fail(&mut self, now: u64) {
         let opened = self.breaker().times_opened();
         self.path.failed(now);
         self.reconnect_if_opened(opened);
     }
 
-    /// Tells the transport when the breaker has opened since: another address may do.
+    /// Tells the transport if the breaker has just opened, because another address may work.
     fn reconnect_if_opened(&mut self, before: u64) {
         if self.breaker().times_opened() > before {
             self.transport.reconnect();
         }
     }
 
-    /// Hands the pool to the transport: in one call where it takes so many datagrams.
+    /// Passes the pool to the transport, in one call if it accepts that many datagrams.
     fn hand_over(&mut self, pool: &Datagrams, tally: &mut Tally) -> Result<Handed, SendError> {
         let size = pool.place_size();
         match self.again_if_refused(|transport| transport.send_segments(pool.bytes(), size)) {
@@ -231,7 +233,7 @@ impl Route {
         for (i, (_, bytes)) in pool.datagrams().enumerate() {
             match self.again_if_refused(|transport| transport.send(bytes)) {
                 Ok(()) => taken |= 1 << i,
-                // All of them again, later, where the receiver drops those that it had.
+                // All of them are sent again later, if the receiver drops duplicates.
                 Err(e) if !e.is_permanent() && (self.repeats || taken == 0) => return Err(e),
                 Err(_) => tally.errors += 1,
             }
@@ -239,7 +241,7 @@ impl Route {
         Ok(Handed::Some(taken))
     }
 
-    /// A refusal answers an earlier datagram, and this one was not sent: it is tried again at once.
+    /// A refusal answers an earlier datagram and this one was not sent, so it is tried again at once.
     fn again_if_refused(
         &mut self,
         mut send: impl FnMut(&mut Guarded) -> Result<(), SendError>,

@@ -23,8 +23,8 @@ use super::{AnyTransport, Worker};
 use crate::config::{ClientConfig, Protocol};
 use crate::shared::Shared;
 
-/// Starts the worker in a thread, with the encoder of the protocol that is asked for. There is one transport, or two
-/// for redundant sending.
+/// Starts the worker in a thread, with the encoder of the configured protocol. There is one transport, or two for
+/// redundant sending.
 pub(crate) fn start(
     shared: Arc<Shared>,
     config: &ClientConfig,
@@ -52,12 +52,12 @@ fn spawn<E: Format + Send + 'static>(
     })
 }
 
-/// Bytes that a worker takes, its pool included.
+/// The memory that a worker takes, in bytes, including its pool.
 pub(crate) fn bytes(config: &ClientConfig, transports: &[AnyTransport]) -> usize {
     size_of::<Worker<wire::Encoder>>() + config.payload * segments(config, transports)
 }
 
-/// As many datagrams go out in one call as every transport takes.
+/// The number of datagrams per call that every transport accepts.
 fn segments(config: &ClientConfig, transports: &[AnyTransport]) -> usize {
     let least = transports.iter().map(|t| t.segments(config.payload)).min();
     least.unwrap_or(1).clamp(1, config.datagrams_per_call)

@@ -1,10 +1,10 @@
 // The README is the front page; its examples are tested in `ringstat-tests`.
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
-//! # Where to begin
+//! # Where to start
 //!
 //! - [`Server::start`] opens the sockets that a [`ServerConfig`] names, and starts the threads.
-//! - [`Collector`] is the part without IO, bounded by [`Limits`]; [`Report`] is what it knows, as plain data.
+//! - [`Collector`] is the part without IO, bounded by [`Limits`]; [`Report`] is its state as plain data.
 
 #![forbid(unsafe_code)]
 
@@ -13,31 +13,31 @@ mod limits;
 
 mod memory;
 
-// What is kept: values,
+// What is kept: values
 mod series;
 
-// which are shown by names that are valid,
+// that are shown under valid names
 mod exposition;
 
 // and found by sender, name and tags.
 mod store;
 
-// A datagram is checked, tracked and put there,
+// A datagram is checked, tracked and stored,
 mod intake;
 
-// and what became of everything is shown: as plain data,
+// and what became of everything is shown as plain data
 mod report;
 
 // and as Prometheus text.
 mod metrics;
 
-// Around it the machine: the lock,
+// The machine around it: the lock,
 mod shared;
 
-// those who ask,
+// the HTTP server,
 mod http;
 
-// and those who send.
+// and the sockets for senders.
 mod server;
 
 pub use intake::{Asks, Collector, Counts, Sender};

@@ -1,26 +1,26 @@
-//! How much the collector lets itself be asked for. All of it is on by default.
+//! Limits on everything that others can make the collector keep or do. All of them are on by default.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Bounds of what is kept and shown. What is beyond one is refused under its own reason, goes to an overflow series, or
-/// is kept in a coarser form; [`Limit`] says which, and each time is counted.
+/// Limits on what is kept and shown. Whatever exceeds one is refused under its own reason, goes to an overflow series,
+/// or is kept in a coarser form; [`Limit`] says which, and each time is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Senders at a time. Up to half of them are taken at once; above that, one has to send three times to be taken,
-    /// and when all places are taken, newcomers give way to newcomers.
+    /// The number of senders. Up to half of them are admitted at once; above that, a sender has to send three times to
+    /// be admitted, and when all places are taken, newcomers displace newcomers.
     pub senders: usize,
-    /// Series at a time.
+    /// The number of series.
     pub series: usize,
-    /// Series of one sender at a time: one that goes wild does not take the place of others.
+    /// The number of series of one sender, so that a runaway sender does not take the place of others.
     pub series_per_sender: usize,
-    /// Memory of everything that datagrams can make the collector keep, in bytes. A sender may take three times what
-    /// is left free, so that whoever comes later finds room.
+    /// The memory for everything that datagrams can make the collector keep, in bytes. A sender may take three times
+    /// what is left free, so that later ones find room.
     pub bytes: usize,
     /// The length of an answer to `/metrics`, in bytes; series beyond it are left out and counted.
     pub page: usize,
-    /// Senders and series that were not heard of for so long are forgotten.
+    /// Senders and series not heard from for this long are forgotten.
     pub idle: Duration,
 }
 
@@ -37,33 +37,34 @@ impl Default for Limits {
     }
 }
 
-/// A bound that was reached.
+/// A limit that was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Limit {
-    /// No place for another sender.
+    /// There was no place for another sender.
     Senders,
     /// A newcomer lost its place, and its series, to another newcomer.
     Newcomers,
-    /// No place for another series.
+    /// There was no place for another series.
     Series,
-    /// No place for another series of this sender.
+    /// There was no place for another series of this sender.
     SeriesPerSender,
-    /// No memory left.
+    /// There was no memory left.
     Bytes,
-    /// No memory left for this sender, so that others find some.
+    /// There was no memory left for this sender, so that some remains for others.
     Share,
-    /// A distribution of so many different sizes that it became coarser, or that some went to a neighbouring bucket.
+    /// A distribution had values so different that it became coarser, or that some were counted in a neighbouring
+    /// bucket.
     Buckets,
-    /// A set with more members than are told apart: their number is an estimate from then on.
+    /// A set had more members than can be told apart: their number is an estimate from then on.
     Members,
-    /// A series that the answer to `/metrics` had no room for.
+    /// A series did not fit into the answer to `/metrics`.
     Page,
 }
 
 impl Limit {
-    /// All of them, in the order of their numbers.
+    /// All limits, in the order of their numbers.
     pub const ALL: [Self; 9] = [
         Self::Senders,
         Self::Newcomers,
@@ -76,7 +77,7 @@ impl Limit {
         Self::Page,
     ];
 
-    /// Its name in metrics and logs.
+    /// The name of the limit in metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -92,7 +93,7 @@ impl Limit {
         }
     }
 
-    /// What happened and what to do about it, to follow a number of times.
+    /// What happened and what to do about it, to be printed after a number of times.
     #[must_use]
     pub const fn explain(self) -> &'static str {
         match self {
@@ -119,7 +120,7 @@ impl Limit {
     }
 }
 
-/// How often each limit was reached, and by whom last.
+/// How often each limit was reached, and because of which sender last.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Hits {
     times: [u64; Limit::ALL.len()],
@@ -127,7 +128,7 @@ pub struct Hits {
 }
 
 impl Hits {
-    /// So many more times, because of this sender.
+    /// Counts a limit that was reached `times` times because of this sender.
     pub(crate) fn count(&mut self, limit: Limit, sender: u64, times: u64) {
         if times > 0 {
             self.times[limit as usize] += times;
@@ -135,13 +136,13 @@ impl Hits {
         }
     }
 
-    /// How often.
+    /// How often a limit was reached.
     #[must_use]
     pub fn times(&self, limit: Limit) -> u64 {
         self.times[limit as usize]
     }
 
-    /// The sender because of which it was last.
+    /// The sender because of which it was last reached.
     #[must_use]
     pub fn by(&self, limit: Limit) -> Option<u64> {
         (self.times(limit) > 0).then(|| self.by[limit as usize])

@@ -1,6 +1,7 @@
-//! Memory, as it is charged: what the allocator takes for it, and who may take more.
+//! Memory accounting: what the allocator takes for an allocation, and how much more may be taken.
 
-/// What the allocator takes for so many bytes: its header, and rounded up (glibc's, and others are no greedier).
+/// What the allocator takes for an allocation of that size: a header, and rounding up (as glibc does; others take no
+/// more).
 #[must_use]
 pub(crate) const fn heap(bytes: usize) -> usize {
     if bytes == 0 {
@@ -10,8 +11,8 @@ pub(crate) const fn heap(bytes: usize) -> usize {
     if whole < 32 { 32 } else { whole }
 }
 
-/// A hash table with room for `capacity` entries: a power of two of places, seven of eight of them used at most, and a
-/// byte of control for each.
+/// The size of a hash table with room for `capacity` entries: a power of two of places, of which at most seven in eight
+/// are used, with a byte of control for each.
 #[must_use]
 pub(crate) fn table(capacity: usize, entry: usize) -> usize {
     if capacity == 0 {
@@ -21,17 +22,17 @@ pub(crate) fn table(capacity: usize, entry: usize) -> usize {
     heap(places * (entry + 1) + 16)
 }
 
-/// How much one datagram may still make the collector keep.
+/// How much more one datagram may make the collector keep.
 #[derive(Debug)]
 pub(crate) struct Room {
     left: usize,
-    /// Taken, less what was given back.
+    /// Bytes taken, minus bytes given back.
     taken: isize,
-    /// Times that there was none.
+    /// How often there was no room.
     pub(crate) refused: u64,
-    /// Times that a distribution became coarser.
+    /// How often a distribution became coarser.
     pub(crate) coarser: u64,
-    /// Times that a set stopped counting exactly.
+    /// How often a set stopped counting exactly.
     pub(crate) estimated: u64,
 }
 
@@ -40,7 +41,7 @@ impl Room {
         Self { left, taken: 0, refused: 0, coarser: 0, estimated: 0 }
     }
 
-    /// Takes so many bytes, if they are there.
+    /// Takes this many bytes if they are available.
     #[must_use]
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         if bytes > self.left {
@@ -52,13 +53,13 @@ impl Room {
         true
     }
 
-    /// Gives back what was taken now or before.
+    /// Gives back bytes that were taken now or earlier.
     pub(crate) fn give(&mut self, bytes: usize) {
         self.left += bytes;
         self.taken -= bytes as isize;
     }
 
-    /// Takes what is charged elsewhere. There may be a little less.
+    /// Subtracts bytes that are charged elsewhere, as far as they are available.
     pub(crate) fn spend(&mut self, bytes: usize) {
         self.left = self.left.saturating_sub(bytes);
     }
@@ -67,7 +68,7 @@ impl Room {
         self.left
     }
 
-    /// What is to be charged.
+    /// The number of bytes to charge.
     pub(crate) fn taken(&self) -> isize {
         self.taken
     }

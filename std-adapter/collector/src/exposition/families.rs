@@ -1,4 +1,4 @@
-//! Which family has which name.
+//! The families on the page of `/metrics`, and how their names are chosen.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use super::RESERVED;
 use crate::memory::heap;
 use crate::series::Class;
 
-/// The type of a family.
+/// The Prometheus type of a family.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Kind {
     Counter,
@@ -35,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// What stands behind the names of its samples.
+    /// What may follow the family's name in the names of its samples.
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[""],
@@ -44,8 +44,8 @@ impl Kind {
     }
 }
 
-/// What series have in common that are samples of one family: the number of the name that was sent, and what follows
-/// from their class and unit.
+/// What the series of one family have in common: the number of the name that was sent, and what follows from their
+/// class and unit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct FamilyKey {
     name: u32,
@@ -82,7 +82,7 @@ impl FamilyKey {
     }
 }
 
-/// A family, as long as it has series.
+/// A family that has series.
 #[derive(Debug)]
 struct Family {
     key: FamilyKey,
@@ -91,7 +91,7 @@ struct Family {
     scaled: bool,
 }
 
-/// A family, as the page needs it.
+/// A family as the page needs it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct FamilyRef<'a> {
     pub(crate) number: u32,
@@ -101,7 +101,7 @@ pub(crate) struct FamilyRef<'a> {
     pub(crate) scaled: bool,
 }
 
-/// All families. A name, once given, stays as long as the family has series.
+/// All families. Once given, a name stays the same as long as the family has series.
 #[derive(Default, Debug)]
 pub(crate) struct Families {
     entries: Vec<Option<Family>>,
@@ -112,15 +112,15 @@ pub(crate) struct Families {
 }
 
 impl Families {
-    /// Bytes of bookkeeping for a family: its entry, and its places in two maps.
+    /// The bookkeeping for a family, in bytes: its entry, and its places in two maps.
     const OVERHEAD: usize = size_of::<Option<Family>>() + 3 * size_of::<FamilyKey>() + 64;
 
-    /// What a family of that name takes, at most.
+    /// The largest amount of memory that a family of that name takes, in bytes.
     pub(crate) fn cost(sent: &str) -> usize {
         Self::OVERHEAD + 2 * heap(sent.len() + 32)
     }
 
-    /// The number of a family, with one more series. `sent` is the name that the key's number stands for.
+    /// Adds a series to a family, and returns the family's number. `sent` is the name that the key's number stands for.
     pub(crate) fn take(&mut self, key: FamilyKey, sent: &str) -> u32 {
         if let Some(number) = self.by_key.get(&key) {
             if let Some(family) = &mut self.entries[*number as usize] {
@@ -146,7 +146,7 @@ impl Families {
         number
     }
 
-    /// One series less.
+    /// Removes a series from a family.
     pub(crate) fn release(&mut self, number: u32) {
         let Some(entry) = self.entries.get_mut(number as usize) else { return };
         let Some(family) = entry else { return };
@@ -161,7 +161,7 @@ impl Families {
         self.free.push(number);
     }
 
-    /// The family after the one of that name, in the order of names.
+    /// The first family after `name`, in the order of names.
     pub(crate) fn after(&self, name: Option<&str>) -> Option<FamilyRef<'_>> {
         let from = name.map_or(Bound::Unbounded, Bound::Excluded);
         let (exposed, number) = self.by_name.range::<str, _>((from, Bound::Unbounded)).next()?;
@@ -174,7 +174,7 @@ impl Families {
         self.by_name.get(name).copied()
     }
 
-    /// Takes note that it has a series with values that were scaled up.
+    /// Notes that the family has a series with values that were scaled up.
     pub(crate) fn mark_scaled(&mut self, number: u32) {
         if let Some(Some(family)) = self.entries.get_mut(number as usize) {
             family.scaled = true;
@@ -185,7 +185,7 @@ impl Families {
         self.bytes
     }
 
-    /// A name that nobody has.
+    /// Chooses a name that no other family has.
     fn choose(&self, key: FamilyKey, sent: &str) -> String {
         let mut stem = clean(sent);
         if stem.ends_with(key.suffix) {
@@ -196,7 +196,7 @@ impl Families {
         while self.is_taken(&name, key.kind) {
             name.clear();
             let _ = write!(name, "{stem}_{:08x}{}", hash(sent, salt), key.suffix);
-            // Names whose hashes begin like that of a reserved one are as good as taken.
+            // A name whose hash begins like a reserved name counts as taken.
             if RESERVED.iter().any(|r| name.starts_with(r)) {
                 name.insert_str(0, "sent_");
             }
@@ -205,7 +205,7 @@ impl Families {
         name
     }
 
-    /// Whether a sample of a family of that name and kind could be taken for one of another family.
+    /// Whether a sample of a family of that name and kind could be taken for a sample of another family.
     fn is_taken(&self, name: &str, kind: Kind) -> bool {
         let has = |name: &str| self.by_name.contains_key(name);
         let of_summary = |name: &str| {
@@ -221,7 +221,7 @@ impl Families {
     }
 }
 
-/// A name as the format allows it: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+/// Turns a name into one that the format allows: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 fn clean(sent: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' };
     let mut name: String = sent.chars().map(allowed).collect();
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(name(&mut families, 1, "a_b", Class::Gauge), other);
         let summary = name(&mut families, 0, "a.b", Class::Distribution);
         assert_ne!(summary, "a_b");
-        // Neither a summary's sum nor what would be taken for it.
+        // Neither a summary's sum nor a name that could be taken for it.
         assert_eq!(name(&mut families, 2, "s", Class::Distribution), "s");
         assert_ne!(name(&mut families, 3, "s_sum", Class::Gauge), "s_sum");
         assert_eq!(name(&mut families, 4, "t_count", Class::Gauge), "t_count");

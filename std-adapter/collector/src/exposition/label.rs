@@ -2,21 +2,21 @@
 
 use std::fmt::Write as _;
 
-/// Labels with the names of tags, at most; the rest are counted in one.
+/// The largest number of labels from tags; the number of further tags is given in one label.
 const COUNT: usize = 64;
-/// Bytes of all labels, at most, roughly.
+/// The largest size of all labels of a series, roughly, in bytes.
 const BYTES: usize = 4096;
-/// Names that labels of the collector have, or that Prometheus gives a meaning.
+/// Names of the collector's own labels, and names to which Prometheus gives a meaning.
 const TAKEN: [&str; 5] = ["sender", "quantile", "le", MORE, TWIN];
-/// How many tags are not shown.
+/// The label that says how many tags are not shown.
 const MORE: &str = "ringstat_more";
-/// What tells series apart that would be equal.
+/// The label that distinguishes series that would otherwise be equal.
 const TWIN: &str = "ringstat_twin";
 
-/// Writes the labels of a series, without braces. `tags` are sorted. From the second series on that would have the same
-/// ones, `twin` is its number.
+/// Writes the labels of a series, without braces. `tags` must be sorted. If other series would have the same labels,
+/// the second and later ones get `twin` as a number.
 ///
-/// A tag without a value is no label, as Prometheus makes no difference.
+/// A tag without a value gets no label, since Prometheus does not distinguish the two.
 pub(crate) fn labels<'a>(
     out: &mut String,
     sender: u64,
@@ -26,11 +26,11 @@ pub(crate) fn labels<'a>(
     let begin = out.len();
     // Writing to a String does not fail.
     let _ = write!(out, "sender=\"{sender:016x}\"");
-    // With how often each name was wanted.
+    // Each name, with how often it was wanted.
     let mut used: Vec<(String, usize)> = Vec::new();
     let mut more = 0;
     for (key, value) in tags.filter(|(_, value)| !value.is_empty()) {
-        // Escapes double a byte at most.
+        // Escaping doubles a byte at most.
         let length = out.len() - begin + 2 * value.len() + key.len();
         if used.len() >= COUNT || length > BYTES {
             more += 1;
@@ -50,7 +50,7 @@ pub(crate) fn labels<'a>(
     }
 }
 
-/// The name, or with a number behind it the first that is not used.
+/// Returns the name if it is unused, otherwise the first unused one with a number appended.
 fn unused(used: &mut [(String, usize)], name: String) -> String {
     let taken = |used: &[(String, usize)], name: &str| {
         TAKEN.contains(&name) || used.iter().any(|(of, _)| of == name)
@@ -73,15 +73,14 @@ fn unused(used: &mut [(String, usize)], name: String) -> String {
     }
 }
 
-/// A key as the name of a label: `[a-zA-Z_][a-zA-Z0-9_]*`, and not beginning with `__`, which Prometheus keeps for
-/// itself.
+/// Turns a key into the name of a label: `[a-zA-Z_][a-zA-Z0-9_]*`, not beginning with `__`, which Prometheus reserves.
 fn clean(key: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     let mut name: String = key.chars().map(allowed).collect();
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         name.insert(0, '_');
     }
-    // The one, too, that would begin so with a number behind it.
+    // Also the one that would begin so with a number appended.
     if name.starts_with("__") || name == "_" {
         name.insert_str(0, "tag");
     }
@@ -100,7 +99,7 @@ fn quoted(out: &mut String, value: &str) {
     }
 }
 
-/// A text behind `# HELP`, where quotation marks stand for themselves.
+/// Escapes a text for `# HELP`, where quotation marks need no escape.
 pub(crate) fn escaped_help(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
 }

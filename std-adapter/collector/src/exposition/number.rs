@@ -1,8 +1,8 @@
-//! Values.
+//! Values in the text format.
 
 use std::fmt;
 
-/// A value, spelled as the format wants it: exact, and never long.
+/// Formats a value as the text format requires: exactly, and in few characters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number(pub(crate) f64);
 

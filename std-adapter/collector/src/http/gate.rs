@@ -1,7 +1,8 @@
-//! Who may be connected: so many in all, and so many of one address.
+//! Which connections are open, within limits on all of them and on each address.
 //!
-//! A connection that has asked for nothing yet gives way to a newer one, so those who open many and say nothing keep
-//! nobody out. One that has asked keeps its place until its answer is read or its time is over.
+//! A connection that has not asked for anything gives way to a newer one, so that clients that open many connections
+//! and stay silent keep nobody out. A connection that has made a request keeps its place until its answer is read or
+//! its time is over.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,18 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Connections at a time.
+/// The largest number of connections.
 pub(super) const IN_ALL: usize = 256;
-/// Connections of one address at a time.
+/// The largest number of connections from one address.
 pub(super) const OF_ONE: usize = 32;
 
-/// The connections that are open, within the bounds of all and of one address.
+/// The open connections, within the limits on all of them and on each address.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Gate(Arc<Mutex<Guests>>);
 
 #[derive(Default, Debug)]
 struct Guests {
-    /// By number, which says who came first.
+    /// By number, in the order in which they came.
     all: HashMap<u64, Guest>,
     next: u64,
 }
@@ -32,7 +33,7 @@ struct Guest {
     leave: Arc<Notify>,
 }
 
-/// The place of one connection; dropping it frees the place.
+/// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     gate: Gate,
@@ -40,17 +41,17 @@ pub(super) struct Place {
     leave: Arc<Notify>,
 }
 
-/// What came of a connection that wants in.
+/// The answer to a connection that asks for a place.
 #[derive(Debug)]
 pub(super) enum Admission {
-    /// It has a place; another connection lost its own if `displaced`.
+    /// It has a place; if `displaced`, another connection has lost its own.
     Taken {
         /// The place.
         place: Place,
-        /// Whether somebody had to go.
+        /// Whether another connection had to go.
         displaced: bool,
     },
-    /// There is no room, and nobody who could go.
+    /// There is no room, and no connection that can be closed.
     Refused,
 }
 
@@ -74,19 +75,20 @@ impl Gate {
         Admission::Taken { place: Place { gate: self.clone(), number, leave }, displaced }
     }
 
-    /// Sends one away that has asked for nothing, to have a descriptor back.
+    /// Closes a connection that has not asked for anything, to free its descriptor.
     pub(super) fn displace_one(&self) -> bool {
         self.guests().displace(None)
     }
 
-    /// Every step leaves it consistent.
+    /// Every operation leaves the state consistent, so a poisoned lock is fine.
     fn guests(&self) -> MutexGuard<'_, Guests> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Guests {
-    /// Sends the oldest away that has asked for nothing: of this address, or else of the one that has the most.
+    /// Closes the oldest connection that has not asked for anything: of this address, or else of the address that has
+    /// the most.
     fn displace(&mut self, among: Option<IpAddr>) -> bool {
         let mut idle: HashMap<IpAddr, (usize, u64)> = HashMap::new();
         let all = self.all.iter().filter(|(_, g)| !g.asked);
@@ -105,14 +107,14 @@ impl Guests {
 }
 
 impl Place {
-    /// The connection has asked for something: it is not displaced any more.
+    /// Notes that the connection has made a request and can no longer be displaced.
     pub(super) fn asked(&self) {
         if let Some(guest) = self.gate.guests().all.get_mut(&self.number) {
             guest.asked = true;
         }
     }
 
-    /// Waits until the connection has to leave.
+    /// Waits until the connection is displaced.
     pub(super) async fn displaced(&self) {
         self.leave.notified().await;
     }

@@ -1,8 +1,9 @@
-//! HTTP: `/metrics`, `/live`, `/ready`, `/health`, `/api/state` and the page, from a runtime and a thread of its own.
+//! HTTP: `/metrics`, `/live`, `/ready`, `/health`, `/api/state` and the page, served by a runtime on a thread of its
+//! own.
 //!
-//! No client can hold up the collector or other clients. What is bounded: connections in all and of one address
-//! ([`gate`]), the head of a request in bytes, fields and time, the time for an answer to be read ([`patience`]), and
-//! how long a connection lives. No body is ever read.
+//! No client can hold up the collector or other clients. There are limits on the number of connections in all and of
+//! one address ([`gate`]), on the head of a request in bytes, fields and time, on the time to read an answer
+//! ([`patience`]), and on the lifetime of a connection. No body is ever read.
 
 mod gate;
 mod patience;
@@ -33,15 +34,15 @@ use crate::shared::{Shared, count};
 use gate::{Admission, Gate, Place};
 use patience::{PATIENCE, Patient};
 
-/// The head of a request: so long,
+/// The largest size of the head of a request, in bytes.
 const HEAD_BYTES: usize = 16 << 10;
-/// with so many fields,
+/// The largest number of its fields.
 const HEAD_FIELDS: usize = 64;
-/// and there after so long. It is also how long a connection may be idle between requests.
+/// The time in which the head must arrive, which is also how long a connection may be idle between requests.
 const HEAD_TIME: Duration = Duration::from_secs(10);
-/// After so long a connection is closed once it has its answer: whoever wants more connects again.
+/// The age after which a connection is closed once it has its answer; clients can connect again.
 const LIFE: Duration = Duration::from_secs(300);
-/// What is waited for when connections cannot be taken.
+/// The pause when no connection can be accepted.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The HTTP thread. Dropping it without [`stop`](Self::stop) leaves it to end by itself.
@@ -52,7 +53,7 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens at `at` and answers.
+    /// Listens at `at` and answers requests.
     pub(crate) fn start(at: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
         let listener = TcpListener::bind(at)?;
         listener.set_nonblocking(true)?;
@@ -66,11 +67,11 @@ impl HttpServer {
                 let stopped = pin!(stopped);
                 tokio::select! {
                     _ = stopped => {}
-                    // It goes on for ever, unless the listener cannot be used at all.
+                    // Runs for ever, unless the listener cannot be used at all.
                     _ = accept(listener, &shared) => {}
                 }
             });
-            // Answers under way are cut off: whoever stops a collector waits for it.
+            // Answers under way are cut off: whoever stops a collector is waiting for it.
             runtime.shutdown_background();
         })?;
         Ok(Self { address, stop, thread })
@@ -80,9 +81,9 @@ impl HttpServer {
         self.address
     }
 
-    /// Ends it at once.
+    /// Ends the server at once.
     pub(crate) fn stop(self) {
-        // It may have ended already; if it panicked, it has said so on standard error.
+        // The thread may have ended already; if it panicked, it has reported that on standard error.
         let _ = self.stop.send(());
         let _ = self.thread.join();
     }
@@ -103,7 +104,7 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
                 }
                 Admission::Refused => count(&shared.http.refused),
             },
-            // Too many open files, here (EMFILE) or in the whole system (ENFILE).
+            // Too many open files, in this process (EMFILE) or in the whole system (ENFILE).
             Err(e) if matches!(e.raw_os_error(), Some(23 | 24)) => {
                 count(&shared.http.no_descriptors);
                 if gate.displace_one() {
@@ -111,13 +112,13 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
                 }
                 sleep(PAUSE).await;
             }
-            // The client went away before it was taken, or memory is short.
+            // The client disconnected before it was accepted, or memory is short.
             Err(_) => sleep(PAUSE).await,
         }
     }
 }
 
-/// Serves one connection until it ends, its time is over, or it has to make room.
+/// Serves one connection until it ends, its time is over, or it is displaced.
 async fn serve(stream: TcpStream, place: Place, router: Router, shared: Arc<Shared>) {
     let io = TokioIo::new(Patient::new(stream, shared.clone()));
     let service = service_fn(|request| {
@@ -137,14 +138,14 @@ async fn serve(stream: TcpStream, place: Place, router: Router, shared: Arc<Shar
         () = place.displaced() => return,
         () = sleep(LIFE) => None,
     };
-    // A connection that failed was its client's.
+    // If a connection fails, that is its client's concern.
     if ended.is_none() {
         connection.as_mut().graceful_shutdown();
         let _ = timeout(PATIENCE, connection).await;
     }
 }
 
-/// Answers one request; one with a body is refused before any of it is read.
+/// Answers one request. A request with a body is refused before any of the body is read.
 fn answer(
     request: Request<Incoming>,
     router: Router,

@@ -1,4 +1,4 @@
-//! A connection whose client has to read.
+//! A connection that fails unless its client reads.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -13,13 +13,13 @@ use tokio::time::{Sleep, sleep};
 
 use crate::shared::{Shared, count};
 
-/// How long a client may take to make room for what is buffered for it: one chunk of an answer.
+/// How long a client may take to read what is buffered for it: one chunk of an answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A stream that fails when what was to be written could not be for [`PATIENCE`].
+/// A stream that fails if pending output could not be written for [`PATIENCE`].
 pub(super) struct Patient {
     stream: TcpStream,
-    /// Runs from when the client first made us wait until all that was buffered is written.
+    /// Runs from when the client first made us wait until everything buffered is written.
     waiting: Option<Pin<Box<Sleep>>>,
     shared: Arc<Shared>,
 }
@@ -78,7 +78,7 @@ impl AsyncWrite for Patient {
         self.stream.is_write_vectored()
     }
 
-    /// Called when all that was buffered is written.
+    /// Called when everything buffered has been written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.waiting = None;
         pin!(&mut self.stream).poll_flush(cx)

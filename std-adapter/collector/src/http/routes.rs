@@ -1,4 +1,4 @@
-//! What there is to ask for.
+//! The paths that can be requested.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,11 @@ use super::slices;
 use crate::report::{Health, Status};
 use crate::shared::Shared;
 
-/// Series that the page and `/api/state` show.
+/// The largest number of series that the page and `/api/state` show.
 const SHOWN: usize = 200;
 
-/// What browsers are told: nothing from elsewhere, nothing inside others' pages, nothing guessed, nothing kept.
+/// Headers that tell browsers to load nothing from elsewhere, to show the page in no frame, to guess no types and to
+/// store nothing.
 const SAFE: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -64,7 +65,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
         .into_response()
 }
 
-/// Whether it can be sent to: the sockets are open, and nobody has asked it to stop.
+/// Whether datagrams can be sent to the collector: the sockets are open, and nobody has asked it to stop.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.is_ready() {
         "ready\n".into_response()
@@ -73,8 +74,8 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// The whole picture. The status is 200 whatever it says, so that nobody restarts a collector that is told of losses;
-/// whoever wants 503 when the collector itself is unhealthy asks for `?fail=unhealthy`.
+/// The health of the collector and all senders. The status is 200 whatever the health is, so that nobody restarts a
+/// collector because it reports losses. With `?fail=unhealthy` it is 503 if the collector itself is unhealthy.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     #[derive(Serialize)]
     struct Answer<'a> {

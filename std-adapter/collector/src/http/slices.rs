@@ -1,4 +1,4 @@
-//! Long answers, a slice at a time: the lock is held for a slice, and between two of them datagrams come in.
+//! Long answers, written in slices: the lock is held during a slice, and between two slices datagrams are received.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::metrics::Page;
 use crate::report::{Draft, Report};
 use crate::shared::Shared;
 
-/// How long a slice may take.
+/// The longest duration of a slice.
 const SLICE: Duration = Duration::from_micros(400);
-/// What lies between two of them. A lock that is given up and taken at once may never be seen free by others.
+/// The pause between two slices. A lock that is released and taken at once might never appear free to others.
 const BETWEEN: Duration = Duration::from_millis(1);
 
-/// The page of `/metrics`, each slice written when the client has room for it.
+/// The page of `/metrics`; each slice is written when the client has room for it.
 pub(super) fn metrics(shared: Arc<Shared>) -> Body {
     let page = Page::new(shared.now_ms(), &shared.io());
     let slices = stream::unfold(Some((page, shared)), async |state| {
@@ -31,11 +31,11 @@ pub(super) fn metrics(shared: Arc<Shared>) -> Body {
         }
         Some((Ok::<_, Infallible>(slice), more.then_some((page, shared))))
     });
-    // It may be asked once more after its end.
+    // The stream may be polled once more after its end.
     Body::from_stream(slices.fuse())
 }
 
-/// What is known now, with at most so many series.
+/// A report of the present state with at most `series` series.
 pub(super) async fn report(shared: &Shared, series: usize) -> Report {
     let mut draft = Draft::new(shared.now_ms(), series);
     loop {

@@ -1,19 +1,19 @@
-//! Limits that are reached, in the log: each at once, and then once a minute as long as it goes on.
+//! Logs limits that are reached: each at once, and then once a minute as long as it continues.
 
 use crate::limits::{Hits, Limit};
 
-/// How long nothing more is said of the same limit.
+/// How long nothing more is logged about the same limit.
 const QUIET_MS: u64 = 60_000;
 
-/// What has been said so far.
+/// What has been logged so far.
 #[derive(Default, Debug)]
 pub(super) struct Alarm {
-    /// Times that were told, and when.
+    /// For each limit, the number of times that was logged, and when.
     told: [(u64, Option<u64>); Limit::ALL.len()],
 }
 
 impl Alarm {
-    /// Says what is new.
+    /// Logs what is new.
     pub(super) fn look(&mut self, hits: &Hits, now_ms: u64) {
         for (limit, (told, at)) in Limit::ALL.into_iter().zip(&mut self.told) {
             let times = hits.times(limit);

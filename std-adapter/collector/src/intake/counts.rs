@@ -4,39 +4,40 @@ use super::records::Tally;
 use ringstat_core::wire::DecodeError;
 use serde::{Deserialize, Serialize};
 
-/// Counts of everything that came in.
+/// Counts of everything that was received. Unless stated otherwise, they count since the start of the collector.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Counts {
-    /// Datagrams.
+    /// Datagrams received.
     pub datagrams: u64,
-    /// Their bytes.
+    /// Bytes of the datagrams received.
     pub bytes: u64,
-    /// Datagrams taken: checked, new, from a known sender.
+    /// Datagrams accepted: valid, new, and from a known sender.
     pub accepted: u64,
-    /// Datagrams seen before, or too old to tell.
+    /// Datagrams that had been received before, or that are too old to tell.
     pub duplicates: u64,
-    /// Datagrams refused because no room was left for their sender.
+    /// Datagrams refused because there was no room for their sender.
     pub refused_senders: u64,
     /// Datagrams refused as malformed, by reason in the order of [`DecodeError::ALL`].
     pub malformed: [u64; DecodeError::ALL.len()],
-    /// Datagrams taken that had a malformed record: what was before it is stored.
+    /// Accepted datagrams with a malformed record; the records before it are stored.
     pub broken: u64,
     /// Records read.
     pub records: u64,
     /// Records stored: in a series of their own or an overflow series.
     pub stored: u64,
-    /// Critical events that came again and are not stored twice, or that break the rules for their identifiers.
+    /// Critical events that were repeated and are not stored twice, or that violate the rules for their identifiers.
     pub repeated: u64,
-    /// Acknowledgements made.
+    /// Acknowledgements written.
     pub acks: u64,
-    /// Records beyond a limit that are not stored: states of instruments, as they cannot be added up, and what found no
-    /// room even in an overflow series.
+    /// Records beyond a limit that are not stored: states of instruments, because they cannot be added up, and records
+    /// that found no room even in an overflow series.
     pub refused_series: u64,
-    /// Records not stored because of their value: amounts and samples that are no numbers, and negative amounts.
+    /// Records not stored because of their value: amounts and samples that are infinite or not a number, and negative
+    /// amounts.
     pub refused_values: u64,
-    /// Senders that gave their place to newer ones.
+    /// Senders that were displaced by newer ones.
     pub displaced_senders: u64,
-    /// The series of these.
+    /// Series of displaced senders.
     pub displaced_series: u64,
     /// Senders forgotten because they were idle.
     pub forgotten_senders: u64,
@@ -45,13 +46,13 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Malformed datagrams of all reasons.
+    /// The number of malformed datagrams, for all reasons together.
     #[must_use]
     pub fn malformed_total(&self) -> u64 {
         self.malformed.iter().sum()
     }
 
-    /// Adds what came of a datagram's records.
+    /// Adds what became of a datagram's records.
     pub(super) fn add(&mut self, tally: &Tally) {
         self.records += tally.read;
         self.stored += tally.stored;
@@ -63,7 +64,7 @@ impl Counts {
     /// Whether every datagram and every record is accounted for.
     #[must_use]
     pub fn closes(&self) -> bool {
-        // A broken datagram counts under its reason and as accepted.
+        // A broken datagram counts both under its reason and as accepted.
         self.datagrams
             == self.accepted + self.duplicates + self.refused_senders + self.malformed_total()
                 - self.broken

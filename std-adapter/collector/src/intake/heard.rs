@@ -1,4 +1,4 @@
-//! What has been heard of one run of a sender, as receipts tell it.
+//! What has been received of one run of a sender, as receipts report it.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -6,7 +6,7 @@ use ringstat_core::format::Header;
 use ringstat_core::wire::decode::Datagram;
 use ringstat_core::wire::receipt::Receipt;
 
-/// Counts over one epoch, since the collector began to listen to it.
+/// Counts for one epoch, since the collector first received a datagram of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heard {
     instance: u32,
@@ -17,25 +17,25 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Nothing yet; `header` is that of the first datagram. The random `hasher` makes it another instance than the one of a
-    /// collector before, or of this one before it forgot the sender.
+    /// Creates counts at zero; `header` is that of the first datagram. The random `hasher` gives it an instance number
+    /// that differs from those of earlier collectors, and from that of this collector before it forgot the sender.
     pub(super) fn new(hasher: &RandomState, header: &Header) -> Self {
         let instance = hasher.hash_one((header.sender, header.epoch, header.sequence)) as u32;
         Self { instance, epoch: header.epoch, first: header.sequence, datagrams: 0, events: 0 }
     }
 
-    /// Whether it counts the epoch of this datagram.
+    /// Whether the datagram belongs to the epoch that is counted.
     pub(super) fn counts(&self, header: &Header) -> bool {
         self.epoch == header.epoch
     }
 
-    /// Counts a datagram that was not here before, and the events read from it that have no identifier.
+    /// Counts a datagram that was not received before, and the events read from it that have no identifier.
     pub(super) fn count(&mut self, events: u64) {
         self.datagrams += 1;
         self.events += events;
     }
 
-    /// The answer to the datagram with this header.
+    /// The receipt for the datagram with this header.
     pub(super) fn receipt(&self, header: &Header) -> Receipt {
         Receipt {
             sender: header.sender,
@@ -49,12 +49,12 @@ impl Heard {
     }
 }
 
-/// What a datagram asks of the collector in return.
+/// The answers that a datagram asks of the collector.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Asks {
-    /// Its sender, if it asks for an [acknowledgement](crate::Collector::ack) of critical events.
+    /// The sender, if it asks for an [acknowledgement](crate::Collector::ack) of critical events.
     pub ack: Option<u64>,
-    /// The receipt to send, if it asks for a sign of life.
+    /// The receipt to send, if the sender asks for a sign of life.
     pub receipt: Option<Receipt>,
 }
 

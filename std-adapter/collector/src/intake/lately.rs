@@ -1,6 +1,6 @@
-//! What happened in the last minutes, of what is only ever counted up.
+//! What happened in the last minutes, derived from counts that only grow.
 
-/// Counts as they stood a while ago: between one and two [`PERIOD_MS`](Self::PERIOD_MS).
+/// Earlier counts, from between one and two [`PERIOD_MS`](Self::PERIOD_MS) ago.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Lately<T> {
     older: T,
@@ -12,12 +12,12 @@ impl<T: Clone> Lately<T> {
     /// Two minutes.
     pub(crate) const PERIOD_MS: u64 = 120_000;
 
-    /// Counts from nothing on.
+    /// Starts from `zero`.
     pub(crate) fn new(now_ms: u64, zero: T) -> Self {
         Self { older: zero.clone(), newer: zero, turned_ms: now_ms }
     }
 
-    /// Takes note of the counts when it is time to.
+    /// Saves the present counts if it is time to.
     pub(crate) fn turn(&mut self, now_ms: u64, counts: impl FnOnce() -> T) {
         if now_ms.saturating_sub(self.turned_ms) >= Self::PERIOD_MS {
             self.turned_ms = now_ms;
@@ -25,7 +25,7 @@ impl<T: Clone> Lately<T> {
         }
     }
 
-    /// The counts as they were then.
+    /// The earlier counts.
     pub(crate) fn before(&self) -> &T {
         &self.older
     }

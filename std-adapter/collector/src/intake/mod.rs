@@ -1,7 +1,7 @@
-//! The collector without IO: datagrams and time go in, an account of everything comes out.
+//! The collector without IO: it is given datagrams and the time, and accounts for everything.
 //!
-//! Check, then sequence tracking, then the store. A datagram that was seen before is not stored again, so several
-//! sockets, or two ways through the network, may feed one collector.
+//! A datagram is checked, tracked by its sequence number, and stored. A datagram that was received before is not stored
+//! again, so several sockets, or two paths through the network, may feed one collector.
 
 mod alarm;
 mod counts;
@@ -28,10 +28,10 @@ use records::{Tally, Target};
 pub use sender::Sender;
 use senders::Senders;
 
-/// Takes datagrams.
+/// Takes datagrams, and keeps what they say.
 ///
-/// One of them is one shard: it shares nothing with another, and what several know of different senders can be shown
-/// side by side.
+/// Each collector is a shard: it shares nothing with others, and the reports of several, on different senders, can be
+/// shown side by side.
 #[derive(Debug)]
 pub struct Collector {
     limits: Limits,
@@ -41,14 +41,14 @@ pub struct Collector {
     senders: Senders,
     hasher: RandomState,
     counts: Counts,
-    /// When idle senders and series were last looked for.
+    /// When idle senders and idle series were last looked for.
     swept_ms: (u64, u64),
     hits_before: Lately<Hits>,
     datagrams_before: Lately<u64>,
     alarm: Alarm,
 }
 
-/// The decoder, with a `Debug` that does not print its tables.
+/// The decoder, with a `Debug` implementation that does not print its tables.
 struct DecoderDebug(Decoder);
 
 impl std::fmt::Debug for DecoderDebug {
@@ -57,19 +57,21 @@ impl std::fmt::Debug for DecoderDebug {
     }
 }
 
-/// As QUIC bounds what it sends to an address that is not validated (RFC 9000, section 8): with less, the bitmap would
-/// often be cut, and events sent again that were here; at a loss of one half each way, twenty times as many given up.
+/// QUIC has the same bound for answers to an address that is not validated (RFC 9000, section 8). With a lower one, the
+/// bitmap would often be cut off, and events would be repeated that had arrived; at a loss of one half in each
+/// direction, twenty times as many would be given up.
 const ACK_AMPLIFICATION: usize = 3;
 
-/// How often idle senders are looked for.
+/// The interval at which idle senders are looked for.
 const SWEEP_SENDERS: Duration = Duration::from_secs(5);
-/// How often some series are looked at,
+/// The interval at which a part of the series is checked.
 const SWEEP_SERIES: Duration = Duration::from_millis(50);
-/// and how many: all of a million within half a minute, and never so many that datagrams would have to wait.
+/// The size of that part: enough to check a million series in half a minute, but never so large that datagrams have to
+/// wait.
 const SWEEP_PLACES: usize = 2048;
 
 impl Collector {
-    /// A collector that has seen nothing yet.
+    /// Creates a collector that has received nothing yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let hasher = RandomState::new();
@@ -88,14 +90,14 @@ impl Collector {
         }
     }
 
-    /// One that has counted so much already.
+    /// Creates a collector whose counts start from `counts`.
     #[cfg(test)]
     pub(crate) fn with_counts(counts: Counts) -> Self {
         Self { counts, ..Self::new(Limits::default()) }
     }
 
-    /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back. Every
-    /// outcome is counted. Returns what the sender asks for in return.
+    /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back, and counts what
+    /// became of it. Returns the answers that the sender asks for.
     pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Asks {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.len() as u64;
@@ -117,7 +119,7 @@ impl Collector {
         };
         if !sender.observe(&header, now_ms).is_new() {
             self.counts.duplicates += 1;
-            // The answer to the first one may be lost.
+            // The answer to the first copy may have been lost.
             return Asks::of(&opened, &sender.heard);
         }
         self.counts.accepted += 1;
@@ -153,11 +155,11 @@ impl Collector {
         Asks::of(&opened, &sender.heard)
     }
 
-    /// Writes what to tell a sender about its critical events, after what it sent is stored; returns the length.
+    /// Writes an acknowledgement of the sender's critical events, once they are stored, and returns its length.
     ///
-    /// It is at most three times as long as `asked`, the length of the datagram that it answers: who forges its origin
-    /// gains little by it. What is left out is said when lower ones are settled. `None` where there is nothing to
-    /// tell, or no room.
+    /// It is at most three times as long as `asked`, the length of the datagram that it answers, so that forging the
+    /// origin of a datagram gains little. What is left out follows when lower identifiers are settled. Returns `None`
+    /// if there is nothing to acknowledge, or no room.
     pub fn ack(&mut self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
         let known = self.senders.get(sender)?;
         let ack = known.ids.as_deref()?.ack(sender, known.epoch());
@@ -168,8 +170,8 @@ impl Collector {
         Some(length)
     }
 
-    /// Does what time asks for: forgets what is idle, and says which limits were reached. Call it often; it does
-    /// little at a time.
+    /// Does what is due: forgets idle senders and series, and logs which limits were reached. Call it often; each call
+    /// does little.
     pub fn tick(&mut self, now_ms: u64) {
         let before = now_ms.saturating_sub(millis(self.limits.idle));
         if now_ms.saturating_sub(self.swept_ms.0) >= millis(SWEEP_SERIES) {
@@ -187,40 +189,40 @@ impl Collector {
         }
     }
 
-    /// Takes note that so many series did not fit on the page of `/metrics`.
+    /// Counts series that did not fit on the page of `/metrics`.
     pub fn cut_page(&mut self, series: u64) {
         self.store.hits.count(crate::limits::Limit::Page, 0, series);
     }
 
-    /// Ends the account: nothing comes any more, so what is outstanding is lost.
+    /// Ends the account: nothing more will arrive, so whatever is outstanding is lost.
     pub fn finish(&mut self) {
         self.senders.finish();
     }
 
-    /// Counts of everything so far.
+    /// All counts so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// The series.
+    /// The store of all series.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The senders, in no order.
+    /// All senders, in no particular order.
     pub fn senders(&self) -> impl Iterator<Item = (u64, &Sender)> {
         self.senders.iter()
     }
 
-    /// One sender.
+    /// The sender with that id, if it is known.
     #[must_use]
     pub fn sender(&self, id: u64) -> Option<&Sender> {
         self.senders.get(id)
     }
 
-    /// How many senders there are.
+    /// The number of known senders.
     #[must_use]
     pub fn sender_count(&self) -> usize {
         self.senders.len()
@@ -231,7 +233,7 @@ impl Collector {
         self.hits_before.before()
     }
 
-    /// Datagrams of the last minutes.
+    /// The number of datagrams received in the last minutes.
     pub(crate) fn received_lately(&self) -> u64 {
         self.counts.datagrams - self.datagrams_before.before()
     }
@@ -243,7 +245,7 @@ impl Collector {
     }
 }
 
-/// What does not fit is longer than any process lives.
+/// Saturates at a time that exceeds the life of any process.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -12,13 +12,13 @@ use crate::memory::Room;
 use crate::series::{Class, Data, say};
 use crate::store::{Cache, Series, Store, Wanted};
 
-/// Where the records of one datagram go.
+/// Where the records of one datagram are stored.
 pub(super) struct Target<'a> {
     pub(super) store: &'a mut Store,
     pub(super) cache: &'a mut Cache,
     pub(super) hasher: &'a RandomState,
     pub(super) header: Header,
-    /// The sender's run: counts that begin anew with each do so when this changes.
+    /// The sender's run. Counts that start again with each run do so when it changes.
     pub(super) run: u32,
     pub(super) now_ms: u64,
     pub(super) ids: Option<&'a mut IdWindow>,
@@ -27,21 +27,21 @@ pub(super) struct Target<'a> {
     pub(super) tally: Tally,
 }
 
-/// What came of the records of a datagram.
+/// What became of the records of a datagram.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Tally {
     pub(super) read: u64,
     pub(super) stored: u64,
-    /// Events that were here before.
+    /// Critical events that had been received before.
     pub(super) repeated: u64,
-    /// Amounts and samples that are no numbers, and negative amounts.
+    /// Amounts and samples that are infinite or not a number, and negative amounts.
     pub(super) refused_values: u64,
     /// Events without an identifier.
     pub(super) events: u64,
 }
 
 impl Target<'_> {
-    /// Stores all records up to the first malformed one.
+    /// Stores all records up to the first malformed one, and returns what is wrong with that.
     pub(super) fn take_all(&mut self, datagram: &mut Datagram<'_>) -> Option<DecodeError> {
         let base_time = datagram.base_time_ns();
         while let Some(record) = datagram.next() {

@@ -1,4 +1,4 @@
-//! What is known of one sender.
+//! What is known about one sender.
 
 use std::hash::RandomState;
 
@@ -8,47 +8,47 @@ use ringstat_core::receive::{Account, IdWindow, SequenceTracker, Verdict};
 use super::heard::Heard;
 use super::lately::Lately;
 
-/// What is known of one sender.
+/// What is known about one sender.
 #[derive(Debug)]
 pub struct Sender {
     tracker: SequenceTracker,
-    /// The final word of the tracker, once the collector has ended.
+    /// The tracker's final account, once the collector has ended.
     ended: Option<Account>,
-    /// What it said of itself in its latest datagram.
+    /// The prologue of its latest datagram: the sender's own account.
     pub told: Prologue,
     /// Records received.
     pub records: u64,
-    /// Datagrams received, duplicates included.
+    /// Datagrams received, including duplicates.
     pub datagrams: u64,
-    /// When it was last heard of, in milliseconds of the collector's clock.
+    /// When it was last heard from, in milliseconds of the collector's clock.
     pub seen_ms: u64,
-    /// When it was first heard of.
+    /// When it was first heard from.
     pub(super) since_ms: u64,
-    /// Of epochs that ended: events dropped and datagrams given up by the sender.
+    /// Events dropped and datagrams given up by the sender in epochs that have ended.
     finished: (u64, u64),
     epoch: u32,
-    /// What receipts say.
+    /// The counts for receipts.
     pub(super) heard: Heard,
     /// The critical events of this run, once there are any.
     pub(super) ids: Option<Box<IdWindow>>,
     lately: Lately<Losses>,
 }
 
-/// What a sender is judged by, as it grows.
+/// The growing counts by which a sender is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Losses {
     /// Datagrams lost for good.
     pub(crate) lost: u64,
-    /// Datagrams that it is known to have sent.
+    /// Datagrams that the sender is known to have sent.
     pub(crate) expected: u64,
-    /// Events that it gave up.
+    /// Events that the sender gave up.
     pub(crate) dropped: u64,
     /// Records received.
     pub(crate) records: u64,
 }
 
-/// A sender first heard of with a number below this has just begun: what is missing before it is lost. One first heard
-/// of later was there before the collector, which then counts from where it came in.
+/// If the first number received from a sender is below this, the sender has just started, and what is missing before is
+/// lost. Otherwise it started before the collector, which then counts from the first number received.
 const YOUNG: u32 = 64;
 
 impl Sender {
@@ -73,21 +73,21 @@ impl Sender {
         }
     }
 
-    /// One whose sequence numbers say so.
+    /// Creates a sender with this account.
     #[cfg(test)]
     pub(crate) fn with_account(account: Account) -> Self {
         let header = Header::default();
         Self { ended: Some(account), ..Self::new(&RandomState::new(), &header, 0) }
     }
 
-    /// Takes note of a datagram, and says whether it is new.
+    /// Tracks a datagram, and says whether it is new.
     pub(super) fn observe(&mut self, header: &Header, now_ms: u64) -> Verdict {
         self.datagrams += 1;
         self.seen_ms = now_ms;
         self.tracker.observe(header.epoch, header.sequence)
     }
 
-    /// Takes note of what a new datagram says of its sender. What it gave up only grows within an epoch; late
+    /// Takes over the account in a new datagram. What a sender has given up only grows within an epoch, so late
     /// datagrams change nothing.
     pub(super) fn take_prologue(&mut self, header: &Header, told: Prologue) {
         if self.epoch != header.epoch {
@@ -102,7 +102,7 @@ impl Sender {
         }
     }
 
-    /// Its run, as the values that it sends know it.
+    /// The sender's run, as its series know it.
     pub(super) fn run(&self) -> u32 {
         self.epoch
     }
@@ -111,42 +111,42 @@ impl Sender {
         self.epoch
     }
 
-    /// Nothing comes any more.
+    /// Ends the account, because nothing more will arrive.
     pub(super) fn finish(&mut self) {
         self.ended = Some(self.tracker.clone().finish());
     }
 
-    /// Looks whether some minutes have passed.
+    /// Starts a new period if some minutes have passed.
     pub(super) fn turn(&mut self, now_ms: u64) {
         let losses = self.losses();
         self.lately.turn(now_ms, || losses);
     }
 
-    /// What the sequence numbers say.
+    /// The account of sequence numbers.
     #[must_use]
     pub fn sequence(&self) -> Account {
         self.ended.unwrap_or_else(|| self.tracker.stats())
     }
 
-    /// Events that the sender says it gave up, over all its runs.
+    /// Events that the sender reports to have given up, over all its runs.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.finished.0.saturating_add(self.told.dropped)
     }
 
-    /// Datagrams that the sender says it gave up, over all its runs.
+    /// Datagrams that the sender reports to have given up, over all its runs.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.finished.1.saturating_add(self.told.failed)
     }
 
-    /// Datagrams lost on the way: missing ones that the sender did not give up itself. Never negative.
+    /// Datagrams lost on the way: missing datagrams that the sender did not give up itself. Never negative.
     #[must_use]
     pub fn lost_in_network(&self) -> u64 {
         self.sequence().lost.saturating_sub(self.failed())
     }
 
-    /// What it is judged by, of the last minutes.
+    /// The losses of the last minutes, by which the sender is judged.
     pub(crate) fn losses_lately(&self) -> Losses {
         let (now, before) = (self.losses(), self.lately.before());
         Losses {

@@ -1,9 +1,9 @@
-//! Who is known, and who becomes known.
+//! Which senders are known, and how new ones are admitted.
 //!
-//! While there is plenty of room, everybody is taken at once. When half the places are taken, a new number has to come
-//! three times before it gets one: until then it is one of many in a small table, where the latest displaces whoever
-//! was there. When all places are taken, a newcomer gives its place, and its series, to the next: a sender that has
-//! been here for a minute keeps its own.
+//! While there is plenty of room, every sender is admitted at once. When half the places are taken, a new number has to
+//! appear three times before it gets one: until then it is in a small table, where the latest number displaces whatever
+//! was in its place. When all places are taken, a newcomer loses its place, and its series, to the next newcomer; a
+//! sender that has been here for a minute keeps its own.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -16,13 +16,14 @@ use crate::limits::{Limit, Limits};
 use crate::memory::{heap, table};
 use crate::store::Store;
 
-/// Places in the table of those who wait. A flood of 50 000 new numbers a second leaves one there for a second or so.
+/// The size of the table of waiting numbers. In a flood of 50 000 new numbers a second, a number stays there for about
+/// a second.
 const WAITING: usize = 1 << 16;
-/// So often a new number has to come when half the places are taken.
+/// How often a new number has to appear when half the places are taken.
 const TIMES: u8 = 3;
-/// Who has been here for so long,
+/// After this time,
 const SETTLED_MS: u64 = 60_000;
-/// and has sent so many datagrams, is no newcomer.
+/// and with this many datagrams, a sender is no longer a newcomer.
 const SETTLED_DATAGRAMS: u64 = 3;
 
 /// A number that is not known yet.
@@ -32,18 +33,18 @@ struct Waiting {
     times: u8,
 }
 
-/// The senders that are known, those that wait to be, and the newcomers that give way first.
+/// The senders that are known, the numbers that wait, and the newcomers that give way first.
 #[derive(Debug)]
 pub(super) struct Senders {
     all: HashMap<u64, Sender, foldhash::fast::RandomState>,
-    /// Once half the places were taken.
+    /// Empty until half the places are taken.
     waiting: Vec<Waiting>,
-    /// In the order in which they came; some of them are none any more.
+    /// In the order of arrival; some of them may be newcomers no longer.
     newcomers: VecDeque<u64>,
     hasher: RandomState,
 }
 
-/// What a new sender cost: series that gave way.
+/// The number of series displaced by a new sender.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Displaced {
     pub(super) senders: u64,
@@ -55,7 +56,7 @@ impl Senders {
         Self { all: HashMap::default(), waiting: Vec::new(), newcomers: VecDeque::new(), hasher }
     }
 
-    /// The sender of a datagram, if it is known or becomes so now.
+    /// Returns the sender of a datagram if it is known or is admitted now.
     #[inline]
     pub(super) fn admit(
         &mut self,
@@ -65,7 +66,7 @@ impl Senders {
         now_ms: u64,
     ) -> (Option<&mut Sender>, Displaced) {
         let mut displaced = Displaced::default();
-        // Looked up twice, as the borrow checker of today does not see that the first one ends with `return`.
+        // Looked up twice, because the borrow checker does not see that the first lookup ends with `return`.
         if !self.all.contains_key(&header.sender) {
             match self.make_room(header.sender, limits, store, now_ms) {
                 Ok(gone) => displaced = gone,
@@ -81,7 +82,7 @@ impl Senders {
         (self.all.get_mut(&header.sender), displaced)
     }
 
-    /// Sees to it that there is a place for a new sender, or says why not.
+    /// Makes room for a new sender, or says why there is none.
     #[cold]
     fn make_room(
         &mut self,
@@ -109,12 +110,12 @@ impl Senders {
         Ok(displaced)
     }
 
-    /// Whether a new number has come often enough.
+    /// Whether a new number has appeared often enough.
     fn has_waited(&mut self, id: u64) -> bool {
         if self.waiting.is_empty() {
             self.waiting = vec![Waiting::default(); WAITING];
         }
-        // A random hash, so that nobody can aim at another's place.
+        // A random hash, so that nobody can aim at another number's place.
         let place = self.hasher.hash_one(id) as usize % WAITING;
         let waiting = &mut self.waiting[place];
         if waiting.times == 0 || waiting.id != id {
@@ -128,7 +129,7 @@ impl Senders {
         enough
     }
 
-    /// Forgets those not heard of since `before_ms`. Returns how many.
+    /// Forgets the senders not heard from since `before_ms`. Returns how many.
     pub(super) fn sweep(&mut self, now_ms: u64, before_ms: u64) -> usize {
         let before = self.all.len();
         self.all.retain(|_, s| s.seen_ms >= before_ms);
@@ -159,7 +160,7 @@ impl Senders {
         self.all.values_mut().for_each(Sender::finish);
     }
 
-    /// Memory of all of them. What some do not have yet is charged for all.
+    /// The memory of all senders. What some of them do not have yet is charged for all.
     pub(super) fn bytes(&self) -> usize {
         table(self.all.capacity(), size_of::<(u64, Sender)>())
             + heap(self.waiting.len() * size_of::<Waiting>())
@@ -167,7 +168,7 @@ impl Senders {
             + self.all.len() * heap(size_of::<IdWindow>())
     }
 
-    /// What one more takes.
+    /// The memory of one more sender.
     fn growth(&self) -> usize {
         let (len, capacity, entry) =
             (self.all.len(), self.all.capacity(), size_of::<(u64, Sender)>());

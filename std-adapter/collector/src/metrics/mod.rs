@@ -1,6 +1,6 @@
 //! The Prometheus text format, version 0.0.4: what `/metrics` answers.
 //!
-//! First the collector's own families, then those of its senders, then the series that they sent.
+//! First come the collector's own families, then those about its senders, then the series that they sent.
 
 mod own;
 mod page;
@@ -15,7 +15,7 @@ pub(crate) use page::Page;
 use crate::intake::Collector;
 use crate::report::Io;
 
-/// Everything that `/metrics` answers, at once.
+/// The whole answer to `/metrics`, written at once.
 #[must_use]
 pub fn metrics(collector: &Collector, io: &Io, now_ms: u64) -> String {
     let mut out = String::with_capacity(4096 + collector.store().len() * 100);
@@ -24,7 +24,7 @@ pub fn metrics(collector: &Collector, io: &Io, now_ms: u64) -> String {
     out
 }
 
-/// The name of one of ringstat's own families, what its number counts, and where that stands.
+/// The name of one of ringstat's own families, what it counts, and how to read it.
 type Reading<T> = (&'static str, &'static str, fn(&T) -> u64);
 
 fn family(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -1,4 +1,4 @@
-//! The collector's own families, each a line of a table.
+//! The collector's own families, each in a line of a table.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::intake::{Collector, Counts};
 use crate::limits::Limit;
 use crate::report::IoCounts;
 
-/// Before each name; behind those of counters stands `_total`.
+/// The prefix of every name; the names of counters also end in `_total`.
 const PREFIX: &str = RESERVED[0];
 
 const COUNTERS: [Reading<Counts>; 16] = [
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    /// Gives each number a value of its own, and returns them.
+    /// Gives each number a value of its own, and returns these.
     fn number(value: &mut Value, next: &mut u64) -> Vec<u64> {
         match value {
             Value::Number(_) => {
@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    /// A counter that is added and not exposed fails here.
+    /// A counter that is added but not exposed fails here.
     #[test]
     fn every_counter_is_exposed() {
         let (mut counts, mut io) = (

@@ -9,7 +9,7 @@ use crate::intake::Collector;
 use crate::report::{Io, IoCounts};
 use crate::store::Spot;
 
-/// A slice is hardly longer than this.
+/// The approximate length of a slice, in bytes.
 const SLICE: usize = 32 << 10;
 
 /// The page of `/metrics`, written a slice at a time.
@@ -18,9 +18,9 @@ pub(crate) struct Page {
     now_ms: u64,
     io: IoCounts,
     at: Stage,
-    /// The senders that there were when it was begun.
+    /// The senders that existed when the page was begun.
     ids: Vec<u64>,
-    /// Bytes of the slices before this one.
+    /// The length of the slices before this one, in bytes.
     written: usize,
     series: usize,
     omitted: u64,
@@ -31,11 +31,11 @@ pub(crate) struct Page {
 #[derive(Debug)]
 enum Stage {
     Own,
-    /// A family of those that every sender has, and how many senders of it are written.
+    /// A family that every sender has, and how many senders of it have been written.
     Senders(usize, usize),
-    /// The series behind a family.
+    /// The series of the families after this one.
     Families(Option<String>),
-    /// The series of a family behind a spot.
+    /// The series of a family after a spot.
     Series(u32, String, Option<Spot>),
     End,
     Nothing,
@@ -55,13 +55,12 @@ impl Page {
         }
     }
 
-    /// How many series were left out as the page would have been too long.
+    /// How many series were left out because the page would have been too long.
     pub(crate) fn omitted(&self) -> u64 {
         self.omitted
     }
 
-    /// Writes the next slice behind what is in `out`: as much as can be written in that time. Returns whether there is
-    /// more to come.
+    /// Appends the next slice to `out`: as much as can be written in that time. Returns whether more follows.
     pub(crate) fn write(
         &mut self,
         out: &mut String,
@@ -102,7 +101,7 @@ impl Page {
         !matches!(self.at, Stage::Nothing)
     }
 
-    /// The next senders of a family.
+    /// Writes the next senders of a family.
     fn senders(&self, out: &mut String, collector: &Collector, of: usize, done: usize) -> Stage {
         const AT_ONCE: usize = 64;
         if of == senders::COUNT {
@@ -112,7 +111,7 @@ impl Page {
             senders::begin(out, of);
         }
         let next = &self.ids[done..(done + AT_ONCE).min(self.ids.len())];
-        // One that was forgotten meanwhile is not missed.
+        // A sender that was forgotten meanwhile is skipped.
         for (id, sender) in next.iter().filter_map(|id| Some((*id, collector.sender(*id)?))) {
             senders::sample(out, of, id, sender, self.now_ms);
         }
@@ -120,7 +119,7 @@ impl Page {
         if done < self.ids.len() { Stage::Senders(of, done) } else { Stage::Senders(of + 1, 0) }
     }
 
-    /// The next series of a family; `length` is that of the page so far.
+    /// Writes the next series of a family; `length` is the length of the page so far.
     fn series(
         &mut self,
         out: &mut String,
@@ -134,7 +133,7 @@ impl Page {
             self.omitted = store.len().saturating_sub(self.series) as u64;
             return Stage::End;
         }
-        // It may be gone since, and another one have its number.
+        // The family may have disappeared, and another one may have its number.
         if !store.is_family(number, &name) {
             return Stage::Families(Some(name));
         }

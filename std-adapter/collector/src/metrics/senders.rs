@@ -1,4 +1,4 @@
-//! What is known of each sender, each family a line of a table.
+//! The families about each sender, each in a line of a table.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use super::family;
 use crate::exposition::RESERVED;
 use crate::intake::Sender;
 
-/// Before each name.
+/// The prefix of every name.
 const PREFIX: &str = RESERVED[1];
 
-/// The rest of the name, its type, what it counts, and where that stands.
+/// The rest of the name, the type, what it counts, and how to read it.
 type Reading = (&'static str, &'static str, &'static str, fn(&Sender, u64) -> u64);
 
 const READINGS: [Reading; 15] = [
@@ -45,10 +45,10 @@ const READINGS: [Reading; 15] = [
     ("failed_total", "counter", "Datagrams that the sender gave up.", |s, _| s.failed()),
 ];
 
-/// How many families there are.
+/// The number of families.
 pub(super) const COUNT: usize = READINGS.len();
 
-/// Writes what stands before the samples of a family.
+/// Writes what precedes the samples of a family.
 pub(super) fn begin(out: &mut String, of: usize) {
     let (name, kind, help, _) = READINGS[of];
     family(out, &format!("{PREFIX}{name}"), kind, help);
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    /// Destructured in full: what the tracker learns to count and nobody exposes does not compile here.
+    /// Destructured in full, so that a number that is added to the account but not exposed does not compile here.
     #[test]
     fn every_number_of_the_account_is_exposed() {
         let account = Account {
@@ -81,7 +81,7 @@ mod tests {
             missed_before_start: 109,
             restarts: 110,
             jumps: 111,
-            // Where the counting stands, and not a count.
+            // A position rather than a count.
             epoch: 0,
             first: 0,
             next: 0,

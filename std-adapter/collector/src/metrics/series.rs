@@ -1,4 +1,4 @@
-//! The series that were sent: a family at a time, and there a sample or several for each series.
+//! The series that were sent: family by family, with one or more samples for each series.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use crate::exposition::{Number, escaped_help};
 use crate::series::Data;
 use crate::store::{FamilyView, Series, Store};
 
-/// Writes what stands before the samples of a family.
+/// Writes what precedes the samples of a family.
 pub(super) fn begin(out: &mut String, of: &FamilyView<'_>) {
     let mut help = escaped_help(of.sent);
     if of.scaled {
@@ -18,7 +18,7 @@ pub(super) fn begin(out: &mut String, of: &FamilyView<'_>) {
     family(out, of.name, of.kind.as_str(), &help);
 }
 
-/// Writes the samples of one series. `labels` is room to work in.
+/// Writes the samples of one series. `labels` is a scratch buffer.
 pub(super) fn samples(
     out: &mut String,
     store: &Store,

@@ -1,4 +1,4 @@
-//! A report as it is drawn up, a slice at a time, so that datagrams need not wait for it.
+//! A report that is drawn up in slices, so that datagrams need not wait for it.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -8,20 +8,20 @@ use super::sender::note;
 use super::{Health, Io, Own, Report, SenderReport, SeriesReport};
 use crate::intake::Collector;
 
-/// Which series are shown: those last heard of, in steps of five seconds, so that the order does not flicker; then by
-/// sender. The last is the place in the store.
+/// The order of series, which decides which ones are shown: first those heard from most recently, in steps of five
+/// seconds so that the order does not flicker; then by sender. The last part is the place in the store.
 type Rank = (Reverse<u64>, u64, usize);
 
-/// A report that is made a slice at a time. What it knows is bounded by the number of senders and of series asked for.
+/// A report in progress. Its size is bounded by the number of senders and of requested series.
 #[derive(Debug)]
 pub(crate) struct Draft {
     now_ms: u64,
     shown: usize,
-    /// The senders that there were when it was begun, and how many of them are done.
+    /// The senders that existed when the report was begun, and how many of them are done.
     ids: Option<Vec<(Reverse<u64>, u64)>>,
     senders: Vec<(u64, SenderReport)>,
     own: HashMap<u64, Own>,
-    /// How far it has come with the series, and the best so far.
+    /// How many places of the store have been looked at, and the best series so far.
     place: usize,
     newest: Vec<Rank>,
 }
@@ -39,7 +39,7 @@ impl Draft {
         }
     }
 
-    /// Goes on for so long, or a little longer. Returns whether there is more to do.
+    /// Continues for about this long. Returns whether there is more to do.
     pub(crate) fn step(&mut self, collector: &Collector, time: Duration) -> bool {
         let start = Instant::now();
         if self.ids.is_none() {
@@ -83,13 +83,13 @@ impl Draft {
         self.newest.truncate(self.shown);
     }
 
-    /// What is left to do when all steps are done.
+    /// Completes the report when all steps are done.
     pub(crate) fn finish(mut self, collector: &Collector, io: &Io) -> Report {
         self.prune();
         let store = collector.store();
         let series = self.newest.iter().filter_map(|(seen, sender, place)| {
             let (at, series) = store.places(*place).next()?;
-            // It may have been forgotten since, and another be there.
+            // The series may have been forgotten since, and another be in its place.
             let same = at == *place && series.sender == *sender;
             same.then(|| ((*seen, *sender), SeriesReport::of(store, series)))
         });

@@ -1,6 +1,6 @@
-//! How the collector is doing, and each of its senders: judged by the last minutes.
+//! The health of the collector and of each of its senders, judged by the last minutes.
 //!
-//! A sender's trouble is its own: it stands in its row and leaves the collector's health alone.
+//! A sender's trouble is its own: it appears in the sender's row and does not affect the collector's health.
 
 use ringstat_core::observe::Reason;
 use serde::Serialize;
@@ -9,29 +9,29 @@ use super::{Io, Own};
 use crate::intake::{Collector, Sender};
 use crate::limits::Limit;
 
-/// How something is doing.
+/// The state of something.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// As it should.
+    /// All is well.
     #[default]
     Healthy,
-    /// Something is lost or refused.
+    /// Something is being lost or refused.
     Degraded,
-    /// Much is lost.
+    /// Much is being lost.
     Unhealthy,
 }
 
-/// A status and why.
+/// A status and the reasons for it.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Health {
-    /// The worst of all reasons.
+    /// The worst status of all reasons.
     pub status: Status,
-    /// One sentence each.
+    /// The reasons, one sentence each.
     pub reasons: Vec<String>,
 }
 
-/// More than this share of what comes is lost: that is much.
+/// The share of losses above which a status is unhealthy.
 const MUCH: f64 = 0.05;
 
 impl Health {
@@ -40,7 +40,7 @@ impl Health {
         self.reasons.push(reason);
     }
 
-    /// Of the collector itself.
+    /// The health of the collector itself.
     pub(super) fn of_collector(collector: &Collector, io: &Io) -> Self {
         let mut health = Self::default();
         let lately = |of: fn(&super::IoCounts) -> u64| of(&io.now).saturating_sub(of(&io.before));
@@ -82,7 +82,7 @@ impl Health {
         health
     }
 
-    /// Of a sender, which says that of itself.
+    /// The health of a sender, which reports `own` about itself.
     pub(super) fn of_sender(sender: &Sender, own: &Own) -> Self {
         let mut health = Self::default();
         let lately = sender.losses_lately();
@@ -100,12 +100,12 @@ impl Health {
             let percent = drops * 100.0;
             health.because(Status::Degraded, format!("it dropped {percent:.1} % of its events"));
         }
-        // Silence is shown and not judged: who sends one value and ends is as silent as who crashed.
+        // Silence is shown but not judged: a sender that sends one value and ends is as silent as one that crashed.
         health.complain(own);
         health
     }
 
-    /// What a sender's own health check complains of.
+    /// Adds what the sender's own health check complains about.
     fn complain(&mut self, own: &Own) {
         let grade = own.get("health").copied().unwrap_or(0.0);
         if grade < 1.0 {

@@ -1,4 +1,4 @@
-//! What the collector knows, as plain data: for JSON, the page, and the command's tables.
+//! The collector's state as plain data: for JSON, the page, and the command's tables.
 
 mod draft;
 mod health;
@@ -21,24 +21,24 @@ pub use series::SeriesReport;
 use crate::intake::Collector;
 use crate::limits::Limit;
 
-/// Everything.
+/// The collector's state as plain data. Sizes are in bytes.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Report {
-    /// How the collector is doing; how each sender is, stands with the sender.
+    /// The health of the collector; that of each sender is listed with the sender.
     pub health: Health,
     /// How many senders are not healthy.
     pub unwell: usize,
     /// Datagrams received.
     pub datagrams: u64,
-    /// Their bytes.
+    /// Bytes of the datagrams received.
     pub bytes: u64,
-    /// Datagrams taken.
+    /// Datagrams accepted.
     pub accepted: u64,
-    /// Datagrams seen before.
+    /// Datagrams that had been received before.
     pub duplicates: u64,
-    /// Datagrams refused as malformed, by reason; only those that happened.
+    /// Datagrams refused as malformed, by reason; reasons that did not occur are left out.
     pub malformed: BTreeMap<&'static str, u64>,
-    /// Datagrams refused for want of room for their sender.
+    /// Datagrams refused for lack of room for their sender.
     pub refused_senders: u64,
     /// Records read.
     pub records: u64,
@@ -48,36 +48,37 @@ pub struct Report {
     pub overflowed: u64,
     /// Records that found no room, not even in an overflow series.
     pub refused_series: u64,
-    /// Records whose value cannot be one.
+    /// Records with a value that is not allowed.
     pub refused_values: u64,
-    /// How often each limit was reached; only those that were.
+    /// How often each limit was reached; limits that were not reached are left out.
     pub limits: BTreeMap<&'static str, u64>,
-    /// Critical events that came again and were not stored twice.
+    /// Critical events that were repeated and are not stored twice.
     pub repeated: u64,
     /// Acknowledgements sent.
     pub acknowledgements: u64,
-    /// Datagrams that the kernel dropped before the collector could read them; a train of segments counts as one.
+    /// Datagrams that the kernel dropped before the collector could read them; segments that were sent together count
+    /// as one.
     pub kernel_drops: u64,
-    /// What else the sockets know.
+    /// Other counts of the sockets.
     pub io: IoCounts,
     /// Datagrams lost for good, of all senders.
     pub lost: u64,
-    /// Datagrams missing that may still come, of all senders.
+    /// Missing datagrams that may still arrive, of all senders.
     pub outstanding: u64,
     /// Whether every datagram and record is accounted for.
     pub closes: bool,
-    /// How many series there are.
+    /// The number of series.
     pub series_count: usize,
-    /// Memory of all that is kept.
+    /// The memory of everything that is kept, in bytes.
     pub series_bytes: usize,
-    /// The senders, the latest heard of first.
+    /// The senders, the most recently heard from first.
     pub senders: Vec<SenderReport>,
-    /// Series, the latest heard of first, as many as were asked for.
+    /// As many series as were requested, the most recently heard from first.
     pub series: Vec<SeriesReport>,
 }
 
 impl Report {
-    /// Looks at everything, with at most `series` series. Linear in what there is.
+    /// Creates a report with at most `series` series. Takes time linear in the number of senders and series.
     #[must_use]
     pub fn of(collector: &Collector, io: &Io, now_ms: u64, series: usize) -> Self {
         let mut draft = Draft::new(now_ms, series);

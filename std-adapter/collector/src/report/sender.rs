@@ -9,48 +9,48 @@ use crate::intake::Sender;
 use crate::series::Data;
 use crate::store::{Series, Store};
 
-/// One sender.
+/// One sender, as plain data.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct SenderReport {
-    /// Its id, in hexadecimal.
+    /// The sender's id, in hexadecimal.
     pub id: String,
-    /// Its run.
+    /// The sender's run.
     pub epoch: u32,
-    /// How it is doing.
+    /// The sender's health.
     pub health: Health,
-    /// Milliseconds since it was last heard of.
+    /// Milliseconds since the sender was last heard from.
     pub silent_ms: u64,
-    /// Datagrams received, duplicates included.
+    /// Datagrams received, including duplicates.
     pub datagrams: u64,
-    /// Datagrams received, each once.
+    /// Datagrams received, each counted once.
     pub received: u64,
     /// Records received.
     pub records: u64,
     /// Datagrams that are missing for good.
     pub lost: u64,
-    /// Of these, given up by the sender itself.
+    /// Lost datagrams that the sender itself gave up.
     pub lost_at_sender: u64,
-    /// Datagrams that are missing and may still come.
+    /// Missing datagrams that may still arrive.
     pub outstanding: u64,
-    /// Datagrams that came out of order.
+    /// Datagrams that arrived out of order.
     pub late: u64,
-    /// Datagrams that came twice.
+    /// Datagrams that arrived more than once.
     pub duplicates: u64,
-    /// Datagrams of its first run from before the collector heard of it.
+    /// Datagrams of the sender's first run from before the collector heard from it.
     pub missed_before_start: u64,
-    /// How often it began again.
+    /// How often the sender restarted.
     pub restarts: u64,
-    /// Events that it gave up before they reached a datagram.
+    /// Events that the sender gave up before they reached a datagram.
     pub dropped_at_sender: u64,
-    /// What it says of itself: its metrics under `ringstat.client.`, by the rest of the name and the tag's value. Of
-    /// histograms, the 99th percentile.
+    /// What the sender reports about itself: its metrics under `ringstat.client.`, by the rest of the name and the
+    /// tag's value; for histograms, the 99th percentile.
     pub own: Own,
 }
 
-/// What a sender says of itself.
+/// What a sender reports about itself.
 pub type Own = BTreeMap<String, f64>;
 
-/// What is shown of it at most.
+/// The largest number of entries that are shown.
 const OWN: usize = 100;
 
 impl SenderReport {
@@ -77,7 +77,7 @@ impl SenderReport {
     }
 }
 
-/// Takes note of a series if it is what its sender says of itself.
+/// Notes a series if it is one that the sender reports about itself.
 pub(super) fn note(own: &mut std::collections::HashMap<u64, Own>, store: &Store, series: &Series) {
     let Some(name) = store.name(series).strip_prefix("ringstat.client.") else { return };
     let value = match &series.data {

@@ -6,10 +6,10 @@ use serde::Serialize;
 use crate::series::{Class, Data};
 use crate::store::{Series, Store};
 
-/// One series.
+/// One series, as plain data.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct SeriesReport {
-    /// Its sender's id, in hexadecimal.
+    /// The id of the series' sender, in hexadecimal.
     pub sender: String,
     /// Its name.
     pub name: String,
@@ -17,11 +17,11 @@ pub struct SeriesReport {
     pub tags: Vec<(String, String)>,
     /// Its class.
     pub class: Class,
-    /// The total, the latest value, the number of samples, members or happenings.
+    /// The total, the latest value, or the number of samples, members or happenings.
     pub value: f64,
-    /// Of a distribution: the median and the 99th percentile, in its unit.
+    /// For a distribution, the median and the 99th percentile, in its unit.
     pub quantiles: Option<[f64; 2]>,
-    /// What an event said last.
+    /// For an event, its last text.
     pub text: Option<String>,
     /// The unit, if it has one.
     pub unit: &'static str,

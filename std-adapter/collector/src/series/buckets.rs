@@ -4,23 +4,23 @@ use ringstat_core::instrument::Layout;
 
 use crate::memory::{Room, heap};
 
-/// Buckets side by side, from the lowest to the highest that is used.
+/// Adjacent buckets, from the lowest to the highest one in use.
 ///
-/// There are at most [`SPAN`](Self::SPAN): where values lie further apart, two neighbours become one until they fit, as
-/// OpenTelemetry's exponential histograms do. With 16 buckets an octave that is beyond 32 octaves.
+/// There are at most [`SPAN`](Self::SPAN): if values are further apart, pairs of neighbours are merged until they fit,
+/// as in OpenTelemetry's exponential histograms. With 16 buckets an octave, that happens beyond 32 octaves.
 #[derive(Clone, Debug)]
 pub(super) struct Dense {
     layout: Layout,
-    /// Of what lies below the lowest bound: apart, since it would be far from all others. It is read back as 0.
+    /// The count below the lowest bound, kept separately because it would be far from all others. It is read back as 0.
     below: u64,
     first: usize,
     counts: Vec<u64>,
 }
 
 impl Dense {
-    /// Buckets at most, except where there is one an octave: these are never more than 1152.
+    /// The largest number of buckets, except with one bucket an octave, which never needs more than 1152.
     pub(super) const SPAN: usize = 512;
-    /// Buckets are allocated in steps of so many.
+    /// Buckets are allocated in steps of this many.
     const STEP: usize = 16;
 
     pub(super) fn new(layout: Layout) -> Self {
@@ -37,7 +37,7 @@ impl Dense {
         }
     }
 
-    /// Counts in a bucket that may not be there yet.
+    /// Counts values in a bucket that may not exist yet.
     #[cold]
     fn add_beyond(&mut self, mut index: usize, count: u64, room: &mut Room) {
         if index == 0 {
@@ -50,7 +50,7 @@ impl Dense {
             index = 1 + ((index - 1) >> 1);
         }
         if !self.reach(index, room) {
-            // The nearest that there is.
+            // The nearest bucket that exists.
             room.coarser += 1;
             match self.counts.len() {
                 0 => self.below = self.below.saturating_add(count),
@@ -65,7 +65,7 @@ impl Dense {
         *n = n.saturating_add(count);
     }
 
-    /// How many buckets there are if this one is among them.
+    /// The number of buckets if this one is included.
     fn span_with(&self, index: usize) -> usize {
         match self.counts.len() {
             0 => 1,
@@ -73,7 +73,7 @@ impl Dense {
         }
     }
 
-    /// Makes each two neighbours one.
+    /// Merges each pair of neighbours.
     fn fold(&mut self, room: &mut Room) {
         let half = |index: usize| 1 + ((index - 1) >> 1);
         self.layout.precision -= 1;
@@ -92,7 +92,7 @@ impl Dense {
         let _ = room.take(self.bytes());
     }
 
-    /// Makes the bucket one of those that there are, if there is room.
+    /// Extends the range to this bucket if there is room.
     fn reach(&mut self, index: usize, room: &mut Room) -> bool {
         let span = self.span_with(index);
         if span > self.counts.capacity() {
@@ -116,7 +116,7 @@ impl Dense {
         self.counts.iter().fold(self.below, |sum, n| sum.saturating_add(*n))
     }
 
-    /// What values in a bucket are read back as, and how many there are, ascending.
+    /// Iterates over the value that each bucket is read back as, and its count, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let below = (self.below > 0).then_some((0.0, self.below));
         let all = (self.first..).zip(&self.counts).filter(|(_, n)| **n > 0);
@@ -128,17 +128,16 @@ impl Dense {
     }
 }
 
-/// Buckets one by one, as a sender says that they stand: each has to be known by itself, since a datagram names only
-/// those that changed.
+/// Buckets as the sender states them, each stored by itself, because a datagram names only those that changed.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Sparse(Vec<(u16, u64)>);
 
 impl Sparse {
-    /// Buckets at most. The finest instruments over 16 octaves have more, others do not.
+    /// The largest number of buckets. Only the finest instruments over more than 16 octaves have more.
     pub(super) const LIMIT: usize = 2048;
     const ENTRY: usize = size_of::<(u16, u64)>();
 
-    /// Takes over buckets in ascending order. A count that is lower than what is known is older.
+    /// Takes over buckets, which must be in ascending order. A count lower than the known one is older, and ignored.
     pub(super) fn update(&mut self, buckets: impl Iterator<Item = (u16, u64)>, room: &mut Room) {
         let mut at = 0;
         for (index, count) in buckets.filter(|(_, n)| *n > 0) {
@@ -166,7 +165,7 @@ impl Sparse {
         true
     }
 
-    /// Forgets all of it.
+    /// Forgets all buckets.
     pub(super) fn clear(&mut self, room: &mut Room) {
         room.give(self.bytes());
         self.0 = Vec::new();

@@ -1,23 +1,24 @@
 //! A counter: amounts that arrived one by one, and totals that arrived as state.
 
-/// A counter, as Prometheus wants one: it never goes down but where it begins anew.
+/// A counter as Prometheus expects one: it only decreases when it starts again.
 ///
-/// Totals are those of the sender's current run, and begin anew with the next, as a counter in a process that is scraped
-/// itself does. So whoever reads it needs nothing that the collector remembers: after a restart of the sender, of the
-/// collector or of both, Prometheus' own rule for resets gives the true increase. Amounts add up over runs, for no
-/// sender says them twice; but where there are totals as well, they begin anew together.
+/// A total belongs to the sender's current run and starts again with the next one, just as in a process that is scraped
+/// itself. Readers therefore need nothing that the collector remembers: after a restart of the sender, of the collector
+/// or of both, Prometheus' own rule for resets gives the true increase. Amounts of single events add up over runs,
+/// because no sender sends them twice; if there are totals as well, both start again together.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Counter {
     added: f64,
     /// The total of this run.
     total: u64,
-    /// Whether there was a total in this run.
+    /// Whether this run has stated a total.
     stated: bool,
     run: Option<u32>,
 }
 
 impl Counter {
-    /// One event of a run. An amount that is negative, infinite or not a number is no amount: it changes nothing.
+    /// Adds the amount of an event. Returns `false`, and changes nothing, if the amount is negative, infinite or not a
+    /// number.
     #[must_use]
     pub(crate) fn add(&mut self, run: u32, amount: f64) -> bool {
         let is_amount = amount.is_finite() && amount >= 0.0;
@@ -28,7 +29,7 @@ impl Counter {
         is_amount
     }
 
-    /// A total since the beginning of a run. An older one that comes late changes nothing.
+    /// Takes a total since the beginning of a run. An older one that arrives late changes nothing.
     pub(crate) fn total(&mut self, run: u32, total: u64) {
         self.begin(run);
         self.stated = true;
@@ -42,7 +43,7 @@ impl Counter {
         }
     }
 
-    /// Everything.
+    /// The value to show: amounts and total together.
     #[must_use]
     pub fn value(&self) -> f64 {
         self.added + self.total as f64
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(c.value(), 10.0);
     }
 
-    /// What Prometheus' `increase` makes of values one after the other, the first one counted from 0.
+    /// What Prometheus' `increase` makes of successive values, the first counted from 0.
     fn increase(values: impl IntoIterator<Item = f64>) -> f64 {
         let (mut before, mut sum) = (0.0, 0.0);
         for value in values {
@@ -75,7 +76,7 @@ mod tests {
     fn the_rule_for_resets_gives_the_true_increase_over_restarts_of_both() {
         let mut c = Counter::default();
         let mut seen = Vec::new();
-        // Of the sender after the first two, of the collector after the third and the fifth.
+        // The sender restarts after the first two, the collector after the third and the fifth.
         for (run, total) in [(1, 1_000_000), (2, 10), (2, 25), (2, 30), (3, 5), (3, 8)] {
             if matches!(total, 30 | 8) {
                 c = Counter::default();

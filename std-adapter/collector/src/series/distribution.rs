@@ -7,43 +7,45 @@ use crate::memory::{Room, heap};
 
 /// A distribution of values, as counts in log-linear buckets.
 ///
-/// Samples that arrive one by one add up over the sender's runs. What a histogram instrument says is of the current run,
-/// and begins anew with the next one, as a [`Counter`](super::Counter)'s total does.
+/// Samples that arrive one by one add up over the sender's runs. The state of a histogram instrument belongs to the
+/// current run and starts again with the next one, like a [`Counter`](super::Counter)'s total.
 #[derive(Clone, Debug)]
 pub struct Distribution {
     layout: Layout,
-    /// Samples from 0 on that arrived one by one,
+    /// Single samples from 0 on.
     above: Dense,
-    /// and those below 0, without their sign.
+    /// Single samples below 0, without their sign.
     below: Option<Box<Dense>>,
     sum: f64,
-    /// What an instrument said in this run.
+    /// The state of an instrument in this run.
     state: State,
 }
 
-/// A histogram instrument, as its sender says that it stands.
+/// The state of a histogram instrument, as its sender reports it.
 #[derive(Clone, Default, Debug)]
 struct State {
     buckets: Sparse,
     sum: f64,
-    /// The run, and the latest datagram that said something of it.
+    /// The run, and the latest datagram that reported any of it.
     from: Option<(u32, u32)>,
 }
 
 impl Distribution {
-    /// Of events: 16 buckets an octave, a relative error of at most 3.1 %, from 2^-20 on in both directions.
+    /// Creates a distribution for events: 16 buckets an octave, a relative error of at most 3.1 %, from 2^-20 on in
+    /// both directions.
     #[must_use]
     pub(crate) fn of_events() -> Self {
         Self::of_state(Layout { precision: 4, min_exponent: -20 })
     }
 
-    /// Of an instrument with that layout.
+    /// Creates a distribution for an instrument with that layout.
     fn of_state(layout: Layout) -> Self {
         let above = Dense::new(layout);
         Self { layout, above, below: None, sum: 0.0, state: State::default() }
     }
 
-    /// One sample that stands for `rate`. One that is infinite or not a number is no sample: it changes nothing.
+    /// Adds a sample that stands for `rate` samples. Returns `false`, and changes nothing, if it is infinite or not a
+    /// number.
     #[must_use]
     pub(crate) fn add(&mut self, sample: f64, rate: u32, room: &mut Room) -> bool {
         if sample.is_finite() {
@@ -66,7 +68,7 @@ impl Distribution {
         match &mut self.below {
             Some(below) => below.add(size, count, room),
             None => {
-                // The nearest that there is.
+                // The nearest bucket that exists.
                 room.coarser += 1;
                 self.above.add(0.0, count, room);
             }
@@ -75,7 +77,7 @@ impl Distribution {
 
     const BELOW: usize = heap(size_of::<Dense>());
 
-    /// Buckets since the beginning of a run, some or all, from a datagram of it.
+    /// Takes some or all of the buckets since the beginning of a run, from a datagram of that run.
     pub(crate) fn state(
         &mut self,
         (run, sequence): (u32, u32),
@@ -102,7 +104,7 @@ impl Distribution {
         state.buckets.update(buckets, room);
     }
 
-    /// How many samples.
+    /// The number of samples.
     #[must_use]
     pub fn count(&self) -> u64 {
         let below = self.below.as_ref().map_or(0, |below| below.count());
@@ -110,20 +112,20 @@ impl Distribution {
         self.state.buckets.iter().fold(one_by_one, |sum, (_, n)| sum.saturating_add(n))
     }
 
-    /// All samples added up.
+    /// The sum of all samples.
     #[must_use]
     pub fn sum(&self) -> f64 {
         clamp(self.sum + self.state.sum)
     }
 
-    /// The values below which these shares of the samples lie, to the layout's relative error.
+    /// The values below which these shares of the samples lie, within the layout's relative error.
     #[must_use]
     pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
         let below = self.below.iter().flat_map(|below| below.iter());
         let stated = self.state.buckets.iter().map(|(i, n)| (self.layout.middle(i), n));
         let mut all: Vec<(f64, u64)> =
             below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated).collect();
-        // Runs in order, which a merge sort merges.
+        // Sorted runs, which a merge sort handles in linear time.
         all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let count = self.count();
         if count == 0 {
@@ -140,14 +142,14 @@ impl Distribution {
         }))
     }
 
-    /// Memory behind it, in bytes.
+    /// The memory of its contents, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let below = self.below.as_ref().map_or(0, |below| Self::BELOW + below.bytes());
         self.above.bytes() + below + self.state.buckets.bytes()
     }
 }
 
-/// A sum stays a number.
+/// Keeps a sum finite.
 fn clamp(sum: f64) -> f64 {
     sum.clamp(f64::MIN, f64::MAX)
 }
@@ -180,7 +182,7 @@ mod tests {
         assert_eq!(Distribution::of_events().quantiles([0.5]), None);
     }
 
-    /// Against the samples themselves, sorted.
+    /// Compared with the sorted samples.
     #[test]
     fn quantiles_are_right_on_both_sides_of_zero() {
         let mut room = Room::new(1 << 20);

@@ -1,21 +1,22 @@
 //! The latest value.
 
-/// A gauge: the latest value.
+/// A gauge: the latest value of something.
 ///
-/// What is latest follows from the sender's clock where that can be: threads' events are not sent in the order of their
-/// times. But a clock can be set back, and that of a chip begins at 0 with each run; so a run that is new counts for
-/// newer, and so does what is sent later and says to be older by more than threads ever are apart.
+/// Which value is the latest is decided by the sender's clock if possible, because events of several threads are not
+/// sent in the order of their times. But a clock can be set back, and that of a chip starts at 0 with each run. A new
+/// run therefore counts as newer, and so does a value that is sent later although its time is earlier by more than
+/// threads are ever apart.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Gauge {
     value: f64,
-    /// When it was recorded: nanoseconds by the sender's clock.
+    /// When the value was recorded, in nanoseconds by the sender's clock.
     time_ns: u64,
-    /// The run and the number of the datagram that brought it.
+    /// The run and the sequence number of the datagram that brought the value.
     from: Option<(u32, u32)>,
 }
 
-/// Events that are packed one after the other are apart by less, else the clock was set back. A gauge stands still for
-/// no longer than that.
+/// Events that are packed one after the other are less than this apart, unless the clock was set back. A gauge does not
+/// stand still for longer than this.
 const APART: u64 = 5_000_000_000;
 
 impl Gauge {
@@ -25,7 +26,8 @@ impl Gauge {
         self.value
     }
 
-    /// A value that was recorded at `time_ns`, from the datagram `sequence` of a run. An older one changes nothing.
+    /// Takes a value that was recorded at `time_ns`, from the datagram `sequence` of a run. An older one changes
+    /// nothing.
     pub(crate) fn event(&mut self, epoch: u32, sequence: u32, time_ns: u64, value: f64) {
         let set_back = self.time_ns.saturating_sub(time_ns) > APART;
         if time_ns >= self.time_ns || self.is_new_run(epoch) || (set_back && self.follows(sequence))
@@ -34,7 +36,7 @@ impl Gauge {
         }
     }
 
-    /// The value as of when the datagram was packed, at `time_ns`. One that comes late changes nothing.
+    /// Takes the value at the time when the datagram was packed, `time_ns`. One that arrives late changes nothing.
     pub(crate) fn state(&mut self, epoch: u32, sequence: u32, time_ns: u64, value: f64) {
         if self.is_new_run(epoch) || self.follows(sequence) {
             *self = Self { value, time_ns, from: Some((epoch, sequence)) };

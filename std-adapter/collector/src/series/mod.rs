@@ -16,7 +16,7 @@ pub use distribution::Distribution;
 pub use gauge::Gauge;
 pub use set::Set;
 
-/// What sort of series a record belongs to. A name may have one of each.
+/// The class of series to which a record belongs. A name may have one series of each class.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -33,15 +33,15 @@ pub enum Class {
     Set,
     /// Things that happened.
     Event,
-    /// A histogram instrument.
+    /// Histogram instruments.
     Histogram,
 }
 
 impl Class {
-    /// How many there are.
+    /// The number of classes.
     pub(crate) const COUNT: usize = Self::Histogram as usize + 1;
 
-    /// The unit of what records of this class bring, unless they say otherwise.
+    /// The unit of records of this class, unless they state another.
     pub(crate) const fn unit(self) -> Unit {
         match self {
             Self::Timing => Unit::Milliseconds,
@@ -61,17 +61,17 @@ pub enum Data {
     Distribution(Box<Distribution>),
     /// See [`Set`].
     Set(Box<Set>),
-    /// How often it happened, and what the last one said.
+    /// Things that happened.
     Event {
-        /// How often.
+        /// How often it happened.
         count: u64,
-        /// The last one's text.
+        /// The text of the last one.
         text: Option<Box<str>>,
     },
 }
 
 impl Data {
-    /// An empty one.
+    /// Creates empty contents for a series of that class.
     #[must_use]
     pub(crate) fn new(class: Class) -> Self {
         match class {
@@ -85,7 +85,7 @@ impl Data {
         }
     }
 
-    /// Memory behind an empty one, in bytes.
+    /// The memory of empty contents of that class, in bytes.
     pub(crate) fn least_bytes(class: Class) -> usize {
         match class {
             Class::Timing | Class::Distribution | Class::Histogram => {
@@ -96,7 +96,7 @@ impl Data {
         }
     }
 
-    /// Memory behind the series, in bytes.
+    /// The memory of the contents, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
@@ -108,7 +108,7 @@ impl Data {
     }
 }
 
-/// Replaces the text of an event; without room for a longer one there is none.
+/// Replaces the text of an event. If there is no room for a longer one, the text is removed.
 pub(crate) fn say(text: &mut Option<Box<str>>, said: &str, room: &mut Room) {
     if text.as_deref() == Some(said) {
         return;

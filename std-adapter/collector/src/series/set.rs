@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 
 use crate::memory::{Room, heap, table};
 
-/// A set: how many distinct members were seen. Exact up to [`Set::LIMIT`], estimated from there on.
+/// A set: the number of distinct members. Exact up to [`Set::LIMIT`], estimated beyond.
 #[derive(Debug)]
 pub struct Set {
     members: Members,
@@ -14,7 +14,7 @@ pub struct Set {
 
 #[derive(Debug)]
 enum Members {
-    /// Their hashes. They are made with a secret key, so they are their own hashes.
+    /// The hashes of the members. They are made with a secret key, and so serve as their own hashes.
     Known(HashTable<u64>),
     /// HyperLogLog++ with 4096 registers: 3 KiB, and a standard error of 1.6 %.
     Estimated(Estimator),
@@ -29,12 +29,12 @@ impl Default for Set {
 }
 
 impl Set {
-    /// So many members are told apart, if there is memory for them.
+    /// The largest number of members that are told apart, if there is memory for them.
     pub const LIMIT: usize = 4096;
-    /// What an estimator takes from so many members on.
+    /// The memory of an estimator that holds this many members or more.
     const ESTIMATOR: usize = heap(3092);
 
-    /// One member, by its hash.
+    /// Adds one member, given by its hash.
     pub(crate) fn add(&mut self, member: u64, room: &mut Room) {
         let members = match &mut self.members {
             Members::Known(members) => members,
@@ -50,14 +50,14 @@ impl Set {
         }
     }
 
-    /// Goes over to an estimate, with one member more.
+    /// Switches to an estimate, and adds a member.
     #[cold]
     fn estimate(&mut self, member: u64, room: &mut Room) {
         room.estimated += 1;
         self.exact = false;
         let Members::Known(members) = &self.members else { return };
         let before = self.bytes();
-        // Where there is not even room for that, the set stays as large as it is.
+        // If there is not even room for that, the set stays as large as it is.
         if before < Self::ESTIMATOR && !room.take(Self::ESTIMATOR - before) {
             return;
         }
@@ -74,7 +74,7 @@ impl Set {
         }
     }
 
-    /// How many there are, or an estimate of it.
+    /// The number of members, or an estimate of it.
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.members {
@@ -83,20 +83,20 @@ impl Set {
         }
     }
 
-    /// Whether the number is no estimate, and no lower bound for want of memory.
+    /// Whether the number is exact: neither an estimate nor, for lack of memory, a lower bound.
     #[must_use]
     pub const fn is_exact(&self) -> bool {
         self.exact
     }
 
-    /// Whether there are none.
+    /// Whether the set has no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// Makes place for one more.
+/// Makes room for one more member.
 fn grow(members: &mut HashTable<u64>, room: &mut Room) -> bool {
     let bytes = |capacity| table(capacity, size_of::<u64>());
     let (len, capacity) = (members.len(), members.capacity());

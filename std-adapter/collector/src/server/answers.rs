@@ -1,4 +1,4 @@
-//! What goes back to senders. An answer that is lost, here or on the way, is asked for again.
+//! Answers to senders. An answer that is lost, here or on the way, is asked for again.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -12,13 +12,13 @@ use crate::shared::Shared;
 /// Who asked for what in a batch of datagrams: each gets one answer of a kind.
 #[derive(Default, Debug)]
 pub(super) struct Answers {
-    /// Acknowledgements, by sender and where it is; with the length of the longest datagram that asked.
+    /// Acknowledgements to send, by sender and address, with the length of the longest datagram that asked.
     acks: HashMap<(u64, SocketAddr), usize>,
     receipts: HashMap<(u64, SocketAddr), Receipt>,
 }
 
 impl Answers {
-    /// Takes note of what a datagram of that length asks.
+    /// Notes what a datagram of that length asks for.
     pub(super) fn note(&mut self, asks: Asks, from: SocketAddr, length: usize) {
         if let Some(sender) = asks.ack {
             let longest = self.acks.entry((sender, from)).or_default();
@@ -29,7 +29,7 @@ impl Answers {
         }
     }
 
-    /// Answers those who asked.
+    /// Sends the answers.
     pub(super) fn send(&mut self, socket: &UdpSocket, shared: &Shared) {
         let mut buf = [0; Ack::MAX_LEN];
         for ((sender, to), limit) in self.acks.drain() {

@@ -1,18 +1,19 @@
-//! Where a collector listens, and why it may not start.
+//! Where a collector listens, and why it may fail to start.
 
 use std::net::SocketAddr;
 use std::{fmt, io};
 
 use crate::limits::Limits;
 
-/// Where a [`Server`](super::Server) listens, and what it lets itself be asked for.
+/// Where a [`Server`](super::Server) listens, and its limits.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Where datagrams arrive; port 0 takes a free one. Several sockets feed one collector, which drops duplicates.
+    /// The addresses on which to receive datagrams; port 0 picks a free one. Several sockets feed one collector, which
+    /// drops duplicates.
     pub udp: Vec<SocketAddr>,
-    /// Where pages and metrics are asked for; `None`: nowhere.
+    /// The address on which to serve pages and metrics, or `None` for no HTTP.
     pub http: Option<SocketAddr>,
-    /// Bounds.
+    /// The limits on what is kept.
     pub limits: Limits,
 }
 
@@ -30,9 +31,9 @@ impl Default for ServerConfig {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The address cannot be received on.
+    /// The address cannot be bound for datagrams.
     Udp(SocketAddr, io::Error),
-    /// The address cannot be served on.
+    /// The address cannot be bound for HTTP.
     Http(SocketAddr, io::Error),
     /// No thread could be started.
     Thread(io::Error),

@@ -1,7 +1,7 @@
 //! Sockets and threads around the collector: where bytes come in, and where its answers go out.
 //!
-//! One thread for each UDP socket and one for HTTP. They meet at the collector's lock, which nobody holds for longer
-//! than a batch of datagrams or a slice of an answer takes.
+//! There is one thread for each UDP socket and one for HTTP. They share the collector's lock, which nobody holds for
+//! longer than a batch of datagrams or a slice of an answer takes.
 
 mod answers;
 mod config;
@@ -19,7 +19,7 @@ use crate::intake::Collector;
 use crate::report::Report;
 use crate::shared::{Shared, kernel};
 
-/// Looks at datagrams as they come in.
+/// A function that sees datagrams as they arrive.
 pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
 
 /// Starts collectors.
@@ -35,7 +35,7 @@ impl Server {
         Self::start_tapped(config, Arc::new(|_: &[u8]| {}))
     }
 
-    /// Like [`start`](Self::start), and shows every datagram to `tap` before the collector takes it: for measuring
+    /// Like [`start`](Self::start), but passes every datagram to `tap` before the collector takes it, for measurements
     /// along the way. The receiving threads call it and wait for it.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl Server {
     }
 }
 
-/// A collector at work. Dropping it stops it.
+/// A running collector. Dropping it stops it.
 pub struct Running {
     shared: Arc<Shared>,
     http: Option<HttpServer>,
@@ -85,38 +85,38 @@ impl fmt::Debug for Running {
 }
 
 impl Running {
-    /// Where datagrams arrive.
+    /// The addresses on which datagrams are received.
     #[must_use]
     pub fn udp(&self) -> &[SocketAddr] {
         self.shared.addresses()
     }
 
-    /// Where pages and metrics are asked for.
+    /// The address on which pages and metrics are served.
     #[must_use]
     pub fn http(&self) -> Option<SocketAddr> {
         self.http.as_ref().map(HttpServer::address)
     }
 
-    /// The kernel's receive buffer in bytes, the smallest of all sockets.
+    /// The size of the kernel's receive buffer in bytes; if there are several sockets, the smallest.
     #[must_use]
     pub fn receive_buffer(&self) -> usize {
         self.receive_buffer
     }
 
-    /// What the collector knows now, with at most `series` series.
+    /// A report of the present state, with at most `series` series.
     #[must_use]
     pub fn report(&self, series: usize) -> Report {
         self.shared.report(series)
     }
 
-    /// What `/metrics` would answer now.
+    /// What `/metrics` would answer at present.
     #[must_use]
     pub fn metrics(&self) -> String {
         crate::metrics(&self.shared.collector(), &self.shared.io(), self.shared.now_ms())
     }
 
-    /// Takes what the kernel has received, for a second at most, stops, and returns the final report: what is still
-    /// missing is lost.
+    /// Processes what the kernel has already received, for at most a second, stops, and returns the final report.
+    /// Whatever is still missing then is lost.
     #[must_use]
     pub fn stop(mut self, series: usize) -> Report {
         self.end();
@@ -128,13 +128,13 @@ impl Running {
 
     fn end(&mut self) {
         self.shared.stop();
-        // The drops counter is gone with the sockets; what was read is kept.
+        // The kernel's count of drops disappears with the sockets, so it is read and kept.
         let _ = self.shared.io();
         if let Some(http) = self.http.take() {
             http.stop();
         }
         for thread in self.threads.drain(..) {
-            // A thread that panicked has said so on standard error.
+            // A thread that panicked has reported it on standard error.
             let _ = thread.join();
         }
     }

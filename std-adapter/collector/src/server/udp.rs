@@ -1,4 +1,4 @@
-//! The receiving thread of one socket: datagrams from the kernel to the collector, answers back.
+//! The receiving thread of one socket: passes datagrams from the kernel to the collector, and sends answers.
 
 use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
@@ -13,11 +13,12 @@ use super::TapFn;
 use super::answers::Answers;
 use crate::shared::Shared;
 
-/// How long a thread waits before it looks whether to stop.
+/// How long a thread waits before it checks whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
-/// How long it goes on taking what the kernel has when it was told to stop: a flood must not keep it.
+/// How long a thread that was told to stop keeps reading what the kernel has already received, so that a flood cannot
+/// keep it running.
 const DRAIN: Duration = Duration::from_secs(1);
-/// Whatever one datagram, or a run of coalesced ones, can be.
+/// The largest size of a datagram, or of several coalesced ones, in bytes.
 const ROOM: usize = 65_536;
 
 /// Receives until told to stop, and then until the kernel has nothing left or [`DRAIN`] is over.
@@ -64,7 +65,7 @@ pub(super) fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                 shared.tick();
             }
             Err(_) => {
-                // Nothing a receiver could do about; not to spin on it either.
+                // A receiver cannot do anything about it, but must not spin on it either.
                 shared.receive_errors.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(LOOK);
                 if stopping {
@@ -75,17 +76,18 @@ pub(super) fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
     }
 }
 
-/// The datagrams in what one call received. An empty one has a stride of zero, and is refused like any other short one.
+/// The datagrams in what one call received. An empty one has a stride of zero, and is refused like any other that is
+/// too short.
 fn segments<'a>(buffer: &'a [u8], meta: &RecvMeta) -> impl Iterator<Item = &'a [u8]> + use<'a> {
     let received = &buffer[..meta.len];
     let empty = received.is_empty().then_some(received);
     received.chunks(meta.stride.max(1)).chain(empty)
 }
 
-/// Sleeps until something arrives, but not for long.
+/// Sleeps until something arrives, or for a short time.
 fn wait(socket: &UdpSocket) {
     let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
     let timeout = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
-    // Interrupted or failed: the next receive call says what is the matter.
+    // If it was interrupted or failed, the next receive call reports the reason.
     let _ = poll(&mut fds, timeout);
 }

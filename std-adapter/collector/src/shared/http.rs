@@ -1,10 +1,10 @@
-//! The counters of the HTTP side.
+//! The counters of the HTTP server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::report::HttpCounts;
 
-/// [`HttpCounts`] that connections count up.
+/// The counters behind [`HttpCounts`].
 #[derive(Default, Debug)]
 pub(crate) struct HttpCounters {
     pub(crate) connections: AtomicU64,
@@ -31,7 +31,7 @@ impl HttpCounters {
     }
 }
 
-/// One more.
+/// Increments a counter.
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }

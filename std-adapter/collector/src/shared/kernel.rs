@@ -1,4 +1,4 @@
-//! The receiving socket: how much the kernel buffers, and what it drops.
+//! The receiving socket: how much the kernel buffers, and how many datagrams it drops.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,13 +7,14 @@ use std::net::{SocketAddr, UdpSocket};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// What is asked of the kernel: about 5800 datagrams of 1432 bytes.
+/// The requested size of the receive buffer: about 5800 datagrams of 1432 bytes.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
-/// Opens a UDP socket at `address` with as large a receive buffer as the system gives. Returns its size, too.
+/// Opens a UDP socket at `address` with as large a receive buffer as the system grants, and returns the buffer's size
+/// as well.
 pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    // Without privileges the kernel gives what net.core.rmem_max allows; what it gave is read back.
+    // Without privileges, the kernel grants what net.core.rmem_max allows; the size granted is read back.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let forced = setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_ok();
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -27,15 +28,15 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
     Ok((socket.into(), size))
 }
 
-/// Datagrams that the kernel dropped since the socket at `address` was opened, because nobody read them in time. Those
-/// that came in one train of segments, which a sender on this machine makes, are dropped together and count as one.
-/// `None` where the system does not tell.
+/// The number of datagrams that the kernel dropped since the socket at `address` was opened, because they were not read
+/// in time. Segments sent together by a sender on this machine are dropped together and count as one. `None` if the
+/// system does not provide the number.
 pub(crate) fn drops(address: SocketAddr) -> Option<u64> {
     let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
     let text = std::fs::read_to_string(table).ok()?;
     let port = format!(":{:04X}", address.port());
     let ip = match address {
-        // The kernel prints the address as a number in its own byte order.
+        // The kernel prints the address as a number in the machine's byte order.
         SocketAddr::V4(v4) => format!("{:08X}", u32::from_ne_bytes(v4.ip().octets())),
         SocketAddr::V6(_) => String::new(),
     };

@@ -13,7 +13,7 @@ pub(crate) use http::{HttpCounters, count};
 use crate::intake::{Collector, Lately};
 use crate::report::{Io, IoCounts, Report};
 
-/// The collector behind its lock, and what the server knows beside it.
+/// The collector behind its lock, and what the server knows besides.
 #[derive(Debug)]
 pub(crate) struct Shared {
     collector: Mutex<Collector>,
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     addresses: Vec<SocketAddr>,
     /// Receive calls that failed for a reason other than "nothing there".
     pub(crate) receive_errors: AtomicU64,
-    /// The most that was read: reading fails while no descriptor is free, and a counter does not go back.
+    /// The largest number that was read: reading fails while no descriptor is free, and a counter must not decrease.
     kernel_drops: AtomicU64,
     before: Mutex<Lately<IoCounts>>,
     pub(crate) http: HttpCounters,
@@ -44,7 +44,7 @@ impl Shared {
         }
     }
 
-    /// Every step leaves the collector consistent, so a panic elsewhere spoils nothing.
+    /// Every operation leaves the collector consistent, so a poisoned lock is fine.
     pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
         self.collector.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,7 +53,7 @@ impl Shared {
         self.start.elapsed().as_millis() as u64
     }
 
-    /// Where datagrams arrive.
+    /// The addresses on which datagrams are received.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -73,7 +73,7 @@ impl Shared {
         }
     }
 
-    /// Does what time asks for.
+    /// Does what is due; see [`Collector::tick`].
     pub(crate) fn tick(&self) {
         let now_ms = self.now_ms();
         self.collector().tick(now_ms);
@@ -84,7 +84,7 @@ impl Shared {
         self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known now, with at most so many series; at once.
+    /// A report of the present state with at most `series` series, made at once.
     pub(crate) fn report(&self, series: usize) -> Report {
         let io = self.io();
         Report::of(&self.collector(), &io, self.now_ms(), series)

@@ -1,20 +1,20 @@
-//! What a datagram's indices mean in the store.
+//! Remembers what the indices of a datagram mean in the store.
 
 use super::{Class, Store};
 use ringstat_core::wire::decode::Tags;
 
-/// A number of the store, as far as it was looked for.
+/// A number in the store, as far as it has been looked for.
 #[derive(Clone, Copy, Default, Debug)]
 enum Known {
     #[default]
     NotYet,
-    /// It was not there when the store had made so many series.
+    /// It did not exist when the store had made this many series.
     Missing(u64),
     Number(u32),
 }
 
 impl Known {
-    /// The number, which `find` looks for if the store may have it.
+    /// Returns the number, calling `find` if the store may have it by now.
     #[inline]
     fn get(&mut self, store: &Store, find: impl FnOnce() -> Option<u32>) -> Option<u32> {
         match *self {
@@ -29,7 +29,7 @@ impl Known {
     }
 }
 
-/// The entry of an index.
+/// The entry for an index.
 #[inline]
 fn entry(all: &mut Vec<Known>, index: u16) -> &mut Known {
     let index = usize::from(index);
@@ -39,22 +39,24 @@ fn entry(all: &mut Vec<Known>, index: u16) -> &mut Known {
     &mut all[index]
 }
 
-/// Names, tags and tag sets of a datagram: each is looked up once. Kept from datagram to datagram for its memory.
+/// The numbers of a datagram's names, tags and tag sets, each of which is looked up once. Reused from datagram to
+/// datagram to keep its memory.
 #[derive(Default, Debug)]
 pub(crate) struct Cache {
     names: Vec<Known>,
     tags: Vec<Known>,
     sets: Vec<Known>,
-    /// The set without tags.
+    /// The empty tag set.
     untagged: Known,
-    /// The overflow series by class; once there is one, the sender gets no other series from this datagram.
+    /// The sender's overflow series by class. Once there is one, the sender gets no other new series from this
+    /// datagram.
     pub(super) overflow: [Option<u32>; Class::COUNT],
     text: String,
     members: Vec<u32>,
 }
 
 impl Cache {
-    /// A new datagram begins.
+    /// Begins a new datagram.
     pub(crate) fn clear(&mut self) {
         self.names.clear();
         self.tags.clear();
@@ -63,19 +65,19 @@ impl Cache {
         self.overflow = [None; Class::COUNT];
     }
 
-    /// The number of a name.
+    /// The store's number for a name.
     #[inline]
     pub(super) fn name(&mut self, store: &Store, (index, text): (u16, &str)) -> Option<u32> {
         entry(&mut self.names, index).get(store, || store.names.find(text))
     }
 
-    /// The number of a record's tag set.
+    /// The store's number for a record's tag set.
     #[inline]
     pub(super) fn set(&mut self, store: &Store, tags: &Tags<'_>) -> Option<u32> {
         let Self { tags: known, text, members, .. } = self;
         let mut find = || find_set(store, tags, known, members, text);
         match tags.set_index() {
-            // These may be others in the next record.
+            // Dynamic tags may differ in the next record.
             _ if tags.has_dynamic() => find(),
             Some(index) => entry(&mut self.sets, index).get(store, find),
             None => self.untagged.get(store, find),

@@ -1,9 +1,9 @@
 //! The store: series by sender, name, tags, class and unit, within limits.
 //!
-//! Names and tag sets are interned, so that a record costs one look-up by small numbers; which numbers, the
-//! [`Cache`] remembers for a datagram, so that a string is hashed once a datagram and not once a record.
+//! Names and tag sets are interned, so that a record costs one lookup by small numbers. The [`Cache`] remembers these
+//! numbers for a datagram, so that a string is hashed once per datagram and not once per record.
 //!
-//! Everything that is kept is charged when it is kept, to its sender and in all: [`room`](Store::room) says how much a
+//! Everything is charged when it is kept, to its sender and to the total: [`room`](Store::room) says how much a
 //! sender's datagram may still take, and [`settle`](Store::settle) charges what it took.
 
 mod cache;
@@ -46,13 +46,13 @@ pub struct Store {
     free: Vec<u32>,
     shares: Shares,
     shown: Shown,
-    /// Behind the series.
+    /// The memory of the series' contents, in bytes.
     data_bytes: usize,
-    /// What others keep that is bounded with it.
+    /// Memory kept elsewhere that counts towards the same limit.
     outside: usize,
-    /// Where the next look for idle ones begins.
+    /// Where the next search for idle series begins.
     swept: usize,
-    /// How many series it has made so far.
+    /// The number of series made so far.
     made: u64,
     /// Records that went to an overflow series.
     pub overflowed: u64,
@@ -77,26 +77,27 @@ pub(crate) struct FamilyView<'a> {
     pub(crate) of_sets: bool,
 }
 
-/// What a record asks for.
+/// The series that a record asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a, 't> {
     pub(crate) sender: u64,
-    /// The name, and its number in the datagram.
+    /// The name, with its index in the datagram.
     pub(crate) name: (u16, &'a str),
     pub(crate) tags: &'a Tags<'t>,
     pub(crate) class: Class,
     pub(crate) unit: Unit,
-    /// Whether it can be added up with others in an overflow series.
+    /// Whether the record can be added to others in an overflow series.
     pub(crate) may_overflow: bool,
 }
 
 impl Store {
-    /// Bytes of bookkeeping for a series: its entry, and its places in index and page.
+    /// The bookkeeping for a series, in bytes: its entry, and its places in index and page.
     const OVERHEAD: usize = size_of::<Option<Series>>() + 10 + Shown::OVERHEAD;
-    /// This part of the memory is for overflow series, of which each sender may have one a class.
+    /// One part in this many of the memory is reserved for overflow series, of which each sender may have one per
+    /// class.
     const RESERVE: usize = 16;
 
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -145,23 +146,23 @@ impl Store {
         }
     }
 
-    /// What is left for series, but for the reserve.
+    /// What is left for series, without the reserve.
     fn unused(&self) -> usize {
         (self.limits.bytes - self.limits.bytes / Self::RESERVE).saturating_sub(self.bytes())
     }
 
-    /// Whether others may keep so much more. What they keep is bounded together with the store.
+    /// Whether this much more can be kept elsewhere. Such memory counts towards the same limit as the store.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.bytes().saturating_add(bytes) <= self.limits.bytes
     }
 
-    /// Says what others keep.
+    /// Sets how much memory is kept elsewhere.
     pub(crate) fn set_outside(&mut self, bytes: usize) {
         self.outside = bytes;
     }
 
-    /// The series of a record, made if need be. Beyond a limit the sender's overflow series of that class if it may be
-    /// added up there, else `None`.
+    /// Returns the series of a record, which is made if necessary. Beyond a limit, returns the sender's overflow series
+    /// of that class if the record can be added up there, otherwise `None`.
     #[inline]
     pub(crate) fn series(
         &mut self,
@@ -193,7 +194,7 @@ impl Store {
         self.index.find(self.hasher.hash_one(key), is).copied()
     }
 
-    /// Makes a series, or finds the one for overflow.
+    /// Makes a series, or finds the overflow series.
     #[cold]
     fn admit(&mut self, cache: &mut Cache, room: &mut Room, wanted: Wanted<'_, '_>) -> Option<u32> {
         let Wanted { sender, class, may_overflow, .. } = wanted;
@@ -233,7 +234,7 @@ impl Store {
         Some(place)
     }
 
-    /// What a new series takes, at most.
+    /// The largest amount of memory that a new series takes.
     fn cost<'t>(
         &self,
         name: &str,
@@ -303,7 +304,7 @@ impl Store {
         self.series.get_mut(place as usize)?.as_mut()
     }
 
-    /// Looks at the next `count` places, and forgets series not heard of since `before_ms`. Returns how many.
+    /// Checks the next `count` places, and forgets series not heard from since `before_ms`. Returns how many.
     pub(crate) fn sweep(&mut self, count: usize, before_ms: u64) -> usize {
         let end = (self.swept + count).min(self.series.len());
         let mut forgotten = 0;
@@ -321,10 +322,10 @@ impl Store {
         forgotten
     }
 
-    /// Gives back what was needed when there was much more.
+    /// Releases memory that was needed when there were many more series.
     fn shrink(&mut self) {
         let Self { series, free, index, hasher, .. } = self;
-        // The first place is unused for ever.
+        // The first place is never used.
         strings::trim(series, free, Option::is_none);
         if series.is_empty() {
             series.push(None);
@@ -381,19 +382,19 @@ impl Store {
         });
     }
 
-    /// How many series there are.
+    /// The number of series.
     #[must_use]
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// Memory of all that is kept, in bytes.
+    /// The memory of everything that is kept, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.data_bytes
@@ -407,18 +408,18 @@ impl Store {
             + heap(self.free.capacity() * size_of::<u32>())
     }
 
-    /// Every series, in no order.
+    /// Iterates over all series, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Series> {
         self.series.iter().flatten()
     }
 
-    /// Places, some of which are empty: those from `from` on, in steps that a reader can pause between.
+    /// Iterates over the places from `from` on, some of which are empty, so that a reader can pause in between.
     pub(crate) fn places(&self, from: usize) -> impl Iterator<Item = (usize, &Series)> {
         let rest = self.series.iter().enumerate().skip(from);
         rest.filter_map(|(place, series)| Some((place, series.as_ref()?)))
     }
 
-    /// The family on the page after the one of that name.
+    /// The first family on the page after `name`.
     pub(crate) fn family_after(&self, name: Option<&str>) -> Option<FamilyView<'_>> {
         let family = self.shown.family_after(name)?;
         let sent = self.names.get(family.key.name());
@@ -437,7 +438,7 @@ impl Store {
         self.shown.is_family(number, name)
     }
 
-    /// The series of a family behind a spot on the page.
+    /// The series of a family after a spot on the page.
     pub(crate) fn of_family(
         &self,
         family: u32,
@@ -447,7 +448,7 @@ impl Store {
         all.filter_map(|(spot, place)| Some((spot, self.series.get(place as usize)?.as_ref()?)))
     }
 
-    /// Takes note that a family has a series with values that were scaled up.
+    /// Notes that a family has a series with values that were scaled up.
     #[cold]
     pub(crate) fn mark_scaled(&mut self, spot: Spot) {
         self.shown.mark_scaled(spot);
@@ -458,13 +459,13 @@ impl Store {
         labels(out, series.sender, self.tags(series), series.twin);
     }
 
-    /// A series' name.
+    /// The name of a series.
     #[must_use]
     pub fn name(&self, series: &Series) -> &str {
         self.names.get(series.name)
     }
 
-    /// A series' tags, sorted by key.
+    /// The tags of a series, sorted by key.
     pub fn tags<'a>(&'a self, series: &Series) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.tag_sets.get(series.tags)
     }

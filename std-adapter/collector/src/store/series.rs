@@ -1,4 +1,4 @@
-//! One series, and what names it.
+//! One series, and what identifies it.
 
 use std::hash::{Hash, Hasher};
 
@@ -10,30 +10,30 @@ use crate::series::{Class, Data};
 /// One series.
 #[derive(Debug)]
 pub struct Series {
-    /// Its sender.
+    /// The sender of the series.
     pub sender: u64,
-    /// What it holds.
+    /// The contents of the series.
     pub data: Data,
     /// Its class.
     pub class: Class,
     /// The unit of its values.
     pub unit: Unit,
-    /// Whether what it says is not exact: some of it was sampled and scaled up, or the members of a set are estimated.
+    /// Whether the value is not exact: some of it was sampled and scaled up, or the members of a set are estimated.
     pub scaled: bool,
     /// When something of it last arrived, in milliseconds of the collector's clock.
     pub seen_ms: u64,
     pub(super) name: u32,
     pub(super) tags: u32,
-    /// Where it is on the page.
+    /// The position of the series on the page.
     pub(super) spot: Spot,
-    /// Its number among those that look like it there; 0 for the first.
+    /// Its number among series that would otherwise look the same there; 0 for the first.
     pub(super) twin: u32,
-    /// The places of its sender's series before and behind it.
+    /// The places of its sender's previous and next series.
     pub(super) before: Option<Place>,
     pub(super) behind: Option<Place>,
 }
 
-/// The place of a series, so that an `Option` of it takes no more.
+/// The place of a series, never 0, so that an `Option` of it takes no more memory.
 pub(super) type Place = std::num::NonZeroU32;
 
 impl Series {
@@ -52,7 +52,7 @@ impl Series {
     }
 }
 
-/// What names a series.
+/// What identifies a series.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Key {
     pub(super) sender: u64,
@@ -63,7 +63,7 @@ pub(super) struct Key {
 }
 
 impl Hash for Key {
-    /// Two steps of the hash and not five: it is on the path of every record.
+    /// Two steps of the hash instead of five, because this is done for every record.
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(u64::from(self.name) << 32 | u64::from(self.tags));

@@ -1,4 +1,4 @@
-//! How much of the store each sender has.
+//! How much of the store each sender uses.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use super::series::Place;
 use crate::limits::{Limit, Limits};
 use crate::memory::table;
 
-/// What one sender has.
+/// The share of one sender.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Share {
     pub(super) series: usize,
-    /// Of series, their contents, and the strings that it was the first to bring.
+    /// The memory of its series, their contents, and the strings that it was the first to use, in bytes.
     pub(super) bytes: usize,
     /// The newest of its series.
     pub(super) newest: Option<Place>,
 }
 
-/// All shares. A sender may have [`FAIR`](Self::FAIR) times what is free: one alone gets three quarters of all, two of
-/// them three sevenths each, and something is left for whoever comes next.
+/// All shares. A sender may have [`FAIR`](Self::FAIR) times what is free: one alone gets three quarters of all, two get
+/// three sevenths each, and something is left for whoever comes next.
 #[derive(Default, Debug)]
 pub(super) struct Shares(HashMap<u64, Share, RandomState>);
 
@@ -38,13 +38,13 @@ impl Shares {
         }
     }
 
-    /// How many bytes the sender may take of so many that are free, and which limit that is.
+    /// How many of `free` bytes the sender may take, and the limit from which that follows.
     pub(super) fn bytes(&self, sender: u64, free: usize) -> (usize, Limit) {
         let fair = Self::more(self.of(sender).bytes, free);
         if fair < free { (fair, Limit::Share) } else { (free, Limit::Bytes) }
     }
 
-    /// Why the sender may not have another series, if there are `series` already.
+    /// Why the sender may not have another series when there are `series` already, or `None` if it may.
     pub(super) fn refuse_series(
         &self,
         sender: u64,
@@ -64,12 +64,12 @@ impl Shares {
         }
     }
 
-    /// How much more: until it has so many times what is then left.
+    /// How much more a sender may take: until it has [`FAIR`](Self::FAIR) times what is then left.
     const fn more(own: usize, free: usize) -> usize {
         free.saturating_mul(Self::FAIR).saturating_sub(own) / (Self::FAIR + 1)
     }
 
-    /// Gives back what was needed when there were many more.
+    /// Releases memory that was needed when there were many more senders.
     pub(super) fn shrink(&mut self) {
         if self.0.len() < self.0.capacity() / 4 {
             self.0.shrink_to(self.0.len() * 2);

@@ -1,4 +1,4 @@
-//! Which series are on the page, in its order: by family, and there in an order that stays.
+//! Which series are on the page, in the order of the page: by family, and within a family in a stable order.
 
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
@@ -8,7 +8,7 @@ use foldhash::quality::RandomState;
 
 use crate::exposition::{Families, FamilyKey, FamilyRef, labels};
 
-/// Where a series is on the page: its family, and the hash of its labels, of which no two are alike.
+/// The position of a series on the page: its family, and the hash of its labels, which is unique.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub(crate) struct Spot {
     family: u32,
@@ -20,16 +20,16 @@ pub(crate) struct Spot {
 pub(super) struct Shown {
     families: Families,
     series: BTreeMap<Spot, u32>,
-    /// Seeded, so that nobody outside can make two series look alike.
+    /// Seeded, so that nobody outside can make two series collide.
     hasher: RandomState,
     text: String,
 }
 
 impl Shown {
-    /// Bytes for a series: a third of the places of a tree's nodes are empty.
+    /// The memory for a series, in bytes: a third of the places in a tree's nodes are empty.
     pub(super) const OVERHEAD: usize = (size_of::<Spot>() + size_of::<u32>()) * 3 / 2 + 8;
 
-    /// Takes a series in: where it is, and which of several it is that would look alike.
+    /// Adds a series. Returns its position, and its number among series that would look the same.
     pub(super) fn insert<'t, T: Iterator<Item = (&'t str, &'t str)>>(
         &mut self,
         key: FamilyKey,
@@ -48,7 +48,7 @@ impl Shown {
                 vacant.insert(place);
                 return (spot, twin);
             }
-            // Far apart, so that many look-alikes are not tried one by one.
+            // Far apart, so that many series that look the same are not tried one by one.
             twin = if twin == 0 { place + 1 } else { twin.wrapping_add(1).max(1) };
         }
     }
@@ -58,7 +58,7 @@ impl Shown {
         self.families.release(spot.family);
     }
 
-    /// The family after the one of that name.
+    /// The first family after `name`.
     pub(super) fn family_after(&self, name: Option<&str>) -> Option<FamilyRef<'_>> {
         self.families.after(name)
     }
@@ -68,12 +68,12 @@ impl Shown {
         self.families.number(name) == Some(number)
     }
 
-    /// Takes note that a series of this family has values that were scaled up.
+    /// Notes that a series of this family has values that were scaled up.
     pub(super) fn mark_scaled(&mut self, spot: Spot) {
         self.families.mark_scaled(spot.family);
     }
 
-    /// The places of a family's series behind a spot, or all of them.
+    /// The places of a family's series after a spot, or all of them.
     pub(super) fn of_family(
         &self,
         family: u32,
@@ -87,7 +87,7 @@ impl Shown {
         self.series.range((from, to)).map(|(spot, place)| (*spot, *place))
     }
 
-    /// Their memory.
+    /// The memory of this table, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.families.bytes() + self.series.len() * Self::OVERHEAD
     }

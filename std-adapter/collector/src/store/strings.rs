@@ -1,4 +1,4 @@
-//! Strings with small numbers.
+//! Strings that are interned under small numbers.
 
 use std::hash::BuildHasher;
 
@@ -7,10 +7,10 @@ use hashbrown::HashTable;
 
 use crate::memory::{heap, table};
 
-/// Strings, freed when the last user of one is gone.
+/// Strings, each of which is freed with its last user.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
-    /// Seeded, so that nobody outside can tell which strings collide.
+    /// Seeded, so that nobody outside can predict which strings collide.
     hasher: RandomState,
     numbers: HashTable<u32>,
     entries: Vec<Entry>,
@@ -21,13 +21,13 @@ pub(super) struct Strings {
 #[derive(Debug, Default)]
 struct Entry {
     text: Box<str>,
-    /// The sender that brought it, and is charged for it.
+    /// The sender that used it first, and is charged for it.
     owner: u64,
     users: u32,
 }
 
 impl Strings {
-    /// Bytes of bookkeeping for an entry, roughly; [`bytes`](Self::bytes) knows better.
+    /// The approximate bookkeeping for an entry, in bytes; [`bytes`](Self::bytes) is exact.
     const OVERHEAD: usize = size_of::<Entry>() + 10;
 
     pub(super) fn find(&self, text: &str) -> Option<u32> {
@@ -35,12 +35,12 @@ impl Strings {
         self.numbers.find(hash, |n| *self.entries[*n as usize].text == *text).copied()
     }
 
-    /// What one that is not here takes.
+    /// The memory that a new string of that length takes.
     pub(super) const fn cost(length: usize) -> usize {
         Self::OVERHEAD + heap(length)
     }
 
-    /// The number of `text`, with one more user; and what its owner is to be charged for it.
+    /// Adds a user to `text`, and returns its number and what its owner is charged for it.
     pub(super) fn take(&mut self, text: &str, owner: u64) -> (u32, usize) {
         if let Some(number) = self.find(text) {
             self.entries[number as usize].users += 1;
@@ -55,7 +55,7 @@ impl Strings {
         (number, Self::cost(text.len()))
     }
 
-    /// One user less. If it was the last one: who owned it, and what comes back to that sender.
+    /// Removes a user. If it was the last one, returns the owner and the bytes to give back.
     pub(super) fn release(&mut self, number: u32) -> Option<(u64, usize)> {
         let entry = &mut self.entries[number as usize];
         entry.users -= 1;
@@ -76,19 +76,19 @@ impl Strings {
         self.entries.get(number as usize).map_or("", |e| &e.text)
     }
 
-    /// Gives back what was needed when there were many more.
+    /// Releases memory that was needed when there were many more strings.
     pub(super) fn shrink(&mut self) {
         let Self { hasher, numbers, entries, free, .. } = self;
         trim(entries, free, |e| e.users == 0);
         shrink(numbers, |n| hasher.hash_one(&*entries[*n as usize].text));
     }
 
-    /// What the table would take more with one more entry.
+    /// How much the table grows with one more entry.
     pub(super) fn growth(&self) -> usize {
         growth(&self.numbers)
     }
 
-    /// Their memory.
+    /// The memory of this table, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
             + table(self.numbers.capacity(), size_of::<u32>())
@@ -97,14 +97,14 @@ impl Strings {
     }
 }
 
-/// What a table of numbers would take more with one more entry.
+/// How much a table of numbers grows with one more entry.
 pub(super) fn growth(numbers: &HashTable<u32>) -> usize {
     let (len, capacity) = (numbers.len(), numbers.capacity());
     let grown = if len < capacity { capacity } else { len + 1 };
     table(grown, size_of::<u32>()) - table(capacity, size_of::<u32>())
 }
 
-/// Puts an entry where one was, or behind all. A vector grows by an eighth and not by as much again, since memory is
+/// Puts an entry in an unused place, or at the end. A vector grows by an eighth instead of doubling, because memory is
 /// bounded.
 pub(super) fn place<T>(entries: &mut Vec<T>, free: &mut Vec<u32>, entry: T) -> u32 {
     match free.pop() {
@@ -122,7 +122,7 @@ pub(super) fn place<T>(entries: &mut Vec<T>, free: &mut Vec<u32>, entry: T) -> u
     }
 }
 
-/// Takes the unused places at the end away when more than half of all are unused.
+/// Removes the unused places at the end when more than half of all places are unused.
 pub(super) fn trim<T>(entries: &mut Vec<T>, free: &mut Vec<u32>, is_unused: impl Fn(&T) -> bool) {
     if free.len() <= entries.len() / 2 {
         return;
@@ -134,7 +134,7 @@ pub(super) fn trim<T>(entries: &mut Vec<T>, free: &mut Vec<u32>, is_unused: impl
     free.shrink_to_fit();
 }
 
-/// Makes a table smaller that is less than a quarter full.
+/// Shrinks a table that is less than a quarter full.
 pub(super) fn shrink(numbers: &mut HashTable<u32>, hash: impl Fn(&u32) -> u64) {
     if numbers.len() < numbers.capacity() / 4 {
         numbers.shrink_to(numbers.len() * 2, hash);

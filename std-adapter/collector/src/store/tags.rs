@@ -1,7 +1,7 @@
-//! Tag sets with small numbers.
+//! Tag sets that are interned under small numbers.
 //!
-//! A set is found by the numbers of its tags and not by their text, so that a datagram's tags are each looked up once,
-//! however many sets they are in.
+//! A set is found by the numbers of its tags and not by their text, so that each of a datagram's tags is looked up
+//! once, however many sets contain it.
 
 use std::hash::BuildHasher;
 
@@ -11,10 +11,10 @@ use hashbrown::HashTable;
 use super::strings::{Strings, growth, place, shrink, trim};
 use crate::memory::{heap, table};
 
-/// Between key and value in the text that a tag is interned under. A character that is in no sensible tag.
+/// The separator of key and value in the text under which a tag is interned: a character that no sensible tag contains.
 const KEY_END: char = '\u{1f}';
 
-/// Tag sets, freed when the last series that uses one is gone.
+/// Tag sets, each of which is freed with the last series that uses it.
 #[derive(Debug, Default)]
 pub(super) struct TagSets {
     tags: Strings,
@@ -27,30 +27,30 @@ pub(super) struct TagSets {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// The tags in the order of their numbers: the order in which a sender gives its tags does not matter.
+    /// The tags in the order of their numbers, so that the order in which a sender gives its tags does not matter.
     members: Box<[u32]>,
-    /// The sender that brought it, and is charged for it.
+    /// The sender that used it first, and is charged for it.
     owner: u64,
     users: u32,
 }
 
 impl TagSets {
-    /// Bytes of bookkeeping for an entry, roughly; [`bytes`](Self::bytes) knows better.
+    /// The approximate bookkeeping for an entry, in bytes; [`bytes`](Self::bytes) is exact.
     const OVERHEAD: usize = size_of::<Entry>() + 10;
 
-    /// The number of a tag. `text` is room to work in.
+    /// The number of a tag. `text` is a scratch buffer.
     pub(super) fn find_tag(&self, (key, value): (&str, &str), text: &mut String) -> Option<u32> {
         spell(key, value, text);
         self.tags.find(text)
     }
 
-    /// The number of the set of these tags, in the order of their numbers.
+    /// The number of the set of these tags, which must be in the order of their numbers.
     pub(super) fn find(&self, members: &[u32]) -> Option<u32> {
         let hash = self.hasher.hash_one(members);
         self.numbers.find(hash, |n| *self.entries[*n as usize].members == *members).copied()
     }
 
-    /// What a set takes that is not here, at most.
+    /// The largest amount of memory that a new set takes.
     pub(super) fn cost<'t>(tags: impl Iterator<Item = (&'t str, &'t str)>) -> usize {
         let (mut count, mut strings) = (0, 0);
         for (key, value) in tags {
@@ -60,7 +60,7 @@ impl TagSets {
         Self::OVERHEAD + heap(count * size_of::<u32>()) + strings
     }
 
-    /// The number of a set, with one more user; and what its owner is to be charged for it.
+    /// Adds a user to a set, and returns its number and what its owner is charged for it.
     pub(super) fn take<'t>(
         &mut self,
         tags: impl Iterator<Item = (&'t str, &'t str)>,
@@ -78,7 +78,7 @@ impl TagSets {
         members.sort_unstable();
         if let Some(number) = self.find(&members) {
             self.entries[number as usize].users += 1;
-            // The set has them already, so none of them is gone.
+            // The set uses them already, so none of them is freed.
             members.into_iter().for_each(|tag| _ = self.tags.release(tag));
             return (number, charge);
         }
@@ -92,7 +92,8 @@ impl TagSets {
         (number, charge + memory + Self::OVERHEAD)
     }
 
-    /// One user less. For all that is gone with the last one, `back` is told who owned it, and what comes back.
+    /// Removes a user. For everything that is freed with the last user, `back` is called with the owner and the bytes
+    /// to give back.
     pub(super) fn release(&mut self, number: u32, mut back: impl FnMut(u64, usize)) {
         let entry = &mut self.entries[number as usize];
         entry.users -= 1;
@@ -113,7 +114,7 @@ impl TagSets {
         }
     }
 
-    /// Keys and values of a set, sorted.
+    /// The keys and values of a set, sorted.
     pub(super) fn get(&self, number: u32) -> impl Iterator<Item = (&str, &str)> {
         let members = self.entries.get(number as usize).map_or(&[][..], |e| &e.members);
         let mut tags: Vec<_> = members.iter().map(|tag| self.tag(*tag)).collect();
@@ -121,7 +122,7 @@ impl TagSets {
         tags.into_iter()
     }
 
-    /// Gives back what was needed when there were many more.
+    /// Releases memory that was needed when there were many more sets.
     pub(super) fn shrink(&mut self) {
         let Self { hasher, numbers, entries, free, .. } = self;
         trim(entries, free, |e| e.users == 0);
@@ -129,12 +130,12 @@ impl TagSets {
         self.tags.shrink();
     }
 
-    /// What the tables would take more with one more entry each.
+    /// How much the tables grow with one more entry each.
     pub(super) fn growth(&self) -> usize {
         growth(&self.numbers) + self.tags.growth()
     }
 
-    /// Their memory.
+    /// The memory of these tables, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
             + self.tags.bytes()

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use ringstat_collector::{Limits, Server, ServerConfig};
+use ringstat_collector::{Server, ServerConfig};
 use ringstat_std::{Client, Recorder, Tag};
 
 use crate::threads::together;
@@ -48,7 +48,7 @@ pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
     let config = ServerConfig {
         udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
         http: None,
-        limits: Limits::default(),
+        ..ServerConfig::default()
     };
     // Counted on the way, so that looking costs next to nothing.
     let received = Arc::new(AtomicU64::new(0));

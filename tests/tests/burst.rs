@@ -106,7 +106,13 @@ fn into_the_largest_preset_closes_the_ledger() {
 fn critical_ones_that_were_taken_arrive_once() {
     let at = ([127, 0, 0, 1], 0).into();
     let limits = Limits::default();
-    let collector = Server::start(ServerConfig { udp: vec![at], http: None, limits }).unwrap();
+    let collector = Server::start(ServerConfig {
+        udp: vec![at],
+        http: None,
+        limits,
+        ..ServerConfig::default()
+    })
+    .unwrap();
     let stats = Client::builder(collector.udp()[0].to_string()).build().unwrap();
     let (start, next) = (Barrier::new(THREADS as usize), AtomicU64::new(1));
     let record = || {

@@ -174,7 +174,7 @@ fn a_store_that_is_full_leaves_the_rest_in_the_ring_and_that_refuses() {
 
 fn collector(at: &str) -> Running {
     let udp = vec![at.parse().unwrap()];
-    Server::start(ServerConfig { udp, http: None, limits: Limits::default() }).unwrap()
+    Server::start(ServerConfig { udp, http: None, ..ServerConfig::default() }).unwrap()
 }
 
 fn wait_for(what: &str, done: impl Fn() -> bool) {
@@ -323,7 +323,7 @@ fn over_sockets_that_lose_a_third_both_ways_each_arrives_once() {
 fn two_receivers_of_one_collector_store_each_once_and_either_may_answer() {
     let udp = ["127.0.0.1:0"; 2].map(|a| a.parse().unwrap()).to_vec();
     let running =
-        Server::start(ServerConfig { udp, http: None, limits: Limits::default() }).unwrap();
+        Server::start(ServerConfig { udp, http: None, ..ServerConfig::default() }).unwrap();
     let stats = Client::builder(running.udp()[0].to_string())
         .redundant(Some(running.udp()[1].to_string()))
         .report_interval(None)

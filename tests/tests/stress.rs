@@ -73,7 +73,13 @@ fn stress(preset: Preset) {
     let seconds = seconds.parse().expect("RINGSTAT_STRESS_SECONDS is a number");
     let at = ([127, 0, 0, 1], 0).into();
     let limits = Limits::default();
-    let collector = Server::start(ServerConfig { udp: vec![at], http: None, limits }).unwrap();
+    let collector = Server::start(ServerConfig {
+        udp: vec![at],
+        http: None,
+        limits,
+        ..ServerConfig::default()
+    })
+    .unwrap();
     let to = collector.udp()[0].to_string();
     let stats = Client::builder(to).preset(preset).instrument(&REQUESTS).build().unwrap();
     let (stop, tallies) = (AtomicBool::new(false), [(); THREADS].map(|()| Tally::default()));

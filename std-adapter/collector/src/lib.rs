@@ -42,7 +42,7 @@ mod server;
 
 pub use intake::{Asks, Collector, Counts, Sender};
 pub use limits::{Hits, Limit, Limits};
-pub use metrics::metrics;
+pub use metrics::{Distributions, metrics};
 pub use report::{
     Health, HttpCounts, Io, IoCounts, Own, Report, SenderReport, SeriesReport, Status,
 };

@@ -7,7 +7,8 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 
 use ringstat_collector::{
-    Class, Collector, Io, IoCounts, Limits, OVERFLOW, Report, Server, ServerConfig, metrics,
+    Class, Collector, Distributions, Io, IoCounts, Limits, OVERFLOW, Report, Server, ServerConfig,
+    metrics,
 };
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Tag};
@@ -58,7 +59,7 @@ fn records_become_series_and_prometheus_text() {
         0,
     );
     let io = Io { now: IoCounts { kernel_drops: 5, ..IoCounts::default() }, ..Io::default() };
-    let text = metrics(&collector, &io, 9000);
+    let text = metrics(&collector, &io, 9000, Distributions::default());
     let expected =
         "http_requests_total{sender=\"0000000000000007\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
     assert!(text.contains(expected), "{text}");

@@ -1,6 +1,6 @@
 //! Critical events in the collector without IO: each is stored once, and only what is stored is acknowledged.
 
-use ringstat_collector::{Collector, Io, Limits, Report, metrics};
+use ringstat_collector::{Collector, Distributions, Io, Limits, Report, metrics};
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::wire::Encoder;
@@ -56,7 +56,7 @@ fn what_comes_again_in_another_datagram_is_stored_once_and_acknowledged_again() 
     assert_eq!(again, Some((1, 0, vec![0, 1, 2])));
     assert_eq!((alarms(&collector), collector.counts().duplicates), (3.0, 1));
     assert_eq!((collector.counts().repeated, collector.counts().acks), (1, 3));
-    let text = metrics(&collector, &Io::default(), 0);
+    let text = metrics(&collector, &Io::default(), 0, Distributions::default());
     assert!(text.contains("\nringstat_collector_repeated_total 1\n"), "{text}");
     assert!(text.contains("\nringstat_collector_acknowledgements_total 3\n"), "{text}");
 }

@@ -15,7 +15,8 @@ use crate::series::Class;
 pub(crate) enum Kind {
     Counter,
     Gauge,
-    Summary,
+    /// A histogram or a summary, whichever is asked for.
+    Distribution,
 }
 
 impl Kind {
@@ -23,15 +24,7 @@ impl Kind {
         match class {
             Class::Counter | Class::Event => Self::Counter,
             Class::Gauge | Class::Set => Self::Gauge,
-            Class::Timing | Class::Distribution | Class::Histogram => Self::Summary,
-        }
-    }
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Summary => "summary",
+            Class::Timing | Class::Distribution | Class::Histogram => Self::Distribution,
         }
     }
 
@@ -39,7 +32,7 @@ impl Kind {
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[""],
-            Self::Summary => &["", "_sum", "_count"],
+            Self::Distribution => &["", "_bucket", "_sum", "_count"],
         }
     }
 }
@@ -208,15 +201,16 @@ impl Families {
     /// Whether a sample of a family of that name and kind could be taken for a sample of another family.
     fn is_taken(&self, name: &str, kind: Kind) -> bool {
         let has = |name: &str| self.by_name.contains_key(name);
-        let of_summary = |name: &str| {
-            let stem = name.strip_suffix("_sum").or_else(|| name.strip_suffix("_count"));
+        let of_distribution = |name: &str| {
+            let endings = Kind::Distribution.endings().iter().filter(|ending| !ending.is_empty());
+            let stem = endings.filter_map(|ending| name.strip_suffix(ending)).next();
             let number = stem.and_then(|stem| self.by_name.get(stem));
             let family = number.and_then(|n| self.entries.get(*n as usize)?.as_ref());
-            family.is_some_and(|f| f.key.kind == Kind::Summary)
+            family.is_some_and(|f| f.key.kind == Kind::Distribution)
         };
         kind.endings().iter().any(|ending| {
             let name = format!("{name}{ending}");
-            RESERVED.iter().any(|r| name.starts_with(r)) || has(&name) || of_summary(&name)
+            RESERVED.iter().any(|r| name.starts_with(r)) || has(&name) || of_distribution(&name)
         })
     }
 }
@@ -266,11 +260,12 @@ mod tests {
         let other = name(&mut families, 1, "a_b", Class::Gauge);
         assert_eq!(other, format!("a_b_{:08x}", hash("a_b", 0)));
         assert_eq!(name(&mut families, 1, "a_b", Class::Gauge), other);
-        let summary = name(&mut families, 0, "a.b", Class::Distribution);
-        assert_ne!(summary, "a_b");
-        // Neither a summary's sum nor a name that could be taken for it.
+        let samples = name(&mut families, 0, "a.b", Class::Distribution);
+        assert_ne!(samples, "a_b");
+        // Neither a distribution's samples nor a name that could be taken for one of them.
         assert_eq!(name(&mut families, 2, "s", Class::Distribution), "s");
         assert_ne!(name(&mut families, 3, "s_sum", Class::Gauge), "s_sum");
+        assert_ne!(name(&mut families, 3, "s_bucket", Class::Gauge), "s_bucket");
         assert_eq!(name(&mut families, 4, "t_count", Class::Gauge), "t_count");
         assert_ne!(name(&mut families, 5, "t", Class::Distribution), "t");
         for own in ["ringstat.collector.series", "ringstat_sender_x", "ringstat_collector"] {

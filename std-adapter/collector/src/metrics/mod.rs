@@ -2,6 +2,7 @@
 //!
 //! First come the collector's own families, then those about its senders, then the series that they sent.
 
+mod ladder;
 mod own;
 mod page;
 mod senders;
@@ -10,16 +11,17 @@ mod series;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+pub use ladder::Distributions;
 pub(crate) use page::Page;
 
 use crate::intake::Collector;
 use crate::report::Io;
 
-/// The whole answer to `/metrics`, written at once.
+/// The whole answer to `/metrics`, written at once, with distributions in the form that `shown` names.
 #[must_use]
-pub fn metrics(collector: &Collector, io: &Io, now_ms: u64) -> String {
+pub fn metrics(collector: &Collector, io: &Io, now_ms: u64, shown: Distributions) -> String {
     let mut out = String::with_capacity(4096 + collector.store().len() * 100);
-    let mut page = Page::new(now_ms, io);
+    let mut page = Page::new(now_ms, io, shown);
     while page.write(&mut out, collector, Duration::MAX) {}
     out
 }

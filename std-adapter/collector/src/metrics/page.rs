@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use super::{family, own, senders, series};
+use super::{Distributions, family, own, senders, series};
 use crate::exposition::RESERVED;
 use crate::intake::Collector;
 use crate::report::{Io, IoCounts};
@@ -17,6 +17,7 @@ const SLICE: usize = 32 << 10;
 pub(crate) struct Page {
     now_ms: u64,
     io: IoCounts,
+    shown: Distributions,
     at: Stage,
     /// The senders that existed when the page was begun.
     ids: Vec<u64>,
@@ -42,10 +43,11 @@ enum Stage {
 }
 
 impl Page {
-    pub(crate) fn new(now_ms: u64, io: &Io) -> Self {
+    pub(crate) fn new(now_ms: u64, io: &Io, shown: Distributions) -> Self {
         Self {
             now_ms,
             io: io.now,
+            shown,
             at: Stage::Own,
             ids: Vec::new(),
             written: 0,
@@ -79,7 +81,7 @@ impl Page {
                 Stage::Senders(of, done) => self.senders(out, collector, of, done),
                 Stage::Families(name) => match collector.store().family_after(name.as_deref()) {
                     Some(next) => {
-                        series::begin(out, &next);
+                        series::begin(out, &next, self.shown);
                         Stage::Series(next.number, next.name.to_owned(), None)
                     }
                     None => Stage::End,
@@ -139,7 +141,7 @@ impl Page {
         }
         let (mut written, end) = (0, out.len() + SLICE);
         for (spot, series) in store.of_family(number, behind).take(AT_ONCE) {
-            series::samples(out, store, &name, series, &mut self.labels);
+            series::samples(out, store, &name, series, self.shown, &mut self.labels);
             behind = Some(spot);
             written += 1;
             if out.len() > end {

@@ -5,17 +5,24 @@ use std::fmt::Write as _;
 use ringstat_core::instrument::Unit;
 
 use super::family;
-use crate::exposition::{Number, escaped_help};
-use crate::series::Data;
+use super::ladder::{Distributions, ladder};
+use crate::exposition::{Kind, Number, escaped_help};
+use crate::series::{Data, Distribution};
 use crate::store::{FamilyView, Series, Store};
 
 /// Writes what precedes the samples of a family.
-pub(super) fn begin(out: &mut String, of: &FamilyView<'_>) {
+pub(super) fn begin(out: &mut String, of: &FamilyView<'_>, shown: Distributions) {
     let mut help = escaped_help(of.sent);
     if of.scaled {
         help.push_str(if of.of_sets { " (some are estimates)" } else { " (sampled, scaled up)" });
     }
-    family(out, of.name, of.kind.as_str(), &help);
+    let kind = match (of.kind, shown) {
+        (Kind::Counter, _) => "counter",
+        (Kind::Gauge, _) => "gauge",
+        (Kind::Distribution, Distributions::Histograms) => "histogram",
+        (Kind::Distribution, Distributions::Summaries) => "summary",
+    };
+    family(out, of.name, kind, &help);
 }
 
 /// Writes the samples of one series. `labels` is a scratch buffer.
@@ -24,6 +31,7 @@ pub(super) fn samples(
     store: &Store,
     name: &str,
     series: &Series,
+    shown: Distributions,
     labels: &mut String,
 ) {
     labels.clear();
@@ -40,16 +48,42 @@ pub(super) fn samples(
                 Unit::Milliseconds => 1e3,
                 _ => 1.0,
             };
-            const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
-            let length = labels.len();
-            for (share, value) in SHARES.iter().zip(d.quantiles(SHARES).into_iter().flatten()) {
-                let _ = write!(labels, ",quantile=\"{share}\"");
-                line(out, name, "", labels, value / scale);
-                labels.truncate(length);
+            match shown {
+                Distributions::Histograms => {
+                    buckets(out, name, d, (ladder(series.unit), scale), labels);
+                }
+                Distributions::Summaries => quantiles(out, name, d, scale, labels),
             }
             line(out, name, "_sum", labels, d.sum() / scale);
             line(out, name, "_count", labels, d.count() as f64);
         }
+    }
+}
+
+fn buckets(
+    out: &mut String,
+    name: &str,
+    of: &Distribution,
+    (bounds, scale): (&[f64], f64),
+    labels: &mut String,
+) {
+    let (length, mut below) = (labels.len(), 0u64);
+    let counts = of.between(bounds, scale);
+    for (bound, count) in bounds.iter().chain([&f64::INFINITY]).zip(counts) {
+        below = below.saturating_add(count);
+        let _ = write!(labels, ",le=\"{}\"", Number(*bound));
+        line(out, name, "_bucket", labels, below as f64);
+        labels.truncate(length);
+    }
+}
+
+fn quantiles(out: &mut String, name: &str, of: &Distribution, scale: f64, labels: &mut String) {
+    const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
+    let length = labels.len();
+    for (share, value) in SHARES.iter().zip(of.quantiles(SHARES).into_iter().flatten()) {
+        let _ = write!(labels, ",quantile=\"{share}\"");
+        line(out, name, "", labels, value / scale);
+        labels.truncate(length);
     }
 }
 

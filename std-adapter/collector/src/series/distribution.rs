@@ -121,10 +121,7 @@ impl Distribution {
     /// The values below which these shares of the samples lie, within the layout's relative error.
     #[must_use]
     pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
-        let below = self.below.iter().flat_map(|below| below.iter());
-        let stated = self.state.buckets.iter().map(|(i, n)| (self.layout.middle(i), n));
-        let mut all: Vec<(f64, u64)> =
-            below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated).collect();
+        let mut all: Vec<_> = self.values().collect();
         // Sorted runs, which a merge sort handles in linear time.
         all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let count = self.count();
@@ -140,6 +137,24 @@ impl Distribution {
             });
             found.map_or(0.0, |(value, _)| *value)
         }))
+    }
+
+    /// How many samples, divided by `scale`, lie above the bound before and not above each bound, for `bounds` that rise;
+    /// the last number is of those above all of them.
+    pub(crate) fn between(&self, bounds: &[f64], scale: f64) -> Vec<u64> {
+        let mut counts = vec![0u64; bounds.len() + 1];
+        for (value, n) in self.values() {
+            let count = &mut counts[bounds.partition_point(|bound| *bound < value / scale)];
+            *count = count.saturating_add(n);
+        }
+        counts
+    }
+
+    /// The middles of all buckets with how many samples each has, in no order.
+    fn values(&self) -> impl Iterator<Item = (f64, u64)> {
+        let below = self.below.iter().flat_map(|below| below.iter());
+        let stated = self.state.buckets.iter().map(|(i, n)| (self.layout.middle(i), n));
+        below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated)
     }
 
     /// The memory of its contents, in bytes.
@@ -170,6 +185,7 @@ mod tests {
         d.state((2, 0), layout, 5.0, [(1, 4)].into_iter(), room);
         assert_eq!((d.count(), d.sum()), (4, 5.0));
         assert_eq!(d.quantiles([0.0, 0.99]), Some([layout.middle(1); 2]));
+        assert_eq!(d.between(&[0.1, layout.middle(1)], 1.0), [0, 4, 0], "a bound is inclusive");
         assert!(d.add(7.0, 1, room));
         d.state((3, 0), layout, 1.0, [(1, 1)].into_iter(), room);
         assert_eq!((d.count(), d.sum()), (2, 8.0));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 
 use crate::limits::Limits;
+use crate::metrics::Distributions;
 
 /// Where a [`Server`](super::Server) listens, and its limits.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct ServerConfig {
     pub http: Option<SocketAddr>,
     /// The limits on what is kept.
     pub limits: Limits,
+    /// How `/metrics` shows timings, distributions and histogram instruments.
+    pub distributions: Distributions,
 }
 
 impl Default for ServerConfig {
@@ -23,6 +26,7 @@ impl Default for ServerConfig {
             udp: vec![([127, 0, 0, 1], 8125).into()],
             http: Some(([127, 0, 0, 1], 9125).into()),
             limits: Limits::default(),
+            distributions: Distributions::default(),
         }
     }
 }

@@ -51,7 +51,8 @@ impl Server {
             addresses.push(address);
             sockets.push(socket);
         }
-        let shared = Arc::new(Shared::new(Collector::new(config.limits), addresses));
+        let shared =
+            Arc::new(Shared::new(Collector::new(config.limits), addresses, config.distributions));
         let mut running =
             Running { shared: shared.clone(), http: None, receive_buffer, threads: Vec::new() };
         if let Some(at) = config.http {
@@ -112,7 +113,9 @@ impl Running {
     /// What `/metrics` would answer at present.
     #[must_use]
     pub fn metrics(&self) -> String {
-        crate::metrics(&self.shared.collector(), &self.shared.io(), self.shared.now_ms())
+        let Shared { distributions, .. } = *self.shared;
+        let (io, now_ms) = (self.shared.io(), self.shared.now_ms());
+        crate::metrics(&self.shared.collector(), &io, now_ms, distributions)
     }
 
     /// Processes what the kernel has already received, for at most a second, stops, and returns the final report.

@@ -11,6 +11,7 @@ use std::time::Instant;
 pub(crate) use http::{HttpCounters, count};
 
 use crate::intake::{Collector, Lately};
+use crate::metrics::Distributions;
 use crate::report::{Io, IoCounts, Report};
 
 /// The collector behind its lock, and what the server knows besides.
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     ready: AtomicBool,
     stop: AtomicBool,
     addresses: Vec<SocketAddr>,
+    /// How `/metrics` shows them.
+    pub(crate) distributions: Distributions,
     /// Receive calls that failed for a reason other than "nothing there".
     pub(crate) receive_errors: AtomicU64,
     /// The largest number that was read: reading fails while no descriptor is free, and a counter must not decrease.
@@ -30,13 +33,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(collector: Collector, addresses: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(
+        collector: Collector,
+        addresses: Vec<SocketAddr>,
+        distributions: Distributions,
+    ) -> Self {
         Self {
             collector: Mutex::new(collector),
             start: Instant::now(),
             ready: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             addresses,
+            distributions,
             receive_errors: AtomicU64::new(0),
             kernel_drops: AtomicU64::new(0),
             before: Mutex::new(Lately::new(0, IoCounts::default())),

@@ -1,6 +1,6 @@
 //! Forged senders and wild ones, with a genuine one beside them whose numbers stay exact.
 
-use ringstat_collector::{Collector, Io, Limits, Report, metrics};
+use ringstat_collector::{Collector, Distributions, Io, Limits, Report, metrics};
 
 use crate::wire::{Genuine, datagram};
 
@@ -54,7 +54,7 @@ fn forged_numbers_push_nobody_out_who_is_known_and_keep_nobody_out_who_comes() {
     // Who comes now, and comes again, is let in.
     (0..5).for_each(|n| _ = collector.receive(&datagram(8, n), 183_000));
     assert_eq!(value(&collector, 8), Some(3.0), "the first two showed that it means to stay");
-    let page = metrics(&collector, &Io::default(), 0);
+    let page = metrics(&collector, &Io::default(), 0, Distributions::default());
     assert!(page.contains("ringstat_collector_limit_hits_total{limit=\"newcomers\"} 1"), "{page}");
 }
 

@@ -15,7 +15,13 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// A collector with free ports.
 pub(crate) fn collector(limits: Limits) -> Running {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    Server::start(ServerConfig { udp: vec![any], http: Some(any), limits }).unwrap()
+    Server::start(ServerConfig {
+        udp: vec![any],
+        http: Some(any),
+        limits,
+        ..ServerConfig::default()
+    })
+    .unwrap()
 }
 
 /// A datagram of `sender` that adds 1 to the counter `genuine`.

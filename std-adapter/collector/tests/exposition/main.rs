@@ -8,9 +8,14 @@ mod prometheus;
 use hostile::{Record, datagrams};
 use parser::parse;
 use proptest::prelude::*;
-use ringstat_collector::{Collector, Io, Limits, metrics};
+use ringstat_collector::{Collector, Distributions, Io, Limits};
 
 const HONEST: u64 = 0x0e57;
+
+/// The page, with distributions as histograms.
+fn metrics(collector: &Collector) -> String {
+    ringstat_collector::metrics(collector, &Io::default(), 0, Distributions::Histograms)
+}
 
 /// The page after these records of hostile senders, and three of an honest one.
 fn page(hostile: &[Record], limits: Limits) -> (Collector, String) {
@@ -22,13 +27,19 @@ fn page(hostile: &[Record], limits: Limits) -> (Collector, String) {
         datagrams(sender, 0, hostile).iter().for_each(|d| _ = collector.receive(d, 0));
     }
     assert!(collector.counts().closes(), "{:?}", collector.counts());
-    let page = metrics(&collector, &Io::default(), 0);
+    let page = metrics(&collector);
     (collector, page)
 }
 
 fn check(hostile: &[Record]) {
     let (collector, page) = page(hostile, Limits::default());
-    let samples = parse(&page).unwrap_or_else(|e| panic!("{e}\n{page}"));
+    checked(&collector, &page);
+    let shown = Distributions::Summaries;
+    checked(&collector, &ringstat_collector::metrics(&collector, &Io::default(), 0, shown));
+}
+
+fn checked(collector: &Collector, page: &str) {
+    let samples = parse(page).unwrap_or_else(|e| panic!("{e}\n{page}"));
     let id = format!("{HONEST:016x}");
     let honest =
         samples.iter().find(|s| s.name == "honest_requests_total" && s.labels["sender"] == id);
@@ -55,7 +66,7 @@ fn known_tricks_make_a_valid_page() {
 #[test]
 fn the_same_is_spelled_the_same_at_each_scrape_and_in_each_life() {
     let (collector, first) = page(&hostile::tricks(), Limits::default());
-    assert_eq!(metrics(&collector, &Io::default(), 0), first);
+    assert_eq!(metrics(&collector), first);
     let sorted = |page: &str| {
         let mut lines: Vec<_> = page.lines().map(str::to_owned).collect();
         // Numbers of look-alikes follow the order in which they came.

@@ -9,7 +9,7 @@ pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) value: f64,
-    /// Whether it is the one that each series has, or another one of a summary.
+    /// Whether it is the one that each series has, or another one of a histogram or a summary.
     pub(crate) is_first: bool,
 }
 
@@ -35,6 +35,8 @@ struct Reader {
     ended: BTreeSet<String>,
     help: Option<String>,
     family: Option<(String, String)>,
+    /// Of the histogram that is being read: its labels, and the last bound with its count.
+    bucket: Option<(BTreeMap<String, String>, f64, f64)>,
 }
 
 impl Reader {
@@ -52,7 +54,7 @@ impl Reader {
             if self.help.take().as_deref() != Some(name) {
                 return Err("the help is that of another family".into());
             }
-            if !["counter", "gauge", "summary"].contains(&kind) {
+            if !["counter", "gauge", "histogram", "summary"].contains(&kind) {
                 return Err("an unknown type".into());
             }
             if !self.families.insert(name.into()) {
@@ -68,7 +70,11 @@ impl Reader {
         let mut sample = sample(line)?;
         let (family, kind) = self.family.clone().ok_or("a sample of no family")?;
         belongs(&sample, &family, &kind)?;
-        sample.is_first = kind != "summary" || sample.name.len() == family.len() + "_count".len();
+        let ending = &sample.name[family.len()..];
+        sample.is_first = !["histogram", "summary"].contains(&&*kind) || ending == "_count";
+        if kind == "histogram" {
+            self.bucket(&sample, ending)?;
+        }
         if self.ended.contains(&sample.name) {
             return Err("a sample of a family that has ended".into());
         }
@@ -80,11 +86,38 @@ impl Reader {
         Ok(())
     }
 
+    /// The buckets of a histogram rise to the one without a bound, which has all that are counted.
+    fn bucket(&mut self, sample: &Sample, ending: &str) -> Result<(), String> {
+        match (ending, self.bucket.take()) {
+            ("_bucket", before) => {
+                let bound = number(sample.labels.get("le").ok_or("no bound")?)?;
+                let mut of = sample.labels.clone();
+                of.remove("le");
+                if let Some((same, last, count)) = before
+                    && (same != of || bound <= last || sample.value < count)
+                {
+                    return Err("a bucket out of order".into());
+                }
+                self.bucket = Some((of, bound, sample.value));
+            }
+            ("_sum", Some((of, f64::INFINITY, all))) if of == sample.labels => {
+                self.bucket = Some((of, f64::INFINITY, all));
+            }
+            ("_count", Some((of, f64::INFINITY, all)))
+                if of == sample.labels && all == sample.value => {}
+            _ => return Err("a histogram without its last bucket, or with another count".into()),
+        }
+        Ok(())
+    }
+
     fn end_family(&mut self) {
         if let Some((name, kind)) = self.family.take() {
-            if kind == "summary" {
-                self.ended.extend([format!("{name}_sum"), format!("{name}_count")]);
-            }
+            let endings: &[_] = match &*kind {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                "summary" => &["_sum", "_count"],
+                _ => &[],
+            };
+            self.ended.extend(endings.iter().map(|ending| format!("{name}{ending}")));
             self.ended.insert(name);
         }
     }
@@ -92,7 +125,10 @@ impl Reader {
 
 fn belongs(sample: &Sample, family: &str, kind: &str) -> Result<(), String> {
     let ending = sample.name.strip_prefix(family).ok_or("a sample of another family")?;
-    let quantile = sample.labels.get("quantile");
+    let (quantile, bound) = (sample.labels.get("quantile"), sample.labels.get("le"));
+    if bound.is_some() && (kind, ending) != ("histogram", "_bucket") {
+        return Err("a bound without a bucket".into());
+    }
     let value = sample.value;
     match (kind, ending) {
         ("counter", "") if family.ends_with("_total") && quantile.is_none() => {
@@ -101,8 +137,9 @@ fn belongs(sample: &Sample, family: &str, kind: &str) -> Result<(), String> {
             }
         }
         ("gauge", "") if quantile.is_none() => {}
-        ("summary", "_count") if quantile.is_none() && value >= 0.0 && value.fract() == 0.0 => {}
-        ("summary", "_sum") if quantile.is_none() => {}
+        ("summary" | "histogram", "_count") | ("histogram", "_bucket")
+            if quantile.is_none() && value >= 0.0 && value.fract() == 0.0 => {}
+        ("summary" | "histogram", "_sum") if quantile.is_none() => {}
         ("summary", "") => {
             let share: f64 = quantile.ok_or("no quantile")?.parse().map_err(|_| "no quantile")?;
             if !(0.0..=1.0).contains(&share) {
@@ -215,6 +252,11 @@ fn it_is_strict() {
         "# HELP a_total x\n# TYPE a_total counter\na_total NaN\n",
         "# HELP a x\n# TYPE a summary\na_sum 1\n# HELP a_sum x\n# TYPE a_sum gauge\na_sum{b=\"c\"} 1\n",
         "# HELP a x\n# TYPE a summary\na 1\n",
+        "# HELP a x\n# TYPE a histogram\na_sum 1\na_count 1\n",
+        "# HELP a x\n# TYPE a histogram\na_bucket{le=\"1\"} 2\na_bucket{le=\"+Inf\"} 1\n",
+        "# HELP a x\n# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\na_count 2\n",
+        "# HELP a x\n# TYPE a histogram\na_bucket{le=\"1\"} 1\na_sum 1\na_count 1\n",
+        "# HELP a x\n# TYPE a gauge\na{le=\"1\"} 2\n",
         "# HELP 1 x\n# TYPE 1 gauge\n1 1\n",
     ] {
         assert!(parse(wrong).is_err(), "{wrong}");

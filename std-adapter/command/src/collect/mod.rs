@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ringstat_collector::{Limits, Running, Server, ServerConfig, StartError};
+use ringstat_collector::{Distributions, Limits, Running, Server, ServerConfig, StartError};
 
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Senders and series are forgotten after this much silence [default: 600]
     #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
+    /// Show timings and distributions as summaries with quantiles instead of histograms
+    #[arg(long)]
+    summaries: bool,
     /// Print the addresses at the start and the ledger at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
@@ -71,6 +74,11 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
             bytes: args.max_bytes.unwrap_or(limits.bytes),
             idle: args.idle.map_or(limits.idle, Duration::from_secs),
             ..limits
+        },
+        distributions: if args.summaries {
+            Distributions::Summaries
+        } else {
+            settings.distributions
         },
     })?;
     if args.json {

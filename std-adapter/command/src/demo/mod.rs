@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use ringstat_collector::{Limits, Running, ServerConfig};
+use ringstat_collector::{Running, ServerConfig};
 use ringstat_std::{Client, Instrument, Ledger, Recorder, Snapshot};
 
 use crate::collect;
@@ -167,7 +167,7 @@ impl Collectors {
     }
 
     fn open(udp: SocketAddr, http: SocketAddr) -> Result<Running, Failure> {
-        collect::start(ServerConfig { udp: vec![udp], http: Some(http), limits: Limits::default() })
+        collect::start(ServerConfig { udp: vec![udp], http: Some(http), ..ServerConfig::default() })
     }
 
     fn address(&self) -> String {

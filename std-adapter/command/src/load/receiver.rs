@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringstat_collector::{Limits, Report, Running, Server, ServerConfig};
+use ringstat_collector::{Report, Running, Server, ServerConfig};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_std::{Protocol, clock};
@@ -33,7 +33,7 @@ impl Receiver {
         let config = ServerConfig {
             udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
             http: None,
-            limits: Limits::default(),
+            ..ServerConfig::default()
         };
         let tap = probe.clone();
         let started = Server::start_tapped(config, Arc::new(move |d: &[u8]| tap.look(d)));

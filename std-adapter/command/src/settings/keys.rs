@@ -181,4 +181,9 @@ pub(super) const KEYS: &[Key] = &[
         "Senders and series not heard of for so long are forgotten",
         "1s to 366days",
     ),
+    key(
+        "collector.distributions",
+        "How /metrics shows timings, distributions and histogram instruments",
+        "histograms, summaries",
+    ),
 ];

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use ringstat_collector::Limits;
+use ringstat_collector::{Distributions, Limits};
 use ringstat_std::{ClientConfig, ConfigError, Preset};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,8 @@ pub(crate) struct Collector {
     pub(crate) max_bytes: usize,
     #[serde(with = "humantime_serde")]
     pub(crate) idle: Duration,
+    /// How /metrics shows timings and distributions.
+    pub(crate) distributions: Distributions,
 }
 
 impl Default for Collector {
@@ -72,6 +74,7 @@ impl Default for Collector {
             max_series_per_sender: limits.series_per_sender,
             max_bytes: limits.bytes,
             idle: limits.idle,
+            distributions: Distributions::default(),
         }
     }
 }

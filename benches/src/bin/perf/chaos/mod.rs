@@ -15,7 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ringstat_collector::{Limits, Running, Server, ServerConfig};
+use ringstat_collector::{Running, Server, ServerConfig};
 use ringstat_std::{Client, Recorder, Tag};
 
 use crate::desk::Output;
@@ -258,7 +258,7 @@ impl FarEnd {
 }
 
 fn listen(at: SocketAddr) -> Result<Running, Failure> {
-    let config = ServerConfig { udp: vec![at], http: None, limits: Limits::default() };
+    let config = ServerConfig { udp: vec![at], http: None, ..ServerConfig::default() };
     Server::start(config).map_err(|e| Failure::new(Exit::Environment, e))
 }
 

@@ -46,7 +46,7 @@ fn events_of_child(hook: &str) -> u64 {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn what_is_left_at_exit_is_sent_where_asked_and_lost_where_not() {
     assert_eq!(events_of_child("hook"), EVENTS);
     assert_eq!(events_of_child("none"), 0);

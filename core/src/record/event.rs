@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 use crate::ledger::Cause;
 use crate::record::spill::Spilled;
 use crate::record::strings::{EventStrings, InSlot};
-use crate::record::{Name, Resolve, Symbol, Tag, Value};
+use crate::record::{Name, Resolve, Symbol, Tag, Value, uninit};
 
 /// What kind of thing a record is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
@@ -294,7 +294,7 @@ impl<const INLINE: usize> Event<INLINE> {
             length.write(string.len() as u8);
             // The lengths are always equal, but written this way the compiler sees it and emits no panic.
             let bytes = bytes.get_mut(..string.len())?;
-            bytes.write_copy_of_slice(string.as_bytes());
+            uninit::write(bytes, string.as_bytes());
             at = end;
         }
         self.inline_len = at as u8;
@@ -322,7 +322,7 @@ impl<const INLINE: usize> Event<INLINE> {
     #[inline]
     pub(crate) fn set_spilled(&mut self, spilled: Spilled) {
         if let Some(place) = self.inline.first_chunk_mut::<{ Spilled::BYTES }>() {
-            place.write_copy_of_slice(&spilled.to_bytes());
+            uninit::write(place, &spilled.to_bytes());
             self.inline_len = SPILLED;
         }
     }
@@ -511,7 +511,7 @@ impl<const INLINE: usize> Event<INLINE> {
         let written = self.inline.get(..usize::from(self.inline_len)).unwrap_or(&[]);
         // SAFETY: only `push_inline` advances `inline_len`, within the slot and to the end of what it has written
         // without gaps, each string whole after its length. A text is always the first string.
-        unsafe { InSlot::new(written.assume_init_ref(), self.has_text()) }
+        unsafe { InSlot::new(uninit::written(written), self.has_text()) }
     }
 }
 

@@ -19,6 +19,7 @@ mod name;
 mod recorder;
 pub mod spill;
 mod strings;
+mod uninit;
 mod value;
 
 pub use event::{Content, DEFAULT_INLINE, Event, Kind, Priority};

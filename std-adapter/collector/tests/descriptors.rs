@@ -1,5 +1,7 @@
 //! Descriptors used up. A process of its own, as its limit is that of the whole process.
 
+#![cfg(unix)]
+
 #[path = "attack/wire.rs"]
 mod wire;
 

@@ -32,7 +32,7 @@ fn end_all() {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 mod system {
     #![allow(unsafe_code)] // One call of the C library that has no safe wrapper.
 
@@ -53,7 +53,8 @@ mod system {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+/// On Windows `std::process::exit` passes the C library by, and what it was asked to do at the end is not done.
+#[cfg(not(unix))]
 mod system {
     pub(super) fn register() -> bool {
         let _ = super::end_all;

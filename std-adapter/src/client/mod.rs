@@ -110,8 +110,8 @@ impl Client {
     }
 
     /// Ends the client when the process ends, by a return from `main` or by [`std::process::exit`]: what is left is
-    /// sent then, for at most [`ClientConfig::linger`]. Returns whether the hook is in place. (It is available on Linux
-    /// only; elsewhere this returns `false`.)
+    /// sent then, for at most [`ClientConfig::linger`]. Returns whether the hook is in place. (It is on Unix
+    /// systems; on Windows this returns `false`.)
     ///
     /// Intended for a client in a `static`, or one that other threads hold. Nobody drops those, so without this call
     /// whatever they have not sent yet is lost: events as old as [`ClientConfig::batch_age`], instruments as old as

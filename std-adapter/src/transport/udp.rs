@@ -1,6 +1,6 @@
 //! The UDP socket: connected, non-blocking, and with many datagrams per system call where the kernel supports it.
 //!
-//! What a UDP sender really sees, and how it is treated (on Linux; other systems differ in detail):
+//! What a UDP sender really sees, and how it is treated (on Linux; what differs elsewhere is in `system`):
 //!
 //! - `ECONNREFUSED` is the answer to the datagram *before*, and the call that reports it sends nothing: the caller
 //!   tries again at once.
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use ringstat_core::send::{SendError, Transport};
 
 use super::addresses::Addresses;
+use super::system::{segmentation, unnamed};
 use crate::config::MAX_SEGMENTS;
 
 /// The largest number of bytes passed to the kernel in one call: a UDP payload.
@@ -184,27 +185,7 @@ fn classify(error: &io::Error) -> SendError {
         | E::PermissionDenied => return SendError::Unreachable,
         _ => {}
     }
-    #[cfg(target_os = "linux")]
-    match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-        Some(nix::errno::Errno::ENOBUFS) => return SendError::WouldBlock,
-        Some(nix::errno::Errno::EMSGSIZE) => return SendError::TooLarge,
-        _ => {}
-    }
-    SendError::Other
-}
-
-/// Enables the kernel's segmentation (UDP_SEGMENT, Linux 4.18), and returns whether it is available. A size of 0
-/// disables it.
-#[cfg(target_os = "linux")]
-fn segmentation(socket: &UdpSocket, payload: usize) -> bool {
-    use nix::sys::socket::setsockopt;
-    use nix::sys::socket::sockopt::UdpGsoSegment;
-    i32::try_from(payload).is_ok_and(|size| setsockopt(socket, UdpGsoSegment, &size).is_ok())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn segmentation(_: &UdpSocket, _: usize) -> bool {
-    false
+    unnamed(error).unwrap_or(SendError::Other)
 }
 
 #[cfg(test)]
@@ -278,13 +259,14 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn errors_are_told_apart() {
         let of = |errno: i32| classify(&io::Error::from_raw_os_error(errno));
-        assert_eq!(of(nix::libc::EAGAIN), SendError::WouldBlock);
-        assert_eq!(of(nix::libc::ENOBUFS), SendError::WouldBlock);
-        assert_eq!(of(nix::libc::EMSGSIZE), SendError::TooLarge);
-        assert_eq!(of(nix::libc::ENETUNREACH), SendError::Unreachable);
-        assert_eq!(of(nix::libc::EPERM), SendError::Unreachable);
-        assert_eq!(of(nix::libc::EIO), SendError::Other);
+        assert_eq!(of(libc::EAGAIN), SendError::WouldBlock);
+        assert_eq!(of(libc::ENOBUFS), SendError::WouldBlock);
+        assert_eq!(of(libc::EMSGSIZE), SendError::TooLarge);
+        assert_eq!(of(libc::ENETUNREACH), SendError::Unreachable);
+        assert_eq!(of(libc::EPERM), SendError::Unreachable);
+        assert_eq!(of(libc::EIO), SendError::Other);
     }
 }

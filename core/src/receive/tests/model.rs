@@ -54,7 +54,7 @@ impl Model {
                 return Duplicate;
             }
             if apart.unsigned_abs() <= MAX_GAP {
-                self.seen.extend([held, held.strict_add_signed(i64::from(apart))]);
+                self.seen.extend([held, held.checked_add_signed(i64::from(apart)).unwrap()]);
                 self.held = None;
                 return Jump;
             }

@@ -47,6 +47,7 @@ fn release_free() -> Ordering {
 
 /// The claim on one block.
 #[derive(Debug)]
+#[repr(transparent)]
 pub(super) struct Claim(AtomicU32);
 
 impl Claim {

@@ -64,8 +64,10 @@ impl<const BLOCKS: usize> Default for TagMemory<BLOCKS> {
 /// Creates `count` claims on free blocks. They are all zeros, so memory that the system provides zeroed is not touched.
 #[cfg(all(feature = "alloc", not(loom)))]
 fn claims(count: usize) -> alloc::boxed::Box<[Claim]> {
-    // SAFETY: a claim is one word, and the claim on a free block is 0.
-    unsafe { alloc::boxed::Box::new_zeroed_slice(count).assume_init() }
+    const { assert!(size_of::<Claim>() == size_of::<u32>() && align_of::<Claim>() == align_of::<u32>()) };
+    let words = alloc::boxed::Box::into_raw(alloc::vec![0u32; count].into_boxed_slice());
+    // SAFETY: a claim is one word of the same size and alignment, and the claim on a free block is 0.
+    unsafe { alloc::boxed::Box::from_raw(words as *mut [Claim]) }
 }
 
 #[cfg(all(feature = "alloc", loom))]

@@ -24,7 +24,7 @@ use core::ops::Range;
 
 use crate::ledger::Cause;
 use crate::record::strings::{InSlot, Tags};
-use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT};
+use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT, uninit};
 use crate::sync::AtomicU32;
 
 mod claims;
@@ -271,7 +271,7 @@ impl Spill<'_> {
         let mut this = core::mem::ManuallyDrop::new(self);
         let head = this.length as u16 | if this.text { WITH_TEXT } else { 0 };
         if let Some(place) = this.run.bytes_mut().first_chunk_mut::<HEAD>() {
-            place.write_copy_of_slice(&head.to_le_bytes());
+            uninit::write(place, &head.to_le_bytes());
         }
         // Whoever opens the run frees as many blocks as its length requires.
         let needed = this.length.div_ceil(BLOCK);
@@ -298,7 +298,7 @@ fn copy(to: &mut [MaybeUninit<u8>], from: &[u8]) {
         8..=16 => copy_ends::<8>(to, from),
         4..=7 => copy_ends::<4>(to, from),
         0..=3 => to.iter_mut().zip(from).for_each(|(to, from)| _ = to.write(*from)),
-        _ => _ = to.write_copy_of_slice(from),
+        _ => uninit::write(to, from),
     }
 }
 
@@ -309,10 +309,10 @@ fn copy_ends<const N: usize>(to: &mut [MaybeUninit<u8>], from: &[u8]) {
         return;
     };
     if let Some(to) = to.first_chunk_mut::<N>() {
-        to.write_copy_of_slice(head);
+        uninit::write(to, head);
     }
     if let Some(to) = to.last_chunk_mut::<N>() {
-        to.write_copy_of_slice(tail);
+        uninit::write(to, tail);
     }
 }
 
@@ -386,7 +386,7 @@ impl Held<'_> {
     fn parts(&self) -> (&[u8], &[u8]) {
         let written = self.run.bytes().get(HEAD..self.length).unwrap_or(&[]);
         // SAFETY: only `Spill` makes runs that can be opened, and it wrote this many bytes without gaps.
-        let bytes = unsafe { written.assume_init_ref() };
+        let bytes = unsafe { uninit::written(written) };
         if !self.text {
             return (&[], bytes);
         }

@@ -6,6 +6,7 @@
 mod answers;
 mod config;
 mod udp;
+mod wait;
 
 use std::fmt;
 use std::net::SocketAddr;

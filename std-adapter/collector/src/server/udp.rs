@@ -2,15 +2,14 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
-use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use super::TapFn;
 use super::answers::Answers;
+use super::wait;
 use crate::shared::Shared;
 
 /// How long a thread waits before it checks whether to stop.
@@ -61,9 +60,11 @@ pub(super) fn receive(socket: &UdpSocket, shared: &Shared, tap: &TapFn) {
                 if stopping {
                     return;
                 }
-                wait(socket);
+                wait::readable(socket, LOOK);
                 shared.tick();
             }
+            // On Windows, an answer was sent to a port that is closed by now. It says nothing about what arrives.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => {}
             Err(_) => {
                 // A receiver cannot do anything about it, but must not spin on it either.
                 shared.receive_errors.fetch_add(1, Ordering::Relaxed);
@@ -82,12 +83,4 @@ fn segments<'a>(buffer: &'a [u8], meta: &RecvMeta) -> impl Iterator<Item = &'a [
     let received = &buffer[..meta.len];
     let empty = received.is_empty().then_some(received);
     received.chunks(meta.stride.max(1)).chain(empty)
-}
-
-/// Sleeps until something arrives, or for a short time.
-fn wait(socket: &UdpSocket) {
-    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-    let timeout = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
-    // If it was interrupted or failed, the next receive call reports the reason.
-    let _ = poll(&mut fds, timeout);
 }

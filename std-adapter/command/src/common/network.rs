@@ -1,11 +1,9 @@
 //! A bad network on purpose, between a client and a receiver that do not notice: `send --loss`, `demo --fault`.
 
+use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
 use ringstat_core::send::{SendError, Transport};
 use ringstat_core::testkit::{FaultReport, FaultTransport, Faults};
 
@@ -18,23 +16,26 @@ impl Transport for Socket {
     fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
         match self.0.send(datagram) {
             Ok(_) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => Err(SendError::Refused),
+            Err(e) if refused(&e) => Err(SendError::Refused),
             Err(_) => Err(SendError::Other),
         }
     }
 
-    /// The socket blocks when it sends, so this asks the kernel not to, just here.
+    /// The socket blocks when it sends, so this asks it not to, just here.
     fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
-        match recv(self.0.as_raw_fd(), buf, MsgFlags::MSG_DONTWAIT) {
-            Ok(length) => Ok(length),
-            Err(Errno::ECONNREFUSED) => Err(SendError::Refused),
-            Err(_) => Err(SendError::WouldBlock),
-        }
+        let received = self.0.set_nonblocking(true).and_then(|()| self.0.recv(buf));
+        self.0.set_nonblocking(false).map_err(|_| SendError::Other)?;
+        received.map_err(|e| if refused(&e) { SendError::Refused } else { SendError::WouldBlock })
     }
 
     fn hears(&self) -> bool {
         true
     }
+}
+
+/// Whether nobody is there: Windows calls it a reset.
+fn refused(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }
 
 /// The network between a client and its receiver: one clone is the client's, through the other it is made good or bad.
@@ -52,7 +53,7 @@ impl Network {
             }
         };
         let address = to.to_socket_addrs().map_err(failed)?.next();
-        let address = address.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+        let address = address.ok_or_else(|| failed(ErrorKind::NotFound.into()))?;
         let socket = UdpSocket::bind(any(address)).map_err(failed)?;
         socket.connect(address).map_err(failed)?;
         Ok(Self(Arc::new(Mutex::new(FaultTransport::new(Socket(socket), faults, seed)))))

@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use ringstat_std::{Client, OwnedCounter, OwnedGauge};
 use sysinfo::{CpuRefreshKind, Disks, MemoryRefreshKind, Networks, RefreshKind, System};
 
-/// What this machine lets itself be asked, and where the answers go. A part that it keeps to itself is left out.
+/// What this machine lets itself be asked, and where the answers go.
 pub(crate) struct Readings<'a> {
     client: &'a Client,
-    system: Option<System>,
-    networks: Option<Networks>,
-    disks: Option<Disks>,
+    system: System,
+    networks: Networks,
+    disks: Disks,
     gauges: HashMap<(&'static str, String), OwnedGauge>,
     counters: HashMap<(&'static str, String), OwnedCounter>,
 }
@@ -21,13 +21,13 @@ pub(crate) struct Readings<'a> {
 impl<'a> Readings<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
         let what = RefreshKind::nothing()
-            .with_cpu(CpuRefreshKind::nothing().with_usage())
+            .with_cpu(CpuRefreshKind::nothing().with_cpu_usage())
             .with_memory(MemoryRefreshKind::nothing().with_ram().with_swap());
         Self {
             client,
-            system: System::new_with_specifics(what).ok(),
-            networks: Networks::new_with_refreshed_list().ok(),
-            disks: Disks::new_with_refreshed_list().ok(),
+            system: System::new_with_specifics(what),
+            networks: Networks::new_with_refreshed_list(),
+            disks: Disks::new_with_refreshed_list(),
             gauges: HashMap::new(),
             counters: HashMap::new(),
         }
@@ -37,49 +37,41 @@ impl<'a> Readings<'a> {
     pub(crate) fn record(&mut self) {
         let mut levels: Vec<(&'static str, &'static str, String, f64)> = Vec::new();
         let mut amounts: Vec<(&'static str, &'static str, String, u64)> = Vec::new();
-        if let Some(system) = &mut self.system {
-            system.refresh_cpu_usage();
-            system.refresh_memory();
-            let cpus = system.cpus().iter().enumerate();
-            levels
-                .extend(cpus.map(|(i, c)| ("cpu.percent", "cpu", i.to_string(), c.usage().into())));
-            for (state, bytes) in [
-                ("total", system.total_memory()),
-                ("used", system.used_memory()),
-                ("available", system.available_memory()),
-                ("swap", system.used_swap()),
-            ] {
-                levels.push(("memory.bytes", "state", state.into(), bytes as f64));
-            }
+        let system = &mut self.system;
+        system.refresh_cpu_usage();
+        system.refresh_memory();
+        let cpus = system.cpus().iter().enumerate();
+        levels
+            .extend(cpus.map(|(i, c)| ("cpu.percent", "cpu", i.to_string(), c.cpu_usage().into())));
+        for (state, bytes) in [
+            ("total", system.total_memory()),
+            ("used", system.used_memory()),
+            ("available", system.available_memory()),
+            ("swap", system.used_swap()),
+        ] {
+            levels.push(("memory.bytes", "state", state.into(), bytes as f64));
         }
-        if let Ok(load) = System::load_average() {
+        // Windows has none.
+        if cfg!(unix) {
+            let load = System::load_average();
             for (over, load) in [("1m", load.one), ("5m", load.five), ("15m", load.fifteen)] {
                 levels.push(("load", "over", over.into(), load));
             }
         }
-        if let Some(networks) = &mut self.networks {
-            networks.refresh(true);
-            for (name, link) in networks.iter() {
-                let name = name.to_string_lossy().into_owned();
-                amounts.push((
-                    "network.received.bytes",
-                    "interface",
-                    name.clone(),
-                    link.received(),
-                ));
-                amounts.push(("network.sent.bytes", "interface", name, link.transmitted()));
-            }
+        self.networks.refresh(true);
+        for (name, link) in &self.networks {
+            let received = link.received();
+            amounts.push(("network.received.bytes", "interface", name.clone(), received));
+            amounts.push(("network.sent.bytes", "interface", name.clone(), link.transmitted()));
         }
-        if let Some(disks) = &mut self.disks {
-            disks.refresh(true);
-            for disk in disks.iter() {
-                let mount = disk.mount_point().display().to_string();
-                let used = disk.total_space().saturating_sub(disk.available_space());
-                let usage = disk.usage();
-                levels.push(("disk.used.bytes", "mount", mount.clone(), used as f64));
-                amounts.push(("disk.read.bytes", "mount", mount.clone(), usage.read_bytes));
-                amounts.push(("disk.written.bytes", "mount", mount, usage.written_bytes));
-            }
+        self.disks.refresh(true);
+        for disk in &self.disks {
+            let mount = disk.mount_point().display().to_string();
+            let used = disk.total_space().saturating_sub(disk.available_space());
+            let usage = disk.usage();
+            levels.push(("disk.used.bytes", "mount", mount.clone(), used as f64));
+            amounts.push(("disk.read.bytes", "mount", mount.clone(), usage.read_bytes));
+            amounts.push(("disk.written.bytes", "mount", mount, usage.written_bytes));
         }
         for (name, key, value, level) in levels {
             let made = self.gauges.entry((name, value));

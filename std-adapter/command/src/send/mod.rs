@@ -264,7 +264,7 @@ fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Out
             }
         };
         let Ok(rate) = u8::try_from(recorded.rate) else {
-            let why = format_args!("rate {}: clients take rates from 1 to 255", recorded.rate);
+            let why = format!("rate {}: clients take rates from 1 to 255", recorded.rate);
             records.refuse(line, why);
             continue;
         };

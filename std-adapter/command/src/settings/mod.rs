@@ -93,14 +93,14 @@ impl Collector {
 
     /// The first setting that is out of bounds: its name, its value and what is allowed.
     fn wrong(&self) -> Option<(&'static str, String, String)> {
-        const MOST: usize = 1 << 32;
+        const MOST: u64 = 1 << 32;
         let sizes = [
             ("max_senders", self.max_senders),
             ("max_series", self.max_series),
             ("max_series_per_sender", self.max_series_per_sender),
             ("max_bytes", self.max_bytes),
         ];
-        let wrong = sizes.into_iter().find(|(_, value)| !(1..=MOST).contains(value));
+        let wrong = sizes.into_iter().find(|(_, value)| !(1..=MOST).contains(&(*value as u64)));
         if let Some((field, value)) = wrong {
             return Some((field, value.to_string(), format!("1 to {MOST}")));
         }

@@ -1,5 +1,5 @@
-//! The same client on a host: embassy-net over a TAP device, with Embassy's executor on std. To try what a chip does
-//! without one.
+//! The same client on a host: embassy-net over a TAP device, with Embassy's executor for std, to try the client without
+//! a chip.
 //!
 //! ```text
 //! sudo ip tuntap add dev tap0 mode tap user $USER && sudo ip address add 10.5.0.1/24 dev tap0 && sudo ip link set tap0 up
@@ -7,9 +7,9 @@
 //! cargo run -p ringstat-embassy --example tap -- tap=tap0 ip=10.5.0.2 to=10.5.0.1:8125
 //! ```
 //!
-//! More arguments: `sender=N`, `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of the
-//! task, `pause=MILLISECONDS` after half of them. A thread, in the place of an interrupt, records a quarter of the
-//! events. In the end it prints its ledger as JSON, and fails if that does not close.
+//! Further arguments: `sender=N`, `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of the
+//! task, `pause=MILLISECONDS` after half of them. A thread, which stands in for an interrupt, records a quarter of the
+//! events. At the end the program prints its ledger as JSON, and fails if the ledger does not close.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::exit;
@@ -35,7 +35,7 @@ static STATS: Stats<256, 32> = ringstat_embassy::stats(event_ring!(256))
     .wake(32, wake);
 static TICKED: AtomicBool = AtomicBool::new(false);
 
-/// How many alarms may wait for their acknowledgement before the program waits, too.
+/// How many alarms may wait for their acknowledgement before the program waits as well.
 const UNACKNOWLEDGED: u64 = 32;
 
 /// The value of an argument `key=value`.
@@ -91,7 +91,7 @@ async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
     ringstat_embassy::run(stack, &STATS, config.names::<64>()).await
 }
 
-/// A thousand times a second, on a thread of its own.
+/// Records a thousand times a second, on a thread of its own.
 fn tick(events: u32) {
     for _ in 0..events {
         TICKS.inc();
@@ -101,7 +101,7 @@ fn tick(events: u32) {
     TICKED.store(true, Ordering::Release);
 }
 
-/// Records at its pace, as a program would, then waits for all to arrive.
+/// Records at a steady pace, as a program would, then waits until everything has arrived.
 #[embassy_executor::task]
 async fn work(events: u32) {
     let critical: u64 = arg("critical", 1000);
@@ -139,7 +139,7 @@ async fn work(events: u32) {
     while busy() && Instant::now() < deadline {
         Timer::after_millis(10).await;
     }
-    // The instruments as they are now.
+    // Time for the instruments to be sent in their final state.
     Timer::after_secs(3).await;
     let totals = totals();
     let ledger = STATS.account(&totals);

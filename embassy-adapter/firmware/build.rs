@@ -1,4 +1,4 @@
-//! The memory map goes with the target: a micro:bit for Cortex-M0, Arm's MPS2 board for Cortex-M3.
+//! Chooses the memory map for the target: a micro:bit for Cortex-M0, Arm's MPS2 board for Cortex-M3.
 
 use std::path::PathBuf;
 use std::{env, fs};

@@ -9,23 +9,23 @@ use ringstat_core::send::{Beacon, Identity};
 
 use crate::clock::micros;
 
-/// Where [`run_beacon`] sends, as whom, and how often; by its type also the size of its only buffer, 256 bytes if
-/// nothing is said.
+/// Where [`run_beacon`] sends, as which sender, and how often. The type also sets the size of its only buffer, which is
+/// 256 bytes by default.
 #[derive(Clone, Copy, Debug)]
 pub struct BeaconConfig<const PAYLOAD: usize = 256> {
     /// The address of the collector.
     pub to: IpEndpoint,
-    /// The port that datagrams come from.
+    /// The local port of the socket.
     pub local_port: u16,
-    /// Who sends, and in which run.
+    /// The sender's number and its run.
     pub identity: Identity,
-    /// All instruments are sent once in this time.
+    /// The interval in which all instruments are sent once.
     pub interval: Duration,
 }
 
 impl BeaconConfig {
-    /// A beacon that sends once a second to a collector at `to`; `sender` and `epoch` are as for
-    /// [`TaskConfig::new`](crate::TaskConfig::new).
+    /// Creates the configuration of a beacon that sends once a second to a collector at `to`; `sender` and `epoch` are
+    /// as for [`TaskConfig::new`](crate::TaskConfig::new).
     #[must_use]
     pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
         Self {
@@ -47,11 +47,11 @@ impl<const PAYLOAD: usize> BeaconConfig<PAYLOAD> {
     }
 }
 
-/// How long room in the socket's buffer is waited for.
+/// How long to wait for room in the socket's buffer.
 const BUSY: Duration = Duration::from_millis(100);
 
-/// Sends how all instruments stand, for ever: for parts that record no events and have little memory. No static,
-/// no ring:
+/// Sends the state of all instruments, for ever: for parts that record no events and have little memory. It needs
+/// neither a static nor a ring:
 ///
 /// ```
 /// use embassy_net::{IpAddress, Stack};
@@ -68,8 +68,8 @@ const BUSY: Duration = Duration::from_millis(100);
 /// }
 /// ```
 ///
-/// While there is no network nothing is
-/// sent, and nothing is missing afterwards: what an instrument says includes all that it did not say before.
+/// While there is no network, nothing is sent, and nothing is missing afterwards: what an instrument sends includes
+/// everything that was not sent before.
 pub async fn run_beacon<const PAYLOAD: usize>(
     stack: Stack<'_>,
     instruments: &[&dyn Instrument],
@@ -77,7 +77,7 @@ pub async fn run_beacon<const PAYLOAD: usize>(
 ) -> ! {
     let (mut tx_meta, mut tx) = ([PacketMetadata::EMPTY; 1], [0; PAYLOAD]);
     let mut socket = UdpSocket::new(stack, &mut [], &mut [], &mut tx_meta, &mut tx);
-    // Port 0 is the only one that cannot be bound to on a new socket.
+    // Port 0 is the only port to which a new socket cannot be bound.
     if socket.bind(config.local_port.max(1)).is_err() {
         core::future::pending::<()>().await;
     }
@@ -86,13 +86,13 @@ pub async fn run_beacon<const PAYLOAD: usize>(
     loop {
         every.next().await;
         while stack.is_link_up() && stack.is_config_up() {
-            // Straight into the socket's buffer.
+            // Packs straight into the socket's buffer.
             let pack = |buf: &mut [u8]| match beacon.pack(micros(), instruments, buf) {
                 Some(packed) => (packed.len, packed.last),
                 None => (0, true),
             };
             let sent = with_timeout(BUSY, socket.send_to_with(PAYLOAD, config.to, pack)).await;
-            // No room and no route are for the next time.
+            // Without room or a route, the next attempt is due in the next interval.
             if !matches!(sent, Ok(Ok(false))) {
                 break;
             }

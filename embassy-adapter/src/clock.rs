@@ -3,13 +3,13 @@
 use embassy_time::Instant;
 use ringstat_core::send::Time;
 
-/// Microseconds since boot: the clock for [`Stats::new`](ringstat_core::chip::Stats::new).
+/// The time since boot in microseconds: the clock for [`Stats::new`](ringstat_core::chip::Stats::new).
 #[must_use]
 pub fn micros() -> u64 {
     Instant::now().as_micros()
 }
 
-/// Now, by both of the sender's clocks.
+/// The present time by both of the sender's clocks.
 pub(crate) fn now(wall: fn() -> u64) -> Time {
     Time { monotonic: micros(), wall: wall() }
 }

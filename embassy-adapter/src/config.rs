@@ -1,4 +1,4 @@
-//! Where the task sends, as whom, and how.
+//! Where the task sends, as which sender, and how.
 
 use embassy_net::IpEndpoint;
 use embassy_time::Duration;
@@ -7,10 +7,10 @@ use ringstat_core::send::{BreakerConfig, Identity, LivenessConfig, SenderConfig}
 
 use crate::clock::micros;
 
-/// How the task works, and by its type how much memory it takes. Begin with [`TaskConfig::new`] and change what must
+/// How the task works. The type also sets how much memory it takes. Start with [`TaskConfig::new`] and change what must
 /// differ.
 ///
-/// `PAYLOAD` and `NAMES` are seldom written out: [`payload`](Self::payload) and [`names`](Self::names) change them.
+/// `PAYLOAD` and `NAMES` are seldom written out: [`payload`](Self::payload) and [`names`](Self::names) set them.
 ///
 /// ```
 /// use embassy_net::IpAddress;
@@ -26,28 +26,29 @@ use crate::clock::micros;
 pub struct TaskConfig<const PAYLOAD: usize = PAYLOAD_ETHERNET, const NAMES: usize = 16> {
     /// The address of the collector.
     pub to: IpEndpoint,
-    /// The port that datagrams come from, and acknowledgements go to.
+    /// The local port, from which datagrams are sent and to which acknowledgements return.
     pub local_port: u16,
-    /// Who sends, and in which run.
+    /// The sender's number and its run.
     pub identity: Identity,
-    /// Batches, flushes, heartbeats, patience. Its unit must be microseconds; a `payload` below `PAYLOAD` makes datagrams
-    /// smaller, but not the buffers.
+    /// Batches, flushes, heartbeats and patience. The unit must be microseconds; a `payload` below `PAYLOAD` makes the
+    /// datagrams smaller, but not the buffers.
     pub sender: SenderConfig,
-    /// When to stop trying while the stack knows no way to the collector, or the collector is silent. Times are in
+    /// When to stop trying while the stack knows no route to the collector, or the collector is silent. Times are in
     /// microseconds.
     pub breaker: BreakerConfig,
-    /// When the collector is asked for a sign of life, and how long its silence is borne.
+    /// When to ask the collector for a sign of life, and how long to tolerate its silence.
     pub liveness: LivenessConfig,
-    /// The clock that events are stamped with, in microseconds: since boot, or since 1970 where somebody knows. Then set
-    /// `since_boot` of `sender` to `false`, and give the same clock to `Stats::new`.
+    /// The clock that stamps events, in microseconds: since boot, or since the Unix epoch if the date is known. In the
+    /// latter case set `since_boot` of `sender` to `false`, and pass the same clock to `Stats::new`.
     pub wall: fn() -> u64,
-    /// The ring is looked into at least so often while events wait.
+    /// The longest interval at which the ring is checked while events wait.
     pub look: Duration,
 }
 
 impl TaskConfig {
-    /// The usual configuration for a collector at `to`; `sender` is unique among its senders and the same over restarts, `epoch` another one for
-    /// each run: from a random source, or a counter in memory that survives.
+    /// Creates the usual configuration for a collector at `to`. `sender` must be unique among the collector's senders
+    /// and the same over restarts; `epoch` must be new for each run: from a random source, or a counter in memory that
+    /// survives a restart.
     #[must_use]
     pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
         Self {
@@ -77,8 +78,8 @@ impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
         resized
     }
 
-    /// The same configuration with tables in which `COUNT` names and tag sets of a datagram are found again, a power of two: 12 bytes each.
-    /// What is not found again is spelled out again, in more bytes.
+    /// The same configuration with tables for `COUNT` names and tag sets of a datagram, a power of two, of 12 bytes
+    /// each. Names that do not fit are spelled out again, which takes more bytes.
     #[must_use]
     pub fn names<const COUNT: usize>(self) -> TaskConfig<PAYLOAD, COUNT> {
         self.resized()

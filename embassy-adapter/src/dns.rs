@@ -1,20 +1,20 @@
-//! The collector by its name.
+//! Resolving the collector's name.
 
 use embassy_net::dns::DnsQueryType;
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Timer};
 
-/// The first pause after a failure; each further one is twice as long,
+/// The first pause after a failure; each further one is twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
-/// up to this.
+/// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// Asks for the address of `name` until there is one: for [`TaskConfig::new`](crate::TaskConfig::new), before
-/// [`run`](crate::run).
+/// Resolves `name` until there is an address, for [`TaskConfig::new`](crate::TaskConfig::new), before
+/// [`run`](crate::run) is called.
 ///
 /// Waits for the network first. Events wait in the ring meanwhile, as they do while a link is down. The stack's
-/// resources need a socket more; names of at most 255 bytes. An address that changes later is found at the next
-/// start.
+/// resources need one more socket, and the name may have at most 255 bytes. An address that changes later is only
+/// noticed at the next start.
 ///
 /// ```
 /// # use embassy_net::Stack;

@@ -1,16 +1,16 @@
 // The README is the front page; its examples are tested in `ringstat-tests`.
 #![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
 //!
-//! # When it works, and when it masks interrupts
+//! # When it runs, and when it masks interrupts
 //!
 //! [`run`] sleeps until something is due: a batch, the next flush or heartbeat, an acknowledgement, a change of the
 //! network. It does not touch the socket while the link or the address is missing; events then wait in the ring, and
 //! [its policy](ringstat_core::chip::Stats::policy) decides what a full one gives up.
 //!
-//! Recording an event masks no interrupts where the part has compare-and-swap. Where it has not (Cortex-M0), each
-//! atomic operation masks them for some ten instructions, two or three times an event; so does setting a gauge on any
-//! part without 64-bit atomics. With two cores the critical section is that of the part's HAL, which holds off the
-//! other core as well. [`Stats::lanes`](ringstat_core::chip::Stats::lanes) give interrupts and cores rings of their own.
+//! Recording an event masks no interrupts on parts with compare-and-swap. On parts without (Cortex-M0), each atomic
+//! operation masks them for some ten instructions, two or three times per event; so does setting a gauge on any part
+//! without 64-bit atomics. With two cores, the critical section is that of the part's HAL, which holds off the other
+//! core as well. [`Stats::lanes`](ringstat_core::chip::Stats::lanes) give interrupts and cores rings of their own.
 //!
 //! [`run_beacon`] is for parts that only count and measure.
 #![no_std]
@@ -30,7 +30,7 @@ pub use config::TaskConfig;
 pub use dns::resolve;
 pub use task::{run, stats, totals, wake};
 
-/// What a chip's program takes to record and to send: `use ringstat_embassy::prelude::*;`.
+/// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {
     pub use ringstat_core::prelude::{
         Counter, Gauge, Histogram, Instrument, Outcome, Policy, Priority, Recorder, Stats,

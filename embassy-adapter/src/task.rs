@@ -22,40 +22,41 @@ use ringstat_core::wire::receipt::Receipt;
 use crate::clock;
 use crate::config::TaskConfig;
 
-/// A batch waits. One task a program, so one signal.
+/// Signals that a batch waits. There is one task per program, and so one signal.
 static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
-/// What the sender has done so far.
+/// The sender's account as of the task's last round.
 static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals::NONE));
 
-/// [`Stats`] over `ring` with this chip's clock; a ring that is a quarter full wakes the task. For a `static`.
+/// Creates a [`Stats`] over `ring`, for a `static`, with this chip's clock. The task is woken when the ring is a
+/// quarter full.
 #[must_use]
 pub const fn stats<const N: usize>(ring: &'static EventRing<N>) -> Stats<N> {
     Stats::new(ring, clock::micros).wake(N.div_ceil(4), wake)
 }
 
-/// Wakes the task: for [`Stats::wake`]. Safe from interrupts; masks them for a few instructions.
+/// Wakes the task; for use with [`Stats::wake`]. Safe to call from interrupts; masks them for a few instructions.
 pub fn wake() {
     WAKE.signal(());
 }
 
-/// The sender's account as of the task's last round: with [`Stats::account`] the ledger of the whole.
+/// The sender's account as of the task's last round. [`Stats::account`] turns it into the ledger of the whole client.
 #[must_use]
 pub fn totals() -> Totals {
     TOTALS.lock(Cell::get)
 }
 
-/// How long room in the socket's buffer is waited for before everything is looked at again.
+/// How long to wait for room in the socket's buffer before everything is checked again.
 const BUSY: Duration = Duration::from_millis(100);
 /// The shortest pause between two rounds.
 const LEAST: Duration = Duration::from_millis(1);
-/// Replies are read in rows of this.
+/// How many replies are read in a row.
 const REPLIES: usize = 8;
 
-/// Sends what `stats` records, for ever. One task a program.
+/// Sends what `stats` records, for ever. A program can run one such task.
 ///
-/// The types of `stats` and `config` say how large everything is: two buffers of a datagram, the tables of names, and
-/// room for as many critical events as have a ring. All of that is in the future, so in the task's static memory.
+/// The types of `stats` and `config` determine all sizes: two buffers of a datagram, the tables of names, and room for
+/// as many critical events as their ring holds. All of that is part of the future, and so of the task's static memory.
 pub async fn run<const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>(
     stack: Stack<'_>,
     stats: &Stats<N, C, M>,
@@ -67,7 +68,7 @@ where
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
     let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
     let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
-    // Port 0 is the only one that cannot be bound to on a new socket.
+    // Port 0 is the only port to which a new socket cannot be bound.
     if socket.bind(config.local_port.max(1)).is_err() {
         core::future::pending::<()>().await;
     }
@@ -78,7 +79,7 @@ where
     let mut held = None;
     loop {
         hear(&socket, config.to, |reply| {
-            // What is wrong with a reply changes nothing, and is asked for again.
+            // A faulty reply changes nothing, and is asked for again.
             if Receipt::is_one(reply) {
                 if let Ok(receipt) = sender.receipt(reply) {
                     let _ = path.answered(&receipt, clock::micros());
@@ -150,7 +151,7 @@ where
             // `send` has waited already.
             Err(SendError::WouldBlock) => held = Some(packed),
             Err(SendError::TooLarge) => sender.gave_up(packed, Cause::SendError),
-            // Nothing left the chip, so nothing is lost yet: it is the breaker's probe.
+            // Nothing left the chip, so nothing is lost yet: this datagram serves as the breaker's probe.
             Err(_) => {
                 held = Some(packed);
                 path.failed(now.monotonic);
@@ -159,7 +160,7 @@ where
     }
 }
 
-/// Gives one datagram to the socket, and waits for room, but not for long: that a link is down makes no room.
+/// Passes one datagram to the socket, and waits for room, but not for long: a link that is down makes no room.
 async fn send(socket: &UdpSocket<'_>, to: IpEndpoint, datagram: &[u8]) -> Result<(), SendError> {
     match select(socket.send_to(datagram, to), Timer::after(BUSY)).await {
         Either::First(Ok(())) => Ok(()),
@@ -170,7 +171,7 @@ async fn send(socket: &UdpSocket<'_>, to: IpEndpoint, datagram: &[u8]) -> Result
     }
 }
 
-/// Reads what has come from the collector's address, without waiting for more.
+/// Reads what has arrived from the collector's address, without waiting for more.
 async fn hear(socket: &UdpSocket<'_>, from: IpEndpoint, mut reply: impl FnMut(&[u8])) {
     let mut buf = [0; Ack::MAX_LEN];
     for _ in 0..REPLIES {
@@ -182,7 +183,7 @@ async fn hear(socket: &UdpSocket<'_>, from: IpEndpoint, mut reply: impl FnMut(&[
         });
         match received.await {
             None => return,
-            // What is longer than any acknowledgement is none, and is gone.
+            // A datagram longer than any acknowledgement is not one, and is dropped.
             Some(Err(udp::RecvError::Truncated)) => {}
             Some(Ok((length, meta))) if meta.endpoint.addr == from.addr => {
                 reply(buf.get(..length).unwrap_or(&[]));
@@ -194,7 +195,7 @@ async fn hear(socket: &UdpSocket<'_>, from: IpEndpoint, mut reply: impl FnMut(&[
 
 /// Sleeps until that time of the clock, a batch, a reply, or a change of the network.
 async fn idle(stack: Stack<'_>, socket: &UdpSocket<'_>, until: u64) {
-    // Never at once: whatever a deadline says, other tasks have their turn.
+    // Always a short sleep, so that other tasks have their turn whatever the deadline is.
     let at = Instant::from_micros(until.min(u64::MAX / 2)).max(Instant::now() + LEAST);
     let (timer, reply) = (Timer::at(at), socket.wait_recv_ready());
     select4(timer, WAKE.wait(), reply, stack.wait_link_down()).await;

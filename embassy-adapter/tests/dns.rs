@@ -1,4 +1,4 @@
-//! A name server, by hand, over a device in memory: it says "no such name" at first.
+//! A hand-written name server over a device in memory, which answers "no such name" at first.
 
 use std::net::Ipv4Addr;
 
@@ -12,20 +12,20 @@ use ringstat_embassy::resolve;
 const CHIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const COLLECTOR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
-/// Header and question of a query (RFC 1035, 4.1): where its answer code and its count of answers are.
+/// The position of the flags and the answer count in a query's header (RFC 1035, 4.1).
 const FLAGS: std::ops::Range<usize> = 2..4;
 const ANSWERS: std::ops::Range<usize> = 6..8;
 
-/// The reply to a packet, if that is a query: IP, UDP and DNS.
+/// The reply to a packet, if the packet is a query: IP, UDP and DNS.
 fn answer(packet: &[u8], known: bool) -> Option<Vec<u8>> {
     let is_query = packet.get(9) == Some(&17) && packet.get(22..24)? == 53u16.to_be_bytes();
     let query = packet.get(28..).filter(|_| is_query)?;
     let mut dns = query.to_vec();
-    // A response; code 3 is "no such name".
+    // A response; code 3 means "no such name".
     dns[FLAGS].copy_from_slice(&[0x81, if known { 0x80 } else { 0x83 }]);
     if known {
         dns[ANSWERS].copy_from_slice(&[0, 1]);
-        // The name of the question, type A, class IN, for a minute.
+        // The name in the question, type A, class IN, valid for a minute.
         dns.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
         dns.extend(COLLECTOR.octets());
     }

@@ -1,5 +1,5 @@
-//! The task over a network device in memory: what it sends, that it hears acknowledgements, and that it outlives a
-//! network that goes away.
+//! The task over a network device in memory: what it sends, that it receives acknowledgements, and that it survives the
+//! loss of the network.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ const CHIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const COLLECTOR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const PORT: u16 = 8125;
 
-/// Takes the IP and UDP headers off.
+/// Removes the IP and UDP headers.
 fn payload(packet: &[u8]) -> Option<(&[u8], u16)> {
     let header = usize::from(packet.first()? & 0xF) * 4;
     let udp = packet.get(header..)?;
@@ -36,7 +36,7 @@ fn payload(packet: &[u8]) -> Option<(&[u8], u16)> {
     (packet.get(9) == Some(&17) && port(2)? == PORT).then_some((udp.get(8..)?, port(0)?))
 }
 
-/// Puts them around a reply.
+/// Puts IP and UDP headers around a reply.
 fn packet(payload: &[u8], to: u16) -> Vec<u8> {
     let length = (28 + payload.len()) as u16;
     let mut packet = vec![0x45, 0];
@@ -56,7 +56,7 @@ fn packet(payload: &[u8], to: u16) -> Vec<u8> {
     packet
 }
 
-/// What a collector would have seen.
+/// What a collector would have received.
 #[derive(Default)]
 struct Collected {
     events: u64,
@@ -107,7 +107,7 @@ impl Collected {
 }
 
 impl Collected {
-    /// The network loses a datagram.
+    /// Counts a datagram that the network loses.
     fn lose(&mut self, datagram: &[u8]) {
         let mut decoder: Box<Decoder> = Box::default();
         let mut open = decoder.open(datagram).expect("a sound datagram");
@@ -149,7 +149,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
     let (deaf, gone) = (AtomicBool::new(true), AtomicBool::new(false));
     let mut seen = Collected::default();
     let script = async {
-        // The link is down: nothing may be sent, and nothing may be stuck.
+        // The link is down: nothing may be sent, and nothing may get stuck.
         for n in 0..100u32 {
             FRAMES.inc();
             assert!(STATS.level("board.celsius", n).record().is_recorded());
@@ -160,7 +160,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         Timer::after_millis(50).await;
         assert_eq!((totals().datagrams, STATS.waiting()), (0, 105));
         link.set_link_state(LinkState::Up);
-        // Nobody answers at first: critical events come again.
+        // Nobody answers at first: critical events are repeated.
         while totals().repeated < 5 {
             Timer::after_millis(5).await;
         }
@@ -169,7 +169,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
             Timer::after_millis(5).await;
         }
         assert_eq!((totals().sent, totals().lost), (105, 0));
-        // Away and back again in the middle.
+        // The link goes down and comes up again in between.
         link.set_link_state(LinkState::Down);
         Timer::after_millis(20).await;
         let before = totals().datagrams;
@@ -183,26 +183,26 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         while STATS.account(&totals()).sent < 305 {
             Timer::after_millis(5).await;
         }
-        // The last totals.
+        // Time for the last totals.
         Timer::after_millis(100).await;
         let ledger = STATS.account(&totals());
         assert!(ledger.closes());
         assert_eq!((ledger.recorded, ledger.sent, ledger.dropped.total()), (305, 305, 0));
-        // A collector that is no longer there, and nothing but its silence to tell.
+        // The collector disappears, and only its silence tells.
         gone.store(true, Ordering::Relaxed);
         let mut recorded = 305;
         let mut held = 0;
         while held < 50 {
             recorded += u64::from(STATS.level("board.celsius", 1u8).record().is_recorded());
             Timer::after_millis(5).await;
-            // They stay in the ring, once the silence has lasted.
+            // Once the silence has lasted long enough, events stay in the ring.
             held = STATS.waiting();
         }
         let ledger = STATS.account(&totals());
         assert_eq!((ledger.sent, ledger.dropped.total()), (305, 0), "nobody knows of more");
         assert!(ledger.closes() && ledger.unconfirmed > 0);
         gone.store(false, Ordering::Relaxed);
-        // Back again: of those that were under way it turns out that they were lost.
+        // The collector returns, and the events that were under way turn out to be lost.
         loop {
             let ledger = STATS.account(&totals());
             assert!(ledger.closes());
@@ -221,7 +221,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
                 seen.lose(datagram);
                 continue;
             }
-            // Deaf to acknowledgements, it would still show signs of life.
+            // The collector ignores critical events, but still gives signs of life.
             let replies = seen.take(datagram).into_iter();
             for reply in replies.filter(|r| Receipt::is_one(r) || !deaf.load(Ordering::Relaxed)) {
                 let reply = packet(&reply, from);
@@ -245,7 +245,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
             panic!("not done after {:?}: {:?}", begun.elapsed(), totals())
         }
     }
-    // The account of both ends, to the last event.
+    // The accounts of both ends agree to the last event.
     let ledger = STATS.account(&totals());
     assert_eq!((ledger.sent, ledger.lost), (seen.events + seen.alarms, seen.lost));
     assert!(ledger.unconfirmed == 0 && ledger.closes());

@@ -1,4 +1,4 @@
-//! Puts `memory.x` where the linker looks.
+//! Puts `memory.x` where the linker finds it.
 
 use std::path::PathBuf;
 use std::{env, fs};

@@ -1,4 +1,5 @@
-//! The way to the machine that runs the emulator: arguments, a line of text, the end. All of it by semihosting.
+//! Communication with the machine that runs the emulator, by semihosting: arguments, lines of text, and the exit
+//! status.
 
 use core::fmt::{self, Write as _};
 use core::panic::PanicInfo;
@@ -6,10 +7,10 @@ use core::panic::PanicInfo;
 use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 use cortex_m_semihosting::{hio, syscall1};
 
-/// `SYS_GET_CMDLINE`.
+/// The number of `SYS_GET_CMDLINE`.
 const GET_CMDLINE: usize = 0x15;
 
-/// The words after the program's name on the emulator's command line, each `key=value`.
+/// The words after the program's name on the emulator's command line, each of the form `key=value`.
 #[derive(Debug)]
 pub struct Args {
     line: [u8; 512],
@@ -17,12 +18,12 @@ pub struct Args {
 }
 
 impl Args {
-    /// Asks for them.
+    /// Reads the command line.
     #[must_use]
     pub fn read() -> Self {
         let mut args = Self { line: [0; 512], length: 0 };
         let mut block = [args.line.as_mut_ptr() as usize, args.line.len()];
-        // SAFETY: the block names a buffer of ours and its length, and is what this call takes.
+        // SAFETY: the block names a buffer of ours and its length, as this call requires.
         let failed = unsafe { syscall1(GET_CMDLINE, block.as_mut_ptr() as usize) };
         if failed == 0 {
             args.length = block[1].min(args.line.len());
@@ -38,8 +39,7 @@ impl Args {
         words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
     }
 
-    /// The value of a key as whatever it stands for; `default` where there is none. What cannot be read ends the
-    /// program.
+    /// The parsed value of a key, or `default` if the key is missing. A value that cannot be parsed ends the program.
     pub fn parse<T: core::str::FromStr>(&self, key: &str, default: T) -> T {
         match self.get(key).map(str::parse) {
             None => default,
@@ -55,12 +55,12 @@ impl Args {
 /// Writes a line to the emulator's standard output.
 pub fn say(line: fmt::Arguments<'_>) {
     if let Ok(mut out) = hio::hstdout() {
-        // Nobody there to read is nobody to tell.
+        // If nobody reads the output, there is nobody to report the error to.
         let _ = writeln!(Lines { out: &mut out, buf: [0; 256], used: 0 }, "{line}");
     }
 }
 
-/// Each write is a stop of the machine, so they are gathered.
+/// Collects output, because each write stops the machine.
 struct Lines<'a> {
     out: &'a mut hio::HostStream,
     buf: [u8; 256],
@@ -95,20 +95,20 @@ impl Drop for Lines<'_> {
     }
 }
 
-/// Ends the emulator: with 0 if all is `well`, else with 1.
+/// Ends the emulator with status 0 if all is `well`, otherwise with 1.
 pub fn exit(well: bool) -> ! {
     loop {
         debug::exit(if well { EXIT_SUCCESS } else { EXIT_FAILURE });
     }
 }
 
-/// Says what is wrong and ends.
+/// Prints what is wrong and ends the emulator.
 pub fn fail(what: &str) -> ! {
     say(format_args!("failed: {what}"));
     exit(false)
 }
 
-/// For `#[panic_handler]`.
+/// The body of a `#[panic_handler]`.
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
     say(format_args!("{info}"));
     exit(false)

@@ -1,7 +1,7 @@
 //! The LAN9118 Ethernet controller of the MPS2 board, behind embassy-net-driver-channel.
 //!
-//! An interrupt says that a frame has come; the task of [`run`] moves frames between the controller's FIFOs and the
-//! channel that embassy-net reads. Registers: SMSC LAN9118 data sheet, revision 1.5, chapter 5.
+//! An interrupt reports that a frame has arrived; the task of [`run`] moves frames between the controller's FIFOs and
+//! the channel that embassy-net reads. For the registers, see the SMSC LAN9118 data sheet, revision 1.5, chapter 5.
 
 use core::future::poll_fn;
 use core::task::{Context, Poll};
@@ -14,7 +14,7 @@ use embassy_time::{Duration, Timer};
 
 use crate::board::{Irq, enable, read, write};
 
-/// The longest frame, without its checksum.
+/// The length of the longest frame, without its checksum.
 pub const FRAME: usize = 1514;
 
 const BASE: usize = 0x4020_0000;
@@ -37,9 +37,9 @@ const MAC_CMD: usize = BASE + 0xA4;
 const MAC_DATA: usize = BASE + 0xA8;
 const AFC_CFG: usize = BASE + 0xAC;
 
-/// A frame waits: of both interrupt registers.
+/// The bit of both interrupt registers that says that a frame waits.
 const RX_STATUS_LEVEL: u32 = 1 << 3;
-/// Of the interface to the registers of the MAC: go, and read.
+/// Bits of the interface to the MAC's registers: start, and read.
 const MAC_GO: u32 = 1 << 31;
 const MAC_READ: u32 = 1 << 30;
 /// Registers of the MAC.
@@ -48,23 +48,23 @@ const ADDRH: u32 = 2;
 const ADDRL: u32 = 3;
 const MII_ACC: u32 = 6;
 const MII_DATA: u32 = 7;
-/// Registers of the PHY, and "the link is up" in the second.
+/// Registers of the PHY, and the bit for "the link is up" in the second one.
 const PHY_CONTROL: u32 = 0;
 const PHY_STATUS: u32 = 1;
 const PHY_LINK: u32 = 1 << 2;
 
-/// The link is looked at so often.
+/// The interval at which the link is checked.
 const LINK: Duration = Duration::from_millis(50);
 
 static WAKER: AtomicWaker = AtomicWaker::new();
 
-/// A frame has come. The task lets the interrupt in again when it has taken all.
+/// Wakes the task because a frame has arrived. The task enables the interrupt again when it has taken all frames.
 pub(crate) fn on_interrupt() {
     write(INT_EN, 0);
     WAKER.wake();
 }
 
-/// Finds the controller and starts it: the device for embassy-net, and what [`run`] runs.
+/// Finds the controller and starts it. Returns the device for embassy-net, and what [`run`] runs.
 pub fn start<const RX: usize, const TX: usize>(
     state: &'static mut State<FRAME, RX, TX>,
 ) -> (Device<'static, FRAME>, Runner<'static, FRAME>) {
@@ -73,19 +73,19 @@ pub fn start<const RX: usize, const TX: usize>(
     }
     write(HW_CFG, 1);
     while read(HW_CFG) & 1 != 0 {}
-    // 5 kB of FIFO for what is sent, and what must be one is.
+    // 5 kB of FIFO for sending, and the bits that must be set.
     write(HW_CFG, 0x0015_0000);
-    // Flow control, as the data sheet advises.
+    // Flow control as the data sheet recommends.
     write(AFC_CFG, 0x006E_3740);
-    // Push-pull, active high, and let through.
+    // Push-pull, active high, enabled.
     write(IRQ_CFG, 0x111);
-    // From the first frame on.
+    // An interrupt from the first frame on.
     write(FIFO_INT, 0x4800_0000);
     write(INT_STS, u32::MAX);
     write(RX_CFG, 0);
-    // On, with room for several statuses.
+    // Enabled, with room for several status words.
     write(TX_CFG, 0x6);
-    // Full duplex, both directions.
+    // Full duplex, receiver and transmitter enabled.
     mac_write(MAC_CR, 0x0010_000C);
     phy_write(PHY_CONTROL, 0x1200);
     let (low, high) = (mac_read(ADDRL).to_le_bytes(), mac_read(ADDRH).to_le_bytes());
@@ -95,7 +95,7 @@ pub fn start<const RX: usize, const TX: usize>(
     (device, runner)
 }
 
-/// Moves frames, and tells the stack about the link, for ever.
+/// Moves frames, and reports the link to the stack, for ever.
 pub async fn run(mut runner: Runner<'static, FRAME>) -> ! {
     loop {
         let up = phy_read(PHY_STATUS) & PHY_LINK != 0;
@@ -111,7 +111,7 @@ fn serve(runner: &mut Runner<'static, FRAME>, cx: &mut Context<'_>) -> Poll<()> 
     let mut full = false;
     while read(RX_FIFO_INF) >> 16 & 0xFF != 0 {
         let Poll::Ready(buf) = runner.poll_rx_buf(cx) else {
-            // Without the interrupt: the stack's progress wakes.
+            // Without the interrupt: the stack wakes this task when it makes progress.
             full = true;
             break;
         };
@@ -121,7 +121,7 @@ fn serve(runner: &mut Runner<'static, FRAME>, cx: &mut Context<'_>) -> Poll<()> 
     }
     while let Poll::Ready(frame) = runner.poll_tx_buf(cx) {
         if (read(TX_FIFO_INF) & 0xFFFF) < frame.len() as u32 + 16 {
-            // The FIFO empties at the speed of the wire.
+            // The FIFO is emptied at the speed of the wire.
             cx.waker().wake_by_ref();
             break;
         }
@@ -137,7 +137,7 @@ fn serve(runner: &mut Runner<'static, FRAME>, cx: &mut Context<'_>) -> Poll<()> 
     Poll::Pending
 }
 
-/// Takes one frame; `None` if it is damaged or too long, and gone.
+/// Receives one frame. Returns `None`, and drops the frame, if it is damaged or too long.
 fn receive(buf: &mut [u8]) -> Option<usize> {
     let status = read(RX_STATUS);
     let with_checksum = (status >> 16 & 0x3FFF) as usize;
@@ -153,10 +153,10 @@ fn receive(buf: &mut [u8]) -> Option<usize> {
     good.then_some(length)
 }
 
-/// Hands one frame over. There is room.
+/// Sends one frame. The FIFO must have room for it.
 fn send(frame: &[u8]) {
     let length = frame.len() as u32;
-    // First and last piece of its frame; then the length of the frame, and a tag, for which it serves, too.
+    // The first word marks the only piece of the frame; the second is the frame's length, which also serves as its tag.
     write(TX_DATA, 1 << 13 | 1 << 12 | length);
     write(TX_DATA, length << 16 | length);
     for piece in frame.chunks(4) {
@@ -184,7 +184,7 @@ fn mac_write(register: u32, value: u32) {
     mac_wait();
 }
 
-/// The controller's own PHY has the address 1.
+/// The controller's own PHY has address 1.
 fn phy(register: u32, writes: bool) {
     mac_write(MII_ACC, 1 << 11 | register << 6 | u32::from(writes) << 1 | 1);
     while mac_read(MII_ACC) & 1 != 0 {}

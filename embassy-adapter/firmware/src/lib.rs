@@ -1,13 +1,13 @@
-//! What the firmwares of this folder share: two boards as QEMU has them, an executor that sleeps, and the way to the
-//! host.
+//! Shared by the firmwares of this folder: two boards that QEMU emulates, an executor that sleeps, and communication
+//! with the host.
 //!
 //! | program | board | what it shows |
 //! |---|---|---|
-//! | `network` | mps2-an385 | tasks and an interrupt record, the adapter's task sends, a real collector agrees |
+//! | `network` | mps2-an385 | tasks and an interrupt record, the adapter's task sends, and a real collector agrees |
 //! | `alone` | both | record, batch, pack, decode and compare, without a network |
 //! | `preempt` | both | a million interrupts in the middle of a record call |
 //! | `instructions` | both | how many instructions each call takes |
-//! | `footprint` | both | the same firmware with and without ringstat, to be compared |
+//! | `footprint` | both | the same firmware with and without ringstat, for comparison |
 //! | `nopanic` | both | links only if no record call can panic |
 //!
 //! `check.sh` and `footprint.sh` build and run them all.

@@ -1,18 +1,18 @@
-//! A ledger as one line of JSON, for who compares it with the collector's.
+//! A ledger as one line of JSON, to be compared with the collector's.
 
 use core::fmt;
 
 use ringstat_core::ledger::{Drops, Ledger};
 use ringstat_core::send::Totals;
 
-/// What a program says in the end.
+/// The final report of a program.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// What became of every record.
     pub ledger: Ledger,
     /// What the sender did.
     pub totals: Totals,
-    /// More numbers, by name.
+    /// Further numbers, by name.
     pub more: &'a [(&'a str, u64)],
 }
 
@@ -37,7 +37,7 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-/// Those that are not zero.
+/// The causes whose count is not zero.
 struct Causes<'a>(&'a Drops);
 
 impl fmt::Display for Causes<'_> {

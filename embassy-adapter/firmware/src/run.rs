@@ -1,6 +1,6 @@
 //! An executor that sleeps with WFI.
 //!
-//! Embassy's own waits with WFE, at which the emulator spins.
+//! Embassy's own executor waits with WFE, at which the emulator spins.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,7 +8,7 @@ use cortex_m::asm;
 use embassy_executor::{Spawner, raw};
 use static_cell::StaticCell;
 
-/// A task is ready.
+/// Whether a task is ready.
 static PENDING: AtomicBool = AtomicBool::new(true);
 
 #[unsafe(export_name = "__pender")]
@@ -16,7 +16,7 @@ fn pender(_context: *mut ()) {
     PENDING.store(true, Ordering::Release);
 }
 
-/// Starts the board's clock, lets `spawn` start the tasks, and runs them for ever.
+/// Starts the board's clock, calls `spawn` to start the tasks, and runs them for ever.
 pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
     static EXECUTOR: StaticCell<raw::Executor> = StaticCell::new();
     crate::board::init();
@@ -25,10 +25,11 @@ pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
     loop {
         while PENDING.load(Ordering::Acquire) {
             PENDING.store(false, Ordering::Release);
-            // SAFETY: this is the only place that polls, and the pender above does not.
+            // SAFETY: this is the only place that polls, and the pender above does not poll.
             unsafe { executor.poll() };
         }
-        // With interrupts masked, WFI ends when one is pending, so that none slips in between the look and the sleep.
+        // With interrupts masked, WFI returns when one is pending, so that none is missed between the check and the
+        // sleep.
         cortex_m::interrupt::free(|_| {
             if !PENDING.load(Ordering::Acquire) {
                 asm::wfi();

@@ -1,4 +1,5 @@
-//! Events that can be checked: everything in one follows from its number, so that one that is put together of two shows.
+//! Events that can be checked: the whole contents follow from the event's number, so an event assembled from two would
+//! be noticed.
 
 use ringstat_core::chip::Stats;
 use ringstat_core::record::{Kind, Outcome, Recorder, Tag};
@@ -15,7 +16,7 @@ pub fn record<const N: usize>(stats: &Stats<N>, number: u32) -> Outcome {
     if has_text(number) { draft.tag("even", "yes").record() } else { draft.record() }
 }
 
-/// The number of an event, if it is all that this number says.
+/// The number of an event, if its whole contents follow from that number.
 #[must_use]
 pub fn number_of(record: &Record<'_>) -> Option<u32> {
     let Body::Event(event) = record.body else { return None };
@@ -34,7 +35,7 @@ fn of(number: u32) -> (&'static str, &'static [Tag]) {
     (NAMES[(number % 5) as usize], TAGS[(number % 3) as usize])
 }
 
-/// Some have a tag that is written into the slot.
+/// Whether the event has a tag that is written into the slot.
 fn has_text(number: u32) -> bool {
     number % 4 == 0
 }

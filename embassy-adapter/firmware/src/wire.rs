@@ -1,14 +1,14 @@
-//! A network of one other machine that answers ARP and takes everything else: for what is measured without a network.
+//! A network with one other machine, which answers ARP and accepts everything else: for measurements without a network.
 
 use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
 use embassy_net_driver_channel::{self as channel, Device, Runner, State};
 
-/// The longest frame.
+/// The length of the longest frame.
 pub const FRAME: usize = 1514;
 const ME: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
-/// The device for embassy-net, and what [`run`] runs.
+/// Creates the device for embassy-net, and what [`run`] runs.
 pub fn start<const RX: usize, const TX: usize>(
     state: &'static mut State<FRAME, RX, TX>,
 ) -> (Device<'static, FRAME>, Runner<'static, FRAME>) {
@@ -16,7 +16,7 @@ pub fn start<const RX: usize, const TX: usize>(
     (device, runner)
 }
 
-/// Answers, for ever.
+/// Answers requests for ever.
 pub async fn run(mut runner: Runner<'static, FRAME>) -> ! {
     runner.set_link_state(LinkState::Up);
     loop {
@@ -31,7 +31,7 @@ pub async fn run(mut runner: Runner<'static, FRAME>) -> ! {
     }
 }
 
-/// The reply to an ARP request (RFC 826): sender and target change places.
+/// The reply to an ARP request (RFC 826), in which sender and target change places.
 fn answer(frame: &[u8]) -> Option<[u8; 42]> {
     let mut reply: [u8; 42] = *frame.first_chunk()?;
     let is_request = reply[12..14] == [0x08, 0x06] && reply[20..22] == [0, 1];

@@ -1,20 +1,20 @@
-//! The command `ringstat`: a client, a collector and the wire format at the command line.
+//! The command `ringstat`: a client, a collector and the wire format on the command line.
 //!
 //! | subcommand | |
 //! |---|---|
 //! | `demo` | a collector and a client in one process, fed with this machine's own readings |
-//! | `collect` | receives, and shows what it has as a page, as Prometheus text and as JSON |
-//! | `send` | sends a value or a file of them |
-//! | `encode` | packs JSON lines into datagrams and says what they cost |
+//! | `collect` | receives, and shows what it has on a page, as Prometheus text and as JSON |
+//! | `send` | sends a value, or a file of values |
+//! | `encode` | packs JSON lines into datagrams and reports what they cost |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
 //! | `settings` | prints the settings in force, each with its meaning, range and default |
-//! | `load` | records as much as it is told to, and says what became of every event |
+//! | `load` | puts a client and a collector under load, and reports what became of every event |
 //!
-//! Each is a folder with its arguments (`Args`), the end of its help (`HELP`) and `run`; here they are only chosen from.
-//! `jsonl` is the form of records as text, and `common` what all share on the way out.
+//! Each subcommand is a folder with its arguments (`Args`), the end of its help (`HELP`) and `run`; this file only
+//! chooses between them. `jsonl` is the form of records as text, and `common` is shared by all of them.
 //!
-//! Reports go to standard output, one JSON object with `--json`; errors go to standard error and say what to do next.
-//! The exit codes, the same for all subcommands:
+//! Reports go to standard output, as one JSON object with `--json`; errors go to standard error and say what to do
+//! next. The exit codes are the same for all subcommands:
 //!
 //! | code | |
 //! |---|---|
@@ -24,7 +24,7 @@
 //! | 3 | the machine does not allow it: no such file, the port is taken, the host is unknown |
 #![forbid(unsafe_code)]
 
-// What the subcommands share: the form of records as text, settings, and everything on the way out.
+// Shared by the subcommands.
 mod common;
 mod jsonl;
 mod settings;
@@ -50,7 +50,7 @@ Exit codes:
   2  the arguments or settings are wrong
   3  the machine does not allow it: no such file, the port is taken, the host is unknown";
 
-/// ringstat's metrics client, collector and wire format at the command line.
+/// ringstat's metrics client, collector and wire format on the command line.
 #[derive(Parser, Debug)]
 #[command(name = "ringstat", version, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
@@ -67,13 +67,13 @@ enum Command {
     /// Run a client and a collector in one process, fed with this machine's own readings
     #[command(after_help = demo::HELP)]
     Demo(demo::Args),
-    /// Collect until Ctrl-C, and serve a page, Prometheus text and health
+    /// Run a collector until Ctrl-C, with a page, Prometheus text and health
     #[command(after_help = collect::HELP)]
     Collect(collect::Args),
     /// Send one value, or the records of a file
     #[command(after_help = send::HELP)]
     Send(send::Args),
-    /// Pack JSON lines into datagrams and say what they cost
+    /// Pack JSON lines into datagrams and report what they cost
     #[command(after_help = encode::HELP)]
     Encode(encode::Args),
     /// Unpack datagrams into JSON lines, or say why not
@@ -82,7 +82,7 @@ enum Command {
     /// Print the settings in force, as a file to start from
     #[command(after_help = settings::HELP)]
     Settings(settings::budget::Args),
-    /// Put a client and a collector under load, and say what was lost and where
+    /// Put a client and a collector under load, and report what was lost and where
     #[command(after_help = load::HELP)]
     Load(load::Args),
 }

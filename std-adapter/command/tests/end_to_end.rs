@@ -1,4 +1,4 @@
-//! The real thing: two processes, `ringstat collect` and `ringstat send --file`, over loopback.
+//! The real processes, `ringstat collect` and `ringstat send --file`, over loopback.
 
 mod common;
 
@@ -15,7 +15,7 @@ use ringstat_tests::process::Process;
 
 const EVENTS: u64 = 100_000;
 
-/// A collector that runs.
+/// A running collector.
 struct Collector {
     process: Process,
     out: BufReader<ChildStdout>,
@@ -69,7 +69,7 @@ impl Collector {
     }
 }
 
-/// What a file says, added up as a collector should have it.
+/// The sums of a file, as a collector should have them.
 #[derive(Default)]
 struct Truth {
     counters: BTreeMap<String, u64>,
@@ -79,7 +79,7 @@ struct Truth {
     events: u64,
 }
 
-/// A file of `EVENTS` lines, and what it adds up to.
+/// A file of `EVENTS` lines, and its sums.
 fn input() -> (String, Truth) {
     let mut rng = Rng::new(2026);
     let (mut lines, mut truth) = (String::new(), Truth::default());
@@ -117,7 +117,7 @@ fn input() -> (String, Truth) {
     (lines, truth)
 }
 
-/// The samples without the sender's label.
+/// The samples of one sender, without the sender's label.
 fn of_sender(metrics: &BTreeMap<String, f64>, sender: &str) -> BTreeMap<String, f64> {
     let label = format!("sender=\"{sender}\"");
     let mine = metrics.iter().filter(|(series, _)| series.contains(&label));
@@ -127,9 +127,9 @@ fn of_sender(metrics: &BTreeMap<String, f64>, sender: &str) -> BTreeMap<String, 
     .collect()
 }
 
-/// What `/metrics` says of `sender`, once `received` datagrams of it were read.
+/// The samples of `sender`, once `received` of its datagrams have been read.
 fn settled(collector: &Collector, sender: &str, received: u64) -> BTreeMap<String, f64> {
-    // The deadline only ends a test that fails.
+    // The deadline only matters to a test that fails.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let metrics = of_sender(&collector.metrics(), sender);
@@ -187,7 +187,7 @@ fn with_a_fifth_of_the_datagrams_dropped_totals_are_exact_and_the_loss_is_known(
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     let report = json(stdout(&sent));
     let number = |of: &serde_json::Value| of.as_u64().unwrap();
-    // Every event is in the ledger: arrived, or known to be lost on the way.
+    // Every event is in the ledger: it arrived, or is known to have been lost on the way.
     let [sent, lost] = ["sent", "lost"].map(|what| number(&report[what]));
     assert_eq!((sent + lost, &report["counters"]), (truth.events, &3.into()), "{report}");
     assert_eq!(number(&report["increments"]), EVENTS - truth.events);

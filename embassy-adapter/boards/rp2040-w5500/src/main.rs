@@ -1,4 +1,4 @@
-//! ringstat on a W5500-EVB-Pico: Ethernet by a W5500, both cores and an interrupt record.
+//! ringstat on a W5500-EVB-Pico: Ethernet through a W5500, with both cores and an interrupt recording.
 //!
 //! What belongs to this board is marked BOARD; the rest is the same on any other. Start a collector on the machine at
 //! [`COLLECTOR`] with `ringstat collect --udp 0.0.0.0:8125`, flash with `cargo run --release`, and look at its page.
@@ -26,10 +26,11 @@ use panic_halt as _;
 use ringstat_embassy::prelude::{Priority as Matters, *};
 use static_cell::{ConstStaticCell, StaticCell};
 
-/// Where the collector is.
+/// The address of the collector.
 const COLLECTOR: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 168, 1, 2), 8125);
 
-// What is measured, and where events wait: room for 128, and for 16 critical ones that wait for their acknowledgement.
+// The instruments, and the rings in which events wait: room for 128 events, and for 16 critical ones that wait for
+// their acknowledgement.
 static CELSIUS: Gauge = Gauge::new("board.celsius");
 static TICKS: Counter = Counter::new("interrupt.ticks");
 static TURNS: Counter = Counter::new("core1.turns");
@@ -40,32 +41,32 @@ static STATS: Stats<128, 16> = ringstat_embassy::stats(event_ring!(128))
     .lanes(&[event_ring!(32)])
     .critical(event_ring!(16));
 
-/// The second core has a ring of its own, so that neither is ever in the other's way.
+/// The lane of the second core, so that neither core gets in the other's way.
 const CORE1: usize = 0;
 
-/// Sends all of it, in datagrams of up to 1472 bytes.
+/// Sends everything, in datagrams of up to 1472 bytes.
 #[embassy_executor::task]
 async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
     ringstat_embassy::run(stack, &STATS, config).await
 }
 
-// BOARD: interrupts of the DMA channels that SPI uses, and of the converter.
+// BOARD: the interrupts of SPI's DMA channels, and of the converter.
 bind_interrupts!(struct Irqs {
     DMA_IRQ_0 => dma::InterruptHandler<DMA_CH0>, dma::InterruptHandler<DMA_CH1>;
     ADC_IRQ_FIFO => adc::InterruptHandler;
 });
 
-// BOARD: the W5500 hangs on SPI0.
+// BOARD: the W5500 is connected to SPI0.
 type Bus = ExclusiveDevice<Spi<'static, SPI0, Async>, Output<'static>, Delay>;
 type Ethernet = wiznet::Runner<'static, W5500, Bus, Input<'static>, Output<'static>>;
 
-/// Tasks of this run in an interrupt, before all others.
+/// An executor whose tasks run in an interrupt, ahead of all others.
 static URGENT: InterruptExecutor = InterruptExecutor::new();
 
 // BOARD: an interrupt that nothing else uses.
 #[embassy_rp::interrupt]
 unsafe fn SWI_IRQ_1() {
-    // SAFETY: this is the interrupt that the executor was started with.
+    // SAFETY: this is the interrupt with which the executor was started.
     unsafe { URGENT.on_interrupt() }
 }
 
@@ -79,15 +80,15 @@ async fn main(spawner: Spawner) {
     static CORE1: StaticCell<Executor> = StaticCell::new();
     let p = embassy_rp::init(embassy_rp::config::Config::default());
 
-    // BOARD: who it is. The flash chip has a number of its own, the same in each run.
+    // BOARD: the sender's number. The flash chip has a unique number, which never changes.
     let mut id = [0; 8];
     let mut flash = Flash::<_, Blocking, { 2 * 1024 * 1024 }>::new_blocking(p.FLASH);
     let sender = match flash.blocking_unique_id(&mut id) {
         Ok(()) => u64::from_be_bytes(id),
         Err(_) => RoscRng.next_u64(),
     };
-    // BOARD: which run this is. Two runs must not have the same number, and this chip has nothing that counts them:
-    // random.
+    // BOARD: the number of the run. No two runs may have the same number, and this chip has nothing that counts them,
+    // so it is random.
     let epoch = RoscRng.next_u32();
 
     // BOARD: Ethernet.
@@ -98,7 +99,7 @@ async fn main(spawner: Spawner) {
     let Ok(bus) = ExclusiveDevice::new(bus, select, Delay);
     let interrupt = Input::new(p.PIN_21, Pull::Up);
     let reset = Output::new(p.PIN_20, Level::High);
-    // The first byte says that somebody local made this address up.
+    // The first byte marks the address as locally administered.
     let address = [2, id[3], id[4], id[5], id[6], id[7]];
     let Ok((device, ethernet_runner)) =
         wiznet::new(address, STATE.take(), bus, interrupt, reset).await
@@ -113,7 +114,7 @@ async fn main(spawner: Spawner) {
     spawner.spawn(network(runner).unwrap());
     spawner.spawn(metrics(stack, TaskConfig::new(COLLECTOR, sender, epoch)).unwrap());
 
-    // Something that records: a task, an interrupt, the other core.
+    // Three recorders: a task, an interrupt and the other core.
     let sensor = Channel::new_temp_sensor(p.ADC_TEMP_SENSOR);
     spawner.spawn(climate(Adc::new(p.ADC, Irqs, adc::Config::default()), sensor).unwrap());
     interrupt::SWI_IRQ_1.set_priority(Priority::P2);
@@ -134,7 +135,7 @@ async fn network(mut runner: embassy_net::Runner<'static, Device<'static>>) -> !
     runner.run().await
 }
 
-/// The chip's temperature, once a second; too much of it is critical.
+/// Records the chip's temperature once a second; a high temperature is a critical event.
 #[embassy_executor::task]
 async fn climate(mut adc: Adc<'static, adc::Async>, mut sensor: Channel<'static>) -> ! {
     let mut every = Ticker::every(Duration::from_secs(1));
@@ -146,7 +147,7 @@ async fn climate(mut adc: Adc<'static, adc::Async>, mut sensor: Channel<'static>
             continue;
         };
         SAMPLING.record(began.elapsed().as_micros());
-        // RP2040 data sheet, 4.9.5: 27 degrees at 0.706 V, 1.721 mV less for each more.
+        // RP2040 data sheet, 4.9.5: 27 degrees at 0.706 V, and 1.721 mV less for each further degree.
         let celsius = 27.0 - (f32::from(raw) * 3.3 / 4096.0 - 0.706) / 0.001_721;
         CELSIUS.set(celsius.into());
         if celsius > 60.0 {
@@ -155,7 +156,7 @@ async fn climate(mut adc: Adc<'static, adc::Async>, mut sensor: Channel<'static>
     }
 }
 
-/// A thousand times a second, in an interrupt.
+/// Records a thousand times a second, in an interrupt.
 #[embassy_executor::task]
 async fn tick() -> ! {
     let mut every = Ticker::every(Duration::from_millis(1));
@@ -165,7 +166,7 @@ async fn tick() -> ! {
     }
 }
 
-/// On the second core: how late its timer is, a hundred times a second.
+/// Records how late the second core's timer is, a hundred times a second.
 #[embassy_executor::task]
 async fn turn() -> ! {
     let mut due = Instant::now();

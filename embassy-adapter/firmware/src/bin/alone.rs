@@ -34,7 +34,7 @@ fn main() -> ! {
     board::init();
     let events: u32 = host::Args::read().parse("events", 10_000);
     let config = SenderConfig { payload: PAYLOAD, unit: TimeUnit::Micros, ..SenderConfig::DEFAULT };
-    // The encoder of servers, with small tables: it fits, too.
+    // The encoder of servers with small tables, which fits a chip as well.
     let mut sender: Sender<Encoder<16, 0>, Keep<0>, 4> =
         Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let decoder = DECODER.init(Decoder::new());
@@ -42,7 +42,7 @@ fn main() -> ! {
     let (mut next, mut seen) = (0, 0);
     let mut last = (0, Value::U64(0));
     while next < events || seen < events {
-        // As many as the ring takes: the first that it refuses comes again, and is counted.
+        // As many as the ring takes: the first one that it refuses is recorded again, and the refusal is counted.
         while next < events && sample::record(&STATS, next).is_recorded() {
             next += 1;
         }

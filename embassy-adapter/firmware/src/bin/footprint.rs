@@ -1,8 +1,10 @@
-//! A firmware with a network stack and a UDP socket, and the same one with ringstat: what it adds is the difference.
+//! A firmware with a network stack and a UDP socket, built without and with ringstat, so that the difference is what
+//! ringstat adds.
 //!
-//! Without a feature it counts in a static and sends a word now and then, so that all of the stack is there. `small`:
-//! counters and gauges, 128-byte datagrams. `full`: histograms, events with tags and text, critical events, 1472-byte
-//! datagrams. It runs for a second and says how deep its stack went, interrupts included.
+//! Without a feature, it increments a static and sends a word from time to time, so that the whole stack is linked.
+//! `small` adds counters and gauges in 128-byte datagrams. `full` adds histograms, events with tags and text, and
+//! critical events in 1472-byte datagrams. It runs for a second and reports how deep the stack went, including
+//! interrupts.
 #![no_std]
 #![no_main]
 
@@ -20,10 +22,10 @@ use ringstat_firmware::wire::FRAME;
 use ringstat_firmware::{board, host, run, stack as painted, wire};
 use static_cell::ConstStaticCell;
 
-/// Where the stack is looked at: so much below its top.
+/// How much of the stack is examined, in bytes below its top.
 const DEPTH: usize = 4096;
 const OTHER: (Ipv4Address, u16) = (Ipv4Address::new(10, 0, 0, 2), 8125);
-/// Between two interrupts: a millisecond.
+/// The time between two interrupts: a millisecond.
 const TICK: u32 = board::TICKS_PER_SECOND / 1000;
 
 #[panic_handler]
@@ -89,7 +91,7 @@ async fn words(stack: Stack<'static>) -> ! {
     }
 }
 
-/// And what it does besides.
+/// What it does besides.
 #[embassy_executor::task]
 async fn work() -> ! {
     for n in 0..100 {
@@ -101,7 +103,7 @@ async fn work() -> ! {
     host::exit(true)
 }
 
-/// In the interrupt.
+/// What it does in the interrupt.
 fn tick() {
     count();
     board::interrupt(board::Timer::High, TICK, tick);

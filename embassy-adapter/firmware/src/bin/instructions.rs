@@ -1,6 +1,7 @@
-//! How many instructions each call takes: run with `-icount shift=8,sleep=off`, so that the clock counts them.
+//! Counts the instructions of each call. Run with `-icount shift=8,sleep=off`, so that the clock counts them.
 //!
-//! One line for each: a name and a number, of the call alone, without the loop around it and the closure that holds it.
+//! Prints a line for each call: a name and the number of instructions of the call alone, without the surrounding loop
+//! and closure.
 #![no_std]
 #![no_main]
 
@@ -27,9 +28,9 @@ static NOW: AtomicU32 = AtomicU32::new(0);
 
 /// One instruction takes 256 ns of the emulator's time.
 const TICKS_PER_THOUSAND: u64 = 256 * board::TICKS_PER_SECOND as u64 / 1_000_000;
-/// As many calls as the ring takes.
+/// As many calls as the ring has room for.
 const CALLS: u32 = 32;
-/// Room for all of them.
+/// Large enough for all of them.
 const PAYLOAD: usize = 512;
 
 #[panic_handler]
@@ -37,7 +38,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     host::panicked(info)
 }
 
-/// What a chip's clock costs is the chip's affair: here it is a load.
+/// The cost of a chip's clock depends on the chip: here it is a load.
 fn clock() -> u64 {
     NOW.load(portable_atomic::Ordering::Relaxed).into()
 }
@@ -76,7 +77,7 @@ fn main() -> ! {
         _ = black_box(STATS.count("radio.frames", n).tag("port", tag).record());
     });
     drain(&mut sender);
-    // With one event and with all of them: what an event adds, and what is left.
+    // With one event and with all of them, to separate what each event adds from the rest.
     let events: [Event; CALLS as usize] = core::array::from_fn(|n| {
         let event = Event::new(Kind::Counter, "radio.frames".into(), (n as u32).into(), n as u64);
         let mut event = event.unwrap_or_else(|_| host::fail("not an event"));
@@ -121,7 +122,7 @@ fn main() -> ! {
     host::exit(true)
 }
 
-/// What one call takes.
+/// The ticks of one call.
 #[inline(never)]
 fn ticks_of(call: impl FnOnce()) -> u64 {
     let before = board::ticks();
@@ -131,7 +132,7 @@ fn ticks_of(call: impl FnOnce()) -> u64 {
     board::ticks().wrapping_sub(before).into()
 }
 
-/// What so many calls take.
+/// The ticks of `CALLS` calls.
 #[inline(never)]
 fn ticks(mut call: impl FnMut(u32)) -> u64 {
     let before = board::ticks();

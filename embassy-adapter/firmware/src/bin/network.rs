@@ -1,5 +1,5 @@
-//! Tasks and a timer interrupt record; the adapter's task sends to a collector over Ethernet; in the end the chip
-//! says what it knows.
+//! Tasks and a timer interrupt record, and the adapter's task sends to a collector over Ethernet. At the end the chip
+//! prints its ledger.
 //!
 //! Arguments, all of them optional: `to=IP:PORT`, `ip=IP/BITS` (DHCP without it), `gateway=IP`, `sender=N`,
 //! `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of a task, `pause=MILLISECONDS` after
@@ -41,11 +41,11 @@ static STATS: Stats<256, 32> = ringstat_embassy::stats(event_ring!(256))
 
 /// The lane of the interrupt.
 const INTERRUPT: usize = 0;
-/// How many alarms may wait for their acknowledgement before the program waits, too.
+/// How many alarms may wait for their acknowledgement before the program waits as well.
 const UNACKNOWLEDGED: u64 = 32;
-/// Records of the interrupt that are still to be made.
+/// How many records the interrupt still has to make.
 static TO_TICK: AtomicU32 = AtomicU32::new(0);
-/// Between two of them: a millisecond.
+/// The time between two of them: a millisecond.
 const TICK: u32 = board::TICKS_PER_SECOND / 1000;
 
 #[panic_handler]
@@ -115,7 +115,7 @@ async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
     ringstat_embassy::run(stack, &STATS, config.names::<64>()).await
 }
 
-/// In the interrupt.
+/// What runs in the interrupt.
 fn tick() {
     TICKS.inc();
     let left = TO_TICK.load(Ordering::Relaxed);
@@ -126,7 +126,7 @@ fn tick() {
     board::interrupt(board::Timer::High, TICK, tick);
 }
 
-/// Records at its pace, as a program would, then waits for all to arrive.
+/// Records at a steady pace, as a program would, then waits until everything has arrived.
 #[embassy_executor::task]
 async fn work(events: u32, pace: Duration, args: &'static Args) {
     let critical: u64 = args.parse("critical", 1000);
@@ -161,7 +161,7 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
     end(timings).await
 }
 
-/// Waits until nothing is in flight and the instruments have been sent as they are, and says what the chip knows.
+/// Waits until nothing is in flight and the instruments have been sent in their final state, and prints the ledger.
 async fn end(timings: u64) -> ! {
     let busy = || TO_TICK.load(Ordering::Relaxed) > 0 || STATS.account(&totals()).in_flight > 0;
     let deadline = Instant::now() + Duration::from_secs(60);

@@ -1,14 +1,14 @@
-//! The proof that no record call can panic: this links only if none of them reaches the panic handler, which calls
-//! what is nowhere. It is linked, and never run.
+//! A proof that no record call can panic: this program links only if none of them reaches the panic handler, which
+//! calls a function that does not exist. It is linked but never run.
 //!
-//! With the feature `flawed` one of the calls can panic, and it must not link.
+//! With the feature `flawed`, one of the calls can panic, and the program must not link.
 #![no_std]
 #![no_main]
 
 use core::hint::black_box;
 use core::time::Duration;
 
-// Its critical section.
+// For its critical section.
 use cortex_m as _;
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
@@ -35,7 +35,7 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     unsafe extern "C" {
         fn a_record_call_can_panic() -> !;
     }
-    // SAFETY: there is no such function, so this is never linked, and what is not linked is not called.
+    // SAFETY: the function does not exist, so a program that could call it is never linked.
     unsafe { a_record_call_can_panic() }
 }
 

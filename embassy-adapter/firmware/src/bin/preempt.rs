@@ -1,9 +1,9 @@
-//! Interrupts that record in the middle of a record call, at random points: of the task's by two timers, and of the
-//! first timer's by the second.
+//! Interrupts that record in the middle of a record call, at random points: two timers interrupt the task's calls, and
+//! the second one also those of the first.
 //!
-//! Argument `times=N`: so many interrupts must have come in the middle of one. Every event that comes out must be one
-//! that went in, those of each source in their order, and none may be missing that was not refused. The emulator must
-//! count instructions (`-icount`): it lets interrupts in only between basic blocks otherwise.
+//! Argument `times=N`: this many interrupts must have arrived in the middle of a call. Every event that comes out must
+//! be one that was recorded, the events of each source must be in order, and none may be missing unless it was refused.
+//! The emulator must count instructions (`-icount`); otherwise it delivers interrupts only between basic blocks.
 #![no_std]
 #![no_main]
 
@@ -28,13 +28,13 @@ static LEVEL: Gauge = Gauge::new("level");
 static STATS: Stats<48> = Stats::new(event_ring!(48), || 0).instruments(&[&CALLS, &LEVEL]);
 static DECODER: StaticCell<Decoder<48, 768>> = StaticCell::new();
 
-/// Who records: the task, the timer that interrupts it, and the one that interrupts both.
+/// The sources of records: the task, the timer that interrupts it, and the timer that interrupts both.
 const SOURCES: u32 = 3;
 static BUSY: [AtomicBool; SOURCES as usize] = [const { AtomicBool::new(false) }; 3];
 static NEXT: [AtomicU32; SOURCES as usize] = [const { AtomicU32::new(0) }; 3];
-/// Interrupts that came while another source was recording.
+/// How many interrupts arrived while another source was recording.
 static MIDDLE: AtomicU32 = AtomicU32::new(0);
-/// How many ticks a record call takes.
+/// The duration of a record call, in ticks.
 static CALL: AtomicU32 = AtomicU32::new(0);
 
 #[panic_handler]
@@ -60,10 +60,10 @@ fn main() -> ! {
             });
             record(0);
         }
-        // One that is late comes while the ring is drained, which it may, too.
+        // A late interrupt arrives while the ring is drained, which must be harmless as well.
         check.drain(&mut sender);
     }
-    // The last one, if it is still to come.
+    // Waits for the last interrupt, if it is still to come.
     let late = ticks();
     while ticks().wrapping_sub(late) < 4 * CALL.load(Relaxed) {}
     check.drain(&mut sender);
@@ -82,7 +82,7 @@ fn main() -> ! {
     host::exit(complete)
 }
 
-/// One record call of everything, by one source.
+/// Makes one record call of each kind, as one source.
 fn record(source: u32) {
     let at = source as usize;
     if BUSY[..at].iter().any(|busy| busy.load(Relaxed)) {
@@ -97,16 +97,16 @@ fn record(source: u32) {
     BUSY[at].store(false, Relaxed);
 }
 
-/// Both halves of the word follow from the number, and it is a finite one.
+/// A finite number both halves of whose bits follow from `number`.
 fn twice(number: u32) -> u64 {
     let half = u64::from(number & 0x3FFF_FFFF);
     half << 32 | half
 }
 
-/// At some time during the next record call, or soon after.
+/// Sets a timer to interrupt during the next record call, or soon after.
 fn interrupt_soon(timer: Timer, handler: fn()) {
     static RANDOM: AtomicU32 = AtomicU32::new(0x9E37_79B9);
-    // Xorshift, Marsaglia 2003. An interrupt in between draws the same number, which does no harm.
+    // Marsaglia's xorshift (2003). An interrupt in between draws the same number, which is harmless.
     let mut random = RANDOM.load(Relaxed);
     random ^= random << 13;
     random ^= random >> 17;
@@ -117,13 +117,13 @@ fn interrupt_soon(timer: Timer, handler: fn()) {
 
 struct Check {
     decoder: &'static mut Decoder<48, 768>,
-    /// One more than the number of the last event of each source.
+    /// One more than the number of the last event from each source.
     seen: [u32; SOURCES as usize],
     out: u64,
 }
 
 impl Check {
-    /// Packs and unpacks all that waits.
+    /// Packs and unpacks everything that waits.
     fn drain(&mut self, sender: &mut LeanSender) {
         let mut buf = [0; 512];
         sender.flush();

@@ -1,7 +1,8 @@
 //! BBC micro:bit, a Cortex-M0 at 16 MHz: no compare-and-swap, 16 kB of memory.
 //!
-//! TIMER0 is the clock, at 16 MHz; its first compare register wakes, the third tells that it has gone round. TIMER1
-//! and TIMER2 interrupt the program. Registers: nRF51 Series Reference Manual, chapter 19.
+//! TIMER0 is the clock, at 16 MHz; its first compare register wakes the executor, the third one reports that the
+//! counter has wrapped. TIMER1 and TIMER2 interrupt the program. For the registers, see the nRF51 Series Reference
+//! Manual, chapter 19.
 
 use core::cell::RefCell;
 use core::task::Waker;
@@ -14,10 +15,10 @@ use portable_atomic::{AtomicU32, Ordering};
 
 use super::{Irq, Timer, enable, read, write};
 
-/// What QEMU calls the board.
+/// The board's name in QEMU.
 pub const NAME: &str = "microbit";
 
-/// How fast [`ticks`] counts.
+/// The frequency of [`ticks`].
 pub const TICKS_PER_SECOND: u32 = 16_000_000;
 /// 16 ticks make a microsecond.
 const MICRO_BITS: u32 = 4;
@@ -35,15 +36,15 @@ const NO_INTERRUPTS: usize = 0x308;
 const WIDTH: usize = 0x508;
 const PRESCALER: usize = 0x510;
 const VALUE: usize = 0x540;
-/// Of the width: 32 bits, which only TIMER0 has, and 16.
+/// Values of the width register: 32 bits, which only TIMER0 has, and 16 bits.
 const WIDE: u32 = 3;
 const NARROW: u32 = 0;
-/// Compare registers of the clock: what wakes, what is read, and zero.
+/// Compare registers of the clock: for waking, for reading, and at zero.
 const WAKE: usize = 0;
 const READ: usize = 1;
 const GONE_ROUND: usize = 2;
 
-/// An event or interrupt bit of a compare register.
+/// The bit for the event or interrupt of a compare register.
 const fn event(register: usize) -> usize {
     COMPARE + 4 * register
 }
@@ -57,7 +58,7 @@ pub(super) fn init() {
     write(CLOCK_TIMER + PRESCALER, 0);
     write(CLOCK_TIMER + VALUE + 4 * GONE_ROUND, 0);
     write(CLOCK_TIMER + START, 1);
-    // The event of having started at zero is none of having gone round.
+    // The event at the start, when the counter is zero, does not mean that it has wrapped.
     write(CLOCK_TIMER + event(GONE_ROUND), 0);
     write(CLOCK_TIMER + INTERRUPTS, bit(GONE_ROUND));
     enable(Irq(8), 2);
@@ -65,7 +66,7 @@ pub(super) fn init() {
     enable(Irq(10), 0);
 }
 
-/// Counts up at [`TICKS_PER_SECOND`], and goes round after some four minutes.
+/// Counts up at [`TICKS_PER_SECOND`], and wraps after some four minutes.
 #[inline(always)]
 #[must_use]
 pub fn ticks() -> u32 {
@@ -86,7 +87,7 @@ pub(super) fn arm(timer: Timer, after: u32) {
 }
 
 struct Clock {
-    /// How often the counter has gone round.
+    /// How often the counter has wrapped.
     rounds: AtomicU32,
     queue: Mutex<RefCell<Queue>>,
 }
@@ -97,7 +98,7 @@ embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
 });
 
 impl Clock {
-    /// Sets the compare register to the earliest deadline.
+    /// Sets the compare register for the earliest deadline.
     fn set_alarm(&self, cs: CriticalSection<'_>) {
         let mut queue = self.queue.borrow_ref_mut(cs);
         loop {
@@ -107,10 +108,10 @@ impl Clock {
                 write(CLOCK_TIMER + NO_INTERRUPTS, bit(WAKE));
                 return;
             }
-            // Longer than a round is looked at again after one.
+            // A deadline further ahead than one wrap is set again after it.
             write(CLOCK_TIMER + VALUE + 4 * WAKE, (next << MICRO_BITS) as u32);
             write(CLOCK_TIMER + INTERRUPTS, bit(WAKE));
-            // Else it has passed while it was being set, perhaps without being noticed.
+            // Otherwise the deadline passed while it was being set, perhaps unnoticed.
             if next > self.now() + 1 {
                 return;
             }
@@ -123,7 +124,7 @@ impl Driver for Clock {
         critical_section::with(|_| {
             let mut rounds = self.rounds.load(Ordering::Relaxed);
             let mut at = ticks();
-            // It has gone round, and the interrupt that counts it has not come yet.
+            // The counter has wrapped, and the interrupt that counts the wrap has not run yet.
             if read(CLOCK_TIMER + event(GONE_ROUND)) != 0 {
                 at = ticks();
                 rounds = rounds.wrapping_add(1);
@@ -155,7 +156,7 @@ unsafe fn DefaultHandler(irq: i16) {
         }),
         9 => program(Timer::Low),
         10 => program(Timer::High),
-        // A fault: nothing can go on.
+        // A fault, after which nothing can continue.
         _ => crate::host::fail("an interrupt that nobody asked for"),
     }
 }

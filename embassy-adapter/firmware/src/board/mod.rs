@@ -1,4 +1,4 @@
-//! The two boards: a clock that embassy-time is driven by, and two timers whose interrupts record.
+//! The two boards: a clock for embassy-time, and two timers whose interrupts record.
 
 use core::sync::atomic::Ordering;
 
@@ -17,16 +17,16 @@ use mps2 as chip;
 
 pub use chip::{NAME, TICKS_PER_SECOND, ticks};
 
-/// One of the two timers that are free for the program. The second may interrupt the first.
+/// One of the two timers that the program can use. The second one may interrupt the first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timer {
-    /// At the lower priority.
+    /// The timer with the lower priority.
     Low,
-    /// At the higher priority.
+    /// The timer with the higher priority.
     High,
 }
 
-/// What the timers' interrupts call: an `fn()`, or null.
+/// The functions that the timers' interrupts call: an `fn()`, or null.
 static HANDLERS: [AtomicPtr<()>; 2] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 2];
 
 /// Starts the clock.
@@ -34,7 +34,7 @@ pub fn init() {
     chip::init();
 }
 
-/// Calls `handler` in the timer's interrupt once `after` ticks from now have passed. To be called again it is set again.
+/// Calls `handler` once in the timer's interrupt, `after` ticks from now.
 pub fn interrupt(timer: Timer, after: u32, handler: fn()) {
     if let Some(cell) = HANDLERS.get(timer as usize) {
         cell.store(handler as *mut (), Ordering::Release);
@@ -42,11 +42,11 @@ pub fn interrupt(timer: Timer, after: u32, handler: fn()) {
     chip::arm(timer, after.max(1));
 }
 
-/// What the chip's interrupt handlers call.
+/// Called by the chip's interrupt handlers.
 fn call(timer: Timer) {
     let handler = HANDLERS.get(timer as usize).map(|cell| cell.load(Ordering::Acquire));
     if let Some(handler) = handler.filter(|handler| !handler.is_null()) {
-        // SAFETY: only `interrupt` stores something, and what it stores is an `fn()`.
+        // SAFETY: only `interrupt` stores a value here, which is an `fn()`.
         let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
         handler();
     }
@@ -56,16 +56,17 @@ fn call(timer: Timer) {
 #[derive(Clone, Copy)]
 pub(crate) struct Irq(pub(crate) u16);
 
-// SAFETY: the numbers are those of the chips' manuals, and below 32 on both.
+// SAFETY: the numbers are those in the chips' manuals, and below 32 on both.
 unsafe impl InterruptNumber for Irq {
     fn number(self) -> u16 {
         self.0
     }
 }
 
-/// Lets an interrupt in, at one of four priorities: 0 before all others, then 1, 2, 3.
+/// Enables an interrupt at one of four priorities, 0 being the highest.
 pub(crate) fn enable(irq: Irq, priority: u8) {
-    // SAFETY: the priority is set before the interrupt is let in, and nothing in here relies on one being masked.
+    // SAFETY: the priority is set before the interrupt is enabled, and nothing here relies on an interrupt being
+    // masked.
     unsafe {
         Peripherals::steal().NVIC.set_priority(irq, priority << 6);
         NVIC::unmask(irq);
@@ -74,12 +75,12 @@ pub(crate) fn enable(irq: Irq, priority: u8) {
 
 /// Reads a register.
 pub(crate) fn read(address: usize) -> u32 {
-    // SAFETY: the callers name registers of the peripherals of their board, which are there always.
+    // SAFETY: callers name registers of their board's peripherals, which always exist.
     unsafe { (address as *const u32).read_volatile() }
 }
 
 /// Writes a register.
 pub(crate) fn write(address: usize, value: u32) {
-    // SAFETY: as in `read`; no register that is written in here moves memory or changes what Rust may assume.
+    // SAFETY: as in `read`; no register written here moves memory or changes what Rust may assume.
     unsafe { (address as *mut u32).write_volatile(value) }
 }

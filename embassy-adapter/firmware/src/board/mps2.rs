@@ -1,8 +1,8 @@
 //! Arm MPS2 with the AN385 image, Cortex-M3 at 25 MHz.
 //!
 //! The clock is the first half of the CMSDK dual timer, which counts down in rounds of 2^27 microseconds; the second
-//! half wakes. (SysTick would lose time whenever the emulator is not scheduled.) The two simple timers interrupt the
-//! program. Registers: Arm DUI 0479, "Cortex-M System Design Kit", chapters 4.2 and 4.3.
+//! half wakes the executor. (SysTick would lose time whenever the emulator is not scheduled.) The two simple timers
+//! interrupt the program. For the registers, see Arm DUI 0479, "Cortex-M System Design Kit", chapters 4.2 and 4.3.
 
 use core::cell::RefCell;
 use core::task::Waker;
@@ -15,28 +15,28 @@ use portable_atomic::{AtomicU32, Ordering};
 
 use super::{Irq, Timer, enable, read, write};
 
-/// What QEMU calls the board.
+/// The board's name in QEMU.
 pub const NAME: &str = "mps2-an385";
 
-/// How fast [`ticks`] counts.
+/// The frequency of [`ticks`].
 pub const TICKS_PER_SECOND: u32 = 25_000_000;
 const TICKS_PER_MICRO: u32 = TICKS_PER_SECOND / 1_000_000;
 
-/// The clock goes round after 2^27 microseconds, a number of ticks that just fits 32 bits.
+/// The clock wraps after 2^27 microseconds, a number of ticks that just fits into 32 bits.
 const ROUND_BITS: u32 = 27;
 const ROUND: u32 = TICKS_PER_MICRO << ROUND_BITS;
 
 const DUAL: usize = 0x4000_2000;
 const DUAL_IRQ: Irq = Irq(10);
-/// Where the second half of the dual timer begins.
+/// The address of the dual timer's second half.
 const WAKE: usize = DUAL + 0x20;
-/// Offsets in each half.
+/// Offsets within each half.
 const LOAD: usize = 0x00;
 const VALUE: usize = 0x04;
 const CONTROL: usize = 0x08;
 const CLEAR: usize = 0x0C;
 const RAW: usize = 0x10;
-/// Of the control register: 32 bits; one shot; interrupt; periodic; enabled.
+/// Bits of the control register: 32 bits wide; one shot; interrupt; periodic; enabled.
 const WIDE: u32 = 1 << 1;
 const ONCE: u32 = 1;
 const INTERRUPT: u32 = 1 << 5;
@@ -59,7 +59,7 @@ pub(super) fn init() {
     enable(SIMPLE_IRQ[1], 0);
 }
 
-/// Counts up at [`TICKS_PER_SECOND`], and goes round after some two minutes.
+/// Counts up at [`TICKS_PER_SECOND`], and wraps after some two minutes.
 #[inline(always)]
 #[must_use]
 pub fn ticks() -> u32 {
@@ -76,7 +76,7 @@ pub(super) fn arm(timer: Timer, after: u32) {
 }
 
 struct Clock {
-    /// How often the first half has gone round.
+    /// How often the first half has wrapped.
     rounds: AtomicU32,
     queue: Mutex<RefCell<Queue>>,
 }
@@ -87,7 +87,7 @@ embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
 });
 
 impl Clock {
-    /// Sets the second half to the earliest deadline.
+    /// Sets the second half for the earliest deadline.
     fn set_alarm(&self, cs: CriticalSection<'_>) {
         let mut queue = self.queue.borrow_ref_mut(cs);
         loop {
@@ -97,7 +97,7 @@ impl Clock {
             if next == u64::MAX {
                 return;
             }
-            // Longer than a round is looked at again after one.
+            // A deadline further ahead than one wrap is set again after it.
             let wait = next.saturating_sub(now).min((1 << ROUND_BITS) - 1) as u32;
             if wait > 0 {
                 write(WAKE + LOAD, wait * TICKS_PER_MICRO);
@@ -109,12 +109,12 @@ impl Clock {
 }
 
 impl Driver for Clock {
-    /// Microseconds, without a 64-bit division.
+    /// In microseconds, without a 64-bit division.
     fn now(&self) -> u64 {
         critical_section::with(|_| {
             let mut rounds = self.rounds.load(Ordering::Relaxed);
             let mut at = ticks();
-            // It has gone round, and the interrupt that counts it has not come yet.
+            // The counter has wrapped, and the interrupt that counts the wrap has not run yet.
             if read(DUAL + RAW) & 1 != 0 {
                 at = ticks();
                 rounds = rounds.wrapping_add(1);
@@ -148,7 +148,7 @@ unsafe fn DefaultHandler(irq: i16) {
             }
         }),
         13 => crate::lan9118::on_interrupt(),
-        // A fault: nothing can go on.
+        // A fault, after which nothing can continue.
         _ => crate::host::fail("an interrupt that nobody asked for"),
     }
 }

@@ -1,4 +1,4 @@
-//! `ringstat collect`: a collector until somebody ends it, then its ledger.
+//! `ringstat collect`: runs a collector until it is stopped, then prints its ledger.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -10,7 +10,7 @@ use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
 use crate::settings::Collector;
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat collect
@@ -30,19 +30,19 @@ pub(crate) struct Args {
     /// Address to serve the page, /metrics and /health on; port 0 takes any free one [default: 127.0.0.1:9125]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// Senders kept at a time; datagrams of others are refused [default: 10000]
+    /// Largest number of senders; datagrams of others are refused [default: 10000]
     #[arg(long, value_name = "N")]
     max_senders: Option<usize>,
-    /// Series kept at a time; records beyond them go to the series ringstat.overflow [default: 100000]
+    /// Largest number of series; records beyond it go to the series ringstat.overflow [default: 100000]
     #[arg(long, value_name = "N")]
     max_series: Option<usize>,
-    /// Series kept of one sender [default: 20000]
+    /// Largest number of series of one sender [default: 20000]
     #[arg(long, value_name = "N")]
     max_series_per_sender: Option<usize>,
     /// Memory for everything that is kept, in bytes [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<usize>,
-    /// Senders and series are forgotten after this much silence [default: 600]
+    /// Seconds of silence after which senders and series are forgotten [default: 600]
     #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
     /// Show timings and distributions as summaries with quantiles instead of histograms
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Where a collector can be reached.
+/// The addresses of a collector.
 #[derive(serde::Serialize, Debug)]
 struct Addresses<'a> {
     udp: &'a [SocketAddr],
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
         }
         println!("Ctrl-C ends it.");
     }
-    // The handler holds the other end, so that this waits for a signal and nothing else.
+    // The handler holds the other end, so this waits for a signal and nothing else.
     let _ = ended.recv();
     end_in_time();
     let ledger = running.stop(0);
@@ -111,13 +111,13 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     Ok(())
 }
 
-/// What the collector has to say goes to standard error: limits that are reached, for instance.
+/// Logs the collector's messages to standard error, for instance that a limit was reached.
 fn log() {
-    // Whoever embeds the command may have set one already.
+    // A program that embeds the command may have installed a logger already.
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
 }
 
-/// Whoever asks for the end gets it, even if standard output takes nothing any more.
+/// Exits soon after a signal, even if standard output accepts nothing any more.
 fn end_in_time() {
     std::thread::spawn(|| {
         std::thread::sleep(Duration::from_secs(4));
@@ -131,7 +131,7 @@ pub(crate) fn start(config: ServerConfig) -> Result<Running, Failure> {
     Server::start(config).map_err(cannot_start)
 }
 
-/// What to do about a collector that does not start.
+/// The failure for a collector that does not start, with advice.
 pub(crate) fn cannot_start(error: StartError) -> Failure {
     let hint = match &error {
         StartError::Udp(at, _) => {
@@ -145,11 +145,11 @@ pub(crate) fn cannot_start(error: StartError) -> Failure {
     Failure::new(Exit::Environment, error).hint(hint)
 }
 
-/// Hears of SIGINT, SIGTERM and SIGHUP.
+/// Returns a channel that reports SIGINT, SIGTERM and SIGHUP.
 pub(crate) fn when_ended() -> Result<mpsc::Receiver<()>, Failure> {
     let (tell, ended) = mpsc::channel();
     let handler = move || {
-        // Nobody listens any more: the command is about to end anyway.
+        // If nobody listens any more, the command is about to end anyway.
         let _ = tell.send(());
     };
     ctrlc::set_handler(handler)

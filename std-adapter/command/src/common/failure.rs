@@ -1,19 +1,19 @@
-//! How the command fails: an exit code, what happened, and what to do next.
+//! Failures of the command: an exit code, what happened, and what to do next.
 
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The exit codes, for scripts. The table is in `ringstat --help`, too.
+/// The exit codes, for scripts. `ringstat --help` lists them, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Exit {
     /// Something was lost, a ledger does not close, or part of the input was refused.
     Loss = 1,
-    /// The arguments make no sense together. (What clap finds wrong with them is a 2 as well.)
+    /// The arguments make no sense together. (clap uses the same code for what it rejects.)
     Usage = 2,
-    /// The machine stands in the way: a file, a port, a host name.
+    /// The machine does not allow it: a file, a port, a host name.
     Environment = 3,
 }
 
@@ -24,7 +24,7 @@ pub(crate) type Outcome = Result<(), Failure>;
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    /// Empty when everything was said already.
+    /// Empty if everything has been said already.
     message: String,
     hint: String,
 }
@@ -34,7 +34,7 @@ impl Failure {
         Self { exit, message: message.to_string(), hint: String::new() }
     }
 
-    /// The report that was printed says it all; only the exit code is left to give.
+    /// A failure that the printed report already describes; only the exit code remains.
     pub(crate) fn reported(exit: Exit) -> Self {
         Self::new(exit, "")
     }
@@ -45,7 +45,7 @@ impl Failure {
         self
     }
 
-    /// A file that cannot be opened, read or written.
+    /// A failure to open, read or write a file.
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => "Check the path; `-` stands for standard input or output.",
@@ -59,7 +59,7 @@ impl Failure {
         Self::new(Exit::Environment, message).hint(hint)
     }
 
-    /// Says on stderr what is to be said, and returns the exit code.
+    /// Prints the message to standard error, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {
             eprintln!("ringstat: {}", self.message);
@@ -71,7 +71,7 @@ impl Failure {
     }
 }
 
-/// Output that cannot be written. A reader that has seen enough (`| head`) is no failure.
+/// Output could not be written. A reader that has seen enough (`| head`) is not a failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -1,4 +1,4 @@
-//! The collector's ledger for a person: what came in, what became of it, and who sent it.
+//! The collector's ledger for people: what was received, what became of it, and who sent it.
 
 use std::io::{self, Write};
 
@@ -6,7 +6,7 @@ use ringstat_collector::{Report, SenderReport};
 
 use crate::common::table;
 
-/// The latest heard of are listed.
+/// The number of senders listed, the most recently heard from first.
 const SENDERS: usize = 20;
 
 pub(crate) fn print(report: &Report) -> io::Result<()> {
@@ -50,7 +50,8 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// `lost` datagrams, of which the sender itself gave up some; and the events that it dropped before.
+/// A table of senders: how many datagrams were lost, how many of those the sender itself gave up, and how many events
+/// it dropped before that.
 fn senders(senders: &[SenderReport]) -> String {
     const COLUMNS: [&str; 6] = ["sender", "received", "lost", "given up", "records", "dropped"];
     let row = |s: &SenderReport| {

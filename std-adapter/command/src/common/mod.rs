@@ -1,4 +1,4 @@
-//! What the subcommands share on the way out: how they fail, how they print, and a bad network for those that want one.
+//! Shared by the subcommands: failures, printing, quantities, and a simulated bad network.
 
 pub(crate) mod failure;
 pub(crate) mod ledger;

@@ -1,4 +1,5 @@
-//! A bad network on purpose, between a client and a receiver that do not notice: `send --loss`, `demo --fault`.
+//! A deliberately bad network between a client and a receiver, which both take for a real one: `send --loss`, `demo
+//! --fault`.
 
 use std::io::{Error, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -9,7 +10,7 @@ use ringstat_core::testkit::{FaultReport, FaultTransport, Faults};
 
 use super::failure::{Exit, Failure};
 
-/// A socket that waits for room, so that what the fault transport says was dropped is all that was.
+/// A socket that waits for room, so that nothing is lost besides what the fault transport drops.
 struct Socket(UdpSocket);
 
 impl Transport for Socket {
@@ -38,7 +39,8 @@ fn refused(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }
 
-/// The network between a client and its receiver: one clone is the client's, through the other it is made good or bad.
+/// The network between a client and its receiver. The client has one clone; through another, the network is made better
+/// or worse.
 #[derive(Clone)]
 pub(crate) struct Network(Arc<Mutex<FaultTransport<Socket>>>);
 
@@ -59,18 +61,18 @@ impl Network {
         Ok(Self(Arc::new(Mutex::new(FaultTransport::new(Socket(socket), faults, seed)))))
     }
 
-    /// From now on everything arrives.
+    /// Lets everything arrive from now on.
     pub(crate) fn recover(&self) {
         self.cut(false);
         self.lock().set_faults(Faults::NONE);
     }
 
-    /// Takes the way to the receiver away, or gives it back.
+    /// Cuts the connection to the receiver, or restores it.
     pub(crate) fn cut(&self, cut: bool) {
         self.lock().set_outage(cut.then_some(SendError::Unreachable));
     }
 
-    /// What was done to the datagrams.
+    /// What happened to the datagrams.
     pub(crate) fn report(&self) -> FaultReport {
         self.lock().report()
     }

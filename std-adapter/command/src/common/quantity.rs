@@ -1,11 +1,11 @@
-//! Rates and times as one writes them on a command line.
+//! Rates and times as they are written on a command line.
 
 use std::time::Duration;
 
-/// The highest rate, in events a second.
+/// The highest rate, in events per second.
 pub(crate) const FASTEST: u64 = 100_000_000;
 
-/// A rate in events a second, as in `5000`, `200k` or `1.5M`.
+/// Parses a rate in events per second, such as `5000`, `200k` or `1.5M`.
 pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     let (number, times) = match text.strip_suffix(['k', 'K']) {
         Some(number) => (number, 1e3),
@@ -21,7 +21,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A time, as in `30`, `30s`, `500ms` or `2m`; without a unit in seconds.
+/// Parses a time such as `30`, `30s`, `500ms` or `2m`; without a unit it is in seconds.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("us", 1e-6), ("s", 1.0), ("m", 60.0)];
     let unit = UNITS.iter().find_map(|(unit, s)| text.strip_suffix(unit).map(|n| (n, *s)));

@@ -1,11 +1,11 @@
-//! Printing a report: for a person line by line, for a machine as JSON.
+//! Printing a report: line by line for people, or as JSON for programs.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Prints `report`: as one JSON object in a line, or each field on a line of its own, numbers below each other.
+/// Prints `report` as one JSON object in a line, or with each field on a line of its own and aligned numbers.
 pub(crate) fn print(report: &impl Serialize, json: bool, to_stderr: bool) -> io::Result<()> {
     let mut text = String::new();
     if json {
@@ -26,7 +26,7 @@ pub(crate) fn print(report: &impl Serialize, json: bool, to_stderr: bool) -> io:
     }
 }
 
-/// Names and values; a field within a field has both names.
+/// Collects names and values; a nested field is named after both fields.
 fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {

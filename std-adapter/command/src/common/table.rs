@@ -1,11 +1,11 @@
-//! Tables: text to the left, numbers to the right, no wider than the terminal.
+//! Tables: text on the left, numbers on the right, no wider than the terminal.
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 
-/// Without a terminal, as wide as a page of text.
+/// The width if there is no terminal: that of a page of text.
 const WIDTH: u16 = 100;
 
-/// Columns and lines of the terminal, if there is one.
+/// The columns and lines of the terminal, or a default if there is none.
 pub(crate) fn terminal() -> (u16, u16) {
     crossterm::terminal::size().ok().filter(|(width, _)| *width > 0).unwrap_or((WIDTH, 24))
 }

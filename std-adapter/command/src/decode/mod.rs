@@ -1,4 +1,4 @@
-//! `ringstat decode`: datagrams back into JSON lines, or the reason why not.
+//! `ringstat decode`: turns datagrams back into JSON lines, or says why it cannot.
 
 mod capture;
 mod print;
@@ -14,7 +14,7 @@ use crate::common::report;
 use crate::jsonl::records;
 use printer::Printer;
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat decode datagrams.hex
@@ -33,11 +33,11 @@ pub(crate) struct Args {
     /// records into such a datagram again
     #[arg(long)]
     headers: bool,
-    /// Of a capture, decode only what was sent to this UDP port, and refuse what is not a datagram instead of
-    /// skipping it
+    /// Decode only packets of a capture that were sent to this UDP port, and refuse those that are not datagrams
+    /// instead of skipping them
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// Print refusals and the closing report as JSON lines, too, on standard error
+    /// Also print refusals and the final report as JSON lines, on standard error
     #[arg(long)]
     json: bool,
 }

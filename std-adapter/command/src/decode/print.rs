@@ -1,4 +1,4 @@
-//! A datagram's records as lines of JSON.
+//! Prints the records of a datagram as lines of JSON.
 
 use std::io::{self, Write};
 
@@ -11,9 +11,9 @@ use crate::jsonl::state::unit_name;
 use crate::jsonl::tags::TagList;
 use crate::jsonl::value::{Content, Number};
 
-/// Why printing a datagram ended early.
+/// Why the printing of a datagram ended early.
 pub(super) enum Stopped {
-    /// Behind so many good records.
+    /// A record was malformed, after this many good ones.
     Refused(u64, DecodeError),
     Output(io::Error),
 }
@@ -24,7 +24,7 @@ impl From<io::Error> for Stopped {
     }
 }
 
-/// Prints a datagram's records, and before them what else it says; returns how many there are.
+/// Prints the records of a datagram, preceded by its header if requested, and returns how many there are.
 pub(super) fn print(
     decoder: &mut Decoder,
     out: &mut impl Write,
@@ -51,7 +51,7 @@ fn write_line(out: &mut impl Write, line: &Line<'_>) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// A record as the line that `encode` would read it from.
+/// A record as the line from which `encode` would read it.
 fn line_of<'a>(record: &Record<'a>) -> Line<'a> {
     let kind = match &record.body {
         Body::Event(event) => event.kind.into(),

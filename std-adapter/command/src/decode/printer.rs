@@ -1,4 +1,4 @@
-//! Datagrams from a file, each printed or refused with its place and the reason.
+//! Prints or refuses each datagram of a file; a refusal gives its place and the reason.
 
 use std::io::{self, BufRead, BufWriter, Cursor, IsTerminal, Read, Write};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::common::failure::{Failure, Outcome};
 use crate::jsonl::line::BYTE_ORDER_MARK;
 use crate::jsonl::lines::{Found, Lines};
 
-/// Where a datagram, or what should have been one, stands.
+/// The place of a datagram, or of what should have been one.
 #[derive(Clone, Copy, Serialize, Debug)]
 #[serde(rename_all = "snake_case")]
 enum Place {
@@ -30,12 +30,12 @@ struct Refused<'a> {
     message: &'a str,
 }
 
-/// Prints datagrams, and counts.
+/// Prints datagrams and counts them.
 pub(super) struct Printer<'a> {
     args: &'a Args,
     decoder: Box<Decoder>,
     out: BufWriter<io::Stdout>,
-    /// Somebody watches.
+    /// Whether somebody is watching.
     live: bool,
     report: Report,
 }
@@ -51,13 +51,13 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// What was read, once all of it is printed.
+    /// Returns what was read, once all of it has been printed.
     pub(super) fn end(mut self) -> io::Result<Report> {
         self.out.flush()?;
         Ok(self.report)
     }
 
-    /// Lines of hexadecimal, of which `head` is the beginning.
+    /// Reads lines of hexadecimal, of which `head` is the beginning.
     pub(super) fn hex(&mut self, head: Vec<u8>, from: impl BufRead) -> Outcome {
         let mut lines = Lines::new(Cursor::new(head).chain(from));
         loop {
@@ -79,7 +79,7 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// A capture, of which `head` is the beginning.
+    /// Reads a capture, of which `head` is the beginning.
     pub(super) fn capture(&mut self, head: Vec<u8>, from: impl BufRead + Send) -> Outcome {
         let path = self.args.file.clone();
         capture::read(head, from, &path, self.args.port, |number, packet| {
@@ -101,7 +101,7 @@ impl<'a> Printer<'a> {
         })
     }
 
-    /// Prints the records of a datagram; those before a bad one are as their sender wrote them.
+    /// Prints the records of a datagram. Those before a malformed one are as the sender wrote them.
     fn datagram(&mut self, bytes: &[u8], place: Place) -> io::Result<()> {
         let result = print(&mut self.decoder, &mut self.out, bytes, self.args.headers);
         match result {

@@ -1,32 +1,32 @@
-//! What `demo --fault` does to the network and to the collector while the client goes on.
+//! What `demo --fault` does to the network and the collector while the client runs.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use ringstat_core::testkit::Faults;
 
-/// Faults by name, as in `loss=20%,restart`.
+/// Faults by name, such as `loss=20%,restart`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Plan {
     pub(crate) network: Faults,
-    /// In the second quarter there is no way to the collector.
+    /// Whether the network is cut during the second quarter of the time.
     pub(crate) cut: bool,
-    /// After half of the time the collector is gone, and somewhat later another one is there.
+    /// Whether the collector disappears after half of the time and another one starts a little later.
     pub(crate) restart: bool,
 }
 
 impl Plan {
-    /// Whether there is no way to the collector, `since` the beginning of `whole`.
+    /// Whether the network is cut at the time `since` the start, of `whole`.
     pub(crate) fn is_cut(&self, since: Duration, whole: Duration) -> bool {
         self.cut && (whole / 4..whole / 2).contains(&since)
     }
 
-    /// Whether the collector is gone then.
+    /// Whether the collector is gone at that time.
     pub(crate) fn is_gone(&self, since: Duration, whole: Duration) -> bool {
         self.restart && (whole / 2..whole * 3 / 4).contains(&since)
     }
 
-    /// In one line, for a person.
+    /// A description on one line, for people.
     pub(crate) fn describe(&self) -> String {
         let share = |what: &str, share: f64| {
             (share > 0.0).then(|| format!("{:.0} % of the datagrams {what}", share * 100.0))
@@ -65,7 +65,7 @@ impl FromStr for Plan {
     }
 }
 
-/// `20%` or `0.2`.
+/// Parses a share such as `20%` or `0.2`.
 fn share(fault: &str, value: &str) -> Result<f64, String> {
     let (number, unit) = value.strip_suffix('%').map_or((value, 1.0), |number| (number, 100.0));
     let share = number.trim().parse::<f64>().ok().map(|n| n / unit);

@@ -1,7 +1,7 @@
 //! `ringstat demo`: the whole path in one process, fed with this machine's own readings.
 //!
-//! A collector and a client talk over loopback; one thread takes readings, others record what they do, and at the end
-//! both sides must agree on every event.
+//! A collector and a client communicate over loopback; one thread takes readings, others record their work, and at the
+//! end both sides must agree on every event.
 
 mod fault;
 mod readings;
@@ -27,12 +27,12 @@ use readings::Readings;
 use screen::Screen;
 use view::View;
 
-/// The readings are taken, and the table is redrawn, so often.
+/// The interval at which readings are taken and the table is redrawn.
 const ROUND: Duration = Duration::from_secs(1);
-/// How long what was sent may take to the collector, in this very process.
+/// The longest time that what was sent may take to reach the collector in this process.
 const ARRIVAL: Duration = Duration::from_secs(5);
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat demo
@@ -43,7 +43,7 @@ Exit codes: 0 both ledgers close and every event arrived, 1 not so, 2 usage, 3 n
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// How long to run, in seconds; 0: until Ctrl-C
+    /// How long to run, in seconds; 0 means until Ctrl-C
     #[arg(long, value_name = "N", default_value_t = 15)]
     seconds: u64,
     /// Address to serve the page on; port 0 takes any free one
@@ -58,21 +58,21 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// What both sides say.
+/// The accounts of both sides.
 #[derive(serde::Serialize, Debug)]
 struct Report {
     client: Ledger,
     client_closes: bool,
     datagrams_sent: u64,
-    /// With faults: what the network did to the datagrams.
+    /// With faults, what the network did to the datagrams.
     #[serde(skip_serializing_if = "Option::is_none")]
     network: Option<Simulated>,
-    /// How the client was doing at the end.
+    /// The client's state at the end.
     snapshot: Snapshot,
     /// Critical events recorded, and stored by the collectors.
     critical: (u64, u64),
-    /// Events that the client sent and the collector does not have, or the other way round; and by how much the
-    /// totals of a counter differ.
+    /// Events that the client sent and the collector does not have, or the reverse, plus the difference in the totals
+    /// of a counter.
     unaccounted: u64,
     collector: ringstat_collector::Report,
 }
@@ -87,7 +87,7 @@ struct Simulated {
     failed: u64,
 }
 
-/// The client's ledger for a person.
+/// The client's ledger for people.
 #[derive(serde::Serialize, Debug)]
 struct Shown {
     #[serde(flatten)]
@@ -144,16 +144,16 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     settle(args, client, collectors, network, alarms)
 }
 
-/// Where faults begin: the same ones each time.
+/// The seed of the faults, so that they are the same each time.
 const SEED: u64 = 7;
 
-/// The collector, and the ones before it.
+/// The collector, and the reports of earlier ones.
 struct Collectors {
-    /// `None` while it is gone.
+    /// `None` while there is none.
     running: Option<Running>,
     udp: SocketAddr,
     http: Option<SocketAddr>,
-    /// Critical events that earlier ones stored.
+    /// Critical events stored by earlier collectors.
     alarms: u64,
 }
 
@@ -178,7 +178,7 @@ impl Collectors {
         self.http.map(|at| format!("http://{at}/")).unwrap_or_default()
     }
 
-    /// Takes the collector away, or starts another one in its place.
+    /// Stops the collector, or starts another one in its place.
     fn be_gone(&mut self, gone: bool) -> Outcome {
         match (gone, self.running.take()) {
             (true, Some(running)) => {
@@ -194,13 +194,13 @@ impl Collectors {
     }
 }
 
-/// Critical events that a collector has stored.
+/// The number of critical events that a collector has stored.
 fn alarms(report: &ringstat_collector::Report) -> u64 {
     let stored = report.series.iter().filter(|s| s.name == workload::ALARM);
     stored.map(|s| s.value as u64).sum()
 }
 
-/// Takes readings and shows what the collector has, until the time is over or somebody ends it.
+/// Takes readings and shows what the collector has, until the time is over or a signal arrives.
 fn watch(
     args: &Args,
     client: &Client,
@@ -224,7 +224,7 @@ fn watch(
         if let Some((plan, network)) = args.fault.as_ref().zip(network) {
             network.cut(plan.is_cut(begun.elapsed(), limit));
             let gone = plan.is_gone(begun.elapsed(), limit);
-            // Not yet, if it would take an acknowledgement with it.
+            // Not while an acknowledgement could be lost with it.
             let stays = gone && collectors.running.is_some() && !is_acknowledged(client);
             collectors.be_gone(gone && !stays)?;
         }
@@ -236,9 +236,8 @@ fn watch(
     Ok(())
 }
 
-/// Whether every critical event is acknowledged, or is so within a moment. A collector knows nothing of what one
-/// before it has stored: if it went with an acknowledgement still under way, the next one would store that event once
-/// more.
+/// Whether every critical event is acknowledged, or will be within a moment. A collector knows nothing of what earlier
+/// ones stored: if one ended with an acknowledgement under way, the next one would store that event again.
 fn is_acknowledged(client: &Client) -> bool {
     let deadline = Instant::now() + ROUND / 4;
     let _ = client.flush(ROUND / 4);
@@ -253,7 +252,7 @@ fn is_acknowledged(client: &Client) -> bool {
     }
 }
 
-/// Ends both sides, waits until everything that was sent has arrived, and compares.
+/// Ends both sides, waits until everything that was sent has arrived, and compares the accounts.
 fn settle(
     args: &Args,
     client: Client,
@@ -261,7 +260,7 @@ fn settle(
     network: Option<Network>,
     recorded: u64,
 ) -> Outcome {
-    // What was lost heals when the network does.
+    // Once the network recovers, the totals become exact again.
     if let Some(network) = &network {
         network.recover();
         let _ = client.flush(ARRIVAL);
@@ -284,7 +283,7 @@ fn settle(
     let tasks = tasks.map_or(0, |s| s.value as u64);
     let alarms = alarms(&arrived) + before;
     let collector = running.stop(0);
-    // Events that are not critical are lost where datagrams are; instruments and critical ones never.
+    // Events that are not critical are lost with their datagrams; instruments and critical events never are.
     let events_missing = if network.is_some() {
         0
     } else {

@@ -1,7 +1,7 @@
 //! This machine's own readings: processor, memory, load, network and disks, through the crate `sysinfo`.
 //!
-//! Levels are gauges and amounts are counters, made at run time since nobody knows beforehand what interfaces and
-//! disks there are: each is looked up once and its handle kept.
+//! Levels are gauges and amounts are counters. They are made at run time, since nobody knows beforehand which
+//! interfaces and disks exist; each is looked up once and its handle kept.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ impl<'a> Readings<'a> {
         }
     }
 
-    /// Reads everything and records it.
+    /// Takes all readings and records them.
     pub(crate) fn record(&mut self) {
         let mut levels: Vec<(&'static str, &'static str, String, f64)> = Vec::new();
         let mut amounts: Vec<(&'static str, &'static str, String, u64)> = Vec::new();

@@ -1,4 +1,4 @@
-//! A live display: redrawn in place on a terminal, plain lines anywhere else.
+//! A live display: redrawn in place on a terminal, plain lines otherwise.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -8,41 +8,42 @@ use crossterm::terminal::{Clear, ClearType};
 
 use crate::common::table;
 
-/// Lines of a frame besides its title and rows: heading, rules, the remark below, the cursor's own.
+/// Lines of a frame besides its title and rows: the heading, the rules, the remark below, and the cursor's line.
 const TABLE_FRAME: usize = 6;
 
-/// What there is to see at one moment.
+/// What the screen shows at one moment.
 pub(crate) struct Frame {
-    /// Above the table, a line each.
+    /// Lines above the table.
     pub(crate) title: Vec<String>,
     pub(crate) columns: &'static [&'static str],
-    /// So many columns, the first ones, are text.
+    /// How many of the first columns are text.
     pub(crate) texts: usize,
     pub(crate) rows: Vec<Vec<String>>,
-    /// The same in one line, for those who have no terminal.
+    /// The same on one line, for output that is not a terminal.
     pub(crate) line: String,
 }
 
-/// Where frames go.
+/// Where frames are shown.
 pub(crate) struct Screen {
     terminal: bool,
-    /// So many lines of the frame before are still on the screen.
+    /// How many lines of the previous frame are still on the screen.
     drawn: u16,
 }
 
 impl Screen {
-    /// On standard output; as plain lines if that is no terminal.
+    /// A screen on standard output, which shows plain lines if that is not a terminal.
     pub(crate) fn new() -> Self {
         Self { terminal: io::stdout().is_terminal(), drawn: 0 }
     }
 
-    /// Shows a frame in place of the one before.
+    /// Shows a frame in place of the previous one.
     pub(crate) fn show(&mut self, frame: &Frame) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if !self.terminal {
             return writeln!(out, "{}", frame.line);
         }
-        // A frame higher than the screen cannot be drawn over: show as many rows as fit, and say so.
+        // A frame higher than the screen could not be redrawn in place, so only as many rows as fit are shown, with a
+        // remark.
         let height = usize::from(table::terminal().1);
         let room = height.saturating_sub(frame.title.len() + TABLE_FRAME).min(frame.rows.len());
         let mut text = frame.title.join("\n");

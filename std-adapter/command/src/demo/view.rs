@@ -1,4 +1,4 @@
-//! What the demo shows of the collector: each series with its value, its rate and its percentiles.
+//! What the demo shows about the collector: each series with its value, its rate and its percentiles.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use ringstat_std::{Client, Snapshot};
 
 use super::screen::Frame;
 
-/// Remembers what was there a moment ago, for rates.
+/// Remembers the previous values, to compute rates.
 pub(crate) struct View {
     before: HashMap<(Class, String), f64>,
     at: Instant,
@@ -19,7 +19,7 @@ impl View {
         Self { before: HashMap::new(), at: Instant::now() }
     }
 
-    /// The state of both sides, `since` the beginning.
+    /// The state of both sides at the time `since` the start.
     pub(crate) fn frame(
         &mut self,
         since: Duration,
@@ -29,11 +29,11 @@ impl View {
         let report = running.map(|running| running.report(usize::MAX));
         let seconds = self.at.elapsed().as_secs_f64().max(1e-3);
         self.at = Instant::now();
-        // What the client says of itself stands above the table.
+        // What the client reports about itself is shown above the table.
         let series = report.iter().flat_map(|report| &report.series);
         let series = series.filter(|s| !s.name.starts_with("ringstat.client."));
         let mut rows: Vec<_> = series.map(|s| self.row(s, seconds)).collect();
-        // In one order from frame to frame, whatever was heard of last.
+        // In a fixed order from frame to frame, whichever was heard from last.
         rows.sort_unstable();
         let snapshot = client.snapshot();
         let ledger = snapshot.ledger;
@@ -88,7 +88,7 @@ impl View {
     }
 }
 
-/// How the client is doing, in three lines.
+/// The state of the client on three lines.
 fn state(snapshot: &Snapshot) -> [String; 3] {
     let Snapshot { buffer, degradation, output, breaker, health, ledger, .. } = snapshot;
     let dropped: Vec<_> = ledger
@@ -139,7 +139,7 @@ fn line(since: Duration, snapshot: &Snapshot, report: Option<&Report>) -> String
     )
 }
 
-/// Whole numbers whole, others with three digits that say something.
+/// Formats whole numbers as such, and others with three significant digits.
 fn show(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return format!("{value}");
@@ -162,7 +162,7 @@ fn show_bytes(value: f64) -> String {
     format!("{} TiB", show(value))
 }
 
-/// How many events a series was made of; instruments' states are none.
+/// The number of events in a series; 0 for the state of an instrument.
 pub(crate) fn events(series: &SeriesReport) -> u64 {
     match series.class {
         Class::Timing | Class::Distribution => series.value as u64,

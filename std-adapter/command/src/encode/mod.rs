@@ -1,4 +1,4 @@
-//! `ringstat encode`: JSON lines into datagrams, and what they cost.
+//! `ringstat encode`: packs JSON lines into datagrams, and reports what they cost.
 
 mod pack;
 
@@ -13,7 +13,7 @@ use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::report;
 use crate::jsonl::records::Records;
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = r#"A line holds one record:
   {"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},
    "timestamp_ns":1790000000000000000,"priority":"high","rate":10}
@@ -90,7 +90,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     report.refused = records.refused();
     let records = report.events + report.states;
     report.bytes_per_event = if records == 0 { 0.0 } else { report.bytes as f64 / records as f64 };
-    // Datagrams on standard output leave standard error for the report.
+    // If the datagrams are on standard output, the report goes to standard error.
     report::print(&report, args.json, args.out.as_deref() == Some(Path::new("-")))?;
     if report.refused > 0 {
         return Err(Failure::reported(Exit::Loss));

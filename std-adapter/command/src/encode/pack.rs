@@ -1,4 +1,4 @@
-//! Records into datagrams, each as full as it gets.
+//! Packs records into datagrams, each as full as possible.
 
 use std::io;
 
@@ -12,20 +12,20 @@ use crate::jsonl::envelope::in_unit;
 use crate::jsonl::records::{Item, Records, now_ns};
 use crate::jsonl::refusal::Refusal;
 
-/// Room for most texts in an event; what is longer stands beside it.
+/// Room for most texts in an event; longer ones are kept beside it.
 const INLINE: usize = 254;
 
-/// A record with its line, and of a histogram the bucket to go on with.
+/// A record with its line, and for a histogram the bucket at which to continue.
 type Pending = Option<(u64, Item<INLINE>, usize)>;
 
-/// How the datagrams begin.
+/// What each datagram begins with.
 struct Beginning {
     header: Header,
-    /// What a line of kind `datagram` says; without one, the records decide.
+    /// The contents of a line of kind `datagram`; without one, they are derived from the records.
     prologue: Option<Prologue>,
 }
 
-/// Packs all records and hands each datagram to `emit`.
+/// Packs all records and passes each datagram to `emit`.
 pub(super) fn pack(
     args: &Args,
     records: &mut Records,
@@ -35,7 +35,7 @@ pub(super) fn pack(
     let mut encoder: Box<Encoder> = Box::default();
     let mut buffer = vec![0; usize::from(args.mtu)];
     let mut beginning = Beginning { header: given(args, Header::default()), prologue: None };
-    // What had no room in the datagram before.
+    // What did not fit the previous datagram.
     let mut waiting = None;
     while let Some((line, item, bucket)) = next(&mut waiting, records)? {
         let (mut current, announced) = match item {
@@ -75,7 +75,7 @@ pub(super) fn pack(
                     break;
                 }
                 Err(Unfit::Full) => {
-                    // Nothing may follow it: the tables name strings that were taken back.
+                    // Nothing may follow it, because the string tables contain strings that were taken back.
                     records.refuse(line, Refusal::from(Cause::TooLarge));
                     break;
                 }
@@ -102,7 +102,7 @@ fn next(waiting: &mut Pending, records: &mut Records) -> Result<Pending, Failure
     Ok(records.next()?.map(|(line, item)| (line, item, 0)))
 }
 
-/// What the flags say goes before what a line says.
+/// Flags take precedence over a line.
 fn given(args: &Args, header: Header) -> Header {
     Header {
         sender: args.sender.unwrap_or(header.sender),
@@ -111,23 +111,23 @@ fn given(args: &Args, header: Header) -> Header {
     }
 }
 
-/// The prologue of a datagram that begins with this record.
+/// The prologue for a datagram that begins with this record.
 fn suited_to(first: &Pending) -> Prologue {
     let (base_time, ack_floor) = match first {
-        // As close as possible to the events' own times: differences are shorter.
+        // As close as possible to the events' own times, so that differences are short.
         Some((_, Item::Event(recorded), _)) => (recorded.event.time(), recorded.id),
         _ => (now_ns(), None),
     };
     Prologue { base_time, ack_floor, ..Prologue::default() }
 }
 
-/// Why a record is not in the datagram.
+/// Why a record was not added to the datagram.
 enum Unfit {
     /// There is no room for it.
     Full,
-    /// It is for another datagram.
+    /// It belongs into another datagram.
     Another,
-    /// It is for none.
+    /// It fits no datagram.
     Refused(Refusal),
 }
 
@@ -148,7 +148,8 @@ impl From<Refused> for Unfit {
     }
 }
 
-/// Adds a record, or what fits of a histogram from `bucket` on: then it returns the bucket to go on with.
+/// Adds a record; for a histogram, its buckets from `bucket` on, as many as fit. Returns the bucket at which to
+/// continue, if any.
 fn add(
     datagram: &mut <Encoder as Format>::Datagram<'_>,
     item: &Item<INLINE>,
@@ -162,7 +163,7 @@ fn add(
             let above_floor = match (recorded.id, prologue.ack_floor) {
                 (None, _) => None,
                 (Some(id), Some(floor)) if id >= floor => Some(id - floor),
-                // A datagram that begins with it has it as the floor.
+                // A datagram that begins with this event uses its identifier as the floor.
                 (Some(_), _) if datagram.records() > 0 => return Err(Unfit::Another),
                 (Some(id), _) => {
                     let what =

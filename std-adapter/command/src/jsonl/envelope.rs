@@ -1,16 +1,16 @@
-//! What a datagram says besides its records, as a line of kind `datagram`: `decode --headers` prints it, and `encode`
-//! packs what follows it into a datagram that says the same.
+//! The header and prologue of a datagram, as a line of kind `datagram`: `decode --headers` prints it, and `encode`
+//! packs what follows it into a datagram with the same header and prologue.
 
 use ringstat_core::format::{Header, Prologue, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use super::refusal::Refusal;
 
-/// What stands in a datagram besides its records.
+/// The contents of a datagram besides its records.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Envelope {
-    /// In hexadecimal: JSON numbers are exact to 53 bits only in many languages.
+    /// In hexadecimal, because many languages read JSON numbers only up to 53 bits exactly.
     sender: String,
     epoch: u32,
     sequence: u32,
@@ -26,12 +26,12 @@ pub(crate) struct Envelope {
     dropped: u64,
     #[serde(default)]
     failed: u64,
-    /// No event is outstanding whose identifier is lower.
+    /// No event with a lower identifier is outstanding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ack_floor: Option<u64>,
     #[serde(default)]
     wants_receipt: bool,
-    /// These two say what was found, and are not read.
+    /// These two are informative, and ignored when read.
     #[serde(default)]
     records: u16,
     #[serde(default)]
@@ -42,7 +42,7 @@ fn yes() -> bool {
     true
 }
 
-/// [`TimeUnit`] by name.
+/// The names of [`TimeUnit`].
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Unit {
@@ -53,7 +53,7 @@ enum Unit {
 }
 
 impl Envelope {
-    /// What a datagram of so many bytes says.
+    /// The envelope of a datagram of that size.
     pub(crate) fn of(
         header: &Header,
         prologue: &Prologue,
@@ -81,7 +81,7 @@ impl Envelope {
         }
     }
 
-    /// The beginning of a datagram that says the same.
+    /// The header and prologue of a datagram with the same contents.
     pub(crate) fn begin(&self) -> Result<(Header, Prologue), Refusal> {
         let unit = match self.time_unit {
             Unit::Nanoseconds => TimeUnit::Nanos,
@@ -108,10 +108,10 @@ impl Envelope {
     }
 }
 
-/// A time in a datagram's unit; only whole ones can be said.
+/// A time in a datagram's unit, which must be a whole number of units.
 pub(crate) fn in_unit(ns: u64, unit: TimeUnit) -> Result<u64, Refusal> {
     let each = unit.nanos();
-    // Times beyond 64 bits of nanoseconds are printed as the last one: so it is read.
+    // Times beyond 64 bits of nanoseconds are printed as the largest one, so that is how it is read.
     if ns == u64::MAX {
         return Ok(ns.div_ceil(each));
     }

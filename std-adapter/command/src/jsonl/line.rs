@@ -1,9 +1,9 @@
-//! The JSON form of a record: one object a line, the same for `encode`, `decode` and `send`.
+//! The JSON form of a record: one object per line, the same for `encode`, `decode` and `send`.
 //!
-//! [`Line`] is read and written by one description, so that whatever `decode` prints `encode` reads. Events are
+//! [`Line`] is used for both reading and writing, so that `encode` reads whatever `decode` prints. Events look like
 //! `{"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},"timestamp_ns":1790000000000000000,
-//! "priority":"high","rate":10}`; instruments' states have the kinds `total`, `level` and `buckets`; a line of kind
-//! `datagram` says which datagram the following records came in, and carries no record itself.
+//! "priority":"high","rate":10}`; states of instruments have the kinds `total`, `level` and `buckets`; a line of kind
+//! `datagram` describes the datagram in which the following records arrived, and is not a record itself.
 
 use std::borrow::Cow;
 
@@ -17,10 +17,10 @@ use super::refusal::Refusal;
 use super::tags::TagList;
 use super::value::{Content, Number};
 
-/// What some editors put before a text.
+/// A character that some editors put at the beginning of a text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What a line is about.
+/// The kind of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LineKind {
@@ -38,7 +38,7 @@ pub(crate) enum LineKind {
 }
 
 impl LineKind {
-    /// The kind of event, unless it is something else.
+    /// The kind of event, or `None` if the line is something else.
     pub(crate) const fn event(self) -> Option<Kind> {
         Some(match self {
             Self::Counter => Kind::Counter,
@@ -65,7 +65,7 @@ impl From<Kind> for LineKind {
     }
 }
 
-/// One line. Which fields belong together, [`Line::event`] and [`State::of`](crate::jsonl::state::State::of) check.
+/// One line. [`Line::event`] and [`State::of`](crate::jsonl::state::State::of) check which fields belong together.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line<'a> {
@@ -111,7 +111,7 @@ fn is_normal(priority: &Priority) -> bool {
 }
 
 impl<'a> Line<'a> {
-    /// A line with nothing but a kind and a name.
+    /// A line with only a kind and a name.
     pub(crate) fn new(kind: LineKind, name: impl Into<Cow<'a, str>>) -> Self {
         Self {
             kind,
@@ -133,7 +133,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Reads a line.
+    /// Parses a line.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Refusal> {
         if text.starts_with(BYTE_ORDER_MARK) {
             return Err(Refusal::from(
@@ -142,13 +142,13 @@ impl<'a> Line<'a> {
         }
         serde_json::from_str(text).map_err(|e| {
             let said = e.to_string();
-            // Every text is line 1 to the parser; the caller knows the true number.
+            // The parser always sees line 1; the caller knows the true number.
             let (what, _) = said.split_once(" at line ").unwrap_or((&said, ""));
             Refusal(format!("column {}: {what}", e.column()))
         })
     }
 
-    /// Of how many of its kind the record was the only one kept.
+    /// The record was the only one kept of this many.
     pub(crate) fn rate(&self) -> Result<u32, Refusal> {
         match self.rate {
             Some(0) => Err(Refusal::from("rate 0: a record stands for 1 or more of its kind")),
@@ -156,8 +156,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The line as an event, apart from its rate and identifier; `now` is its time if it has none. A text that does not
-    /// fit the event's slot becomes a symbol of `intern`.
+    /// The line as an event, without its rate and identifier; `now` is its time if the line has none. A text that does
+    /// not fit the event's slot is passed to `intern`, and becomes a symbol.
     pub(crate) fn event<const INLINE: usize>(
         &self,
         kind: Kind,
@@ -199,7 +199,7 @@ impl<'a> Line<'a> {
         Ok(event)
     }
 
-    /// Name and tags, kept for ever.
+    /// The name and tags, kept for the rest of the run.
     pub(crate) fn identity(
         &self,
         names: &mut Names,

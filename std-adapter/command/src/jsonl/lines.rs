@@ -1,21 +1,21 @@
-//! Reading text line by line, with line numbers and without trusting anybody to end a line.
+//! Reads text line by line, with line numbers, and without relying on lines to end.
 
 use std::io::{self, BufRead, Read};
 
-/// Longer lines are refused. The longest datagram takes 131 kB in hex.
+/// The length above which lines are refused, in bytes. The longest datagram takes 131 kB in hexadecimal.
 const LIMIT: usize = 1 << 20;
 
 /// A line as it was found.
 pub(crate) enum Found<'a> {
-    /// Without the newline, and without blanks around it.
+    /// Without the newline and surrounding blanks.
     Line(&'a str),
-    /// More than a megabyte.
+    /// The line has more than a megabyte.
     TooLong,
-    /// Bytes that are no text.
+    /// The line is not UTF-8.
     NotUtf8,
 }
 
-/// The lines of a file, from 1 on; blank ones and those that begin with `#` are left out.
+/// The lines of a file, numbered from 1; blank lines and those that begin with `#` are left out.
 pub(crate) struct Lines<R> {
     from: R,
     number: u64,

@@ -1,13 +1,14 @@
-//! Records as lines of JSON: what `decode` prints, and what `encode` and `send` read.
+//! Records as lines of JSON, which `decode` prints, and `encode` and `send` read.
 //!
 //! ```text
 //!  a file ─► lines ─► Line ─► Event   (kept names)  ─► records, one after the other
 //!                         └─► State   (an instrument's)
 //! ```
 //!
-//! [`lines`] cuts a file into lines, [`line`](mod@line) is the form of one, with its [`tags`], its numbers and texts in [`value`], an
-//! instrument's state in [`state`], and of a whole datagram the [`envelope`]. [`names`] keeps strings for as long as the
-//! command runs, [`records`] puts all of it together, and [`refusal`] says what is wrong with a line.
+//! [`lines`] splits a file into lines, and [`line`](mod@line) is the form of one, with its [`tags`], its numbers and
+//! texts in [`value`], the state of an instrument in [`state`], and the header of a datagram in [`envelope`]. [`names`]
+//! keeps strings for as long as the command runs, [`records`] puts everything together, and [`refusal`] says what is
+//! wrong with a line.
 
 pub(crate) mod envelope;
 pub(crate) mod line;

@@ -1,18 +1,17 @@
-//! Strings read at run time, made `'static`.
+//! Strings that are read at run time and made `'static`.
 //!
-//! Events name static strings and static tag sets, so that recording copies nothing. What the command reads from a
-//! file is therefore kept until it exits: each different string and each different tag set once, and all of them
-//! together within a limit. This is for a command that runs once; a service names its metrics at compile time or
-//! interns them.
+//! Events name static strings and static tag sets, so that recording copies nothing. What the command reads from a file
+//! is therefore kept until it exits: each distinct string and tag set once, and all together within a limit. This suits
+//! a command that runs once; a service names its metrics at compile time or interns them.
 
 use std::collections::HashSet;
 
 use ringstat_core::record::Tag;
 
-/// Kept at most, in bytes: some million names and tag sets.
+/// The largest amount kept, in bytes: enough for about a million names and tag sets.
 const LIMIT: usize = 256 << 20;
 
-/// No room for another string.
+/// There is no room for another string.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Full;
 
@@ -32,7 +31,7 @@ impl Names {
         Self { strings: HashSet::new(), sets: HashSet::new(), room }
     }
 
-    /// The kept twin of `text`: the same address each time.
+    /// A static copy of `text`: the same address each time.
     pub(crate) fn string(&mut self, text: &str) -> Result<&'static str, Full> {
         if let Some(kept) = self.strings.get(text) {
             return Ok(kept);
@@ -43,7 +42,7 @@ impl Names {
         Ok(kept)
     }
 
-    /// The kept twin of a list of tags: the same address each time.
+    /// A static copy of a list of tags: the same address each time.
     pub(crate) fn tags<'a>(
         &mut self,
         tags: impl IntoIterator<Item = (&'a str, &'a str)>,

@@ -1,4 +1,4 @@
-//! Records from a file of JSON lines, each with its line number; what is no record is reported and counted.
+//! Records from a file of JSON lines, each with its line number. Lines that are not records are reported and counted.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -24,7 +24,7 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     }
     let open = || {
         let file = File::open(path)?;
-        // A directory opens and fails at the first read only.
+        // Opening a directory succeeds; only reading it fails.
         if file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
@@ -34,30 +34,30 @@ pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, Failure> {
     Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
 }
 
-/// Nanoseconds since 1970, as this machine's clock has it.
+/// The time of this machine's clock, in nanoseconds since the Unix epoch.
 pub(crate) fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a line holds.
+/// The contents of a line.
 pub(crate) enum Item<const INLINE: usize> {
     Event(Recorded<INLINE>),
     State(State),
-    /// The following records came in such a datagram.
+    /// The header of the datagram in which the following records arrived.
     Datagram(Envelope),
 }
 
-/// An event, and what its slot has no room for.
+/// An event, together with what does not fit its slot.
 pub(crate) struct Recorded<const INLINE: usize> {
     pub(crate) event: Event<INLINE>,
     pub(crate) rate: u32,
     pub(crate) id: Option<u64>,
-    /// A text that nobody interned.
+    /// A text that was not interned.
     pub(crate) text: LongText,
 }
 
-/// A text that does not fit a slot, behind the one symbol that stands for such texts.
+/// A text that does not fit a slot, and the one symbol that stands for such texts.
 #[derive(Default)]
 pub(crate) struct LongText(Option<(Symbol, Box<str>)>);
 
@@ -86,7 +86,7 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// `client`, if there is one, interns what does not fit an event's slot.
+    /// Opens a file. `client`, if there is one, interns what does not fit an event's slot.
     pub(crate) fn open(path: &Path, client: Option<Client>) -> Result<Self, Failure> {
         let shown =
             if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() };
@@ -99,18 +99,18 @@ impl Records {
         })
     }
 
-    /// How many lines were refused so far.
+    /// The number of lines refused so far.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Reports a line that is refused after all, and counts it.
+    /// Reports and counts a line that is refused later on.
     pub(crate) fn refuse(&mut self, line: u64, why: impl Display) {
         self.refused += 1;
         eprintln!("{}:{line}: {why}", self.path);
     }
 
-    /// The next record and its line, or `None` at the end of the file.
+    /// The next record and its line number, or `None` at the end of the file.
     pub(crate) fn next<const INLINE: usize>(
         &mut self,
     ) -> Result<Option<(u64, Item<INLINE>)>, Failure> {
@@ -126,7 +126,7 @@ impl Records {
     }
 }
 
-/// What a line holds.
+/// Reads the contents of a line.
 fn read<const INLINE: usize>(
     found: Found<'_>,
     names: &mut Names,

@@ -6,7 +6,7 @@ use ringstat_core::ledger::Cause;
 
 use super::names::Full;
 
-/// Why a line is not a record. Says what would be.
+/// Why a line is not a valid record, and what would be.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Refusal(pub(crate) String);
 

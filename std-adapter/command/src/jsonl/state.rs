@@ -1,4 +1,4 @@
-//! An instrument's state as a line of JSON, so that a captured datagram can be packed again as it was.
+//! The state of an instrument as a line of JSON, so that a captured datagram can be packed again unchanged.
 
 use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, Unit};
 use ringstat_core::record::{Tag, Value};
@@ -25,7 +25,7 @@ pub(crate) fn unit_name(unit: Unit) -> &'static str {
     UNITS.iter().find(|(u, _)| *u == unit).map_or("none", |(_, name)| name)
 }
 
-/// What a line says that some instrument held.
+/// The state of an instrument, as read from a line.
 #[derive(Debug)]
 pub(crate) struct State {
     name: &'static str,
@@ -86,7 +86,7 @@ impl State {
     }
 }
 
-/// Counts by index from pairs of index and count.
+/// Counts by index, from pairs of index and count.
 fn spread(pairs: &[(u16, u64)]) -> Result<Vec<u64>, Refusal> {
     let mut counts = Vec::new();
     for (index, count) in pairs {

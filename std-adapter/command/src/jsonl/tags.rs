@@ -1,4 +1,4 @@
-//! Tags in JSON, in the order of the sender.
+//! Tags in JSON, in the sender's order.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// Tags: an object, or where a key occurs twice a list of pairs, in the order of the sender.
+/// Tags in the sender's order: an object, or a list of pairs if a key occurs twice.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct TagList<'a>(pub(crate) Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
@@ -63,6 +63,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for TagList<'a> {
     }
 }
 
-/// A string, borrowed where it contains no escapes.
+/// A string, borrowed if it contains no escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

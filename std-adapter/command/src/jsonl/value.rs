@@ -1,4 +1,5 @@
-//! Numbers and texts in JSON: an integer stays an integer, a decimal is the nearest `f64`, exactly both ways.
+//! Numbers and texts in JSON. An integer stays an integer; a decimal becomes the nearest `f64`, exactly in both
+//! directions.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +9,11 @@ use serde::de::{Deserializer, Error, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// A number. One beyond 64 bits is read as the nearest `f64`.
+/// A number. One that exceeds 64 bits is read as the nearest `f64`.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Number(pub(crate) Value);
 
-/// What an event holds besides its name and tags.
+/// The content of an event besides its name and tags.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Content<'a> {
     Number(Number),
@@ -24,9 +25,9 @@ impl Serialize for Number {
         match self.0 {
             Value::U64(v) => serializer.serialize_u64(v),
             Value::I64(v) => serializer.serialize_i64(v),
-            // As integers are received.
+            // This is how integers are received.
             Value::Decimal { mantissa, scale: 0 } => serializer.serialize_i64(mantissa),
-            // On the wire, too, a decimal stands for the float nearest to it.
+            // On the wire, a decimal stands for the float nearest to it, too.
             other => serializer.serialize_f64(other.as_f64()),
         }
     }

@@ -1,16 +1,16 @@
-//! The ladder: the highest rate at which nothing is lost.
+//! The ladder: finds the highest rate at which nothing is lost.
 //!
-//! Doubles the rate until a step fails, then closes in between the last good and the first bad one. A step that fails
-//! is tried once more: one hiccup of a busy machine is not the limit.
+//! Doubles the rate until a step fails, then narrows the gap between the last good and the first bad rate. A step that
+//! fails is repeated once, because one hiccup of a busy machine is not the limit.
 
 use serde::Serialize;
 
 use super::summary::Report;
 use crate::common::failure::Failure;
 
-/// The climb ends when good and bad are this close.
+/// The climb ends when the good and the bad rate are this close, in percent.
 const CLOSE_PERCENT: u64 = 10;
-/// And after so many steps at the latest, second tries included.
+/// The largest number of steps, including repetitions.
 const STEPS: usize = 20;
 
 /// One step.
@@ -25,14 +25,14 @@ pub(crate) struct Step {
 /// The whole climb.
 #[derive(Serialize, Clone, Debug)]
 pub(crate) struct Climb {
-    /// 0: not even the first step went without loss.
+    /// 0 if even the first step lost something.
     pub(crate) highest_without_loss: u64,
     pub(crate) steps: Vec<Step>,
-    /// The best step in full, or the last one if none was good.
+    /// The report of the best step, or of the last one if none was good.
     pub(crate) best: Option<Report>,
 }
 
-/// Climbs from `first`. `step` runs at a rate; `None` ends the climb.
+/// Climbs from the rate `first`. `step` runs at a rate and returns its report, or `None` to end the climb.
 pub(crate) fn climb(
     first: u64,
     highest: u64,
@@ -73,7 +73,7 @@ impl Step {
     }
 }
 
-/// Where to try next.
+/// The state of the search.
 struct Search {
     good: u64,
     bad: Option<u64>,
@@ -100,7 +100,7 @@ impl Search {
 mod tests {
     use super::*;
 
-    /// Where a climb ends on a machine that loses from `limit` on.
+    /// The result of a climb on a machine that loses from `limit` on.
     fn found(first: u64, limit: u64) -> (u64, usize) {
         let mut search = Search { good: 0, bad: None, highest: 100_000_000 };
         let mut rate = first;

@@ -1,15 +1,15 @@
-//! Latencies: histograms with two digits that count, and what a report shows of one.
+//! Latencies: histograms with two significant digits, and the percentiles that a report shows.
 
 use hdrhistogram::Histogram;
 
-/// What is longer counts as this long.
+/// Longer times count as this long.
 const LONGEST_NS: u64 = 60_000_000_000;
 
-/// Nanoseconds, to one percent.
+/// A histogram of nanoseconds, to within one percent.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies(Histogram<u32>);
 
-/// What a report shows, in nanoseconds.
+/// The percentiles that a report shows, in nanoseconds.
 #[derive(serde::Serialize, Clone, Copy, PartialEq, Default, Debug)]
 pub(crate) struct Percentiles {
     pub(crate) samples: u64,
@@ -22,9 +22,9 @@ pub(crate) struct Percentiles {
 }
 
 impl Latencies {
-    /// 15 KiB, all of it touched, so that a run does not seem to need more memory the longer it lasts.
+    /// Takes 15 KiB, all of it touched at once, so that memory does not seem to grow during a run.
     pub(crate) fn new() -> Self {
-        // The bounds are constants that the crate takes; one it did not take would show in the first test.
+        // The bounds are constants that the crate accepts; otherwise the first test would fail.
         let mut histogram = Histogram::new_with_bounds(1, LONGEST_NS, 2)
             .unwrap_or_else(|_| Histogram::new(2).expect("two digits are allowed"));
         histogram.saturating_record(LONGEST_NS);
@@ -41,7 +41,7 @@ impl Latencies {
         let _ = self.0.add(&other.0);
     }
 
-    /// `None` where nothing was measured.
+    /// `None` if nothing was measured.
     pub(crate) fn percentiles(&self) -> Option<Percentiles> {
         if self.0.is_empty() {
             return None;
@@ -59,7 +59,7 @@ impl Latencies {
     }
 }
 
-/// For a person: three digits and a unit.
+/// Formats a time for people, with three digits and a unit.
 pub(crate) fn show(ns: u64) -> String {
     let ns = ns as f64;
     let (value, unit) = match ns {

@@ -1,19 +1,19 @@
-//! Resident memory of this process, where the system tells.
+//! The resident memory of this process, if the system provides it.
 
-/// Bytes in memory now, and the most there ever were.
+/// Bytes of resident memory at present, and their peak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Resident {
     pub(crate) now: u64,
     pub(crate) peak: u64,
 }
 
-/// What Linux says in `/proc/self/status`; `None` elsewhere.
+/// The numbers in `/proc/self/status` on Linux; `None` elsewhere.
 pub(crate) fn resident() -> Option<Resident> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
-/// Lets the peak begin again from now, so that steps before this one do not count. Where that is not allowed the peak
-/// stays that of the whole process, which is no less.
+/// Resets the peak, so that earlier steps do not count. If that is not permitted, the peak remains that of the whole
+/// process, which is no smaller.
 pub(crate) fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

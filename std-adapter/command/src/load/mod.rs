@@ -1,7 +1,7 @@
 //! `ringstat load`: the load tester.
 //!
 //! Threads record events at times that are fixed beforehand ([`pace`]); a collector on loopback receives them
-//! ([`receiver`]); every event is delivered or counted at the stage that lost it ([`stages`]); and a few checks decide
+//! ([`receiver`]); every event is delivered, or counted at the stage that lost it ([`stages`]); and a few checks decide
 //! the exit code ([`summary`]).
 //!
 //! ```text
@@ -35,7 +35,7 @@ use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::quantity::FASTEST;
 use crate::common::report;
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Scenarios (events a second of all threads together; flags replace single numbers):
   baseline   10 000/s from  4 threads for 30 s
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
     let ended = collect::when_ended()?;
     let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
     std::thread::spawn(move || {
-        // The handler holds the other end: this waits for a signal and nothing else.
+        // The handler holds the other end, so this waits for a signal and nothing else.
         if ended.recv().is_ok() {
             stop.store(true, Ordering::Relaxed);
         }

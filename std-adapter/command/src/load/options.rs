@@ -1,4 +1,4 @@
-//! What the flags say: a plan with every number settled, or why there is none.
+//! Turns the flags into a plan in which every number is settled, or says why that is not possible.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -15,34 +15,34 @@ pub(crate) struct Args {
     /// Scenario to run
     #[arg(long, value_enum, default_value_t)]
     scenario: Scenario,
-    /// Events a second, of all threads together; `k` and `M` may follow
+    /// Events per second, of all threads together; may end in `k` or `M`
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     rate: Option<u64>,
-    /// How long to run, and for a ladder how long each step takes: `30`, `30s`, `500ms`, `2m`
+    /// How long to run, or for a ladder how long each step takes: `30`, `30s`, `500ms`, `2m`
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     duration: Option<Duration>,
-    /// Threads that record
+    /// Number of threads that record
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
-    /// Events that the client has room for, divided among the threads' rings
+    /// Number of events for which the client has room, divided among the threads' rings
     #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     buffer: Option<u32>,
-    /// Events in a batch at most; 0: a batch closes when a datagram is full, or by age
+    /// Largest number of events in a batch; 0 closes a batch only when a datagram is full, or by age
     #[arg(long, value_name = "EVENTS")]
     batch: Option<usize>,
-    /// How long the first event of a batch waits at most
+    /// Longest time that the first event of a batch waits
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     batch_age: Option<Duration>,
-    /// Send to this collector instead of one that `load` starts; what happens on the way there is then not known
+    /// Send to this collector instead of starting one; what happens on the way there is then not known
     #[arg(long, value_name = "HOST:PORT")]
     addr: Option<String>,
-    /// Allow --addr to be another machine; choose only one that is yours to put under load
+    /// Allow --addr to be another machine; choose only one that you are entitled to put under load
     #[arg(long, requires = "addr")]
     allow_remote: bool,
     /// Preset of the client, which the flags above override
     #[arg(long, value_parser = presets())]
     preset: Option<Preset>,
-    /// Protocol of the client; lines of agents are counted by the receiver, and not stored
+    /// Protocol of the client; agents' lines are counted by the receiver, but not stored
     #[arg(long, default_value = "native", value_parser = protocols())]
     protocol: Protocol,
     /// Print the report as one line of JSON, and nothing else on standard output
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
-/// A run with every number settled.
+/// A run in which every number is settled.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) scenario: Scenario,
@@ -58,19 +58,19 @@ pub(crate) struct Plan {
     pub(crate) preset: Preset,
     /// The client's configuration.
     pub(crate) config: ClientConfig,
-    /// Somebody else's collector.
+    /// The address of an external collector.
     pub(crate) to: Option<SocketAddr>,
 }
 
 impl Args {
-    /// `settings` are those of the client where no preset is named.
+    /// Makes a plan; `settings` are those of the client if no preset is named.
     pub(crate) fn plan(&self, settings: ClientConfig) -> Result<Plan, Failure> {
         let of = self.scenario.numbers();
         let numbers = Numbers {
             rate: self.rate.unwrap_or(of.rate),
             concurrency: self.concurrency.map_or(of.concurrency, usize::from),
             duration: self.duration.unwrap_or(of.duration),
-            // Who names a preset wants its rings.
+            // If a preset is named, its rings are used.
             buffer: self.buffer.or(if self.preset.is_none() { of.buffer } else { None }),
         };
         let preset = self.preset.unwrap_or_default();
@@ -98,10 +98,10 @@ impl Args {
     }
 }
 
-/// Runs are bounded.
+/// The longest run.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// Looks the receiver up. One that is not this machine takes a word more: a load tester is a weapon.
+/// Resolves the receiver's address. Another machine requires an extra flag, because a load tester is a weapon.
 fn target(at: &str, allow_remote: bool) -> Result<SocketAddr, Failure> {
     let found = at.to_socket_addrs().and_then(|mut all| {
         all.next().ok_or_else(|| std::io::Error::other("the name has no address"))
@@ -121,7 +121,7 @@ fn target(at: &str, allow_remote: bool) -> Result<SocketAddr, Failure> {
 
 fn presets() -> impl TypedValueParser<Value = Preset> {
     let names = Preset::ALL.map(Preset::as_str);
-    // The parser lets nothing else through.
+    // The parser accepts nothing else.
     PossibleValuesParser::new(names)
         .map(|name| Preset::ALL.into_iter().find(|p| p.as_str() == name).unwrap_or_default())
 }

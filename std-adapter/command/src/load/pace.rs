@@ -1,25 +1,25 @@
-//! Pacing: when each event is due, whatever happened to the ones before.
+//! Pacing: when each event is due, regardless of the ones before.
 //!
-//! The times are fixed before the run begins. A generator that waits for each call to return before it thinks of the
-//! next one sends less just when the thing under test is slow, and then reports that it was fast ("coordinated
-//! omission"). Here a thread that was held up finds all events of that time due, records them at once, and each counts
-//! as late as it was.
+//! The times are fixed before the run begins. A generator that waits for each call to return before it schedules the
+//! next one sends less exactly when the thing under test is slow, and then reports that it was fast ("coordinated
+//! omission"). Here, a thread that was held up finds all events of that time due and records them at once, and each
+//! counts as late as it was.
 
 use std::time::Duration;
 
 /// The due times of one thread's share of the load.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Schedule {
-    /// Between two events of this thread.
+    /// The time between two events of this thread.
     period_ns: f64,
-    /// Of its first event: the threads take turns.
+    /// The time of its first event: the threads take turns.
     first_ns: f64,
-    /// How many events it has to record.
+    /// The number of events that it has to record.
     events: u64,
 }
 
 impl Schedule {
-    /// The share of thread number `thread` of `threads` in a load of `rate` events a second.
+    /// The share of thread number `thread` of `threads` in a load of `rate` events per second.
     pub(crate) fn new(rate: u64, duration: Duration, thread: usize, threads: usize) -> Self {
         let between_ns = 1e9 / rate as f64;
         let (thread, threads) = (thread as u64, threads as u64);
@@ -31,14 +31,14 @@ impl Schedule {
         }
     }
 
-    /// How many events this thread has to record.
+    /// The number of events that this thread has to record.
     pub(crate) fn events(&self) -> u64 {
         self.events
     }
 
     /// When event number `i` is due, in nanoseconds after the start.
     pub(crate) fn due(&self, i: u64) -> u64 {
-        // A double is exact to far less than a nanosecond for as long as runs may be.
+        // A double is exact to far less than a nanosecond over the longest possible run.
         (self.first_ns + self.period_ns * i as f64) as u64
     }
 
@@ -49,7 +49,7 @@ impl Schedule {
     }
 }
 
-/// How many events a load has, of all threads together.
+/// The number of events in a load, of all threads together.
 pub(crate) fn total(rate: u64, duration: Duration) -> u64 {
     let total = u128::from(rate) * duration.as_nanos() / 1_000_000_000;
     u64::try_from(total).unwrap_or(u64::MAX)
@@ -78,7 +78,7 @@ mod tests {
         for i in [0, 1, 2, 1000, 7499] {
             let due = schedule.due(i);
             assert!(schedule.ready(due.saturating_sub(2)) <= i, "{i}");
-            // The due time was cut to a whole nanosecond.
+            // The due time was truncated to a whole nanosecond.
             assert!(schedule.ready(due + 1) > i, "{i}");
         }
         assert_eq!(schedule.ready(u64::MAX), 7500);

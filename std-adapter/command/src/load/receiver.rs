@@ -1,7 +1,7 @@
-//! The far end: a real collector on loopback, and a probe that looks how long events took to get there.
+//! The far end: a real collector on loopback, and a probe that measures how long events took to get there.
 //!
-//! The collector does not read lines of StatsD, so these the probe counts itself; socket, batching and the kernel's
-//! counter of drops are the same.
+//! The collector does not read StatsD lines, so the probe counts those itself; the socket, the batching and the
+//! kernel's count of drops are the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,15 +19,15 @@ use super::workload;
 use crate::collect;
 use crate::common::failure::Failure;
 
-/// A collector of our own.
+/// A collector that `load` starts itself.
 pub(crate) struct Receiver {
     running: Running,
     probe: Arc<Probe>,
 }
 
 impl Receiver {
-    /// Starts one. Of the datagrams of `rate` events a second it looks into so many that its decoding, which comes on
-    /// top of the collector's, stays small.
+    /// Starts a collector. The probe decodes only some of the datagrams of `rate` events per second, so that its work,
+    /// which comes on top of the collector's, stays small.
     pub(crate) fn start(rate: u64, protocol: Protocol) -> Result<Self, Failure> {
         let probe = Arc::new(Probe::new(rate, protocol));
         let config = ServerConfig {
@@ -41,20 +41,20 @@ impl Receiver {
         Ok(Self { running, probe })
     }
 
-    /// The first event is due at `start`, in nanoseconds since 1970.
+    /// Notes that the first event is due at `start`, in nanoseconds since the Unix epoch.
     pub(crate) fn begin(&self, start: u64) {
         self.probe.start.store(start, Ordering::Relaxed);
     }
 
-    /// Where it listens.
+    /// The address on which it receives.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.running.udp().first().copied()
     }
 
-    /// Waits until all `datagrams` have come or are known to be lost, or nothing comes any more; then stops. Returns
-    /// what arrived, and how long events took.
+    /// Waits until all `datagrams` have arrived or are known to be lost, or nothing arrives any more; then stops.
+    /// Returns what arrived, and how long events took.
     pub(crate) fn finish(self, datagrams: u64) -> (Received, Latencies) {
-        /// Nothing for so long on loopback: nothing will come.
+        /// When nothing has arrived on loopback for this long, nothing more will.
         const QUIET: Duration = Duration::from_secs(1);
         let mut seen = 0;
         let mut since = Instant::now();
@@ -72,7 +72,7 @@ impl Receiver {
         let mut received = received(&self.running.stop(usize::MAX));
         match self.probe.protocol {
             Protocol::Native => {}
-            // What the collector makes of a line is not an event; the probe counted the lines.
+            // The collector does not take lines for events, so the probe's count is used.
             Protocol::DogStatsD | Protocol::StatsD => {
                 received.events = self.probe.lines.load(Ordering::Relaxed);
             }
@@ -85,7 +85,7 @@ impl Receiver {
 fn received(report: &Report) -> Received {
     let ours = report.series.iter().filter(|s| s.name.starts_with(workload::PREFIX));
     Received {
-        // Counts of events: whole numbers.
+        // Counts of events, which are whole numbers.
         events: ours.map(|s| s.value as u64).sum(),
         refused: report.overflowed + report.refused_series,
         datagrams: report.datagrams,
@@ -93,12 +93,12 @@ fn received(report: &Report) -> Received {
     }
 }
 
-/// Looks into one datagram in `every`, and compares the times of its events with now.
+/// Decodes one datagram in `every`, and compares the times of its events with the present.
 struct Probe {
     protocol: Protocol,
     every: u64,
     seen: AtomicU64,
-    /// Lines of the load.
+    /// The number of lines that belong to the load.
     lines: AtomicU64,
     start: AtomicU64,
     state: Mutex<State>,
@@ -110,7 +110,7 @@ struct State {
 }
 
 impl Probe {
-    /// One datagram holds some 70 events, so that at most about 200 000 events a second are looked at.
+    /// A datagram holds some 70 events, so at most about 200 000 events per second are examined.
     fn new(rate: u64, protocol: Protocol) -> Self {
         let state = State { decoder: Box::new(Decoder::new()), latencies: Latencies::new() };
         Self {
@@ -139,7 +139,7 @@ impl Probe {
     fn native(&self, datagram: &[u8]) {
         let now = clock::exact();
         let state = &mut *self.lock();
-        // What is malformed the collector counts.
+        // The collector counts malformed datagrams.
         let Ok(mut opened) = state.decoder.open(datagram) else { return };
         while let Some(Ok(record)) = opened.next() {
             if let Body::Event(event) = record.body

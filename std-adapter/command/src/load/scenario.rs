@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(clap::ValueEnum, serde::Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Scenario {
-    /// 10 000 a second from 4 threads for 30 s: a quiet service
+    /// 10 000 events a second from 4 threads for 30 s: a quiet service
     #[default]
     Baseline,
     /// 100 000 a second from 8 threads for 60 s
@@ -22,13 +22,13 @@ pub(crate) enum Scenario {
 /// The numbers of a scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Numbers {
-    /// Events a second, of all threads together.
+    /// Events per second, of all threads together.
     pub(crate) rate: u64,
-    /// Threads that record.
+    /// The number of recording threads.
     pub(crate) concurrency: usize,
-    /// How long; of a ladder, each step.
+    /// The duration; for a ladder, that of each step.
     pub(crate) duration: Duration,
-    /// Room for so many events, shared out among the threads' rings; `None`: what the preset has.
+    /// Room for this many events, divided among the threads' rings; `None`: as in the preset.
     pub(crate) buffer: Option<u32>,
 }
 
@@ -44,14 +44,14 @@ impl Scenario {
     }
 
     pub(crate) const fn numbers(self) -> Numbers {
-        // With many threads, a ring for each, and 4 MiB for all of them.
+        // With many threads: a ring for each, and 4 MiB for all of them.
         const MANY: Option<u32> = Some(65_536);
         let (rate, concurrency, seconds, buffer) = match self {
             Self::Baseline => (10_000, 4, 30, None),
             Self::High => (100_000, 8, 60, None),
             Self::Stress => (500_000, 16, 30, MANY),
             Self::Burst => (1_000_000, 32, 10, MANY),
-            // Where the climb begins.
+            // The rate at which the climb begins.
             Self::Ladder => (100_000, 4, 3, None),
         };
         Numbers { rate, concurrency, duration: Duration::from_secs(seconds), buffer }

@@ -1,4 +1,4 @@
-//! What is to be seen during a run: a line a second, under a progress bar on a terminal.
+//! The display during a run: a line per second, under a progress bar on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -12,7 +12,7 @@ pub(crate) struct Live {
     pub(crate) generated: u64,
     pub(crate) sent: u64,
     pub(crate) dropped: u64,
-    /// Generated a second, since the line before.
+    /// Events generated per second since the previous line.
     pub(crate) rate: f64,
     pub(crate) drop_percent: f64,
     pub(crate) buffer_percent: f64,
@@ -34,9 +34,9 @@ impl std::fmt::Display for Live {
     }
 }
 
-/// Where it is shown.
+/// Where the state is shown.
 pub(crate) struct Screen {
-    /// Lines go to standard output; otherwise that is for the report alone.
+    /// Whether lines are printed to standard output, which is otherwise reserved for the report.
     lines: bool,
     bar: Option<ProgressBar>,
 }
@@ -46,13 +46,13 @@ impl Screen {
         Self { lines: !json, bar: None }
     }
 
-    /// A run begins that will take `time`.
+    /// Begins a run that will take `time`.
     pub(crate) fn begin(&mut self, time: Duration) {
         if !io::stderr().is_terminal() {
             return;
         }
         let bar = ProgressBar::new(time.as_millis() as u64);
-        // The template is a constant; were it wrong, the default style would show.
+        // The template is a constant; if it were wrong, the default style would be used.
         if let Ok(style) = ProgressStyle::with_template("{wide_bar:.cyan/blue} {percent:>3} %") {
             bar.set_style(style);
         }
@@ -68,7 +68,7 @@ impl Screen {
         }
     }
 
-    /// Something to say between the lines, for a person only.
+    /// Prints a remark between the lines, for people only.
     pub(crate) fn say(&self, text: &str) {
         if self.lines {
             self.line(text);
@@ -77,7 +77,7 @@ impl Screen {
 
     fn line(&self, text: &str) {
         let print = || {
-            // A reader that has gone away ends the command at its report.
+            // If the reader is gone, the command ends when it prints its report.
             let _ = writeln!(io::stdout(), "{text}");
         };
         match &self.bar {
@@ -86,7 +86,7 @@ impl Screen {
         }
     }
 
-    /// The run is over.
+    /// Ends the run.
     pub(crate) fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();

@@ -1,26 +1,26 @@
-//! Where events were lost: every one that was generated is at the far end, or counted at the stage that gave it up.
+//! Where events were lost: every generated event is at the far end, or counted at the stage that gave it up.
 
 use ringstat_std::{Cause, Ledger};
 
-/// Events lost, by stage, in the order in which an event passes them.
+/// Events lost, by stage, in the order in which an event passes through them.
 #[derive(serde::Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Loss {
-    /// Refused by the record call: it could not become an event, or the policy took one in N.
+    /// Refused by the record call: the record could not become an event, or the policy keeps one in N.
     pub(crate) record: u64,
-    /// Dropped in the ring: it was full.
+    /// Dropped in the ring, because it was full.
     pub(crate) ring: u64,
-    /// Given up by the sending side: no way to the receiver, or the client ended first.
+    /// Given up by the sending side, because there was no way to the receiver or the client ended first.
     pub(crate) send: u64,
-    /// On the way. This and what follows is not known without a receiver of our own.
+    /// Lost on the way. This and the following numbers are only known if `load` started the receiver.
     pub(crate) network: Option<u64>,
-    /// In the receiver's socket: nobody read it in time. The kernel counts datagrams; the events that are missing are
-    /// shared out between it and the network in proportion to the datagrams.
+    /// Lost in the receiver's socket, because they were not read in time. The kernel counts datagrams, so missing
+    /// events are divided between it and the network in proportion to the datagrams.
     pub(crate) kernel: Option<u64>,
-    /// Received and not stored: malformed, or no room.
+    /// Received but not stored: malformed, or without room.
     pub(crate) collector: Option<u64>,
 }
 
-/// What the receiver has to say.
+/// The receiver's account.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Received {
     /// Events stored.
@@ -37,7 +37,7 @@ pub(crate) struct Received {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Account {
     pub(crate) loss: Loss,
-    /// Events that are missing although no datagram is, or are there twice: zero, or ringstat has a bug.
+    /// Events that are missing although no datagram is, or that arrived twice: zero, unless ringstat has a bug.
     pub(crate) unaccounted: u64,
 }
 
@@ -46,7 +46,7 @@ impl Loss {
         self.stages().iter().filter_map(|(_, n)| *n).sum()
     }
 
-    /// Each stage with what people call it.
+    /// Each stage with its usual name.
     pub(crate) fn stages(&self) -> [(&'static str, Option<u64>); 6] {
         [
             ("refused at record", Some(self.record)),
@@ -59,7 +59,7 @@ impl Loss {
     }
 }
 
-/// Puts together what the generator, the client and the receiver say. `datagrams` is what the client sent.
+/// Combines the accounts of the generator, the client and the receiver. `datagrams` is the number that the client sent.
 pub(crate) fn account(
     generated: u64,
     ledger: &Ledger,
@@ -96,7 +96,7 @@ pub(crate) fn account(
     Account { loss, unaccounted }
 }
 
-/// The stage at which a cause strikes. No wildcard: a new cause has to be given its place.
+/// The stage to which a cause belongs. There is no wildcard, so a new cause does not compile until it has a stage.
 fn stage(loss: &mut Loss, cause: Cause) -> &mut u64 {
     match cause {
         Cause::Sampled

@@ -1,4 +1,4 @@
-//! The report at the end: what was asked for, what became of it, how long it took, and whether that is good enough.
+//! The final report: what was requested, what became of it, how long it took, and whether that is good enough.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ use super::scenario::Scenario;
 use super::stages::{Account, Loss};
 use crate::common::table;
 
-/// What a run found out.
+/// The results of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) seconds: f64,
@@ -37,31 +37,31 @@ pub(crate) struct Report {
     pub(crate) scenario: Scenario,
     pub(crate) preset: &'static str,
     pub(crate) protocol: &'static str,
-    /// Events a second that were asked for, of all threads together.
+    /// Events per second that were requested, of all threads together.
     pub(crate) rate: u64,
     pub(crate) concurrency: usize,
-    /// From the first event to the last.
+    /// The time from the first event to the last.
     pub(crate) seconds: f64,
-    /// Events that the schedule has.
+    /// The number of events in the schedule.
     pub(crate) intended: u64,
-    /// Record calls made. Fewer than intended when the machine cannot generate them in time.
+    /// Record calls made: fewer than intended if the machine cannot generate them in time.
     pub(crate) generated: u64,
-    /// Events in datagrams that the kernel took.
+    /// Events in datagrams that the kernel accepted.
     pub(crate) sent: u64,
-    /// Events that the collector stored, or lines that arrived; `null` when the receiver is not ours.
+    /// Events that the collector stored, or lines that arrived; `null` if the receiver is external.
     pub(crate) delivered: Option<u64>,
     pub(crate) generated_per_second: f64,
     pub(crate) delivered_per_second: Option<f64>,
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,
     pub(crate) bytes_per_event: f64,
-    /// Attempts to send that failed: no way to the receiver, or nobody listens there. What UDP tells of the latter comes
-    /// after the datagram was taken, so this is the only sign of it where the receiver is not ours.
+    /// Attempts to send that failed, because there is no way to the receiver or nobody listens there. UDP reports the
+    /// latter only after it has accepted the datagram, so with an external receiver this is the only sign of it.
     pub(crate) send_errors: u64,
     pub(crate) lost: u64,
     pub(crate) drop_percent: f64,
     pub(crate) loss: Loss,
-    /// Neither delivered nor lost at any stage: zero, or ringstat has a bug.
+    /// Neither delivered nor lost at any stage: zero, unless ringstat has a bug.
     pub(crate) unaccounted: u64,
     pub(crate) latency_ns: Latency,
     pub(crate) buffer: Buffer,
@@ -73,13 +73,13 @@ pub(crate) struct Report {
 /// Latencies in nanoseconds.
 #[derive(Serialize, Clone, Copy, PartialEq, Debug)]
 pub(crate) struct Latency {
-    /// The record call by itself, the clock's own cost included.
+    /// The record call alone, including the cost of the clock.
     pub(crate) record: Option<Percentiles>,
-    /// From the time an event was due to its record call: how late the generator was.
+    /// From the time when an event was due to its record call: how late the generator was.
     pub(crate) late: Option<Percentiles>,
-    /// From the time an event was due to the moment the receiver had its datagram.
+    /// From the time when an event was due to the arrival of its datagram at the receiver.
     pub(crate) end_to_end: Option<Percentiles>,
-    /// What reading the clock costs.
+    /// The cost of reading the clock.
     pub(crate) clock_ns: f64,
 }
 
@@ -100,13 +100,13 @@ impl Buffer {
 /// Memory, in bytes.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Memory {
-    /// Of the client's rings, as configured.
+    /// The memory of the client's rings, as configured.
     pub(crate) rings: u64,
-    /// Resident memory of the process before there was a client.
+    /// The resident memory of the process before the client was built.
     pub(crate) before: Option<u64>,
-    /// The most there was.
+    /// The peak of the resident memory.
     pub(crate) peak: Option<u64>,
-    /// What the run added: the client, the recording threads, and what the receiver grew by.
+    /// What the run added: the client, the recording threads, and the growth of the receiver.
     pub(crate) growth: Option<u64>,
 }
 
@@ -118,7 +118,7 @@ impl Memory {
     }
 }
 
-/// Whether something is good enough.
+/// A check of whether something is good enough.
 #[derive(Serialize, Clone, Debug)]
 pub(crate) struct Check {
     pub(crate) what: &'static str,
@@ -128,7 +128,7 @@ pub(crate) struct Check {
     pub(crate) pass: bool,
 }
 
-/// At least so much of the intended load has to be generated: otherwise it was another load that passed.
+/// How much of the intended load must be generated; otherwise the test would be of another load.
 const PACE_PERCENT: f64 = 99.0;
 const DROP_PERCENT: f64 = 1.0;
 const P99_MS: f64 = 100.0;
@@ -171,7 +171,7 @@ impl Report {
         report
     }
 
-    /// What could be measured is judged.
+    /// Checks everything that could be measured.
     fn check(&self) -> Vec<Check> {
         let at_most = |what, measured, limit, unit| Check {
             what,
@@ -201,12 +201,12 @@ impl Report {
         checks
     }
 
-    /// Whether everything asked for was generated and arrived.
+    /// Whether everything that was requested was generated and arrived.
     pub(crate) fn without_loss(&self) -> bool {
         self.lost == 0 && self.unaccounted == 0 && self.checks.first().is_some_and(|c| c.pass)
     }
 
-    /// For a person.
+    /// Prints the report for people.
     pub(crate) fn print(&self) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let count = |n: u64| HumanCount(n).to_string();

@@ -1,13 +1,13 @@
-//! What the threads record: the events of a service that is asked, asks others, and works.
+//! What the threads record: the events of a service that answers requests, makes requests, and works.
 //!
-//! Of every kind used here a collector knows how many arrived (counters go up by one each time), so that the events of
+//! For every kind used here, a collector knows how many events arrived (each counter event adds one), so the events of
 //! a run can be counted at the far end by series.
 
 use std::time::Duration;
 
 use ringstat_std::{Client, Outcome, Recorder, Tag};
 
-/// Every name of the load begins so.
+/// The prefix of every name in the load.
 pub(crate) const PREFIX: &str = "load.";
 
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ static NAMES: [(Kind, &str); 6] = [
     (Kind::Distribution, "load.queue.depth"),
 ];
 
-/// Records event number `i`, due `due` nanoseconds after `start`, which is in nanoseconds since 1970.
+/// Records event number `i`, due `due` nanoseconds after `start`, which is in nanoseconds since the Unix epoch.
 #[inline]
 pub(crate) fn record(client: &Client, i: u64, start: u64, due: u64) -> Outcome {
     let (kind, name) = NAMES[(i % NAMES.len() as u64) as usize];
@@ -48,8 +48,8 @@ pub(crate) fn record(client: &Client, i: u64, start: u64, due: u64) -> Outcome {
     draft.tags(tags).at(start + due).record()
 }
 
-/// When the event of a line was due, in nanoseconds after the start, if the line says so: lines have no time stamps
-/// finer than a second, so distributions carry it as their value, in microseconds.
+/// When the event of a line was due, in nanoseconds after the start, if the line says so. Lines have no time stamps
+/// finer than a second, so distributions carry that time as their value, in microseconds.
 pub(crate) fn due(line: &str) -> Option<u64> {
     let distribution =
         |(kind, name): &(Kind, &str)| matches!(kind, Kind::Distribution) && line.starts_with(name);

@@ -1,4 +1,4 @@
-//! Events into the client, no faster than it can take them.
+//! Passes events to the client, no faster than it can take them.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use ringstat_std::{Client, OwnedCounter, Recorder};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::jsonl::refusal::Refusal;
 
-/// How long to wait for the worker before looking again.
+/// How long to wait for the worker before checking again.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Records for one client, which nobody else records with.
+/// Passes records to one client, to which nobody else records.
 pub(crate) struct Feed<'a> {
     client: &'a Client,
     ring: u64,
-    /// So many events surely fit the ring.
+    /// The number of events that certainly fit the ring.
     room: u64,
     pace: Option<Pace>,
     timeout: Duration,
@@ -25,7 +25,7 @@ pub(crate) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    /// At most `rate` events a second, unless it is 0.
+    /// Creates a feed of at most `rate` events per second, or without a limit if it is 0.
     pub(crate) fn new(client: &'a Client, ring: usize, rate: u32, timeout: Duration) -> Self {
         Self {
             client,
@@ -38,7 +38,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Hands an event over, when there is room for it.
+    /// Records an event when there is room for it.
     pub(crate) fn event(&mut self, event: Event) -> Outcome {
         if let Some(pace) = &mut self.pace {
             pace.wait();
@@ -47,12 +47,12 @@ impl<'a> Feed<'a> {
             self.room = self.wait_for_room()?;
         }
         self.room -= 1;
-        // Whatever is refused all the same is in the ledger.
+        // If it is refused all the same, that is in the ledger.
         let _ = self.client.push(&event);
         Ok(())
     }
 
-    /// Adds a counter's amount to its total here.
+    /// Adds a counter's amount to a total here.
     pub(crate) fn count(&mut self, event: &Event) -> Result<(), Refusal> {
         let amount = match event.content() {
             Content::Number(value) => value.as_u64(),
@@ -71,23 +71,23 @@ impl<'a> Feed<'a> {
         Ok(())
     }
 
-    /// How many counters were added up.
+    /// The number of counters that were added up.
     pub(crate) fn counters(&self) -> u64 {
         self.counters.len() as u64
     }
 
-    /// How many amounts are in them.
+    /// The number of amounts in them.
     pub(crate) fn increments(&self) -> u64 {
         self.increments
     }
 
-    /// Waits until a good part of the ring is free; at once if it is.
+    /// Waits until a good part of the ring is free, and returns how much. Returns at once if it is.
     fn wait_for_room(&self) -> Result<u64, Failure> {
         let mut sent = None;
         let mut since = Instant::now();
         loop {
             let ledger = self.client.ledger();
-            // More than is in the ring: what the worker holds is counted, too.
+            // This overestimates what is in the ring, because it includes what the worker holds.
             let room = self.ring.saturating_sub(ledger.in_flight);
             if room >= self.ring / 4 {
                 return Ok(room);
@@ -116,7 +116,7 @@ impl Pace {
         Self { rate, begun: Instant::now(), passed: 0 }
     }
 
-    /// Waits until the next event may pass.
+    /// Waits until the next event may be recorded.
     fn wait(&mut self) {
         /// Shorter pauses than this are not worth a system call.
         const BURST: Duration = Duration::from_millis(2);

@@ -1,7 +1,7 @@
-//! `ringstat send`: one value, or a file of them, through the client of `ringstat-std`.
+//! `ringstat send`: sends one value, or a file of values, through the client of `ringstat-std`.
 //!
-//! A file is sent without losing anything on this side: when the client's ring is full the reading waits, and a pace
-//! keeps the receiver's socket buffer from overflowing. What the network loses, the collector counts.
+//! A file is sent without losing anything on this side: when the client's ring is full, reading waits, and a limited
+//! rate keeps the receiver's socket buffer from overflowing. The collector counts what the network loses.
 
 mod feed;
 
@@ -27,12 +27,12 @@ use crate::settings::Settings;
 use feed::Feed;
 use ringstat_core::testkit::Faults;
 
-/// Where a collector listens unless it is told otherwise.
+/// The default address of a collector.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
-/// Events in the client's ring at most.
+/// The largest number of events in the client's ring.
 const RING: usize = 8192;
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat send room.celsius 21.5 --tag room=kitchen
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     /// Name of the record
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     name: Option<String>,
-    /// A number; for sets and events also a text; an event needs none
+    /// A number; sets and events may have a text instead, and events need no value
     #[arg(conflicts_with = "file", allow_hyphen_values = true)]
     value: Option<String>,
     /// Kind of the record
@@ -59,18 +59,18 @@ pub(crate) struct Args {
     /// Tag of the record; may be given several times
     #[arg(long = "tag", value_name = "KEY=VALUE", conflicts_with = "file", value_parser = parse_tag)]
     tags: Vec<(String, String)>,
-    /// Priority of the record, when not all can be kept
+    /// Priority of the record, for when not all can be kept
     #[arg(long, default_value = "normal", conflicts_with = "file", value_parser = priorities())]
     priority: Priority,
-    /// Send the records of a file instead, one JSON object a line; `-` is standard input
+    /// Send the records of a file instead, one JSON object per line; `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Add up the counters of the file and send their totals, which are exact at the collector even over a network
-    /// that loses datagrams
+    /// Add up the counters of the file and send their totals, which are exact at the collector even if the network
+    /// loses datagrams
     #[arg(long, requires = "file")]
     aggregate: bool,
-    /// Events of the file to send in a second at most; 0: as fast as possible, which may be too fast for a receiver
-    /// with a small socket buffer
+    /// Largest number of events of the file to send per second; 0 means as fast as possible, which may be too fast for
+    /// a receiver with a small socket buffer
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     rate: u32,
     /// Address of the collector, as HOST:PORT [default: 127.0.0.1:8125]
@@ -80,10 +80,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u16).range(PAYLOAD_MIN as i64..=PAYLOAD_MAX as i64))]
     mtu: Option<u16>,
-    /// Number of the sender, in hexadecimal; without it, a new one for each run. Set it for what runs repeatedly
+    /// Number of the sender, in hexadecimal; by default, a new one for each run. Set it for commands that run
+    /// repeatedly
     #[arg(long, value_name = "ID", value_parser = crate::encode::parse_sender)]
     sender: Option<u64>,
-    /// Give up when nothing could be sent for this long
+    /// Give up when nothing could be sent for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     timeout: u64,
     /// For tests: drop this share of the datagrams, 0 to 1, except for the last flush
@@ -124,22 +125,22 @@ struct Simulated {
     lost: u64,
 }
 
-/// What became of it all.
+/// What became of the records.
 #[derive(Serialize, Debug)]
 struct Report {
     to: String,
-    /// As the collector shows it.
+    /// The sender's number as the collector shows it.
     sender: String,
     #[serde(flatten)]
     ledger: Ledger,
     ledger_closes: bool,
-    /// Series of counters that were added up here, and the increments in them.
+    /// Counters that were added up here, and the increments in them.
     counters: u64,
     increments: u64,
     datagrams: u64,
     bytes: u64,
     failed_datagrams: u64,
-    /// Lines that were no record.
+    /// Lines that are not records.
     refused: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     simulated: Option<Simulated>,
@@ -198,14 +199,14 @@ fn connect(
     lossy: Option<&Network>,
 ) -> Result<Client, Failure> {
     let payload = args.mtu.map_or(config.payload, usize::from);
-    // What is sent is the user's own, and nothing of the client's.
+    // Only the user's records are sent, and no metrics of the client's own.
     let builder = Client::builder(to)
         .config(config)
         .report_interval(None)
         .payload(payload)
         .shard_events(RING)
         .shared_events(RING)
-        // Every flush carries all totals: whatever was lost, the last one makes good.
+        // Every flush carries all totals: the last one makes up for whatever was lost.
         .flush_interval(Duration::from_millis(500))
         .refresh_interval(Duration::from_millis(500))
         .max_instruments(1 << 20);
@@ -242,7 +243,7 @@ fn single(
     line.event(args.kind, &mut Names::new(), records::now_ns(), |text| client.intern(text).ok())
 }
 
-/// A number if it looks like one, else a text.
+/// Parses a number if it looks like one; otherwise it is a text.
 fn parse_value(text: &str) -> Content<'_> {
     let number = (text.parse().map(Value::U64).ok())
         .or_else(|| text.parse().map(Value::I64).ok())
@@ -254,7 +255,7 @@ fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Out
     while let Some((line, item)) = records.next::<DEFAULT_INLINE>()? {
         let recorded = match item {
             Item::Event(recorded) => recorded,
-            // The client has datagrams and identifiers of its own.
+            // The client writes headers and identifiers of its own.
             Item::Datagram(_) => continue,
             Item::State(_) => {
                 let why =
@@ -281,7 +282,8 @@ fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Out
     Ok(())
 }
 
-/// Sends what is left over the bad network; what tells the collector how much there was goes over a good one.
+/// Sends what is left over the bad network; the datagrams that tell the collector how much there was are sent over a
+/// good one.
 fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
     // What is not sent in time is in the ledger, which decides.
     let _ = client.flush(timeout);
@@ -290,7 +292,7 @@ fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
     }
 }
 
-/// Success only if everything arrived; what was lost on purpose aside.
+/// Success only if everything arrived, apart from what was lost on purpose.
 fn verdict(report: &Report) -> Outcome {
     let Ledger { recorded, sent, unconfirmed, lost, dropped, in_flight, .. } = report.ledger;
     if !report.ledger_closes {

@@ -1,4 +1,4 @@
-//! `ringstat settings --for`: what does a load need?
+//! `ringstat settings --for`: the settings that a load needs.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::common::quantity::{parse_rate, parse_time};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// With rings for so many events a second, as in 50k
+    /// Size the rings for this many events per second, such as 50k
     #[arg(long = "for", value_name = "RATE", value_parser = parse_rate)]
     rate: Option<u64>,
-    /// With --for: of which none is given up while nothing can be sent for so long
+    /// With --for: the time without sending during which no event is given up
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time, requires = "rate")]
     outage: Duration,
-    /// With --for: recorded by so many threads, each about as much as the others [default: the number of cores]
+    /// With --for: the number of threads that record, each about as much as the others [default: the number of cores]
     #[arg(long, value_name = "N", requires = "rate", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
 }
@@ -29,7 +29,7 @@ impl Args {
     }
 }
 
-/// Prints the settings, with rings for the load that is asked for.
+/// Prints the settings with rings for the requested load.
 pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     let Some(load) = args.load() else { return settings.print() };
     let sized = Settings { client: settings.client.clone().for_load(&load), ..settings };
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     sized.print()
 }
 
-/// What the load needs, in a comment.
+/// What the load needs, as a comment.
 fn sentence(load: &Load, tag_memory: usize) -> String {
     let Load { events_per_second, outage, threads } = load;
     let Budget { shards, shard_events, shared_events, bytes } = load.budget();

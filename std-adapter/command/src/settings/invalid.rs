@@ -1,4 +1,4 @@
-//! What is wrong with the settings: the key with its whole path, its value, where that stands, and what is allowed.
+//! Errors in the settings: the key with its whole path, its value, where it was set, and what is allowed.
 
 use std::path::{Path, absolute};
 
@@ -8,16 +8,16 @@ use crate::common::failure::{Exit, Failure};
 
 const HINT: &str = "`ringstat settings` prints all settings with their meaning, range and default.";
 
-/// A value that is one, but out of bounds.
+/// A valid value that is out of bounds.
 pub(super) fn out_of_bounds(key: &str, value: &str, allowed: &str, given: &Figment) -> Failure {
-    // Nobody gave it where the default is wrong for what somebody gave.
+    // If a default conflicts with what was given, nobody has set the key.
     let place = given.find_metadata(key).map(|from| format!(" in {}", place(from, key)));
     let place = place.unwrap_or_default();
     let what = format_args!("{key} is {value}{place}; allowed is {allowed}").to_string();
     Failure::new(Exit::Usage, what).hint(HINT)
 }
 
-/// Values that are none, and keys that nobody knows.
+/// Values of the wrong type, and unknown keys.
 pub(super) fn not_read(errors: figment::Error, given: &Figment) -> Failure {
     let describe = |error: figment::Error| {
         let key = error.path.join(".");
@@ -26,7 +26,7 @@ pub(super) fn not_read(errors: figment::Error, given: &Figment) -> Failure {
         match given.find_value(&key) {
             _ if key.is_empty() => format!("{place}: {}", error.kind),
             Ok(value) => format!("{key} is {} in {place}: {}", show(&value), error.kind),
-            // An element of a list has no key to be found by.
+            // An element of a list has no key of its own.
             Err(_) => format!("{key} in {place}: {}", error.kind),
         }
     };
@@ -50,7 +50,7 @@ fn whole(path: &Path) -> String {
     absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
 }
 
-/// A value as the file would have it.
+/// A value as it would be written in the file.
 fn show(value: &figment::value::Value) -> String {
     toml::Value::try_from(value).map_or_else(|_| "not a value".to_owned(), |v| v.to_string())
 }

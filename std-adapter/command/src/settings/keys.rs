@@ -1,15 +1,15 @@
-//! What each key means: for `ringstat settings`, which prints it above the key.
+//! The meaning of each key, which `ringstat settings` prints above the key.
 
 /// A setting.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
-    /// With its table, as in `client.shards`.
+    /// The key with its table, as in `client.shards`.
     pub(super) path: &'static str,
-    /// What it is for, with its unit.
+    /// The meaning of the setting, with its unit.
     pub(super) what: &'static str,
-    /// What it may be.
+    /// The allowed values.
     pub(super) range: &'static str,
-    /// What it is where it may be absent and is: an example of a value.
+    /// For a setting that may be absent and is by default, an example of a value.
     pub(super) absent: Option<&'static str>,
 }
 

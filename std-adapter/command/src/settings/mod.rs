@@ -1,8 +1,8 @@
 //! Settings from a file and the environment: `--config ringstat.toml`, `RINGSTAT_CLIENT__SHARDS=4`.
 //!
-//! What is given later wins: the preset, the file, variables, then flags. Everything is checked at the start; an error
-//! ([`invalid`]) names the key, its value, where it came from and what is allowed. [`mod@print`] prints all settings as a file,
-//! each with what [`keys`] knows of it.
+//! Later sources override earlier ones: the preset, the file, variables, then flags. Everything is checked at the
+//! start; an error ([`invalid`]) names the key, its value, where it was set and what is allowed. [`mod@print`] prints
+//! all settings as a file, each with its description in [`keys`].
 
 pub(crate) mod budget;
 mod invalid;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::common::failure::{Failure, Outcome};
 use crate::send::DEFAULT_ADDRESS;
 
-/// What `--help` says at its end.
+/// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat settings > ringstat.toml
@@ -31,26 +31,26 @@ Examples:
 
 Exit codes: 0 they are valid, 2 they are not, 3 the file cannot be read";
 
-/// All settings, as the file has them.
+/// All settings, as in the file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Where clients send.
+    /// Where clients send to.
     pub(crate) to: String,
-    /// Where the client's settings begin.
+    /// The preset from which the client's settings start.
     pub(crate) preset: Preset,
-    /// What differs from it.
+    /// The client's settings.
     pub(crate) client: ClientConfig,
     pub(crate) collector: Collector,
 }
 
-/// How the collector runs.
+/// The collector's settings.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Collector {
-    /// Where datagrams come in.
+    /// The addresses on which datagrams are received.
     pub(crate) udp: Vec<SocketAddr>,
-    /// Where the page, /metrics and /health are.
+    /// The address of the page, /metrics and /health.
     pub(crate) http: SocketAddr,
     pub(crate) max_senders: usize,
     pub(crate) max_series: usize,
@@ -117,7 +117,7 @@ impl Settings {
     /// Reads the file, if there is one, and the environment.
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = file {
-            // figment takes a file that is missing for an empty one.
+            // figment would take a missing file for an empty one.
             std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?;
         }
         let toml = file.map_or_else(Figment::new, |path| Figment::from(Toml::file_exact(path)));

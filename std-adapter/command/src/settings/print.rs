@@ -1,4 +1,4 @@
-//! The settings as a file: each key with what it means, what it may be, and its default.
+//! The settings as a file: each key with its meaning, its range and its default.
 
 use std::fmt::Write as _;
 
@@ -15,13 +15,13 @@ const HEAD: &str = "\
 ";
 
 impl Settings {
-    /// Prints them as a file.
+    /// Prints the settings as a file.
     pub(crate) fn print(&self) -> Outcome {
         print!("{}", self.to_file()?);
         Ok(())
     }
 
-    /// What [`print`](Self::print) prints.
+    /// The text that [`print`](Self::print) prints.
     pub(super) fn to_file(&self) -> Result<String, Failure> {
         let table = |settings: &Self| {
             Table::try_from(settings)
@@ -58,7 +58,7 @@ fn describe(text: &mut String, key: &Key, default: Option<&Value>) {
     let _ = writeln!(text, "\n# {}.\n# Allowed: {}. Default: {default}", key.what, key.range);
 }
 
-/// The value behind a path.
+/// The value at a path.
 pub(super) fn find<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     match path.split_once('.') {
         None => table.get(path),

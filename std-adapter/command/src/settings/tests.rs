@@ -93,7 +93,7 @@ fn every_key_is_described_and_nothing_else() {
     assert_eq!(there, described);
 }
 
-/// Where a number or a time beyond all bounds is refused, the description says the same bounds.
+/// If a number or a time beyond all bounds is refused, the error states the same bounds as the description.
 #[test]
 fn ranges_are_those_that_are_checked() {
     let table = toml::Table::try_from(ClientConfig::default()).unwrap();

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use ringstat_tests::process;
 
-/// The command, not started yet.
+/// The command, before it is started.
 pub(crate) fn ringstat(args: &[&str]) -> Command {
     let mut command = process::command(env!("CARGO_BIN_EXE_ringstat"));
     command.args(args);

@@ -1,8 +1,8 @@
 //! Captures of network traffic: pcap and pcapng files, down to the UDP payloads.
 //!
 //! Link types: Ethernet (with VLAN tags), raw IP, BSD and OpenBSD loopback, Linux cooked (both versions). A sender on
-//! Linux may hand several datagrams to the kernel at once (UDP_SEGMENT); where the capture was taken before they were
-//! cut apart, they stand in one long packet, and are cut apart here.
+//! Linux may pass several datagrams to the kernel at once (UDP_SEGMENT); a capture taken before the kernel separates
+//! them has them in one long packet, which is separated here.
 
 use std::io::{self, BufRead, Cursor, Read};
 use std::path::Path;
@@ -15,15 +15,15 @@ use ringstat_core::wire::MAGIC;
 
 use crate::common::failure::{Exit, Failure, Outcome};
 
-/// No packet is larger; tcpdump's own limit.
+/// The size of the largest packet, which is tcpdump's own limit.
 const PACKET_LIMIT: usize = 256 << 10;
 
-/// What a captured packet is.
+/// What a captured packet contains.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Packet<'a> {
     /// A datagram for ringstat.
     Datagram(&'a [u8]),
-    /// The beginning of one.
+    /// A datagram that was only captured in part.
     CutShort,
     /// A fragment of a UDP packet.
     Fragment,
@@ -31,7 +31,7 @@ pub(crate) enum Packet<'a> {
     Other,
 }
 
-/// Whether a file that begins so is a capture.
+/// Whether a file that begins with `head` is a capture.
 pub(crate) fn is_capture(head: &[u8]) -> bool {
     const PCAP: [[u8; 4]; 5] = [
         [0xA1, 0xB2, 0xC3, 0xD4],
@@ -43,8 +43,8 @@ pub(crate) fn is_capture(head: &[u8]) -> bool {
     PCAP.iter().any(|magic| head == magic)
 }
 
-/// Reads the file's own header into `head`, which holds its first four bytes. The parser wants it in one piece, and a
-/// pipe may give less at a time.
+/// Reads the rest of the file's own header into `head`, which holds its first four bytes. The parser needs the header
+/// in one piece, but a pipe may deliver less at a time.
 fn complete(head: &mut Vec<u8>, from: &mut impl BufRead) -> io::Result<()> {
     const SECTION: [u8; 4] = [0x0A, 0x0D, 0x0D, 0x0A];
     let mut up_to = |head: &mut Vec<u8>, length: usize| {
@@ -54,7 +54,7 @@ fn complete(head: &mut Vec<u8>, from: &mut impl BufRead) -> io::Result<()> {
     if !head.starts_with(&SECTION) {
         return up_to(head, 24).map(drop);
     }
-    // The block's type, its length, and the mark that tells the byte order.
+    // The block's type, its length, and the magic number that gives the byte order.
     up_to(head, 12)?;
     if let [_, _, _, _, a, b, c, d, mark, ..] = head[..] {
         let length = if mark == 0x1A { u32::from_be_bytes } else { u32::from_le_bytes };
@@ -63,8 +63,8 @@ fn complete(head: &mut Vec<u8>, from: &mut impl BufRead) -> io::Result<()> {
     Ok(())
 }
 
-/// Shows `each` what the packets of a capture are, whose first bytes are in `head` already, with their numbers from 1
-/// on as Wireshark counts them.
+/// Passes the packets of a capture to `each`, with their numbers from 1 on, as Wireshark counts them. The first bytes
+/// of the file are already in `head`.
 pub(crate) fn read(
     mut head: Vec<u8>,
     mut from: impl BufRead + Send,
@@ -113,12 +113,12 @@ struct Links(Vec<Linktype>);
 struct Captured<'a> {
     link: Linktype,
     data: &'a [u8],
-    /// Not all of it is there.
+    /// Whether part of it is missing.
     cut: bool,
 }
 
 impl Links {
-    /// The packet that a block of the file holds, if it holds one.
+    /// The packet in a block of the file, if the block holds one.
     fn packet<'a>(&mut self, block: &PcapBlockOwned<'a>) -> Option<Captured<'a>> {
         let (interface, data, caplen, origlen) = match block {
             PcapBlockOwned::LegacyHeader(header) => {
@@ -143,16 +143,16 @@ impl Links {
             PcapBlockOwned::NG(_) => return None,
         };
         Some(Captured {
-            // A packet of an interface that nobody described is counted as foreign.
+            // A packet from an interface without a description counts as something else.
             link: self.0.get(interface).copied().unwrap_or(Linktype(-1)),
-            // The file pads packets to four bytes.
+            // The file pads packets to a multiple of four bytes.
             data: data.get(..caplen as usize).unwrap_or(data),
             cut: caplen < origlen,
         })
     }
 }
 
-/// A parser's error carries the rest of the file; nobody wants to see that.
+/// A description of a parser's error without the rest of the file, which the error contains.
 fn describe<I>(error: &PcapError<I>) -> &'static str {
     match error {
         PcapError::BufferTooSmall => "a packet of more than 256 KiB",
@@ -162,7 +162,7 @@ fn describe<I>(error: &PcapError<I>) -> &'static str {
 }
 
 impl Captured<'_> {
-    /// Finds the UDP payload and says what it is.
+    /// Finds the UDP payload and classifies it.
     fn classify(
         &self,
         port: Option<u16>,
@@ -196,7 +196,7 @@ impl Captured<'_> {
 }
 
 fn slice(link: Linktype, data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
-    /// A link header of `length` bytes with the EtherType at `at`.
+    /// Parses what follows a link header of `length` bytes with the EtherType at `at`.
     fn typed(data: &[u8], at: usize, length: usize) -> Option<LaxSlicedPacket<'_>> {
         let kind = u16::from_be_bytes(*data.get(at..)?.first_chunk()?);
         Some(LaxSlicedPacket::from_ether_type(EtherType(kind), data.get(length..)?))
@@ -207,7 +207,7 @@ fn slice(link: Linktype, data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
         Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(data).ok(),
         Linktype::LINUX_SLL => typed(data, 14, 16),
         Linktype::LINUX_SLL2 => typed(data, 0, 20),
-        // Four bytes with the address family, in whatever byte order; the IP version says it, too.
+        // Four bytes with the address family in unknown byte order; the IP version says the same.
         Linktype::NULL | Linktype::LOOP => LaxSlicedPacket::from_ip(data.get(4..)?).ok(),
         Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => LaxSlicedPacket::from_ip(data).ok(),
         link if RAW_BSD.contains(&link) => LaxSlicedPacket::from_ip(data).ok(),
@@ -215,8 +215,8 @@ fn slice(link: Linktype, data: &[u8]) -> Option<LaxSlicedPacket<'_>> {
     }
 }
 
-/// Cuts apart what the kernel was to cut: datagrams of one length, only the last one may be shorter, each with the
-/// sender and epoch of the first and the next sequence number. Anything else is one datagram.
+/// Separates datagrams that were sent in one call: all of one length, except that the last may be shorter, each with
+/// the sender and epoch of the first and the next sequence number. Anything else is a single datagram.
 fn segments(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let length = segment_length(payload).unwrap_or(payload.len()).max(1);
     payload.chunks(length)

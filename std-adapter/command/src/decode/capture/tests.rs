@@ -27,7 +27,7 @@ fn udp(v6: bool, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
-/// An IP packet behind the header of a link type.
+/// An IP packet after the header of a link type.
 fn framed(link: u32, ip: &[u8]) -> Vec<u8> {
     let v6 = ip[0] >> 4 == 6;
     let kind: [u8; 2] = if v6 { [0x86, 0xDD] } else { [0x08, 0x00] };
@@ -41,7 +41,7 @@ fn framed(link: u32, ip: &[u8]) -> Vec<u8> {
     [header, ip.to_vec()].concat()
 }
 
-/// A pcap file with these packets: as much of each as was captured, and its whole length.
+/// A pcap file with these packets; for each, the captured part and the full length.
 fn pcap(link: u32, packets: &[(&[u8], usize)]) -> Vec<u8> {
     let mut file = vec![0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0];
     file.extend(link.to_le_bytes());
@@ -59,7 +59,7 @@ fn found(file: &[u8], port: Option<u16>) -> Result<Vec<(u64, String)>, Failure> 
     assert!(is_capture(&file[..4]));
     let mut found = Vec::new();
     let (head, rest) = file.split_at(4);
-    // A pipe that gives a byte at a time.
+    // As from a pipe that delivers a byte at a time.
     let rest = std::io::BufReader::with_capacity(1, rest);
     read(head.to_vec(), rest, Path::new("test"), port, |number, packet| {
         found.push((
@@ -96,7 +96,7 @@ fn the_kernels_segments_are_cut_apart() {
     let file = pcap(101, &[(&packet, packet.len())]);
     let expected = ["8 of 300", "9 of 300", "10 of 140"].map(|d| (1, d.to_owned()));
     assert_eq!(found(&file, None).unwrap(), expected);
-    // A number is missing: whatever this is, the kernel was not to cut it.
+    // A number is missing, so this is not a group of datagrams sent in one call.
     let odd = [datagram(8, 300), datagram(9, 300), datagram(11, 140)].concat();
     let packet = udp(false, &odd);
     let file = pcap(101, &[(&packet, packet.len())]);
@@ -125,7 +125,7 @@ fn other_traffic_is_told_apart() {
         kinds(Some(PORT)),
         ["foreign", "Other", "Fragment", "0 of 200", "Other", "CutShort"]
     );
-    // A fragment has no port to tell it by.
+    // A fragment has no port by which it could be excluded.
     assert_eq!(kinds(Some(1)), ["Other", "Other", "Fragment", "Other", "Other", "Other"]);
 }
 
@@ -142,7 +142,7 @@ fn a_damaged_file_is_read_up_to_the_damage() {
     assert_eq!(seen, 1);
     assert!(result.is_err());
     for length in 4..file.len() {
-        // No prefix does more than end early.
+        // No prefix of the file does more harm than an early end.
         let _ = found(&file[..length], None);
     }
 }

@@ -1,7 +1,8 @@
-//! Who may know whom. The layout promises it, so a test keeps it.
+//! Which rooms may import which, and where unsafe code may be: what the layout promises, these tests check.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+mod source;
+
+use source::Source;
 
 /// The rooms of `core/src` in the order of the flow. Each imports only from those before it.
 const ROOMS: [&str; 14] = [
@@ -21,94 +22,15 @@ const ROOMS: [&str; 14] = [
     "testkit",
 ];
 
-/// A source file below `core/src`, and its code without comments, tests and what only the model checker builds.
-struct Source {
-    path: String,
-    code: String,
-}
-
-impl Source {
-    /// The room that it stands in; none for `lib.rs`.
-    fn room(&self) -> Option<&'static str> {
-        let room = self.path.split('/').next()?.trim_end_matches(".rs");
-        ROOMS.into_iter().find(|r| *r == room)
-    }
-
-    /// The rooms that its code names as `crate::room`, in whatever form of `use`.
-    fn imports(&self) -> BTreeSet<&str> {
-        let named = self.code.split("crate::").skip(1);
-        let mut rooms: BTreeSet<&str> = named
-            .flat_map(|rest| match rest.strip_prefix('{') {
-                Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
-                None => vec![rest],
-            })
-            .map(|path| {
-                path.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()
-            })
-            .collect();
-        rooms.retain(|room| !room.is_empty() && ROOMS.contains(room));
-        rooms
-    }
-}
-
-/// What is left of a source file's text when comments, test modules and loom's twins are taken out.
-fn code(text: &str) -> String {
-    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let text = text.split("\n#[cfg(all(test").next().unwrap_or_default();
-    text.split("\n\n")
-        .filter(|paragraph| !paragraph.starts_with("#[cfg(loom)]"))
-        .flat_map(str::lines)
-        .filter(|l| !l.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn collect(dir: &Path, root: &Path, found: &mut Vec<Source>) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
-        if path.is_dir() {
-            collect(&path, root, found);
-        } else if !name.contains("test")
-            || name.starts_with("testkit/") && !name.ends_with("tests.rs")
-        {
-            let text = std::fs::read_to_string(&path).unwrap();
-            found.push(Source { path: name, code: code(&text) });
-        }
-    }
-}
-
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    collect(&root, &root, &mut found);
+    let found = source::all(env!("CARGO_MANIFEST_DIR"));
     assert!(found.len() > 60, "{} files", found.len());
     found
 }
 
-fn order(room: &str) -> usize {
-    ROOMS.iter().position(|r| *r == room).unwrap()
-}
-
-#[test]
-fn every_file_stands_in_a_room() {
-    for source in sources() {
-        assert!(source.room().is_some() || source.path == "lib.rs", "{}", source.path);
-    }
-}
-
 #[test]
 fn a_room_imports_only_from_the_rooms_before_it() {
-    let mut wrong = Vec::new();
-    for source in sources() {
-        let Some(room) = source.room() else { continue };
-        for import in source.imports() {
-            if order(import) > order(room) {
-                wrong.push(format!("{} imports {import}", source.path));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    source::assert_order(&sources(), &ROOMS);
 }
 
 /// The walls inside `wire`, where both directions live in one room.
@@ -132,7 +54,7 @@ fn reading_and_writing_do_not_know_each_other() {
 #[test]
 fn core_knows_no_platform() {
     for source in sources() {
-        if source.room() == Some("testkit") {
+        if source.room() == "testkit" {
             continue;
         }
         for word in ["std::", "ringstat_std", "embassy", "Instant::now"] {

@@ -43,7 +43,7 @@ impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(e) => Some(e),
-            Self::Random(_) => None,
+            Self::Random(e) => Some(e),
             Self::Resolve { source, .. } => Some(source),
             Self::Socket(e) | Self::Thread(e) => Some(e),
         }

@@ -38,6 +38,8 @@ mod system {
 
     use std::sync::OnceLock;
 
+    use nix::libc;
+
     extern "C" fn at_exit() {
         // A panic must not leave a function that is called from C.
         let _ = std::panic::catch_unwind(super::end_all);

@@ -52,6 +52,8 @@ mod armed {
     use std::ffi::c_void;
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use nix::libc;
+
     /// The key plus one; 0 before it exists. The first thread creates it, without a lock.
     static KEY: AtomicU64 = AtomicU64::new(0);
 

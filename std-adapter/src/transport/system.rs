@@ -8,6 +8,7 @@ use ringstat_core::send::SendError;
 /// Classifies an error for which [`io::ErrorKind`] has no name. A full buffer is backpressure, not a failure.
 #[cfg(unix)]
 pub(super) fn unnamed(error: &io::Error) -> Option<SendError> {
+    use nix::libc;
     match error.raw_os_error()? {
         libc::ENOBUFS => Some(SendError::WouldBlock),
         libc::EMSGSIZE => Some(SendError::TooLarge),

@@ -261,6 +261,7 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn errors_are_told_apart() {
+        use nix::libc;
         let of = |errno: i32| classify(&io::Error::from_raw_os_error(errno));
         assert_eq!(of(libc::EAGAIN), SendError::WouldBlock);
         assert_eq!(of(libc::ENOBUFS), SendError::WouldBlock);

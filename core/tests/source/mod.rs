@@ -1,0 +1,88 @@
+//! Reads the source files of a crate, for tests of what its rooms import. The tests of `ringstat-core`, `ringstat-std`
+//! and `ringstat-collector` share this file.
+
+#![allow(dead_code)] // Not every test uses all of it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// A source file below `src`, and its code without comments, tests and what only the model checker builds.
+pub(crate) struct Source {
+    pub(crate) path: String,
+    pub(crate) code: String,
+}
+
+impl Source {
+    /// The room to which the file belongs, named after its folder or the file itself. For `lib.rs` that is `lib`.
+    pub(crate) fn room(&self) -> &str {
+        self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+    }
+
+    /// The names that follow `crate::` in the code, in whatever form of `use`.
+    pub(crate) fn imports(&self) -> BTreeSet<&str> {
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        (self.code.split("crate::").skip(1))
+            .flat_map(|rest| match rest.strip_prefix('{') {
+                Some(list) => list.split('}').next().unwrap_or_default().split(',').collect(),
+                None => vec![rest],
+            })
+            .map(|path| path.trim().split(|c| !is_word(c)).next().unwrap_or_default())
+            .filter(|name| !name.is_empty())
+            .collect()
+    }
+}
+
+/// All source files of the crate in `manifest_dir`, except those that only contain tests.
+pub(crate) fn all(manifest_dir: &str) -> Vec<Source> {
+    let root = Path::new(manifest_dir).join("src");
+    let mut found = Vec::new();
+    collect(&root, &root, &mut found);
+    found
+}
+
+/// Asserts that every file belongs to a room and that a room imports only from itself and the rooms before it in
+/// `rooms`. A name that is not a room is refused as well, since through the crate's front page everything could import
+/// everything.
+pub(crate) fn assert_order(sources: &[Source], rooms: &[&str]) {
+    let place = |room: &str| rooms.iter().position(|r| *r == room);
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for source in sources.iter().filter(|s| s.path != "lib.rs") {
+        let Some(own) = place(source.room()) else {
+            wrong.push(format!("{} is in no room", source.path));
+            continue;
+        };
+        seen.insert(own);
+        let imports = source.imports();
+        let late = imports.into_iter().filter(|import| place(import).is_none_or(|p| p > own));
+        wrong.extend(late.map(|import| format!("{} imports {import}", source.path)));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(seen.len(), rooms.len(), "every room has a file");
+}
+
+fn collect(dir: &Path, root: &Path, found: &mut Vec<Source>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().to_string_lossy().into_owned();
+        let is_test = name.replace("testkit/", "").contains("test");
+        if path.is_dir() {
+            collect(&path, root, found);
+        } else if name.ends_with(".rs") && !is_test {
+            let text = std::fs::read_to_string(&path).unwrap();
+            found.push(Source { path: name, code: code(&text) });
+        }
+    }
+}
+
+/// What is left of a file's text without comments, test modules and loom's twins.
+fn code(text: &str) -> String {
+    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let text = text.split("\n#[cfg(all(test").next().unwrap_or_default();
+    text.split("\n\n")
+        .filter(|paragraph| !paragraph.starts_with("#[cfg(loom)]"))
+        .flat_map(str::lines)
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

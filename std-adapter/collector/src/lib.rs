@@ -31,7 +31,7 @@ mod report;
 // and as Prometheus text.
 mod metrics;
 
-// The machine around it: the lock,
+// Around it the machine: the shards and who may look at them,
 mod shared;
 
 // the HTTP server,
@@ -40,7 +40,7 @@ mod http;
 // and the sockets for senders.
 mod server;
 
-pub use intake::{Asks, Collector, Counts, Sender};
+pub use intake::{Asks, Collector, Counts, Sender, Shards, shard_of};
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{

@@ -136,6 +136,13 @@ impl Hits {
         }
     }
 
+    /// Adds what another shard has counted.
+    pub(crate) fn add_up(&mut self, other: &Self) {
+        for limit in Limit::ALL {
+            self.count(limit, other.by[limit as usize], other.times(limit));
+        }
+    }
+
     /// How often a limit was reached.
     #[must_use]
     pub fn times(&self, limit: Limit) -> u64 {

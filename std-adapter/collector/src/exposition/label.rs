@@ -13,15 +13,15 @@ const MORE: &str = "ringstat_more";
 /// The label that distinguishes series that would otherwise be equal.
 const TWIN: &str = "ringstat_twin";
 
-/// Writes the labels of a series, without braces. `tags` must be sorted. If other series would have the same labels,
-/// the second and later ones get `twin` as a number.
+/// Writes the labels of a series, without braces. `tags` are sorted. From the second series on that would have the same
+/// ones, `twin` tells it apart.
 ///
 /// A tag without a value gets no label, since Prometheus does not distinguish the two.
 pub(crate) fn labels<'a>(
     out: &mut String,
     sender: u64,
     tags: impl Iterator<Item = (&'a str, &'a str)>,
-    twin: u32,
+    twin: u64,
 ) {
     let begin = out.len();
     // Writing to a String does not fail.
@@ -46,7 +46,7 @@ pub(crate) fn labels<'a>(
         let _ = write!(out, ",{MORE}=\"{more}\"");
     }
     if twin > 0 {
-        let _ = write!(out, ",{TWIN}=\"{twin}\"");
+        let _ = write!(out, ",{TWIN}=\"{twin:016x}\"");
     }
 }
 

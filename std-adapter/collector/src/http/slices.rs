@@ -1,4 +1,4 @@
-//! Long answers, written in slices: the lock is held during a slice, and between two slices datagrams are received.
+//! Long answers, a slice at a time, each from short looks at the shards; between two slices, datagrams come in.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::shared::Shared;
 
 /// The longest duration of a slice.
 const SLICE: Duration = Duration::from_micros(400);
-/// The pause between two slices. A lock that is released and taken at once might never appear free to others.
+/// What lies between two of them.
 const BETWEEN: Duration = Duration::from_millis(1);
 
 /// The page of `/metrics`; each slice is written when the client has room for it.
@@ -23,11 +23,11 @@ pub(super) fn metrics(shared: Arc<Shared>) -> Body {
     let slices = stream::unfold(Some((page, shared)), async |state| {
         let (mut page, shared) = state?;
         let mut slice = String::new();
-        let more = page.write(&mut slice, &shared.collector(), SLICE);
+        let more = page.write(&mut slice, &*shared, SLICE);
         if more {
             sleep(BETWEEN).await;
         } else if page.omitted() > 0 {
-            shared.collector().cut_page(page.omitted());
+            shared.shards()[0].write().cut_page(page.omitted());
         }
         Some((Ok::<_, Infallible>(slice), more.then_some((page, shared))))
     });
@@ -39,12 +39,12 @@ pub(super) fn metrics(shared: Arc<Shared>) -> Body {
 pub(super) async fn report(shared: &Shared, series: usize) -> Report {
     let mut draft = Draft::new(shared.now_ms(), series);
     loop {
-        let more = draft.step(&shared.collector(), SLICE);
+        let more = draft.step(shared, SLICE);
         if !more {
             break;
         }
         sleep(BETWEEN).await;
     }
     let io = shared.io();
-    draft.finish(&shared.collector(), &io)
+    draft.finish(shared, &io)
 }

@@ -61,6 +61,29 @@ impl Counts {
         self.refused_series += tally.read - tally.stored - tally.repeated - tally.refused_values;
     }
 
+    /// Adds what another shard has counted.
+    pub(crate) fn add_up(&mut self, other: &Self) {
+        for (own, others) in self.malformed.iter_mut().zip(other.malformed) {
+            *own += others;
+        }
+        self.datagrams += other.datagrams;
+        self.bytes += other.bytes;
+        self.accepted += other.accepted;
+        self.duplicates += other.duplicates;
+        self.refused_senders += other.refused_senders;
+        self.broken += other.broken;
+        self.records += other.records;
+        self.stored += other.stored;
+        self.repeated += other.repeated;
+        self.acks += other.acks;
+        self.refused_series += other.refused_series;
+        self.refused_values += other.refused_values;
+        self.displaced_senders += other.displaced_senders;
+        self.displaced_series += other.displaced_series;
+        self.forgotten_senders += other.forgotten_senders;
+        self.forgotten_series += other.forgotten_series;
+    }
+
     /// Whether every datagram and every record is accounted for.
     #[must_use]
     pub fn closes(&self) -> bool {
@@ -70,5 +93,27 @@ impl Counts {
                 - self.broken
             && self.records
                 == self.stored + self.repeated + self.refused_series + self.refused_values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A counter that is added and not added up fails here.
+    #[test]
+    fn every_count_is_added_up() {
+        let ones = |value: &mut serde_json::Value| *value = 1.into();
+        let mut json = serde_json::to_value(Counts::default()).unwrap();
+        for value in json.as_object_mut().unwrap().values_mut() {
+            match value.as_array_mut() {
+                Some(all) => all.iter_mut().for_each(ones),
+                None => ones(value),
+            }
+        }
+        let ones: Counts = serde_json::from_value(json.clone()).unwrap();
+        let mut sum = Counts::default();
+        sum.add_up(&ones);
+        assert_eq!(serde_json::to_value(sum).unwrap(), json);
     }
 }

@@ -10,15 +10,18 @@ mod lately;
 mod records;
 mod sender;
 mod senders;
+mod shards;
 
 use std::hash::RandomState;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 
+use crate::exposition::Names;
 use crate::limits::{Hits, Limits};
-use crate::store::{Cache, Store};
+use crate::store::{Cache, Common, Store};
 use alarm::Alarm;
 pub use counts::Counts;
 pub use heard::Asks;
@@ -27,14 +30,17 @@ pub(crate) use lately::Lately;
 use records::{Tally, Target};
 pub use sender::Sender;
 use senders::Senders;
+#[cfg(target_os = "linux")]
+pub(crate) use shards::MIX;
+pub use shards::{Shards, shard_of};
 
 /// Takes datagrams, and keeps what they say.
 ///
-/// Each collector is a shard: it shares nothing with others, and the reports of several, on different senders, can be
-/// shown side by side.
+/// One of them is all that a test or a transport of its own needs. For several threads there are
+/// [`shards`](Self::shards): collectors that keep within the same limits and agree on names, and otherwise share nothing.
 #[derive(Debug)]
 pub struct Collector {
-    limits: Limits,
+    common: Arc<Common>,
     decoder: Box<DecoderDebug>,
     cache: Cache,
     store: Store,
@@ -74,12 +80,24 @@ impl Collector {
     /// Creates a collector that has received nothing yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::with(Common::new(limits, 1))
+    }
+
+    /// Collectors for so many threads, at least one. Each datagram goes to the one that [`shard_of`] names, so that all of a
+    /// sender meet, and `limits` hold for all of them together. As [`Shards`] they are shown as one.
+    #[must_use]
+    pub fn shards(limits: Limits, count: usize) -> Vec<Self> {
+        let common = Common::new(limits, count);
+        (0..count.max(1)).map(|_| Self::with(common.clone())).collect()
+    }
+
+    fn with(common: Arc<Common>) -> Self {
         let hasher = RandomState::new();
         Self {
-            limits,
+            store: Store::new(common.clone()),
+            common,
             decoder: Box::new(DecoderDebug(Decoder::new())),
             cache: Cache::default(),
-            store: Store::new(limits),
             senders: Senders::new(hasher.clone()),
             hasher,
             counts: Counts::default(),
@@ -88,12 +106,6 @@ impl Collector {
             datagrams_before: Lately::new(0, 0),
             alarm: Alarm::default(),
         }
-    }
-
-    /// Creates a collector whose counts start from `counts`.
-    #[cfg(test)]
-    pub(crate) fn with_counts(counts: Counts) -> Self {
-        Self { counts, ..Self::new(Limits::default()) }
     }
 
     /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back, and counts what
@@ -110,7 +122,7 @@ impl Collector {
         };
         let header = *opened.header();
         let (admitted, displaced) =
-            self.senders.admit(&header, &self.limits, &mut self.store, now_ms);
+            self.senders.admit(&header, &self.common.budget, &mut self.store, now_ms);
         self.counts.displaced_senders += displaced.senders;
         self.counts.displaced_series += displaced.series;
         let Some(sender) = admitted else {
@@ -131,7 +143,7 @@ impl Collector {
             sender.ids.get_or_insert_default().advance(floor);
         }
         let mut target = Target {
-            room: self.store.room(header.sender),
+            room: self.store.room(&self.common, header.sender),
             store: &mut self.store,
             cache: &mut self.cache,
             hasher: &self.hasher,
@@ -173,14 +185,18 @@ impl Collector {
     /// Does what is due: forgets idle senders and series, and logs which limits were reached. Call it often; each call
     /// does little.
     pub fn tick(&mut self, now_ms: u64) {
-        let before = now_ms.saturating_sub(millis(self.limits.idle));
+        let before = now_ms.saturating_sub(millis(self.limits().idle));
         if now_ms.saturating_sub(self.swept_ms.0) >= millis(SWEEP_SERIES) {
             self.swept_ms.0 = now_ms;
+            let gone = self.senders.give_way(&self.common.budget, &mut self.store, now_ms);
+            self.counts.displaced_senders += gone.senders;
+            self.counts.displaced_series += gone.series;
             self.counts.forgotten_series += self.store.sweep(SWEEP_PLACES, before) as u64;
         }
         if now_ms.saturating_sub(self.swept_ms.1) >= millis(SWEEP_SENDERS) {
             self.swept_ms.1 = now_ms;
-            self.counts.forgotten_senders += self.senders.sweep(now_ms, before) as u64;
+            self.counts.forgotten_senders +=
+                self.senders.sweep(&self.common.budget, now_ms, before) as u64;
             self.store.set_outside(self.senders.bytes());
             self.alarm.look(&self.store.hits, now_ms);
             let hits = &self.store.hits;
@@ -241,7 +257,12 @@ impl Collector {
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        self.common.budget.limits()
+    }
+
+    /// The names of all shards' families.
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.common.names
     }
 }
 

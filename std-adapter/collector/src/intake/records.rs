@@ -13,7 +13,7 @@ use crate::series::{Class, Data, say};
 use crate::store::{Cache, Series, Store, Wanted};
 
 /// Where the records of one datagram are stored.
-pub(super) struct Target<'a> {
+pub(super) struct Target<'a, 'b> {
     pub(super) store: &'a mut Store,
     pub(super) cache: &'a mut Cache,
     pub(super) hasher: &'a RandomState,
@@ -23,7 +23,7 @@ pub(super) struct Target<'a> {
     pub(super) now_ms: u64,
     pub(super) ids: Option<&'a mut IdWindow>,
     /// How much the series may grow.
-    pub(super) room: Room,
+    pub(super) room: Room<'b>,
     pub(super) tally: Tally,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Tally {
     pub(super) events: u64,
 }
 
-impl Target<'_> {
+impl Target<'_, '_> {
     /// Stores all records up to the first malformed one, and returns what is wrong with that.
     pub(super) fn take_all(&mut self, datagram: &mut Datagram<'_>) -> Option<DecodeError> {
         let base_time = datagram.base_time_ns();
@@ -122,7 +122,7 @@ fn apply(
     (header, run): (&Header, u32),
     base_time: u64,
     hasher: &RandomState,
-    room: &mut Room,
+    room: &mut Room<'_>,
 ) -> bool {
     let data = &mut series.data;
     match body {

@@ -4,6 +4,9 @@
 //! appear three times before it gets one: until then it is in a small table, where the latest number displaces whatever
 //! was in its place. When all places are taken, a newcomer loses its place, and its series, to the next newcomer; a
 //! sender that has been here for a minute keeps its own.
+//!
+//! The places are those of all shards. One that has more than its part of them gives newcomers' places back when others
+//! need them, so that it does not matter which shard a flood of numbers falls on.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -12,19 +15,22 @@ use ringstat_core::format::Header;
 use ringstat_core::receive::IdWindow;
 
 use super::Sender;
-use crate::limits::{Limit, Limits};
-use crate::memory::{heap, table};
+use crate::limits::Limit;
+use crate::memory::{Budget, heap, table};
 use crate::store::Store;
 
-/// The size of the table of waiting numbers. In a flood of 50 000 new numbers a second, a number stays there for about
-/// a second.
+/// Places in the tables of those who wait, of all shards. A flood of 50 000 new numbers a second leaves one there for a
+/// second or so; one that falls on a single shard, for a third of a second at least.
 const WAITING: usize = 1 << 16;
+const WAITING_OF_SHARD: usize = 1 << 14;
 /// How often a new number has to appear when half the places are taken.
 const TIMES: u8 = 3;
 /// After this time,
 const SETTLED_MS: u64 = 60_000;
 /// and with this many datagrams, a sender is no longer a newcomer.
 const SETTLED_DATAGRAMS: u64 = 3;
+/// So many give way at once: datagrams wait meanwhile.
+const AT_ONCE: u64 = 16;
 
 /// A number that is not known yet.
 #[derive(Clone, Copy, Default, Debug)]
@@ -61,14 +67,14 @@ impl Senders {
     pub(super) fn admit(
         &mut self,
         header: &Header,
-        limits: &Limits,
+        budget: &Budget,
         store: &mut Store,
         now_ms: u64,
     ) -> (Option<&mut Sender>, Displaced) {
         let mut displaced = Displaced::default();
         // Looked up twice, because the borrow checker does not see that the first lookup ends with `return`.
         if !self.all.contains_key(&header.sender) {
-            match self.make_room(header.sender, limits, store, now_ms) {
+            match self.make_room(header.sender, budget, store, now_ms) {
                 Ok(gone) => displaced = gone,
                 Err(limit) => {
                     store.hits.count(limit, header.sender, 1);
@@ -87,36 +93,69 @@ impl Senders {
     fn make_room(
         &mut self,
         id: u64,
-        limits: &Limits,
+        budget: &Budget,
         store: &mut Store,
         now_ms: u64,
     ) -> Result<Displaced, Limit> {
         let mut displaced = Displaced::default();
-        if self.all.len() >= limits.senders / 2 && !self.has_waited(id) {
+        if budget.is_half_full() && !self.has_waited(id, budget) {
             return Err(Limit::Senders);
         }
-        if !store.has_room(self.growth()) {
+        if !store.claim(self.growth()) {
             return Err(Limit::Bytes);
         }
-        while self.all.len() >= limits.senders {
-            let newest = self.newcomers.pop_front().ok_or(Limit::Senders)?;
-            if self.all.get(&newest).is_some_and(|s| is_newcomer(s, now_ms)) {
-                self.all.remove(&newest);
-                store.hits.count(Limit::Newcomers, newest, 1);
-                displaced.senders += 1;
-                displaced.series += store.forget(newest) as u64;
+        while !budget.take_sender(self.all.len()) {
+            if !self.displace(budget, store, now_ms, &mut displaced) {
+                return Err(Limit::Senders);
             }
         }
         Ok(displaced)
     }
 
+    /// Takes the place of the newcomer that came first. Says whether there was one.
+    fn displace(
+        &mut self,
+        budget: &Budget,
+        store: &mut Store,
+        now_ms: u64,
+        displaced: &mut Displaced,
+    ) -> bool {
+        while let Some(newest) = self.newcomers.pop_front() {
+            if self.all.get(&newest).is_some_and(|s| is_newcomer(s, now_ms)) {
+                self.all.remove(&newest);
+                budget.give_senders(1);
+                store.hits.count(Limit::Newcomers, newest, 1);
+                displaced.senders += 1;
+                displaced.series += store.forget(newest) as u64;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Gives places back that other shards may need.
+    pub(super) fn give_way(
+        &mut self,
+        budget: &Budget,
+        store: &mut Store,
+        now_ms: u64,
+    ) -> Displaced {
+        let mut displaced = Displaced::default();
+        while budget.owes_senders(self.all.len())
+            && displaced.senders < AT_ONCE
+            && self.displace(budget, store, now_ms, &mut displaced)
+        {}
+        displaced
+    }
+
     /// Whether a new number has appeared often enough.
-    fn has_waited(&mut self, id: u64) -> bool {
+    fn has_waited(&mut self, id: u64, budget: &Budget) -> bool {
         if self.waiting.is_empty() {
-            self.waiting = vec![Waiting::default(); WAITING];
+            let places = (WAITING / budget.shards()).max(WAITING_OF_SHARD);
+            self.waiting = vec![Waiting::default(); places];
         }
         // A random hash, so that nobody can aim at another number's place.
-        let place = self.hasher.hash_one(id) as usize % WAITING;
+        let place = self.hasher.hash_one(id) as usize % self.waiting.len();
         let waiting = &mut self.waiting[place];
         if waiting.times == 0 || waiting.id != id {
             *waiting = Waiting { id, times: 0 };
@@ -130,13 +169,14 @@ impl Senders {
     }
 
     /// Forgets the senders not heard from since `before_ms`. Returns how many.
-    pub(super) fn sweep(&mut self, now_ms: u64, before_ms: u64) -> usize {
+    pub(super) fn sweep(&mut self, budget: &Budget, now_ms: u64, before_ms: u64) -> usize {
         let before = self.all.len();
         self.all.retain(|_, s| s.seen_ms >= before_ms);
         let all = &mut self.all;
         self.newcomers.retain(|id| all.get(id).is_some_and(|s| is_newcomer(s, now_ms)));
         all.values_mut().for_each(|s| s.turn(now_ms));
         let forgotten = before - all.len();
+        budget.give_senders(forgotten);
         if all.len() < all.capacity() / 4 {
             all.shrink_to(all.len() * 2);
             self.newcomers.shrink_to_fit();

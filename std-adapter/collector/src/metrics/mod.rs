@@ -14,15 +14,21 @@ use std::time::Duration;
 pub use ladder::Distributions;
 pub(crate) use page::Page;
 
-use crate::intake::Collector;
+use crate::intake::Shards;
 use crate::report::Io;
 
-/// The whole answer to `/metrics`, written at once, with distributions in the form that `shown` names.
+/// The whole answer to `/metrics`, written at once, with distributions in the form that `shown` names: of one
+/// [`Collector`](crate::Collector), or of all shards.
 #[must_use]
-pub fn metrics(collector: &Collector, io: &Io, now_ms: u64, shown: Distributions) -> String {
-    let mut out = String::with_capacity(4096 + collector.store().len() * 100);
+pub fn metrics<S: Shards + ?Sized>(
+    shards: &S,
+    io: &Io,
+    now_ms: u64,
+    shown: Distributions,
+) -> String {
+    let mut out = String::new();
     let mut page = Page::new(now_ms, io, shown);
-    while page.write(&mut out, collector, Duration::MAX) {}
+    while page.write(&mut out, shards, Duration::MAX) {}
     out
 }
 

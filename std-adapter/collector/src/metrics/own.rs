@@ -6,9 +6,9 @@ use ringstat_core::wire::DecodeError;
 
 use super::{Reading, family};
 use crate::exposition::RESERVED;
-use crate::intake::{Collector, Counts};
+use crate::intake::Counts;
 use crate::limits::Limit;
-use crate::report::IoCounts;
+use crate::report::{Io, IoCounts, Totals};
 
 /// The prefix of every name; the names of counters also end in `_total`.
 const PREFIX: &str = RESERVED[0];
@@ -34,13 +34,15 @@ const COUNTERS: [Reading<Counts>; 16] = [
     ("forgotten_series", "Idle series forgotten.", |c| c.forgotten_series),
 ];
 
-const IO: [Reading<IoCounts>; 9] = [
+const IO: [Reading<IoCounts>; 11] = [
     (
         "kernel_drops",
         "Datagrams that the kernel dropped; a train of segments counts as one.",
         |i| i.kernel_drops,
     ),
     ("receive_errors", "Receive calls that failed.", |i| i.receive_errors),
+    ("handed_on", "Datagrams handed on to the thread that has their sender.", |i| i.handed_on),
+    ("hand_on_drops", "Datagrams that this thread was too late for.", |i| i.hand_on_drops),
     ("http_connections", "HTTP connections taken.", |i| i.http.connections),
     ("http_requests", "HTTP requests answered.", |i| i.http.requests),
     ("http_bodies", "HTTP requests refused because they had a body.", |i| i.http.bodies),
@@ -54,17 +56,17 @@ const IO: [Reading<IoCounts>; 9] = [
     }),
 ];
 
-const GAUGES: [Reading<Collector>; 4] = [
-    ("series", "Series.", |c| c.store().len() as u64),
-    ("series_bytes", "Memory of all that is kept.", |c| c.store().bytes() as u64),
-    ("max_bytes", "The limit of that.", |c| c.limits().bytes as u64),
-    ("senders", "Senders.", |c| c.sender_count() as u64),
+const GAUGES: [Reading<Totals>; 4] = [
+    ("series", "Series.", |t| t.series as u64),
+    ("series_bytes", "Memory of all that is kept.", |t| t.bytes as u64),
+    ("max_bytes", "The limit of that.", |t| t.limits.bytes as u64),
+    ("senders", "Senders.", |t| t.senders as u64),
 ];
 
-pub(super) fn write(out: &mut String, collector: &Collector, io: &IoCounts) {
-    let counts = collector.counts();
+pub(super) fn write(out: &mut String, totals: &Totals, io: &Io) {
+    let counts = &totals.counts;
     let counters = COUNTERS.iter().map(|(name, help, read)| (name, help, read(counts)));
-    let of_io = IO.iter().map(|(name, help, read)| (name, help, read(io)));
+    let of_io = IO.iter().map(|(name, help, read)| (name, help, read(&io.now)));
     for (name, help, value) in counters.chain(of_io) {
         let name = format!("{PREFIX}{name}_total");
         family(out, &name, "counter", help);
@@ -73,15 +75,18 @@ pub(super) fn write(out: &mut String, collector: &Collector, io: &IoCounts) {
     for (name, help, read) in GAUGES {
         let name = format!("{PREFIX}{name}");
         family(out, &name, "gauge", help);
-        let _ = writeln!(out, "{name} {}", read(collector));
+        let _ = writeln!(out, "{name} {}", read(totals));
     }
+    let name = format!("{PREFIX}longest_pause_seconds");
+    family(out, &name, "gauge", "The longest that a receiving thread waited for a reader.");
+    let _ = writeln!(out, "{name} {}", io.longest_pause.as_secs_f64());
     let name = format!("{PREFIX}overflowed_total");
     family(out, &name, "counter", "Records that went to an overflow series.");
-    let _ = writeln!(out, "{name} {}", collector.store().overflowed);
+    let _ = writeln!(out, "{name} {}", totals.overflowed);
     let name = format!("{PREFIX}limit_hits_total");
     family(out, &name, "counter", "How often each limit was reached.");
     for limit in Limit::ALL {
-        let times = collector.store().hits.times(limit);
+        let times = totals.hits.times(limit);
         let _ = writeln!(out, "{name}{{limit=\"{}\"}} {times}", limit.as_str());
     }
     let name = format!("{PREFIX}malformed_total");
@@ -120,10 +125,10 @@ mod tests {
         );
         let mut next = 1_000_000;
         let expected = [number(&mut counts, &mut next), number(&mut io, &mut next)].concat();
-        let (counts, io): (Counts, IoCounts) =
+        let (counts, now): (Counts, IoCounts) =
             (serde_json::from_value(counts).unwrap(), serde_json::from_value(io).unwrap());
         let mut text = String::new();
-        write(&mut text, &Collector::with_counts(counts), &io);
+        write(&mut text, &Totals { counts, ..Totals::default() }, &Io { now, ..Io::default() });
         let shown: Vec<u64> =
             text.lines().filter_map(|l| l.rsplit_once(' ')?.1.parse().ok()).collect();
         for n in &expected {

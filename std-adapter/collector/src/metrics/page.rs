@@ -1,12 +1,16 @@
 //! The page of `/metrics` as it is written, a slice at a time, so that datagrams need not wait for it.
+//!
+//! All shards make one page: family by family, and within a family shard by shard. A shard is looked at for a few
+//! series, and then is free for its datagrams.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Distributions, family, own, senders, series};
-use crate::exposition::RESERVED;
-use crate::intake::Collector;
-use crate::report::{Io, IoCounts};
+use crate::exposition::{Family, Names, RESERVED};
+use crate::intake::{Collector, Shards};
+use crate::report::{Io, Totals};
 use crate::store::Spot;
 
 /// The approximate length of a slice, in bytes.
@@ -16,11 +20,15 @@ const SLICE: usize = 32 << 10;
 #[derive(Debug)]
 pub(crate) struct Page {
     now_ms: u64,
-    io: IoCounts,
+    io: Io,
     shown: Distributions,
     at: Stage,
-    /// The senders that existed when the page was begun.
-    ids: Vec<u64>,
+    /// The senders that there were when it was begun, with their shards.
+    ids: Vec<(usize, u64)>,
+    names: Arc<Names>,
+    /// Series that there were when it was begun, and the most bytes it may have.
+    there: usize,
+    limit: usize,
     /// The length of the slices before this one, in bytes.
     written: usize,
     series: usize,
@@ -35,9 +43,9 @@ enum Stage {
     /// A family that every sender has, and how many senders of it have been written.
     Senders(usize, usize),
     /// The series of the families after this one.
-    Families(Option<String>),
-    /// The series of a family after a spot.
-    Series(u32, String, Option<Spot>),
+    Families(Option<Arc<str>>),
+    /// The series of a family and a shard, behind a spot.
+    Series(Family, usize, Option<Spot>),
     End,
     Nothing,
 }
@@ -46,10 +54,13 @@ impl Page {
     pub(crate) fn new(now_ms: u64, io: &Io, shown: Distributions) -> Self {
         Self {
             now_ms,
-            io: io.now,
+            io: *io,
             shown,
             at: Stage::Own,
             ids: Vec::new(),
+            names: Arc::default(),
+            there: 0,
+            limit: 0,
             written: 0,
             series: 0,
             omitted: 0,
@@ -63,32 +74,41 @@ impl Page {
     }
 
     /// Appends the next slice to `out`: as much as can be written in that time. Returns whether more follows.
-    pub(crate) fn write(
+    pub(crate) fn write<S: Shards + ?Sized>(
         &mut self,
         out: &mut String,
-        collector: &Collector,
+        shards: &S,
         time: Duration,
     ) -> bool {
         let (start, begin) = (Instant::now(), out.len());
         while start.elapsed() <= time && out.len() - begin < SLICE {
             let at = std::mem::replace(&mut self.at, Stage::Nothing);
             self.at = match at {
-                Stage::Own => {
-                    own::write(out, collector, &self.io);
-                    self.ids = collector.senders().map(|(id, _)| id).collect();
-                    Stage::Senders(0, 0)
-                }
-                Stage::Senders(of, done) => self.senders(out, collector, of, done),
-                Stage::Families(name) => match collector.store().family_after(name.as_deref()) {
+                Stage::Own => self.own(out, shards),
+                Stage::Senders(of, done) => self.senders(out, shards, of, done),
+                Stage::Families(behind) => match self.names.after(behind.as_deref()) {
                     Some(next) => {
                         series::begin(out, &next, self.shown);
-                        Stage::Series(next.number, next.name.to_owned(), None)
+                        Stage::Series(next, 0, None)
                     }
                     None => Stage::End,
                 },
-                Stage::Series(number, name, behind) => {
-                    let length = self.written + out.len() - begin;
-                    self.series(out, collector, (number, name, behind), length)
+                Stage::Series(of, shard, _) if shard == shards.count() => {
+                    Stage::Families(Some(of.name))
+                }
+                Stage::Series(..) if self.written + out.len() - begin > self.limit => {
+                    self.omitted = self.there.saturating_sub(self.series) as u64;
+                    Stage::End
+                }
+                // It may be gone since, and another one have its number.
+                Stage::Series(of, ..) if !self.names.is_family(of.number, &of.name) => {
+                    Stage::Families(Some(of.name))
+                }
+                Stage::Series(of, shard, behind) => {
+                    match shards.look(shard, |c| self.series(out, c, &of, behind)) {
+                        None => Stage::Series(of, shard + 1, None),
+                        behind => Stage::Series(of, shard, behind),
+                    }
                 }
                 Stage::End => {
                     let name = format!("{}page_omitted_series", RESERVED[0]);
@@ -103,8 +123,28 @@ impl Page {
         !matches!(self.at, Stage::Nothing)
     }
 
+    /// The collector's own families.
+    fn own<S: Shards + ?Sized>(&mut self, out: &mut String, shards: &S) -> Stage {
+        let totals = Totals::of(shards);
+        own::write(out, &totals, &self.io);
+        (self.there, self.limit) = (totals.series, totals.limits.page);
+        for shard in 0..shards.count() {
+            shards.look(shard, |collector| {
+                self.names = collector.names().clone();
+                self.ids.extend(collector.senders().map(|(id, _)| (shard, id)));
+            });
+        }
+        Stage::Senders(0, 0)
+    }
+
     /// Writes the next senders of a family.
-    fn senders(&self, out: &mut String, collector: &Collector, of: usize, done: usize) -> Stage {
+    fn senders<S: Shards + ?Sized>(
+        &self,
+        out: &mut String,
+        shards: &S,
+        of: usize,
+        done: usize,
+    ) -> Stage {
         const AT_ONCE: usize = 64;
         if of == senders::COUNT {
             return Stage::Families(None);
@@ -112,48 +152,41 @@ impl Page {
         if done == 0 {
             senders::begin(out, of);
         }
-        let next = &self.ids[done..(done + AT_ONCE).min(self.ids.len())];
-        // A sender that was forgotten meanwhile is skipped.
-        for (id, sender) in next.iter().filter_map(|id| Some((*id, collector.sender(*id)?))) {
-            senders::sample(out, of, id, sender, self.now_ms);
-        }
-        let done = done + next.len();
-        if done < self.ids.len() { Stage::Senders(of, done) } else { Stage::Senders(of + 1, 0) }
+        let rest = &self.ids[done..];
+        let Some((shard, _)) = rest.first() else { return Stage::Senders(of + 1, 0) };
+        let next = rest.iter().take(AT_ONCE).take_while(|(s, _)| s == shard);
+        let written = shards.look(*shard, |collector| {
+            let each = next.map(|(_, id)| {
+                // One that was forgotten meanwhile is not missed.
+                if let Some(sender) = collector.sender(*id) {
+                    senders::sample(out, of, *id, sender, self.now_ms);
+                }
+            });
+            each.count()
+        });
+        Stage::Senders(of, done + written)
     }
 
-    /// Writes the next series of a family; `length` is the length of the page so far.
+    /// The next series of a family. Returns the last one's spot, if there may be more in this shard.
     fn series(
         &mut self,
         out: &mut String,
         collector: &Collector,
-        (number, name, mut behind): (u32, String, Option<Spot>),
-        length: usize,
-    ) -> Stage {
+        of: &Family,
+        behind: Option<Spot>,
+    ) -> Option<Spot> {
         const AT_ONCE: usize = 16;
         let store = collector.store();
-        if length > collector.limits().page {
-            self.omitted = store.len().saturating_sub(self.series) as u64;
-            return Stage::End;
-        }
-        // The family may have disappeared, and another one may have its number.
-        if !store.is_family(number, &name) {
-            return Stage::Families(Some(name));
-        }
-        let (mut written, end) = (0, out.len() + SLICE);
-        for (spot, series) in store.of_family(number, behind).take(AT_ONCE) {
-            series::samples(out, store, &name, series, self.shown, &mut self.labels);
-            behind = Some(spot);
+        let (mut written, mut last, end) = (0, None, out.len() + SLICE);
+        for (spot, series) in store.of_family(of.number, behind).take(AT_ONCE) {
+            series::samples(out, store, &of.name, series, self.shown, &mut self.labels);
+            last = Some(spot);
             written += 1;
             if out.len() > end {
-                self.series += written;
-                return Stage::Series(number, name, behind);
+                break;
             }
         }
         self.series += written;
-        if written < AT_ONCE {
-            Stage::Families(Some(name))
-        } else {
-            Stage::Series(number, name, behind)
-        }
+        last.filter(|_| written == AT_ONCE || out.len() > end)
     }
 }

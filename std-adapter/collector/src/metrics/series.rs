@@ -6,15 +6,19 @@ use ringstat_core::instrument::Unit;
 
 use super::family;
 use super::ladder::{Distributions, ladder};
-use crate::exposition::{Kind, Number, escaped_help};
+use crate::exposition::{Family, Kind, Number, escaped_help};
 use crate::series::{Data, Distribution};
-use crate::store::{FamilyView, Series, Store};
+use crate::store::{Series, Store};
 
 /// Writes what precedes the samples of a family.
-pub(super) fn begin(out: &mut String, of: &FamilyView<'_>, shown: Distributions) {
-    let mut help = escaped_help(of.sent);
+pub(super) fn begin(out: &mut String, of: &Family, shown: Distributions) {
+    let mut help = escaped_help(&of.sent);
     if of.scaled {
-        help.push_str(if of.of_sets { " (some are estimates)" } else { " (sampled, scaled up)" });
+        help.push_str(if of.is_of_sets() {
+            " (some are estimates)"
+        } else {
+            " (sampled, scaled up)"
+        });
     }
     let kind = match (of.kind, shown) {
         (Kind::Counter, _) => "counter",
@@ -22,7 +26,7 @@ pub(super) fn begin(out: &mut String, of: &FamilyView<'_>, shown: Distributions)
         (Kind::Distribution, Distributions::Histograms) => "histogram",
         (Kind::Distribution, Distributions::Summaries) => "summary",
     };
-    family(out, of.name, kind, &help);
+    family(out, &of.name, kind, &help);
 }
 
 /// Writes the samples of one series. `labels` is a scratch buffer.

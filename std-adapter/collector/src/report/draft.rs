@@ -5,24 +5,28 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::sender::note;
-use super::{Health, Io, Own, Report, SenderReport, SeriesReport};
-use crate::intake::Collector;
+use super::{Health, Io, Own, Report, SenderReport, SeriesReport, Totals};
+use crate::intake::{Collector, Shards};
 
-/// The order of series, which decides which ones are shown: first those heard from most recently, in steps of five
-/// seconds so that the order does not flicker; then by sender. The last part is the place in the store.
-type Rank = (Reverse<u64>, u64, usize);
+/// Which series are shown: those last heard of, in steps of five seconds, so that the order does not flicker; then by
+/// sender. The last are the shard and the place in its store.
+type Rank = (Reverse<u64>, u64, usize, usize);
 
 /// A report in progress. Its size is bounded by the number of senders and of requested series.
 #[derive(Debug)]
 pub(crate) struct Draft {
     now_ms: u64,
     shown: usize,
-    /// The senders that existed when the report was begun, and how many of them are done.
-    ids: Option<Vec<(Reverse<u64>, u64)>>,
-    senders: Vec<(u64, SenderReport)>,
-    own: HashMap<u64, Own>,
-    /// How many places of the store have been looked at, and the best series so far.
+    /// The shard that it is looking at,
+    shard: usize,
+    /// the senders of it that are to be done, if it has begun with it,
+    ids: Option<Vec<u64>>,
+    /// and how far it has come with the series.
     place: usize,
+    /// When each was last heard of, and its shard.
+    senders: Vec<(u64, usize, u64, SenderReport)>,
+    own: HashMap<u64, Own>,
+    /// The best so far.
     newest: Vec<Rank>,
 }
 
@@ -31,49 +35,56 @@ impl Draft {
         Self {
             now_ms,
             shown,
+            shard: 0,
             ids: None,
+            place: 0,
             senders: Vec::new(),
             own: HashMap::new(),
-            place: 0,
             newest: Vec::new(),
         }
     }
 
     /// Continues for about this long. Returns whether there is more to do.
-    pub(crate) fn step(&mut self, collector: &Collector, time: Duration) -> bool {
+    pub(crate) fn step<S: Shards + ?Sized>(&mut self, shards: &S, time: Duration) -> bool {
         let start = Instant::now();
-        if self.ids.is_none() {
-            let ids = collector.senders().map(|(id, s)| (Reverse(s.seen_ms), id));
-            self.ids = Some(ids.collect());
+        while self.shard < shards.count() && start.elapsed() <= time {
+            if shards.look(self.shard, |collector| self.look(collector)) {
+                continue;
+            }
+            (self.shard, self.ids, self.place) = (self.shard + 1, None, 0);
+        }
+        self.shard < shards.count()
+    }
+
+    /// Looks at a little of a shard. Returns whether there is more of it.
+    fn look(&mut self, collector: &Collector) -> bool {
+        const SENDERS: usize = 64;
+        const SERIES: usize = 512;
+        let Some(ids) = &mut self.ids else {
+            self.ids = Some(collector.senders().map(|(id, _)| id).collect());
+            return true;
+        };
+        if !ids.is_empty() {
+            for id in ids.drain(ids.len().saturating_sub(SENDERS)..) {
+                if let Some(sender) = collector.sender(id) {
+                    let report = SenderReport::of(id, sender, self.now_ms);
+                    self.senders.push((sender.seen_ms, self.shard, id, report));
+                }
+            }
             return true;
         }
-        let ids = self.ids.get_or_insert_default();
-        if self.senders.is_empty() && self.place == 0 {
-            ids.sort_unstable();
-            // Taken from the end.
-            ids.reverse();
-        }
-        while let Some((_, id)) = ids.pop() {
-            if let Some(sender) = collector.sender(id) {
-                self.senders.push((id, SenderReport::of(id, sender, self.now_ms)));
-            }
-            if start.elapsed() > time {
-                return true;
-            }
-        }
         let store = collector.store();
-        for (place, series) in store.places(self.place) {
+        let mut looked = 0;
+        for (place, series) in store.places(self.place).take(SERIES) {
             note(&mut self.own, store, series);
-            self.newest.push((Reverse(series.seen_ms / 5000), series.sender, place));
+            self.newest.push((Reverse(series.seen_ms / 5000), series.sender, self.shard, place));
             self.place = place + 1;
-            if self.newest.len() > self.shown.saturating_mul(2).saturating_add(1000) {
-                self.prune();
-            }
-            if place % 32 == 0 && start.elapsed() > time {
-                return true;
-            }
+            looked += 1;
         }
-        false
+        if self.newest.len() > self.shown.saturating_mul(2).saturating_add(1000) {
+            self.prune();
+        }
+        looked == SERIES
     }
 
     fn prune(&mut self) {
@@ -84,27 +95,33 @@ impl Draft {
     }
 
     /// Completes the report when all steps are done.
-    pub(crate) fn finish(mut self, collector: &Collector, io: &Io) -> Report {
+    pub(crate) fn finish<S: Shards + ?Sized>(mut self, shards: &S, io: &Io) -> Report {
         self.prune();
-        let store = collector.store();
-        let series = self.newest.iter().filter_map(|(seen, sender, place)| {
-            let (at, series) = store.places(*place).next()?;
-            // The series may have been forgotten since, and another be in its place.
-            let same = at == *place && series.sender == *sender;
-            same.then(|| ((*seen, *sender), SeriesReport::of(store, series)))
+        let series = self.newest.iter().filter_map(|(seen, sender, shard, place)| {
+            shards.look(*shard, |collector| {
+                let store = collector.store();
+                let (at, series) = store.places(*place).next()?;
+                // It may have been forgotten since, and another be there.
+                let same = at == *place && series.sender == *sender;
+                same.then(|| ((*seen, *sender), SeriesReport::of(store, series)))
+            })
         });
         let mut series: Vec<_> = series.collect();
         series.sort_by(|(a, s), (b, t)| {
-            a.cmp(b).then_with(|| (&s.name, &s.tags).cmp(&(&t.name, &t.tags)))
+            a.cmp(b).then_with(|| (&s.name, &s.tags, s.class).cmp(&(&t.name, &t.tags, t.class)))
         });
         let mut senders = self.senders;
-        for (id, report) in &mut senders {
+        senders.sort_by_key(|(seen_ms, _, id, _)| (Reverse(*seen_ms), *id));
+        for (_, shard, id, report) in &mut senders {
             report.own = self.own.remove(id).unwrap_or_default();
-            if let Some(sender) = collector.sender(*id) {
-                report.health = Health::of_sender(sender, &report.own);
-            }
+            shards.look(*shard, |collector| {
+                if let Some(sender) = collector.sender(*id) {
+                    report.health = Health::of_sender(sender, &report.own);
+                }
+            });
         }
-        let senders = senders.into_iter().map(|(_, report)| report).collect();
-        Report::new(collector, io, senders, series.into_iter().map(|(_, s)| s).collect())
+        let senders = senders.into_iter().map(|(.., report)| report).collect();
+        let series = series.into_iter().map(|(_, series)| series).collect();
+        Report::new(&Totals::of(shards), io, senders, series)
     }
 }

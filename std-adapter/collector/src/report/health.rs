@@ -5,8 +5,8 @@
 use ringstat_core::observe::Reason;
 use serde::Serialize;
 
-use super::{Io, Own};
-use crate::intake::{Collector, Sender};
+use super::{Io, Own, Totals};
+use crate::intake::Sender;
 use crate::limits::Limit;
 
 /// The state of something.
@@ -41,12 +41,12 @@ impl Health {
     }
 
     /// The health of the collector itself.
-    pub(super) fn of_collector(collector: &Collector, io: &Io) -> Self {
+    pub(super) fn of_collector(totals: &Totals, io: &Io) -> Self {
         let mut health = Self::default();
         let lately = |of: fn(&super::IoCounts) -> u64| of(&io.now).saturating_sub(of(&io.before));
         let drops = lately(|i| i.kernel_drops);
         if drops > 0 {
-            let much = drops as f64 > MUCH * (drops + collector.received_lately()) as f64;
+            let much = drops as f64 > MUCH * (drops + totals.received_lately) as f64;
             let status = if much { Status::Unhealthy } else { Status::Degraded };
             health.because(
                 status,
@@ -59,6 +59,13 @@ impl Health {
         if errors > 0 {
             health.because(Status::Degraded, format!("{errors} receive calls failed: see the log"));
         }
+        let late = lately(|i| i.hand_on_drops);
+        if late > 0 {
+            health.because(
+                Status::Degraded,
+                format!("{late} datagrams were lost between threads: a thread is behind, and this system does not spread senders over sockets"),
+            );
+        }
         let no_descriptors = lately(|i| i.http.no_descriptors);
         if no_descriptors > 0 {
             health.because(
@@ -66,7 +73,7 @@ impl Health {
                 format!("{no_descriptors} times no descriptor was free for an HTTP connection: raise `ulimit -n`"),
             );
         }
-        let (hits, before) = (&collector.store().hits, collector.hits_before());
+        let (hits, before) = (&totals.hits, &totals.hits_before);
         for limit in Limit::ALL {
             let times = hits.times(limit) - before.times(limit);
             if times > 0 {

@@ -1,5 +1,7 @@
 //! What only the sockets know, passed in by their owner.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// What a [`Collector`](crate::Collector), which has no sockets itself, is told about the machine around it.
@@ -9,6 +11,8 @@ pub struct Io {
     pub now: IoCounts,
     /// The counts of some minutes ago: health is judged by what has happened since.
     pub before: IoCounts,
+    /// The longest that a receiving thread has waited for somebody who looked at what it keeps.
+    pub longest_pause: Duration,
 }
 
 /// Counts of the machine around a collector. All of them only grow.
@@ -18,6 +22,10 @@ pub struct IoCounts {
     pub kernel_drops: u64,
     /// Receive calls that failed for a reason other than "nothing there".
     pub receive_errors: u64,
+    /// Datagrams that came to another thread than the one that has their sender, and were handed on.
+    pub handed_on: u64,
+    /// Datagrams that could not be handed on, as that thread was behind: they are lost like others.
+    pub hand_on_drops: u64,
     /// What became of HTTP connections and requests.
     pub http: HttpCounts,
 }

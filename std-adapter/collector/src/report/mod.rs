@@ -5,6 +5,7 @@ mod health;
 mod io;
 mod sender;
 mod series;
+mod totals;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,8 +18,9 @@ pub use health::{Health, Status};
 pub use io::{HttpCounts, Io, IoCounts};
 pub use sender::{Own, SenderReport};
 pub use series::SeriesReport;
+pub(crate) use totals::Totals;
 
-use crate::intake::Collector;
+use crate::intake::Shards;
 use crate::limits::Limit;
 
 /// The collector's state as plain data. Sizes are in bytes.
@@ -78,25 +80,26 @@ pub struct Report {
 }
 
 impl Report {
-    /// Creates a report with at most `series` series. Takes time linear in the number of senders and series.
+    /// Looks at everything, with at most `series` series: of one [`Collector`](crate::Collector), or of all shards. Linear
+    /// in what there is.
     #[must_use]
-    pub fn of(collector: &Collector, io: &Io, now_ms: u64, series: usize) -> Self {
+    pub fn of<S: Shards + ?Sized>(shards: &S, io: &Io, now_ms: u64, series: usize) -> Self {
         let mut draft = Draft::new(now_ms, series);
-        while draft.step(collector, Duration::MAX) {}
-        draft.finish(collector, io)
+        while draft.step(shards, Duration::MAX) {}
+        draft.finish(shards, io)
     }
 
     fn new(
-        collector: &Collector,
+        totals: &Totals,
         io: &Io,
         senders: Vec<SenderReport>,
         series: Vec<SeriesReport>,
     ) -> Self {
-        let (counts, store) = (collector.counts(), collector.store());
+        let counts = &totals.counts;
         let malformed = DecodeError::ALL.into_iter().zip(counts.malformed);
-        let limits = Limit::ALL.into_iter().map(|l| (l.as_str(), store.hits.times(l)));
+        let limits = Limit::ALL.into_iter().map(|l| (l.as_str(), totals.hits.times(l)));
         Self {
-            health: Health::of_collector(collector, io),
+            health: Health::of_collector(totals, io),
             unwell: senders.iter().filter(|s| s.health.status > Status::Healthy).count(),
             datagrams: counts.datagrams,
             bytes: counts.bytes,
@@ -106,7 +109,7 @@ impl Report {
             refused_senders: counts.refused_senders,
             records: counts.records,
             stored: counts.stored,
-            overflowed: store.overflowed,
+            overflowed: totals.overflowed,
             refused_series: counts.refused_series,
             refused_values: counts.refused_values,
             limits: limits.filter(|(_, times)| *times > 0).collect(),
@@ -117,8 +120,8 @@ impl Report {
             lost: senders.iter().map(|s| s.lost).sum(),
             outstanding: senders.iter().map(|s| s.outstanding).sum(),
             closes: counts.closes(),
-            series_count: store.len(),
-            series_bytes: store.bytes(),
+            series_count: totals.series,
+            series_bytes: totals.bytes,
             senders,
             series,
         }

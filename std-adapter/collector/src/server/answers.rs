@@ -7,7 +7,7 @@ use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
 
 use crate::intake::Asks;
-use crate::shared::Shared;
+use crate::shared::Shard;
 
 /// Who asked for what in a batch of datagrams: each gets one answer of a kind.
 #[derive(Default, Debug)]
@@ -30,10 +30,10 @@ impl Answers {
     }
 
     /// Sends the answers.
-    pub(super) fn send(&mut self, socket: &UdpSocket, shared: &Shared) {
+    pub(super) fn send(&mut self, socket: &UdpSocket, shard: &Shard) {
         let mut buf = [0; Ack::MAX_LEN];
         for ((sender, to), limit) in self.acks.drain() {
-            let length = shared.collector().ack(sender, limit, &mut buf);
+            let length = shard.write().ack(sender, limit, &mut buf);
             if let Some(length) = length {
                 let _ = socket.send_to(&buf[..length], to);
             }

@@ -9,9 +9,10 @@ use crate::metrics::Distributions;
 /// Where a [`Server`](super::Server) listens, and its limits.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The addresses on which to receive datagrams; port 0 picks a free one. Several sockets feed one collector, which
-    /// drops duplicates.
+    /// Where datagrams arrive; port 0 takes a free one. What comes twice, at one address or at two, is taken once.
     pub udp: Vec<SocketAddr>,
+    /// How many threads receive, at least one. By default as many as the machine has cores.
+    pub threads: usize,
     /// The address on which to serve pages and metrics, or `None` for no HTTP.
     pub http: Option<SocketAddr>,
     /// The limits on what is kept.
@@ -24,6 +25,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             udp: vec![([127, 0, 0, 1], 8125).into()],
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
             http: Some(([127, 0, 0, 1], 9125).into()),
             limits: Limits::default(),
             distributions: Distributions::default(),

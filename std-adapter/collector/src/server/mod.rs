@@ -1,17 +1,20 @@
 //! Sockets and threads around the collector: where bytes come in, and where its answers go out.
 //!
-//! There is one thread for each UDP socket and one for HTTP. They share the collector's lock, which nobody holds for
-//! longer than a batch of datagrams or a slice of an answer takes.
+//! Each receiving thread has a shard of the state and a socket at every address, and each sender belongs to one of them:
+//! the kernel gives its datagrams to that thread's sockets, and what comes to another thread is handed on ([`inbox`]). One
+//! more thread is for HTTP: it looks at a shard for a moment at a time.
 
 mod answers;
 mod config;
+mod inbox;
 mod udp;
 mod wait;
 
-use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
+use std::{fmt, io};
 
 pub use config::{ServerConfig, StartError};
 
@@ -19,6 +22,8 @@ use crate::http::HttpServer;
 use crate::intake::Collector;
 use crate::report::Report;
 use crate::shared::{Shared, kernel};
+use inbox::Inbox;
+use udp::{Door, Post, Receiver};
 
 /// A function that sees datagrams as they arrive.
 pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
@@ -42,33 +47,52 @@ impl Server {
     /// # Errors
     /// See [`StartError`].
     pub fn start_tapped(config: ServerConfig, tap: Arc<TapFn>) -> Result<Running, StartError> {
-        let mut sockets = Vec::new();
-        let mut addresses = Vec::new();
-        let mut receive_buffer = usize::MAX;
+        let threads = config.threads.max(1);
+        let mut groups = Vec::new();
         for at in config.udp {
-            let opened = kernel::open(at).and_then(|(s, size)| Ok((s.local_addr()?, s, size)));
-            let (address, socket, size) = opened.map_err(|e| StartError::Udp(at, e))?;
-            receive_buffer = receive_buffer.min(size);
-            addresses.push(address);
-            sockets.push(socket);
+            groups.push(kernel::open(at, threads).map_err(|e| StartError::Udp(at, e))?);
         }
-        let shared =
-            Arc::new(Shared::new(Collector::new(config.limits), addresses, config.distributions));
+        let shards = Collector::shards(config.limits, threads);
+        let addresses = groups.iter().map(|group| group.address).collect();
+        let shared = Arc::new(Shared::new(shards, addresses, config.distributions));
+        let receive_buffer = groups.iter().map(|group| group.receive_buffer).min().unwrap_or(0);
         let mut running =
             Running { shared: shared.clone(), http: None, receive_buffer, threads: Vec::new() };
         if let Some(at) = config.http {
             let started = HttpServer::start(at, &shared);
             running.http = Some(started.map_err(|e| StartError::Http(at, e))?);
         }
-        for socket in sockets {
-            let (shared, tap) = (shared.clone(), tap.clone());
-            let thread = std::thread::Builder::new().name("ringstat-udp".into());
-            let receiving = thread.spawn(move || udp::receive(&socket, &shared, &*tap));
+        let inboxes: io::Result<_> = (0..threads).map(|_| Inbox::new()).collect();
+        let inboxes = inboxes.map_err(StartError::Thread)?;
+        let post =
+            Arc::new(Post { shared: shared.clone(), inboxes, drained: AtomicUsize::new(0), tap });
+        let mut sockets: Vec<Vec<Door>> = (0..threads).map(|_| Vec::new()).collect();
+        for (number, group) in groups.into_iter().enumerate() {
+            let doors = doors(number, group.sockets, threads).map_err(StartError::Thread)?;
+            sockets.iter_mut().zip(doors).for_each(|(of_thread, door)| of_thread.push(door));
+        }
+        for (number, sockets) in sockets.into_iter().enumerate() {
+            let receiver = Receiver { post: post.clone(), number, sockets };
+            let thread = std::thread::Builder::new().name(format!("ringstat-udp-{number}"));
+            let receiving = thread.spawn(move || receiver.run());
             running.threads.push(receiving.map_err(StartError::Thread)?);
         }
         shared.set_ready();
         Ok(running)
     }
+}
+
+/// The sockets of the address with this number, one for each thread. Threads for which there is none answer from another's.
+fn doors(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> io::Result<Vec<Door>> {
+    let lent = (sockets.len()..threads).map(|_| sockets[0].try_clone());
+    let lent = lent.collect::<io::Result<Vec<_>>>()?.into_iter();
+    let own = sockets.into_iter().map(|socket| Door { socket, borrowed: false });
+    let mut doors: Vec<_> = own.chain(lent.map(|socket| Door { socket, borrowed: true })).collect();
+    if doors.iter().any(|door| door.borrowed) {
+        // Each address has another thread then.
+        doors.rotate_right(number % threads);
+    }
+    Ok(doors)
 }
 
 /// A running collector. Dropping it stops it.
@@ -116,7 +140,7 @@ impl Running {
     pub fn metrics(&self) -> String {
         let Shared { distributions, .. } = *self.shared;
         let (io, now_ms) = (self.shared.io(), self.shared.now_ms());
-        crate::metrics(&self.shared.collector(), &io, now_ms, distributions)
+        crate::metrics(&*self.shared, &io, now_ms, distributions)
     }
 
     /// Processes what the kernel has already received, for at most a second, stops, and returns the final report.
@@ -125,9 +149,8 @@ impl Running {
     pub fn stop(mut self, series: usize) -> Report {
         self.end();
         let io = self.shared.io();
-        let mut collector = self.shared.collector();
-        collector.finish();
-        Report::of(&collector, &io, self.shared.now_ms(), series)
+        self.shared.shards().iter().for_each(|shard| shard.write().finish());
+        Report::of(&*self.shared, &io, self.shared.now_ms(), series)
     }
 
     fn end(&mut self) {

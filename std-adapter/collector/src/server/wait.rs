@@ -1,26 +1,80 @@
-//! How a receiving thread sleeps until something arrives.
+//! How a receiving thread sleeps until something arrives, at its sockets or from another thread.
 
+use std::io;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-/// Sleeps until there is something to receive, for `limit` at most. It may wake early; the next receive call tells why.
+/// What one thread waits with, and others wake it with. It may wake early; the next receive call tells why.
 #[cfg(unix)]
-pub(super) fn readable(socket: &UdpSocket, limit: Duration) {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
+#[derive(Debug)]
+pub(super) struct Bell(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream);
 
-    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
-    let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
-    let _ = poll(&mut fds, timeout);
+#[cfg(unix)]
+impl Bell {
+    pub(super) fn new() -> io::Result<Self> {
+        let (ring, hear) = std::os::unix::net::UnixStream::pair()?;
+        ring.set_nonblocking(true)?;
+        hear.set_nonblocking(true)?;
+        Ok(Self(ring, hear))
+    }
+
+    /// Wakes the thread.
+    pub(super) fn ring(&self) {
+        // If it is full of rings that have not been heard yet, one more makes no difference.
+        let _ = io::Write::write(&mut &self.0, &[0]);
+    }
+
+    /// Sleeps until the bell rings or there is something to receive, for `limit` at most.
+    pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::os::fd::AsFd;
+
+        let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+        let mut fds: Vec<_> = sockets.map(|socket| readable(socket.as_fd())).collect();
+        fds.push(readable(self.1.as_fd()));
+        let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+        let _ = poll(&mut fds, timeout);
+        let mut rings = [0; 64];
+        while io::Read::read(&mut &self.1, &mut rings).is_ok_and(|n| n == rings.len()) {}
+    }
 }
 
-/// Does the same without `poll`: the socket blocks for that long and peeks at what arrives. (On Windows, peeking at a
-/// datagram that is larger than the buffer is an error, and leaves it in place.)
+/// The same without `poll`: a thread that has sockets blocks at each in turn and peeks at what arrives. (On Windows,
+/// peeking at a datagram that is larger than the buffer is an error, and leaves it in place.) One that has none is parked.
 #[cfg(not(unix))]
-pub(super) fn readable(socket: &UdpSocket, limit: Duration) {
-    let _ = socket
-        .set_read_timeout(Some(limit))
-        .and_then(|()| socket.set_nonblocking(false))
-        .and_then(|()| socket.peek(&mut [0]));
-    let _ = socket.set_nonblocking(true);
+#[derive(Debug)]
+pub(super) struct Bell(std::sync::OnceLock<std::thread::Thread>);
+
+#[cfg(not(unix))]
+impl Bell {
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(std::sync::OnceLock::new()))
+    }
+
+    /// Wakes the thread, if it is parked.
+    pub(super) fn ring(&self) {
+        if let Some(thread) = self.0.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Sleeps until the bell rings or there is something to receive, for `limit` at most.
+    pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
+        /// What comes at one socket waits so long for the others.
+        const TURN: Duration = Duration::from_millis(5);
+        let mut parked = true;
+        for socket in sockets {
+            parked = false;
+            let _ = socket
+                .set_read_timeout(Some(limit.min(TURN)))
+                .and_then(|()| socket.set_nonblocking(false))
+                .and_then(|()| socket.peek(&mut [0]));
+            let _ = socket.set_nonblocking(true);
+        }
+        if parked {
+            let _ = self.0.set(std::thread::current());
+            std::thread::park_timeout(limit);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The receiving socket: how much the kernel buffers, and how many datagrams it drops.
+//! The receiving sockets: who gets which datagram, how much the kernel buffers, and what it drops.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,12 +7,46 @@ use std::net::{SocketAddr, UdpSocket};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// The requested size of the receive buffer: about 5800 datagrams of 1432 bytes.
+/// What is asked of the kernel for an address: about 5800 datagrams of 1432 bytes for each of its sockets.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
-/// Opens a UDP socket at `address` with as large a receive buffer as the system grants, and returns the buffer's size
-/// as well.
-pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
+/// Sockets at one address, one for each thread.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) sockets: Vec<UdpSocket>,
+    /// Where they are.
+    pub(crate) address: SocketAddr,
+    /// The smallest receive buffer.
+    pub(crate) receive_buffer: usize,
+}
+
+/// Opens UDP sockets at `address`, one for each of `threads`, with as large receive buffers as the system gives. Where it
+/// can, the kernel gives each datagram to the socket of [`shard_of`](crate::intake::shard_of); elsewhere to any of them, or
+/// all to the first.
+pub(crate) fn open(address: SocketAddr, threads: usize) -> io::Result<Group> {
+    let (first, mut receive_buffer) = buffered(address)?;
+    // Bound alone, so that an address that another process has is refused; from here on there may be more of ours.
+    first.bind(&address.into())?;
+    let address = first.local_addr()?.as_socket().unwrap_or(address);
+    let mut sockets = vec![first];
+    if threads > 1 && steer::share(&sockets[0]) {
+        for _ in 1..threads {
+            let (socket, size) = buffered(address)?;
+            if !steer::share(&socket) || socket.bind(&address.into()).is_err() {
+                break;
+            }
+            receive_buffer = receive_buffer.min(size);
+            sockets.push(socket);
+        }
+        // If it cannot, threads hand on what is not theirs.
+        steer::attach(&sockets[0], sockets.len());
+    }
+    sockets.iter().try_for_each(|s| s.set_nonblocking(true))?;
+    Ok(Group { sockets: sockets.into_iter().map(Into::into).collect(), address, receive_buffer })
+}
+
+/// A socket, and the size of its buffer.
+fn buffered(address: SocketAddr) -> io::Result<(Socket, usize)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     // Without privileges, the kernel grants what net.core.rmem_max allows; the size granted is read back.
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -23,14 +57,65 @@ pub(crate) fn open(address: SocketAddr) -> io::Result<(UdpSocket, usize)> {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
     let size = SockRef::from(&socket).recv_buffer_size()?;
-    socket.bind(&address.into())?;
-    socket.set_nonblocking(true)?;
-    Ok((socket.into(), size))
+    Ok((socket, size))
 }
 
-/// The number of datagrams that the kernel dropped since the socket at `address` was opened, because they were not read
-/// in time. Segments sent together by a sender on this machine are dropped together and count as one. `None` if the
-/// system does not provide the number.
+/// The kernel's choice among sockets.
+#[cfg(target_os = "linux")]
+mod steer {
+    use nix::libc::{
+        BPF_A, BPF_ABS, BPF_ALU, BPF_K, BPF_LD, BPF_MISC, BPF_MOD, BPF_MUL, BPF_RET, BPF_RSH,
+        BPF_TAX, BPF_W, BPF_X, BPF_XOR, sock_filter, sock_fprog,
+    };
+    use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
+    use socket2::Socket;
+
+    use crate::intake::MIX;
+
+    /// Lets other sockets of this user have the same address.
+    pub(super) fn share(socket: &Socket) -> bool {
+        socket.set_reuse_port(true).is_ok()
+    }
+
+    /// Has the kernel compute [`shard_of`](crate::intake::shard_of) for all sockets of the group. Offsets are those of the
+    /// payload; a datagram that is too short goes to the first socket.
+    pub(super) fn attach(socket: &Socket, sockets: usize) -> bool {
+        let step = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
+        let mut program = [
+            step(BPF_LD | BPF_W | BPF_ABS, 4),
+            step(BPF_MISC | BPF_TAX, 0),
+            step(BPF_LD | BPF_W | BPF_ABS, 8),
+            step(BPF_ALU | BPF_XOR | BPF_X, 0),
+            step(BPF_MISC | BPF_TAX, 0),
+            step(BPF_ALU | BPF_RSH | BPF_K, 16),
+            step(BPF_ALU | BPF_XOR | BPF_X, 0),
+            step(BPF_ALU | BPF_MUL | BPF_K, MIX),
+            step(BPF_ALU | BPF_RSH | BPF_K, 16),
+            step(BPF_ALU | BPF_MOD | BPF_K, sockets as u32),
+            step(BPF_RET | BPF_A, 0),
+        ];
+        let program = sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        setsockopt(socket, AttachReusePortCbpf, &program).is_ok()
+    }
+}
+
+/// Elsewhere, one socket has all datagrams, and its thread hands them on.
+#[cfg(not(target_os = "linux"))]
+mod steer {
+    use socket2::Socket;
+
+    pub(super) fn share(_: &Socket) -> bool {
+        false
+    }
+
+    pub(super) fn attach(_: &Socket, _: usize) -> bool {
+        false
+    }
+}
+
+/// Datagrams that the kernel dropped since the sockets at `address` were opened, because nobody read them in time. Those
+/// that came in one train of segments, which a sender on this machine makes, are dropped together and count as one.
+/// `None` where the system does not tell.
 pub(crate) fn drops(address: SocketAddr) -> Option<u64> {
     let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
     let text = std::fs::read_to_string(table).ok()?;
@@ -49,16 +134,44 @@ pub(crate) fn drops(address: SocketAddr) -> Option<u64> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::intake::shard_of;
 
     #[test]
     fn what_the_kernel_drops_is_seen() {
-        let (socket, size) = open("127.0.0.1:0".parse().unwrap()).unwrap();
-        assert!(size > 0);
-        SockRef::from(&socket).set_recv_buffer_size(4096).unwrap();
-        let address = socket.local_addr().unwrap();
-        assert_eq!(drops(address), Some(0));
+        let group = open("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        assert!(group.receive_buffer > 0);
+        SockRef::from(&group.sockets[0]).set_recv_buffer_size(4096).unwrap();
+        assert_eq!(drops(group.address), Some(0));
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        (0..100).for_each(|_| drop(sender.send_to(&[0; 1400], address)));
-        assert!(drops(address).unwrap() > 50);
+        (0..100).for_each(|_| drop(sender.send_to(&[0; 1400], group.address)));
+        assert!(drops(group.address).unwrap() > 50);
+    }
+
+    #[test]
+    fn the_kernel_gives_each_sender_to_its_socket() {
+        for threads in [2, 3, 4] {
+            for address in ["127.0.0.1:0", "[::1]:0"] {
+                let group = open(address.parse().unwrap(), threads).unwrap();
+                assert_eq!(group.sockets.len(), threads);
+                for n in 0..200u64 {
+                    // From an address of its own each time.
+                    let from = UdpSocket::bind((group.address.ip(), 0)).unwrap();
+                    let mut datagram = [0; 40];
+                    let sender = n.wrapping_mul(0x0123_4567_89ab_cdef) << (n % 3 * 20);
+                    datagram[4..12].copy_from_slice(&sender.to_le_bytes());
+                    from.send_to(&datagram, group.address).unwrap();
+                    let mut received = [0; 64];
+                    let of_shard = &group.sockets[shard_of(&datagram, threads)];
+                    assert_eq!(of_shard.recv(&mut received).ok(), Some(40), "{sender:x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused_although_ours_are_shared() {
+        let group = open("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let again = open(group.address, 2);
+        assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -2,6 +2,7 @@
 
 mod http;
 pub(crate) mod kernel;
+mod shard;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,15 +10,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub(crate) use http::{HttpCounters, count};
+pub(crate) use shard::Shard;
 
-use crate::intake::{Collector, Lately};
+use crate::intake::{Collector, Lately, Shards};
 use crate::metrics::Distributions;
 use crate::report::{Io, IoCounts, Report};
 
-/// The collector behind its lock, and what the server knows besides.
+/// The shards, and what the server knows beside them.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    collector: Mutex<Collector>,
+    shards: Vec<Shard>,
     start: Instant,
     ready: AtomicBool,
     stop: AtomicBool,
@@ -26,6 +28,9 @@ pub(crate) struct Shared {
     pub(crate) distributions: Distributions,
     /// Receive calls that failed for a reason other than "nothing there".
     pub(crate) receive_errors: AtomicU64,
+    /// Datagrams that came to another thread than the one that has their sender, and those that could not be handed on.
+    pub(crate) handed_on: AtomicU64,
+    pub(crate) hand_on_drops: AtomicU64,
     /// The largest number that was read: reading fails while no descriptor is free, and a counter must not decrease.
     kernel_drops: AtomicU64,
     before: Mutex<Lately<IoCounts>>,
@@ -34,27 +39,29 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
-        collector: Collector,
+        shards: Vec<Collector>,
         addresses: Vec<SocketAddr>,
         distributions: Distributions,
     ) -> Self {
         Self {
-            collector: Mutex::new(collector),
+            shards: shards.into_iter().map(Shard::new).collect(),
             start: Instant::now(),
             ready: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             addresses,
             distributions,
             receive_errors: AtomicU64::new(0),
+            handed_on: AtomicU64::new(0),
+            hand_on_drops: AtomicU64::new(0),
             kernel_drops: AtomicU64::new(0),
             before: Mutex::new(Lately::new(0, IoCounts::default())),
             http: HttpCounters::default(),
         }
     }
 
-    /// Every operation leaves the collector consistent, so a poisoned lock is fine.
-    pub(crate) fn collector(&self) -> MutexGuard<'_, Collector> {
-        self.collector.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The shards, one for each receiving thread.
+    pub(crate) fn shards(&self) -> &[Shard] {
+        &self.shards
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -69,7 +76,12 @@ impl Shared {
     /// What only the sockets know.
     pub(crate) fn io(&self) -> Io {
         let now = self.io_counts();
-        Io { now, before: *self.before().before() }
+        let longest_pause = self.shards.iter().map(Shard::longest_pause).max();
+        Io {
+            now,
+            before: *self.before().before(),
+            longest_pause: longest_pause.unwrap_or_default(),
+        }
     }
 
     fn io_counts(&self) -> IoCounts {
@@ -77,15 +89,15 @@ impl Shared {
         IoCounts {
             kernel_drops: self.kernel_drops.fetch_max(drops, Ordering::Relaxed).max(drops),
             receive_errors: self.receive_errors.load(Ordering::Relaxed),
+            handed_on: self.handed_on.load(Ordering::Relaxed),
+            hand_on_drops: self.hand_on_drops.load(Ordering::Relaxed),
             http: self.http.read(),
         }
     }
 
-    /// Does what is due; see [`Collector::tick`].
+    /// Does what time asks for, beside what each shard does.
     pub(crate) fn tick(&self) {
-        let now_ms = self.now_ms();
-        self.collector().tick(now_ms);
-        self.before().turn(now_ms, || self.io_counts());
+        self.before().turn(self.now_ms(), || self.io_counts());
     }
 
     fn before(&self) -> MutexGuard<'_, Lately<IoCounts>> {
@@ -95,7 +107,7 @@ impl Shared {
     /// A report of the present state with at most `series` series, made at once.
     pub(crate) fn report(&self, series: usize) -> Report {
         let io = self.io();
-        Report::of(&self.collector(), &io, self.now_ms(), series)
+        Report::of(self, &io, self.now_ms(), series)
     }
 
     /// Whether every socket is open and nothing has asked the threads to stop.
@@ -113,5 +125,15 @@ impl Shared {
 
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Shards for Shared {
+    fn count(&self) -> usize {
+        self.shards.len()
+    }
+
+    fn look<T>(&self, shard: usize, at: impl FnOnce(&Collector) -> T) -> T {
+        self.shards[shard].look(at)
     }
 }

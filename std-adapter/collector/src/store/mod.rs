@@ -7,6 +7,7 @@
 //! sender's datagram may still take, and [`settle`](Store::settle) charges what it took.
 
 mod cache;
+mod common;
 mod series;
 mod shares;
 mod shown;
@@ -14,18 +15,20 @@ mod strings;
 mod tags;
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use ringstat_core::instrument::Unit;
 use ringstat_core::wire::decode::Tags;
 
-use crate::exposition::{Families, FamilyKey, Kind, labels};
-use crate::limits::{Hits, Limit, Limits};
+use crate::exposition::{Families, FamilyKey, labels};
+use crate::limits::{Hits, Limit};
 use crate::memory::{Room, heap, table};
 use crate::series::{Class, Data};
 
 pub(crate) use cache::Cache;
+pub(crate) use common::Common;
 pub use series::Series;
 use series::{Key, Place};
 use shares::Shares;
@@ -34,10 +37,10 @@ pub(crate) use shown::Spot;
 use strings::Strings;
 use tags::TagSets;
 
-/// All series.
+/// All series of a shard.
 #[derive(Debug)]
 pub struct Store {
-    limits: Limits,
+    common: Arc<Common>,
     names: Strings,
     tag_sets: TagSets,
     hasher: RandomState,
@@ -50,6 +53,8 @@ pub struct Store {
     data_bytes: usize,
     /// Memory kept elsewhere that counts towards the same limit.
     outside: usize,
+    /// What is claimed of the memory that all shards share: never less than is kept, but while a datagram is stored.
+    claimed: usize,
     /// Where the next search for idle series begins.
     swept: usize,
     /// The number of series made so far.
@@ -62,20 +67,6 @@ pub struct Store {
 
 /// The name of the series that take what is beyond a limit.
 pub const OVERFLOW: &str = "ringstat.overflow";
-
-/// A family on the page.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FamilyView<'a> {
-    pub(crate) number: u32,
-    pub(crate) name: &'a str,
-    /// The name that was sent.
-    pub(crate) sent: &'a str,
-    pub(crate) kind: Kind,
-    /// Whether some values were scaled up, or estimated.
-    pub(crate) scaled: bool,
-    /// Whether its values are numbers of members.
-    pub(crate) of_sets: bool,
-}
 
 /// The series that a record asks for.
 #[derive(Clone, Copy, Debug)]
@@ -93,15 +84,13 @@ pub(crate) struct Wanted<'a, 't> {
 impl Store {
     /// The bookkeeping for a series, in bytes: its entry, and its places in index and page.
     const OVERHEAD: usize = size_of::<Option<Series>>() + 10 + Shown::OVERHEAD;
-    /// One part in this many of the memory is reserved for overflow series, of which each sender may have one per
-    /// class.
-    const RESERVE: usize = 16;
 
-    /// Creates an empty store.
+    /// The empty store of a shard.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(common: Arc<Common>) -> Self {
+        let families = Families::new(common.names.clone());
         Self {
-            limits,
+            common,
             names: Strings::default(),
             tag_sets: TagSets::default(),
             hasher: RandomState::default(),
@@ -110,9 +99,10 @@ impl Store {
             series: vec![None],
             free: Vec::new(),
             shares: Shares::default(),
-            shown: Shown::default(),
+            shown: Shown::new(families),
             data_bytes: 0,
             outside: 0,
+            claimed: 0,
             swept: 0,
             made: 0,
             overflowed: 0,
@@ -122,20 +112,24 @@ impl Store {
 
     /// How much a datagram of this sender may make the store keep.
     #[inline]
-    pub(crate) fn room(&self, sender: u64) -> Room {
-        Room::new(self.shares.bytes(sender, self.unused()).0)
+    pub(crate) fn room<'b>(&self, common: &'b Common, sender: u64) -> Room<'b> {
+        let spare = self.claimed.saturating_sub(self.bytes());
+        let free = common.budget.free_bytes().saturating_add(spare);
+        Room::of(&common.budget, self.shares.bytes(sender, free).0, spare)
     }
 
     /// Charges a sender for what its datagram took.
     #[inline]
-    pub(crate) fn settle(&mut self, sender: u64, room: &Room) {
+    pub(crate) fn settle(&mut self, sender: u64, room: &Room<'_>) {
+        self.claimed += room.claimed();
         if room.taken() != 0 {
             self.data_bytes = self.data_bytes.saturating_add_signed(room.taken());
             let taken = room.taken();
             self.shares.change(sender, |s| s.bytes = s.bytes.saturating_add_signed(taken));
         }
+        self.balance();
         if room.refused + room.coarser + room.estimated > 0 {
-            let short = self.shares.bytes(sender, self.unused()).1;
+            let short = self.short(sender);
             for (limit, times) in [
                 (short, room.refused),
                 (Limit::Buckets, room.coarser),
@@ -146,19 +140,32 @@ impl Store {
         }
     }
 
-    /// What is left for series, without the reserve.
-    fn unused(&self) -> usize {
-        (self.limits.bytes - self.limits.bytes / Self::RESERVE).saturating_sub(self.bytes())
+    /// Which limit keeps a sender from taking more memory.
+    fn short(&self, sender: u64) -> Limit {
+        let spare = self.claimed.saturating_sub(self.bytes());
+        self.shares.bytes(sender, self.common.budget.free_bytes().saturating_add(spare)).1
     }
 
-    /// Whether this much more can be kept elsewhere. Such memory counts towards the same limit as the store.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes().saturating_add(bytes) <= self.limits.bytes
+    /// Claims what is kept, and gives back what was claimed for more.
+    fn balance(&mut self) {
+        self.claimed = self.common.budget.balance(self.claimed, self.bytes());
+    }
+
+    /// Claims so many bytes for what others keep. What they keep is bounded together with the store.
+    pub(crate) fn claim(&mut self, bytes: usize) -> bool {
+        let lacking = (self.bytes() + bytes).saturating_sub(self.claimed);
+        if lacking == 0 {
+            return true;
+        }
+        let claimed = self.common.budget.claim(lacking, true);
+        self.claimed += claimed.unwrap_or(0);
+        claimed.is_some()
     }
 
     /// Sets how much memory is kept elsewhere.
     pub(crate) fn set_outside(&mut self, bytes: usize) {
         self.outside = bytes;
+        self.balance();
     }
 
     /// Returns the series of a record, which is made if necessary. Beyond a limit, returns the sender's overflow series
@@ -167,7 +174,7 @@ impl Store {
     pub(crate) fn series(
         &mut self,
         cache: &mut Cache,
-        room: &mut Room,
+        room: &mut Room<'_>,
         wanted: Wanted<'_, '_>,
     ) -> Option<&mut Series> {
         let Wanted { sender, class, unit, .. } = wanted;
@@ -196,7 +203,12 @@ impl Store {
 
     /// Makes a series, or finds the overflow series.
     #[cold]
-    fn admit(&mut self, cache: &mut Cache, room: &mut Room, wanted: Wanted<'_, '_>) -> Option<u32> {
+    fn admit(
+        &mut self,
+        cache: &mut Cache,
+        room: &mut Room<'_>,
+        wanted: Wanted<'_, '_>,
+    ) -> Option<u32> {
         let Wanted { sender, class, may_overflow, .. } = wanted;
         // There will be no room for this sender before the next datagram.
         if let Some(place) = cache.overflow[class as usize].filter(|_| may_overflow) {
@@ -204,13 +216,7 @@ impl Store {
             return Some(place);
         }
         let name = wanted.name.1;
-        let cost = self.cost(name, wanted.tags.iter(), class);
-        let refused = self
-            .shares
-            .refuse_series(sender, self.len(), &self.limits)
-            .or_else(|| (cost > room.left()).then(|| self.shares.bytes(sender, self.unused()).1));
-        let Some(limit) = refused else {
-            room.spend(cost);
+        let Some(limit) = self.refuse(room, &wanted) else {
             return Some(self.insert(sender, name, || wanted.tags.iter(), class, wanted.unit));
         };
         self.hits.count(limit, sender, 1);
@@ -224,7 +230,8 @@ impl Store {
         let cost = self.cost(OVERFLOW, std::iter::empty(), class);
         let place = match found {
             Some(place) => place,
-            None if self.has_room(cost) => {
+            None if room.claim(cost, true) => {
+                self.common.budget.take_series(true);
                 self.insert(sender, OVERFLOW, std::iter::empty, class, unit)
             }
             None => return None,
@@ -232,6 +239,24 @@ impl Store {
         self.overflowed += 1;
         cache.overflow[class as usize] = Some(place);
         Some(place)
+    }
+
+    /// Why there may not be another series; if there may, its place is taken, and its memory claimed.
+    fn refuse(&self, room: &mut Room<'_>, wanted: &Wanted<'_, '_>) -> Option<Limit> {
+        let Wanted { sender, name: (_, name), tags, class, .. } = *wanted;
+        let budget = &self.common.budget;
+        let refused = self.shares.refuse_series(sender, budget.series(), budget.limits());
+        if refused.is_some() {
+            return refused;
+        }
+        if !budget.take_series(false) {
+            return Some(Limit::Series);
+        }
+        if room.spend(self.cost(name, tags.iter(), class)) {
+            return None;
+        }
+        budget.give_series(1);
+        Some(self.short(sender))
     }
 
     /// The largest amount of memory that a new series takes.
@@ -319,6 +344,7 @@ impl Store {
             self.swept = 0;
             self.shrink();
         }
+        self.balance();
         forgotten
     }
 
@@ -345,6 +371,7 @@ impl Store {
             self.remove(place.get());
             forgotten += 1;
         }
+        self.balance();
         forgotten
     }
 
@@ -372,6 +399,7 @@ impl Store {
         }
         self.tag_sets.release(series.tags, back);
         self.free.push(place);
+        self.common.budget.give_series(1);
         self.data_bytes -= series.data.bytes();
         self.shares.change(series.sender, |share| {
             share.series -= 1;
@@ -417,25 +445,6 @@ impl Store {
     pub(crate) fn places(&self, from: usize) -> impl Iterator<Item = (usize, &Series)> {
         let rest = self.series.iter().enumerate().skip(from);
         rest.filter_map(|(place, series)| Some((place, series.as_ref()?)))
-    }
-
-    /// The first family on the page after `name`.
-    pub(crate) fn family_after(&self, name: Option<&str>) -> Option<FamilyView<'_>> {
-        let family = self.shown.family_after(name)?;
-        let sent = self.names.get(family.key.name());
-        Some(FamilyView {
-            number: family.number,
-            name: family.exposed,
-            sent,
-            kind: family.key.kind(),
-            scaled: family.scaled,
-            of_sets: family.key.is_of_sets(),
-        })
-    }
-
-    /// Whether the family of that number still has that name.
-    pub(crate) fn is_family(&self, number: u32, name: &str) -> bool {
-        self.shown.is_family(number, name)
     }
 
     /// The series of a family after a spot on the page.

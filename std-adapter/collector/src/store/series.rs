@@ -26,8 +26,8 @@ pub struct Series {
     pub(super) tags: u32,
     /// The position of the series on the page.
     pub(super) spot: Spot,
-    /// Its number among series that would otherwise look the same there; 0 for the first.
-    pub(super) twin: u32,
+    /// What tells it apart from those that look like it there; 0 for the first.
+    pub(super) twin: u64,
     /// The places of its sender's previous and next series.
     pub(super) before: Option<Place>,
     pub(super) behind: Option<Place>,

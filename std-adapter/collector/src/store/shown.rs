@@ -1,12 +1,12 @@
 //! Which series are on the page, in the order of the page: by family, and within a family in a stable order.
 
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
 
 use foldhash::quality::RandomState;
 
-use crate::exposition::{Families, FamilyKey, FamilyRef, labels};
+use crate::exposition::{Families, FamilyKey, labels};
 
 /// The position of a series on the page: its family, and the hash of its labels, which is unique.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Spot {
     labels: u64,
 }
 
-/// The series that `/metrics` shows, in the order of the page.
-#[derive(Default, Debug)]
+/// The series of a shard that `/metrics` shows, in the order of the page.
+#[derive(Debug)]
 pub(super) struct Shown {
     families: Families,
     series: BTreeMap<Spot, u32>,
@@ -29,7 +29,16 @@ impl Shown {
     /// The memory for a series, in bytes: a third of the places in a tree's nodes are empty.
     pub(super) const OVERHEAD: usize = (size_of::<Spot>() + size_of::<u32>()) * 3 / 2 + 8;
 
-    /// Adds a series. Returns its position, and its number among series that would look the same.
+    pub(super) fn new(families: Families) -> Self {
+        Self {
+            families,
+            series: BTreeMap::new(),
+            hasher: RandomState::default(),
+            text: String::new(),
+        }
+    }
+
+    /// Takes a series in: where it is, and what tells it apart from others that would look like it; 0: nothing has to.
     pub(super) fn insert<'t, T: Iterator<Item = (&'t str, &'t str)>>(
         &mut self,
         key: FamilyKey,
@@ -37,7 +46,7 @@ impl Shown {
         sender: u64,
         tags: impl Fn() -> T,
         place: u32,
-    ) -> (Spot, u32) {
+    ) -> (Spot, u64) {
         let family = self.families.take(key, sent);
         let mut twin = 0;
         loop {
@@ -48,24 +57,13 @@ impl Shown {
                 vacant.insert(place);
                 return (spot, twin);
             }
-            // Far apart, so that many series that look the same are not tried one by one.
-            twin = if twin == 0 { place + 1 } else { twin.wrapping_add(1).max(1) };
+            twin = if twin == 0 { fingerprint(tags()) } else { twin.wrapping_add(1).max(1) };
         }
     }
 
     pub(super) fn remove(&mut self, spot: Spot) {
         self.series.remove(&spot);
         self.families.release(spot.family);
-    }
-
-    /// The first family after `name`.
-    pub(super) fn family_after(&self, name: Option<&str>) -> Option<FamilyRef<'_>> {
-        self.families.after(name)
-    }
-
-    /// Whether the family of that number still has that name.
-    pub(super) fn is_family(&self, number: u32, name: &str) -> bool {
-        self.families.number(name) == Some(number)
     }
 
     /// Notes that a series of this family has values that were scaled up.
@@ -91,4 +89,12 @@ impl Shown {
     pub(super) fn bytes(&self) -> usize {
         self.families.bytes() + self.series.len() * Self::OVERHEAD
     }
+}
+
+/// What was sent, as a number: the same in every life of the collector, whichever shard it is and whatever else came. No
+/// two that somebody can think of are equal, so that many look-alikes are not tried one by one.
+fn fingerprint<'t>(tags: impl Iterator<Item = (&'t str, &'t str)>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    tags.for_each(|tag| tag.hash(&mut hasher));
+    hasher.finish().max(1)
 }

@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Address to serve the page, /metrics and /health on; port 0 takes any free one [default: 127.0.0.1:9125]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Number of threads that receive [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Largest number of senders; datagrams of others are refused [default: 10000]
     #[arg(long, value_name = "N")]
     max_senders: Option<usize>,
@@ -42,6 +45,9 @@ pub(crate) struct Args {
     /// Memory for everything that is kept, in bytes [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     max_bytes: Option<usize>,
+    /// Largest answer to /metrics, in bytes; series beyond it are left out and counted [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    max_page: Option<usize>,
     /// Seconds of silence after which senders and series are forgotten [default: 600]
     #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
@@ -63,17 +69,18 @@ struct Addresses<'a> {
 pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     log();
     let ended = when_ended()?;
-    let limits = settings.limits();
+    let (limits, threads) = (settings.limits(), settings.threads());
     let running = start(ServerConfig {
         udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
+        threads: args.threads.map_or(threads, usize::from),
         http: Some(args.http.unwrap_or(settings.http)),
         limits: Limits {
             senders: args.max_senders.unwrap_or(limits.senders),
             series: args.max_series.unwrap_or(limits.series),
             series_per_sender: args.max_series_per_sender.unwrap_or(limits.series_per_sender),
             bytes: args.max_bytes.unwrap_or(limits.bytes),
+            page: args.max_page.unwrap_or(limits.page),
             idle: args.idle.map_or(limits.idle, Duration::from_secs),
-            ..limits
         },
         distributions: if args.summaries {
             Distributions::Summaries

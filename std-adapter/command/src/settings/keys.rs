@@ -164,6 +164,12 @@ pub(super) const KEYS: &[Key] = &[
     key("client.health", "From where on the client is degraded", "percentages; any number"),
     key("collector.udp", "Where datagrams come in", ADDRESS),
     key("collector.http", "Where the page, /metrics and /health are", ADDRESS),
+    optional(
+        "collector.threads",
+        "How many threads receive; without it, one for each core",
+        "1 to 1024",
+        "2",
+    ),
     key(
         "collector.max_senders",
         "How many senders are kept; datagrams of others are refused",
@@ -176,6 +182,11 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key("collector.max_series_per_sender", "How many series of one sender are kept", COUNT),
     key("collector.max_bytes", "Memory of all series, in bytes", COUNT),
+    key(
+        "collector.max_page",
+        "The longest answer to /metrics, in bytes; series beyond it are left out and counted",
+        COUNT,
+    ),
     key(
         "collector.idle",
         "Senders and series not heard of for so long are forgotten",

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use ringstat_collector::{Distributions, Limits};
+use ringstat_collector::{Distributions, Limits, ServerConfig};
 use ringstat_std::{ClientConfig, ConfigError, Preset};
 use serde::{Deserialize, Serialize};
 
@@ -52,10 +52,14 @@ pub(crate) struct Collector {
     pub(crate) udp: Vec<SocketAddr>,
     /// The address of the page, /metrics and /health.
     pub(crate) http: SocketAddr,
+    /// Threads that receive; without it, one for each core.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) threads: Option<u16>,
     pub(crate) max_senders: usize,
     pub(crate) max_series: usize,
     pub(crate) max_series_per_sender: usize,
     pub(crate) max_bytes: usize,
+    pub(crate) max_page: usize,
     #[serde(with = "humantime_serde")]
     pub(crate) idle: Duration,
     /// How /metrics shows timings and distributions.
@@ -69,10 +73,12 @@ impl Default for Collector {
         Self {
             udp: vec![at(8125)],
             http: at(9125),
+            threads: None,
             max_senders: limits.senders,
             max_series: limits.series,
             max_series_per_sender: limits.series_per_sender,
             max_bytes: limits.bytes,
+            max_page: limits.page,
             idle: limits.idle,
             distributions: Distributions::default(),
         }
@@ -86,9 +92,14 @@ impl Collector {
             series: self.max_series,
             series_per_sender: self.max_series_per_sender,
             bytes: self.max_bytes,
+            page: self.max_page,
             idle: self.idle,
-            ..Limits::default()
         }
+    }
+
+    /// How many threads receive.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.map_or_else(|| ServerConfig::default().threads, usize::from)
     }
 
     /// The first setting that is out of bounds: its name, its value and what is allowed.
@@ -99,10 +110,14 @@ impl Collector {
             ("max_series", self.max_series),
             ("max_series_per_sender", self.max_series_per_sender),
             ("max_bytes", self.max_bytes),
+            ("max_page", self.max_page),
         ];
         let wrong = sizes.into_iter().find(|(_, value)| !(1..=MOST).contains(&(*value as u64)));
         if let Some((field, value)) = wrong {
             return Some((field, value.to_string(), format!("1 to {MOST}")));
+        }
+        if let Some(threads) = self.threads.filter(|n| !(1..=1024).contains(n)) {
+            return Some(("threads", threads.to_string(), "1 to 1024".into()));
         }
         if self.udp.is_empty() {
             return Some(("udp", "[]".into(), "at least one address".into()));

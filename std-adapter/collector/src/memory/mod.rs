@@ -1,5 +1,9 @@
 //! Memory accounting: what the allocator takes for an allocation, and how much more may be taken.
 
+mod budget;
+
+pub(crate) use budget::Budget;
+
 /// What the allocator takes for an allocation of that size: a header, and rounding up (as glibc does; others take no
 /// more).
 #[must_use]
@@ -24,8 +28,14 @@ pub(crate) fn table(capacity: usize, entry: usize) -> usize {
 
 /// How much more one datagram may make the collector keep.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct Room<'b> {
     left: usize,
+    /// Where more is claimed; without it, all that is left is claimed already.
+    budget: Option<&'b Budget>,
+    /// Claimed and not taken.
+    spare: usize,
+    /// Claimed since the beginning.
+    claimed: usize,
     /// Bytes taken, minus bytes given back.
     taken: isize,
     /// How often there was no room.
@@ -36,15 +46,30 @@ pub(crate) struct Room {
     pub(crate) estimated: u64,
 }
 
-impl Room {
+impl<'b> Room<'b> {
+    /// Room for `left` bytes, of which `spare` are claimed of the budget.
+    pub(crate) fn of(budget: &'b Budget, left: usize, spare: usize) -> Self {
+        Self { budget: Some(budget), spare, ..Self::new(left) }
+    }
+
+    /// Room for `left` bytes that nobody else takes.
     pub(crate) fn new(left: usize) -> Self {
-        Self { left, taken: 0, refused: 0, coarser: 0, estimated: 0 }
+        Self {
+            left,
+            budget: None,
+            spare: left,
+            claimed: 0,
+            taken: 0,
+            refused: 0,
+            coarser: 0,
+            estimated: 0,
+        }
     }
 
     /// Takes this many bytes if they are available.
     #[must_use]
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
-        if bytes > self.left {
+        if bytes > self.left || !self.claim(bytes, false) {
             self.refused += 1;
             return false;
         }
@@ -53,23 +78,42 @@ impl Room {
         true
     }
 
+    /// Sees to it that so many bytes are claimed, of the reserve if need be, and uses them up.
+    pub(crate) fn claim(&mut self, bytes: usize, reserve: bool) -> bool {
+        if bytes > self.spare {
+            let claim = |b: &Budget| b.claim(bytes - self.spare, reserve);
+            let Some(more) = self.budget.and_then(claim) else { return false };
+            self.spare += more;
+            self.claimed += more;
+        }
+        self.spare -= bytes;
+        true
+    }
+
     /// Gives back bytes that were taken now or earlier.
     pub(crate) fn give(&mut self, bytes: usize) {
         self.left += bytes;
+        self.spare += bytes;
         self.taken -= bytes as isize;
     }
 
-    /// Subtracts bytes that are charged elsewhere, as far as they are available.
-    pub(crate) fn spend(&mut self, bytes: usize) {
-        self.left = self.left.saturating_sub(bytes);
+    /// Takes what is charged elsewhere, if it is there.
+    #[must_use]
+    pub(crate) fn spend(&mut self, bytes: usize) -> bool {
+        let there = bytes <= self.left && self.claim(bytes, false);
+        if there {
+            self.left -= bytes;
+        }
+        there
     }
 
-    pub(crate) fn left(&self) -> usize {
-        self.left
-    }
-
-    /// The number of bytes to charge.
+    /// What is to be charged.
     pub(crate) fn taken(&self) -> isize {
         self.taken
+    }
+
+    /// What was claimed of the budget.
+    pub(crate) fn claimed(&self) -> usize {
+        self.claimed
     }
 }

@@ -1,0 +1,300 @@
+//! The families of all shards, and the name of each.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hash::BuildHasher;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::RESERVED;
+use crate::memory::heap;
+use crate::series::Class;
+
+/// The Prometheus type of a family.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    /// A histogram or a summary, whichever is asked for.
+    Distribution,
+}
+
+impl Kind {
+    pub(crate) const fn of(class: Class) -> Self {
+        match class {
+            Class::Counter | Class::Event => Self::Counter,
+            Class::Gauge | Class::Set => Self::Gauge,
+            Class::Timing | Class::Distribution | Class::Histogram => Self::Distribution,
+        }
+    }
+
+    /// What may follow the family's name in the names of its samples.
+    const fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Counter | Self::Gauge => &[""],
+            Self::Distribution => &["", "_bucket", "_sum", "_count"],
+        }
+    }
+}
+
+/// Behind the names of families whose values are numbers of members.
+pub(super) const OF_SETS: &str = "_distinct";
+
+/// What a family is: a name that was sent, the type, and the suffix that class and unit ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Nature<'a> {
+    pub(crate) sent: &'a str,
+    pub(crate) kind: Kind,
+    pub(crate) suffix: &'static str,
+}
+
+/// A family as the page needs it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Family {
+    pub(crate) number: u32,
+    /// The name on the page.
+    pub(crate) name: Arc<str>,
+    /// The name that was sent.
+    pub(crate) sent: Arc<str>,
+    pub(crate) kind: Kind,
+    suffix: &'static str,
+    /// Whether some of its values were scaled up, or estimated.
+    pub(crate) scaled: bool,
+    /// Shards that have series of it.
+    shards: usize,
+}
+
+impl Family {
+    /// Whether its values are numbers of members.
+    pub(crate) fn is_of_sets(&self) -> bool {
+        self.suffix == OF_SETS
+    }
+
+    fn nature(&self) -> Nature<'_> {
+        Nature { sent: &self.sent, kind: self.kind, suffix: self.suffix }
+    }
+}
+
+/// The families of all shards. A name, once given, stays as long as a shard has series of the family.
+///
+/// Shards ask only when a family is new to them, or gone; the page asks once a family.
+#[derive(Default, Debug)]
+pub(crate) struct Names(Mutex<Table>);
+
+#[derive(Default, Debug)]
+struct Table {
+    entries: Vec<Option<Family>>,
+    free: Vec<u32>,
+    hasher: RandomState,
+    numbers: HashTable<u32>,
+    by_name: BTreeMap<Arc<str>, u32>,
+}
+
+impl Names {
+    /// What a family of that name takes, at most: its entry, its places in two maps, and both names.
+    pub(crate) fn cost(sent: &str) -> usize {
+        size_of::<Option<Family>>() + 64 + 2 * heap(sent.len() + 48)
+    }
+
+    /// The number of a family, for one more shard.
+    pub(crate) fn take(&self, nature: Nature<'_>) -> u32 {
+        self.table().take(nature)
+    }
+
+    /// A shard has no series of it any more.
+    pub(crate) fn release(&self, number: u32) {
+        self.table().release(number);
+    }
+
+    /// Takes note that a family has a series with values that were scaled up.
+    pub(crate) fn mark_scaled(&self, number: u32) {
+        if let Some(Some(family)) = self.table().entries.get_mut(number as usize) {
+            family.scaled = true;
+        }
+    }
+
+    /// The first family after `name`, in the order of names.
+    pub(crate) fn after(&self, name: Option<&str>) -> Option<Family> {
+        let from = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let table = self.table();
+        let (_, number) = table.by_name.range::<str, _>((from, Bound::Unbounded)).next()?;
+        table.entries.get(*number as usize)?.clone()
+    }
+
+    /// Whether the family of that number still has that name.
+    pub(crate) fn is_family(&self, number: u32, name: &str) -> bool {
+        self.table().by_name.get(name) == Some(&number)
+    }
+
+    /// Every step leaves it consistent.
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn take(&mut self, nature: Nature<'_>) -> u32 {
+        let hash = self.hasher.hash_one(nature);
+        let is = |n: &u32| self.entries[*n as usize].as_ref().is_some_and(|f| f.nature() == nature);
+        if let Some(number) = self.numbers.find(hash, is).copied() {
+            if let Some(family) = &mut self.entries[number as usize] {
+                family.shards += 1;
+            }
+            return number;
+        }
+        let name: Arc<str> = self.choose(nature).into();
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() as u32 - 1
+        });
+        let Nature { sent, kind, suffix } = nature;
+        self.entries[number as usize] = Some(Family {
+            number,
+            name: name.clone(),
+            sent: sent.into(),
+            kind,
+            suffix,
+            scaled: false,
+            shards: 1,
+        });
+        let again = |n: &u32| {
+            let family = self.entries[*n as usize].as_ref();
+            family.map_or(0, |f| self.hasher.hash_one(f.nature()))
+        };
+        self.numbers.insert_unique(hash, number, again);
+        self.by_name.insert(name, number);
+        number
+    }
+
+    fn release(&mut self, number: u32) {
+        let Some(entry) = self.entries.get_mut(number as usize) else { return };
+        let Some(family) = entry else { return };
+        family.shards -= 1;
+        if family.shards > 0 {
+            return;
+        }
+        let hash = self.hasher.hash_one(family.nature());
+        self.by_name.remove(&family.name);
+        *entry = None;
+        if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
+            found.remove();
+        }
+        self.free.push(number);
+    }
+
+    /// A name that nobody has.
+    fn choose(&self, nature: Nature<'_>) -> String {
+        let Nature { sent, kind, suffix } = nature;
+        let mut stem = clean(sent);
+        if stem.ends_with(suffix) {
+            stem.truncate(stem.len() - suffix.len());
+        }
+        let mut name = format!("{stem}{suffix}");
+        let mut salt = 0u64;
+        while self.is_taken(&name, kind) {
+            name.clear();
+            let _ = write!(name, "{stem}_{:08x}{suffix}", hash(sent, salt));
+            // A name whose hash begins like a reserved name counts as taken.
+            if RESERVED.iter().any(|r| name.starts_with(r)) {
+                name.insert_str(0, "sent_");
+            }
+            salt += 1;
+        }
+        name
+    }
+
+    /// Whether a sample of a family of that name and kind could be taken for a sample of another family.
+    fn is_taken(&self, name: &str, kind: Kind) -> bool {
+        let has = |name: &str| self.by_name.contains_key(name);
+        let of_distribution = |name: &str| {
+            let endings = Kind::Distribution.endings().iter().filter(|ending| !ending.is_empty());
+            let stem = endings.filter_map(|ending| name.strip_suffix(ending)).next();
+            let number = stem.and_then(|stem| self.by_name.get(stem));
+            let family = number.and_then(|n| self.entries.get(*n as usize)?.as_ref());
+            family.is_some_and(|f| f.kind == Kind::Distribution)
+        };
+        kind.endings().iter().any(|ending| {
+            let name = format!("{name}{ending}");
+            RESERVED.iter().any(|r| name.starts_with(r)) || has(&name) || of_distribution(&name)
+        })
+    }
+}
+
+/// Turns a name into one that the format allows: `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+fn clean(sent: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' };
+    let mut name: String = sent.chars().map(allowed).collect();
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        name.insert(0, '_');
+    }
+    name
+}
+
+/// FNV-1a, folded: the same in every run of the collector.
+fn hash(sent: &str, salt: u64) -> u32 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = sent.bytes().chain(salt.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, step);
+    (hash ^ hash >> 32) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(names: &Names, sent: &str, kind: Kind, suffix: &'static str) -> u32 {
+        names.take(Nature { sent, kind, suffix })
+    }
+
+    fn name(names: &Names, sent: &str, kind: Kind, suffix: &'static str) -> String {
+        let number = take(names, sent, kind, suffix);
+        names.table().entries[number as usize].as_ref().unwrap().name.to_string()
+    }
+
+    #[test]
+    fn a_name_says_what_was_sent_and_what_it_is() {
+        let names = Names::default();
+        assert_eq!(name(&names, "http.requests", Kind::Counter, "_total"), "http_requests_total");
+        assert_eq!(name(&names, "http.requests", Kind::Gauge, ""), "http_requests");
+        assert_eq!(name(&names, "up_total", Kind::Counter, "_total"), "up_total");
+        assert_eq!(name(&names, "", Kind::Gauge, ""), "_");
+        assert_eq!(name(&names, "9", Kind::Gauge, ""), "_9");
+    }
+
+    #[test]
+    fn no_name_is_given_twice_and_each_stays() {
+        let names = Names::default();
+        assert_eq!(name(&names, "a.b", Kind::Gauge, ""), "a_b");
+        let other = name(&names, "a_b", Kind::Gauge, "");
+        assert_eq!(other, format!("a_b_{:08x}", hash("a_b", 0)));
+        assert_eq!(name(&names, "a_b", Kind::Gauge, ""), other);
+        let summary = name(&names, "a.b", Kind::Distribution, "");
+        assert_ne!(summary, "a_b");
+        // Neither a summary's sum nor a name that could be taken for it.
+        assert_eq!(name(&names, "s", Kind::Distribution, ""), "s");
+        assert_ne!(name(&names, "s_sum", Kind::Gauge, ""), "s_sum");
+        assert_ne!(name(&names, "s_bucket", Kind::Gauge, ""), "s_bucket");
+        assert_eq!(name(&names, "t_count", Kind::Gauge, ""), "t_count");
+        assert_ne!(name(&names, "t", Kind::Distribution, ""), "t");
+        for own in ["ringstat.collector.series", "ringstat_sender_x", "ringstat_collector"] {
+            let name = name(&names, own, Kind::Distribution, "");
+            assert!(!RESERVED.iter().any(|r| format!("{name}_sum").starts_with(r)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_family_is_gone_with_the_last_shard_that_has_it() {
+        let names = Names::default();
+        let number = take(&names, "a", Kind::Gauge, "");
+        assert_eq!(take(&names, "a", Kind::Gauge, ""), number);
+        names.release(number);
+        let after = |name| names.after(name).map(|f| (f.number, f.name.to_string(), f.kind));
+        assert_eq!(after(None), Some((number, "a".into(), Kind::Gauge)));
+        names.release(number);
+        assert_eq!((after(None), names.is_family(number, "a")), (None, false));
+        assert_eq!(take(&names, "a", Kind::Counter, "_total"), number);
+        assert_eq!(after(Some("a")), Some((number, "a_total".into(), Kind::Counter)));
+    }
+}

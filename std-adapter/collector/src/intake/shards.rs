@@ -1,0 +1,83 @@
+//! Which shard a datagram belongs to, and all shards as one.
+
+use super::Collector;
+
+/// The collectors that a reader takes for one, each looked at for a moment.
+///
+/// Implemented for one [`Collector`], and for a slice of all [`shards`](Collector::shards).
+pub trait Shards {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// Looks at one of them. Who waits for it waits until `at` is done.
+    fn look<T>(&self, shard: usize, at: impl FnOnce(&Collector) -> T) -> T;
+}
+
+impl Shards for Collector {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn look<T>(&self, _: usize, at: impl FnOnce(&Collector) -> T) -> T {
+        at(self)
+    }
+}
+
+impl Shards for [Collector] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn look<T>(&self, shard: usize, at: impl FnOnce(&Collector) -> T) -> T {
+        at(&self[shard])
+    }
+}
+
+/// Which of `count` shards takes this datagram: always the same one for a sender, whatever address it comes from.
+///
+/// The kernel computes the same when it chooses among sockets, in a machine of 32 bits whose numbers are big-endian.
+#[must_use]
+pub fn shard_of(datagram: &[u8], count: usize) -> usize {
+    // Nobody's: refused by whoever has it.
+    let Some(sender) = datagram.get(4..12) else { return 0 };
+    let word = |bytes: &[u8]| bytes.iter().fold(0u32, |word, b| word << 8 | u32::from(*b));
+    let (a, b) = sender.split_at(4);
+    let mut mixed = word(a) ^ word(b);
+    mixed ^= mixed >> 16;
+    mixed = mixed.wrapping_mul(MIX) >> 16;
+    mixed as usize % count.max(1)
+}
+
+/// The golden ratio: numbers that differ a little become numbers that differ much.
+pub(crate) const MIX: u32 = 0x9E37_79B1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of these senders go to each shard.
+    fn spread(senders: impl Iterator<Item = u64>, shards: usize) -> Vec<usize> {
+        let mut counts = vec![0; shards];
+        for sender in senders {
+            let mut datagram = [0; 20];
+            datagram[4..12].copy_from_slice(&sender.to_le_bytes());
+            counts[shard_of(&datagram, shards)] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn senders_are_spread_whatever_their_numbers_are_like() {
+        for shards in [2, 3, 4, 8] {
+            for shift in [0, 7, 16, 31, 40, 54] {
+                let counts = spread((0..1000u64).map(|n| n << shift), shards);
+                let fair = 1000 / shards;
+                assert!(
+                    counts.iter().all(|n| (fair / 2..=fair * 2).contains(n)),
+                    "{counts:?} of numbers << {shift}"
+                );
+            }
+        }
+        assert_eq!(shard_of(b"short", 7), 0);
+    }
+}

@@ -9,6 +9,9 @@
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
 //! | `settings` | prints the settings in force, each with its meaning, range and default |
 //! | `load` | puts a client and a collector under load, and reports what became of every event |
+//! | `health` | asks a collector how it is |
+//! | `doctor` | says what of this machine stands in the way, and the command that mends it |
+//! | `completions`, `man` | the completions of a shell, and manual pages |
 //!
 //! Each subcommand is a folder with its arguments (`Args`), the end of its help (`HELP`) and `run`; this file only
 //! chooses between them. `jsonl` is the form of records as text, and `common` is shared by all of them.
@@ -31,10 +34,14 @@ mod settings;
 
 // The subcommands.
 mod collect;
+mod completions;
 mod decode;
 mod demo;
+mod doctor;
 mod encode;
+mod health;
 mod load;
+mod man;
 mod send;
 
 use std::path::PathBuf;
@@ -85,6 +92,18 @@ enum Command {
     /// Put a client and a collector under load, and report what was lost and where
     #[command(after_help = load::HELP)]
     Load(load::Args),
+    /// Ask a collector how it is
+    #[command(after_help = health::HELP)]
+    Health(health::Args),
+    /// Say what of this machine stands in the way, and the command that mends it
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::Args),
+    /// Print the completions of a shell
+    #[command(after_help = completions::HELP)]
+    Completions(completions::Args),
+    /// Write manual pages to a folder
+    #[command(after_help = man::HELP)]
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
@@ -104,5 +123,9 @@ fn run(cli: Cli) -> common::failure::Outcome {
         Command::Send(args) => send::run(&args, settings),
         Command::Settings(args) => settings::budget::run(&args, settings),
         Command::Load(args) => load::run(&args, settings.client),
+        Command::Health(args) => health::run(&args, settings.collector.http),
+        Command::Doctor(args) => doctor::run(&args, &settings),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }

@@ -1,5 +1,7 @@
 //! `ringstat collect`: runs a collector until it is stopped, then prints its ledger.
 
+mod supervisor;
+
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -100,8 +102,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
         }
         println!("Ctrl-C ends it.");
     }
-    // The handler holds the other end, so this waits for a signal and nothing else.
-    let _ = ended.recv();
+    supervisor::wait(&ended, &running);
     end_in_time();
     let ledger = running.stop(0);
     if args.json {

@@ -104,22 +104,22 @@ impl fmt::Display for Cause {
         f.write_str(match self {
             Self::Full => "the ring was full",
             Self::Evicted => "a newer or more urgent record took its place in a full ring",
-            Self::Sampled => "another record was kept for it, since the ring was nearly full",
-            Self::Throttled => "another record was kept for it, since the client was unwell",
+            Self::Sampled => "another record was kept in its place, because the ring was nearly full",
+            Self::Throttled => "another record was kept in its place, because the client was unhealthy",
             Self::TooLarge => "the record is larger than a datagram may be",
             Self::TooManyTags => "the record has more than 16 dynamic tags or 255 static ones",
             Self::TagTooLong => {
-                "a tag has more than 255 bytes in its key or value, or without tag memory all more than 26"
+                "a tag's key or value has more than 255 bytes, or there is no tag memory and the tags exceed 26 bytes"
             }
-            Self::TextTooLong => "a text has more than 1000 bytes, or without tag memory more than 25",
+            Self::TextTooLong => "a text has more than 1000 bytes, or there is no tag memory and it exceeds 25 bytes",
             Self::TagMemoryFull => "the memory for tags and texts of more than 26 bytes was used up",
             Self::InternerFull => "the interner has no room for the name",
-            Self::Invalid => "a name is empty or longer than 255 bytes, the number is none, or a text came behind a tag",
-            Self::Encode => "the record holds a symbol or tags that nobody knows",
+            Self::Invalid => "the name is empty or longer than 255 bytes, the number is not finite, or a text was added after a tag",
+            Self::Encode => "the record holds an unknown symbol, or tags that are no longer in memory",
             Self::SendError => "the transport refused the datagram",
             Self::Unacknowledged => "nobody acknowledged the record in time",
             Self::Shutdown => "the client was shut down before it was sent",
-            Self::Unsupported => "the format has no way to say the record",
+            Self::Unsupported => "the format cannot express the record",
         })
     }
 }

@@ -98,22 +98,22 @@ impl Limit {
     pub const fn explain(self) -> &'static str {
         match self {
             Self::Senders => {
-                "datagrams of new senders found no place: raise --max-senders, or see who forges numbers"
+                "datagrams of new senders found no place: raise --max-senders, or find out who forges sender numbers"
             }
             Self::Newcomers => {
-                "new senders gave their place to newer ones: raise --max-senders, or see who forges numbers"
+                "new senders lost their place to newer ones: raise --max-senders, or find out who forges sender numbers"
             }
             Self::Series => "records found no place for their series: raise --max-series",
             Self::SeriesPerSender => {
-                "records were beyond the series of one sender: use fewer distinct tags, or raise --max-series-per-sender"
+                "records exceeded the series of one sender: use fewer distinct tags, or raise --max-series-per-sender"
             }
-            Self::Bytes => "times no memory was left: raise --max-bytes",
+            Self::Bytes => "times there was no memory left: raise --max-bytes",
             Self::Share => {
                 "times a sender had used up its share of memory: use fewer distinct tags, or raise --max-bytes"
             }
             Self::Buckets => "times a distribution became coarser: its values are too far apart",
             Self::Members => {
-                "sets stopped counting exactly: what they say is an estimate; use fewer distinct members where it must be exact"
+                "sets stopped counting exactly and are now estimated; use fewer distinct members where the count must be exact"
             }
             Self::Page => "series were left out of /metrics: its answer would be too long",
         }

@@ -87,37 +87,37 @@ impl Reason {
             Self::Drops => Said {
                 name: "drops",
                 meaning: "more than 1 % of the records are given up",
-                advice: "the ledger says for what cause: make the rings larger, sample, or aggregate",
+                advice: "see the causes in the ledger; make the rings larger, sample, or aggregate",
             },
             Self::SendErrors => Said {
                 name: "send_errors",
                 meaning: "more than 5 % of the sends fail",
-                advice: "see that the receiver listens, and that datagrams of this size get through",
+                advice: "check that the receiver listens, and that datagrams of this size get through",
             },
             Self::Latency => Said {
                 name: "latency",
-                meaning: "the slowest 1 % of the records take more than 5 s to the socket",
+                meaning: "the slowest 1 % of the records take more than 5 s to reach the socket",
                 advice: "look for a backlog; lower the batch age",
             },
             Self::Unreachable => Said {
                 name: "unreachable",
                 meaning: "there is no way to the receiver",
-                advice: "see that it runs, that the address is right, and that no firewall is between",
+                advice: "check that it runs, that the address is right, and that no firewall is in between",
             },
             Self::Flapping => Said {
                 name: "flapping",
-                meaning: "the way to the receiver comes and goes",
-                advice: "look for a receiver that restarts, or a link that is unsteady",
+                meaning: "the connection to the receiver comes and goes",
+                advice: "look for a receiver that restarts, or an unstable link",
             },
             Self::Unacknowledged => Said {
                 name: "unacknowledged",
                 meaning: "critical events are not acknowledged",
-                advice: "see that the collector's answers get back; give critical events more time or room",
+                advice: "check that the collector's answers get back; give critical events more time or room",
             },
             Self::Tags => Said {
                 name: "tags",
-                meaning: "records are refused since their tags or text do not fit",
-                advice: "shorten them, make those that never change static, or give them more memory",
+                meaning: "records are refused because their tags or text do not fit",
+                advice: "shorten them, make tags that never change static, or provide more tag memory",
             },
             Self::Names => Said {
                 name: "names",

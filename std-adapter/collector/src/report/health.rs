@@ -51,7 +51,7 @@ impl Health {
             health.because(
                 status,
                 format!(
-                    "the kernel dropped {drops} datagrams or trains of them: raise the receive buffer (net.core.rmem_max)"
+                    "the kernel dropped {drops} datagrams or groups of them: raise the receive buffer (net.core.rmem_max)"
                 ),
             );
         }

@@ -19,9 +19,9 @@ Examples:
   ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
   ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
 
-Datagrams are checked against damage, not against forgery: listen only where trusted machines send.
+Datagrams are protected against damage, not against forgery: listen only where trusted machines send.
 
-Exit codes: 0 the ledger closes (what the network lost is in it), 1 it does not, 2 usage,
+Exit codes: 0 the ledger closes (including what the network lost), 1 it does not, 2 usage,
 3 the port is taken";
 
 #[derive(clap::Args, Debug)]

@@ -20,13 +20,13 @@ pub(crate) const HELP: &str = r#"A line holds one record:
 
   kind          counter, gauge, timing (in milliseconds), distribution, set, event;
                 for an instrument's state total, level, buckets (as `decode` prints them);
-                or datagram, with a header: the records behind it go into a datagram of that header
-  value         a number; for sets and events also a text; an event needs none
-  tags          {"key":"value"}, or [["key","value"]] where a key occurs twice
-  timestamp_ns  nanoseconds since 1970; without it, now
-  priority      low, normal, high, critical; without it, normal
-  rate          how many records this one stands for, from 1 up; without it, 1
-  id            the event is to be acknowledged under this number; without it, it is not
+                or datagram, with a header: the records that follow are packed under that header
+  value         a number; sets and events may have a text; an event needs none
+  tags          {"key":"value"}, or [["key","value"]] if a key occurs twice
+  timestamp_ns  nanoseconds since 1970; default: now
+  priority      low, normal, high, critical; default: normal
+  rate          how many records this one stands for, from 1 up; default: 1
+  id            the number under which the event is to be acknowledged; default: not at all
 
 Examples:
   ringstat encode events.jsonl

@@ -44,7 +44,7 @@ Scenarios (events a second of all threads together; flags replace single numbers
   burst   1 000 000/s from 32 threads for 10 s, room for 65 536 events
   ladder  from 100 000/s up, 4 threads, 3 s a step: the highest rate without loss
 
-Events are due at times that are fixed beforehand; an event that is recorded late counts as late.
+Events are due at times that are fixed beforehand; an event that is recorded late is reported as late.
 
 Examples:
   ringstat load

@@ -4,28 +4,24 @@
 //! rate keeps the receiver's socket buffer from overflowing. The collector counts what the network loses.
 
 mod feed;
+mod report;
+mod source;
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_core::format::{PAYLOAD_MAX, PAYLOAD_MIN};
-use ringstat_core::record::{DEFAULT_INLINE, Kind, Priority};
-use ringstat_std::{BuildError, Cause, Client, ClientConfig, Ledger, Value};
-use serde::Serialize;
+use ringstat_core::record::{Kind, Priority};
+use ringstat_core::testkit::Faults;
+use ringstat_std::{BuildError, Client, ClientConfig};
 
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::network::Network;
-use crate::common::report;
-use crate::jsonl::line::Line;
-use crate::jsonl::names::Names;
-use crate::jsonl::records::{self, Item, Records};
-use crate::jsonl::tags::TagList;
-use crate::jsonl::value::{Content, Number};
+use crate::jsonl::records::Records;
 use crate::settings::Settings;
 use feed::Feed;
-use ringstat_core::testkit::Faults;
+use report::{Report, Simulated};
 
 /// The default address of a collector.
 pub(crate) const DEFAULT_ADDRESS: &str = "127.0.0.1:8125";
@@ -38,10 +34,10 @@ Examples:
   ringstat send room.celsius 21.5 --tag room=kitchen
   ringstat send deploys 1 --kind counter --to metrics.example.org:8125
   ringstat send deploy 'version 1.2 is out' --kind event --priority high
-  ringstat send --file events.jsonl          (the form of a line: `ringstat encode --help`)
+  ringstat send --file events.jsonl          (for the format, see `ringstat encode --help`)
   generate | ringstat send --file - --aggregate --json
 
-`sent` counts events that have arrived, as the collector confirms; `unconfirmed` and `lost` count the others that left.
+`sent` counts events whose arrival the collector has confirmed; `unconfirmed` and `lost` count the others that left.
 
 Exit codes: 0 everything arrived, 1 something did not, or a line was refused, 2 usage, 3 unknown host or no such file";
 
@@ -118,34 +114,6 @@ fn parse_share(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("from 0 to 1".into()) }
 }
 
-/// What `--loss` did to the datagrams.
-#[derive(Clone, Copy, Serialize, Debug)]
-struct Simulated {
-    offered: u64,
-    lost: u64,
-}
-
-/// What became of the records.
-#[derive(Serialize, Debug)]
-struct Report {
-    to: String,
-    /// The sender's number as the collector shows it.
-    sender: String,
-    #[serde(flatten)]
-    ledger: Ledger,
-    ledger_closes: bool,
-    /// Counters that were added up here, and the increments in them.
-    counters: u64,
-    increments: u64,
-    datagrams: u64,
-    bytes: u64,
-    failed_datagrams: u64,
-    /// Lines that are not records.
-    refused: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    simulated: Option<Simulated>,
-}
-
 pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     let to = args.to.clone().unwrap_or(settings.to);
     let timeout = Duration::from_secs(args.timeout);
@@ -158,11 +126,12 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     match &args.file {
         Some(path) => {
             let mut records = Records::open(path, Some(client.clone()))?;
-            send_file(&mut records, &mut feed, args.aggregate)?;
+            source::send_file(&mut records, &mut feed, args.aggregate)?;
             refused = records.refused();
         }
         None => {
-            let event = single(args, &client).map_err(|why| Failure::new(Exit::Usage, why))?;
+            let event =
+                source::single(args, &client).map_err(|why| Failure::new(Exit::Usage, why))?;
             feed.event(event)?;
         }
     }
@@ -188,8 +157,8 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
             Simulated { offered: report.offered, lost: report.lost }
         }),
     };
-    report::print(&report, args.json, false)?;
-    verdict(&report)
+    crate::common::report::print(&report, args.json, false)?;
+    report.verdict()
 }
 
 fn connect(
@@ -229,59 +198,6 @@ fn connect(
     })
 }
 
-/// The record that the arguments describe.
-fn single(
-    args: &Args,
-    client: &Client,
-) -> Result<ringstat_core::record::Event<DEFAULT_INLINE>, crate::jsonl::refusal::Refusal> {
-    let mut line = Line::new(args.kind.into(), args.name.as_deref().unwrap_or_default());
-    line.value = args.value.as_deref().map(parse_value);
-    line.priority = args.priority;
-    line.tags = TagList(
-        args.tags.iter().map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v))).collect(),
-    );
-    line.event(args.kind, &mut Names::new(), records::now_ns(), |text| client.intern(text).ok())
-}
-
-/// Parses a number if it looks like one; otherwise it is a text.
-fn parse_value(text: &str) -> Content<'_> {
-    let number = (text.parse().map(Value::U64).ok())
-        .or_else(|| text.parse().map(Value::I64).ok())
-        .or_else(|| text.parse().ok().filter(|v: &f64| v.is_finite()).map(Value::F64));
-    number.map_or(Content::Text(text.into()), |v| Content::Number(Number(v)))
-}
-
-fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: bool) -> Outcome {
-    while let Some((line, item)) = records.next::<DEFAULT_INLINE>()? {
-        let recorded = match item {
-            Item::Event(recorded) => recorded,
-            // The client writes headers and identifiers of its own.
-            Item::Datagram(_) => continue,
-            Item::State(_) => {
-                let why =
-                    "an instrument's state: `ringstat encode` packs those, clients have their own";
-                records.refuse(line, why);
-                continue;
-            }
-        };
-        let Ok(rate) = u8::try_from(recorded.rate) else {
-            let why = format!("rate {}: clients take rates from 1 to 255", recorded.rate);
-            records.refuse(line, why);
-            continue;
-        };
-        let mut event = recorded.event;
-        event.set_rate(rate);
-        if aggregate && event.kind() == Kind::Counter {
-            if let Err(why) = feed.count(&event) {
-                records.refuse(line, why);
-            }
-        } else {
-            feed.event(event)?;
-        }
-    }
-    Ok(())
-}
-
 /// Sends what is left over the bad network; the datagrams that tell the collector how much there was are sent over a
 /// good one.
 fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
@@ -290,63 +206,4 @@ fn close(client: &Client, lossy: Option<&Network>, timeout: Duration) {
     if let Some(lossy) = lossy {
         lossy.recover();
     }
-}
-
-/// Success only if everything arrived, apart from what was lost on purpose.
-fn verdict(report: &Report) -> Outcome {
-    let Ledger { recorded, sent, unconfirmed, lost, dropped, in_flight, .. } = report.ledger;
-    if !report.ledger_closes {
-        return Err(Failure::new(
-            Exit::Loss,
-            "the ledger does not close: this is a bug in ringstat",
-        ));
-    }
-    let missing = dropped.total() + in_flight;
-    if missing > 0 {
-        let causes: Vec<_> = dropped
-            .iter()
-            .filter(|(_, n)| *n > 0)
-            .map(|(cause, n)| format!("{n} {}", cause.as_str().replace('_', " ")))
-            .collect();
-        let hint = if dropped.get(Cause::SendError) > 0 {
-            format!(
-                "Nobody listens there, or nothing leads there: `ringstat collect --udp {}`.",
-                report.to
-            )
-        } else if dropped.get(Cause::TooLarge) > 0 {
-            "They are larger than a datagram: shorten their tags, or raise --mtu.".into()
-        } else {
-            "The network took them too slowly: raise --timeout.".into()
-        };
-        let what = format!(
-            "{missing} of {recorded} events were not sent ({sent} were): {}",
-            causes.join(", ")
-        );
-        return Err(Failure::new(Exit::Loss, what).hint(hint));
-    }
-    if unconfirmed > 0 {
-        let what = format!("nobody has said that {unconfirmed} of {recorded} events arrived");
-        let hint = format!(
-            "Is a collector there? `ringstat collect --udp {}`. Does a firewall drop its answers?",
-            report.to
-        );
-        return Err(Failure::new(Exit::Loss, what).hint(hint));
-    }
-    if lost > 0 && report.simulated.is_none() {
-        let what = format!("{lost} of {recorded} events were lost on the way");
-        return Err(
-            Failure::new(Exit::Loss, what).hint("The network drops datagrams: lower --rate.")
-        );
-    }
-    if report.failed_datagrams > 0 {
-        return Err(Failure::new(
-            Exit::Loss,
-            format_args!("{} datagrams failed", report.failed_datagrams),
-        )
-        .hint("Totals went out again behind them; the collector shows the gap."));
-    }
-    if report.refused > 0 {
-        return Err(Failure::new(Exit::Loss, format_args!("lines refused: {}", report.refused)));
-    }
-    Ok(())
 }

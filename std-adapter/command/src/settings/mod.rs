@@ -29,7 +29,7 @@ Examples:
   ringstat settings --for 50k --outage 2s
   RINGSTAT_CLIENT__SHARDS=4 ringstat --config ringstat.toml settings
 
-Exit codes: 0 they are valid, 2 they are not, 3 the file cannot be read";
+Exit codes: 0 the settings are valid, 2 they are not, 3 the file cannot be read";
 
 /// All settings, as in the file.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use cadence::prelude::*;
 use cadence::{BufferedSpyMetricSink, StatsdClient};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringstat_benches::corpus;
-use ringstat_core::format::{Format, PAYLOAD_ETHERNET};
+use ringstat_core::format::{Format, PAYLOAD_ETHERNET, TimeUnit};
 use ringstat_core::instrument::Instrument;
 use ringstat_core::record::{Event, NoNames};
 use ringstat_core::ring::{Slot, spsc};
@@ -29,7 +29,11 @@ const EVENTS: usize = 2000;
 
 /// Sends all events in batches of `batch`, and says what the sender made of them.
 fn send<E: Format>(events: &[Event], batch: usize, encoder: E) -> Totals {
-    let config = SenderConfig { batch_least: batch, batch_events: batch, ..SenderConfig::DEFAULT };
+    let config = SenderConfig {
+        batch_least: batch,
+        batch_events: batch,
+        ..SenderConfig::new(TimeUnit::Nanos)
+    };
     let identity = Identity { sender: 1, epoch: 1 };
     let mut sender: Sender<E> = Sender::with_parts(identity, &config, encoder, Keep::new());
     let mut ring: Box<spsc::Ring<Event, [Slot<Event>; 256]>> = Box::default();

@@ -263,6 +263,10 @@ pub trait Packer {
         names: &impl Resolve,
     ) -> Result<(), Refused>;
 
+    /// Says that the clock of the events lies `by` units behind the clock of the datagram's base time. Called before the
+    /// first record, if at all.
+    fn shift(&mut self, by: u64);
+
     /// Adds an event that the receiver is to acknowledge by its identifier. Formats without acknowledgements add it
     /// like any other event.
     ///

@@ -71,10 +71,10 @@ pub mod testkit;
 ///
 /// Adapters have preludes of their own, which add their types and omit what the adapter does itself.
 pub mod prelude {
-    pub use crate::chip::Stats;
+    pub use crate::chip::{Clock, Stats};
     pub use crate::event_ring;
     pub use crate::instrument::{Counter, Gauge, Histogram, Instrument};
     pub use crate::policy::Policy;
     pub use crate::record::{Outcome, Priority, Recorder};
-    pub use crate::send::{Identity, SenderConfig, Step, Time};
+    pub use crate::send::{Epoch, Identity, SenderConfig, Step, Time};
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::Instrument;
 use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
@@ -27,7 +28,7 @@ const CONFIG: SenderConfig = SenderConfig {
     batch_age: Duration::from_secs(1),
     flush_interval: Duration::from_secs(1),
     heartbeat_interval: Duration::from_secs(1),
-    ..SenderConfig::DEFAULT
+    ..SenderConfig::new(TimeUnit::Nanos)
 };
 
 type Ring = mpmc::Ring<Event, Box<[mpmc::Cell<Event>]>>;

@@ -1,7 +1,7 @@
 //! Long tags through a whole sender: what is sent says them, and every block is free again whatever became of its event.
 
-use ringstat_core::chip::{EventRing, Stats};
-use ringstat_core::format::Format;
+use ringstat_core::chip::{Clock, EventRing, Stats};
+use ringstat_core::format::{Format, TimeUnit};
 use ringstat_core::ledger::Cause;
 use ringstat_core::policy::Policy;
 use ringstat_core::record::{Outcome, Priority, Recorder, TagMemory};
@@ -19,7 +19,7 @@ type Memory = &'static TagMemory<128>;
 fn plain() -> (Stats<8, 0, Memory>, Memory) {
     let memory: Memory = Box::leak(Box::default());
     let ring = Box::leak(Box::new(EventRing::new()));
-    (Stats::new(ring, || 7).policy(Policy::DropOldest).tag_memory(memory), memory)
+    (Stats::new(ring, Clock::nanos(|| 7)).policy(Policy::DropOldest).tag_memory(memory), memory)
 }
 
 /// With room for one critical event.
@@ -27,12 +27,12 @@ fn with_critical() -> (Stats<8, 1, Memory>, Memory) {
     let memory: Memory = Box::leak(Box::default());
     let ring = Box::leak(Box::new(EventRing::new()));
     let critical = Box::leak(Box::new(EventRing::new()));
-    let stats = Stats::new(ring, || 7).policy(Policy::DropOldest);
+    let stats = Stats::new(ring, Clock::nanos(|| 7)).policy(Policy::DropOldest);
     (stats.critical(critical).tag_memory(memory), memory)
 }
 
 fn config(payload: usize) -> SenderConfig {
-    SenderConfig { payload, ..SenderConfig::DEFAULT }
+    SenderConfig { payload, ..SenderConfig::new(TimeUnit::Nanos) }
 }
 
 /// Datagrams until there are no more.

@@ -21,7 +21,7 @@ use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, 
 use embassy_net_tuntap::TunTapDevice;
 use embassy_time::{Duration, Instant, Timer};
 use ringstat_embassy::prelude::*;
-use ringstat_embassy::{totals, wake};
+use ringstat_embassy::totals;
 use static_cell::StaticCell;
 
 static REQUESTS: Counter = Counter::new("requests");
@@ -29,14 +29,12 @@ static TICKS: Counter = Counter::new("board.ticks");
 static LEVEL: Gauge = Gauge::new("board.level");
 static WORK: Histogram = Histogram::new("board.work");
 static INSTRUMENTS: [&dyn Instrument; 4] = [&REQUESTS, &TICKS, &LEVEL, &WORK];
-static STATS: Stats<256, 32> = ringstat_embassy::stats(event_ring!(256))
-    .instruments(&INSTRUMENTS)
-    .critical(event_ring!(32))
-    .wake(32, wake);
+static STATS: Stats<64, 8> =
+    ringstat_embassy::stats(event_ring!(64)).critical(event_ring!(8)).instruments(&INSTRUMENTS);
 static TICKED: AtomicBool = AtomicBool::new(false);
 
-/// How many alarms may wait for their acknowledgement before the program waits as well.
-const UNACKNOWLEDGED: u64 = 32;
+/// How many alarms may wait for their acknowledgement before the program waits, too.
+const UNACKNOWLEDGED: u64 = 8;
 
 /// The value of an argument `key=value`.
 fn arg<T: std::str::FromStr>(key: &str, default: T) -> T {
@@ -70,8 +68,7 @@ fn main() {
         sender,
     );
     let to: SocketAddrV4 = arg("to", SocketAddrV4::new(Ipv4Addr::new(10, 5, 0, 1), 8125));
-    let mut config = TaskConfig::new((*to.ip(), to.port()), sender, epoch);
-    config.sender.batch_age = std::time::Duration::from_millis(20);
+    let config = TaskConfig::new((*to.ip(), to.port()), sender, Epoch::stored(epoch));
     let events: u32 = arg("events", 10_000);
     thread::spawn(move || tick(events / 4));
     EXECUTOR.init(Executor::new()).run(|spawner: Spawner| {
@@ -88,7 +85,7 @@ async fn network(mut runner: Runner<'static, TunTapDevice>) -> ! {
 
 #[embassy_executor::task]
 async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
-    ringstat_embassy::run(stack, &STATS, config.names::<64>()).await
+    ringstat_embassy::run(stack, &STATS, config).await
 }
 
 /// Records a thousand times a second, on a thread of its own.

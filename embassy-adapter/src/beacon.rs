@@ -2,16 +2,17 @@
 
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
-use embassy_time::{Duration, Ticker, with_timeout};
+use embassy_time::{Duration, Ticker};
 use ringstat_core::format::{PAYLOAD_MIN, TimeUnit};
 use ringstat_core::instrument::Instrument;
-use ringstat_core::send::{Beacon, Identity};
+use ringstat_core::send::{Beacon, Epoch, Identity};
 
 use crate::clock::micros;
+use crate::socket::{is_empty, renew};
 
 /// Where [`run_beacon`] sends, as which sender, and how often. The type also sets the size of its only buffer, which is
 /// 256 bytes by default.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct BeaconConfig<const PAYLOAD: usize = 256> {
     /// The address of the collector.
     pub to: IpEndpoint,
@@ -27,11 +28,11 @@ impl BeaconConfig {
     /// Creates the configuration of a beacon that sends once a second to a collector at `to`; `sender` and `epoch` are
     /// as for [`TaskConfig::new`](crate::TaskConfig::new).
     #[must_use]
-    pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: u32) -> Self {
+    pub fn new(to: impl Into<IpEndpoint>, sender: u64, epoch: Epoch) -> Self {
         Self {
             to: to.into(),
             local_port: 49_125,
-            identity: Identity { sender, epoch },
+            identity: Identity::new(sender, epoch),
             interval: Duration::from_secs(1),
         }
     }
@@ -47,9 +48,6 @@ impl<const PAYLOAD: usize> BeaconConfig<PAYLOAD> {
     }
 }
 
-/// How long to wait for room in the socket's buffer.
-const BUSY: Duration = Duration::from_millis(100);
-
 /// Sends the state of all instruments, for ever: for parts that record no events and have little memory. It needs
 /// neither a static nor a ring:
 ///
@@ -63,7 +61,7 @@ const BUSY: Duration = Duration::from_millis(100);
 ///
 /// // #[embassy_executor::task]
 /// async fn metrics(stack: Stack<'static>) -> ! {
-///     let config = BeaconConfig::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, 1);
+///     let config = BeaconConfig::new((IpAddress::v4(192, 168, 0, 2), 8125), 0xC0FFEE, Epoch::unknown());
 ///     ringstat_embassy::run_beacon(stack, &INSTRUMENTS, config).await
 /// }
 /// ```
@@ -77,23 +75,21 @@ pub async fn run_beacon<const PAYLOAD: usize>(
 ) -> ! {
     let (mut tx_meta, mut tx) = ([PacketMetadata::EMPTY; 1], [0; PAYLOAD]);
     let mut socket = UdpSocket::new(stack, &mut [], &mut [], &mut tx_meta, &mut tx);
-    // Port 0 is the only port to which a new socket cannot be bound.
-    if socket.bind(config.local_port.max(1)).is_err() {
-        core::future::pending::<()>().await;
-    }
     let mut beacon = Beacon::new(config.identity, TimeUnit::Micros);
     let mut every = Ticker::every(config.interval);
     loop {
         every.next().await;
         while stack.is_link_up() && stack.is_config_up() {
+            if !is_empty(&mut socket).await || !renew(&mut socket, config.local_port) {
+                break;
+            }
             // Packs straight into the socket's buffer.
             let pack = |buf: &mut [u8]| match beacon.pack(micros(), instruments, buf) {
                 Some(packed) => (packed.len, packed.last),
                 None => (0, true),
             };
-            let sent = with_timeout(BUSY, socket.send_to_with(PAYLOAD, config.to, pack)).await;
-            // Without room or a route, the next attempt is due in the next interval.
-            if !matches!(sent, Ok(Ok(false))) {
+            // Without a route, the next attempt is due in the next interval.
+            if !matches!(socket.send_to_with(PAYLOAD, config.to, pack).await, Ok(false)) {
                 break;
             }
         }

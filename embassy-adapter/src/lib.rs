@@ -3,8 +3,8 @@
 //!
 //! # When it runs, and when it masks interrupts
 //!
-//! [`run`] sleeps until something is due: a batch, the next flush or heartbeat, an acknowledgement, a change of the
-//! network. It does not touch the socket while the link or the address is missing; events then wait in the ring, and
+//! [`run`] sleeps until something is due: a batch, the next flush or heartbeat, an answer. It does not touch the socket
+//! while the link or the address is missing, and looks for them five times a second; events then wait in the ring, and
 //! [its policy](ringstat_core::chip::Stats::policy) decides what a full one gives up.
 //!
 //! Recording an event masks no interrupts on parts with compare-and-swap. On parts without (Cortex-M0), each atomic
@@ -21,21 +21,29 @@ mod clock;
 mod config;
 #[cfg(feature = "dns")]
 mod dns;
+mod socket;
 mod task;
 
 pub use beacon::{BeaconConfig, run_beacon};
-pub use clock::micros;
+pub use clock::{CLOCK, micros};
 pub use config::TaskConfig;
 #[cfg(feature = "dns")]
 pub use dns::resolve;
-pub use task::{run, stats, totals, wake};
+pub use task::{Client, run, stats, totals, wake};
 
 /// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {
     pub use ringstat_core::prelude::{
-        Counter, Gauge, Histogram, Instrument, Outcome, Policy, Priority, Recorder, Stats,
+        Counter, Epoch, Gauge, Histogram, Instrument, Outcome, Policy, Priority, Recorder, Stats,
         event_ring,
     };
 
     pub use crate::{BeaconConfig, TaskConfig};
+}
+
+/// Whether a deliberate mistake is asked for: `.ci/mutants` builds one after the other, with the variable
+/// `RINGSTAT_MUTANT`, and a test must notice each. Without its flag there are none, and this folds away.
+#[inline(always)]
+fn mutant(name: &str) -> bool {
+    cfg!(ringstat_mutants) && option_env!("RINGSTAT_MUTANT") == Some(name)
 }

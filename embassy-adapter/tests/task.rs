@@ -1,139 +1,36 @@
 //! The task over a network device in memory: what it sends, that it receives acknowledgements, and that it survives the
 //! loss of the network.
 
-use std::net::Ipv4Addr;
+mod common;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use embassy_futures::select::{Either, Either3, select, select3};
-use embassy_net::{IpAddress, Ipv4Cidr, StackResources, StaticConfigV4};
+use embassy_net::{IpAddress, StackResources};
 use embassy_net_driver_channel as channel;
 use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
 use embassy_time::Timer;
-use ringstat_core::format::Header;
-use ringstat_core::receive::{IdWindow, Seen};
 use ringstat_core::send::LivenessConfig;
-use ringstat_core::wire::Decoder;
-use ringstat_core::wire::ack::Ack;
-use ringstat_core::wire::decode::Body;
 use ringstat_core::wire::receipt::Receipt;
 use ringstat_embassy::prelude::*;
-use ringstat_embassy::{run, stats, totals, wake};
+use ringstat_embassy::{run, stats, totals};
+
+use common::{COLLECTOR, Collected, PORT, packet, payload};
 
 static FRAMES: Counter = Counter::new("radio.frames");
 static STATS: Stats<256, 16> =
-    stats(event_ring!(256)).instruments(&[&FRAMES]).critical(event_ring!(16)).wake(32, wake);
-
-const CHIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const COLLECTOR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const PORT: u16 = 8125;
-
-/// Removes the IP and UDP headers.
-fn payload(packet: &[u8]) -> Option<(&[u8], u16)> {
-    let header = usize::from(packet.first()? & 0xF) * 4;
-    let udp = packet.get(header..)?;
-    let port = |at: usize| Some(u16::from_be_bytes([*udp.get(at)?, *udp.get(at + 1)?]));
-    (packet.get(9) == Some(&17) && port(2)? == PORT).then_some((udp.get(8..)?, port(0)?))
-}
-
-/// Puts IP and UDP headers around a reply.
-fn packet(payload: &[u8], to: u16) -> Vec<u8> {
-    let length = (28 + payload.len()) as u16;
-    let mut packet = vec![0x45, 0];
-    packet.extend(length.to_be_bytes());
-    packet.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-    packet.extend(COLLECTOR.octets());
-    packet.extend(CHIP.octets());
-    let words = packet.chunks(2).map(|w| u32::from(u16::from_be_bytes([w[0], w[1]])));
-    let sum: u32 = words.sum();
-    let sum = !((sum & 0xFFFF) + (sum >> 16)) as u16;
-    packet[10..12].copy_from_slice(&sum.to_be_bytes());
-    packet.extend(PORT.to_be_bytes());
-    packet.extend(to.to_be_bytes());
-    packet.extend((length - 20).to_be_bytes());
-    packet.extend([0, 0]);
-    packet.extend(payload);
-    packet
-}
-
-/// What a collector would have received.
-#[derive(Default)]
-struct Collected {
-    events: u64,
-    alarms: u64,
-    repeated: u64,
-    total: u64,
-    ids: IdWindow,
-    next_sequence: u32,
-    datagrams: u64,
-    /// Events in datagrams that never arrived.
-    lost: u64,
-}
-
-impl Collected {
-    /// Takes a datagram, and returns the replies that it asks for.
-    fn take(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
-        let mut decoder: Box<Decoder> = Box::default();
-        let mut open = decoder.open(datagram).expect("a sound datagram");
-        let header = *open.header();
-        assert_eq!(header.sequence, self.next_sequence, "each once and in order");
-        self.next_sequence += 1;
-        let (floor, asks) = (open.prologue().ack_floor, open.prologue().wants_receipt);
-        floor.inspect(|floor| self.ids.advance(*floor));
-        while let Some(record) = open.next() {
-            match record.expect("a sound record").body {
-                Body::Event(event) => match event.id.map(|id| self.ids.insert(id)) {
-                    None => self.events += 1,
-                    Some(Seen::New) => self.alarms += 1,
-                    Some(_) => self.repeated += 1,
-                },
-                Body::Total(total) => self.total = total,
-                _ => {}
-            }
-        }
-        self.datagrams += 1;
-        let ack = floor.map(|_| {
-            let mut buf = vec![0; Ack::MAX_LEN];
-            let ack = self.ids.ack(header.sender, header.epoch);
-            let length = ack.emit(&mut buf).expect("room");
-            buf.truncate(length);
-            buf
-        });
-        let Header { sender, epoch, sequence, .. } = header;
-        let (datagrams, events) = (self.datagrams, self.events);
-        let receipt = Receipt { sender, epoch, sequence, instance: 1, first: 0, datagrams, events };
-        ack.into_iter().chain(asks.then(|| receipt.emit().to_vec())).collect()
-    }
-}
-
-impl Collected {
-    /// Counts a datagram that the network loses.
-    fn lose(&mut self, datagram: &[u8]) {
-        let mut decoder: Box<Decoder> = Box::default();
-        let mut open = decoder.open(datagram).expect("a sound datagram");
-        self.next_sequence = open.header().sequence + 1;
-        while let Some(record) = open.next() {
-            if let Body::Event(event) = record.expect("a sound record").body {
-                self.lost += u64::from(event.id.is_none());
-            }
-        }
-    }
-}
+    stats(event_ring!(256)).instruments(&[&FRAMES]).critical(event_ring!(16));
 
 #[test]
 fn it_sends_hears_and_survives_a_link_that_goes_away() {
     let mut state: channel::State<1514, 8, 8> = channel::State::new();
     let (runner, device) = channel::new(&mut state, HardwareAddress::Ip);
-    let address = StaticConfigV4 {
-        address: Ipv4Cidr::new(CHIP, 24),
-        gateway: None,
-        dns_servers: Default::default(),
-    };
     let mut resources: StackResources<2> = StackResources::new();
-    let config = embassy_net::Config::ipv4_static(address);
+    let config = common::address();
     let (stack, mut net) = embassy_net::new(device, config, &mut resources, 7);
     let (link, mut rx, mut tx) = runner.split();
-    let mut config = TaskConfig::new((IpAddress::from(COLLECTOR), PORT), 7, 1);
+    let mut config = TaskConfig::new((IpAddress::from(COLLECTOR), PORT), 7, Epoch::stored(1));
     config.sender.flush_interval = Duration::from_millis(20);
     config.sender.batch_age = Duration::from_millis(10);
     config.sender.patience.timeout = Duration::from_millis(50);
@@ -224,7 +121,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
             // The collector ignores critical events, but still gives signs of life.
             let replies = seen.take(datagram).into_iter();
             for reply in replies.filter(|r| Receipt::is_one(r) || !deaf.load(Ordering::Relaxed)) {
-                let reply = packet(&reply, from);
+                let reply = packet(&reply, PORT, from);
                 rx.rx_buf().await[..reply.len()].copy_from_slice(&reply);
                 rx.rx_done(reply.len());
             }
@@ -249,6 +146,6 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
     let ledger = STATS.account(&totals());
     assert_eq!((ledger.sent, ledger.lost), (seen.events + seen.alarms, seen.lost));
     assert!(ledger.unconfirmed == 0 && ledger.closes());
-    assert_eq!((seen.alarms, seen.total), (5, 300));
+    assert_eq!((seen.alarms, seen.total, seen.missing), (5, 300, 0));
     assert!(seen.repeated >= 5, "they were sent until they were acknowledged");
 }

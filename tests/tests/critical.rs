@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{Collector, Io, Limits, Report, Running, Server, ServerConfig};
+use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::Instrument;
 use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
@@ -47,7 +48,7 @@ impl Simulation {
         let ((there, arriving), (back, answers)) = (link(64), link(64));
         let config = SenderConfig {
             patience: Patience { attempts, ..Patience::DEFAULT },
-            ..SenderConfig::DEFAULT
+            ..SenderConfig::new(TimeUnit::Nanos)
         };
         let identity = Identity { sender: 7, epoch: 1 };
         Self {

@@ -6,7 +6,7 @@ use super::{AnyRing, Stats};
 use crate::ledger::Cause;
 use crate::record::spill::Area;
 use crate::record::{Event, NoNames, Outcome, Priority, Recorder, Resolve};
-use crate::ring::Source;
+use crate::ring::{Source, percent};
 
 /// Records into the ring of one lane, or into the shared ring when that one is full.
 ///
@@ -87,5 +87,10 @@ impl<const N: usize, const C: usize, M: Resolve> Source<Event> for All<'_, N, C,
 
     fn capacity(&self) -> usize {
         self.0.lanes.iter().map(|lane| lane.capacity()).sum::<usize>() + self.0.ring.0.capacity()
+    }
+
+    fn fill(&self) -> u8 {
+        let lanes = self.0.lanes.iter().map(|lane| percent(lane.len(), lane.capacity()));
+        lanes.fold(percent(self.0.ring.0.len(), N), u8::max)
     }
 }

@@ -7,21 +7,24 @@
 //! ```
 //! use ringstat_core::prelude::*;
 //!
-//! fn now() -> u64 { 0 } // the chip's timer
+//! fn micros() -> u64 { 0 } // the chip's timer
 //!
 //! static FRAMES: Counter = Counter::new("radio.frames");
-//! static STATS: Stats<64> = Stats::new(event_ring!(64), now).instruments(&[&FRAMES]);
+//! static STATS: Stats<64> =
+//!     Stats::new(event_ring!(64), Clock::micros(micros)).instruments(&[&FRAMES]);
 //!
 //! FRAMES.inc();
 //! STATS.level("board.celsius", 21i32).record();
 //! # assert_eq!(STATS.waiting(), 1);
 //! ```
 
+mod clock;
 mod lane;
 mod ring;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use clock::Clock;
 use lane::All;
 pub use lane::Lane;
 pub use ring::{AnyRing, EventRing};
@@ -36,7 +39,7 @@ use crate::ring::Source;
 use crate::send::{
     AckError, Identity, Inputs, Keep, LeanSender, Packed, Sender, SenderConfig, Step, Time, Totals,
 };
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Where a chip's records go, and where the sender finds them: room for `N` events, and for `C` critical ones. `M` is
 /// the memory for tags that do not fit a slot; there is none unless it is [provided](Self::tag_memory).
@@ -49,10 +52,14 @@ pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     /// Rings that belong to one task, interrupt or core each.
     lanes: &'static [&'static dyn AnyRing],
     critical: Option<&'static dyn AnyRing>,
-    clock: fn() -> u64,
+    clock: Clock,
+    /// What the clock lacks to the time since 1970; 0 until somebody knows.
+    shift: AtomicU64,
     policy: Policy,
-    /// The function to call at each record, from this many waiting events on.
+    /// The function to call once this many events wait.
     wake: Option<(usize, fn())>,
+    /// It was called since the last poll.
+    woken: AtomicU8,
     instruments: &'static [&'static dyn Instrument],
     tag_memory: M,
     drops: [AtomicU32; Cause::COUNT],
@@ -69,14 +76,16 @@ impl<const N: usize> Stats<N> {
     /// events are stamped.
     #[cfg(not(loom))]
     #[must_use]
-    pub const fn new(ring: &'static EventRing<N>, clock: fn() -> u64) -> Self {
+    pub const fn new(ring: &'static EventRing<N>, clock: Clock) -> Self {
         Self {
             ring,
             lanes: &[],
             critical: None,
             clock,
+            shift: AtomicU64::new(0),
             policy: Policy::DropNewest,
             wake: None,
+            woken: AtomicU8::new(0),
             instruments: &[],
             tag_memory: NoNames,
             drops: [const { AtomicU32::new(0) }; Cause::COUNT],
@@ -88,15 +97,27 @@ impl<const N: usize> Stats<N> {
     /// that; when both are full, further critical events are refused and counted.
     ///
     /// The adapter must hand the receiver's answers to the [sender](Sender::acknowledged).
+    ///
+    /// A ring for none does not compile:
+    ///
+    /// ```compile_fail,E0080
+    /// # use ringstat_core::prelude::*;
+    /// # fn micros() -> u64 { 0 }
+    /// static STATS: Stats<64, 0> =
+    ///     Stats::new(event_ring!(64), Clock::micros(micros)).critical(event_ring!(0));
+    /// ```
     #[must_use]
     pub const fn critical<const C: usize>(self, ring: &'static EventRing<C>) -> Stats<N, C> {
+        const { assert!(C > 0, "critical events need room to wait for their acknowledgement") };
         Stats {
             ring: self.ring,
             lanes: self.lanes,
             critical: Some(ring),
             clock: self.clock,
+            shift: self.shift,
             policy: self.policy,
             wake: self.wake,
+            woken: self.woken,
             instruments: self.instruments,
             tag_memory: NoNames,
             drops: self.drops,
@@ -112,9 +133,9 @@ impl<const N: usize, const C: usize> Stats<N, C> {
     /// ```
     /// # use ringstat_core::prelude::*;
     /// # use ringstat_core::record::TagMemory;
-    /// # fn now() -> u64 { 0 }
+    /// # fn micros() -> u64 { 0 }
     /// static TAGS: TagMemory<8> = TagMemory::new();
-    /// static STATS: Stats<64, 0, &TagMemory<8>> = Stats::new(event_ring!(64), now).tag_memory(&TAGS);
+    /// static STATS: Stats<64, 0, &TagMemory<8>> = Stats::new(event_ring!(64), Clock::micros(micros)).tag_memory(&TAGS);
     ///
     /// let said = STATS.event("door").tag("card", "3f9a1c77-52e0-4c1b-9a60-1d2e3f405162").record();
     /// # assert!(said.is_recorded());
@@ -129,8 +150,10 @@ impl<const N: usize, const C: usize> Stats<N, C> {
             lanes: self.lanes,
             critical: self.critical,
             clock: self.clock,
+            shift: self.shift,
             policy: self.policy,
             wake: self.wake,
+            woken: self.woken,
             instruments: self.instruments,
             tag_memory: memory,
             drops: self.drops,
@@ -150,8 +173,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     ///
     /// ```
     /// # use ringstat_core::prelude::*;
-    /// # fn now() -> u64 { 0 }
-    /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).policy(Policy::DropOldest);
+    /// # fn micros() -> u64 { 0 }
+    /// static STATS: Stats<64> = Stats::new(event_ring!(64), Clock::micros(micros)).policy(Policy::DropOldest);
     /// ```
     ///
     /// # Panics
@@ -160,8 +183,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     ///
     /// ```compile_fail,E0080
     /// # use ringstat_core::prelude::*;
-    /// # fn now() -> u64 { 0 }
-    /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).policy(Policy::Graded(10));
+    /// # fn micros() -> u64 { 0 }
+    /// static STATS: Stats<64> = Stats::new(event_ring!(64), Clock::micros(micros)).policy(Policy::Graded(10));
     /// ```
     #[must_use]
     pub const fn policy(mut self, policy: Policy) -> Self {
@@ -170,9 +193,10 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         self
     }
 
-    /// Sets a function that is called at each record while at least `waiting` events wait, and at each critical record:
-    /// it tells the sender's task that there is something to do before its next deadline. It is called where the record
-    /// is made, which may be in an interrupt.
+    /// Sets a function that is called when `waiting` events wait, and at each critical record: it tells the sender's task
+    /// that there is something to do before its next deadline. Half of the ring is a good number, since a batch closes
+    /// then. It is called once until the next [`poll`](Self::poll), and where the record is made, which may be in an
+    /// interrupt.
     #[must_use]
     pub const fn wake(mut self, waiting: usize, wake: fn()) -> Self {
         self.wake = Some((waiting, wake));
@@ -187,9 +211,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     ///
     /// ```
     /// # use ringstat_core::prelude::*;
-    /// # fn now() -> u64 { 0 }
+    /// # fn micros() -> u64 { 0 }
     /// const TIMER: usize = 0;
-    /// static STATS: Stats<64> = Stats::new(event_ring!(64), now).lanes(&[event_ring!(16)]);
+    /// static STATS: Stats<64> = Stats::new(event_ring!(64), Clock::micros(micros)).lanes(&[event_ring!(16)]);
     ///
     /// // In the timer's interrupt:
     /// STATS.lane(TIMER).level("timer.late", 3u8).record();
@@ -224,32 +248,111 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         sum
     }
 
+    /// The clock that events are stamped with.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// What the clock says now: for the polls of who has no other clock.
+    #[must_use]
+    pub fn time(&self) -> Time {
+        let now = self.clock.now();
+        Time { monotonic: now, wall: now }
+    }
+
+    /// Sets the date, learned by SNTP for example: the present time since 1970, in units of the clock. From the next datagram
+    /// on all times are sent as times since 1970, also those of earlier records. The run and its epoch go on.
+    pub fn set_time(&self, since_1970: u64) {
+        // Relaxed: nothing else depends on it. 0 means unknown; a clock that really lacks nothing needs no shift.
+        self.shift.store(since_1970.wrapping_sub(self.clock.now()), Ordering::Relaxed);
+    }
+
+    /// Creates the usual configuration of a sender for this clock: [`SenderConfig::new`] with the clock's unit and origin.
+    #[must_use]
+    pub const fn config(&self) -> SenderConfig {
+        SenderConfig {
+            since_boot: self.clock.is_since_boot(),
+            ..SenderConfig::new(self.clock.unit())
+        }
+    }
+
     /// Creates a sender for what is recorded here, with the tables of [`LeanSender`] and room for `C` critical events.
     /// A sender with other tables or another format can be created from any [`Format`], with room for as many critical
     /// events.
+    ///
+    /// # Panics
+    /// When the configuration is for a clock that counts in another unit: begin with [`config`](Self::config).
     #[must_use]
     pub fn sender(&self, identity: Identity, config: &SenderConfig) -> LeanSender<16, C> {
+        assert!(config.unit as u8 == self.clock.unit() as u8, "the clock counts in another unit");
         Sender::new(identity, config)
     }
 
-    /// Polls the sender with what was recorded here: see [`Sender::poll`].
+    /// Polls the sender with what was recorded here: see [`Sender::poll`]. `now` is in the unit of the clock in here.
     pub fn poll<E: Format, const CARRY: usize>(
         &self,
         sender: &mut Sender<E, Keep<C>, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Step {
+        self.feed(sender, now);
+        self.with_inputs(|inputs| sender.poll(now, inputs, buf))
+    }
+
+    /// Whether the sender has something to send: see [`Sender::due`].
+    ///
+    /// # Errors
+    /// When to come back if there is nothing.
+    pub fn due<E: Format, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
+        now: Time,
+    ) -> Result<(), u64> {
+        self.feed(sender, now);
+        self.with_inputs(|inputs| sender.due(now, inputs))
+    }
+
+    /// Packs what was recorded here: see [`Sender::pack`].
+    pub fn pack<E: Format, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
+        now: Time,
+        buf: &mut [u8],
+    ) -> Option<Packed> {
+        self.with_inputs(|inputs| sender.pack(now, inputs, buf))
+    }
+
+    /// What the sender is given before it is asked.
+    fn feed<E: Format, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
+        now: Time,
+    ) {
         const { assert!(C == 0 || E::ACKNOWLEDGES, "nobody acknowledges critical events") };
+        // Before the look into the rings: who records behind it wakes again. AcqRel, as in `wake_once`: of two that
+        // change this, the later one sees what the earlier one did before.
+        self.woken.swap(0, Ordering::AcqRel);
+        match self.shift.load(Ordering::Relaxed) {
+            0 => {}
+            shift => sender.set_wall(shift),
+        }
         if let Some(mut critical) = self.critical {
             sender.keep(now, &mut critical);
         }
-        let mut inputs = Inputs {
+    }
+
+    /// What the sender takes from.
+    fn with_inputs<R>(
+        &self,
+        f: impl FnOnce(&mut Inputs<'_, All<'_, N, C, M>, [&'static dyn Instrument], M>) -> R,
+    ) -> R {
+        f(&mut Inputs {
             events: &mut All(self),
             instruments: self.instruments,
             names: &self.tag_memory,
             dropped: self.drops().total(),
-        };
-        sender.poll(now, &mut inputs, buf)
+        })
     }
 
     /// Calls [`Sender::probe`] with the number of records that the recorders have given up.
@@ -295,7 +398,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         if let Some((waiting, wake)) = self.wake
             && self.ring.0.len() >= waiting
         {
-            wake();
+            self.wake_once(wake);
         }
     }
 
@@ -304,6 +407,15 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         if let Some((waiting, wake)) = self.wake
             && All(self).len() >= waiting
         {
+            self.wake_once(wake);
+        }
+    }
+
+    /// Each wake costs the task a look, so one is enough until it has looked.
+    #[inline(never)]
+    fn wake_once(&self, wake: fn()) {
+        // A swap, not a look: whoever changes it later sees what was recorded before, see `poll`.
+        if self.woken.swap(1, Ordering::AcqRel) == 0 {
             wake();
         }
     }
@@ -349,7 +461,7 @@ impl<const N: usize, const C: usize, M: Resolve> Recorder for Stats<N, C, M> {
     const HAS_TAG_MEMORY: bool = M::HAS_AREAS;
 
     fn now(&self) -> u64 {
-        (self.clock)()
+        self.clock.now()
     }
 
     fn push(&self, event: &Event) -> Outcome {

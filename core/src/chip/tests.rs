@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event_ring;
+use crate::format::TimeUnit;
 use crate::instrument::Counter;
 use crate::send::{AckError, Identity, SenderConfig};
 use crate::send::{Keep, LeanSender};
@@ -16,9 +17,10 @@ fn now() -> u64 {
 
 #[test]
 fn critical_events_are_kept_until_they_are_acknowledged() {
-    static STATS: Stats<8, 2> = Stats::new(event_ring!(8), now).critical(event_ring!(2));
+    static STATS: Stats<8, 2> =
+        Stats::new(event_ring!(8), Clock::nanos(now)).critical(event_ring!(2));
     let identity = Identity { sender: 1, epoch: 1 };
-    let config = SenderConfig { payload: 256, ..SenderConfig::DEFAULT };
+    let config = SenderConfig { payload: 256, ..SenderConfig::new(TimeUnit::Nanos) };
     let mut sender: Sender<Encoder<16, 0>, Keep<2>, 2> = Sender::new(identity, &config);
     let alarm = |n: u32| STATS.event("alarm").at(n.into()).priority(Priority::Critical).record();
     assert_eq!([0, 1].map(alarm), [Outcome::Recorded; 2]);
@@ -45,10 +47,10 @@ fn critical_events_are_kept_until_they_are_acknowledged() {
 #[test]
 fn a_lane_holds_its_own_and_lends_from_the_ring_for_all() {
     static STATS: Stats<4> =
-        Stats::new(event_ring!(4), now).lanes(&[event_ring!(2), event_ring!(3)]);
+        Stats::new(event_ring!(4), Clock::nanos(now)).lanes(&[event_ring!(2), event_ring!(3)]);
     let mut sender: LeanSender = Sender::new(
         Identity { sender: 1, epoch: 1 },
-        &SenderConfig { payload: 512, ..SenderConfig::DEFAULT },
+        &SenderConfig { payload: 512, ..SenderConfig::new(TimeUnit::Nanos) },
     );
     let record = |lane: usize, times: usize| -> usize {
         (0..times).filter(|_| STATS.lane(lane).count("c", 1u8).record().is_recorded()).count()
@@ -71,11 +73,12 @@ fn a_lane_holds_its_own_and_lends_from_the_ring_for_all() {
 
 #[test]
 fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
-    static STATS: Stats<8> =
-        Stats::new(event_ring!(8), now).instruments(&[&FRAMES]).policy(Policy::DropOldest);
+    static STATS: Stats<8> = Stats::new(event_ring!(8), Clock::nanos(now))
+        .instruments(&[&FRAMES])
+        .policy(Policy::DropOldest);
     let mut sender: LeanSender = Sender::new(
         Identity { sender: 1, epoch: 1 },
-        &SenderConfig { payload: 256, ..SenderConfig::DEFAULT },
+        &SenderConfig { payload: 256, ..SenderConfig::new(TimeUnit::Nanos) },
     );
     for i in 0..20u32 {
         assert!(STATS.level("g", i).record().is_recorded());

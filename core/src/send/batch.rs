@@ -1,8 +1,8 @@
 //! Batching: when the events that wait in the ring are worth a datagram.
 //!
-//! A batch closes on count, bytes or age, whichever comes first. The count follows how full the ring is: small batches
-//! that are sent soon while there is little to do, large ones under load. Until then the events stay in the ring, which
-//! is the batch's memory, so that a drop policy still applies to them and nothing is stored twice.
+//! A batch closes on count, bytes or age, or when the ring is half full, whichever comes first. The count follows how full
+//! the ring is: small batches that are sent soon while there is little to do, large ones under load. Until then the events
+//! stay in the ring, which is the batch's memory, so that a drop policy still applies to them and nothing is stored twice.
 
 /// When a batch closes. Times are in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,7 +74,9 @@ impl Batcher {
             Some(since) if since <= now && self.waiting => since,
             _ => *self.since.insert(now),
         };
-        self.waiting && (waiting >= self.size() || now - since >= self.limits.age)
+        // A ring that holds less than a datagram has to be emptied while there is room for what comes meanwhile.
+        let half = fill >= HIGH_WATERMARK;
+        self.waiting && (half || waiting >= self.size() || now - since >= self.limits.age)
     }
 
     /// The time at which the age of the waiting events closes the batch, if any wait.

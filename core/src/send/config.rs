@@ -19,8 +19,47 @@ pub struct Time {
 pub struct Identity {
     /// The sender's number: unique among the senders of a collector, and unchanged by a restart.
     pub sender: u64,
-    /// The number of the run. It must be new for each run, because it tells a collector that the sender has restarted.
+    /// The number of the run. It must be new for each run, because it tells a collector that the sender has restarted; see
+    /// [`Epoch`].
     pub epoch: u32,
+}
+
+impl Identity {
+    /// The sender with that number, in the run that `epoch` names.
+    #[must_use]
+    pub const fn new(sender: u64, epoch: Epoch) -> Self {
+        Self { sender, epoch: epoch.0 }
+    }
+}
+
+/// What a part tells its runs apart by. A collector takes a run with the number of an earlier one for a repetition of that
+/// one, so where the number comes from has to be said.
+///
+/// It is used up when a sender begins: who goes on in the same run keeps the sender.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Epoch(u32);
+
+impl Epoch {
+    /// A counter in memory that survives a reset, one higher in each run, and stored before it is used here.
+    #[must_use]
+    pub const fn stored(count: u32) -> Self {
+        // 0 is not free. A counter that has gone round comes to the number that takes its place once in 2^32 runs.
+        Self(if count == 0 { u32::MAX } else { count })
+    }
+
+    /// A number from a source of random numbers. Of a thousand runs of a device, two have the same number in one case of
+    /// ten thousand.
+    #[must_use]
+    pub const fn random(number: u32) -> Self {
+        Self::stored(number)
+    }
+
+    /// Neither: all runs have number 0, and the collector finds out from sequence numbers and times that there was a restart.
+    /// It takes some seconds of running to tell, so that of a run that was shorter some records may be taken for repetitions.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self(0)
+    }
 }
 
 /// How a [`Sender`](crate::send::Sender) works: sizes, batches and intervals.
@@ -38,7 +77,8 @@ pub struct SenderConfig {
     /// the ring was: below 25 % it shrinks, above 50 % it grows, above 75 % faster. Events beyond a full datagram are
     /// never waited for.
     pub batch_events: usize,
-    /// A batch closes when its first event has waited for this long, however few events there are.
+    /// A batch closes when its first event has waited for this long, however few events there are. It also closes when
+    /// a ring is half full.
     pub batch_age: Duration,
     /// The interval at which instruments that have changed are sent.
     pub flush_interval: Duration,
@@ -54,25 +94,23 @@ pub struct SenderConfig {
 }
 
 impl SenderConfig {
-    /// Datagrams of 1472 bytes, batches of 100 ms, changed instruments every second and all of them every 30 s.
-    pub const DEFAULT: Self = Self {
-        payload: PAYLOAD_ETHERNET,
-        unit: TimeUnit::Nanos,
-        since_boot: false,
-        batch_least: usize::MAX,
-        batch_events: usize::MAX,
-        batch_age: Duration::from_millis(100),
-        flush_interval: Duration::from_secs(1),
-        refresh_interval: Duration::from_secs(30),
-        heartbeat_interval: Duration::from_secs(1),
-        patience: Patience::DEFAULT,
-        pad_full: false,
-    };
-}
-
-impl Default for SenderConfig {
-    fn default() -> Self {
-        Self::DEFAULT
+    /// Datagrams of 1472 bytes, batches of 100 ms, changed instruments every second and all of them every 30 s, for a clock
+    /// that counts `unit`s since 1970.
+    #[must_use]
+    pub const fn new(unit: TimeUnit) -> Self {
+        Self {
+            payload: PAYLOAD_ETHERNET,
+            unit,
+            since_boot: false,
+            batch_least: usize::MAX,
+            batch_events: usize::MAX,
+            batch_age: Duration::from_millis(100),
+            flush_interval: Duration::from_secs(1),
+            refresh_interval: Duration::from_secs(30),
+            heartbeat_interval: Duration::from_secs(1),
+            patience: Patience::DEFAULT,
+            pad_full: false,
+        }
     }
 }
 

@@ -24,7 +24,8 @@ pub struct Patience {
     pub timeout: Duration,
     /// The longest time that any attempt waits for its acknowledgement.
     pub timeout_max: Duration,
-    /// The number of attempts after which the event is given up; 0 counts as 1.
+    /// The number of attempts after which the event is given up, or 0 to keep it as long as there is room. While the
+    /// circuit breaker is open no attempt is made, and none is counted.
     pub attempts: u8,
 }
 
@@ -35,6 +36,13 @@ impl Patience {
         timeout_max: Duration::from_secs(5),
         attempts: 10,
     };
+
+    /// Keeps the pauses, but never gives an event up. When the store is full, events wait in their ring; when that is
+    /// full as well, new ones are refused and counted.
+    #[must_use]
+    pub const fn without_end(self) -> Self {
+        Self { attempts: 0, ..self }
+    }
 }
 
 /// What became of an event that was to be packed.
@@ -88,7 +96,7 @@ impl<K: Store> Critical<K> {
             unsent: 0,
             next_due: u64::MAX,
             waits: Backoff::new(units(patience.timeout), units(patience.timeout_max), seed),
-            attempts: patience.attempts.max(1),
+            attempts: patience.attempts,
             open: 0,
         }
     }
@@ -156,7 +164,7 @@ impl<K: Store> Critical<K> {
                 next_due = next_due.min(due);
                 continue;
             }
-            let packing = if attempts >= self.attempts {
+            let packing = if self.attempts > 0 && attempts >= self.attempts {
                 Packing::Never(Cause::Unacknowledged)
             } else if full {
                 Packing::Full
@@ -169,7 +177,7 @@ impl<K: Store> Critical<K> {
                     let again = now.saturating_add(self.waits.pause(attempts.into()));
                     next_due = next_due.min(again);
                     let slot = &mut self.store.places_mut()[at];
-                    (slot.due, slot.attempts) = (again, attempts + 1);
+                    (slot.due, slot.attempts) = (again, attempts.saturating_add(1));
                 }
                 Packing::Full => {
                     full = true;
@@ -315,6 +323,25 @@ mod tests {
         assert!((75..=126).contains(&pauses[0]) && (150..=251).contains(&pauses[1]), "{pauses:?}");
         assert_eq!(drops.get(Cause::Unacknowledged), 1);
         assert_eq!((store.open(), store.floor(), store.room()), (0, None, 4));
+    }
+
+    #[test]
+    fn without_an_end_it_is_sent_until_it_is_acknowledged() {
+        let patience = PATIENCE.without_end();
+        let mut store: Critical<Keep<1>> =
+            Critical::new(Keep::new(), patience, |d| d.as_nanos() as u64, 1);
+        let mut drops = Drops::NONE;
+        store.keep(event(0), 0).unwrap();
+        let mut now = 0;
+        for _ in 0..1000 {
+            assert_eq!(sent(&mut store, now, &mut drops, 9), [0]);
+            let next = store.deadline().unwrap();
+            assert!((1..=800).contains(&(next - now)), "neither a storm nor silence");
+            now = next;
+        }
+        assert_eq!((drops.total(), store.open()), (0, 1));
+        let ack = Ack { sender: 0, epoch: 0, base: 0, bitmap: &[1] };
+        assert_eq!(store.acknowledged(&ack, &NoNames), Some(1));
     }
 
     #[test]

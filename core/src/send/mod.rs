@@ -42,7 +42,7 @@ mod transport;
 
 pub use beacon::{Beacon, BeaconDatagram};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
-pub use config::{Identity, SenderConfig, Time};
+pub use config::{Epoch, Identity, SenderConfig, Time};
 pub use critical::Patience;
 pub use liveness::{Liveness, LivenessConfig, ReceiptError};
 pub use path::{Path, Way};

@@ -80,6 +80,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Format for Encoder<S, SLOT
             per_second: (!prologue.since_boot).then_some(per_second),
             timestamps: self.timestamps && self.dialect == Dialect::DogStatsD,
             now: prologue.base_time,
+            shift: 0,
             sequence: header.sequence,
             records: 0,
             known: &mut self.known,
@@ -106,6 +107,8 @@ pub struct Lines<'a, S, const SLOTS: usize, const ARENA: usize> {
     pub(super) value: Rule,
     /// Ticks of the client's clock per second, if it counts from the Unix epoch.
     pub(super) per_second: Option<u64>,
+    /// What is to be added to the times of events.
+    pub(super) shift: u64,
     /// Whether counters and gauges carry their time.
     pub(super) timestamps: bool,
     pub(super) now: u64,
@@ -125,6 +128,10 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Packer for Lines<'_, S, SL
 
     fn size(&self) -> usize {
         self.w.position()
+    }
+
+    fn shift(&mut self, by: u64) {
+        self.shift = by;
     }
 
     #[inline]

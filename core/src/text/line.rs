@@ -67,7 +67,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         }
         self.write_event_tags(event, &strings)?;
         if has_time && rate == 1 {
-            self.write_second(event.time())?;
+            self.write_second(event.time().wrapping_add(self.shift))?;
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         write_escaped(&mut self.w, text, self.altered)?;
         if let Some(per_second) = self.per_second {
             self.w.bytes(b"|d:")?;
-            number::write_u64(&mut self.w, event.time() / per_second)?;
+            number::write_u64(&mut self.w, event.time().wrapping_add(self.shift) / per_second)?;
         }
         if event.priority() == Priority::Low {
             self.w.bytes(b"|p:low")?;

@@ -1,6 +1,7 @@
 //! The lines that a sender packs.
 
 use super::*;
+use crate::format::TimeUnit;
 use crate::instrument::{Counter, Gauge, Histogram, Instrument, Layout, Unit};
 use crate::ledger::Cause;
 use crate::record::{Event, Interner, Kind, Name, NoNames, Priority, Value};
@@ -33,7 +34,7 @@ impl Bench {
             batch_age: Duration::from_nanos(1),
             flush_interval: Duration::from_secs(1),
             refresh_interval: Duration::from_secs(1),
-            ..SenderConfig::DEFAULT
+            ..SenderConfig::new(TimeUnit::Nanos)
         };
         Self {
             ring: Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new()))),
@@ -323,7 +324,7 @@ fn a_chip_without_room_counts_what_it_cannot_send() {
     COUNTERS.iter().for_each(Counter::inc);
     let encoder = Encoder::new(Dialect::StatsD, Fixed::<2, 4>::new());
     let mut sender: TextSender<Fixed<2, 4>, 4, 64> =
-        Sender::with_parts(IDENTITY, &SenderConfig::DEFAULT, encoder, Keep::new());
+        Sender::with_parts(IDENTITY, &SenderConfig::new(TimeUnit::Nanos), encoder, Keep::new());
     let mut ring: Box<overwrite::Ring<Event, [Slot<Event>; 2]>> =
         Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new())));
     let mut buf = [0; 512];

@@ -20,6 +20,8 @@ fn main() {
             alone::interrupted(chip::MICROBIT);
         }),
         trial("everything_arrives", network::everything_arrives),
+        trial("everything_arrives_at_any_pace", network::everything_arrives_at_any_pace),
+        trial("a_minute_without_a_collector", network::a_minute_without_a_collector),
         trial("everything_arrives_from_the_host", network::everything_arrives_from_the_host),
         trial("two_devices_are_told_apart", network::two_devices),
         trial("the_collector_is_restarted", network::collector_restarted),

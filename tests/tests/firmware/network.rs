@@ -44,13 +44,37 @@ fn assert_complete(said: &Said) {
     said.assert_closed();
     let all = EVENTS + CRITICAL + said.number("timings");
     assert_eq!((said.number("recorded"), said.number("timings")), (all, EVENTS * 3 / 4 / 100));
-    assert_eq!((said.number("sent"), said.number("dropped_total")), (all, 0));
+    assert_eq!((said.number("sent"), said.number("dropped_total")), (all, 0), "{said:?}");
     assert_eq!(said.number("acknowledged"), CRITICAL);
 }
 
 /// From an emulated chip, whose address is from DHCP.
 pub(crate) fn everything_arrives() {
     arrives(&Namespace::new(), LISTEN, load(BEHIND, &["sender=7"]).with(&USER));
+}
+
+/// From a chip that records ten times as fast.
+pub(crate) fn everything_arrives_at_any_pace() {
+    for pace in ["pace=2000", "pace=100", "pace=40"] {
+        arrives(&Namespace::new(), LISTEN, load(BEHIND, &["sender=7", pace]).with(&USER));
+    }
+}
+
+/// The collector is away for a minute, and critical events are kept as long as there is room.
+pub(crate) fn a_minute_without_a_collector() {
+    let machine = Namespace::new();
+    let first = Collector::start(&machine, &[LISTEN]);
+    let chip = load(BEHIND, &["sender=7", "keep=1", "pause=3000"]).with(&USER).start(&machine);
+    // It pauses after half of them, so that it is known who has which.
+    first.until("half of it", |k| k.series("requests") == EVENTS * 3 / 4 / 2);
+    let before = first.all_read(8125).series("critical");
+    first.kill();
+    std::thread::sleep(Duration::from_secs(60));
+    let second = Collector::start(&machine, &[LISTEN]);
+    let said = chip.end();
+    said.assert_closed();
+    assert_eq!(said.number("acknowledged"), CRITICAL, "nothing was given up");
+    assert_eq!(before + second.state().series("critical"), CRITICAL, "each once");
 }
 
 /// From the same client on this machine.

@@ -1,8 +1,9 @@
 //! Clocks that go backwards: the wall clock that somebody sets, and a monotonic one that is not.
 
 use ringstat_collector::{Collector, Io, Limits, Report};
-use ringstat_core::chip::Stats;
+use ringstat_core::chip::{Clock, Stats};
 use ringstat_core::event_ring;
+use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::Gauge;
 use ringstat_core::record::Recorder;
 use ringstat_core::send::{
@@ -19,7 +20,7 @@ const HOUR: u64 = 3600 * SECOND;
 type Ring = Stats<64>;
 
 fn sender(epoch: u32) -> LeanSender {
-    Sender::new(Identity { sender: 1, epoch }, &SenderConfig::DEFAULT)
+    Sender::new(Identity { sender: 1, epoch }, &SenderConfig::new(TimeUnit::Nanos))
 }
 
 /// Everything that is due at `now`.
@@ -43,7 +44,7 @@ fn at(monotonic: u64, wall: u64) -> Time {
 #[test]
 fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
     static LEVEL: Gauge = Gauge::new("level");
-    static RING: Ring = Stats::new(event_ring!(64), || 0).instruments(&[&LEVEL]);
+    static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0)).instruments(&[&LEVEL]);
     let mut sender = sender(1);
     let mut collector = Collector::new(Limits::default());
     let mut take = |now| {
@@ -67,7 +68,7 @@ fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
 
 #[test]
 fn heartbeats_go_on_when_the_monotonic_clock_falls_back() {
-    static RING: Ring = Stats::new(event_ring!(64), || 0);
+    static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0));
     let mut sender = sender(1);
     assert_eq!(due(&RING, &mut sender, at(HOUR, 0)).len(), 1);
     assert_eq!(due(&RING, &mut sender, at(HOUR + SECOND / 2, 0)).len(), 0);
@@ -91,7 +92,7 @@ fn a_breaker_whose_clock_falls_back_tries_again_rather_than_wait_for_the_future(
 
 #[test]
 fn events_keep_their_exact_times_whatever_the_wall_clock_says_when_they_are_packed() {
-    static RING: Ring = Stats::new(event_ring!(64), || 0);
+    static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0));
     let times = [0, 1, HOUR, 48 * HOUR, u64::MAX - 1, u64::MAX, 48 * HOUR, 0];
     for (epoch, wall) in [0, HOUR, u64::MAX].into_iter().enumerate() {
         let mut sender = sender(epoch as u32);
@@ -118,7 +119,7 @@ fn events_keep_their_exact_times_whatever_the_wall_clock_says_when_they_are_pack
 #[test]
 fn a_gauge_follows_a_wall_clock_that_is_set_back() {
     static LEVEL: Gauge = Gauge::new("level");
-    static RING: Ring = Stats::new(event_ring!(64), || 0).instruments(&[&LEVEL]);
+    static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0)).instruments(&[&LEVEL]);
     let mut sender = sender(1);
     let mut collector = Collector::new(Limits::default());
     for (now, wall, level) in [(0, 48 * HOUR, 1u8), (2 * SECOND, HOUR, 2), (4 * SECOND, HOUR, 3)] {
@@ -137,7 +138,7 @@ fn a_gauge_follows_a_wall_clock_that_is_set_back() {
 #[test]
 fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
     static LEVEL: Gauge = Gauge::new("level");
-    static RING: Ring = Stats::new(event_ring!(64), || 0).instruments(&[&LEVEL]);
+    static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0)).instruments(&[&LEVEL]);
     let mut collector = Collector::new(Limits::default());
     for (epoch, wall, level) in [(7, 48 * HOUR, 1u8), (9, SECOND, 2)] {
         let mut sender = sender(epoch);
@@ -157,7 +158,7 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
 /// Its times are differences, so that one that falls back forgets nobody.
 #[test]
 fn a_collector_whose_clock_falls_back_forgets_nobody() {
-    static RING: Ring = Stats::new(event_ring!(64), || 0);
+    static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0));
     let mut sender = sender(1);
     let mut collector = Collector::new(Limits::default());
     assert!(RING.count("a", 1u8).record().is_recorded());

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use ringstat_collector::{Collector, Io, Limits, Report};
+use ringstat_core::chip::{Clock, Stats};
+use ringstat_core::format::TimeUnit;
 use ringstat_core::policy::Policy;
 use ringstat_core::send::{
     Breaker, BreakerConfig, BreakerState, Identity, LeanSender, Permit, Sender, SenderConfig, Step,
@@ -216,10 +218,10 @@ fn a_sender_of_nothing_or_everything_still_sends() {
             flush_interval: time,
             refresh_interval: time,
             heartbeat_interval: time,
-            ..SenderConfig::DEFAULT
+            ..SenderConfig::new(TimeUnit::Nanos)
         };
         let mut sender: LeanSender = Sender::new(Identity { sender: 1, epoch: 1 }, &config);
-        let ring = ringstat_core::chip::Stats::<8>::new(Box::leak(Box::default()), || 0);
+        let ring = Stats::<8>::new(Box::leak(Box::default()), Clock::nanos(|| 0));
         assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
         let mut buf = vec![0; 65_507];
         let now = Time { monotonic: 5, wall: 5 };

@@ -82,6 +82,8 @@ pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
     payload: usize,
     unit: TimeUnit,
     since_boot: bool,
+    /// The time since 1970 minus the time of the clock that stamps events.
+    shift: u64,
     pad_full: bool,
     heartbeat: u64,
     encoder: E,
@@ -124,6 +126,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             payload,
             unit: config.unit,
             since_boot: config.since_boot,
+            shift: 0,
             pad_full: config.pad_full,
             heartbeat: units(config.heartbeat_interval, config.unit),
             encoder,
@@ -165,6 +168,18 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// The unit of the clock that it was made for.
+    #[must_use]
+    pub fn unit(&self) -> TimeUnit {
+        self.unit
+    }
+
+    /// Takes note of the date: the time since 1970 is the time of the clock that stamps events plus `shift`. From the next
+    /// datagram on all times are sent as times since 1970, also those of earlier records.
+    pub fn set_wall(&mut self, shift: u64) {
+        (self.since_boot, self.shift) = (false, shift);
     }
 
     /// Makes the next polls send everything that waits, and all instruments that have changed.
@@ -296,21 +311,13 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             return Step::Wait(self.deadline(now));
         }
         loop {
-            let waiting = inputs.events.len() + (self.carry.len() - self.carried);
-            let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
-                || (self.flushing && waiting > 0);
+            let events_due = match self.look(now, inputs) {
+                Ok(events_due) => events_due,
+                Err(until) => return Step::Wait(until),
+            };
             let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
-            let critical_due = self.critical.is_due(now.monotonic);
-            if !events_due && !instruments_due && !critical_due {
-                // The last datagram of a flush cannot state what was given up while it was packed.
-                let flushed = core::mem::take(&mut self.flushing);
-                let untold = flushed && self.given_up(inputs.dropped) != self.told;
-                if !E::HEARTBEATS || !(untold || self.heartbeat_due(now)) {
-                    return Step::Wait(self.deadline(now));
-                }
-            }
             let refused = self.totals.dropped.total();
-            if let Some(packed) = self.pack(now, inputs, buf, events_due) {
+            if let Some(packed) = self.fill_in(now, inputs, buf, events_due, false) {
                 return Step::Send(packed);
             }
             // None of it could be expressed, and what was refused is no longer due. A ring whose recorder is preempted
@@ -319,6 +326,58 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
                 return Step::Wait(self.deadline(now));
             }
         }
+    }
+
+    /// Whether there is something to send, for adapters whose buffer is there only once the network has room for a datagram:
+    /// they wait for room, then [`pack`](Self::pack).
+    ///
+    /// # Errors
+    /// When to come back if there is nothing.
+    pub fn due<S, I, N>(&mut self, now: Time, inputs: &mut Inputs<'_, S, I, N>) -> Result<(), u64>
+    where
+        S: Source<K::Event> + ?Sized,
+        I: Instruments + ?Sized,
+    {
+        self.look(now, inputs).map(|_| ())
+    }
+
+    /// Packs what there is to send into `buf`, whatever its age; without anything a heartbeat. The buffer is as for
+    /// [`poll`](Self::poll); `None` if it is too short, or the format has no heartbeats.
+    pub fn pack<S, I, N>(
+        &mut self,
+        now: Time,
+        inputs: &mut Inputs<'_, S, I, N>,
+        buf: &mut [u8],
+    ) -> Option<Packed>
+    where
+        S: Source<K::Event> + ?Sized,
+        I: Instruments + ?Sized,
+        N: Resolve,
+    {
+        let limit = buf.len().min(self.payload);
+        self.fill_in(now, inputs, &mut buf[..limit], true, true)
+    }
+
+    /// Whether events are due, if anything is; else when to come back.
+    fn look<S, I, N>(&mut self, now: Time, inputs: &mut Inputs<'_, S, I, N>) -> Result<bool, u64>
+    where
+        S: Source<K::Event> + ?Sized,
+        I: Instruments + ?Sized,
+    {
+        let waiting = inputs.events.len() + (self.carry.len() - self.carried);
+        let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
+            || (self.flushing && waiting > 0);
+        let instruments_due = self.walk.due(now.monotonic, inputs.instruments);
+        let critical_due = self.critical.is_due(now.monotonic);
+        if !events_due && !instruments_due && !critical_due {
+            // The last datagram of a flush cannot state what was given up while it was packed.
+            let flushed = core::mem::take(&mut self.flushing);
+            let untold = flushed && self.given_up(inputs.dropped) != self.told;
+            if !E::HEARTBEATS || !(untold || self.heartbeat_due(now)) {
+                return Err(self.deadline(now));
+            }
+        }
+        Ok(events_due)
     }
 
     /// The number of events given up so far: `dropped` by recorders, plus those given up here.
@@ -353,7 +412,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         let prologue = Prologue {
             since_boot: self.since_boot,
             unit: self.unit,
-            base_time: now.wall,
+            base_time: now.wall.wrapping_add(self.shift),
             dropped: self.given_up(dropped),
             failed: self.totals.failed,
             ack_floor: self.critical.floor(),
@@ -369,12 +428,14 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         core::mem::replace(&mut self.sequence, next)
     }
 
-    fn pack<S, I, N>(
+    /// Fills a datagram. With `anyway` it goes out even if nothing is in it.
+    fn fill_in<S, I, N>(
         &mut self,
         now: Time,
         inputs: &mut Inputs<'_, S, I, N>,
         buf: &mut [u8],
         events_due: bool,
+        anyway: bool,
     ) -> Option<Packed>
     where
         S: Source<K::Event> + ?Sized,
@@ -387,6 +448,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         let heartbeat_due = self.heartbeat_due(now);
         let mut recorded = None;
         let mut datagram = self.encoder.begin(buf, &header, &prologue).ok()?;
+        datagram.shift(self.shift);
         if self.critical.is_due(now.monotonic) {
             let totals = &mut self.totals;
             let repeated = &mut totals.repeated;
@@ -432,7 +494,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.altered = self.encoder.altered();
         // The source had fewer events than it seemed: an empty datagram is sent as a heartbeat, or not at all.
         let untold = prologue.dropped != self.told;
-        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold)) {
+        if empty && !(E::HEARTBEATS && (full || heartbeat_due || untold || anyway)) {
             return None;
         }
         self.told = prologue.dropped;

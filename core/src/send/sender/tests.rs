@@ -26,7 +26,7 @@ const CONFIG: SenderConfig = SenderConfig {
     flush_interval: Duration::from_nanos(1000),
     refresh_interval: Duration::from_nanos(4000),
     heartbeat_interval: Duration::from_nanos(500),
-    ..SenderConfig::DEFAULT
+    ..SenderConfig::new(TimeUnit::Nanos)
 };
 const NONE: &[&dyn Instrument] = &[];
 

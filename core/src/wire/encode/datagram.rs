@@ -162,6 +162,10 @@ impl<T: Table> Packer for Datagram<'_, T> {
         Self::size(self)
     }
 
+    fn shift(&mut self, by: u64) {
+        self.time = self.time.wrapping_sub(by);
+    }
+
     #[inline]
     fn event<const INLINE: usize>(
         &mut self,

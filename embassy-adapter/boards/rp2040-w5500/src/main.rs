@@ -87,9 +87,9 @@ async fn main(spawner: Spawner) {
         Ok(()) => u64::from_be_bytes(id),
         Err(_) => RoscRng.next_u64(),
     };
-    // BOARD: the number of the run. No two runs may have the same number, and this chip has nothing that counts them,
-    // so it is random.
-    let epoch = RoscRng.next_u32();
+    // BOARD: which run this is. Two runs must not have the same number, and this chip has nothing that counts them:
+    // random.
+    let epoch = Epoch::random(RoscRng.next_u32());
 
     // BOARD: Ethernet.
     let mut fast = spi::Config::default();

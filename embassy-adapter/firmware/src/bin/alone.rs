@@ -3,7 +3,7 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use ringstat_core::chip::Stats;
+use ringstat_core::chip::{Clock, Stats};
 use ringstat_core::event_ring;
 use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
@@ -19,7 +19,7 @@ static ROUNDS: Counter = Counter::new("rounds");
 static LEVEL: Gauge = Gauge::new("level");
 static LENGTHS: Histogram<64> = Histogram::new("lengths");
 static STATS: Stats<32> =
-    Stats::new(event_ring!(32), || 0).instruments(&[&ROUNDS, &LEVEL, &LENGTHS]);
+    Stats::new(event_ring!(32), Clock::micros(|| 0)).instruments(&[&ROUNDS, &LEVEL, &LENGTHS]);
 static DECODER: StaticCell<Decoder<48, 768>> = StaticCell::new();
 
 const PAYLOAD: usize = 512;
@@ -33,8 +33,8 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 fn main() -> ! {
     board::init();
     let events: u32 = host::Args::read().parse("events", 10_000);
-    let config = SenderConfig { payload: PAYLOAD, unit: TimeUnit::Micros, ..SenderConfig::DEFAULT };
-    // The encoder of servers with small tables, which fits a chip as well.
+    let config = SenderConfig { payload: PAYLOAD, ..SenderConfig::new(TimeUnit::Micros) };
+    // The encoder of servers, with small tables: it fits, too.
     let mut sender: Sender<Encoder<16, 0>, Keep<0>, 4> =
         Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let decoder = DECODER.init(Decoder::new());

@@ -143,6 +143,7 @@ mod with {
     pub(crate) use small::{metrics, record};
     #[cfg(feature = "small")]
     mod small {
+        use ringstat_core::send::Epoch;
         use ringstat_embassy::BeaconConfig;
 
         use super::*;
@@ -155,7 +156,7 @@ mod with {
 
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = BeaconConfig::new(crate::OTHER, 1, 1).payload::<128>();
+            let config = BeaconConfig::new(crate::OTHER, 1, Epoch::unknown()).payload::<128>();
             ringstat_embassy::run_beacon(stack, &INSTRUMENTS, config).await
         }
     }
@@ -168,7 +169,8 @@ mod with {
         use ringstat_core::event_ring;
         use ringstat_core::instrument::Histogram;
         use ringstat_core::record::{Priority, Recorder};
-        use ringstat_embassy::{TaskConfig, wake};
+        use ringstat_core::send::Epoch;
+        use ringstat_embassy::TaskConfig;
 
         use super::*;
 
@@ -176,8 +178,7 @@ mod with {
         static INSTRUMENTS: [&dyn Instrument; 3] = [&TICKS, &LEVEL, &WORK];
         static STATS: Stats<16, 4> = ringstat_embassy::stats(event_ring!(16))
             .instruments(&INSTRUMENTS)
-            .critical(event_ring!(4))
-            .wake(8, wake);
+            .critical(event_ring!(4));
 
         pub(crate) fn record(n: u32) {
             LEVEL.set([21.5, 22.25][n as usize % 2]);
@@ -190,7 +191,7 @@ mod with {
 
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = TaskConfig::new(crate::OTHER, 1, 1);
+            let config = TaskConfig::new(crate::OTHER, 1, Epoch::unknown());
             ringstat_embassy::run(stack, &STATS, config).await
         }
     }

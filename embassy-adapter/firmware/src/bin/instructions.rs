@@ -10,7 +10,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
-use ringstat_core::chip::{EventRing, Stats};
+use ringstat_core::chip::{Clock, EventRing, Stats};
 use ringstat_core::format::{Format, Header, Mode, Prologue, TimeUnit};
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
 use ringstat_core::record::{Event, Kind, NoNames, Recorder, Tag};
@@ -22,7 +22,7 @@ static COUNTER: Counter = Counter::new("radio.frames");
 static GAUGE: Gauge = Gauge::new("board.celsius");
 static HISTOGRAM: Histogram<64> = Histogram::new("loop.micros");
 static RING: EventRing<32> = EventRing::new();
-static STATS: Stats<32> = Stats::new(&RING, clock);
+static STATS: Stats<32> = Stats::new(&RING, Clock::micros(clock));
 static TAGS: [Tag; 3] = [("board", "mps2"), ("bus", "spi"), ("unit", "left")];
 static NOW: AtomicU32 = AtomicU32::new(0);
 
@@ -64,7 +64,7 @@ fn main() -> ! {
 
     let mut sender: LeanSender<32> = Sender::new(
         Identity { sender: 7, epoch: 1 },
-        &SenderConfig { unit: TimeUnit::Micros, payload: PAYLOAD, ..SenderConfig::DEFAULT },
+        &SenderConfig { payload: PAYLOAD, ..SenderConfig::new(TimeUnit::Micros) },
     );
     each!("record_event", |n| _ = black_box(STATS.count("radio.frames", n).record()));
     drain(&mut sender);

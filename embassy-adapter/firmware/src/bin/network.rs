@@ -3,7 +3,7 @@
 //!
 //! Arguments, all of them optional: `to=IP:PORT`, `ip=IP/BITS` (DHCP without it), `gateway=IP`, `sender=N`,
 //! `epoch=N`, `events=N`, `critical=N`, `pace=MICROSECONDS` between two records of a task, `pause=MILLISECONDS` after
-//! half of them.
+//! half of them, `keep=1` to keep critical events until they are acknowledged, however long that takes.
 #![no_std]
 #![no_main]
 
@@ -19,8 +19,10 @@ use portable_atomic::{AtomicU32, Ordering};
 use ringstat_core::chip::Stats;
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
+use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Priority, Recorder, Tag};
-use ringstat_embassy::{TaskConfig, totals, wake};
+use ringstat_core::send::Epoch;
+use ringstat_embassy::{TaskConfig, totals};
 use ringstat_firmware::host::{self, Args};
 use ringstat_firmware::report::Report;
 use ringstat_firmware::{board, lan9118, run};
@@ -33,17 +35,17 @@ static TICKS: Counter = Counter::new("board.ticks");
 static LEVEL: Gauge = Gauge::new("board.level");
 static WORK: Histogram = Histogram::new("board.work");
 static INSTRUMENTS: [&dyn Instrument; 4] = [&REQUESTS, &TICKS, &LEVEL, &WORK];
-static STATS: Stats<256, 32> = ringstat_embassy::stats(event_ring!(256))
+/// As large as in README.
+static STATS: Stats<64, 8> = ringstat_embassy::stats(event_ring!(64))
+    .critical(event_ring!(8))
     .instruments(&INSTRUMENTS)
-    .lanes(&[event_ring!(64)])
-    .critical(event_ring!(32))
-    .wake(32, wake);
+    .lanes(&[event_ring!(16)]);
 
 /// The lane of the interrupt.
 const INTERRUPT: usize = 0;
-/// How many alarms may wait for their acknowledgement before the program waits as well.
-const UNACKNOWLEDGED: u64 = 32;
-/// How many records the interrupt still has to make.
+/// How many alarms may wait for their acknowledgement before the program waits, too.
+const UNACKNOWLEDGED: u64 = 8;
+/// Records of the interrupt that are still to be made.
 static TO_TICK: AtomicU32 = AtomicU32::new(0);
 /// The time between two of them: a millisecond.
 const TICK: u32 = board::TICKS_PER_SECOND / 1000;
@@ -74,11 +76,15 @@ async fn start(spawner: Spawner) {
         embassy_net::new(device, net_config(args), RESOURCES.init(StackResources::new()), seed);
     spawner.spawn(net(runner).unwrap());
     let to = args.parse("to", SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 8125));
-    let mut config = TaskConfig::new((*to.ip(), to.port()), sender, epoch);
-    config.sender.batch_age = Took::from_millis(20);
+    let mut config = TaskConfig::new((*to.ip(), to.port()), sender, Epoch::stored(epoch));
+    if args.parse("keep", 0) == 1 {
+        config.sender.patience = config.sender.patience.without_end();
+    }
     spawner.spawn(metrics(stack, config).unwrap());
     let events: u32 = args.parse("events", 10_000);
     let pace = Duration::from_micros(args.parse("pace", 400));
+    // What is recorded before there is a network waits in the ring, which is no larger than it must be.
+    stack.wait_config_up().await;
     TO_TICK.store(events / 4, Ordering::Relaxed);
     board::interrupt(board::Timer::High, TICK, tick);
     spawner.spawn(work(events - events / 4, pace, args).unwrap());
@@ -112,7 +118,7 @@ async fn net(mut runner: Runner<'static, channel::Device<'static, { lan9118::FRA
 
 #[embassy_executor::task]
 async fn metrics(stack: Stack<'static>, config: TaskConfig) -> ! {
-    ringstat_embassy::run(stack, &STATS, config.names::<64>()).await
+    ringstat_embassy::run(stack, &STATS, config).await
 }
 
 /// What runs in the interrupt.
@@ -143,7 +149,7 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
         STATS.count("events", 1u8).tags(&FROM_TASK).record();
         rest += 1;
         while alarms < critical && (rest >= every || n + 1 == events) {
-            while alarms >= totals().acknowledged + UNACKNOWLEDGED {
+            while alarms >= settled() + UNACKNOWLEDGED {
                 Timer::after_millis(1).await;
             }
             alarms += 1;
@@ -161,7 +167,13 @@ async fn work(events: u32, pace: Duration, args: &'static Args) {
     end(timings).await
 }
 
-/// Waits until nothing is in flight and the instruments have been sent in their final state, and prints the ledger.
+/// Critical events of which is known what became of them.
+fn settled() -> u64 {
+    let totals = totals();
+    totals.acknowledged + totals.dropped.get(Cause::Unacknowledged)
+}
+
+/// Waits until nothing is in flight and the instruments have been sent as they are, and says what the chip knows.
 async fn end(timings: u64) -> ! {
     let busy = || TO_TICK.load(Ordering::Relaxed) > 0 || STATS.account(&totals()).in_flight > 0;
     let deadline = Instant::now() + Duration::from_secs(60);

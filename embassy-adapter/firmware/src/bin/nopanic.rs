@@ -13,7 +13,7 @@ use cortex_m as _;
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
 use portable_atomic::Ordering::Relaxed;
-use ringstat_core::chip::Stats;
+use ringstat_core::chip::{Clock, Stats};
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
 use ringstat_core::policy::Policy;
@@ -22,12 +22,20 @@ use ringstat_core::record::{Priority, Recorder, Tag};
 static COUNTER: Counter = Counter::new("counter");
 static GAUGE: Gauge = Gauge::new("gauge");
 static HISTOGRAM: Histogram<64> = Histogram::new("histogram");
-static NEWEST: Stats<16, 4> = Stats::new(event_ring!(16), clock).critical(event_ring!(4));
-static OLDEST: Stats<16> = Stats::new(event_ring!(16), clock).policy(Policy::DropOldest);
+static NEWEST: Stats<16, 4> =
+    Stats::new(event_ring!(16), Clock::micros(clock)).critical(event_ring!(4));
+static OLDEST: Stats<16> = Stats::new(event_ring!(16), Clock::micros(clock))
+    .policy(Policy::DropOldest)
+    .lanes(&[event_ring!(4)])
+    .wake(8, woken);
 static NOW: AtomicU32 = AtomicU32::new(0);
 
 fn clock() -> u64 {
     NOW.load(Relaxed).into()
+}
+
+fn woken() {
+    NOW.store(0, Relaxed);
 }
 
 #[panic_handler]
@@ -57,6 +65,11 @@ fn main() -> ! {
 }
 
 fn records<const C: usize>(stats: &Stats<16, C>) {
+    record(stats);
+    record(&stats.lane(black_box(0)));
+}
+
+fn record(stats: &impl Recorder) {
     let (name, tags, text) =
         (black_box("name"), black_box(&[("a", "b")] as &[Tag]), black_box("text"));
     black_box(stats.count(name, black_box(1u64)).tags(tags).record());

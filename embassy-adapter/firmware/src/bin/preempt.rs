@@ -10,7 +10,7 @@
 use cortex_m_rt::entry;
 use portable_atomic::Ordering::Relaxed;
 use portable_atomic::{AtomicBool, AtomicU32};
-use ringstat_core::chip::Stats;
+use ringstat_core::chip::{Clock, Stats};
 use ringstat_core::event_ring;
 use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::{Counter, Gauge};
@@ -25,7 +25,8 @@ use static_cell::StaticCell;
 static CALLS: Counter = Counter::new("calls");
 /// Two words on a chip: half of one value and half of another would be neither.
 static LEVEL: Gauge = Gauge::new("level");
-static STATS: Stats<48> = Stats::new(event_ring!(48), || 0).instruments(&[&CALLS, &LEVEL]);
+static STATS: Stats<48> =
+    Stats::new(event_ring!(48), Clock::micros(|| 0)).instruments(&[&CALLS, &LEVEL]);
 static DECODER: StaticCell<Decoder<48, 768>> = StaticCell::new();
 
 /// The sources of records: the task, the timer that interrupts it, and the timer that interrupts both.
@@ -46,7 +47,7 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 fn main() -> ! {
     board::init();
     let times: u32 = host::Args::read().parse("times", 1_000_000);
-    let config = SenderConfig { payload: 512, unit: TimeUnit::Micros, ..SenderConfig::DEFAULT };
+    let config = SenderConfig { payload: 512, ..SenderConfig::new(TimeUnit::Micros) };
     let mut sender: LeanSender = Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let mut check = Check { decoder: DECODER.init(Decoder::new()), seen: [0; 3], out: 0 };
     let before = ticks();

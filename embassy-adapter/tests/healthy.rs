@@ -1,0 +1,300 @@
+//! What must not go wrong on a network with nothing wrong: nothing lost, nobody else's answers heard, the stack's waker
+//! left to others, and a task that is cancelled and started again in the same run.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::pin::{Pin, pin};
+use std::sync::{Mutex, PoisonError};
+
+use embassy_futures::select::select;
+use embassy_net::{IpAddress, Stack, StackResources};
+use embassy_net_driver_channel as channel;
+use embassy_net_driver_channel::driver::{HardwareAddress, LinkState};
+use embassy_time::{Duration, Timer};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use ringstat_core::send::LivenessConfig;
+use ringstat_core::wire::receipt::Receipt;
+use ringstat_embassy::prelude::*;
+use ringstat_embassy::{Client, run, run_beacon, stats, totals};
+
+use common::{COLLECTOR, Collected, PORT, packet, payload};
+
+/// One task a program, and these tests are one program.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// What the network does with a datagram of the chip: from which port which answers come.
+type Answers = Vec<(u16, Vec<u8>)>;
+
+/// A network behind which there is `seen`, and which lets datagrams through while `flows`.
+struct Network<'a> {
+    seen: &'a RefCell<Collected>,
+    flows: Cell<bool>,
+    /// The port that acknowledgements come from.
+    acks: Cell<u16>,
+}
+
+impl<'a> Network<'a> {
+    fn to(seen: &'a RefCell<Collected>) -> Self {
+        Self { seen, flows: Cell::new(true), acks: Cell::new(PORT) }
+    }
+
+    fn take(&self, datagram: &[u8]) -> Answers {
+        let answers = self.seen.borrow_mut().take(datagram).into_iter();
+        let from = |answer: &[u8]| if Receipt::is_one(answer) { PORT } else { self.acks.get() };
+        answers.map(|answer| (from(&answer), answer)).collect()
+    }
+
+    /// Runs `script` with the stack of a chip.
+    fn run(&self, script: impl AsyncFnOnce(Stack<'_>)) {
+        let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state: channel::State<1514, 4, 4> = channel::State::new();
+        let (runner, device) = channel::new(&mut state, HardwareAddress::Ip);
+        let mut resources: StackResources<2> = StackResources::new();
+        let (stack, mut net) = embassy_net::new(device, common::address(), &mut resources, 7);
+        let (link, mut rx, mut tx) = runner.split();
+        link.set_link_state(LinkState::Up);
+        let wire = async {
+            loop {
+                until(|| self.flows.get()).await;
+                let frame = tx.tx_buf().await.to_vec();
+                tx.tx_done();
+                let Some((datagram, to)) = payload(&frame) else { continue };
+                for (from, answer) in self.take(datagram) {
+                    let answer = packet(&answer, from, to);
+                    rx.rx_buf().await[..answer.len()].copy_from_slice(&answer);
+                    rx.rx_done(answer.len());
+                }
+            }
+        };
+        let late = async {
+            Timer::after_secs(30).await;
+            panic!("it never ends: {:?}", totals())
+        };
+        let tasks = [endless(net.run()), endless(wire), endless(late), task(script(stack))];
+        futures_executor::block_on(first_of(tasks));
+    }
+}
+
+type Task<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+fn task<'a>(future: impl Future<Output = ()> + 'a) -> Task<'a> {
+    Box::pin(future)
+}
+
+/// One that never ends by itself.
+fn endless<'a>(future: impl Future + 'a) -> Task<'a> {
+    Box::pin(async { _ = future.await })
+}
+
+/// Runs them as tasks, each with a waker of its own, until one ends.
+async fn first_of<'a>(tasks: impl IntoIterator<Item = Task<'a>>) {
+    let mut tasks: FuturesUnordered<_> = tasks.into_iter().collect();
+    tasks.next().await.expect("there are some");
+}
+
+/// Until it is so, looking now and then.
+async fn until(mut so: impl FnMut() -> bool) {
+    while !so() {
+        Timer::after_millis(2).await;
+    }
+}
+
+fn config() -> TaskConfig {
+    TaskConfig::new((IpAddress::from(COLLECTOR), PORT), 7, Epoch::stored(1))
+}
+
+fn millis(millis: u64) -> std::time::Duration {
+    std::time::Duration::from_millis(millis)
+}
+
+fn alarm<const N: usize>(stats: &Stats<N, 8>) {
+    assert!(stats.event("door").priority(Priority::Critical).record().is_recorded());
+}
+
+/// README's sizes, at many paces: all of it arrives.
+#[test]
+fn nothing_is_lost_at_any_pace() {
+    static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
+    let seen = RefCell::default();
+    Network::to(&seen).run(async |stack| {
+        let work = async {
+            let mut recorded = 0;
+            // Events at a time, and the pause behind them: 100 events a second to some 100 000.
+            for (burst, pause) in [(1, 10_000), (2, 5_000), (8, 1_000), (16, 500), (30, 300)] {
+                for n in 0..300u32 / burst {
+                    for _ in 0..burst {
+                        STATS.level("board.celsius", n).record();
+                        recorded += 1;
+                    }
+                    Timer::after_micros(pause).await;
+                }
+            }
+            until(|| STATS.account(&totals()).sent == recorded).await;
+            let ledger = STATS.account(&totals());
+            assert_eq!((ledger.recorded, ledger.dropped.total()), (recorded, 0));
+            assert_eq!(seen.borrow().events, recorded);
+        };
+        first_of([endless(run(stack, &STATS, config())), task(work)]).await;
+    });
+}
+
+/// The stack has one place for a task that waits for a change of its state. With two tasks in it each wakes the other
+/// for ever.
+#[test]
+fn the_state_waker_is_left_to_others() {
+    static STATS: Stats<64> = stats(event_ring!(64));
+    let (seen, polls) = (RefCell::default(), Cell::new(0));
+    Network::to(&seen).run(async |stack| {
+        let mut client = Client::new(&STATS, config());
+        let counted = async {
+            let mut running = pin!(client.run(stack));
+            std::future::poll_fn(|cx| {
+                polls.set(polls.get() + 1);
+                running.as_mut().poll(cx)
+            })
+            .await
+        };
+        let other = stack.wait_config_down();
+        first_of([endless(counted), task(other), task(Timer::after_secs(2))]).await;
+    });
+    assert!((2..60).contains(&polls.get()), "{} polls in two idle seconds", polls.get());
+}
+
+/// Whoever else knows sender and epoch could settle critical events that never arrived.
+#[test]
+fn only_the_collector_is_heard() {
+    static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
+    let seen = RefCell::default();
+    let network = Network::to(&seen);
+    network.acks.set(PORT + 1);
+    network.run(async |stack| {
+        let mut config = config();
+        config.sender.patience.timeout = millis(20);
+        let mut client = Client::new(&STATS, config);
+        alarm(&STATS);
+        select(client.run(stack), until(|| seen.borrow().repeated >= 3)).await;
+        assert_eq!((client.ledger().sent, client.ledger().in_flight), (0, 1));
+        network.acks.set(PORT);
+        while client.ledger().sent == 0 {
+            select(client.run(stack), Timer::after_millis(20)).await;
+        }
+        assert_eq!((seen.borrow().alarms, client.ledger().in_flight), (1, 0));
+    });
+}
+
+/// There is no route to an address that is none; what was recorded waits.
+#[test]
+fn without_a_route_nothing_is_given_up() {
+    static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
+    let seen = RefCell::default();
+    Network::to(&seen).run(async |stack| {
+        let nowhere = (IpAddress::from(Ipv4Addr::UNSPECIFIED), PORT);
+        let mut client = Client::new(&STATS, TaskConfig::new(nowhere, 7, Epoch::unknown()));
+        (0..20u8).for_each(|n| assert!(STATS.level("a", n).record().is_recorded()));
+        alarm(&STATS);
+        select(client.run(stack), Timer::after_millis(700)).await;
+        let ledger = client.ledger();
+        assert!(ledger.closes());
+        assert_eq!((ledger.in_flight, ledger.dropped.total(), ledger.unconfirmed), (21, 0, 0));
+    });
+    assert_eq!(seen.borrow().datagrams, 0);
+}
+
+/// A device that takes nothing for a while is backpressure: all of it goes out later, once.
+#[test]
+fn a_full_buffer_loses_nothing() {
+    static STATS: Stats<64> = stats(event_ring!(64));
+    let seen = RefCell::default();
+    let network = Network::to(&seen);
+    network.flows.set(false);
+    network.run(async |stack| {
+        let mut config = config();
+        // A collector that is not missed so soon.
+        let long = millis(20_000);
+        config.liveness = LivenessConfig { silence: long, retry: long, ..LivenessConfig::DEFAULT };
+        let script = async {
+            // Half a ring is a datagram, until neither socket nor device takes more.
+            let mut recorded = 0;
+            while STATS.waiting() == 0 {
+                (0..32u8).for_each(|n| assert!(STATS.level("a", n).record().is_recorded()));
+                recorded += 32;
+                assert!(recorded < 1000, "it is never full");
+                Timer::after_millis(50).await;
+            }
+            Timer::after_millis(500).await;
+            assert_eq!((seen.borrow().events, STATS.account(&totals()).dropped.total()), (0, 0));
+            assert!(STATS.waiting() > 0, "it waits for room");
+            network.flows.set(true);
+            until(|| STATS.account(&totals()).sent == recorded).await;
+            assert_eq!((seen.borrow().events, seen.borrow().missing), (recorded, 0));
+        };
+        first_of([endless(run(stack, &STATS, config)), task(script)]).await;
+    });
+}
+
+/// `Collected` takes datagrams of one run only, in their order.
+#[test]
+fn a_task_that_is_cancelled_goes_on_in_the_same_run() {
+    static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
+    let seen: RefCell<Collected> = RefCell::default();
+    Network::to(&seen).run(async |stack| {
+        let mut client = Client::new(&STATS, config());
+        for n in 0..50u64 {
+            STATS.level("a", n as u8).record();
+            while !STATS.event("door").priority(Priority::Critical).record().is_recorded() {
+                select(client.run(stack), Timer::after_millis(10)).await;
+            }
+            // Cancelled at whatever it is doing then.
+            select(client.run(stack), Timer::after_micros(n * 97)).await;
+        }
+        while client.ledger().in_flight > 0 {
+            select(client.run(stack), Timer::after_millis(250)).await;
+        }
+        let (seen, ledger) = (seen.borrow(), client.ledger());
+        assert!(ledger.closes());
+        assert_eq!(seen.alarms, 50, "each once");
+        // What the stack had not sent yet was cancelled, too. That it was lost is known.
+        assert!(seen.datagrams > 10 && seen.events + u64::from(seen.missing) * 64 >= 50);
+    });
+}
+
+/// A device that asks a time server, in the middle of a run.
+#[test]
+fn times_are_those_of_day_once_somebody_knows() {
+    static STATS: Stats<64> = stats(event_ring!(64));
+    const THEN: u64 = 1_700_000_000_000_000;
+    let seen: RefCell<Collected> = RefCell::default();
+    Network::to(&seen).run(async |stack| {
+        let mut client = Client::new(&STATS, config());
+        STATS.level("a", 1u8).record();
+        select(client.run(stack), until(|| seen.borrow().events == 1)).await;
+        assert!(seen.borrow().since_boot && seen.borrow().base_time < THEN);
+        let recorded_before = STATS.level("a", 2u8).record();
+        STATS.set_time(THEN);
+        select(client.run(stack), until(|| seen.borrow().events == 2)).await;
+        assert!(recorded_before.is_recorded() && !seen.borrow().since_boot);
+        let minute = 60_000_000;
+        assert!((THEN..THEN + minute).contains(&seen.borrow().base_time));
+        let at = seen.borrow().event_ns / 1000;
+        assert!((THEN - minute..=THEN).contains(&at), "{at}");
+    });
+}
+
+/// The smallest sender goes on, too.
+#[test]
+fn a_beacon_sends_again_and_again() {
+    static FRAMES: Counter = Counter::new("radio.frames");
+    let seen: RefCell<Collected> = RefCell::default();
+    Network::to(&seen).run(async |stack| {
+        let to = (IpAddress::from(COLLECTOR), PORT);
+        let mut config = BeaconConfig::new(to, 7, Epoch::stored(1));
+        config.interval = Duration::from_millis(10);
+        let counting = until(|| {
+            FRAMES.inc();
+            seen.borrow().total >= 5 && seen.borrow().datagrams >= 5
+        });
+        select(run_beacon(stack, &[&FRAMES], config), counting).await;
+    });
+}

@@ -48,11 +48,13 @@ pub enum Cause {
     Shutdown,
     /// The format cannot express the record, for instance an event in StatsD.
     Unsupported,
+    /// The record was made in a child of the process that the client belongs to.
+    Forked,
 }
 
 impl Cause {
     /// The number of causes.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 
     /// Every cause, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
@@ -72,6 +74,7 @@ impl Cause {
         Self::Unacknowledged,
         Self::Shutdown,
         Self::Unsupported,
+        Self::Forked,
     ];
 
     /// The name of the cause in metrics, JSON and pages.
@@ -94,6 +97,7 @@ impl Cause {
             Self::Unacknowledged => "unacknowledged",
             Self::Shutdown => "shutdown",
             Self::Unsupported => "unsupported",
+            Self::Forked => "forked",
         }
     }
 }
@@ -120,6 +124,7 @@ impl fmt::Display for Cause {
             Self::Unacknowledged => "nobody acknowledged the record in time",
             Self::Shutdown => "the client was shut down before it was sent",
             Self::Unsupported => "the format cannot express the record",
+            Self::Forked => "the process is a child of the one that the client belongs to",
         })
     }
 }

@@ -20,7 +20,7 @@ fn a_snapshot_is_plain_data() {
             "unheard": false,
             "reasons": [{
                 "reason": "drops",
-                "meaning": Reason::Drops.explain(),
+                "meaning": "more than 1 % of the records are given up",
                 "advice": Reason::Drops.advice(),
             }],
         })

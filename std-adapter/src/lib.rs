@@ -35,10 +35,11 @@
 //! - `json`: a snapshot as JSON in one call.
 //! - `serde`: configurations in serde formats.
 
-#![deny(unsafe_code)] // but for two calls of pthreads in `threads::exit` and one of `atexit` in `client::exit`
+#![deny(unsafe_code)] // but for calls of the system in `process`, `threads::exit` and `client::exit`
 
 // From the ground up: each layer imports only from those before it.
 pub mod clock;
+mod process;
 mod threads;
 
 mod counter;

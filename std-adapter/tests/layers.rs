@@ -4,8 +4,9 @@
 mod source;
 
 /// The layers of `src` from the ground up. Each imports only from those before it.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 13] = [
     "clock",
+    "process",
     "threads",
     "counter",
     "config",

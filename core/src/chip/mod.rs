@@ -162,7 +162,8 @@ impl<const N: usize, const C: usize> Stats<N, C> {
 }
 
 impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
-    /// Sets the instruments whose state is sent.
+    /// Sets the instruments whose state is sent. An instrument that another `Stats` sends as well is
+    /// [`Marked`](crate::instrument::Marked) here.
     #[must_use]
     pub const fn instruments(mut self, instruments: &'static [&'static dyn Instrument]) -> Self {
         self.instruments = instruments;

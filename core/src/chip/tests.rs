@@ -3,11 +3,12 @@
 use super::*;
 use crate::event_ring;
 use crate::format::TimeUnit;
-use crate::instrument::Counter;
+use crate::instrument::{Counter, Marked};
 use crate::send::{AckError, Identity, SenderConfig};
 use crate::send::{Keep, LeanSender};
 use crate::wire::Encoder;
 use crate::wire::ack::Ack;
+use crate::wire::decode::Body;
 
 static FRAMES: Counter = Counter::new("frames");
 
@@ -42,6 +43,49 @@ fn critical_events_are_kept_until_they_are_acknowledged() {
     let ledger = STATS.ledger(&sender);
     assert!(ledger.closes());
     assert_eq!((ledger.sent, ledger.in_flight, sender.unacknowledged()), (2, 0, 0));
+}
+
+#[test]
+fn what_two_senders_send_each_of_them_is_told_of() {
+    static SHARED: Counter = Counter::new("shared");
+    static AGAIN: Marked = Marked::new(&SHARED);
+    static IDLE: Counter = Counter::new("idle");
+    static IDLE_AGAIN: Marked = Marked::new(&IDLE);
+    // Idle ones before it, so that its turn to be sent unchanged does not come.
+    static ONE: Stats<4> =
+        Stats::new(event_ring!(4), Clock::nanos(now)).instruments(&[&IDLE, &IDLE, &SHARED]);
+    static OTHER: Stats<4> = Stats::new(event_ring!(4), Clock::nanos(now)).instruments(&[
+        &IDLE_AGAIN,
+        &IDLE_AGAIN,
+        &AGAIN,
+    ]);
+    let mut senders = [1, 2].map(|sender| -> LeanSender {
+        Sender::new(
+            Identity { sender, epoch: 1 },
+            &SenderConfig { payload: 512, ..SenderConfig::new(TimeUnit::Nanos) },
+        )
+    });
+    let mut told = [[0; 2]; 2];
+    for (flush, total) in [1, 10].into_iter().enumerate() {
+        SHARED.raise_to(total);
+        for (i, (stats, sender)) in [&ONE, &OTHER].into_iter().zip(&mut senders).enumerate() {
+            let mut buf = [0; 512];
+            sender.flush();
+            let Step::Send(packed) = stats.poll(sender, Time::default(), &mut buf) else {
+                panic!("there is something to send");
+            };
+            let mut decoder = alloc::boxed::Box::<crate::wire::Decoder>::default();
+            let mut datagram = decoder.open(&buf[..packed.len]).unwrap();
+            while let Some(record) = datagram.next() {
+                let record = record.unwrap();
+                if let ("shared", Body::Total(total)) = (record.name.text, record.body) {
+                    told[i][flush] = total;
+                }
+            }
+            sender.sent(packed);
+        }
+    }
+    assert_eq!(told, [[1, 10]; 2]);
 }
 
 #[test]

@@ -110,7 +110,9 @@ fn counted() -> Ordering {
 ///
 /// A reader that comes between the two additions sees the value in the sum but not yet in its bucket, never the
 /// reverse. The sum therefore includes every value counted by a [`version`](Instrument::version) that was read before
-/// it, and what is sent under a version is complete.
+/// it, and what is sent under a version is complete. A reader that takes the sum before the buckets, as the encoder does,
+/// may find values in a bucket that were recorded after it read the sum; the version has changed by then, and the state
+/// is sent again.
 ///
 /// The default layout has 8 buckets an octave from 1 on, and so a relative error of at most 6.3 %. Values beyond the
 /// last bucket are counted in it. A bucket counts up to `usize::MAX`; the sum wraps at 2^64.

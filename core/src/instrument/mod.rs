@@ -23,6 +23,7 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 mod counter;
 mod gauge;
 mod histogram;
+mod marked;
 mod owners;
 mod sharded;
 mod total;
@@ -34,6 +35,7 @@ mod loom_tests;
 pub use counter::Counter;
 pub use gauge::Gauge;
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};
+pub use marked::Marked;
 pub use owners::Owners;
 pub use sharded::ShardedCounter;
 
@@ -118,8 +120,8 @@ pub trait Instrument: Sync {
     fn mark(&self) -> &Mark;
 }
 
-/// The version of an instrument that was sent last. A mark belongs to one sender: an instrument with two senders needs
-/// two marks.
+/// The version of an instrument that was sent last. A mark belongs to one sender: for a second sender an instrument is
+/// [`Marked`].
 #[derive(Debug)]
 pub struct Mark(AtomicU32);
 

@@ -15,6 +15,8 @@ pub struct Walk {
     next_flush: Option<u64>,
     /// While a walk is under way, the instrument to look at next and the bucket to begin with.
     at: Option<(usize, usize)>,
+    /// The version that this instrument had when its first bucket was sent.
+    version: u32,
     /// This walk sends the unchanged instruments from this index on, `share` of them.
     turn: usize,
     share: usize,
@@ -33,6 +35,7 @@ impl Walk {
             refresh,
             next_flush: None,
             at: None,
+            version: 0,
             turn: 0,
             share: 0,
             all: true,
@@ -81,6 +84,15 @@ impl Walk {
     #[must_use]
     pub fn current(&self) -> Option<(usize, usize)> {
         self.at
+    }
+
+    /// The version with which the current instrument is marked once all of it is sent: the version that it had when its
+    /// first part was read. Whatever is recorded after that may belong to a part that has already been sent.
+    pub fn version(&mut self, instrument: &dyn Instrument) -> u32 {
+        if self.at.is_none_or(|(_, bucket)| bucket == 0) {
+            self.version = instrument.version();
+        }
+        self.version
     }
 
     /// Moves past what was sent: to the next instrument, or to `next_bucket` of the same one.

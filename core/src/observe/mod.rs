@@ -7,7 +7,9 @@
 mod health;
 mod snapshot;
 
-pub use health::{Grade, Health, HealthCounts, HealthLimits, HealthWindow, Readings, Reason};
+pub use health::{
+    Grade, Health, HealthCounts, HealthLimits, HealthWindow, Meaning, Readings, Reason,
+};
 pub use snapshot::{
     BreakerUse, Buffer, Degradation, Latency, Memory, Output, PoolUse, Quantiles, Snapshot,
 };

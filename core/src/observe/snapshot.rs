@@ -104,6 +104,8 @@ pub struct Output {
     pub send_errors: u64,
     /// Attempts that met a full socket buffer.
     pub backpressure: u64,
+    /// How often the transport panicked. A panic while it sends is a send error as well.
+    pub panics: u64,
     /// Critical events that a receiver acknowledged.
     pub acknowledged: u64,
     /// How often a critical event was sent again.

@@ -3,6 +3,7 @@
 use ringstat_collector::{Collector, Io, Limits, Report, Status};
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::instrument::{Counter, Gauge, Instrument};
+use ringstat_core::observe::Reason;
 use ringstat_core::wire::Encoder;
 
 static HEALTH: Gauge = Gauge::new("ringstat.client.health");
@@ -36,7 +37,7 @@ fn a_sender_that_says_it_is_unwell_is_shown_as_such_until_it_recovers() {
     assert_eq!(sender("1").health.status, Status::Unhealthy);
     assert_eq!(
         sender("1").health.reasons,
-        ["it says that more than 1 % of the records are given up"]
+        [format!("it says that too many records are given up ({})", Reason::Drops.advice())]
     );
     assert_eq!(sender("1").own["recorded"], 77.0);
     assert_eq!(sender("1").own["unwell.drops"], 1.0);

@@ -7,9 +7,9 @@ use ringstat_core::observe::HealthLimits;
 use ringstat_core::policy::{Policy, ThrottleLimits};
 use ringstat_core::send::Transport;
 
-use super::{BuildError, Client};
+use super::{BuildError, Client, Origin};
 use crate::config::{ClientConfig, Preset, Protocol};
-use crate::registry::Entry;
+use crate::registry::{Entry, Source};
 use crate::transport::{ConnectError, Udp};
 use crate::worker::AnyTransport;
 
@@ -53,13 +53,13 @@ impl Builder {
     /// as a source of its own, and earlier counts may belong to another client. Several clients may send the same
     /// instrument.
     pub fn instrument(mut self, instrument: &'static dyn Instrument) -> Self {
-        self.instruments.push(Entry::adopt(instrument));
+        self.instruments.push(Entry::adopt(Source::Static(instrument)));
         self
     }
 
     /// Sends several instruments that live in `static`s, each as [`instrument`](Self::instrument) does.
     pub fn instruments(mut self, instruments: &[&'static dyn Instrument]) -> Self {
-        self.instruments.extend(instruments.iter().map(|i| Entry::adopt(*i)));
+        self.instruments.extend(instruments.iter().map(|i| Entry::adopt(Source::Static(*i))));
         self
     }
 
@@ -152,10 +152,8 @@ impl Builder {
     /// See [`BuildError`].
     pub fn build(self) -> Result<Client, BuildError> {
         self.config.validate()?;
-        let transports = (std::iter::once(&self.to).chain(&self.config.redundant))
-            .map(|to| connect(to, &self.config))
-            .collect::<Result<_, _>>()?;
-        Client::start(&self.config, self.instruments, transports)
+        let transports = connect_all(&self.to, &self.config)?;
+        Client::begin(self.config, Some(self.to), transports, Origin::New(self.instruments))
     }
 
     /// Like [`build`](Self::build), but with the caller's own transport instead of the socket: another kind of socket,
@@ -181,8 +179,18 @@ impl Builder {
         transport: impl Transport + Send + 'static,
     ) -> Result<Client, BuildError> {
         self.config.validate()?;
-        Client::start(&self.config, self.instruments, vec![Box::new(transport)])
+        let transports: Vec<AnyTransport> = vec![Box::new(transport)];
+        Client::begin(self.config, None, transports, Origin::New(self.instruments))
     }
+}
+
+/// Opens sockets to the receiver of that name, and to the second receiver if there is one.
+pub(super) fn connect_all(
+    to: &str,
+    config: &ClientConfig,
+) -> Result<Vec<AnyTransport>, BuildError> {
+    let all = std::iter::once(to).chain(config.redundant.as_deref());
+    all.map(|to| connect(to, config)).collect()
 }
 
 /// Opens a socket to the receiver of that name.

@@ -22,6 +22,8 @@ pub enum BuildError {
     Thread(io::Error),
     /// The system provided no random number for the sender's identity.
     Random(getrandom::Error),
+    /// The client has a transport of the caller's, which nobody but the caller can make anew in a child.
+    Transport,
 }
 
 impl fmt::Display for BuildError {
@@ -35,6 +37,9 @@ impl fmt::Display for BuildError {
             Self::Socket(e) => write!(f, "cannot open a UDP socket to the receiver: {e}"),
             Self::Thread(e) => write!(f, "cannot start the sending thread: {e}"),
             Self::Random(e) => write!(f, "no random number for the epoch: {e}"),
+            Self::Transport => f.write_str(
+                "the client was built with a transport: give it another one with `restart_after_fork_with`",
+            ),
         }
     }
 }
@@ -44,6 +49,7 @@ impl std::error::Error for BuildError {
         match self {
             Self::Config(e) => Some(e),
             Self::Random(e) => Some(e),
+            Self::Transport => None,
             Self::Resolve { source, .. } => Some(source),
             Self::Socket(e) | Self::Thread(e) => Some(e),
         }
@@ -56,13 +62,24 @@ impl From<ConfigError> for BuildError {
     }
 }
 
-/// A flush did not finish in time. What was recorded is still on its way.
+/// Why a flush did not finish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FlushError;
+#[non_exhaustive]
+pub enum FlushError {
+    /// Not in time. What was recorded is still on its way.
+    Timeout,
+    /// This is a child of the process that the client belongs to, where nothing is sent.
+    Forked,
+}
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not everything could be sent in time; it is still on its way")
+        f.write_str(match self {
+            Self::Timeout => "not everything could be sent in time; it is still on its way",
+            Self::Forked => {
+                "a child of the client's process sends nothing: see `restart_after_fork`"
+            }
+        })
     }
 }
 

@@ -5,24 +5,30 @@
 //! instruments, and the ledger with it. [`Client::flush_on_exit`](super::Client::flush_on_exit) makes the C library end
 //! such clients.
 
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use super::thread::{Thread, after};
+use crate::process::Each;
 
-/// The clients to end.
-static CLIENTS: Mutex<Vec<Weak<Thread>>> = Mutex::new(Vec::new());
+/// The clients of this process to end. A child does not end its parent's clients.
+static CLIENTS: Each<Mutex<Vec<Weak<Thread>>>> = Each::new();
+
+pub(super) fn clients() -> MutexGuard<'static, Vec<Weak<Thread>>> {
+    CLIENTS.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Ends `thread` when the process exits. Returns whether the system agreed to call us.
 pub(super) fn end_at_exit(thread: Weak<Thread>) -> bool {
-    let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut clients = clients();
     clients.retain(|client| client.strong_count() > 0);
     clients.push(thread);
+    drop(clients);
     system::register()
 }
 
 /// Ends every client that still exists. All of them are told first, so that they send at the same time.
 fn end_all() {
-    let clients = std::mem::take(&mut *CLIENTS.lock().unwrap_or_else(PoisonError::into_inner));
+    let clients = std::mem::take(&mut *clients());
     let clients: Vec<_> = clients.iter().filter_map(Weak::upgrade).collect();
     for client in &clients {
         client.ask_to_end(after(client.linger()));
@@ -36,7 +42,7 @@ fn end_all() {
 mod system {
     #![allow(unsafe_code)] // One call of the C library that has no safe wrapper.
 
-    use std::sync::OnceLock;
+    use crate::process::Each;
 
     use nix::libc;
 
@@ -45,13 +51,13 @@ mod system {
         let _ = std::panic::catch_unwind(super::end_all);
     }
 
-    /// Registers the hook, once per process.
+    /// Registers the hook, once per process. A child inherits what its parent registered; a second call does no harm.
     pub(super) fn register() -> bool {
-        static REGISTERED: OnceLock<bool> = OnceLock::new();
+        static REGISTERED: Each<bool> = Each::new();
         // SAFETY: `atexit` takes any function without arguments, keeps it until the process ends, and then calls it on
         // the thread that ends the process. `at_exit` is such a function, lives as long as the program, and does not
         // unwind.
-        *REGISTERED.get_or_init(|| unsafe { libc::atexit(at_exit) } == 0)
+        *REGISTERED.get_or(|| unsafe { libc::atexit(at_exit) } == 0)
     }
 }
 

@@ -11,13 +11,14 @@ use ringstat_core::record::{Event, InternError, Outcome, Recorder, Symbol};
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
 use crate::config::ClientConfig;
-use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram};
+use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
 use crate::shared::{Opening, Room, Shared, State};
 use crate::worker::{self, AnyTransport};
 
 mod builder;
 mod error;
 mod exit;
+mod fork;
 #[cfg(test)]
 mod tests;
 mod thread;
@@ -26,6 +27,7 @@ mod wait;
 
 pub use builder::Builder;
 pub use error::{BuildError, FlushError};
+use fork::Forks;
 use thread::{Thread, after};
 #[cfg(feature = "async")]
 pub use wait::{Ended, Flushed};
@@ -39,16 +41,26 @@ pub struct Client {
     thread: Arc<Thread>,
 }
 
+/// What a client begins with.
+enum Origin<'a> {
+    /// These instruments.
+    New(Vec<Entry>),
+    /// What the client of the parent has, in a child.
+    Parent(&'a Shared),
+}
+
 impl Client {
     /// Starts building a client that sends to `to`, given as `HOST:PORT` or `ADDRESS:PORT`.
     pub fn builder(to: impl Into<String>) -> Builder {
         Builder::new(to.into())
     }
 
-    fn start(
-        config: &ClientConfig,
-        instruments: Vec<Entry>,
+    /// `to` is how to connect again; `None` where the transports are the caller's.
+    fn begin(
+        config: ClientConfig,
+        to: Option<String>,
         transports: Vec<AnyTransport>,
+        origin: Origin<'_>,
     ) -> Result<Self, BuildError> {
         let identity = Identity {
             sender: match config.sender {
@@ -60,12 +72,15 @@ impl Client {
         let room = Room {
             // A receiver that answers nothing acknowledges nothing: critical events are then sent once, like others.
             acknowledged: config.protocol.acknowledges() && transports.iter().all(|t| t.hears()),
-            worker_bytes: worker::bytes(config, &transports),
+            worker_bytes: worker::bytes(&config, &transports),
         };
-        let shared = Arc::new(Shared::new(config, identity, instruments, &room));
+        let shared = Arc::new(match origin {
+            Origin::New(instruments) => Shared::new(&config, identity, instruments, &room),
+            Origin::Parent(parent) => Shared::in_child(&config, identity, parent, &room),
+        });
         let handle =
-            worker::start(shared.clone(), config, transports).map_err(BuildError::Thread)?;
-        let thread = Thread::new(handle, shared.clone(), config.linger);
+            worker::start(shared.clone(), &config, transports).map_err(BuildError::Thread)?;
+        let thread = Thread::new(handle, shared.clone(), Forks::new(to, config));
         Ok(Self { shared, thread: Arc::new(thread) })
     }
 
@@ -80,21 +95,22 @@ impl Client {
     ///
     /// A thread's ring is given back when the thread ends.
     pub fn register_thread(&self) -> bool {
-        self.shared.rings.register()
+        self.here().is_some_and(|client| client.shared.rings.register())
     }
 
     /// Sends everything recorded so far, and all instruments that have changed, and waits until it is done.
     ///
     /// # Errors
-    /// [`FlushError`] when `timeout` passes first.
+    /// [`FlushError::Timeout`] when `timeout` passes first; [`FlushError::Forked`] in a child of the client's process.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let deadline = after(timeout);
-        let asked = self.ask_to_flush();
+        let client = self.here().ok_or(FlushError::Forked)?;
+        let asked = client.ask_to_flush();
         let done = |s: &State| s.flush_done >= asked || s.stopped;
-        if !self.thread.is_worker() && self.shared.control.wait(deadline, done) {
+        if !client.thread.is_worker() && client.shared.control.wait(deadline, done) {
             Ok(())
         } else {
-            Err(FlushError)
+            Err(FlushError::Timeout)
         }
     }
 
@@ -121,7 +137,9 @@ impl Client {
     /// The hook is registered with the C library's `atexit`. It runs on the thread that ends the process, before C++
     /// destructors that were registered earlier.
     pub fn flush_on_exit(&self) -> bool {
-        exit::end_at_exit(Arc::downgrade(&self.thread))
+        let Some(client) = self.here() else { return false };
+        self.thread.forks.end_at_exit();
+        exit::end_at_exit(Arc::downgrade(&client.thread))
     }
 
     /// Ends the client: refuses further records, sends what is left for at most `timeout`, and returns the final
@@ -131,27 +149,30 @@ impl Client {
     /// Other handles stay usable and refuse records. A record call that was under way in another thread may still
     /// report success; the next [`ledger`](Self::ledger) counts its record as [`Cause::Shutdown`].
     pub fn shutdown(self, timeout: Duration) -> Ledger {
-        self.thread.stop(after(timeout));
+        if let Some(client) = self.here() {
+            client.thread.stop(after(timeout));
+        }
         self.ledger()
     }
 
     /// What became of every record so far; exact whenever no call is in progress.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        self.shared.ledger()
+        self.here().map_or_else(|| self.shared.forked_ledger(), |client| client.shared.ledger())
     }
 
     /// What the sender has sent so far, in datagrams and bytes.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.shared.control.lock().totals
+        self.here().map_or_else(Totals::default, |client| client.shared.control.lock().totals)
     }
 
     /// The state of the circuit breaker as of the worker's last round, and how often it has opened. By default it opens
     /// after five failures in a row; events then wait in the rings, and the policy decides what a full ring gives up.
     #[must_use]
     pub fn breaker(&self) -> (BreakerState, u64) {
-        let state = self.shared.control.lock();
+        let Some(client) = self.here() else { return (BreakerState::Closed, 0) };
+        let state = client.shared.control.lock();
         (state.breaker.state, state.breaker.opened)
     }
 
@@ -162,7 +183,7 @@ impl Client {
     /// [`ClientConfig::report_interval`].
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.shared.snapshot()
+        self.here().map_or_else(|| self.shared.forked_snapshot(), |client| client.shared.snapshot())
     }
 
     /// The [`snapshot`](Self::snapshot) as a JSON object whose keys are the names of the fields (feature `json`).
@@ -176,14 +197,14 @@ impl Client {
     /// The client's identity, by which a collector lists it.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        self.shared.identity
+        self.here().unwrap_or(self).shared.identity
     }
 
     /// The largest amount of memory that the rings and the memory for long tags take, in bytes. It is only touched when
     /// it is used.
     #[must_use]
     pub fn ring_bytes(&self) -> usize {
-        self.shared.rings.bytes()
+        self.here().unwrap_or(self).shared.rings.bytes()
     }
 
     /// The symbol of a name made at run time, under which to record events: `stats.count(symbol, 1u8)`. Look it up once
@@ -199,7 +220,9 @@ impl Client {
     /// Sends an instrument that lives in a `static`, with what is recorded on it from now on, as
     /// [`Builder::instrument`] does.
     pub fn register(&self, instrument: &'static dyn Instrument) {
-        self.shared.registry.add(instrument);
+        if let Some(client) = self.here() {
+            client.shared.registry.add(instrument);
+        }
     }
 
     /// Returns the counter of that name and tags, which is created if there is none. Look it up once and keep it.
@@ -208,31 +231,47 @@ impl Client {
     /// a counter that all such calls share: `ringstat.overflow`.
     #[must_use]
     pub fn counter(&self, name: &str, tags: &[(&str, &str)]) -> OwnedCounter {
-        self.shared.registry.counter(name, tags)
+        self.registry().map_or_else(Registry::unsent_counter, |r| r.counter(name, tags))
     }
 
     /// Returns the gauge of that name and tags; see [`counter`](Self::counter).
     #[must_use]
     pub fn gauge(&self, name: &str, tags: &[(&str, &str)]) -> OwnedGauge {
-        self.shared.registry.gauge(name, tags)
+        self.registry().map_or_else(Registry::unsent_gauge, |r| r.gauge(name, tags))
     }
 
     /// Returns the histogram of that name and tags; see [`counter`](Self::counter).
     #[must_use]
     pub fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
-        self.shared.registry.histogram(name, tags)
+        self.registry().map_or_else(Registry::unsent_histogram, |r| r.histogram(name, tags))
     }
 
     /// The number of instruments requested at run time that went to the overflow series.
     #[must_use]
     pub fn overflowed_instruments(&self) -> u64 {
-        self.shared.registry.refused()
+        self.here().unwrap_or(self).shared.registry.refused()
+    }
+
+    /// The instruments of this process.
+    fn registry(&self) -> Option<&Registry> {
+        self.here().map(|client| &client.shared.registry)
     }
 }
 
 impl Client {
-    /// Records the first event after a long idle period, during which the cheap clock stood still.
+    /// Records an event when the ring is not all there is to think of.
     #[cold]
+    fn push_unless_open(&self, event: &Event) -> Outcome {
+        match self.shared.valve.opening() {
+            Opening::Open => self.shared.rings.push(event),
+            Opening::Throttled(level) => self.shared.rings.push_throttled(event, level),
+            Opening::Asleep => self.push_and_wake(event),
+            Opening::Closed => self.refuse(Cause::Shutdown),
+            Opening::Forked => self.push_in_child(event),
+        }
+    }
+
+    /// Records the first event after a long idleness, in which the cheap clock stood still.
     fn push_and_wake(&self, event: &Event) -> Outcome {
         let (mut event, now) = (*event, self.shared.clock.advance().wall);
         if !event.is_stamped() {
@@ -246,8 +285,13 @@ impl Client {
 
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 impl Client {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// What this process has; `None` in a child where the client was not begun anew.
+    pub(crate) fn max_instruments(&self) -> usize {
+        self.thread.forks.config().max_instruments
+    }
+
+    pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
+        self.here().map(|client| &client.shared)
     }
 }
 
@@ -261,26 +305,29 @@ impl Recorder for Client {
 
     #[inline]
     fn push(&self, event: &Event) -> Outcome {
-        match self.shared.valve.opening() {
-            Opening::Open => self.shared.rings.push(event),
-            Opening::Throttled(level) => self.shared.rings.push_throttled(event, level),
-            Opening::Asleep => self.push_and_wake(event),
-            Opening::Closed => self.refuse(Cause::Shutdown),
+        if self.shared.valve.is_open() {
+            self.shared.rings.push(event)
+        } else {
+            self.push_unless_open(event)
         }
     }
 
     #[cold]
     fn refuse(&self, cause: Cause) -> Outcome {
-        self.shared.rings.refuse(cause)
+        self.here().unwrap_or(self).shared.refuse(cause)
     }
 
     #[inline]
     fn tag_memory(&self) -> Option<Area<'_>> {
-        self.shared.rings.tag_memory()
+        self.here()?.shared.rings.tag_memory()
     }
 
     #[cold]
     fn give_back(&self, event: &Event) {
+        // Rings know their own events: those of a parent and of its child are numbered apart.
         event.give_back(&self.shared.rings);
+        if let Some(client) = self.here() {
+            event.give_back(&client.shared.rings);
+        }
     }
 }

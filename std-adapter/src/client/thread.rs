@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
+use super::fork::Forks;
 use crate::shared::Shared;
 
 /// Ends the worker when the last handle is dropped.
@@ -12,19 +13,26 @@ pub(super) struct Thread {
     handle: Mutex<Option<JoinHandle<()>>>,
     worker: ThreadId,
     shared: Arc<Shared>,
-    linger: Duration,
+    /// What a child of this process needs.
+    pub(super) forks: Forks,
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.stop(after(self.linger));
+        if self.shared.valve.is_forked() {
+            // The thread is not in this process: it can neither be joined nor detached.
+            let handle = self.handle.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(handle.take());
+        } else {
+            self.stop(after(self.linger()));
+        }
     }
 }
 
 impl Thread {
-    pub(super) fn new(handle: JoinHandle<()>, shared: Arc<Shared>, linger: Duration) -> Self {
+    pub(super) fn new(handle: JoinHandle<()>, shared: Arc<Shared>, forks: Forks) -> Self {
         let worker = handle.thread().id();
-        Self { handle: Mutex::new(Some(handle)), worker, shared, linger }
+        Self { handle: Mutex::new(Some(handle)), worker, shared, forks }
     }
 
     /// Makes the worker check its requests.
@@ -36,7 +44,7 @@ impl Thread {
 
     /// How long the last handle waits for what is left to be sent.
     pub(super) fn linger(&self) -> Duration {
-        self.linger
+        self.forks.config().linger
     }
 
     /// Refuses further records, and makes the worker send what is left until `deadline`.
@@ -83,7 +91,7 @@ impl Thread {
         std::thread::current().id() == self.worker
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
         self.handle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,8 @@ use crate::shared::{Shared, State};
 
 impl Client {
     /// Like [`flush`](Self::flush), without blocking the thread: sends everything recorded so far, and all instruments
-    /// that have changed. The future completes when that is done, or when the client has ended.
+    /// that have changed. The future completes when that is done, when the client has ended, or in a child of its
+    /// process.
     ///
     /// It requires nothing of the executor. For a time limit use the executor's: if the future is dropped, nothing is
     /// lost.
@@ -27,14 +28,17 @@ impl Client {
     /// # }
     /// ```
     pub fn flush_async(&self) -> Flushed {
-        let asked = self.ask_to_flush();
-        Flushed { shared: self.shared.clone(), asked }
+        let client = self.here().unwrap_or(self);
+        let asked = if client.is_forked() { 0 } else { client.ask_to_flush() };
+        Flushed { shared: client.shared.clone(), asked }
     }
 
     /// Like [`shutdown`](Self::shutdown), without blocking the thread. Records are refused from this call on, even if
     /// the future is never polled.
     pub fn shutdown_async(self, timeout: Duration) -> Ended {
-        self.thread.ask_to_end(after(timeout));
+        if let Some(client) = self.here() {
+            client.thread.ask_to_end(after(timeout));
+        }
         Ended { client: self }
     }
 }
@@ -51,6 +55,9 @@ impl Future for Flushed {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.shared.valve.is_forked() {
+            return Poll::Ready(());
+        }
         let done = |s: &State| (s.flush_done >= self.asked || s.stopped).then_some(());
         self.shared.control.poll(context, done)
     }
@@ -67,7 +74,8 @@ impl Future for Ended {
     type Output = Ledger;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Ledger> {
-        let stopped = self.client.shared.control.poll(context, |s| s.stopped.then_some(()));
+        let Some(client) = self.client.here() else { return Poll::Ready(self.client.ledger()) };
+        let stopped = client.shared.control.poll(context, |s| s.stopped.then_some(()));
         stopped.map(|()| self.client.ledger())
     }
 }

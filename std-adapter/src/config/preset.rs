@@ -15,7 +15,7 @@ use super::{ClientConfig, MAX_SEGMENTS, Protocol};
 /// | `default` | 16 × 8192 + 4096 | 32, or a datagram | 100 ms | drop the newest | 27.1 MB |
 /// | `high-throughput` | 16 × 16384 + 16384 | 100 | 50 ms | by priority | 63.6 MB |
 /// | `reliable` | 16 × 8192 + 8192 | 20 | 200 ms | drop the newest | 27.4 MB |
-/// | `graded` | 16 × 8192 + 4096 | 10 to 100 | 100 ms | graded, half of the low ones | 30.6 MB |
+/// | `graded` | 16 × 8192 + 4096 | 10 to 100 | 100 ms | graded, half of the low ones | 30.7 MB |
 /// | `low-memory` | 2 × 1536 + 1024 | 20 | 100 ms | sampled, one in 2 | 0.5 MB |
 ///
 /// *rings* are those that threads own plus the one that further threads share, in events; *memory* is the largest

@@ -9,7 +9,7 @@ impl Client {
     /// The description of a name that was given through the facade.
     #[must_use]
     pub fn described(&self, name: &str) -> Option<Described> {
-        self.shared().registry.descriptions.get(name)
+        self.shared()?.registry.descriptions.get(name)
     }
 }
 

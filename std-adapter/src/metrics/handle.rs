@@ -33,7 +33,7 @@ impl<I> Checked<I> {
     #[inline]
     fn count(&self, taken: bool) {
         if !taken {
-            self.client.rings.refuse(Cause::Invalid);
+            self.client.refuse(Cause::Invalid);
         }
     }
 }

@@ -31,12 +31,13 @@
 //! counts such requests.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
 use ringstat_core::instrument::Instrument;
 
 use crate::client::{BuildError, Client};
+use crate::process::Each;
 use crate::shared::Shared;
 
 pub use crate::registry::Described;
@@ -89,6 +90,9 @@ impl std::error::Error for InstallError {
 }
 
 /// A [`metrics::Recorder`] that passes what is recorded through the facade to a client.
+///
+/// In a forked child it does what its client does there: new instruments are sent by nobody, until
+/// [`Client::restart_after_fork`] is called.
 #[derive(Debug)]
 pub struct Facade {
     client: Client,
@@ -102,44 +106,52 @@ pub struct Facade {
 struct Instruments<H> {
     table: Table<Key, H>,
     /// The handle for everything that has no place in the table.
-    overflow: OnceLock<H>,
+    overflow: Each<H>,
 }
 
 impl<H: Clone> Instruments<H> {
     fn new(limit: usize) -> Self {
-        Self { table: Table::new(limit), overflow: OnceLock::new() }
+        Self { table: Table::new(limit), overflow: Each::new() }
     }
 
-    /// The handle of a key; if it is new, `make` asks the client for it.
+    /// The handle of a key; if it is new, `make` asks the client for it. `None` in a child without a client.
     #[inline]
-    fn handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
+    fn handle(
+        &self,
+        key: &Key,
+        client: &Client,
+        make: impl Fn(&Key, &Arc<Shared>) -> H,
+    ) -> Option<H> {
         match self.table.get(key.get_hash(), |k| same(k, key)) {
-            Some(handle) => handle.clone(),
-            None => self.new_handle(key, client, make),
+            Some(handle) => Some(handle.clone()),
+            None => self.new_handle(key, client.shared()?, make),
         }
     }
 
     #[cold]
-    fn new_handle(&self, key: &Key, client: &Client, make: impl Fn(&Key) -> H) -> H {
+    fn new_handle(
+        &self,
+        key: &Key,
+        shared: &Arc<Shared>,
+        make: impl Fn(&Key, &Arc<Shared>) -> H,
+    ) -> Option<H> {
         if !self.table.is_full()
             && let Some(handle) = self.table.get_or_add(
                 key.get_hash(),
                 |k| same(k, key),
-                || (key.to_retained(), make(key)),
+                || (key.to_retained(), make(key, shared)),
             )
         {
-            return handle.clone();
+            return Some(handle.clone());
         }
-        let mut counted = false;
-        let overflow = self.overflow.get_or_init(|| {
-            counted = true;
+        match self.overflow.get() {
+            Some(overflow) => {
+                shared.registry.refuse();
+                Some(overflow.clone())
+            }
             // For an empty name the registry returns the overflow series, and counts the request.
-            make(&Key::from_static_name(""))
-        });
-        if !counted {
-            client.shared().registry.refuse();
+            None => Some(self.overflow.get_or(|| make(&Key::from_static_name(""), shared)).clone()),
         }
-        overflow.clone()
     }
 }
 
@@ -147,7 +159,7 @@ impl Facade {
     /// Creates a recorder that passes everything to `client`, and keeps the client working.
     #[must_use]
     pub fn new(client: &Client) -> Self {
-        let limit = client.shared().registry.limit();
+        let limit = client.max_instruments();
         Self {
             client: client.clone(),
             counters: Instruments::new(limit),
@@ -164,8 +176,10 @@ impl Facade {
         metrics::set_global_recorder(self).map_err(|_| InstallError::Taken)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
-        self.client.shared()
+    fn describe(&self, name: &KeyName, unit: Option<metrics::Unit>, text: &SharedString) {
+        if let Some(shared) = self.client.shared() {
+            shared.registry.descriptions.add(name.as_str(), unit, text);
+        }
     }
 }
 
@@ -176,41 +190,46 @@ fn tags(key: &Key) -> Vec<(&str, &str)> {
 
 impl metrics::Recorder for Facade {
     fn describe_counter(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
-        self.shared().registry.descriptions.add(name.as_str(), unit, &text);
+        self.describe(&name, unit, &text);
     }
 
     fn describe_gauge(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
-        self.shared().registry.descriptions.add(name.as_str(), unit, &text);
+        self.describe(&name, unit, &text);
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<metrics::Unit>, text: SharedString) {
-        self.shared().registry.descriptions.add(name.as_str(), unit, &text);
-        self.shared().registry.set_unit(name.as_str(), describe::unit(unit));
+        self.describe(&name, unit, &text);
+        if let Some(shared) = self.client.shared() {
+            shared.registry.set_unit(name.as_str(), describe::unit(unit));
+        }
     }
 
     #[inline]
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.counters.handle(key, &self.client, |key| {
-            Counter::from_arc(self.shared().registry.counter(key.name(), &tags(key)).0)
-        })
+        let handle = self.counters.handle(key, &self.client, |key, shared| {
+            Counter::from_arc(shared.registry.counter(key.name(), &tags(key)).0)
+        });
+        handle.unwrap_or_else(Counter::noop)
     }
 
     #[inline]
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.gauges.handle(key, &self.client, |key| {
-            let instrument = self.shared().registry.gauge(key.name(), &tags(key)).0;
-            Gauge::from_arc(Arc::new(Checked { instrument, client: self.shared().clone() }))
-        })
+        let handle = self.gauges.handle(key, &self.client, |key, shared| {
+            let instrument = shared.registry.gauge(key.name(), &tags(key)).0;
+            Gauge::from_arc(Arc::new(Checked { instrument, client: shared.clone() }))
+        });
+        handle.unwrap_or_else(Gauge::noop)
     }
 
     #[inline]
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.histograms.handle(key, &self.client, |key| {
-            let instrument = self.shared().registry.float_histogram(key.name(), &tags(key));
-            if let Some(described) = self.shared().registry.descriptions.get(instrument.name()) {
+        let handle = self.histograms.handle(key, &self.client, |key, shared| {
+            let instrument = shared.registry.float_histogram(key.name(), &tags(key));
+            if let Some(described) = shared.registry.descriptions.get(instrument.name()) {
                 instrument.inner.set_unit(describe::unit(described.unit));
             }
-            Histogram::from_arc(Arc::new(Checked { instrument, client: self.shared().clone() }))
-        })
+            Histogram::from_arc(Arc::new(Checked { instrument, client: shared.clone() }))
+        });
+        handle.unwrap_or_else(Histogram::noop)
     }
 }

@@ -1,6 +1,7 @@
-//! A `static` instrument as seen by one client.
+//! An instrument that existed before the client, as seen by this client: in a `static`, or made in the process that this
+//! one was forked from.
 //!
-//! The instrument counts from the start of the process, for whoever asks; a client sends what was recorded since it
+//! The instrument counts from its own start, for whoever asks; a client sends what was recorded since it
 //! adopted the instrument. A receiver sees each client as a source of its own, so without this, several clients one
 //! after the other would each deliver the first one's counts again. Which version was sent last belongs to the client,
 //! too: if it were noted in the instrument, each of two clients would take the other's sending for its own.
@@ -8,9 +9,11 @@
 use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, State, Unit};
 use ringstat_core::record::{Tag, Value};
 
-/// A `static` instrument as seen by one client; see the [module](self).
+use super::Source;
+
+/// An instrument that existed before as seen by one client; see the [module](self).
 pub(crate) struct Adopted {
-    instrument: &'static dyn Instrument,
+    instrument: Source,
     before: Before,
     mark: Mark,
 }
@@ -25,7 +28,7 @@ enum Before {
 
 /// A histogram minus what it held before.
 struct Since {
-    instrument: &'static dyn Instrument,
+    instrument: Source,
     layout: Layout,
     sum: Value,
     counts: Box<[u64]>,
@@ -33,12 +36,12 @@ struct Since {
 
 impl Adopted {
     /// Adopts the instrument, which counts from here on.
-    pub(super) fn new(instrument: &'static dyn Instrument) -> Self {
-        let before = match instrument.state() {
+    pub(super) fn new(instrument: Source) -> Self {
+        let before = match instrument.get().state() {
             State::Level(_) => Before::Level,
             State::Total(total) => Before::Total(total),
             State::Buckets(buckets) => Before::Buckets(Since {
-                instrument,
+                instrument: instrument.clone(),
                 layout: buckets.layout(),
                 sum: buckets.sum(),
                 counts: (0..buckets.buckets()).map(|i| buckets.bucket_count(i)).collect(),
@@ -49,32 +52,36 @@ impl Adopted {
 
     /// Whether `instrument` is the one that was adopted.
     pub(super) fn is(&self, instrument: &dyn Instrument) -> bool {
-        std::ptr::addr_eq(self.instrument, instrument)
+        matches!(self.instrument, Source::Static(own) if std::ptr::addr_eq(own, instrument))
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.instrument
     }
 }
 
 impl Instrument for Adopted {
     fn name(&self) -> &str {
-        self.instrument.name()
+        self.instrument.get().name()
     }
     fn tag(&self, index: usize) -> Option<(&str, &str)> {
-        self.instrument.tag(index)
+        self.instrument.get().tag(index)
     }
     fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
-        self.instrument.static_identity()
+        self.instrument.get().static_identity()
     }
     fn unit(&self) -> Unit {
-        self.instrument.unit()
+        self.instrument.get().unit()
     }
     fn state(&self) -> State<'_> {
-        match (self.instrument.state(), &self.before) {
+        match (self.instrument.get().state(), &self.before) {
             (State::Total(now), Before::Total(before)) => State::Total(now.wrapping_sub(*before)),
             (State::Buckets(_), Before::Buckets(since)) => State::Buckets(since),
             (state, _) => state,
         }
     }
     fn version(&self) -> u32 {
-        self.instrument.version()
+        self.instrument.get().version()
     }
     fn mark(&self) -> &Mark {
         &self.mark
@@ -84,7 +91,7 @@ impl Instrument for Adopted {
 impl Since {
     /// What `read` returns for the buckets at this moment.
     fn now<T>(&self, read: impl FnOnce(&dyn Buckets) -> T) -> Option<T> {
-        match self.instrument.state() {
+        match self.instrument.get().state() {
             State::Buckets(buckets) => Some(read(buckets)),
             State::Total(_) | State::Level(_) => None,
         }

@@ -33,6 +33,14 @@ impl Descriptions {
         }
     }
 
+    /// Takes over what was described in the process that this one was forked from, unless something was being described
+    /// there at that very moment.
+    pub(super) fn take_over(&mut self, parent: &Self) {
+        if let Ok(by_name) = parent.by_name.try_lock() {
+            self.by_name = Mutex::new(by_name.clone());
+        }
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<Described> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }

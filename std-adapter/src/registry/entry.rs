@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use ringstat_core::instrument::Instrument;
 
+use super::Source;
 use super::adopted::Adopted;
+use super::made::Made;
 
-/// An instrument in a `static`, or one made at run time.
+/// An instrument that was there before the client, one made at run time, or one in which the client tells of itself.
 pub(crate) enum Entry {
-    Static(Adopted),
-    Owned(Arc<dyn Instrument + Send + Sync>),
+    Adopted(Adopted),
+    Made(Made),
+    Own(Arc<dyn Instrument + Send + Sync>),
 }
 
 impl fmt::Debug for Entry {
@@ -20,20 +23,30 @@ impl fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// Adopts an instrument in a `static`: what it counts from now on is sent.
-    pub(crate) fn adopt(instrument: &'static dyn Instrument) -> Self {
-        Self::Static(Adopted::new(instrument))
+    /// Adopts an instrument: what it counts from now on is sent.
+    pub(crate) fn adopt(source: Source) -> Self {
+        Self::Adopted(Adopted::new(source))
+    }
+
+    /// What a client in a child of this process adopts.
+    pub(super) fn source(&self) -> Option<Source> {
+        match self {
+            Self::Adopted(adopted) => Some(adopted.source().clone()),
+            Self::Made(made) => Some(Source::Made(made.clone())),
+            Self::Own(_) => None,
+        }
     }
 
     /// Whether this entry is that instrument in a `static`.
     pub(super) fn is(&self, instrument: &dyn Instrument) -> bool {
-        matches!(self, Self::Static(adopted) if adopted.is(instrument))
+        matches!(self, Self::Adopted(adopted) if adopted.is(instrument))
     }
 
     pub(super) fn get(&self) -> &dyn Instrument {
         match self {
-            Self::Static(adopted) => adopted,
-            Self::Owned(instrument) => instrument.as_ref(),
+            Self::Adopted(adopted) => adopted,
+            Self::Made(made) => made.get(),
+            Self::Own(instrument) => instrument.as_ref(),
         }
     }
 }

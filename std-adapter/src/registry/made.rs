@@ -44,12 +44,34 @@ impl<I: Instrument> Instrument for Owned<I> {
 
 /// The registry's reference to one of them.
 #[derive(Clone, Debug)]
-pub(super) enum Made {
+pub(crate) enum Made {
     Counter(Arc<Owned<Counter>>),
     Gauge(Arc<Owned<Gauge>>),
     Histogram(Arc<Owned<Histogram>>),
     #[cfg(feature = "metrics")]
     Floats(Arc<Owned<FloatHistogram>>),
+}
+
+impl Made {
+    pub(super) fn get(&self) -> &dyn Instrument {
+        match self {
+            Self::Counter(made) => &**made,
+            Self::Gauge(made) => &**made,
+            Self::Histogram(made) => &**made,
+            #[cfg(feature = "metrics")]
+            Self::Floats(made) => &**made,
+        }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        match self {
+            Self::Counter(made) => &made.key,
+            Self::Gauge(made) => &made.key,
+            Self::Histogram(made) => &made.key,
+            #[cfg(feature = "metrics")]
+            Self::Floats(made) => &made.key,
+        }
+    }
 }
 
 /// An instrument that can be made at run time.

@@ -1,6 +1,5 @@
 //! The instruments of a client: those in `static`s and those made at run time.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +17,7 @@ mod float;
 mod handle;
 mod key;
 mod made;
+mod source;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 mod table;
 mod walk;
@@ -33,15 +33,18 @@ pub use handle::{OwnedCounter, OwnedGauge, OwnedHistogram};
 use key::Key;
 pub(crate) use made::Owned;
 use made::{Made, Make};
+pub(crate) use source::Source;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub(crate) use table::Table;
 pub(crate) use walk::Walk;
 
-/// All instruments of one client. It is locked when an instrument is added and by the worker's walk, but never by
-/// recording.
+/// All instruments of one client. It is locked when an instrument is added, but never by recording or by the worker's walk.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    inner: Mutex<Inner>,
+    /// This list only grows, and is read without the lock: by the worker, and in a child, where the lock may be held for ever.
+    entries: boxcar::Vec<Entry>,
+    /// The instruments made at run time. Held while anything is added.
+    made: Mutex<Index>,
     /// The largest number of instruments made at run time.
     limit: usize,
     refused: AtomicU64,
@@ -50,20 +53,16 @@ pub(crate) struct Registry {
     pub(crate) descriptions: Descriptions,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    entries: Vec<Entry>,
-    made: HashMap<Key, Made>,
-}
+type Index = HashMap<Key, Made>;
 
 /// The name of the series for what is beyond the limit.
 const OVERFLOW: &str = "ringstat.overflow";
 
 impl Registry {
     pub(crate) fn new(entries: Vec<Entry>, limit: usize) -> Self {
-        let inner = Inner { entries, made: HashMap::new() };
         Self {
-            inner: Mutex::new(inner),
+            entries: entries.into_iter().collect(),
+            made: Mutex::default(),
             limit,
             refused: AtomicU64::new(0),
             #[cfg(feature = "metrics")]
@@ -71,15 +70,37 @@ impl Registry {
         }
     }
 
+    /// The registry of a client that goes on in a child of the process: the same instruments, counted from now on. It
+    /// takes no lock of the parent.
+    pub(crate) fn in_child(parent: &Self) -> Self {
+        let mut registry = Self::new(Vec::new(), parent.limit);
+        let made = registry.made.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for source in parent.entries.iter().filter_map(|(_, entry)| entry.source()) {
+            if let Source::Made(one) = &source {
+                made.insert(one.key().clone(), one.clone());
+            }
+            registry.entries.push(Entry::adopt(source));
+        }
+        #[cfg(feature = "metrics")]
+        registry.descriptions.take_over(&parent.descriptions);
+        registry
+    }
+
+    /// Holds the lock, as another thread may at a fork.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> impl Sized + use<'_> {
+        self.lock()
+    }
+
     /// Locks the instruments. A panic elsewhere leaves nothing half done here, so a poisoned lock is fine.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Index> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, instrument: &'static dyn Instrument) {
-        let mut inner = self.lock();
-        if !inner.entries.iter().any(|entry| entry.is(instrument)) {
-            inner.entries.push(Entry::adopt(instrument));
+        let _adding = self.lock();
+        if !self.entries.iter().any(|(_, entry)| entry.is(instrument)) {
+            self.entries.push(Entry::adopt(Source::Static(instrument)));
         }
     }
 
@@ -96,7 +117,7 @@ impl Registry {
 
     /// The number of instruments made at run time.
     pub(crate) fn made(&self) -> usize {
-        self.lock().made.len()
+        self.lock().len()
     }
 
     /// The largest number of them.
@@ -104,16 +125,32 @@ impl Registry {
         self.limit
     }
 
-    /// Locks the instruments for a walk.
+    /// The instruments, for the sender to walk.
     pub(crate) fn walk(&self) -> Walk<'_> {
-        Walk { inner: RefCell::new(self.lock()), limit: self.limit }
+        Walk(self)
+    }
+
+    /// The instrument under that key, made if need be and there is room for `limit`; `None` also where another type has
+    /// the key, or it could never be sent.
+    fn try_make<I: Make>(&self, key: Key, limit: usize) -> Option<Arc<Owned<I>>> {
+        let mut index = self.lock();
+        if let Some(made) = index.get(&key) {
+            return I::unwrap(made).cloned();
+        }
+        if !key.is_valid() || index.len() >= limit {
+            return None;
+        }
+        let made = Arc::new(Owned { key: key.clone(), inner: I::make() });
+        let one = I::wrap(made.clone());
+        self.entries.push(Entry::Made(one.clone()));
+        index.insert(key, one);
+        Some(made)
     }
 
     /// The instrument of that name, tags and type, which is made if there is none; the overflow series if there is no
     /// room.
     fn make<I: Make>(&self, name: &str, tags: &[(&str, &str)]) -> Arc<Owned<I>> {
-        let mut inner = self.lock();
-        if let Some(made) = inner.make::<I>(Key::new(name, tags), self.limit) {
+        if let Some(made) = self.try_make::<I>(Key::new(name, tags), self.limit) {
             return made;
         }
         // The limit is reached, the name belongs to another type, or the instrument could never be sent: records go to
@@ -121,7 +158,7 @@ impl Registry {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let kind = std::any::type_name::<I>().rsplit("::").next().unwrap_or("");
         let overflow = Key::new(OVERFLOW, &[("type", kind)]);
-        match inner.make::<I>(overflow.clone(), usize::MAX) {
+        match self.try_make::<I>(overflow.clone(), usize::MAX) {
             Some(made) => made,
             // An instrument of another type has the name of the overflow series: this one works, but is not sent.
             None => Arc::new(Owned { key: overflow, inner: I::make() }),
@@ -152,7 +189,7 @@ impl Registry {
     /// Sets the unit of every histogram of floats with that name.
     #[cfg(feature = "metrics")]
     pub(crate) fn set_unit(&self, name: &str, unit: Unit) {
-        for (key, made) in &self.lock().made {
+        for (key, made) in &*self.lock() {
             if let Made::Floats(histogram) = made
                 && *key.name == *name
             {
@@ -161,11 +198,28 @@ impl Registry {
         }
     }
 
+    /// An instrument that nobody sends, for a caller without a client in this process.
+    fn unsent<I: Make>() -> Arc<Owned<I>> {
+        Arc::new(Owned { key: Key::new("", &[]), inner: I::make() })
+    }
+
+    pub(crate) fn unsent_counter() -> OwnedCounter {
+        OwnedCounter(Self::unsent())
+    }
+
+    pub(crate) fn unsent_gauge() -> OwnedGauge {
+        OwnedGauge(Self::unsent())
+    }
+
+    pub(crate) fn unsent_histogram() -> OwnedHistogram {
+        OwnedHistogram(Self::unsent())
+    }
+
     /// An instrument of the client's own, which does not count towards the limit; it is sent if it is `listed`.
     fn own<I: Make>(&self, name: &str, tags: &[(&str, &str)], listed: bool) -> Arc<Owned<I>> {
         let made = Arc::new(Owned { key: Key::new(name, tags), inner: I::make() });
         if listed {
-            self.lock().entries.push(Entry::Owned(made.clone()));
+            self.push_own(made.clone());
         }
         made
     }
@@ -185,24 +239,12 @@ impl Registry {
 
     /// Sends the histogram from now on.
     pub(crate) fn list(&self, histogram: &OwnedHistogram) {
-        self.lock().entries.push(Entry::Owned(histogram.0.clone()));
+        self.push_own(histogram.0.clone());
     }
-}
 
-impl Inner {
-    /// The instrument with that key, which is made if there is room. `None` if there is none, if another type has the
-    /// key, or if the instrument could never be sent.
-    fn make<I: Make>(&mut self, key: Key, limit: usize) -> Option<Arc<Owned<I>>> {
-        if let Some(made) = self.made.get(&key) {
-            return I::unwrap(made).cloned();
-        }
-        if !key.is_valid() || self.made.len() >= limit {
-            return None;
-        }
-        let made = Arc::new(Owned { key: key.clone(), inner: I::make() });
-        self.entries.push(Entry::Owned(made.clone()));
-        self.made.insert(key, I::wrap(made.clone()));
-        Some(made)
+    fn push_own(&self, instrument: Arc<dyn Instrument + Send + Sync>) {
+        let _adding = self.lock();
+        self.entries.push(Entry::Own(instrument));
     }
 }
 

@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::process::{Byte, Each};
+
 /// A table of at most `limit` keys of type `K`, each with a handle of type `H`.
 #[derive(Debug)]
 pub(crate) struct Table<K, H> {
@@ -16,6 +18,10 @@ pub(crate) struct Table<K, H> {
     limit: usize,
     /// Held while a key is added.
     adding: Mutex<()>,
+    /// Whether this is the process in which the table was made.
+    mine: Byte,
+    /// The keys that a child adds: another thread may have been adding one here at the fork.
+    in_children: Each<Self>,
 }
 
 type Link<K, H> = OnceLock<Box<Node<K, H>>>;
@@ -38,7 +44,14 @@ impl<K, H> Table<K, H> {
             length: AtomicUsize::new(0),
             limit,
             adding: Mutex::new(()),
+            mine: Byte::new(1),
+            in_children: Each::new(),
         }
+    }
+
+    /// The table to which this process adds keys.
+    fn here(&self) -> &Self {
+        if self.mine.is_forked() { self.in_children.get_or(|| Self::new(self.limit)) } else { self }
     }
 
     /// The handle of the key that has this hash and for which `is` holds.
@@ -55,16 +68,17 @@ impl<K, H> Table<K, H> {
         is: impl Fn(&K) -> bool,
         make: impl FnOnce() -> (K, H),
     ) -> Option<&H> {
+        let here = self.here();
         // The table is consistent at any time: a `make` that panics has not begun to change it.
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        let end = match self.find(hash, is) {
+        let _adding = here.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = match here.find(hash, is) {
             Ok(handle) => return Some(handle),
             Err(end) => end,
         };
-        if self.is_full() {
+        if here.is_full() {
             return None;
         }
-        self.length.fetch_add(1, Ordering::Relaxed);
+        here.length.fetch_add(1, Ordering::Relaxed);
         let new = || {
             let (key, handle) = make();
             Box::new(Node { key, handle, next: Link::new() })
@@ -74,7 +88,8 @@ impl<K, H> Table<K, H> {
 
     /// Whether no further key can be added.
     pub(crate) fn is_full(&self) -> bool {
-        self.length.load(Ordering::Relaxed) >= self.limit
+        let here = self.here();
+        here.length.load(Ordering::Relaxed) >= here.limit
     }
 
     /// The handle of a key, or the end of the list to which it would be added.

@@ -21,10 +21,10 @@ impl Counts {
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// Counts a record of a thread without a shard.
-    pub(super) fn count_shared(&self, cause: Cause) {
+    /// Counts `n` records of threads without a shard.
+    pub(super) fn count_shared(&self, cause: Cause, n: u64) {
         if let Some(cell) = self.0.last() {
-            cell[cause as usize].fetch_add(1, Ordering::Relaxed);
+            cell[cause as usize].fetch_add(n, Ordering::Relaxed);
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Rings {
     /// Memory for tags that do not fit a slot: one per shard, and a last one for threads without a shard. Empty if
     /// there is none.
     tag_memory: Box<[BoxedTagMemory]>,
+    /// The number of the first tag memory.
+    first_area: u16,
     /// The gate of threads without a shard.
     shared_gate: SharedGate,
     /// Records given up at the record call.
@@ -49,7 +51,8 @@ impl Resolve for Rings {
 
     #[inline]
     fn area(&self, number: u16) -> Option<Area<'_>> {
-        self.tag_memory.get(usize::from(number)).map(BoxedTagMemory::area)
+        let index = usize::from(number.wrapping_sub(self.first_area));
+        self.tag_memory.get(index).map(BoxedTagMemory::area)
     }
 }
 
@@ -77,9 +80,21 @@ impl Rings {
                     (0..=shards as u16).map(|number| BoxedTagMemory::new(blocks, number)).collect()
                 }
             },
+            first_area: 0,
             shared_gate: SharedGate::new(policy),
             drops: Counts::new(shards),
         }
+    }
+
+    /// Numbers the tag memory apart from the parent's, in a child of its process: an event whose tags are still with the
+    /// parent finds none here, rather than those of another event.
+    pub(crate) fn in_child(mut self, parent: &Self) -> Self {
+        self.first_area = parent.first_area.wrapping_add(parent.tag_memory.len() as u16);
+        let blocks = self.tag_memory.first().map_or(0, |memory| memory.area().capacity());
+        let number = |index| self.first_area.wrapping_add(index);
+        let memory = (0..self.tag_memory.len() as u16).map(number);
+        self.tag_memory = memory.map(|number| BoxedTagMemory::new(blocks, number)).collect();
+        self
     }
 
     /// The worker's end, which can be taken once.
@@ -121,8 +136,13 @@ impl Rings {
 
     /// Counts a record that is given up.
     pub(crate) fn refuse(&self, cause: Cause) -> Outcome {
-        self.drops.count_shared(cause);
+        self.drops.count_shared(cause, 1);
         Outcome::Dropped(cause)
+    }
+
+    /// Counts records that were given up elsewhere.
+    pub(crate) fn refused(&self, cause: Cause, n: u64) {
+        self.drops.count_shared(cause, n);
     }
 
     /// Gives up what waits, once the worker has ended: a recorder that passed the valve before it closed may add its
@@ -130,7 +150,7 @@ impl Rings {
     pub(crate) fn give_up_all(&self, cause: Cause, names: &impl Resolve) {
         let count = |event: Event| {
             event.give_back(names);
-            self.drops.count_shared(cause);
+            self.drops.count_shared(cause, 1);
         };
         if let Some(mut events) = self.consumer() {
             events.drain(usize::MAX, count);
@@ -338,7 +358,7 @@ impl Rings {
         mut event: Event,
         replace: impl FnOnce(&F, Event, &mut dyn FnMut(Event)) -> Result<(), Full<Event>>,
     ) -> Outcome {
-        let mut evicted = 0;
+        let mut evicted = 0_u64;
         let mut count = |oldest: Event| {
             oldest.give_back(self);
             evicted += 1;
@@ -349,7 +369,7 @@ impl Rings {
             Admission::Enter if self.policy.evicts() => ring.push_evicting(event, &mut count),
             Admission::Enter => ring.push(event),
         };
-        (0..evicted).for_each(|_| self.drops.count_shared(Cause::Evicted));
+        self.drops.count_shared(Cause::Evicted, evicted);
         match pushed {
             Ok(()) if evicted > 0 => Outcome::RecordedEvicting,
             Ok(()) => Outcome::Recorded,

@@ -1,16 +1,20 @@
 //! What recorders and the worker share: rings, instruments, names, clocks, and the accounts of both.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ringstat_core::instrument::{DEFAULT_BUCKETS, Histogram};
 use ringstat_core::ledger::{Cause, Ledger};
-use ringstat_core::observe::{Buffer, Degradation, Memory, Snapshot};
+use ringstat_core::observe::{Buffer, Degradation, Health, Memory, Reason, Snapshot};
 use ringstat_core::policy::{Level, Throttle};
 use ringstat_core::record::spill::{Area, BLOCK};
-use ringstat_core::record::{Interner, Resolve, Symbol};
+use ringstat_core::record::{Interner, Outcome, Resolve, Symbol};
 use ringstat_core::ring::percent;
 use ringstat_core::send::{BoxedKeep, Identity};
 
 use crate::clock::Clock;
 use crate::config::ClientConfig;
+use crate::process::Each;
 use crate::registry::{Entry, Registry};
 use crate::rings::Rings;
 
@@ -49,13 +53,16 @@ pub(crate) struct Shared {
     pub(crate) rings: Rings,
     pub(crate) clock: Clock,
     pub(crate) registry: Registry,
-    pub(crate) names: Names,
+    /// Shared with the clients that go on in children: symbols stay what they are.
+    pub(crate) names: Arc<Names>,
     pub(crate) timings: Timings,
     pub(crate) identity: Identity,
     /// Memory taken at the start, in bytes: everything but instruments made at run time.
     fixed_bytes: usize,
     pub(crate) valve: Valve,
     pub(crate) control: Control,
+    /// In a child: records that came here since.
+    forked: Each<AtomicU64>,
 }
 
 /// The largest amount of memory that an instrument takes besides its name and tags.
@@ -69,6 +76,17 @@ pub(crate) struct Room {
     pub(crate) worker_bytes: usize,
 }
 
+fn rings(config: &ClientConfig, room: &Room) -> Rings {
+    Rings::new(
+        config.shards,
+        config.shard_events,
+        config.shared_events,
+        config.policy,
+        if room.acknowledged { config.critical_events } else { 0 },
+        config.tag_memory,
+    )
+}
+
 impl Shared {
     pub(crate) fn new(
         config: &ClientConfig,
@@ -76,26 +94,81 @@ impl Shared {
         instruments: Vec<Entry>,
         room: &Room,
     ) -> Self {
-        let rings = Rings::new(
-            config.shards,
-            config.shard_events,
-            config.shared_events,
-            config.policy,
-            if room.acknowledged { config.critical_events } else { 0 },
-            config.tag_memory,
-        );
-        let kept = rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedKeep>::PLACE;
         let registry = Registry::new(instruments, config.max_instruments);
+        Self::with(identity, rings(config, room), registry, Arc::default(), room)
+    }
+
+    /// Those of a client that goes on in a child of the process that has `parent`, of which no lock is taken.
+    pub(crate) fn in_child(
+        config: &ClientConfig,
+        identity: Identity,
+        parent: &Self,
+        room: &Room,
+    ) -> Self {
+        let rings = rings(config, room).in_child(&parent.rings);
+        Self::with(
+            identity,
+            rings,
+            Registry::in_child(&parent.registry),
+            parent.names.clone(),
+            room,
+        )
+    }
+
+    fn with(
+        identity: Identity,
+        rings: Rings,
+        registry: Registry,
+        names: Arc<Names>,
+        room: &Room,
+    ) -> Self {
+        let kept = rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedKeep>::PLACE;
+        let fixed = size_of::<Self>() + size_of::<Names>() + room.worker_bytes + kept;
         Self {
-            fixed_bytes: rings.bytes() + size_of::<Self>() + room.worker_bytes + kept,
+            fixed_bytes: rings.bytes() + fixed,
             timings: Timings::new(&registry),
             rings,
             clock: Clock::new(),
             registry,
-            names: Names::new(),
+            names,
             identity,
             valve: Valve::default(),
             control: Control::default(),
+            forked: Each::new(),
+        }
+    }
+
+    /// Counts a record that is given up.
+    pub(crate) fn refuse(&self, cause: Cause) -> Outcome {
+        if !self.valve.is_forked() {
+            return self.rings.refuse(cause);
+        }
+        self.forked.get_or(AtomicU64::default).fetch_add(1, Ordering::Relaxed);
+        Outcome::Dropped(Cause::Forked)
+    }
+
+    /// In a child: records that came here since, to be counted elsewhere from now on.
+    pub(crate) fn take_forked(&self) -> u64 {
+        self.forked.get().map_or(0, |count| count.swap(0, Ordering::Relaxed))
+    }
+
+    /// In a child: the ledger of the records that came here since.
+    pub(crate) fn forked_ledger(&self) -> Ledger {
+        let recorded = self.forked.get().map_or(0, |count| count.load(Ordering::Relaxed));
+        let mut ledger = Ledger { recorded, ..Ledger::default() };
+        ledger.dropped.add(Cause::Forked, recorded);
+        ledger
+    }
+
+    /// In a child: what there is to say.
+    pub(crate) fn forked_snapshot(&self) -> Snapshot {
+        Snapshot {
+            sender: self.identity.sender,
+            epoch: self.identity.epoch,
+            uptime_nanos: self.clock.monotonic(),
+            health: Health::of([Reason::Forked]),
+            ledger: self.forked_ledger(),
+            ..Snapshot::default()
         }
     }
 

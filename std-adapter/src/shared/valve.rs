@@ -1,20 +1,26 @@
 //! What the record call checks first.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::Thread;
+
+use ringstat_core::policy::Throttle;
+
+use crate::process::{Byte, FORKED};
 
 /// Lets all records through, only some of them, or none. It is one byte, read by every record call.
 ///
-/// It also says when the worker sleeps for long, so that the first record wakes it.
-#[derive(Debug, Default)]
+/// It also says when the worker sleeps for long, so that the first record wakes it. And since the byte is 0 in every
+/// child of this process, a record call finds out at no extra cost that it has no worker there.
+#[derive(Debug)]
 pub(crate) struct Valve {
-    /// 0 if open; otherwise the throttle's level, or one of the values below.
-    opening: AtomicU8,
+    /// [`FORKED`], one of the values below, or [`OPEN`] plus the throttle's level.
+    opening: Byte,
     /// The thread to wake.
     worker: OnceLock<Thread>,
 }
 
+const OPEN: u8 = 1;
 /// The worker sleeps for long. Records are let through.
 const ASLEEP: u8 = u8::MAX - 1;
 /// The client is shut down.
@@ -31,31 +37,54 @@ pub(crate) enum Opening {
     Asleep,
     /// Nothing is let through.
     Closed,
+    /// Nothing does: this process is a child of the client's.
+    Forked,
+}
+
+impl Default for Valve {
+    fn default() -> Self {
+        Self { opening: Byte::new(OPEN), worker: OnceLock::new() }
+    }
 }
 
 impl Valve {
+    /// Whether everything comes through, and there is nothing else to do.
     #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.opening.load(Ordering::Relaxed) == OPEN
+    }
+
     pub(crate) fn opening(&self) -> Opening {
         match self.opening.load(Ordering::Relaxed) {
-            0 => Opening::Open,
+            OPEN => Opening::Open,
+            FORKED => Opening::Forked,
             ASLEEP => Opening::Asleep,
             CLOSED => Opening::Closed,
-            level => Opening::Throttled(level),
+            throttled => Opening::Throttled(throttled - OPEN),
         }
+    }
+
+    /// Whether this process is a child of the client's: there is no worker here, and locks may never be free.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.opening.is_forked()
     }
 
     /// Sets the throttle's level, 0 for none. A client that is shut down stays so, and so does a sleeping worker if
     /// nothing is to be throttled.
     pub(crate) fn throttle(&self, level: u8) {
+        let to = OPEN + level.min(Throttle::MAX_LEVEL);
         let _ = self.opening.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-            let stays = now == CLOSED || now == level || (now == ASLEEP && level == 0);
-            (!stays).then_some(level)
+            let stays =
+                matches!(now, CLOSED | FORKED) || now == to || (now == ASLEEP && to == OPEN);
+            (!stays).then_some(to)
         });
     }
 
     /// Lets nothing through any more.
     pub(crate) fn close(&self) {
-        self.opening.store(CLOSED, Ordering::Relaxed);
+        let close = |now| (now != FORKED).then_some(CLOSED);
+        let _ = self.opening.fetch_update(Ordering::Relaxed, Ordering::Relaxed, close);
     }
 
     /// Notes that the calling thread is the worker.
@@ -66,7 +95,7 @@ impl Valve {
 
     /// From now on, the first record wakes the worker, unless something else is in force.
     pub(crate) fn fall_asleep(&self) {
-        let _ = self.exchange(0, ASLEEP);
+        let _ = self.exchange(OPEN, ASLEEP);
     }
 
     /// Whether nobody has woken the worker since it fell asleep.
@@ -77,7 +106,7 @@ impl Valve {
     /// Wakes the worker by a system call, unless somebody else has.
     #[cold]
     pub(crate) fn wake(&self) {
-        if self.exchange(ASLEEP, 0)
+        if self.exchange(ASLEEP, OPEN)
             && let Some(worker) = self.worker.get()
         {
             worker.unpark();

@@ -1,7 +1,6 @@
 //! A map from a callsite and the values of its chosen fields to an instrument.
 
 use std::hash::{BuildHasher, Hash, Hasher};
-use std::sync::OnceLock;
 
 use boxcar::Vec as AppendOnly;
 use foldhash::fast::RandomState;
@@ -9,6 +8,7 @@ use tracing_core::Metadata;
 
 use super::fields::{Fields, Values};
 use crate::client::Client;
+use crate::process::Each;
 use crate::registry::{OwnedCounter, OwnedHistogram, Table};
 
 /// An instrument that a client makes at run time.
@@ -36,7 +36,7 @@ pub(super) struct Known<I> {
     numbers: Table<Key, usize>,
     instruments: AppendOnly<Numbered<I>>,
     /// The number of the instrument for whatever has no place in the table.
-    overflow: OnceLock<usize>,
+    overflow: Each<usize>,
 }
 
 /// What distinguishes two instruments.
@@ -67,12 +67,12 @@ impl<I: Make> Known<I> {
             hasher: RandomState::default(),
             numbers: Table::new(limit),
             instruments: AppendOnly::new(),
-            overflow: OnceLock::new(),
+            overflow: Each::new(),
         }
     }
 
     /// The number of the instrument for these values, which is made if necessary; its first tag names the level or the
-    /// span.
+    /// span. `None` in a child without a client.
     #[inline]
     pub(super) fn find(
         &self,
@@ -80,10 +80,10 @@ impl<I: Make> Known<I> {
         metadata: &'static Metadata<'static>,
         fields: &Fields<'_>,
         first: (&str, &str),
-    ) -> usize {
+    ) -> Option<usize> {
         let hash = self.hash(metadata, fields);
         match self.numbers.get(hash, |key| key.is(metadata, fields)) {
-            Some(number) if !fields.is_too_long() => *number,
+            Some(number) if !fields.is_too_long() => Some(*number),
             _ => self.make(client, hash, metadata, fields, first),
         }
     }
@@ -96,7 +96,8 @@ impl<I: Make> Known<I> {
         metadata: &'static Metadata<'static>,
         fields: &Fields<'_>,
         first: (&str, &str),
-    ) -> usize {
+    ) -> Option<usize> {
+        let shared = client.shared()?;
         let make = || {
             let own = [first, ("target", metadata.target())];
             let tags: Vec<_> = own.into_iter().chain(fields.tags()).collect();
@@ -110,19 +111,18 @@ impl<I: Make> Known<I> {
             && let Some(number) =
                 self.numbers.get_or_add(hash, |key| key.is(metadata, fields), make)
         {
-            return *number;
+            return Some(*number);
         }
-        let mut counted = false;
-        let overflow = self.overflow.get_or_init(|| {
-            counted = true;
-            // For an empty name the registry returns the overflow series, and counts the request.
+        if let Some(overflow) = self.overflow.get() {
+            shared.registry.refuse();
+            return Some(*overflow);
+        }
+        // For an empty name the registry returns the overflow series, and counts the request.
+        let overflow = || {
             let instrument = I::make(client, "", &[]);
             self.instruments.push(Numbered { instrument, key: None })
-        });
-        if !counted {
-            client.shared().registry.refuse();
-        }
-        *overflow
+        };
+        Some(*self.overflow.get_or(overflow))
     }
 
     /// The instrument with a number that [`find`](Self::find) returned.

@@ -63,7 +63,7 @@ impl MetricsLayer {
     /// events counted as `tracing.events`, and no field becomes a tag.
     #[must_use]
     pub fn new(client: &Client) -> Self {
-        let limit = client.shared().registry.limit();
+        let limit = client.max_instruments();
         Self {
             client: client.clone(),
             chosen: Box::new([]),
@@ -87,7 +87,7 @@ impl MetricsLayer {
     /// Counts events under this name; `None` counts none.
     #[must_use]
     pub fn events(mut self, name: impl Into<Option<&'static str>>) -> Self {
-        let limit = self.client.shared().registry.limit();
+        let limit = self.client.max_instruments();
         self.events = name.into().map(|name| Known::new(name, limit));
         self
     }
@@ -95,7 +95,7 @@ impl MetricsLayer {
     /// Times spans under this name; `None` times none.
     #[must_use]
     pub fn spans(mut self, name: impl Into<Option<&'static str>>) -> Self {
-        let limit = self.client.shared().registry.limit();
+        let limit = self.client.max_instruments();
         self.spans = name.into().map(|name| Known::new(name, limit));
         self
     }
@@ -123,7 +123,9 @@ impl<S: Subscriber> Layer<S> for MetricsLayer {
             event.record(&mut fields);
         }
         let level = ("level", level(metadata.level()));
-        events.handle(events.find(&self.client, metadata, &fields, level)).inc();
+        if let Some(number) = events.find(&self.client, metadata, &fields, level) {
+            events.handle(number).inc();
+        }
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
@@ -134,7 +136,7 @@ impl<S: Subscriber> Layer<S> for MetricsLayer {
             attributes.record(&mut fields);
         }
         let kind = spans.find(&self.client, metadata, &fields, ("span", metadata.name()));
-        if !self.open.begin(id.into_u64(), self.now(), kind) {
+        if !kind.is_some_and(|kind| self.open.begin(id.into_u64(), self.now(), kind)) {
             self.untimed.inc();
         }
     }
@@ -150,7 +152,9 @@ impl<S: Subscriber> Layer<S> for MetricsLayer {
         }
         fields.fill_up(known);
         let kind = spans.find(&self.client, metadata, &fields, ("span", metadata.name()));
-        self.open.set_kind(id.into_u64(), kind);
+        if let Some(kind) = kind {
+            self.open.set_kind(id.into_u64(), kind);
+        }
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {

@@ -247,7 +247,6 @@ mod tests {
             assert!(aggregate.take(&other, &walk, &NoNames));
         }
         assert_eq!((aggregate.merged, walk.len()), (300, 4));
-        drop(walk);
         for parity in ["even", "odd"] {
             assert_eq!(registry.counter("n", &[("parity", parity), ("a", "b")]).total(), 300);
         }

@@ -13,12 +13,18 @@ use crate::shared::Shared;
 pub(super) struct Guarded {
     /// `None` once it is closed.
     transport: Option<AnyTransport>,
+    panics: u64,
     shared: Arc<Shared>,
 }
 
 impl Guarded {
     pub(super) fn new(transport: AnyTransport, shared: Arc<Shared>) -> Self {
-        Self { transport: Some(transport), shared }
+        Self { transport: Some(transport), panics: 0, shared }
+    }
+
+    /// How often it panicked, in whatever call.
+    pub(super) fn panics(&self) -> u64 {
+        self.panics
     }
 
     /// Drops the transport, which also runs the caller's code.
@@ -28,12 +34,13 @@ impl Guarded {
     }
 
     /// Returns what `call` returns, or `None` if it panics.
-    fn watched<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+    fn watched<T>(&mut self, call: impl FnOnce() -> T) -> Option<T> {
         self.shared.control.set_in_transport(true);
         // After a panic the transport may be in an inconsistent state. That concerns only itself: it holds nothing of
         // ours.
         let returned = catch_unwind(AssertUnwindSafe(call));
         self.shared.control.set_in_transport(false);
+        self.panics += u64::from(returned.is_err());
         returned.ok()
     }
 
@@ -81,6 +88,9 @@ pub(super) struct Ended(pub(super) Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
+        if self.0.valve.is_forked() {
+            return;
+        }
         self.0.valve.close();
         self.0.control.lock().stopped = true;
         self.0.control.changed();

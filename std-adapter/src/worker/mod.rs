@@ -73,6 +73,10 @@ impl<E: Format> Worker<E> {
         let Some(mut events) = self.shared.rings.consumer() else { return };
         self.shared.valve.set_worker();
         let deadline = loop {
+            if self.shared.valve.is_forked() {
+                // A transport has forked: the parent goes on, the child must not.
+                return;
+            }
             let next = self.round(&mut events);
             if let Some(deadline) = self.requests() {
                 break deadline;

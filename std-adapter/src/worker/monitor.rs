@@ -27,6 +27,10 @@ pub(crate) struct Look {
     /// The number of names and of instruments refused so far.
     pub(crate) names_refused: u64,
     pub(crate) instruments_refused: u64,
+    /// How long the receiver has owed an answer, in milliseconds.
+    pub(crate) silent_ms: u64,
+    /// How often the transport panicked.
+    pub(crate) panics: u64,
     pub(crate) memory_bytes: u64,
 }
 
@@ -107,6 +111,9 @@ impl Monitor {
             .sum(),
             names_refused: now.names_refused,
             instruments_refused: now.instruments_refused,
+            left: now.ledger.left(),
+            lost: now.ledger.lost,
+            panics: now.panics,
         };
         let readings = Readings {
             lately: self.window.growth(counts),
@@ -114,6 +121,8 @@ impl Monitor {
             unacknowledged_percent: now.unacknowledged_percent,
             unreachable: now.breaker.state != BreakerState::Closed,
             memory_bytes: now.memory_bytes,
+            unconfirmed: now.ledger.unconfirmed,
+            silent_ms: now.silent_ms,
         };
         let health = Health::judge(&readings, &self.limits);
         self.health = if self.heard { health } else { health.unheard() };
@@ -226,6 +235,11 @@ mod tests {
         assert_eq!(reason(|l| l.names_refused = 1), Health::of([Reason::Names]));
         assert_eq!(reason(|l| l.instruments_refused = 1), Health::of([Reason::Instruments]));
         assert_eq!(reason(|l| l.memory_bytes = 1 << 30), Health::of([Reason::Memory]));
+        assert_eq!(reason(|l| l.panics = 1), Health::of([Reason::Transport]));
+        let unconfirmed = |l: &mut Look| (l.ledger.unconfirmed, l.silent_ms) = (1, 2000);
+        assert_eq!(reason(unconfirmed), Health::of([Reason::Unconfirmed]));
+        let lossy = |l: &mut Look| (l.ledger.sent, l.ledger.lost) = (90, 10);
+        assert_eq!(reason(lossy), Health::of([Reason::Loss]));
         let refused = |cause| {
             let mut now = look(TICK, 1000, 0);
             now.ledger.dropped.add(cause, 1);

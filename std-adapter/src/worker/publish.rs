@@ -7,6 +7,7 @@ use ringstat_core::send::{BreakerState, Time};
 
 use super::Worker;
 use super::monitor::Look;
+use super::route::Route;
 use crate::rings::Consumer;
 
 impl<E: Format> Worker<E> {
@@ -31,6 +32,8 @@ impl<E: Format> Worker<E> {
                 },
                 names_refused: self.shared.names.refused().into(),
                 instruments_refused: self.shared.registry.refused(),
+                silent_ms: self.silence(now) / 1_000_000,
+                panics: self.panics(),
                 memory_bytes: self.shared.memory_bytes(),
             });
             self.shared.valve.throttle(level);
@@ -58,6 +61,17 @@ impl<E: Format> Worker<E> {
         }
     }
 
+    /// How long every receiver has owed an answer, in nanoseconds; 0 where one of them does not.
+    fn silence(&self, now: Time) -> u64 {
+        let silences = self.routes.iter().map(|route| route.silence(now.monotonic));
+        silences.min().unwrap_or(0)
+    }
+
+    /// How often a transport panicked.
+    fn panics(&self) -> u64 {
+        self.routes.iter().map(Route::panics).sum()
+    }
+
     pub(super) fn publish(&self) {
         let totals = *self.sender.totals();
         let (hits, misses) = self.pool.hits_and_misses();
@@ -79,6 +93,7 @@ impl<E: Format> Worker<E> {
             unsendable: totals.unsendable,
             wakes: self.tally.wakes,
             backpressure: self.tally.backpressure,
+            panics: self.panics(),
         };
         state.pool = PoolUse {
             capacity: self.pool.capacity() as u64,

@@ -23,7 +23,7 @@ pub(crate) struct Report {
 /// A name after `ringstat.client.`, and how to read its value.
 type Reading = (&'static str, fn(&Snapshot) -> u64);
 
-const COUNTERS: [Reading; 18] = [
+const COUNTERS: [Reading; 19] = [
     ("recorded", |s| s.ledger.recorded),
     ("sent", |s| s.ledger.sent),
     ("aggregated", |s| s.ledger.aggregated),
@@ -36,6 +36,7 @@ const COUNTERS: [Reading; 18] = [
     ("unsendable", |s| s.output.unsendable),
     ("send_errors", |s| s.output.send_errors),
     ("backpressure", |s| s.output.backpressure),
+    ("panics", |s| s.output.panics),
     ("acknowledged", |s| s.output.acknowledged),
     ("repeated", |s| s.output.repeated),
     ("bad_replies", |s| s.output.bad_replies),

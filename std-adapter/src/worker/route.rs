@@ -57,6 +57,8 @@ pub(crate) struct Route {
     in_doubt: bool,
     /// Whether the system has reported that nobody listened to an earlier datagram.
     refused: bool,
+    /// When the receiver was asked first since its last answer.
+    unanswered: Option<u64>,
 }
 
 impl Route {
@@ -72,7 +74,7 @@ impl Route {
         // If the transport cannot receive, nothing is asked for.
         let liveness = liveness.filter(|_| transport.hears());
         let path = Path::new(breaker, liveness, TimeUnit::Nanos, seed);
-        Self { transport, path, repeats, in_doubt: false, refused: false }
+        Self { transport, path, repeats, in_doubt: false, refused: false, unanswered: None }
     }
 
     /// Closes the transport.
@@ -103,6 +105,16 @@ impl Route {
         self.path.asks(now)
     }
 
+    /// How long the receiver has owed an answer, in nanoseconds, counted from the first question since its last answer.
+    pub(crate) fn silence(&self, now: u64) -> u64 {
+        self.unanswered.map_or(0, |since| now.saturating_sub(since))
+    }
+
+    /// How often the transport panicked.
+    pub(crate) fn panics(&self) -> u64 {
+        self.transport.panics()
+    }
+
     /// Clears the route for one last attempt.
     pub(crate) fn try_again(&mut self) {
         self.path.try_again();
@@ -115,7 +127,11 @@ impl Route {
 
     /// Takes the receiver's sign of life. Returns whether it answers a question that was asked.
     pub(crate) fn answered(&mut self, receipt: &Receipt, now: u64) -> bool {
-        self.path.answered(receipt, now).is_ok()
+        let answers = self.path.answered(receipt, now).is_ok();
+        if answers {
+            self.unanswered = None;
+        }
+        answers
     }
 
     /// Sends a single datagram, a probe. Returns whether the network accepted it.
@@ -128,7 +144,7 @@ impl Route {
     ) -> bool {
         tally.sends += 1;
         match self.again_if_refused(|transport| transport.send(bytes)) {
-            Ok(()) => self.path.handed(packed, now),
+            Ok(()) => self.left(packed, now),
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
                 return false;
@@ -189,7 +205,15 @@ impl Route {
     pub(crate) fn handed(&mut self, packed: &Packed, now: u64) {
         // If nobody answers, only what is accepted without a refusal is a success.
         if self.liveness().is_some() || !self.in_doubt {
-            self.path.handed(packed, now);
+            self.left(packed, now);
+        }
+    }
+
+    /// The network took this datagram.
+    fn left(&mut self, packed: &Packed, now: u64) {
+        self.path.handed(packed, now);
+        if packed.asks && self.liveness().is_some() {
+            self.unanswered.get_or_insert(now);
         }
     }
 

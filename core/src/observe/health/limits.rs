@@ -14,7 +14,7 @@ pub struct HealthLimits {
     pub drops_percent: u8,
     /// How many of the sends may fail, in percent.
     pub send_errors_percent: u8,
-    /// How long 99 % of the records may take from the record call to the socket, in milliseconds.
+    /// 99 % of the records must take less than this from the record call to the socket, in milliseconds.
     pub latency_ms: u64,
     /// How much of the room for critical events may wait for acknowledgements, in percent.
     pub unacknowledged_percent: u8,
@@ -22,11 +22,15 @@ pub struct HealthLimits {
     pub breaker_opened: u64,
     /// How much memory the client may take, in bytes.
     pub memory_bytes: u64,
+    /// Events that left may wait so long for a receiver that answers to say whether they arrived, in milliseconds.
+    pub unconfirmed_ms: u64,
+    /// So many of the events that left may be lost on the way, in percent.
+    pub loss_percent: u8,
 }
 
 impl HealthLimits {
     /// 90 % of a ring, 1 % drops, 5 % send errors, 5 s latency, half of the room for critical events, one opening, 100
-    /// MB.
+    /// MB, 2 s until the receiver says what arrived, 2 % lost.
     pub const DEFAULT: Self = Self {
         buffer_percent: 90,
         drops_percent: 1,
@@ -35,6 +39,8 @@ impl HealthLimits {
         unacknowledged_percent: 50,
         breaker_opened: 1,
         memory_bytes: 100_000_000,
+        unconfirmed_ms: 2000,
+        loss_percent: 2,
     };
 
     /// Whether the readings give this reason.
@@ -59,6 +65,11 @@ impl HealthLimits {
             Reason::Names => lately.names_refused > 0,
             Reason::Instruments => lately.instruments_refused > 0,
             Reason::Memory => now.memory_bytes > self.memory_bytes,
+            Reason::Unconfirmed => now.unconfirmed > 0 && now.silent_ms >= self.unconfirmed_ms,
+            Reason::Loss => more(lately.lost, lately.left, self.loss_percent),
+            Reason::Transport => lately.panics > 0,
+            // No worker judges a client there.
+            Reason::Forked => false,
         }
     }
 }
@@ -82,6 +93,10 @@ pub struct Readings {
     pub unreachable: bool,
     /// Memory that the client takes, in bytes.
     pub memory_bytes: u64,
+    /// Events that left, and of which nobody knows whether they arrived.
+    pub unconfirmed: u64,
+    /// How long the receiver has owed an answer, in milliseconds.
+    pub silent_ms: u64,
 }
 
 /// Totals that only grow.
@@ -109,6 +124,12 @@ pub struct HealthCounts {
     pub names_refused: u64,
     /// Instruments requested beyond their limit.
     pub instruments_refused: u64,
+    /// Events that left the machine,
+    pub left: u64,
+    /// and how many of them did not arrive.
+    pub lost: u64,
+    /// Panics of the transport.
+    pub panics: u64,
 }
 
 impl HealthCounts {
@@ -125,6 +146,9 @@ impl HealthCounts {
         tags_refused: 0,
         names_refused: 0,
         instruments_refused: 0,
+        left: 0,
+        lost: 0,
+        panics: 0,
     };
 
     /// How much each total has grown since `then`. A total that has decreased counts as unchanged.
@@ -142,6 +166,9 @@ impl HealthCounts {
             tags_refused: self.tags_refused.saturating_sub(then.tags_refused),
             names_refused: self.names_refused.saturating_sub(then.names_refused),
             instruments_refused: self.instruments_refused.saturating_sub(then.instruments_refused),
+            left: self.left.saturating_sub(then.left),
+            lost: self.lost.saturating_sub(then.lost),
+            panics: self.panics.saturating_sub(then.panics),
         }
     }
 }

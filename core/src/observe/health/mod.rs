@@ -12,7 +12,7 @@ mod reason;
 mod window;
 
 pub use limits::{HealthCounts, HealthLimits, Readings};
-pub use reason::Reason;
+pub use reason::{Meaning, Reason};
 pub use window::HealthWindow;
 
 /// How a client or sender is doing.
@@ -58,14 +58,16 @@ pub struct Health {
     reasons: u16,
     /// Whether the receiver cannot answer, so that nobody knows what arrives.
     unheard: bool,
+    /// What it was held against.
+    limits: HealthLimits,
 }
 
 impl Health {
-    /// Creates a health with the given reasons.
+    /// Creates a health with the given reasons and the limits of [`HealthLimits::DEFAULT`].
     #[must_use]
     pub fn of(reasons: impl IntoIterator<Item = Reason>) -> Self {
         let reasons = reasons.into_iter().fold(0, |bits, r| bits | 1 << r as u8);
-        Self { reasons, unheard: false }
+        Self { reasons, unheard: false, limits: HealthLimits::DEFAULT }
     }
 
     /// Derives a health from readings.
@@ -81,7 +83,8 @@ impl Health {
     /// ```
     #[must_use]
     pub fn judge(now: &Readings, limits: &HealthLimits) -> Self {
-        Self::of(Reason::ALL.into_iter().filter(|r| limits.exceeded(*r, now)))
+        let health = Self::of(Reason::ALL.into_iter().filter(|r| limits.exceeded(*r, now)));
+        Self { limits: *limits, ..health }
     }
 
     /// Notes that the receiver cannot answer, as StatsD agents cannot. The grade then only covers what this side can
@@ -113,6 +116,12 @@ impl Health {
         self.reasons & 1 << reason as u8 != 0
     }
 
+    /// The limits that it was held against.
+    #[must_use]
+    pub const fn limits(&self) -> &HealthLimits {
+        &self.limits
+    }
+
     /// The reasons.
     pub fn reasons(self) -> impl Iterator<Item = Reason> {
         Reason::ALL.into_iter().filter(move |r| self.has(*r))
@@ -127,7 +136,8 @@ impl fmt::Display for Health {
         write!(f, "{}", self.grade())?;
         for (i, reason) in self.reasons().enumerate() {
             if f.alternate() {
-                write!(f, "\n- {}: {}", reason.explain(), reason.advice())?;
+                let meaning = reason.explain(Some(&self.limits));
+                write!(f, "\n- {meaning}: {}", reason.advice())?;
             } else {
                 write!(f, "{}{}", if i == 0 { ": " } else { ", " }, reason.as_str())?;
             }
@@ -146,9 +156,9 @@ impl Serialize for Health {
         use serde::ser::SerializeStruct;
 
         #[derive(Serialize)]
-        struct Explained {
+        struct Explained<'a> {
             reason: Reason,
-            meaning: &'static str,
+            meaning: Meaning<'a>,
             advice: &'static str,
         }
         struct Reasons(Health);
@@ -156,7 +166,7 @@ impl Serialize for Health {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 let explained = |reason: Reason| Explained {
                     reason,
-                    meaning: reason.explain(),
+                    meaning: reason.explain(Some(&self.0.limits)),
                     advice: reason.advice(),
                 };
                 serializer.collect_seq(self.0.reasons().map(explained))
@@ -185,6 +195,8 @@ mod tests {
             timed: 1000,
             slow: 10,
             opened: 1,
+            left: 1000,
+            lost: 20,
             ..HealthCounts::NONE
         };
         let fine = Readings {
@@ -193,6 +205,8 @@ mod tests {
             unacknowledged_percent: 50,
             unreachable: false,
             memory_bytes: 100_000_000,
+            unconfirmed: 7,
+            silent_ms: 1999,
         };
         let judge = |now: &Readings| Health::judge(now, &HealthLimits::DEFAULT);
         assert_eq!(judge(&fine).grade(), Grade::Healthy);
@@ -214,6 +228,9 @@ mod tests {
             (Reason::Names, count(|c| c.names_refused = 1)),
             (Reason::Instruments, count(|c| c.instruments_refused = 1)),
             (Reason::Memory, Readings { memory_bytes: 100_000_001, ..fine }),
+            (Reason::Unconfirmed, Readings { silent_ms: 2000, ..fine }),
+            (Reason::Loss, count(|c| c.lost = 21)),
+            (Reason::Transport, count(|c| c.panics = 1)),
         ] {
             let health = judge(&readings);
             assert!(health.reasons().eq([reason]), "{reason:?}: {health}");
@@ -235,9 +252,41 @@ mod tests {
         let health = Health::of([Reason::Tags]).unheard();
         assert_eq!(health.to_string(), "degraded: tags (unheard)");
         let long = std::format!("{health:#}");
-        for part in [Reason::Tags.explain(), Reason::Tags.advice(), UNHEARD] {
+        let meaning = Reason::Tags.explain(None).to_string();
+        for part in [&*meaning, Reason::Tags.advice(), UNHEARD] {
             assert!(long.contains(part), "{long}");
         }
+    }
+
+    #[test]
+    fn it_quotes_the_limits_that_it_was_held_against() {
+        let limits = HealthLimits {
+            buffer_percent: 42,
+            drops_percent: 3,
+            latency_ms: 250,
+            unconfirmed_ms: 4000,
+            memory_bytes: 1_500_000,
+            ..HealthLimits::DEFAULT
+        };
+        let lately =
+            HealthCounts { recorded: 100, dropped: 50, timed: 1, slow: 1, ..HealthCounts::NONE };
+        let now = Readings {
+            lately,
+            buffer_percent: 43,
+            memory_bytes: u64::MAX,
+            unconfirmed: 1,
+            silent_ms: 4000,
+            ..Readings::default()
+        };
+        let said = std::format!("{:#}", Health::judge(&now, &limits));
+        for part in
+            ["42 % full", "3 % of the records", "250 ms or more", "for 4 s the", "than 1500 kB"]
+        {
+            assert!(said.contains(part), "{part:?} in {said}");
+        }
+        assert!(
+            Reason::Memory.explain(Some(&HealthLimits::DEFAULT)).to_string().ends_with("100 MB")
+        );
     }
 
     #[test]
@@ -245,7 +294,13 @@ mod tests {
         for (i, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, i);
             assert!(Health::of([reason]).reasons().eq([reason]));
-            for said in [Reason::as_str, Reason::explain, Reason::advice] {
+            let said: [fn(Reason) -> std::string::String; 4] = [
+                |r| r.as_str().into(),
+                |r| r.explain(None).to_string(),
+                |r| r.explain(Some(&HealthLimits::DEFAULT)).to_string(),
+                |r| r.advice().into(),
+            ];
+            for said in said {
                 let same = Reason::ALL.iter().filter(|r| said(**r) == said(reason)).count();
                 assert!(same == 1 && !said(reason).is_empty(), "{reason:?}");
             }

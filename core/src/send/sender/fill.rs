@@ -78,7 +78,7 @@ where
         instruments.visit(index, &mut |instrument| {
             // The version is read first, so that whatever is recorded between the two reads is sent again rather than
             // forgotten.
-            let version = instrument.version();
+            let version = walk.version(instrument);
             result = datagram.instrument(index, instrument, bucket);
             if result == Ok(None) {
                 instrument.mark().set(version);

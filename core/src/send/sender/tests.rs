@@ -224,6 +224,34 @@ fn a_large_histogram_takes_several_datagrams() {
 }
 
 #[test]
+fn what_is_recorded_between_the_datagrams_of_a_histogram_is_sent_the_next_time() {
+    static LATENCY: Histogram = Histogram::new("latency");
+    static IDLE: Counter = Counter::new("idle");
+    // Idle ones before it, so that its turn to be sent unchanged does not come.
+    static ALL: &[&dyn Instrument] = &[&IDLE, &IDLE, &IDLE, &IDLE, &LATENCY];
+    (0..40).for_each(|e| (0..8).for_each(|m| LATENCY.record((1 << e) + (m << e) / 8)));
+    let mut ring = ring();
+    let (_, mut consumer) = ring.split();
+    let config = SenderConfig { refresh_interval: Duration::from_nanos(1_000_000), ..CONFIG };
+    let mut sender: Sender<Encoder> = Sender::new(IDENTITY, &config);
+    let mut buf = [0; 256];
+    let mut sent = [0.0; 2];
+    for (t, sent) in [0, 1000].into_iter().zip(&mut sent) {
+        let mut datagrams = 0;
+        while let Step::Send(packed) = poll!(sender, t, &mut consumer, ALL, buf) {
+            *sent += read(&buf[..packed.len]).1.iter().sum::<f64>();
+            sender.sent(packed);
+            datagrams += 1;
+            if t == 0 && datagrams == 1 {
+                // Into a bucket that has gone out already.
+                LATENCY.record(1);
+            }
+        }
+    }
+    assert_eq!(sent, [320.0, 321.0]);
+}
+
+#[test]
 fn what_can_never_be_sent_is_counted_and_does_not_stop_the_rest() {
     let long: &'static str = Box::leak("X".repeat(250).into_boxed_str());
     let mut ring = ring();

@@ -121,7 +121,9 @@ impl Health {
         let status = if grade < 2.0 { Status::Degraded } else { Status::Unhealthy };
         let says = |reason: &Reason| own.get(&format!("unwell.{}", reason.as_str())) == Some(&1.0);
         for reason in Reason::ALL.into_iter().filter(says) {
-            self.because(status, format!("it says that {}", reason.explain()));
+            // By limits of its own, which nobody here knows.
+            let (meaning, advice) = (reason.explain(None), reason.advice());
+            self.because(status, format!("it says that {meaning} ({advice})"));
         }
     }
 }

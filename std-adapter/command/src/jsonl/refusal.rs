@@ -34,7 +34,8 @@ impl From<Cause> for Refusal {
             | Cause::SendError
             | Cause::Unacknowledged
             | Cause::Shutdown
-            | Cause::Unsupported => return Self(cause.to_string()),
+            | Cause::Unsupported
+            | Cause::Forked => return Self(cause.to_string()),
         })
     }
 }

@@ -105,6 +105,7 @@ fn stage(loss: &mut Loss, cause: Cause) -> &mut u64 {
         | Cause::TagTooLong
         | Cause::TextTooLong
         | Cause::InternerFull
+        | Cause::Forked
         | Cause::Invalid => &mut loss.record,
         Cause::Full | Cause::Evicted | Cause::TagMemoryFull => &mut loss.ring,
         Cause::TooLarge

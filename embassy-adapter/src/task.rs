@@ -56,6 +56,19 @@ const REPLIES: usize = 8;
 ///
 /// The types of `stats` and `config` determine all sizes: one buffer of a datagram, the tables of names, and room for as
 /// many critical events as their ring holds. All of that is part of the future, and so of the task's static memory.
+///
+/// ```
+/// use embassy_net::{IpAddress, Stack};
+/// use ringstat_embassy::prelude::*;
+///
+/// static STATS: Stats<64> = ringstat_embassy::stats(event_ring!(64));
+///
+/// // #[embassy_executor::task]
+/// async fn metrics(stack: Stack<'static>) -> ! {
+///     let collector = (IpAddress::v4(192, 168, 0, 2), 8125);
+///     ringstat_embassy::run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, 1)).await
+/// }
+/// ```
 pub async fn run<const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>(
     stack: Stack<'_>,
     stats: &Stats<N, C, M>,

@@ -9,6 +9,19 @@ use crate::threads;
 /// time share nothing, and further ones share a ninth cell. Takes 1.2 KiB.
 ///
 /// It is sent by the clients to which it was given: `Client::builder(…).instrument(&COUNTER)`.
+///
+/// ```
+/// use ringstat_std::Counter;
+///
+/// static REQUESTS: Counter = Counter::new("http.requests").tags(&[("service", "shop")]);
+///
+/// std::thread::scope(|scope| {
+///     for _ in 0..4 {
+///         scope.spawn(|| (0..1000).for_each(|_| REQUESTS.inc()));
+///     }
+/// });
+/// assert_eq!(REQUESTS.total(), 4000);
+/// ```
 #[derive(Debug)]
 pub struct Counter(ShardedCounter<{ threads::OWNERS + 1 }>);
 

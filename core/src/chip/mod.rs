@@ -46,6 +46,17 @@ use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 ///
 /// All tasks and interrupts share one ring: see [`mpmc`](crate::ring::mpmc) for what a preempted recorder delays, and
 /// for how long interrupts are masked on parts without compare-and-swap.
+///
+/// ```
+/// use ringstat_core::prelude::*;
+///
+/// fn now() -> u64 { 0 } // the chip's timer
+///
+/// static STATS: Stats<64, 8> = Stats::new(event_ring!(64), now).critical(event_ring!(8));
+///
+/// assert!(STATS.event("door.open").priority(Priority::Critical).record().is_recorded());
+/// assert_eq!(STATS.waiting(), 1);
+/// ```
 #[derive(Debug)]
 pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     ring: &'static EventRing<N>,

@@ -12,6 +12,16 @@ use crate::sync::const_fn;
 ///
 /// On parts without 64-bit atomics, adding is one 32-bit operation; without compare-and-swap (thumbv6m), interrupts are
 /// masked for the handful of instructions that it takes.
+///
+/// ```
+/// use ringstat_core::instrument::Counter;
+///
+/// static REQUESTS: Counter = Counter::new("http.requests").tags(&[("service", "shop")]);
+///
+/// REQUESTS.inc();
+/// REQUESTS.add(2);
+/// assert_eq!(REQUESTS.total(), 3);
+/// ```
 #[derive(Debug)]
 pub struct Counter {
     head: Head,

@@ -9,6 +9,16 @@ use crate::sync::{AtomicU64, Ordering, const_fn};
 /// Setting is one relaxed store, wait-free, and never tears; on parts without 64-bit atomics, interrupts are masked for
 /// a handful of instructions. Integers are stored as integers, so a chip without a floating-point unit needs no
 /// floating-point code.
+///
+/// ```
+/// use ringstat_core::instrument::Gauge;
+///
+/// static TEMPERATURE: Gauge = Gauge::new("board.celsius");
+///
+/// assert!(TEMPERATURE.set(21.5));
+/// assert!(!TEMPERATURE.set(f64::NAN), "refused, and the value stays");
+/// assert_eq!(TEMPERATURE.get(), 21.5.into());
+/// ```
 #[derive(Debug)]
 pub struct Gauge {
     head: Head,

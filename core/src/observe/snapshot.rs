@@ -13,6 +13,18 @@ use crate::observe::Health;
 use crate::send::BreakerState;
 
 /// What a client knows about itself at one moment. Durations are in nanoseconds, sizes in bytes.
+///
+/// ```
+/// use ringstat_core::observe::{Reason, Snapshot};
+///
+/// fn report(snapshot: &Snapshot) {
+///     println!("{snapshot}"); // a few lines for people; serde serializes all fields
+///     if snapshot.health.has(Reason::Drops) {
+///         println!("dropped: {}", snapshot.ledger.dropped);
+///     }
+/// }
+/// # report(&Snapshot::default());
+/// ```
 #[derive(Clone, PartialEq, Default, Debug, Serialize)]
 pub struct Snapshot {
     /// The client's number as a sender.

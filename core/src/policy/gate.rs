@@ -108,6 +108,19 @@ fn mark<const INLINE: usize>(
 }
 
 /// The gate in front of one producer's ring.
+///
+/// ```
+/// use ringstat_core::ledger::Cause;
+/// use ringstat_core::policy::{Admission, Gate, Policy};
+/// use ringstat_core::record::{Event, Kind, Priority};
+///
+/// let mut gate = Gate::new(Policy::Graded(10), 1);
+/// let mut event: Event = Event::new(Kind::Counter, "cache.miss".into(), 1u8.into(), 0).unwrap();
+/// event.set_priority(Priority::Low);
+/// assert_eq!(gate.admit(&mut event, 100, || 10), Admission::Enter);
+/// let mut full = Gate::new(Policy::Graded(10), 1);
+/// assert_eq!(full.admit(&mut event, 100, || 95), Admission::Refuse(Cause::Full));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Gate {
     policy: Policy,

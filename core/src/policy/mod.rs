@@ -24,6 +24,15 @@ pub use throttle::{Pressure, Throttle, ThrottleLimits};
 
 /// What a client gives up when there is more than its rings can hold. Chips and servers share
 /// this type; a chip accepts the policies for which [`is_plain`](Self::is_plain) holds.
+///
+/// ```
+/// use ringstat_core::policy::Policy;
+///
+/// let policy = Policy::Graded(10);
+/// assert_eq!(policy.as_str(), "graded");
+/// assert!(policy.ranks() && policy.gates() && policy.evicts());
+/// assert_eq!(policy.one_in(), 10);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {

@@ -67,6 +67,17 @@ const END: u64 = 1 << 63;
 /// share one.
 ///
 /// With serde it is saved, and goes on as if nothing had been; a state that no tracker can be in is refused.
+///
+/// ```
+/// use ringstat_core::receive::SequenceTracker;
+///
+/// let mut tracker = SequenceTracker::from_zero();
+/// for sequence in [0, 1, 3] {
+///     tracker.observe(1, sequence);
+/// }
+/// assert_eq!(tracker.stats().outstanding, 1, "2 may still come");
+/// assert_eq!(tracker.finish().lost, 1);
+/// ```
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(into = "saved::SavedTracker", try_from = "saved::SavedTracker")]
 pub struct SequenceTracker {

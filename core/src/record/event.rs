@@ -163,6 +163,18 @@ const INTERNED: u8 = 0b1000_0000;
 ///
 /// `INLINE` bytes hold dynamic tags and text; each key and each value takes its length and one more byte. A client that
 /// needs neither can use `Event<2>`, which has 40 bytes on a 64-bit target.
+///
+/// ```
+/// use ringstat_core::record::{Event, Kind, Priority};
+///
+/// let mut event: Event = Event::new(Kind::Timing, "db.query".into(), 12.5.into(), 1_000)?;
+/// event.set_tags(&[("service", "shop")])?;
+/// event.push_tag("table", "orders")?;
+/// event.set_priority(Priority::High);
+/// assert!(size_of_val(&event) <= 64);
+/// assert!(event.dynamic_tags().eq([("table", "orders")]));
+/// # Ok::<(), ringstat_core::ledger::Cause>(())
+/// ```
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Event<const INLINE: usize = DEFAULT_INLINE> {

@@ -78,6 +78,17 @@ impl core::fmt::Display for InternError {
 impl core::error::Error for InternError {}
 
 /// An interner with room for `N` strings in `BYTES` bytes, which may be at most 16 MiB.
+///
+/// ```
+/// use ringstat_core::record::{InternError, Interner};
+///
+/// static NAMES: Interner<2, 64> = Interner::new();
+/// let door = NAMES.intern("door.3").unwrap();
+/// assert_eq!(NAMES.intern("door.3"), Ok(door), "the same symbol");
+/// NAMES.intern("door.4").unwrap();
+/// assert_eq!(NAMES.intern("door.5"), Err(InternError::Full));
+/// assert_eq!(NAMES.refused(), 1);
+/// ```
 #[derive(Debug)]
 pub struct Interner<const N: usize, const BYTES: usize> {
     /// A hash table with twice as many slots as strings. A slot is 0 if free; otherwise it holds the string's offset in

@@ -58,6 +58,15 @@ impl fmt::Display for Outcome {
 /// the kinds of records.
 ///
 /// `INLINE` is the room for dynamic tags in a slot, in bytes; see [`Event`].
+///
+/// ```
+/// use ringstat_core::record::{Outcome, Priority, Recorder};
+///
+/// /// Works with a client on a server as well as with the static of a chip.
+/// fn ordered(stats: &impl Recorder, articles: u32) -> Outcome {
+///     stats.count("orders", articles).tag("shop", "north").priority(Priority::High).record()
+/// }
+/// ```
 pub trait Recorder<const INLINE: usize = DEFAULT_INLINE> {
     /// The current time of the client's cheap clock, in the clock's unit.
     fn now(&self) -> u64;

@@ -58,6 +58,19 @@ impl<T: Copy> Default for Cell<T> {
 }
 
 /// A ring over the storage `S`.
+///
+/// ```
+/// use ringstat_core::ring::mpmc::{Cell, Ring};
+///
+/// static RING: Ring<u32, [Cell<u32>; 4]> = Ring::new([const { Cell::new() }; 4]);
+///
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| RING.push(1));
+///     scope.spawn(|| RING.push(2));
+/// });
+/// let taken = [RING.pop(), RING.pop()].map(Option::unwrap);
+/// assert_eq!(taken[0] + taken[1], 3);
+/// ```
 #[derive(Debug)]
 pub struct Ring<T, S> {
     /// Where the next item is taken: the lap in the high bits, the slot in the low ones.

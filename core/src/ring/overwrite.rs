@@ -41,6 +41,17 @@ fn respect_busy() -> bool {
 const BUSY: usize = 1;
 
 /// A ring over the storage `S`.
+///
+/// ```
+/// use ringstat_core::ring::{Pushed, Slot, overwrite::Ring};
+///
+/// let mut ring = Ring::new([const { Slot::new() }; 2]);
+/// let (mut producer, mut consumer) = ring.split();
+/// producer.push(1).unwrap();
+/// producer.push(2).unwrap();
+/// assert_eq!(producer.push_evicting(3), Ok(Pushed::Evicted(1)));
+/// assert_eq!(consumer.pop(), Some(2));
+/// ```
 #[derive(Debug)]
 pub struct Ring<T, S> {
     /// The position of the oldest item, shifted left by one, and [`BUSY`] in the lowest bit.

@@ -163,6 +163,16 @@ impl<T: Copy, S: Storage<Slot<T>>> ShardRing for Ring<T, S> {
 }
 
 /// The recording end of a [`Ring`].
+///
+/// ```
+/// use ringstat_core::ring::{Slot, Source, spsc::Ring};
+///
+/// let mut ring = Ring::new([const { Slot::new() }; 4]);
+/// let (mut producer, consumer) = ring.split();
+/// let mut readings = [20, 21, 22].into_iter();
+/// assert_eq!(producer.push_with(8, || readings.next()), 3, "published together");
+/// assert_eq!(consumer.len(), 3);
+/// ```
 #[derive(Debug)]
 pub struct Producer<'a, T, S> {
     ring: &'a Ring<T, S>,
@@ -290,6 +300,17 @@ impl<T: Copy, S: Storage<Slot<T>>> Drop for Publishing<'_, '_, T, S> {
 }
 
 /// The sending end of a [`Ring`].
+///
+/// ```
+/// use ringstat_core::ring::{Slot, spsc::Ring};
+///
+/// let mut ring = Ring::new([const { Slot::new() }; 4]);
+/// let (mut producer, mut consumer) = ring.split();
+/// producer.push_slice(&[1, 2, 3]);
+/// let mut sum = 0;
+/// assert_eq!(consumer.drain(8, |item| sum += item), 3);
+/// assert_eq!(sum, 6);
+/// ```
 #[derive(Debug)]
 pub struct Consumer<'a, T, S> {
     ring: &'a Ring<T, S>,

@@ -79,6 +79,17 @@ impl fmt::Display for BreakerState {
 }
 
 /// The state machine that decides whether to send: closed, open, or half-open with one probe under way.
+///
+/// ```
+/// use ringstat_core::send::{Breaker, BreakerConfig, BreakerState, Permit};
+///
+/// let mut breaker = Breaker::new(BreakerConfig::new(1, 100, 1000), 7);
+/// breaker.failed(0);
+/// assert_eq!(breaker.state(), BreakerState::Open);
+/// assert_eq!(breaker.permit(200), Permit::Send, "a probe, after the pause");
+/// breaker.succeeded();
+/// assert_eq!(breaker.state(), BreakerState::Closed);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Breaker {
     /// The number of failures in a row after which the breaker opens.

@@ -34,6 +34,18 @@ pub enum Way {
 /// The path to one receiver: its circuit breaker and its signs of life, combined into a [`Way`].
 ///
 /// Times are in the unit of the client's clock.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::send::{BreakerConfig, Path, Way};
+///
+/// // A receiver that cannot answer: only the network's refusals count.
+/// let mut path = Path::new(BreakerConfig::new(2, 100, 1000), None, TimeUnit::Millis, 7);
+/// assert_eq!(path.way(0), Way::Clear);
+/// path.failed(0);
+/// path.failed(0);
+/// assert!(matches!(path.way(1), Way::Wait(_)));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Path {
     breaker: Breaker,

@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 
 /// Limits on what is kept and shown. Whatever exceeds one is refused under its own reason, goes to an overflow series,
 /// or is kept in a coarser form; [`Limit`] says which, and each time is counted.
+///
+/// ```
+/// use ringstat_collector::Limits;
+///
+/// let limits = Limits { bytes: 64 << 20, series_per_sender: 1000, ..Limits::default() };
+/// assert!(limits.series > limits.series_per_sender);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// The number of senders. Up to half of them are admitted at once; above that, a sender has to send three times to

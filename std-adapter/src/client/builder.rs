@@ -14,6 +14,18 @@ use crate::transport::{ConnectError, Udp};
 use crate::worker::AnyTransport;
 
 /// Configures and builds a [`Client`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use ringstat_std::{Client, Policy, Preset};
+///
+/// let stats = Client::builder("metrics.example.org:8125")
+///     .preset(Preset::HighThroughput)
+///     .policy(Policy::DropOldest)
+///     .batch_age(Duration::from_millis(20))
+///     .build()?;
+/// # Ok::<(), ringstat_std::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `.build()`"]
 pub struct Builder {

@@ -34,6 +34,19 @@ pub use wait::{Ended, Flushed};
 
 /// Records events, and sends them and the instruments from a thread of its own. Handles are cheap to clone; dropping
 /// the last one sends what is left, for at most [`ClientConfig::linger`].
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use ringstat_std::{Client, Recorder};
+///
+/// let stats = Client::builder("127.0.0.1:8125").build()?;
+/// let requests = stats.counter("http.requests", &[("service", "shop")]);
+/// requests.inc();
+/// stats.timing("db.query", Duration::from_millis(3)).tag("table", "orders").record();
+/// let ledger = stats.shutdown(Duration::from_secs(1));
+/// assert!(ledger.closes());
+/// # Ok::<(), ringstat_std::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Client {
     shared: Arc<Shared>,

@@ -20,6 +20,16 @@ pub use preset::Preset;
 pub use protocol::Protocol;
 
 /// How a client works. Begin with a [`Preset`] and change what must differ.
+///
+/// ```
+/// use ringstat_std::{ClientConfig, Preset};
+///
+/// let mut config: ClientConfig = Preset::LowMemory.config();
+/// config.shards = 4;
+/// assert!(config.validate().is_ok());
+/// config.payload = 64;
+/// assert_eq!(config.validate().unwrap_err().field, "payload");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -91,8 +91,17 @@ impl std::error::Error for InstallError {
 
 /// A [`metrics::Recorder`] that passes what is recorded through the facade to a client.
 ///
-/// In a forked child it does what its client does there: new instruments are sent by nobody, until
-/// [`Client::restart_after_fork`] is called.
+/// In a forked child it does what its client does: new instruments are not sent until [`Client::restart_after_fork`] is
+/// called.
+///
+/// ```no_run
+/// use ringstat_std::{Client, Preset, metrics::Facade};
+///
+/// let stats = Client::builder("127.0.0.1:8125").preset(Preset::Reliable).build()?;
+/// Facade::new(&stats).install()?;
+/// metrics::gauge!("queue.length").set(3.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Facade {
     client: Client,

@@ -50,6 +50,23 @@ pub struct Storages<T, P, I> {
 }
 
 /// A ring for `N` items, stored in place.
+///
+/// ```
+/// use ringstat_core::ring::{Pushed, priority::{Prioritized, Ring}};
+///
+/// #[derive(Clone, Copy, PartialEq, Debug)]
+/// struct Alarm(usize);
+/// impl Prioritized for Alarm {
+///     fn level(&self) -> usize { self.0 }
+/// }
+///
+/// let mut ring: Ring<Alarm, 2> = Ring::new();
+/// let (mut producer, mut consumer) = ring.split();
+/// producer.push(Alarm(0)).unwrap();
+/// producer.push(Alarm(1)).unwrap();
+/// assert_eq!(producer.push(Alarm(3)), Ok(Pushed::Evicted(Alarm(0))));
+/// assert_eq!(consumer.pop(), Some(Alarm(3)), "the highest level first");
+/// ```
 pub type Ring<T, const N: usize> = Storages<T, [Slot<T>; N], [Slot<u32>; N]>;
 
 /// A ring whose capacity is chosen at run time.

@@ -87,6 +87,25 @@ impl<L: ShardRing> Shard<L> {
 }
 
 /// Shards over the rings `L` in `S` (an array or boxed slice of [`Shard`]), and the shared ring `F`.
+///
+/// ```
+/// use ringstat_core::ring::{Slot, Source, mpmc, sharded::{Shard, Sharded}, spsc};
+///
+/// type One = spsc::Ring<u32, [Slot<u32>; 8]>;
+/// static ALL: Sharded<One, [Shard<One>; 2], mpmc::Ring<u32, [mpmc::Cell<u32>; 8]>> = Sharded::new(
+///     [const { Shard::new(spsc::Ring::new([const { Slot::new() }; 8])) }; 2],
+///     mpmc::Ring::new([const { mpmc::Cell::new() }; 8]),
+/// );
+///
+/// let mut own = Sharded::claim(&ALL).unwrap(); // by each producing thread
+/// own.get().push(1).unwrap();
+/// ALL.shared().push(2).unwrap(); // by a thread that found no free shard
+///
+/// let mut drain = Sharded::drain(&ALL).unwrap();
+/// let mut sum = 0;
+/// drain.drain(16, |item| sum += item);
+/// assert_eq!(sum, 3);
+/// ```
 #[derive(Debug)]
 pub struct Sharded<L, S, F> {
     shards: S,

@@ -112,6 +112,16 @@ const ASKS: usize = 8;
 /// What a sender knows of one receiver: when it last answered, and what arrived there, was lost, or is unconfirmed.
 ///
 /// Times are in the unit of the client's clock.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::send::{Liveness, LivenessConfig};
+///
+/// let liveness = Liveness::new(&LivenessConfig::DEFAULT, TimeUnit::Millis);
+/// assert!(liveness.is_due(0), "the first datagram asks at once");
+/// assert!(!liveness.is_silent(10_000), "nothing is owed before something was asked");
+/// assert!(liveness.is_confirmed());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Liveness {
     interval: u64,

@@ -77,6 +77,28 @@ pub const SAMPLE_ONE_IN: u32 = 64;
 /// acknowledged, and determines the size of events; by default it keeps none. `CARRY` events are taken from the ring at
 /// a time. The usual combinations have names: [`LeanSender`](super::LeanSender) for chips, `HostSender` for servers,
 /// `TextSender` for agents.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::prelude::*;
+///
+/// fn millis() -> u64 { 0 } // the clock
+/// static STATS: Stats<16> = Stats::new(event_ring!(16), millis);
+///
+/// let config = SenderConfig { unit: TimeUnit::Millis, ..SenderConfig::DEFAULT };
+/// let mut sender = STATS.sender(Identity { sender: 7, epoch: 1 }, &config);
+/// STATS.count("cache.miss", 1u8).record();
+/// sender.flush();
+/// let mut buf = [0; 1472];
+/// match STATS.poll(&mut sender, Time { monotonic: 0, wall: 0 }, &mut buf) {
+///     Step::Send(packed) => {
+///         // Send `&buf[..packed.len]`, then report it:
+///         sender.sent(packed);
+///     }
+///     Step::Wait(_) => unreachable!("an event waits"),
+/// }
+/// assert_eq!(STATS.ledger(&sender).sent, 1);
+/// ```
 pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
     identity: Identity,
     payload: usize,

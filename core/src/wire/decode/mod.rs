@@ -25,6 +25,27 @@ pub use record::{Body, Buckets, Content, Event, Record, Tags, Text};
 ///
 /// The defaults hold whatever the format allows (about 30 KiB). A receiver that knows its senders, or a test on a chip,
 /// can use smaller tables; a datagram that does not fit is refused with [`DecodeError::TableFull`].
+///
+/// ```
+/// use ringstat_core::format::{Header, Mode, Prologue};
+/// use ringstat_core::record::{Event, Kind, NoNames};
+/// use ringstat_core::wire::{Decoder, Encoder};
+///
+/// let header = Header { mode: Mode::Checksum, key: 0, sender: 7, epoch: 1, sequence: 0 };
+/// let mut buf = [0; 512];
+/// let mut encoder = <Encoder>::new();
+/// let mut datagram = encoder.begin(&mut buf, &header, &Prologue::default())?;
+/// let event: Event = Event::new(Kind::Gauge, "room.celsius".into(), 21.5.into(), 0).unwrap();
+/// datagram.event(&event, &NoNames)?;
+/// let length = datagram.finish(false);
+///
+/// let mut decoder = <Decoder>::new();
+/// let mut received = decoder.open(&buf[..length])?;
+/// assert_eq!(received.header().sender, 7);
+/// let record = received.next().unwrap()?;
+/// assert_eq!(record.name.text, "room.celsius");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Decoder<const STRINGS: usize = TABLE_LIMIT, const ARENA: usize = ARENA_LIMIT> {
     /// Whether strings are packed in this datagram.
     packed: bool,

@@ -19,6 +19,25 @@ use crate::wire::table::lean::Lean;
 /// `SLOTS` strings, tags and tag sets are remembered, and `ARENA` bytes of strings serve as prefixes of later ones.
 /// Anything beyond that is sent correctly, in more bytes. The default takes about 29 KiB, because a hash table that is
 /// mostly empty is a fast one. Chips use a [`LeanEncoder`].
+///
+/// ```
+/// use ringstat_core::format::{Header, Mode, PAYLOAD_ETHERNET, Prologue, Refused};
+/// use ringstat_core::record::{Event, Kind, NoNames};
+/// use ringstat_core::wire::Encoder;
+///
+/// let header = Header { mode: Mode::Checksum, key: 0, sender: 7, epoch: 1, sequence: 0 };
+/// let mut buf = [0; PAYLOAD_ETHERNET];
+/// let mut encoder = <Encoder>::new();
+/// let mut datagram = encoder.begin(&mut buf, &header, &Prologue::default())?;
+/// let event: Event = Event::new(Kind::Counter, "cache.miss".into(), 1u8.into(), 0).unwrap();
+/// let mut packed = 0;
+/// while datagram.event(&event, &NoNames) != Err(Refused::Full) {
+///     packed += 1;
+/// }
+/// assert!(packed > 200, "a repeated name takes a few bytes");
+/// # assert!(datagram.finish(false) <= PAYLOAD_ETHERNET);
+/// # Ok::<(), Refused>(())
+/// ```
 pub struct Encoder<const SLOTS: usize = 512, const ARENA: usize = 4096> {
     strings: Strings<SLOTS, ARENA>,
 }

@@ -38,6 +38,15 @@ pub use shards::{Shards, shard_of};
 ///
 /// One of them is all that a test or a transport of its own needs. For several threads there are
 /// [`shards`](Self::shards): collectors that keep within the same limits and agree on names, and otherwise share nothing.
+///
+/// ```
+/// use ringstat_collector::{Collector, Limits};
+///
+/// let mut collector = Collector::new(Limits::default());
+/// collector.receive(b"not a datagram of ours", 0);
+/// assert_eq!(collector.counts().malformed_total(), 1);
+/// assert!(collector.counts().closes());
+/// ```
 #[derive(Debug)]
 pub struct Collector {
     common: Arc<Common>,

@@ -24,6 +24,14 @@ use crate::intake::Shards;
 use crate::limits::Limit;
 
 /// The collector's state as plain data. Sizes are in bytes.
+///
+/// ```
+/// use ringstat_collector::{Collector, Io, Limits, Report};
+///
+/// let collector = Collector::new(Limits::default());
+/// let report = Report::of(&collector, &Io::default(), 0, 100);
+/// assert!(report.closes && report.senders.is_empty());
+/// ```
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Report {
     /// The health of the collector; that of each sender is listed with the sender.

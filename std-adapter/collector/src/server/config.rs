@@ -7,6 +7,17 @@ use crate::limits::Limits;
 use crate::metrics::Distributions;
 
 /// Where a [`Server`](super::Server) listens, and its limits.
+///
+/// ```
+/// use ringstat_collector::{Limits, ServerConfig};
+///
+/// let config = ServerConfig {
+///     udp: vec!["0.0.0.0:8125".parse()?],
+///     limits: Limits { senders: 500, ..Limits::default() },
+///     ..ServerConfig::default()
+/// };
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Where datagrams arrive; port 0 takes a free one. What comes twice, at one address or at two, is taken once.

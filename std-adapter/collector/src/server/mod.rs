@@ -29,6 +29,22 @@ use udp::{Door, Post, Receiver};
 pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
 
 /// Starts collectors.
+///
+/// ```
+/// use ringstat_collector::{Server, ServerConfig};
+///
+/// // Port 0 picks a free port.
+/// let config = ServerConfig {
+///     udp: vec!["127.0.0.1:0".parse()?],
+///     http: Some("127.0.0.1:0".parse()?),
+///     ..ServerConfig::default()
+/// };
+/// let running = Server::start(config)?;
+/// println!("clients send to {:?}", running.udp());
+/// let report = running.stop(0);
+/// assert!(report.closes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Server;
 

@@ -11,6 +11,8 @@
 // In the order of the flow, from the ground up: each room imports only from those before it.
 mod limits;
 
+mod journal;
+
 mod memory;
 
 // What is kept: values
@@ -44,7 +46,7 @@ pub use intake::{Asks, Collector, Counts, Sender, Shards, shard_of};
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{
-    Health, HttpCounts, Io, IoCounts, Own, Report, SenderReport, SeriesReport, Status,
+    Health, HttpCounts, Io, IoCounts, Own, Process, Report, SenderReport, SeriesReport, Status,
 };
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
 pub use server::{Running, Server, ServerConfig, StartError, TapFn};

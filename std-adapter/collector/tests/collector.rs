@@ -323,6 +323,18 @@ fn over_real_sockets_it_answers_on_every_path() {
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(get(http, "/metrics").contains("hello_total{sender=\"0000000000000003\"} 100\n"));
+    let page = get(http, "/metrics");
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+        "process_start_time_seconds",
+    ] {
+        let value = page.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<f64>().ok());
+        assert!(value.is_some_and(|v| v >= 0.0), "{name} in {page}");
+    }
+    assert!(page.contains("ringstat_build_info{version=\"0.1.0\"} 1\n"));
     assert!(get(http, "/health").contains("\"status\":\"healthy\""));
     assert!(get(http, "/api/state").contains("\"name\":\"hello\""));
     assert!(get(http, "/").contains("<title>ringstat</title>"));

@@ -4,8 +4,9 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 12] = [
     "limits",
+    "journal",
     "memory",
     "series",
     "exposition",

@@ -18,5 +18,14 @@ pub(crate) use label::{escaped_help, labels};
 pub(crate) use names::{Family, Kind, Names};
 pub(crate) use number::Number;
 
-/// The prefixes of ringstat's own families, which no name that was sent can have.
-pub(crate) const RESERVED: [&str; 2] = ["ringstat_collector_", "ringstat_sender_"];
+/// The prefixes of the collector's own families, which no name that was sent can have.
+pub(crate) const RESERVED: [&str; 8] = [
+    "ringstat_collector_",
+    "ringstat_sender_",
+    "ringstat_build_info",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+    "process_start_time_seconds",
+];

@@ -19,7 +19,7 @@ const BETWEEN: Duration = Duration::from_millis(1);
 
 /// The page of `/metrics`; each slice is written when the client has room for it.
 pub(super) fn metrics(shared: Arc<Shared>) -> Body {
-    let page = Page::new(shared.now_ms(), &shared.io(), shared.distributions);
+    let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
     let slices = stream::unfold(Some((page, shared)), async |state| {
         let (mut page, shared) = state?;
         let mut slice = String::new();

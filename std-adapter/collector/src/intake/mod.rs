@@ -3,7 +3,6 @@
 //! A datagram is checked, tracked by its sequence number, and stored. A datagram that was received before is not stored
 //! again, so several sockets, or two paths through the network, may feed one collector.
 
-mod alarm;
 mod counts;
 mod heard;
 mod lately;
@@ -20,9 +19,9 @@ use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 
 use crate::exposition::Names;
-use crate::limits::{Hits, Limits};
+use crate::journal::Topic;
+use crate::limits::{Hits, Limit, Limits};
 use crate::store::{Cache, Common, Store};
-use alarm::Alarm;
 pub use counts::Counts;
 pub use heard::Asks;
 use heard::Heard;
@@ -60,7 +59,8 @@ pub struct Collector {
     swept_ms: (u64, u64),
     hits_before: Lately<Hits>,
     datagrams_before: Lately<u64>,
-    alarm: Alarm,
+    /// How often each limit had been reached when the journal was last told.
+    told: Hits,
 }
 
 /// The decoder, with a `Debug` implementation that does not print its tables.
@@ -113,7 +113,7 @@ impl Collector {
             swept_ms: (0, 0),
             hits_before: Lately::new(0, Hits::default()),
             datagrams_before: Lately::new(0, 0),
-            alarm: Alarm::default(),
+            told: Hits::default(),
         }
     }
 
@@ -126,6 +126,7 @@ impl Collector {
             Ok(opened) => opened,
             Err(e) => {
                 self.counts.malformed[e as usize] += 1;
+                self.common.journal.refused(e);
                 return Asks::default();
             }
         };
@@ -138,6 +139,9 @@ impl Collector {
             self.counts.refused_senders += 1;
             return Asks::default();
         };
+        if sender.datagrams == 0 {
+            self.common.journal.sender(Topic::NewSender, &header, now_ms);
+        }
         if !sender.observe(&header, now_ms).is_new() {
             self.counts.duplicates += 1;
             // The answer to the first copy may have been lost.
@@ -145,6 +149,7 @@ impl Collector {
         }
         self.counts.accepted += 1;
         if !sender.heard.counts(&header) {
+            self.common.journal.sender(Topic::Restart, &header, now_ms);
             sender.heard = Heard::new(&self.hasher, &header);
         }
         sender.take_prologue(&header, *opened.prologue());
@@ -172,6 +177,7 @@ impl Collector {
         if let Some(e) = error {
             self.counts.malformed[e as usize] += 1;
             self.counts.broken += 1;
+            self.common.journal.refused(e);
         }
         Asks::of(&opened, &sender.heard)
     }
@@ -207,16 +213,28 @@ impl Collector {
             self.counts.forgotten_senders +=
                 self.senders.sweep(&self.common.budget, now_ms, before) as u64;
             self.store.set_outside(self.senders.bytes());
-            self.alarm.look(&self.store.hits, now_ms);
+            self.tell(now_ms);
             let hits = &self.store.hits;
             self.hits_before.turn(now_ms, || hits.clone());
             self.datagrams_before.turn(now_ms, || self.counts.datagrams);
         }
     }
 
+    /// Logs which limits were reached since the last time.
+    fn tell(&mut self, now_ms: u64) {
+        let hits = &self.store.hits;
+        for limit in Limit::ALL {
+            let more = hits.times(limit) - self.told.times(limit);
+            let by = hits.by(limit).unwrap_or_default();
+            self.common.journal.limit(limit, by, more, now_ms);
+        }
+        self.told.clone_from(hits);
+        self.common.journal.tick(now_ms);
+    }
+
     /// Counts series that did not fit on the page of `/metrics`.
     pub fn cut_page(&mut self, series: u64) {
-        self.store.hits.count(crate::limits::Limit::Page, 0, series);
+        self.store.hits.count(Limit::Page, 0, series);
     }
 
     /// Ends the account: nothing more will arrive, so whatever is outstanding is lost.

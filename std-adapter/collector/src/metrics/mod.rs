@@ -5,6 +5,7 @@
 mod ladder;
 mod own;
 mod page;
+mod process;
 mod senders;
 mod series;
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Distributions, family, own, senders, series};
+use super::{Distributions, family, own, process, senders, series};
 use crate::exposition::{Family, Names, RESERVED};
 use crate::intake::{Collector, Shards};
 use crate::report::{Io, Totals};
@@ -127,6 +127,9 @@ impl Page {
     fn own<S: Shards + ?Sized>(&mut self, out: &mut String, shards: &S) -> Stage {
         let totals = Totals::of(shards);
         own::write(out, &totals, &self.io);
+        if let Some(of) = &self.io.process {
+            process::write(out, of);
+        }
         (self.there, self.limit) = (totals.series, totals.limits.page);
         for shard in 0..shards.count() {
             shards.look(shard, |collector| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What a [`Collector`](crate::Collector), which has no sockets itself, is told about the machine around it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Io {
     /// The counts at present.
     pub now: IoCounts,
@@ -13,6 +13,23 @@ pub struct Io {
     pub before: IoCounts,
     /// The longest that a receiving thread has waited for somebody who looked at what it keeps.
     pub longest_pause: Duration,
+    /// The process, if it is to be shown.
+    pub process: Option<Process>,
+}
+
+/// What the system knows of this process, as far as it tells.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+pub struct Process {
+    /// CPU time used, in seconds.
+    pub cpu_seconds: Option<f64>,
+    /// Resident memory, in bytes.
+    pub resident_bytes: Option<u64>,
+    /// Open file descriptors.
+    pub open_fds: Option<u64>,
+    /// The limit of that.
+    pub max_fds: Option<u64>,
+    /// When it started, in seconds since 1970.
+    pub start_seconds: Option<u64>,
 }
 
 /// Counts of the machine around a collector. All of them only grow.

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub(crate) use draft::Draft;
 pub use health::{Health, Status};
-pub use io::{HttpCounts, Io, IoCounts};
+pub use io::{HttpCounts, Io, IoCounts, Process};
 pub use sender::{Own, SenderReport};
 pub use series::SeriesReport;
 pub(crate) use totals::Totals;

@@ -155,7 +155,7 @@ impl Running {
     #[must_use]
     pub fn metrics(&self) -> String {
         let Shared { distributions, .. } = *self.shared;
-        let (io, now_ms) = (self.shared.io(), self.shared.now_ms());
+        let (io, now_ms) = (self.shared.io_and_process(), self.shared.now_ms());
         crate::metrics(&*self.shared, &io, now_ms, distributions)
     }
 

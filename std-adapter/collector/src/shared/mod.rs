@@ -2,6 +2,7 @@
 
 mod http;
 pub(crate) mod kernel;
+mod process;
 mod shard;
 
 use std::net::SocketAddr;
@@ -81,7 +82,13 @@ impl Shared {
             now,
             before: *self.before().before(),
             longest_pause: longest_pause.unwrap_or_default(),
+            process: None,
         }
+    }
+
+    /// The same with what the system knows of this process.
+    pub(crate) fn io_and_process(&self) -> Io {
+        Io { process: Some(process::look()), ..self.io() }
     }
 
     fn io_counts(&self) -> IoCounts {

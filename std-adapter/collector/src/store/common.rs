@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::exposition::Names;
+use crate::journal::Journal;
 use crate::limits::Limits;
 use crate::memory::Budget;
 
@@ -11,11 +12,16 @@ use crate::memory::Budget;
 pub(crate) struct Common {
     pub(crate) budget: Budget,
     pub(crate) names: Arc<Names>,
+    pub(crate) journal: Journal,
 }
 
 impl Common {
     /// For so many shards.
     pub(crate) fn new(limits: Limits, shards: usize) -> Arc<Self> {
-        Arc::new(Self { budget: Budget::new(limits, shards), names: Arc::default() })
+        Arc::new(Self {
+            budget: Budget::new(limits, shards),
+            names: Arc::default(),
+            journal: Journal::default(),
+        })
     }
 }

@@ -4,24 +4,31 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::{json, run, stdout};
 use ringstat_tests::process::Process;
 
-fn collect(prepare: impl FnOnce(&mut Command)) -> (Process, String) {
-    let args = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
-    let mut command = common::ringstat(&args);
+/// What takes milliseconds unless something is wrong.
+const SOON: Duration = Duration::from_secs(60);
+
+const COLLECT: [&str; 6] = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
+
+fn collect(prepare: impl FnOnce(&mut Command)) -> (Process, String, String) {
+    let mut command = common::ringstat(&COLLECT);
     command.stdout(Stdio::piped());
     prepare(&mut command);
     let mut process = Process::start(command).expect("the collector starts");
     let mut line = String::new();
     BufReader::new(process.stdout().expect("piped")).read_line(&mut line).unwrap();
-    (process, json(&line)["http"].as_str().expect("an address").to_owned())
+    let addresses = json(&line);
+    let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
+    (process, text(&addresses["http"]), text(&addresses["udp"][0]))
 }
 
 #[test]
 fn health_is_asked_for_and_its_grade_is_the_exit_code() {
-    let (collector, http) = collect(|_| {});
+    let (collector, http, _) = collect(|_| {});
     let healthy = run(&["health", &http], "");
     assert_eq!(healthy.status.code(), Some(0));
     assert!(stdout(&healthy).starts_with("collector  healthy\nsenders    0,"), "{healthy:?}");
@@ -66,18 +73,17 @@ fn the_doctor_names_what_stands_in_the_way() {
 #[cfg(target_os = "linux")]
 fn a_supervisor_hears_that_it_is_ready_that_it_works_and_that_it_ends() {
     use std::os::unix::net::UnixDatagram;
-    use std::time::Duration;
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let supervisor = UnixDatagram::bind(&path).unwrap();
-    supervisor.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    supervisor.set_read_timeout(Some(SOON)).unwrap();
     let hear = || {
         let mut buf = [0; 100];
         let length = supervisor.recv(&mut buf).expect("it says something");
         String::from_utf8_lossy(&buf[..length]).trim().to_owned()
     };
-    let (collector, _) = collect(|command| {
+    let (collector, ..) = collect(|command| {
         command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "20000");
     });
     assert_eq!(hear(), "READY=1");
@@ -86,3 +92,68 @@ fn a_supervisor_hears_that_it_is_ready_that_it_works_and_that_it_ends() {
     let last = std::iter::repeat_with(hear).find(|said| said != "WATCHDOG=1");
     assert_eq!(last.as_deref(), Some("STOPPING=1"));
 }
+
+#[test]
+fn the_log_says_who_comes_and_what_is_refused_each_so_often() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let (_collector, _, udp) = collect(|command| {
+        command.args(["--log", "json"]).stderr(std::fs::File::create(&path).unwrap());
+    });
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for sender in 0..50u8 {
+        let mut heartbeat = hex::decode(HEARTBEAT).unwrap();
+        heartbeat[4] = sender;
+        socket.send_to(&heartbeat, &udp).unwrap();
+        socket.send_to(b"?", &udp).unwrap();
+    }
+    let lines = || -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(&path).unwrap();
+        text.lines().map(json).collect()
+    };
+    let of = |message: &str| lines().iter().filter(|l| l["message"] == message).count();
+    let begun = Instant::now();
+    let refused = "a datagram was refused; further ones are counted by reason";
+    // One whose sum is right, and all the others are not.
+    while (of("a new sender"), of(refused)) != (1, 2) && begun.elapsed() < SOON {
+        std::thread::yield_now();
+    }
+    assert_eq!((of("a new sender"), of(refused)), (1, 2), "{:?}", lines());
+    let new = lines().into_iter().find(|l| l["message"] == "a new sender").unwrap();
+    assert_eq!((&new["level"], &new["sender"]), (&"INFO".into(), &"0000000000000007".into()));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nobody_who_does_not_read_keeps_it_from_ending_and_the_ledger_is_printed() {
+    use std::io::{Read, Write};
+
+    // As much as a pipe holds, which nobody ever reads.
+    let (_unread, mut full) = std::io::pipe().unwrap();
+    full.write_all(&[b'x'; 1 << 16]).unwrap();
+    let (mut errors, stderr) = std::io::pipe().unwrap();
+    let mut command = common::ringstat(&COLLECT);
+    command.stdout(full).stderr(stderr).env("RUST_LOG", "debug");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let supervisor = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    supervisor.set_read_timeout(Some(SOON)).unwrap();
+    let mut collector = Process::start({
+        command.env("NOTIFY_SOCKET", &path);
+        command
+    })
+    .unwrap();
+    let mut ready = [0; 7];
+    supervisor.recv(&mut ready).expect("it is ready, although its addresses are not read");
+    collector.terminate();
+    let begun = Instant::now();
+    let status = collector.wait().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(status.code(), Some(0));
+    let mut said = String::new();
+    errors.read_to_string(&mut said).unwrap();
+    assert_eq!(json(&said)["closes"], true, "{said}");
+}
+
+/// A datagram of sender 7.
+const HEARTBEAT: &str = "525310000700000000000000030000000000000000000000c0843d000006e6ff2d";

@@ -1,5 +1,8 @@
 //! `ringstat collect`: runs a collector until it is stopped, then prints its ledger.
 
+mod live;
+mod log;
+mod out;
 mod supervisor;
 
 use std::net::SocketAddr;
@@ -11,6 +14,8 @@ use ringstat_collector::{Distributions, Limits, Running, Server, ServerConfig, S
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
 use crate::settings::Collector;
+use live::Live;
+use out::Out;
 
 /// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
@@ -18,6 +23,7 @@ Examples:
   ringstat collect
   ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
   ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
+  RUST_LOG=warn ringstat collect --log json
 
 Datagrams are protected against damage, not against forgery: listen only where trusted machines send.
 
@@ -56,6 +62,9 @@ pub(crate) struct Args {
     /// Show timings and distributions as summaries with quantiles instead of histograms
     #[arg(long)]
     summaries: bool,
+    /// Form of the log on standard error; RUST_LOG sets what is logged, as in RUST_LOG=warn
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    log: log::Form,
     /// Print the addresses at the start and the ledger at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
@@ -69,7 +78,9 @@ struct Addresses<'a> {
 }
 
 pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
-    log();
+    // In a terminal there is a live view; in a pipe, or with --json, the log.
+    let latest = (!args.json && Live::is_possible()).then(log::Latest::default);
+    let _logging = log::start(args.log, latest.as_ref());
     let ended = when_ended()?;
     let (limits, threads) = (settings.limits(), settings.threads());
     let running = start(ServerConfig {
@@ -90,25 +101,17 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
             settings.distributions
         },
     })?;
-    if args.json {
-        let addresses = Addresses { udp: running.udp(), http: running.http() };
-        report::print(&addresses, true, false)?;
-    } else {
-        for udp in running.udp() {
-            println!("datagrams  {udp}  (receive buffer: {} KiB)", running.receive_buffer() >> 10);
-        }
-        if let Some(http) = running.http() {
-            println!("page       http://{http}/  (also /metrics and /health)");
-        }
-        println!("Ctrl-C ends it.");
-    }
-    supervisor::wait(&ended, &running);
+    let out = Out::new();
+    out.text(beginning(&running, args.json)?);
+    supervisor::wait(&ended, &running, &out, latest.map(Live::new));
     end_in_time();
     let ledger = running.stop(0);
-    if args.json {
-        report::print(&ledger, true, false)?;
-    } else {
-        ledger::print(&ledger)?;
+    let text = if args.json { report::render(&ledger, true)? } else { ledger::render(&ledger) };
+    out.text(text.clone());
+    match out.end(PATIENCE) {
+        Some(written) => written?,
+        // Nobody reads it there.
+        None => eprint!("{text}"),
     }
     if !ledger.closes {
         return Err(Failure::new(
@@ -119,10 +122,24 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     Ok(())
 }
 
-/// Logs the collector's messages to standard error, for instance that a limit was reached.
-fn log() {
-    // A program that embeds the command may have installed a logger already.
-    let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
+/// How long standard output may take for the ledger.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is printed first: where the collector is.
+fn beginning(running: &Running, json: bool) -> Result<String, Failure> {
+    if json {
+        let addresses = Addresses { udp: running.udp(), http: running.http() };
+        return Ok(report::render(&addresses, true)?);
+    }
+    let mut text = String::new();
+    let buffer = running.receive_buffer() >> 10;
+    for udp in running.udp() {
+        text += &format!("datagrams  {udp}  (receive buffer: {buffer} KiB)\n");
+    }
+    if let Some(http) = running.http() {
+        text += &format!("page       http://{http}/  (also /metrics and /health)\n");
+    }
+    Ok(text + "Ctrl-C ends it.\n")
 }
 
 /// Exits soon after a signal, even if standard output accepts nothing any more.

@@ -5,18 +5,29 @@ use std::time::Duration;
 
 use ringstat_collector::Running;
 
-/// Waits until somebody ends the collector. Until then the watchdog, if the supervisor has one, hears from us as long as
-/// the collector answers: a thread that hangs with the collector's lock stops that, and the supervisor restarts it.
-pub(super) fn wait(ended: &Receiver<()>, running: &Running) {
+use super::live::{self, Live};
+use super::out::Out;
+
+/// Waits until somebody ends the collector, and draws the live view, if there is one. Until then the watchdog, if the
+/// supervisor has one, hears from us as long as the collector answers: a thread that hangs with a shard's lock stops
+/// that, and the supervisor restarts it.
+pub(super) fn wait(ended: &Receiver<()>, running: &Running, out: &Out, mut live: Option<Live>) {
     tell(State::Ready);
-    let Some(limit) = watchdog() else {
+    let watchdog = watchdog();
+    let periods = [watchdog.map(|limit| limit / 2), live.as_ref().map(|_| live::PERIOD)];
+    let Some(period) = periods.into_iter().flatten().min() else {
         // The handler of signals holds the other end, so this waits for a signal and nothing else.
         let _ = ended.recv();
         return tell(State::Stopping);
     };
-    while ended.recv_timeout(limit / 2) == Err(RecvTimeoutError::Timeout) {
-        let _ = running.report(0);
-        tell(State::Watchdog);
+    while ended.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+        match &mut live {
+            Some(live) => live.draw(running, out),
+            None => drop(running.report(0)),
+        }
+        if watchdog.is_some() {
+            tell(State::Watchdog);
+        }
     }
     tell(State::Stopping);
 }

@@ -1,6 +1,7 @@
 //! The collector's ledger for people: what was received, what became of it, and who sent it.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use ringstat_collector::{Report, SenderReport};
 
@@ -10,7 +11,12 @@ use crate::common::table;
 const SENDERS: usize = 20;
 
 pub(crate) fn print(report: &Report) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    io::stdout().write_all(render(report).as_bytes())
+}
+
+/// The ledger as text.
+pub(crate) fn render(report: &Report) -> String {
+    let mut out = String::new();
     let malformed: u64 = report.malformed.values().sum();
     let lines: [(&str, u64); 13] = [
         ("datagrams", report.datagrams),
@@ -28,26 +34,27 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
         ("lost", report.lost),
     ];
     for (what, count) in lines {
-        writeln!(out, "{what:28} {count:>12}")?;
+        let _ = writeln!(out, "{what:28} {count:>12}");
     }
     for (reason, count) in &report.malformed {
-        writeln!(out, "  malformed: {reason:15} {count:>12}")?;
+        let _ = writeln!(out, "  malformed: {reason:15} {count:>12}");
     }
-    writeln!(out, "{:28} {:>12}", "ledger closes", if report.closes { "yes" } else { "no" })?;
+    let _ =
+        writeln!(out, "{:28} {:>12}", "ledger closes", if report.closes { "yes" } else { "no" });
     for reason in &report.health.reasons {
-        writeln!(out, "note: {reason}")?;
+        let _ = writeln!(out, "note: {reason}");
     }
     for sender in report.senders.iter().filter(|s| !s.health.reasons.is_empty()).take(SENDERS) {
-        writeln!(out, "note: sender {}: {}", sender.id, sender.health.reasons.join(", "))?;
+        let _ = writeln!(out, "note: sender {}: {}", sender.id, sender.health.reasons.join(", "));
     }
     if report.senders.is_empty() {
-        return Ok(());
+        return out;
     }
-    writeln!(out, "{}", senders(&report.senders))?;
+    let _ = writeln!(out, "{}", senders(&report.senders));
     if report.senders.len() > SENDERS {
-        writeln!(out, "… and {} more senders", report.senders.len() - SENDERS)?;
+        let _ = writeln!(out, "… and {} more senders", report.senders.len() - SENDERS);
     }
-    Ok(())
+    out
 }
 
 /// A table of senders: how many datagrams were lost, how many of those the sender itself gave up, and how many events

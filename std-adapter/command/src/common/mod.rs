@@ -5,4 +5,5 @@ pub(crate) mod ledger;
 pub(crate) mod network;
 pub(crate) mod quantity;
 pub(crate) mod report;
+pub(crate) mod screen;
 pub(crate) mod table;

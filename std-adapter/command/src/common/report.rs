@@ -7,23 +7,28 @@ use serde_json::Value;
 
 /// Prints `report` as one JSON object in a line, or with each field on a line of its own and aligned numbers.
 pub(crate) fn print(report: &impl Serialize, json: bool, to_stderr: bool) -> io::Result<()> {
-    let mut text = String::new();
-    if json {
-        text = serde_json::to_string(report)? + "\n";
-    } else {
-        let mut shown = Vec::new();
-        flatten("", &serde_json::to_value(report)?, &mut shown);
-        let keys = shown.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-        let values = shown.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
-        for (key, value) in shown {
-            text += &format!("{key:keys$}  {value:>values$}\n");
-        }
-    }
+    let text = render(report, json)?;
     if to_stderr {
         io::stderr().write_all(text.as_bytes())
     } else {
         io::stdout().write_all(text.as_bytes())
     }
+}
+
+/// The same as text.
+pub(crate) fn render(report: &impl Serialize, json: bool) -> io::Result<String> {
+    if json {
+        return Ok(serde_json::to_string(report)? + "\n");
+    }
+    let mut text = String::new();
+    let mut shown = Vec::new();
+    flatten("", &serde_json::to_value(report)?, &mut shown);
+    let keys = shown.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
+    let values = shown.iter().map(|(_, value)| value.len()).max().unwrap_or(0);
+    for (key, value) in shown {
+        text += &format!("{key:keys$}  {value:>values$}\n");
+    }
+    Ok(text)
 }
 
 /// Collects names and values; a nested field is named after both fields.

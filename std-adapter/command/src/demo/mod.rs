@@ -6,7 +6,6 @@
 mod collectors;
 mod fault;
 mod readings;
-mod screen;
 mod settle;
 mod view;
 mod workload;
@@ -22,11 +21,11 @@ use crate::collect;
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::network::Network;
 use crate::common::report;
+use crate::common::screen::Screen;
 use crate::settings::Settings;
 use collectors::Collectors;
 use fault::Plan;
 use readings::Readings;
-use screen::Screen;
 use view::View;
 
 /// The interval at which readings are taken and the table is redrawn.

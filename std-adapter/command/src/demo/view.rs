@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringstat_collector::{Class, Report, Running, SeriesReport};
 use ringstat_std::{Client, Snapshot};
 
-use super::screen::Frame;
+use crate::common::screen::Frame;
 
 /// Remembers the previous values, to compute rates.
 pub(crate) struct View {

@@ -23,9 +23,10 @@ pub(crate) struct Report {
 /// A name after `ringstat.client.`, and how to read its value.
 type Reading = (&'static str, fn(&Snapshot) -> u64);
 
-const COUNTERS: [Reading; 19] = [
+const COUNTERS: [Reading; 20] = [
     ("recorded", |s| s.ledger.recorded),
     ("sent", |s| s.ledger.sent),
+    ("lost", |s| s.ledger.lost),
     ("aggregated", |s| s.ledger.aggregated),
     ("batches", |s| s.output.batches),
     ("wakes", |s| s.output.wakes),
@@ -45,7 +46,8 @@ const COUNTERS: [Reading; 19] = [
     ("breaker_opened", |s| s.breaker.opened),
 ];
 
-const GAUGES: [Reading; 11] = [
+const GAUGES: [Reading; 12] = [
+    ("unconfirmed", |s| s.ledger.unconfirmed),
     ("buffer_used", |s| s.buffer.used),
     ("buffer_capacity", |s| s.buffer.capacity),
     ("buffer_peak", |s| s.buffer.peak),
@@ -97,19 +99,15 @@ impl Report {
                 .into_iter()
                 .for_each(|h| registry.list(h));
         }
+        // A counter is there before it counts: an increase from nothing to one is none to Prometheus.
         let grow =
             |counter: &mut Option<OwnedCounter>, name: &str, tags: &[(&str, &str)], to: u64| {
-                if to > 0 {
-                    let counter =
-                        counter.get_or_insert_with(|| registry.own_counter(&own(name), tags));
-                    counter.add(to.saturating_sub(counter.total()));
-                }
+                let counter = counter.get_or_insert_with(|| registry.own_counter(&own(name), tags));
+                counter.add(to.saturating_sub(counter.total()));
             };
         let set = |gauge: &mut Option<OwnedGauge>, name: &str, tags: &[(&str, &str)], to: u64| {
-            if gauge.is_some() || to > 0 {
-                let gauge = gauge.get_or_insert_with(|| registry.own_gauge(&own(name), tags));
-                gauge.set(to as f64);
-            }
+            let gauge = gauge.get_or_insert_with(|| registry.own_gauge(&own(name), tags));
+            gauge.set(to as f64);
         };
         for (counter, (name, read)) in self.counters.iter_mut().zip(COUNTERS) {
             grow(counter, name, &[], read(snapshot));
@@ -122,8 +120,10 @@ impl Report {
             set(gauge, name, &[], read(snapshot));
         }
         for (gauge, reason) in self.reasons.iter_mut().zip(Reason::ALL) {
-            let tags = [("reason", reason.as_str())];
-            set(gauge, "unwell", &tags, u64::from(snapshot.health.has(reason)));
+            let has = snapshot.health.has(reason);
+            if has || gauge.is_some() {
+                set(gauge, "unwell", &[("reason", reason.as_str())], has.into());
+            }
         }
     }
 }
@@ -148,7 +148,8 @@ mod tests {
             report.write(&registry, &timings, &snapshot, 0);
         }
         assert_eq!(report.counters[0].as_ref().map(OwnedCounter::total), Some(30));
-        assert_eq!(registry.walk().len(), 3 + 1, "and says nothing of what is 0");
+        let always = 3 + COUNTERS.len() + GAUGES.len() + Cause::COUNT;
+        assert_eq!(registry.walk().len(), always, "and nothing of reasons that it never had");
         assert!(!report.is_due(1) && report.is_due(5_000_000_000));
     }
 }

@@ -1,5 +1,7 @@
 //! Whatever is sent, `/metrics` is a page that Prometheus takes, and what honest senders sent is on it unharmed.
 
+#[cfg(feature = "prometheus")]
+mod dashboards;
 mod hostile;
 mod parser;
 #[cfg(feature = "prometheus")]

@@ -50,7 +50,7 @@ proptest! {
 }
 
 /// A Prometheus that ends with its test.
-struct Prometheus {
+pub(crate) struct Prometheus {
     child: Child,
     at: SocketAddr,
     _dir: tempfile::TempDir,
@@ -64,7 +64,7 @@ impl Drop for Prometheus {
 }
 
 impl Prometheus {
-    fn scraping(collector: SocketAddr) -> Self {
+    pub(crate) fn scraping(collector: SocketAddr) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "scrape_configs:\n- job_name: ringstat\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: ['{collector}']\n"
@@ -97,7 +97,7 @@ impl Prometheus {
 }
 
 /// Asks until the query has a value: the first scrapes take a moment.
-fn eventually(prometheus: &Prometheus, query: &str, right: impl Fn(f64) -> bool) -> f64 {
+pub(crate) fn eventually(prometheus: &Prometheus, query: &str, right: impl Fn(f64) -> bool) -> f64 {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         match prometheus.value(query) {

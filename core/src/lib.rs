@@ -20,6 +20,7 @@
 //!   machine is the [`Sender`](send::Sender). [`receive`] finds what is missing.
 //! - [`ledger`] and [`observe`] report what became of every event, and how the client is doing.
 //! - [`chip`] puts all of it into one `static`, the [`Stats`](chip::Stats).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -13,6 +13,7 @@
 //! core as well. [`Stats::lanes`](ringstat_core::chip::Stats::lanes) give interrupts and cores rings of their own.
 //!
 //! [`run_beacon`] is for parts that only count and measure.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -35,6 +35,7 @@
 //! - `json`: a snapshot as JSON in one call.
 //! - `serde`: configurations in serde formats.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)] // but for calls of the system in `process`, `threads::exit` and `client::exit`
 
 // From the ground up: each layer imports only from those before it.

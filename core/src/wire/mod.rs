@@ -4,17 +4,17 @@
 //! implementation of it, and tests compare it with a second one in JavaScript (`core/docs/decoder.mjs`).
 //!
 //! ```text
-//! record ─► encode ─► table ─► spelling, prefixes, sixbit ─┐
+//! record ─► encode ─► table (full: spelling, prefixes) ───┐
 //!             │  └──► number ─────────────────────────────┤
 //!             └─────► header, state ──────────────────────┴─► cursor::Writer ─► crc ─► datagram ─┐
 //!                                                                                                │
 //! record ◄─ decode ◄─ header, state, number ◄─ cursor::Reader ◄─ crc ◄───────────────────────────┘
 //! ```
 //!
-//! [`encode`] writes records straight into the datagram's buffer. A `table` names each string once per datagram,
-//! `prefixes` finds what a new string shares with earlier ones, `spelling` and `sixbit` keep it short, and `number`
-//! chooses the narrowest exact form. [`decode`] checks and reads everything back without allocating. [`ack`] and
-//! [`receipt`] are a receiver's answers.
+//! [`encode`] writes records straight into the datagram's buffer. A `table` names each string once per datagram; the
+//! full one also finds what a new string shares with earlier ones (`prefixes`) and keeps it short (`spelling`, `sixbit`).
+//! `number` chooses the narrowest exact form. [`decode`] checks and reads everything back without allocating. [`ack`]
+//! and [`receipt`] are a receiver's answers.
 //!
 //! Whatever has a fixed shape (the sender's account, the head of a histogram, receipts) is a serde type and goes
 //! through postcard, of which the writer is a flavour. String tables, references, numbers and fields at fixed positions
@@ -38,8 +38,6 @@ mod state;
 
 // Sending.
 pub mod encode;
-pub(crate) mod prefixes;
-pub(crate) mod spelling;
 pub(crate) mod table;
 
 // Receiving.

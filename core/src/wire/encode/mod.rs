@@ -87,36 +87,27 @@ impl<const SLOTS: usize> LeanEncoder<SLOTS> {
     }
 }
 
-impl<const SLOTS: usize> Format for LeanEncoder<SLOTS> {
-    type Datagram<'a> = Datagram<'a, Lean<SLOTS>>;
+/// Implements [`Format`] for an encoder whose field `strings` is a table of the given type.
+macro_rules! native_format {
+    ($encoder:ty, $table:ty, $(const $param:ident),+) => {
+        impl<$(const $param: usize),+> Format for $encoder {
+            type Datagram<'a> = Datagram<'a, $table>;
 
-    const HEARTBEATS: bool = true;
-    const ACKNOWLEDGES: bool = true;
-    const NUMBERED: bool = true;
+            const HEARTBEATS: bool = true;
+            const ACKNOWLEDGES: bool = true;
+            const NUMBERED: bool = true;
 
-    fn begin<'a>(
-        &'a mut self,
-        buf: &'a mut [u8],
-        header: &Header,
-        prologue: &Prologue,
-    ) -> Result<Datagram<'a, Lean<SLOTS>>, Refused> {
-        Datagram::open(&mut self.strings, buf, header, prologue)
-    }
+            fn begin<'a>(
+                &'a mut self,
+                buf: &'a mut [u8],
+                header: &Header,
+                prologue: &Prologue,
+            ) -> Result<Datagram<'a, $table>, Refused> {
+                Datagram::open(&mut self.strings, buf, header, prologue)
+            }
+        }
+    };
 }
 
-impl<const SLOTS: usize, const ARENA: usize> Format for Encoder<SLOTS, ARENA> {
-    type Datagram<'a> = Datagram<'a, Strings<SLOTS, ARENA>>;
-
-    const HEARTBEATS: bool = true;
-    const ACKNOWLEDGES: bool = true;
-    const NUMBERED: bool = true;
-
-    fn begin<'a>(
-        &'a mut self,
-        buf: &'a mut [u8],
-        header: &Header,
-        prologue: &Prologue,
-    ) -> Result<Datagram<'a, Strings<SLOTS, ARENA>>, Refused> {
-        Self::begin(self, buf, header, prologue)
-    }
-}
+native_format!(LeanEncoder<SLOTS>, Lean<SLOTS>, const SLOTS);
+native_format!(Encoder<SLOTS, ARENA>, Strings<SLOTS, ARENA>, const SLOTS, const ARENA);

@@ -49,7 +49,7 @@ fn of_a_ring() -> Result<u64, Wrong> {
 pub(crate) fn of_recording() -> Result<u64, Wrong> {
     let nowhere = NullTransport::default();
     let builder = Client::builder("nowhere:1").preset(Preset::HighThroughput);
-    let stats = builder.build_with(nowhere).map_err(|e| Wrong(e.to_string()))?;
+    let stats = builder.build_with(nowhere)?;
     let once = |n: u64| {
         let dynamic = stats.count("http.requests", n).tags(TAGS).tag("user", "alice").record();
         COUNTER.inc();

@@ -100,11 +100,10 @@ fn native(effort: &Effort, corpus: &[CorpusEvent], events: &[Event]) -> Measured
     for payload in [PAYLOAD_ETHERNET, PAYLOAD_JUMBO] {
         rows.extend(speed(effort, corpus, &flats, events, payload)?);
     }
-    let wrong = |w: crate::suite::Wrong| super::Wrong(w.0);
     let flat = flats.iter().map(Vec::len).sum::<usize>() as f64 / count as f64;
     for (payload, goal) in [(PAYLOAD_ETHERNET, 16.0), (PAYLOAD_JUMBO, 11.0)] {
-        let bytes = event_bytes(events, payload).map_err(wrong)?;
-        let lines = line_bytes(events, payload).map_err(wrong)?;
+        let bytes = event_bytes(events, payload)?;
+        let lines = line_bytes(events, payload)?;
         let detail = format!("postcard flat {flat:.1} B, DogStatsD {lines:.1} B");
         let what = format!("bytes an event, datagrams of {payload}");
         rows.push(Row::new(&what, bytes, Goal::AtMost(goal), " B", detail));

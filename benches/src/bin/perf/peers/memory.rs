@@ -1,12 +1,11 @@
 //! Memory: heap allocations of a steady state, and what buffered events take.
 
-use super::{Effort, Goal, Measured, Row, Wrong};
-use crate::{count, suite};
+use super::{Effort, Goal, Measured, Row};
+use crate::count;
 
 pub(super) fn rows(_: &Effort) -> Measured<Vec<Row>> {
-    let wrong = |w: suite::Wrong| Wrong(w.0);
-    let recording = count::of_recording().map_err(wrong)?;
-    let wire = count::of_wire().map_err(wrong)?;
+    let recording = count::of_recording()?;
+    let wire = count::of_wire()?;
     let allocations = |what: &str, count: u64| {
         let what = format!("heap allocations: {what}");
         Row::new(&what, count as f64, Goal::AtMost(0.0), "", String::new())

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::stats::median;
+use crate::suite::{Wrong, check};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -104,22 +105,7 @@ impl Pair {
     }
 }
 
-/// A measurement that failed its check.
-#[derive(Debug)]
-pub(crate) struct Wrong(pub(crate) String);
-
-impl<E: std::error::Error> From<E> for Wrong {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
 pub(crate) type Measured<T> = Result<T, Wrong>;
-
-/// What is not so makes the measurement worthless.
-pub(crate) fn check(is_so: bool, what: impl FnOnce() -> String) -> Measured<()> {
-    if is_so { Ok(()) } else { Err(Wrong(what())) }
-}
 
 /// Runs both in turns, the first round only to warm up.
 pub(crate) fn in_turns(

@@ -60,7 +60,7 @@ fn whole(effort: &Effort) -> Measured<Row> {
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let events = effort.operations(2_000_000);
     for _ in 0..effort.rounds.min(5) {
-        let mine = suite::delivered(events).map_err(|w| super::Wrong(w.0))?;
+        let mine = suite::delivered(events)?;
         let peer = cadence(effort.operations(600_000))?;
         ours.push(mine);
         theirs.push(peer);
@@ -77,7 +77,7 @@ fn whole(effort: &Effort) -> Measured<Row> {
 }
 
 fn collector(effort: &Effort) -> Measured<Row> {
-    let datagrams = suite::datagrams().map_err(|w| super::Wrong(w.0))?;
+    let datagrams = suite::datagrams()?;
     let count = datagrams.len() as u64;
     let mut decoder: Box<Decoder> = Box::default();
     // A collector that knows the sender and its series, as after the first second.

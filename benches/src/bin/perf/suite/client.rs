@@ -36,8 +36,7 @@ impl Nowhere {
             .build_with(from_fn(move |_| {
                 count.fetch_add(1, Ordering::Relaxed);
                 Ok(())
-            }))
-            .map_err(|e| Wrong(e.to_string()))?;
+            }))?;
         Ok(Self { client, datagrams })
     }
 
@@ -47,7 +46,7 @@ impl Nowhere {
     }
 
     fn drain(&self) -> Result<(), Wrong> {
-        self.client.flush(Duration::from_secs(5)).map_err(|e| Wrong(e.to_string()))
+        Ok(self.client.flush(Duration::from_secs(5))?)
     }
 
     /// Every one of `events` was sent.

@@ -25,6 +25,12 @@ pub(crate) struct Benchmark {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Wrong(pub(crate) String);
 
+impl<E: std::error::Error> From<E> for Wrong {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// How much time to spend.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Effort {

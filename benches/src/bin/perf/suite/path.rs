@@ -21,6 +21,6 @@ pub(super) fn path(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
 
 /// Events a second of one run with so many.
 pub(super) fn once(events: u64) -> Result<f64, Wrong> {
-    let taken = deliver(1, events).map_err(|e| Wrong(e.to_string()))?;
+    let taken = deliver(1, events)?;
     Ok(events as f64 / taken.as_secs_f64())
 }

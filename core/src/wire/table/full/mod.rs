@@ -10,7 +10,9 @@
 //! clearing anything. Every table may forget: whatever is not found is spelled out once more, which costs bytes but is
 //! never wrong.
 
+mod prefixes;
 mod sets;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +23,9 @@ use crate::record::{STRING_LIMIT, Tag, Value};
 use crate::wire::cursor::{NoRoom, Writer};
 use crate::wire::layout::string;
 use crate::wire::number::Number;
-use crate::wire::prefixes::{NONE, Prefixes, Stamp};
-use crate::wire::spelling::{Packing, write_new};
 use crate::wire::{ARENA_LIMIT, TABLE_LIMIT, sixbit};
+use prefixes::{NONE, Prefixes, Stamp};
+use spelling::{Packing, write_new};
 
 #[derive(Clone, Copy)]
 struct Slot {

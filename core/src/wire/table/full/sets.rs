@@ -1,10 +1,10 @@
 //! Tags and tag sets: a remembered set is the list of its tags, a remembered tag is a pair of remembered strings.
 
+use super::prefixes::{NONE, Stamp};
 use super::{Slot, Strings};
 use crate::record::{STRING_LIMIT, Tag};
 use crate::wire::TABLE_LIMIT;
 use crate::wire::cursor::{NoRoom, Writer};
-use crate::wire::prefixes::{NONE, Stamp};
 use crate::wire::table::Table;
 use crate::wire::table::key::Key;
 

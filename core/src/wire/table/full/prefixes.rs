@@ -7,23 +7,23 @@
 //! it defines, and compares no bytes. The tree outlives the datagram, because a program records the same names again
 //! and again.
 
-use super::sixbit;
+use crate::wire::sixbit;
 
 /// "No node", "no leaf", "no parent".
-pub(crate) const NONE: u16 = u16::MAX;
+pub(super) const NONE: u16 = u16::MAX;
 /// Marks a child that is a leaf.
 const LEAF: u16 = 0x8000;
 
 /// The index of a string in the present datagram, if `generation` is that of the datagram.
 #[derive(Clone, Copy)]
-pub(crate) struct Stamp {
-    pub(crate) generation: u16,
-    pub(crate) index: u16,
+pub(super) struct Stamp {
+    pub(super) generation: u16,
+    pub(super) index: u16,
 }
 
 impl Stamp {
     /// No datagram has this generation.
-    pub(crate) const NEVER: Self = Self { generation: 0, index: 0 };
+    pub(super) const NEVER: Self = Self { generation: 0, index: 0 };
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ struct Fork {
 }
 
 /// A tree of at most `N` strings with at most `ARENA` bytes.
-pub(crate) struct Prefixes<const N: usize, const ARENA: usize> {
+pub(super) struct Prefixes<const N: usize, const ARENA: usize> {
     leaves: [Leaf; N],
     /// The inner nodes. Each leaf brings the node with the same number, except the first leaf, which brings none.
     nodes: [Node; N],
@@ -73,7 +73,7 @@ pub(crate) struct Prefixes<const N: usize, const ARENA: usize> {
 }
 
 impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         const { assert!(N < LEAF as usize && ARENA <= u16::MAX as usize) };
         let node = Node { depth: 0, parent: NONE, children: [NONE; 2], fork: NONE };
         let fork = Fork { shared: 0, above: NONE, stamp: Stamp::NEVER };
@@ -90,7 +90,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
     }
 
     /// Forgets all strings.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.count = 0;
         self.forked = 0;
         self.used = 0;
@@ -99,13 +99,13 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
 
     /// The bytes of a string.
     #[inline]
-    pub(crate) fn text(&self, leaf: u16) -> &[u8] {
+    pub(super) fn text(&self, leaf: u16) -> &[u8] {
         self.tail(leaf).map_or(&[], |(tail, length)| &tail[..length])
     }
 
     /// A string's bytes with whatever follows them in the arena, and how many of them are its own.
     #[inline]
-    pub(crate) fn tail(&self, leaf: u16) -> Option<(&[u8], usize)> {
+    pub(super) fn tail(&self, leaf: u16) -> Option<(&[u8], usize)> {
         let leaf = self.leaves.get(usize::from(leaf))?;
         let tail = self.arena.get(usize::from(leaf.at)..)?;
         (tail.len() >= usize::from(leaf.length)).then_some((tail, usize::from(leaf.length)))
@@ -113,13 +113,13 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
 
     /// Whether a string can be packed.
     #[inline]
-    pub(crate) fn fits(&self, leaf: u16) -> Option<bool> {
+    pub(super) fn fits(&self, leaf: u16) -> Option<bool> {
         self.leaves.get(usize::from(leaf)).map(|leaf| leaf.fits)
     }
 
     /// The index of a string in the datagram of this generation, if it is defined there.
     #[inline]
-    pub(crate) fn index(&self, leaf: u16, generation: u16) -> Option<u16> {
+    pub(super) fn index(&self, leaf: u16, generation: u16) -> Option<u16> {
         let stamp = self.leaves.get(usize::from(leaf))?.stamp;
         (stamp.generation == generation).then_some(stamp.index)
     }
@@ -127,7 +127,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
     /// Notes that the present datagram defines a string. Returns the earlier string that shares most with it, the first
     /// one if there are several, and how many bytes they share, cut at a character boundary.
     #[inline]
-    pub(crate) fn define(&mut self, leaf: u16, stamp: Stamp) -> (u16, usize) {
+    pub(super) fn define(&mut self, leaf: u16, stamp: Stamp) -> (u16, usize) {
         let Some(leaf) = self.leaves.get_mut(usize::from(leaf)) else { return (0, 0) };
         leaf.stamp = stamp;
         let at = usize::from(leaf.at);
@@ -165,7 +165,7 @@ impl<const N: usize, const ARENA: usize> Prefixes<N, ARENA> {
     }
 
     /// The leaf of a string, which is added if it is new. `None` if there is no room.
-    pub(crate) fn learn(&mut self, text: &[u8]) -> Option<u16> {
+    pub(super) fn learn(&mut self, text: &[u8]) -> Option<u16> {
         let length = u8::try_from(text.len()).ok()?;
         let (found, shared) = self.nearest(text);
         if found != NONE && shared == text.len() && self.text(found).len() == shared {

@@ -1,8 +1,8 @@
 //! How a new string is written: in full, or as the prefix of an earlier one and a suffix, in two layouts.
 
-use super::cursor::{NoRoom, Writer};
-use super::layout::string;
-use super::sixbit;
+use crate::wire::cursor::{NoRoom, Writer};
+use crate::wire::layout::string;
+use crate::wire::sixbit;
 
 /// The longest prefix and suffix of the short layout.
 const SHORT_PREFIX: usize = 16;
@@ -10,7 +10,7 @@ const SHORT_SUFFIX: usize = 15;
 
 /// Whether the strings of a datagram are packed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub(super) enum Packing {
     /// No strings are packed.
     None,
     /// Strings are packed if they can be, and this one cannot.
@@ -22,7 +22,7 @@ pub(crate) enum Packing {
 /// Writes a new string, the first `length` bytes of `tail`, in the shortest of the three layouts. It shares its first
 /// `shared` bytes with the string `earlier`.
 #[inline(always)] // Once for each packing.
-pub(crate) fn write_new(
+pub(super) fn write_new(
     w: &mut Writer<'_>,
     packing: Packing,
     earlier: u16,

@@ -1,4 +1,4 @@
-//! `perf bench`: runs benchmarks of the desk's own suite, and keeps what they say.
+//! `perf bench`: runs benchmarks of the desk's own suite, and keeps the results.
 
 mod criterion;
 
@@ -9,15 +9,15 @@ use crate::suite::{self, Effort};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Only those whose names contain one of these
+    /// Only benchmarks whose names contain one of these
     filters: Vec<String>,
-    /// Samples of each number
+    /// Samples per number
     #[arg(long, value_name = "N", default_value_t = Effort::default().samples)]
     samples: usize,
-    /// Run the Criterion benches instead, which are more, and take much longer
+    /// Run the Criterion benches instead, which are more numerous and take much longer
     #[arg(long)]
     criterion: bool,
-    /// List them and run nothing
+    /// List the benchmarks without running them
     #[arg(long, conflicts_with = "criterion")]
     list: bool,
     #[command(flatten)]
@@ -49,7 +49,7 @@ pub(crate) struct Exercise {
     samples: usize,
 }
 
-/// Nothing but the benchmark: where it runs is nothing that a profile should show.
+/// Runs nothing but the benchmark, so that a profile shows nothing else.
 pub(crate) fn exercise(args: &Exercise) -> Outcome {
     let effort = Effort { samples: args.samples.max(1), ..Effort::default() };
     for benchmark in suite::selection(std::slice::from_ref(&args.name))? {

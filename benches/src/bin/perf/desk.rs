@@ -1,4 +1,4 @@
-//! What the subcommands share: where results go, and how they are shown.
+//! Shared by the subcommands: where results are kept, and how they are shown.
 
 use std::path::{Path, PathBuf};
 
@@ -44,13 +44,13 @@ impl Kept {
 pub(crate) struct Output {
     #[command(flatten)]
     kept: Kept,
-    /// Do not keep it
+    /// Do not keep the results
     #[arg(long)]
     dry: bool,
-    /// Print it as one JSON object instead of a table
+    /// Print the results as one JSON object instead of a table
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write it as Prometheus text, too
+    /// Also write the results as Prometheus text
     #[arg(long, value_name = "FILE")]
     prometheus: Option<PathBuf>,
 }
@@ -90,7 +90,7 @@ fn range(samples: &[f64], unit: &str) -> String {
     format!("{} to {}", show(least, unit), show(most, unit))
 }
 
-/// Writes a file, and its folder if there is none.
+/// Writes a file, creating its folder if necessary.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Failure::file("make", folder, &e))?;
@@ -98,7 +98,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|e| Failure::file("write", path, &e))
 }
 
-/// A table: the first column to the left, the others to the right.
+/// A table with the first column on the left and the others on the right.
 pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let width = |i: usize| {
         let cells = rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count());

@@ -1,4 +1,4 @@
-//! How a subcommand fails: an exit code, what happened, and what to do next.
+//! Failures of a subcommand: an exit code, what happened, and what to do next.
 
 use std::fmt::Display;
 use std::io;
@@ -14,13 +14,13 @@ pub(crate) type Outcome = Result<(), Failure>;
 pub(crate) enum Exit {
     /// A rule is broken, a regression was found, a goal is missed.
     Verdict = 1,
-    /// The arguments make no sense. (What clap finds wrong with them is a 2 as well.)
+    /// The arguments make no sense. (clap uses the same code for what it rejects.)
     Usage = 2,
-    /// The machine stands in the way: a tool, a file, a commit that does not build.
+    /// The machine does not allow it: a tool, a file, a commit that does not build.
     Environment = 3,
 }
 
-/// Why it stops.
+/// Why the desk stops.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -39,13 +39,13 @@ impl Failure {
         self
     }
 
-    /// A file that cannot be opened, read or written.
+    /// A failure to open, read or write a file.
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let message = format_args!("cannot {doing} {}: {error}", path.display()).to_string();
         Self::new(Exit::Environment, message)
     }
 
-    /// Says on standard error what is to be said, and returns the exit code.
+    /// Prints the message to standard error, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("perf: {}", self.message);
         if !self.hint.is_empty() {
@@ -68,7 +68,7 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// Output that cannot be written. A reader that has seen enough (`| head`) is no failure.
+/// Output could not be written. A reader that has seen enough (`| head`) is not a failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

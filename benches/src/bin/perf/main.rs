@@ -46,12 +46,12 @@ enum Command {
     Bench(bench::Args),
     /// Count what is the same from run to run: bytes, allocations, instructions
     Count(count::Args),
-    /// ringstat beside what a user would pick instead, with a goal for each number
+    /// Compare ringstat with what a user would choose instead, with a goal for each number
     Peers(peers::Args),
-    /// Run one benchmark and keep nothing: what the tools look at
+    /// Run one benchmark without keeping results, for other tools to observe
     #[command(hide = true)]
     Exercise(bench::Exercise),
-    /// Run scenarios of `ringstat load`, and keep what they say
+    /// Run scenarios of `ringstat load`, and keep the results
     Load(load::Args),
     /// Run the load with a fault in the middle: how much less gets through, and how soon it recovers
     Chaos(chaos::Args),
@@ -61,11 +61,11 @@ enum Command {
     Profile(profile::Args),
     /// Compare two commits or two kept runs: faster, slower, or within the noise
     Compare(compare::Args),
-    /// Show how each number developed: slope a day, and where it jumped
+    /// Show how each number developed: slope per day, and where it jumped
     Trend(trend::Args),
-    /// Write everything down: one HTML page with plots, and Markdown
+    /// Write a report of everything: one HTML page with plots, and Markdown
     Report(report::Args),
-    /// Judge the latest numbers by the committed rules; the exit code is the answer
+    /// Judge the latest numbers by the committed rules; the exit code is the result
     Gate(gate::Args),
 }
 

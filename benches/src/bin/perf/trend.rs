@@ -11,10 +11,10 @@ use crate::stats::{Better, Change, Line, anomalies, change_points, fit};
 pub(crate) struct Args {
     /// Only numbers whose names contain one of these
     filters: Vec<String>,
-    /// So far back
+    /// How many days to look back
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     days: u32,
-    /// The branch; without it, that of the latest run
+    /// The branch; by default that of the latest run
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `perf chaos`: the same load with a fault in the middle: how much less gets through, and how soon it is as before.
+//! `perf chaos`: the same load with a fault in the middle: how much less gets through, and how soon it recovers.
 //!
 //! ```text
 //!  |--- before ---|--- fault ---|--- after ---|
@@ -26,13 +26,13 @@ use timeline::Timeline;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What happens
+    /// The faults to cause
     #[arg(value_enum, default_values = ["loss", "outage", "stall", "restart"])]
     faults: Vec<Fault>,
-    /// The load: that of `ringstat load`
+    /// The load, as in `ringstat load`
     #[arg(long, value_enum, default_value_t)]
     scenario: Scenario,
-    /// How often each fault strikes; below 8, changes of many numbers at once cannot be told from chance
+    /// How often each fault occurs; below 8, changes of many numbers at once cannot be told from chance
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     /// How long each fault lasts, in milliseconds
@@ -67,9 +67,9 @@ impl Scenario {
     }
 }
 
-/// Long enough to know what is normal.
+/// Long enough to establish what is normal.
 const BEFORE: Duration = Duration::from_secs(2);
-/// Who has not recovered by then has not recovered.
+/// If it has not recovered by then, it counts as not recovered.
 const AFTER: Duration = Duration::from_secs(10);
 /// One look at the collector.
 const LOOK: Duration = Duration::from_millis(50);
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.output.take(Run::now("chaos", Run::merged(rounds)))
 }
 
-/// Runs the load, and the fault in the middle of it.
+/// Runs the load, with the fault in the middle.
 fn strike(
     fault: Fault,
     (rate, threads): (u64, u64),

@@ -1,7 +1,7 @@
-//! `perf count`: what is the same from run to run. Bytes, heap allocations, and instructions.
+//! `perf count`: numbers that are the same from run to run: bytes, heap allocations, and instructions.
 //!
-//! These numbers depend on the code and, instructions, on the compiler; not on the machine, nor on how busy it is. So they
-//! are compared exactly, have a committed baseline, and are what a CI can judge.
+//! These numbers depend on the code and, for instructions, on the compiler, but neither on the machine nor on how busy
+//! it is. They are therefore compared exactly, have a committed baseline, and can be judged by a CI.
 
 mod allocations;
 mod bytes;
@@ -20,10 +20,10 @@ pub(crate) use bytes::{buffered_events, event_bytes, line_bytes};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What is counted; instructions need valgrind, and are left out where there is none
+    /// What to count; instructions need valgrind, and are left out without it
     #[arg(value_enum, default_values = ["bytes", "allocations", "instructions"])]
     groups: Vec<Group>,
-    /// Write the numbers down as the committed baseline, too
+    /// Also write the numbers as the committed baseline
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = baseline::FILE)]
     write: Option<PathBuf>,
     #[command(flatten)]

@@ -1,7 +1,8 @@
-//! `perf gate`: whether the latest numbers keep the rules, as an exit code.
+//! `perf gate`: checks the latest numbers against the rules, and reports the result as an exit code.
 //!
-//! The rules are committed (`benches/gate.toml`), and so is what deterministic numbers were (`benches/baseline.toml`), so
-//! that loosening one is a change that somebody reviews. Each rule has tiers: excellent, target, poor.
+//! The rules are committed (`benches/gate.toml`), and so are the earlier values of deterministic numbers
+//! (`benches/baseline.toml`), so that loosening one is a change that somebody reviews. Each rule has tiers: excellent,
+//! target, poor.
 
 pub(crate) mod baseline;
 mod limit;
@@ -19,7 +20,7 @@ use rule::{Judged, Measured, Rule};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What to judge: a kept run (`@12`) or a JSON file; without it, the latest run of each kind
+    /// What to judge: a kept run (`@12`) or a JSON file; by default the latest run of each kind
     runs: Vec<String>,
     /// The rules
     #[arg(long, value_name = "FILE", default_value = "benches/gate.toml")]
@@ -27,10 +28,10 @@ pub(crate) struct Args {
     /// Only rules about numbers that are the same from run to run, whatever the machine
     #[arg(long)]
     exact: bool,
-    /// What those numbers were
+    /// The earlier values of those numbers
     #[arg(long, value_name = "FILE", default_value = baseline::FILE)]
     exact_baseline: PathBuf,
-    /// What all others were: a kept run or a JSON file
+    /// The earlier values of all others: a kept run or a JSON file
     #[arg(long, value_name = "RUN")]
     baseline: Option<String>,
     #[command(flatten)]
@@ -174,7 +175,7 @@ fn parse(path: &Path) -> Result<Vec<Rule>, Failure> {
     let file: File = toml::from_str(&text)
         .map_err(|e| Failure::new(Exit::Usage, format_args!("{}: {e}", path.display())))?;
     if file.rules.is_empty() {
-        // A gate without rules is open.
+        // A gate without rules would pass everything.
         return Err(Failure::new(
             Exit::Usage,
             format_args!("{}: there is no rule", path.display()),

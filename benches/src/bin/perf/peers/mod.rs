@@ -1,7 +1,7 @@
 //! `perf peers`: ringstat beside what a user would pick instead, in one run, with a goal for each number.
 //!
-//! Rounds of both take turns, so that a busy machine troubles both alike, and a ratio is the median of the rounds'
-//! ratios. Each operation is checked before its time counts: what does nothing is fast.
+//! Rounds of both take turns, so that a busy machine affects both alike, and a ratio is the median of the rounds'
+//! ratios. Each operation is checked before its time counts, because an operation that does nothing is fast.
 
 mod clients;
 mod facade;
@@ -22,16 +22,16 @@ use crate::suite::{Wrong, check};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// One JSON array on standard output, nothing else
+    /// Print only one JSON array on standard output
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
-    /// A Markdown table, with this command, machine and date, and the picture `benches/peers.svg`
+    /// Print a Markdown table with this command, the machine and the date, and draw `benches/peers.svg`
     #[arg(long)]
     markdown: bool,
-    /// A few short rounds: shows that all of it runs and is right; the times mean little
+    /// Run a few short rounds, which show that everything runs and is right; the times mean little
     #[arg(long)]
     quick: bool,
-    /// Only rows whose name contains this, or of the part of that name, which alone is then measured
+    /// Only rows whose name contains this, or the part of that name, which alone is then measured
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
 }

@@ -1,6 +1,6 @@
-//! `perf report`: everything that is known, as one HTML page that needs nothing else, and as Markdown.
+//! `perf report`: all results as one self-contained HTML page, and as Markdown.
 //!
-//! What there is to say is put together once, as [`Section`]s; page and Markdown only write it down. Pictures are in
+//! The contents are put together once, as [`Section`]s, which the page and the Markdown only format. Pictures appear in
 //! the page only.
 
 mod html;

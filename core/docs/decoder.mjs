@@ -262,10 +262,20 @@ function readBuckets(r, record) {
 }
 
 function readState(r, form, record) {
-  record.kind = ['total', 'level', 'buckets'][form];
+  record.kind = ['total', 'level', 'buckets', 'info'][form];
   if (form === 0) record.total = r.varint();
   else if (form === 1) record.level = readNumberWithForm(r);
-  else readBuckets(r, record);
+  else if (form === 2) readBuckets(r, record);
+  else readInfo(r, record);
+}
+
+function readInfo(r, record) {
+  record.heartbeat_ms = r.varint();
+  record.started_ms = r.varint();
+  record.process = r.varint();
+  refuseIf(record.process >= 2n ** 32n, 'bad_number');
+  record.host = r.text();
+  record.version = r.text();
 }
 
 function readEvent(r, tables, account, form, second, record) {
@@ -307,7 +317,7 @@ function readRecord(r, tables, account) {
   const form = (first >> 3) & 7;
   refuseIf(kind === 7, 'bad_record');
   if (kind === 6) {
-    refuseIf(second !== 0 || form > 2, 'bad_record');
+    refuseIf(second !== 0 || form > 3, 'bad_record');
     readState(r, form, record);
   } else {
     refuseIf(form === 6 && kind < 4, 'bad_record');
@@ -341,7 +351,7 @@ function readDatagram(bytes, out) {
   const head = r.view(20);
   const count = r.view(2).getUint16(0, true);
   const flags = r.byte();
-  refuseIf(flags & 0xf0, 'bad_prologue');
+  refuseIf(flags & 0xe0, 'bad_prologue');
   const unit = r.varint();
   refuseIf(unit > 2n, 'bad_prologue');
   const [base, dropped, failed] = [r.varint(), r.varint(), r.varint()];
@@ -358,6 +368,7 @@ function readDatagram(bytes, out) {
     packed: (flags & 4) !== 0,
     ack_floor: floor,
     wants_receipt: (flags & 8) !== 0,
+    goodbye: (flags & 16) !== 0,
   };
   const tables = new Tables(r, out.header.packed);
   const account = { unit, time: base, floor };
@@ -420,7 +431,7 @@ function orRefusal(out, read) {
   return out;
 }
 
-/** What a receiver knows of a sender's sequence numbers: the section on loss. */
+/** What a receiver knows of a sender's sequence numbers and runs: the section on loss. */
 export class Tracker {
   #next = 0;
   #first = 0;
@@ -428,47 +439,117 @@ export class Tracker {
   #held = null;
   #ended = [];
   #joined;
-  #account = { received: 0, lost: 0, late: 0, duplicate: 0, too_late: 0, old_epoch: 0, unconfirmed: 0, restarts: 0, jumps: 0 };
+  /** The two places for what is kept aside: an epoch, its numbers, and how much came of the current one since. */
+  #places = [emptyPlace(), emptyPlace()];
+  #passed = 0;
+  /** Whether the current epoch has said goodbye. */
+  #left = false;
+  #account = {
+    received: 0, lost: 0, late: 0, duplicate: 0, too_late: 0, old_epoch: 0, unconfirmed: 0, strangers: 0, twins: 0, restarts: 0,
+    jumps: 0,
+  };
 
   /** `joining`: the receiver may have come in the middle of the first epoch. */
   constructor(joining) {
     this.#joined = joining;
   }
 
+  /** Whether a datagram is still kept aside. */
+  isAside({ epoch, sequence }) {
+    return this.#places.some((place) => place.epoch === epoch && place.numbers.includes(sequence));
+  }
+
   /** The verdict on the next datagram to arrive. */
-  observe({ epoch, sequence }) {
+  observe({ epoch, sequence, goodbye }) {
     if (this.epoch === undefined) {
       this.epoch = epoch;
       if (this.#joined) this.#first = this.#next = sequence;
     }
-    const verdict = this.#judge(epoch, sequence);
-    const counter = { restart: 'restarts', jump: 'jumps', new: null }[verdict];
-    if (counter !== null) this.#account[counter ?? verdict]++;
+    const verdict = epoch === this.epoch ? this.#judge(sequence) : this.#judgeOther(epoch, sequence);
+    if (verdict in this.#account) this.#account[verdict]++;
+    if (verdict === 'new' || verdict === 'jump') {
+      for (const place of this.#places) place.since++;
+      this.#left = false;
+    }
+    if (goodbye && epoch === this.epoch && !isDropped(verdict) && this.#next % 2 ** 32 === (sequence + 1) % 2 ** 32) this.#left = true;
     return verdict;
   }
 
-  #judge(epoch, sequence) {
-    if (epoch !== this.epoch) {
-      if (this.#ended.includes(epoch)) return 'old_epoch';
-      this.#ended = [this.epoch, ...this.#ended].slice(0, 3);
-      this.#account.lost += this.#outstanding();
-      this.#seen.clear();
-      [this.epoch, this.#next, this.#first, this.#held, this.#joined] = [epoch, 0, 0, null, false];
-      if (this.#ahead(sequence) === 'unconfirmed') this.#account.unconfirmed++;
-      return 'restart';
+  #judgeOther(epoch, sequence) {
+    const ended = this.#ended.find((e) => e.epoch === epoch);
+    if (ended && (ended.left || (ended.next > 0 && signed(sequence - ended.next) < 0))) return 'old_epoch';
+    const place = this.#places.find(
+      ({ epoch: of, numbers }) => of === epoch && numbers.length > 0 && Math.abs(signed(sequence - numbers[0])) <= 1023,
+    );
+    if (place?.numbers.includes(sequence)) return 'duplicate';
+    if (!this.#left) {
+      if (!place || (place.since === 1 && place.numbers.length < 3)) {
+        (place ?? this.#placeFor(epoch)).numbers.push(sequence);
+        this.#account.strangers++;
+        return 'stranger';
+      }
+      if (place.since > 1) {
+        this.#account.strangers -= place.numbers.length;
+        this.#account.twins += place.numbers.length + 1;
+        Object.assign(place, emptyPlace());
+        return 'twin';
+      }
     }
+    this.#begin(epoch, ended?.next ?? 0, place?.numbers ?? [], sequence);
+    return 'restart';
+  }
+
+  /** An empty place for an epoch. */
+  #placeFor(epoch) {
+    let index = this.#places.findIndex((place) => place.epoch === epoch);
+    if (index < 0) {
+      index = this.#places[0].epoch === null || this.#passed >= 64 ? 0 : 1;
+      if (index === 1) this.#passed++;
+    }
+    if (index === 0) this.#passed = 0;
+    return (this.#places[index] = { ...emptyPlace(), epoch });
+  }
+
+  /** An epoch begins, with the strangers that agree and a datagram. */
+  #begin(epoch, next, strangers, sequence) {
+    this.#account.lost += this.#outstanding();
+    this.#account.restarts++;
+    this.#account.strangers -= strangers.length;
+    this.#ended = [{ epoch: this.epoch, next: this.#next, left: this.#left }, ...this.#ended].slice(0, 3);
+    this.#seen.clear();
+    [this.epoch, this.#next, this.#first, this.#held, this.#joined, this.#left] = [epoch, next, next, null, false, false];
+    [this.#places, this.#passed] = [[emptyPlace(), emptyPlace()], 0];
+    if (strangers.length === 0) {
+      if (this.#ahead(this.#extend(sequence)) === 'unconfirmed') this.#account.unconfirmed++;
+      return;
+    }
+    const all = [...strangers, sequence].sort((a, b) => signed(a - sequence) - signed(b - sequence));
+    for (const number32 of all) {
+      const number = this.#extend(number32);
+      if (number - this.#next > 1023) this.#account.jumps++;
+      this.#see(number);
+    }
+  }
+
+  /** The number at or near the next that has these 32 bits. */
+  #extend(sequence) {
+    return this.#next + (this.#next === 0 ? sequence : signed(sequence - this.#next));
+  }
+
+  #judge(sequence) {
     if (this.#held !== null) {
       const number = this.#held + signed(sequence - this.#held);
       if (number === this.#held) return 'duplicate';
-      if (Math.abs(number - this.#held) <= 3072) {
+      if (Math.abs(number - this.#held) <= 1023) {
         const held = this.#held;
         this.#held = null;
         this.#account.unconfirmed--;
+        this.#account.jumps++;
         [held, number].sort((a, b) => a - b).forEach((n) => this.#see(n));
         return 'jump';
       }
     }
-    const number = this.#next + (this.#next === 0 ? sequence : signed(sequence - this.#next));
+    const number = this.#extend(sequence);
     if (number >= this.#next) return this.#ahead(number);
     if (number < this.#next - 1024 || number < 0) return 'too_late';
     if (this.#seen.has(number) || (number < this.#first && !this.#joined)) return 'duplicate';
@@ -479,7 +560,7 @@ export class Tracker {
   }
 
   #ahead(number) {
-    if (number - this.#next > 3072) {
+    if (number - this.#next > 1023) {
       this.#held = number;
       return 'unconfirmed';
     }
@@ -508,6 +589,10 @@ export class Tracker {
   }
 }
 
+function emptyPlace() {
+  return { epoch: null, numbers: [], since: 0 };
+}
+
 /** The difference of two sequence numbers, which wrap at 2^32. */
 function signed(difference) {
   return Number(BigInt.asIntN(32, BigInt(difference)));
@@ -532,19 +617,33 @@ export class Identifiers {
   }
 }
 
+/** Whether the records of a datagram are not taken, now or at all. */
+function isDropped(verdict) {
+  return ['duplicate', 'too_late', 'old_epoch', 'stranger', 'twin'].includes(verdict);
+}
+
 function arrive(datagrams, joining) {
   const tracker = new Tracker(joining);
   let identifiers = new Identifiers();
+  let aside = [];
   const [verdicts, stored] = [[], []];
   for (const bytes of datagrams) {
-    const { header, records } = decode(bytes);
-    const verdict = tracker.observe(header);
+    const datagram = decode(bytes);
+    const verdict = tracker.observe(datagram.header);
     verdicts.push(verdict);
-    if (verdict === 'restart') identifiers = new Identifiers();
-    const isDropped = ['duplicate', 'too_late', 'old_epoch'].includes(verdict);
-    if (!isDropped && header.ack_floor !== null) identifiers.rise(header.ack_floor);
-    const ids = isDropped ? [] : records.map((record) => record.id).filter((id) => id !== undefined);
-    stored.push(ids.filter((id) => identifiers.take(id)));
+    const taken = isDropped(verdict) ? [] : [datagram];
+    if (verdict === 'restart') {
+      identifiers = new Identifiers();
+      taken.unshift(...aside.filter(({ header }) => header.epoch === datagram.header.epoch));
+    }
+    if (verdict === 'stranger') aside.push(datagram);
+    aside = aside.filter(({ header }) => tracker.isAside(header));
+    const ids = [];
+    for (const { header, records } of taken) {
+      if (header.ack_floor !== null) identifiers.rise(header.ack_floor);
+      ids.push(...records.map((record) => record.id).filter((id) => id !== undefined && identifiers.take(id)));
+    }
+    stored.push(ids);
   }
   const all = [...identifiers.stored].sort((a, b) => (a < b ? -1 : 1));
   return { verdicts, stored, account: tracker.account(), settled: { base: identifiers.base, stored: all } };

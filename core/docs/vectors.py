@@ -47,7 +47,7 @@ def header(sender=7, epoch=3, sequence=0, unit=0, base=1_000_000, dropped=0, fai
     return {"sender": sender, "epoch": epoch, "sequence": sequence, "time_unit": unit,
             "base_time_ns": nanoseconds(base, unit),
             "dropped": dropped, "failed": failed, "since_boot": bool(flags & 1), "packed": bool(flags & 4),
-            "ack_floor": floor, "wants_receipt": bool(flags & 8)}
+            "ack_floor": floor, "wants_receipt": bool(flags & 8), "goodbye": bool(flags & 16)}
 
 
 def event(kind, form, name, delta, value, tags=b"", second=0, rate=b"", dynamic=b"", above=b""):
@@ -150,7 +150,8 @@ valid("header fields", b"", [], sender=0x0102030405060708, epoch=0xFFFFFFFF, seq
       dropped=300, failed=2, canonical=True)
 valid("since boot, microseconds, acknowledgement wanted", b"", [], unit=1, flags=3, floor=300, canonical=True)
 valid("a receipt wanted", b"", [], flags=12, canonical=True)
-valid("all flags", b"", [], flags=15, floor=0, canonical=True)
+valid("goodbye", b"", [], flags=20, canonical=True)
+valid("all flags", b"", [], flags=31, floor=0, canonical=True)
 valid("milliseconds", event("gauge", 0, new("g"), 5, varint(9)), [meaning("gauge", "g", 9, 1_005_000_000)],
       unit=2, base=1000, canonical=True)
 valid("padding to 128 bytes", event("counter", 7, new("c"), 0, b""), [meaning("counter", "c", 1)], padding=91,
@@ -277,6 +278,28 @@ valid("the highest total", b"\x06" + new("c") + varint(2 ** 64 - 1),
       [{"kind": "total", "name": "c", "tags": [], "total": 2 ** 64 - 1}], canonical=True)
 valid("a gauge's level, with tags", b"\x4e" + new("celsius") + tag_set(tag(new("room"), new("lab"))) + b"\x02" + varint(215 << 3),
       [{"kind": "level", "name": "celsius", "tags": [["room", "lab"]], "level": 21.5}], canonical=True)
+
+
+def info(name, heartbeat=1000, started=0, process=0, host="", version="", tags=b""):
+    """What a sender says of itself; `name`, `host` and `version` are bytes as they stand on the wire, or texts."""
+    raw = [t if isinstance(t, bytes) else text(t) for t in (host, version)]
+    return bytes([0x1E | (0x40 if tags else 0)]) + name + tags + varint(heartbeat) + varint(started) + varint(process) + b"".join(raw)
+
+
+def said(name, heartbeat=1000, started=0, process=0, host="", version="", tags=()):
+    return {"kind": "info", "name": name, "tags": [list(t) for t in tags], "heartbeat_ms": heartbeat, "started_ms": started,
+            "process": process, "host": host, "version": version}
+
+
+valid("who a chip is", info(new("thermostat")), [said("thermostat")], canonical=True)
+valid("who a process is",
+      info(new("shop"), 250, 1_790_000_000_123, 4711, "höst-1", "1.4.2", tags=tag_set(tag(new("zone"), new("eu")))),
+      [said("shop", 250, 1_790_000_000_123, 4711, "höst-1", "1.4.2", [("zone", "eu")])], canonical=True)
+valid("who a sender is, with the longest texts and highest numbers",
+      info(new("n" * 255), 2 ** 64 - 1, 2 ** 64 - 1, 2 ** 32 - 1, "h" * 255, "v" * 255),
+      [said("n" * 255, 2 ** 64 - 1, 2 ** 64 - 1, 2 ** 32 - 1, "h" * 255, "v" * 255)], canonical=True)
+valid("who a sender is that makes no promise", info(new("once"), 0) + event("counter", 7, ref(0), 0, b""), [said("once", 0), meaning("counter", "once", 1)],
+      canonical=True)
 buckets = b"\x16" + new("latency") + b"\x01\x03\x00" + b"\x00" + varint(300) + varint(1) + varint(2) + varint(9) + varint(4) + varint(0)
 valid("a histogram", buckets, [{"kind": "buckets", "name": "latency", "tags": [], "unit": 1, "precision": 3,
                                 "min_exponent": 0, "sum": 300, "buckets": [[0, 2], [9, 4]]}],
@@ -319,7 +342,7 @@ refused("the account ends early", "truncated", sealed(good[:27]))
 refused("the account holds an integer of 65 bits", "bad_varint", sealed(good[:23] + b"\x00" + b"\xff" * 9 + b"\x02"))
 refused("the floor is missing", "truncated", datagram(flags=2))
 refused("a floor of 65 bits", "bad_varint", sealed(datagram(flags=2)[:-4] + b"\xff" * 9 + b"\x02"))
-refused("a reserved flag", "bad_prologue", datagram(flags=16))
+refused("a reserved flag", "bad_prologue", datagram(flags=32))
 refused("an unknown time unit", "bad_prologue", datagram(unit=3))
 refused("an unknown time unit that 32 bits do not hold", "bad_prologue", datagram(unit=2 ** 40))
 
@@ -352,7 +375,7 @@ bad("a sound record, then one cut short", "truncated", event("gauge", 7, new("g"
 bad("a float cut short by the checksum", "truncated", event("gauge", 5, new("g"), 0, bytes(7)))
 bad("a second byte on a state", "bad_record", b"\x86\x01" + new("c") + b"\x05")
 bad("a second byte on a state that says nothing", "truncated", b"\x86\x00" + new("c"))
-bad("an undefined state", "bad_record", b"\x1e" + new("c") + b"\x05")
+bad("an undefined state", "bad_record", b"\x26" + new("c") + b"\x05")
 bad("text as a level", "bad_record", b"\x0e" + new("c") + b"\x06\x01a")
 bad("form 8 of a level", "bad_record", b"\x0e" + new("c") + b"\x08\x01")
 bad("a string index too high", "bad_string_index", event("gauge", 7, ref(0), 0, b""))
@@ -412,6 +435,13 @@ bad("byte 16385 of a string cut short", "truncated", bytes_left + b"\x39\x00" + 
 bad("byte 16385 of a string that is not UTF-8", "bad_utf8", bytes_left + b"\x39" + new(b"n" * 64 + b"\xff"), 65)
 bad("a time before zero", "bad_time", event("gauge", 7, new("g"), 2_000_000, b"", second=4))
 bad("a time beyond 64 bits", "bad_time", event("gauge", 7, new("g"), 2 ** 64 - 1, b""))
+bad("a process of 2^32", "bad_number", info(new("p"), process=2 ** 32))
+bad("a process of 2^32 and a host of 256 bytes", "bad_number", info(new("p"), process=2 ** 32, host="h" * 256))
+bad("a host of 256 bytes", "string_too_long", info(new("p"), host="h" * 256))
+bad("a version of 256 bytes, cut short", "string_too_long", info(new("p"), version=varint(256)))
+bad("a host that is not UTF-8", "bad_utf8", info(new("p"), host=text(b"\xff"), version=varint(256)))
+bad("a version cut short", "truncated", info(new("p"), version=b"\x05v"))
+bad("who a sender is, without a name", "empty_name", info(new("")))
 bad("not a number", "bad_number", event("gauge", 5, new("g"), 0, struct.pack("<d", float("nan"))))
 bad("infinite", "bad_number", event("gauge", 4, new("g"), 0, struct.pack("<f", float("inf"))))
 bad("an infinite level", "bad_number", b"\x0e" + new("g") + b"\x05" + struct.pack("<d", float("-inf")))
@@ -505,6 +535,11 @@ def beat(sequence, epoch=3):
     return datagram(sequence=sequence, epoch=epoch)
 
 
+def goodbye(sequence, epoch=3):
+    """The last datagram of a sender."""
+    return datagram(sequence=sequence, epoch=epoch, flags=16)
+
+
 def critical(sequence, floor, *ids, epoch=3):
     """A datagram with events of these identifiers."""
     body = b"".join(event("event", 7, ref(0) if i else new("e"), 0, b"", second=0x23, above=varint(id - floor)) for i, id in enumerate(ids))
@@ -514,7 +549,7 @@ def critical(sequence, floor, *ids, epoch=3):
 def arrived(name, *steps, joins=False, settled=None, **account):
     """Steps are pairs: a datagram, and the verdict on it; or triples, with the identifiers of the events that are stored."""
     counts = dict.fromkeys(("received", "lost", "outstanding", "late", "duplicate", "too_late", "old_epoch", "unconfirmed",
-                            "restarts", "jumps", "first"), 0)
+                            "strangers", "twins", "restarts", "jumps", "first"), 0)
     line = {"name": name, "arrivals": [step[0].hex() for step in steps], "joins": joins,
             "verdicts": [step[1] for step in steps], "account": counts | {"epoch": 3} | account}
     if settled:
@@ -529,10 +564,10 @@ arrived("overtaken, twice, and missing",
         *[(beat(i), v) for i, v in ((0, "new"), (2, "new"), (1, "late"), (1, "duplicate"), (4, "new"))],
         received=4, outstanding=1, late=1, duplicate=1, next=5)
 arrived("the first ones are missing", (beat(2), "new"), (beat(0), "late"), received=2, late=1, outstanding=1, next=3)
-arrived("a number leaves the window", (beat(0), "new"), (beat(1025), "new"), (beat(1), "too_late"), (beat(2), "late"),
-        received=3, lost=1, outstanding=1022, late=1, too_late=1, next=1026)
-arrived("the longest step", (beat(0), "new"), (beat(3073), "new"), received=2, lost=2049, outstanding=1023, next=3074)
-arrived("a step too far, alone", *[(beat(i), v) for i, v in ((0, "new"), (3074, "unconfirmed"), (1, "new"))],
+arrived("a number leaves the window", (beat(0), "new"), (beat(1024), "new"), (beat(1025), "new"), (beat(1), "too_late"), (beat(2), "late"),
+        received=4, lost=1, outstanding=1021, late=1, too_late=1, next=1026)
+arrived("the longest step", (beat(0), "new"), (beat(1024), "new"), (beat(1), "late"), received=3, outstanding=1022, late=1, next=1025)
+arrived("a step too far, alone", *[(beat(i), v) for i, v in ((0, "new"), (1025, "unconfirmed"), (1, "new"))],
         received=2, unconfirmed=1, next=2)
 arrived("a far jump that a second one confirms", (beat(0), "new"), (beat(100_000), "unconfirmed"), (beat(100_002), "jump"),
         received=3, lost=98_978, outstanding=1022, jumps=1, next=100_003)
@@ -543,8 +578,8 @@ arrived("a far jump twice the same", (beat(0), "new"), (beat(100_000), "unconfir
 arrived("two far jumps that disagree",
         *[(beat(i), v) for i, v in ((0, "new"), (100_000, "unconfirmed"), (500_000, "unconfirmed"), (500_001, "jump"))],
         received=3, unconfirmed=1, lost=498_977, outstanding=1022, jumps=1, next=500_002)
-arrived("the number held is what the first step falls behind", (beat(0), "new"), (beat(4000), "unconfirmed"), (beat(1000), "jump"),
-        received=3, lost=2975, outstanding=1023, jumps=1, next=4001)
+arrived("the number held is what the first step falls behind", (beat(0), "new"), (beat(1500), "unconfirmed"), (beat(1000), "jump"), (beat(999), "late"),
+        received=4, lost=476, outstanding=1021, late=1, jumps=1, next=1501)
 arrived("before 0 there is nothing", (beat(0), "new"), (beat(2 ** 32 - 1), "too_late"), (beat(2 ** 31 + 1), "too_late"), (beat(2 ** 31), "unconfirmed"),
         received=1, too_late=2, unconfirmed=1, next=1)
 arrived("numbers wrap", *[(beat(i % 2 ** 32), "new") for i in range(2 ** 32 - 2, 2 ** 32 + 2)], joins=True,
@@ -552,16 +587,51 @@ arrived("numbers wrap", *[(beat(i % 2 ** 32), "new") for i in range(2 ** 32 - 2,
 arrived("joined in the middle", (beat(5000), "new"), (beat(4998), "late"), (beat(3976), "too_late"), (beat(5000), "duplicate"), joins=True,
         received=2, outstanding=1, late=1, too_late=1, duplicate=1, first=4998, next=5001)
 arrived("a restart settles the old epoch",
-        (beat(0), "new"), (beat(2), "new"), (beat(0, 9), "restart"), (beat(1), "old_epoch"), (beat(1, 9), "new"),
-        received=4, lost=1, old_epoch=1, restarts=1, epoch=9, next=2)
-arrived("a restart whose first datagrams are missing", (beat(7), "new"), (beat(2, 4), "restart"), (beat(0, 4), "late"), received=3, lost=7, outstanding=1,
-        late=1, restarts=1, epoch=4, next=3)
-arrived("a restart in the middle of an epoch that was joined", (beat(7), "new"), (beat(0, 4), "restart"), joins=True, received=2, restarts=1, epoch=4, next=1)
-arrived("a restart with a far jump", (beat(0), "new"), (beat(100_000, 4), "restart"), (beat(0, 4), "new"), (beat(100_001, 4), "jump"),
+        (beat(0), "new"), (beat(2), "new"), (beat(0, 9), "stranger"), (beat(1, 9), "restart"), (beat(1), "old_epoch"), (beat(2, 9), "new"),
+        received=5, lost=1, old_epoch=1, restarts=1, epoch=9, next=3)
+arrived("a restart whose first datagrams are missing", (beat(7), "new"), (beat(3, 4), "stranger"), (beat(2, 4), "restart"), (beat(0, 4), "late"),
+        received=4, lost=7, outstanding=1, late=1, restarts=1, epoch=4, next=4)
+arrived("a restart in the middle of an epoch that was joined", (beat(7), "new"), (beat(0, 4), "stranger"), (beat(1, 4), "restart"), joins=True,
+        received=3, restarts=1, epoch=4, next=2)
+arrived("a restart far from 0", (beat(0), "new"), (beat(100_001, 4), "stranger"), (beat(100_000, 4), "restart"), (beat(100_002, 4), "new"),
+        received=4, lost=98_979, outstanding=1021, restarts=1, jumps=1, epoch=4, next=100_003)
+arrived("one stray of another epoch", (beat(0), "new"), (beat(5, 4), "stranger"), (beat(5, 4), "duplicate"), (beat(1), "new"), (beat(2), "new"),
+        received=3, duplicate=1, strangers=1, next=3)
+arrived("a stray keeps no restart out", (beat(0), "new"), (beat(9, 5), "stranger"), (beat(0, 4), "stranger"), (beat(1, 4), "restart"), (beat(10, 5), "stranger"),
+        received=3, strangers=2, restarts=1, epoch=4, next=2)
+arrived("strays of many epochs", (beat(0), "new"), *[(beat(5, e), "stranger") for e in (4, 5, 6, 5, 6)], (beat(6, 4), "restart"),
+        received=3, lost=0, outstanding=5, strangers=4, restarts=1, epoch=4, next=7)
+arrived("a stray is passed by 64 times", (beat(0), "new"), *[(beat(5, e), "stranger") for e in range(100, 166)], (beat(6, 100), "stranger"), (beat(6, 165), "restart"),
+        received=3, outstanding=5, strangers=66, restarts=1, epoch=165, next=7)
+arrived("three processes with one number",
+        (beat(0), "new"), (beat(0, 4), "stranger"), (beat(0, 5), "stranger"), (beat(1), "new"), (beat(1, 4), "stranger"), (beat(1, 5), "stranger"),
+        (beat(2), "new"), (beat(2, 4), "twin"), (beat(2, 5), "twin"), (beat(3), "new"), received=4, twins=6, next=4)
+arrived("strangers that do not agree", (beat(0), "new"), (beat(0, 4), "stranger"), (beat(1024, 4), "stranger"), (beat(2047, 4), "restart"),
+        received=3, lost=1024, outstanding=1022, strangers=1, restarts=1, jumps=1, epoch=4, next=2048)
+arrived("a straggler of the run that ended", (beat(0), "new"), (beat(0, 4), "stranger"), (beat(1), "new"), (beat(1, 4), "stranger"), (beat(2, 4), "stranger"),
+        (beat(3, 4), "restart"), received=6, restarts=1, epoch=4, next=4)
+arrived("two processes with one number",
+        (beat(0), "new"), (beat(0, 4), "stranger"), (beat(1), "new"), (beat(2), "new"), (beat(1, 4), "twin"), (beat(3), "new"),
+        received=4, twins=2, next=4)
+arrived("late and repeated datagrams do not say that a run goes on",
+        (beat(0), "new"), (beat(3), "new"), (beat(0, 4), "stranger"), (beat(1), "late"), (beat(3), "duplicate"), (beat(2), "late"), (beat(1, 4), "restart"),
+        received=6, late=2, duplicate=1, restarts=1, epoch=4, next=2)
+arrived("an epoch that had not ended after all",
+        (beat(0), "new"), (beat(7, 4), "stranger"), (beat(8, 4), "restart"), (beat(0), "old_epoch"), (beat(2), "stranger"), (beat(1), "restart"), (beat(3), "new"),
+        (beat(0), "duplicate"), received=6, lost=7, old_epoch=1, duplicate=1, restarts=2, first=1, next=4)
+arrived("behind a goodbye one is enough", (beat(0), "new"), (goodbye(1), "new"), (beat(0, 4), "restart"), (beat(2), "old_epoch"),
+        received=3, old_epoch=1, restarts=1, epoch=4, next=1)
+arrived("a goodbye that comes behind a stranger", (beat(0), "new"), (beat(0, 4), "stranger"), (goodbye(2), "new"), (beat(1, 4), "restart"),
+        received=4, lost=1, restarts=1, epoch=4, next=2)
+arrived("a goodbye that was overtaken", (beat(0), "new"), (beat(2), "new"), (goodbye(1), "late"), (beat(0, 4), "stranger"),
+        received=3, late=1, strangers=1, next=3)
+arrived("a goodbye that did not count", (goodbye(0), "new"), (beat(1), "new"), (beat(0, 4), "stranger"), received=2, strangers=1, next=2)
+arrived("a restart behind a goodbye, with a far jump", (goodbye(0), "new"), (beat(100_000, 4), "restart"), (beat(0, 4), "new"), (beat(100_001, 4), "jump"),
         received=4, lost=98_977, outstanding=1022, restarts=1, jumps=1, epoch=4, next=100_002)
 arrived("three ended epochs are remembered",
-        *[(beat(0, e), "restart" if e else "new") for e in range(5)], *[(beat(1, e), "old_epoch") for e in (1, 2, 3)], (beat(1, 0), "restart"),
-        received=6, outstanding=1, old_epoch=3, restarts=5, epoch=0, next=2)
+        *[(beat(i, e), ("restart" if i else "stranger") if e else "new") for e in range(5) for i in range(2)],
+        *[(beat(1, e), "old_epoch") for e in (1, 2, 3)], (beat(1, 0), "stranger"),
+        received=10, old_epoch=3, strangers=1, restarts=4, epoch=4, next=2)
 
 arrived("a critical event comes again", (critical(0, 5, 5, 7), "new", [5, 7]), (critical(1, 5, 5, 6), "new", [6]), (critical(1, 5, 6), "duplicate", []),
         settled=(5, [5, 6, 7]), received=2, duplicate=1, next=2)
@@ -570,8 +640,9 @@ arrived("the floor rises and, overtaken, falls",
         settled=(9, [9, 10, 11]), received=3, late=1, next=3)
 arrived("identifiers beyond the window", (critical(0, 0, 1023, 1024), "new", [1023]), (critical(1, 1, 1024), "new", [1024]), (critical(3, 5000, 5000), "new", [5000]),
         (critical(2, 4, 6023, 6024), "late", [6023]), settled=(5000, [5000, 6023]), received=4, late=1, next=4)
-arrived("a new epoch has its own identifiers", (critical(0, 70, 71), "new", [71]), (critical(0, 0, 0, epoch=4), "restart", [0]),
-        (critical(1, 70, 72), "old_epoch", []), settled=(0, [0]), received=2, restarts=1, old_epoch=1, epoch=4, next=1)
+arrived("a new epoch has its own identifiers", (critical(0, 70, 71), "new", [71]), (critical(1, 0, 0, 1, epoch=4), "stranger", []),
+        (critical(0, 0, 1, 2, epoch=4), "restart", [0, 1, 2]), (critical(0, 70, 72), "old_epoch", []),
+        settled=(0, [0, 1, 2]), received=3, restarts=1, old_epoch=1, epoch=4, next=2)
 arrived("the highest floor", (critical(0, 2 ** 64 - 2, 2 ** 64 - 1), "new", [2 ** 64 - 1]), settled=(2 ** 64 - 2, [2 ** 64 - 1]), received=1, next=1)
 
 

@@ -235,23 +235,25 @@ impl Fuzz {
         }
     }
 
-    /// Datagrams of a sender that now and then restarts, jumps or goes back.
+    /// Datagrams of a sender that now and then restarts, jumps, goes back or says goodbye, and of another beside it.
     fn arrivals(&mut self) -> String {
         let mut line = if self.rng.chance(0.5) { "arrive" } else { "join" }.to_owned();
         let (mut epoch, mut floor) = (0u32, 0u64);
         let mut next = [0, 0, 5000, u32::MAX - 5][self.below(4)];
+        let mut other = (1, 0);
         for _ in 0..1 + self.below(40) {
             match self.below(20) {
                 0 => (epoch, next) = (self.below(6) as u32, self.below(3) as u32),
                 1 => {
-                    next = next.wrapping_add([900, 1024, 3071, 3072, 3073, 100_000][self.below(6)])
+                    next = next.wrapping_add([900, 1022, 1023, 1024, 1025, 100_000][self.below(6)])
                 }
-                2 => next = next.wrapping_sub([900, 1023, 1024, 1025, 3073][self.below(5)]),
+                2 => next = next.wrapping_sub([900, 1023, 1024, 1025, 2048][self.below(5)]),
                 3 => next = self.rng.next_u64() as u32,
                 4 => {
                     floor = floor.saturating_add([1, 8, 500, 1024, u64::MAX - 2000][self.below(5)])
                 }
                 5 => floor = floor.saturating_sub(self.rng.below(700)),
+                6..9 => ((epoch, next), other) = (other, (epoch, next)),
                 _ => {}
             }
             let sequence = next.wrapping_sub(self.below(4) as u32);
@@ -261,7 +263,8 @@ impl Fuzz {
             datagram.extend(epoch.to_le_bytes());
             datagram.extend(sequence.to_le_bytes());
             let ids = self.below(4) as u8;
-            datagram.extend([ids, 0, 2, 0, 0, 0, 0]);
+            let flags = if self.rng.chance(0.1) { 18 } else { 2 };
+            datagram.extend([ids, 0, flags, 0, 0, 0, 0]);
             varint(floor, &mut datagram);
             for _ in 0..ids {
                 // An event "e", which says 1.

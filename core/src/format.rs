@@ -101,6 +101,8 @@ pub struct Prologue {
     /// Whether the receiver is asked for a sign of life: a [`Receipt`](crate::wire::receipt::Receipt) for this
     /// datagram.
     pub wants_receipt: bool,
+    /// Whether the sender ends: nothing follows in this epoch.
+    pub goodbye: bool,
 }
 
 impl Default for Prologue {
@@ -116,6 +118,7 @@ impl Default for Prologue {
             failed: 0,
             ack_floor: None,
             wants_receipt: false,
+            goodbye: false,
         }
     }
 }

@@ -377,6 +377,16 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         sender.probe(now, self.drops().total(), buf)
     }
 
+    /// Calls [`Sender::goodbye`] with what the recorders have given up so far.
+    pub fn goodbye<E: Format, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, Keep<C>, CARRY>,
+        now: Time,
+        buf: &mut [u8],
+    ) -> Option<Packed> {
+        sender.goodbye(now, self.drops().total(), buf)
+    }
+
     /// Calls [`Sender::acknowledged`] with the names and the tag memory of this static.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 mod counter;
 mod gauge;
 mod histogram;
+mod info;
 mod marked;
 mod owners;
 mod sharded;
@@ -35,6 +36,7 @@ mod loom_tests;
 pub use counter::Counter;
 pub use gauge::Gauge;
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};
+pub use info::{Describe, Details, Info};
 pub use marked::Marked;
 pub use owners::Owners;
 pub use sharded::ShardedCounter;
@@ -85,6 +87,8 @@ pub enum State<'a> {
     Level(Value),
     /// A histogram's buckets.
     Buckets(&'a dyn Buckets),
+    /// Who the sender is.
+    Info(&'a dyn Describe),
 }
 
 /// A histogram's buckets, cumulative since the start.

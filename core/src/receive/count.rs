@@ -1,6 +1,6 @@
 //! How a datagram changes the tracker once it has been judged.
 
-use super::{FROM_ZERO, HELD, JOINED, OLD_EPOCHS, STARTED, SequenceTracker, Verdict, Window};
+use super::{FROM_ZERO, HELD, JOINED, STARTED, SequenceTracker, Window};
 
 impl SequenceTracker {
     /// Begins with the first datagram of all, or the first after [`resync`](Self::resync).
@@ -14,27 +14,6 @@ impl SequenceTracker {
             self.first = u64::from(sequence);
             self.next = self.first;
         }
-    }
-
-    /// Ends the current epoch and begins the next one with its first datagram.
-    #[cold]
-    pub(super) fn restart(&mut self, epoch: u32, sequence: u32) {
-        self.turn(epoch);
-        match self.judge_step(sequence) {
-            Verdict::New => self.move_up(u64::from(sequence)),
-            Verdict::Jump => self.jump(u64::from(sequence)),
-            _ => self.hold(sequence),
-        }
-    }
-
-    /// Ends the current epoch; the next one is empty.
-    pub(super) fn turn(&mut self, epoch: u32) {
-        self.close();
-        self.old_epochs.rotate_right(1);
-        self.old_epochs[0] = self.epoch;
-        self.old_epochs_len = (self.old_epochs_len + 1).min(OLD_EPOCHS as u8);
-        self.restarts = self.restarts.saturating_add(1);
-        self.epoch = epoch;
     }
 
     /// Takes a number that is the next in order or ahead of it.

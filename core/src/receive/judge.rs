@@ -59,8 +59,20 @@ impl SequenceTracker {
         if !self.is(STARTED) {
             return if self.is(FROM_ZERO) { self.judge_step(sequence) } else { Verdict::New };
         }
-        let known = self.old_epochs[..usize::from(self.old_epochs_len)].contains(&epoch);
-        let older = self.is(GROWING_EPOCHS) && (epoch.wrapping_sub(self.epoch) as i32) < 0;
-        if known || older { Verdict::OldEpoch } else { Verdict::Restart }
+        if self.is(GROWING_EPOCHS) && (epoch.wrapping_sub(self.epoch) as i32) < 0 {
+            return Verdict::OldEpoch;
+        }
+        let ended = self.ended(epoch);
+        if self.is(AUTHENTIC) {
+            return if ended.is_some() { Verdict::OldEpoch } else { Verdict::Restart };
+        }
+        // In an epoch of which nothing was confirmed nothing lies behind.
+        let is_behind = |next: u64| {
+            next == u64::MAX || (next > 0 && (sequence.wrapping_sub(next as u32) as i32) < 0)
+        };
+        if ended.is_some_and(is_behind) {
+            return Verdict::OldEpoch;
+        }
+        self.judge_stranger(epoch, sequence)
     }
 }

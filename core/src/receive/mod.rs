@@ -15,10 +15,11 @@
 //! assert_eq!(tracker.observe(epoch, 1), Verdict::Late); // not lost,
 //! assert_eq!(tracker.observe(epoch, 1), Verdict::Duplicate); // and comes once.
 //! assert_eq!(tracker.observe(epoch, 4), Verdict::New);
-//! assert_eq!(tracker.observe(8, 0), Verdict::Restart); // Now 3 will not come any more.
+//! assert_eq!(tracker.observe(8, 0), Verdict::Stranger); // A restart? One datagram may be a stray.
+//! assert_eq!(tracker.observe(8, 1), Verdict::Restart); // Now 3 will not come any more.
 //!
 //! let stats = tracker.finish();
-//! assert_eq!((stats.received, stats.lost, stats.duplicate, stats.restarts), (5, 1, 1, 1));
+//! assert_eq!((stats.received, stats.lost, stats.duplicate, stats.restarts), (6, 1, 1, 1));
 //! ```
 //!
 //! # Rules
@@ -26,21 +27,29 @@
 //!   Until then it is outstanding.
 //! - **A jump** ahead by more than [`MAX_GAP`] is believed when two different datagrams agree on it (RFC 3550, appendix
 //!   A.1). Otherwise a single stray datagram would turn everything after it into losses.
-//! - **A restart** is a new epoch and nothing else. Epochs may be random, so their order means nothing; the last
-//!   [`OLD_EPOCHS`] are remembered, and whatever still arrives from them is counted and refused. All numbers of the new
-//!   epoch are expected, from 0.
+//! - **A restart** is a new epoch and nothing else. It is believed when two different datagrams agree on it and nothing
+//!   new of the current run arrived in between; until then they are strangers, to be kept aside. If the current run is
+//!   known to be over ([`leave`](SequenceTracker::leave), [`presume_over`](SequenceTracker::presume_over)), one is
+//!   enough. All numbers of the new epoch are expected, from 0.
+//! - **Twins** are two processes that send under one number: both of their epochs go on. The one that is not the current
+//!   one is to be tracked apart.
+//! - **Ended epochs**: epochs may be random, so their order means nothing. The last [`OLD_EPOCHS`] are remembered, and
+//!   whatever arrives from them is counted and refused unless it lies ahead of where they ended. If it does, it is a
+//!   stranger: that epoch may not have ended at all, and goes on where it was.
 //! - **A late start**: counting begins at the first datagram of all, since the sender may be older than the receiver.
 //!   The numbers before it are counted separately. A receiver that knows that it was there first uses
 //!   [`from_zero`](SequenceTracker::from_zero).
 //!
 //! # Limits
-//! A sender that restarts without changing its epoch looks like one whose datagrams arrive too late, and if a sender is
-//! impersonated, its own epoch may be taken for an old one. Only time can tell these from a slow path, and there is no
-//! clock here: see [`refused_in_a_row`](SequenceTracker::refused_in_a_row).
+//! A sender that restarts without changing its epoch looks like one whose datagrams arrive twice or too late. Only time
+//! can tell it from a slow path, and there is no clock here: see
+//! [`refused_in_a_row`](SequenceTracker::refused_in_a_row). Whoever forges two datagrams that agree is believed until the
+//! genuine sender's next two arrive.
 
 mod count;
 mod ids;
 mod judge;
+mod run;
 mod saved;
 mod verdict;
 mod window;
@@ -49,10 +58,12 @@ pub use ids::{IdWindow, Seen};
 pub use verdict::{Account, Verdict};
 pub use window::WINDOW;
 
+use run::{Ended, Strangers};
 use window::Window;
 
-/// A step ahead by more than this needs a second datagram that agrees. RFC 3550 takes 3000.
-pub const MAX_GAP: u32 = 3 * WINDOW as u32;
+/// A step ahead by more than this needs a second datagram that agrees: one alone never makes the window leave behind what
+/// is still to come. (RFC 3550 takes 3000, and has no window.)
+pub const MAX_GAP: u32 = WINDOW as u32 - 1;
 
 /// How many ended epochs are remembered.
 pub const OLD_EPOCHS: usize = 3;
@@ -60,7 +71,7 @@ pub const OLD_EPOCHS: usize = 3;
 /// The limit of extended numbers. No sender reaches it; forged jumps would, and are refused.
 const END: u64 = 1 << 63;
 
-/// Tracks the sequence numbers of one sender, in 232 bytes, without a heap, in a few nanoseconds per datagram.
+/// Tracks the sequence numbers of one sender, in 328 bytes, without a heap, in a few nanoseconds per datagram.
 ///
 /// `observe` takes constant time: at worst, on a jump, it writes the 16 words of the window. Key
 /// trackers by sender id, never by address: addresses change behind NAT, and several processes
@@ -101,10 +112,15 @@ pub struct SequenceTracker {
     /// least `MAX_GAP` ahead of `next`, because whatever comes nearer than that agrees with
     /// it.
     held: u32,
-    /// Ended epochs, the latest first; `old_epochs_len` of them count.
-    old_epochs: [u32; OLD_EPOCHS],
+    /// Datagrams of other runs that were not believed, and of those tracked apart.
+    strangers: u32,
+    twins: u32,
+    /// Other runs that may have begun.
+    aside: Strangers,
+    /// Ended epochs, the latest first; `ended_len` of them count.
+    ended: [Ended; OLD_EPOCHS],
     refused_in_a_row: u16,
-    old_epochs_len: u8,
+    ended_len: u8,
     flags: u8,
 }
 
@@ -120,8 +136,10 @@ const FROM_ZERO: u8 = 1 << 3;
 const AUTHENTIC: u8 = 1 << 4;
 /// The sender's epochs grow: what is not newer is old.
 const GROWING_EPOCHS: u8 = 1 << 5;
-/// All of them.
-const FLAGS: u8 = (1 << 6) - 1;
+/// The current run is thought to be over.
+const OVER: u8 = 1 << 6;
+/// It has said so itself.
+const LEFT: u8 = 1 << 7;
 
 impl SequenceTracker {
     /// A tracker that takes the first datagram it sees as the beginning.
@@ -143,9 +161,12 @@ impl SequenceTracker {
             unconfirmed: 0,
             missed_before_start: 0,
             held: 0,
-            old_epochs: [0; OLD_EPOCHS],
+            strangers: 0,
+            twins: 0,
+            aside: Strangers::NONE,
+            ended: [Ended::NONE; OLD_EPOCHS],
             refused_in_a_row: 0,
-            old_epochs_len: 0,
+            ended_len: 0,
             flags: 0,
         }
     }
@@ -172,7 +193,7 @@ impl SequenceTracker {
 
     /// The same tracker for a sender whose datagrams are authenticated before they come here.
     ///
-    /// A jump is then believed at once, so that the tracker is a strict replay window within an
+    /// A jump or a restart is then believed at once, so that the tracker is a strict replay window within an
     /// epoch: nothing is new twice. To shut out replays from epochs long past too, add
     /// [`growing_epochs`](Self::growing_epochs).
     #[must_use]
@@ -212,19 +233,28 @@ impl SequenceTracker {
         }
         let (verdict, number) = self.judge(epoch, sequence);
         match verdict {
-            Verdict::New => self.move_up(number),
+            Verdict::New => {
+                self.move_up(number);
+                self.go_on();
+            }
             Verdict::Late => self.fill(number),
             Verdict::Duplicate => self.duplicate = self.duplicate.saturating_add(1),
             Verdict::Restart => self.restart(epoch, sequence),
             Verdict::Unconfirmed => self.hold(sequence),
-            Verdict::Jump => self.jump(number),
+            Verdict::Jump => {
+                self.jump(number);
+                self.go_on();
+            }
+            Verdict::Stranger => self.keep_aside(epoch, sequence),
+            Verdict::Twin => self.part(epoch, sequence),
             Verdict::TooLate => self.too_late = self.too_late.saturating_add(1),
             Verdict::OldEpoch => self.old_epoch = self.old_epoch.saturating_add(1),
         }
         self.refused_in_a_row = match verdict {
-            Verdict::TooLate | Verdict::OldEpoch => self.refused_in_a_row.saturating_add(1),
-            // A copy of what was taken says nothing about where the sender is now.
-            Verdict::Duplicate => self.refused_in_a_row,
+            Verdict::TooLate | Verdict::OldEpoch | Verdict::Duplicate => {
+                self.refused_in_a_row.saturating_add(1)
+            }
+            Verdict::Stranger | Verdict::Twin => self.refused_in_a_row,
             _ => 0,
         };
         verdict
@@ -256,6 +286,8 @@ impl SequenceTracker {
             too_late: self.too_late,
             old_epoch: self.old_epoch,
             unconfirmed: self.unconfirmed,
+            strangers: self.strangers,
+            twins: self.twins,
             missed_before_start: self.missed_before_start,
             restarts: self.restarts,
             jumps: self.jumps,
@@ -263,6 +295,13 @@ impl SequenceTracker {
             first: self.first,
             next: self.next,
         }
+    }
+
+    /// One more than the highest number seen in the current epoch.
+    #[inline]
+    #[must_use]
+    pub const fn next(&self) -> u64 {
+        self.next
     }
 
     /// Ends the tracking, at shutdown or when an idle sender is forgotten: what is outstanding is
@@ -274,26 +313,28 @@ impl SequenceTracker {
         Account { first, next, ..self.stats() }
     }
 
-    /// How many datagrams in a row, copies aside, were too late or of an old epoch. Stops at 65
-    /// 535.
+    /// How many datagrams in a row came twice, too late or of an old epoch. Stops at 65 535.
     ///
-    /// When this grows for longer than any path can delay a datagram (half a minute, say), the
-    /// tracker is wrong and the sender is right: it restarted without a new epoch, or somebody
-    /// forged one. Then call [`resync`](Self::resync). The decision is the caller's, who has
-    /// the clock.
+    /// When this grows for longer than any path can delay a datagram (ten seconds, say), the
+    /// tracker is wrong and the sender is right: it restarted without a new epoch. Then call
+    /// [`resync`](Self::resync). The decision is the caller's, who has the clock.
     #[must_use]
     pub const fn refused_in_a_row(&self) -> u16 {
         self.refused_in_a_row
     }
 
     /// Gives up what is outstanding as lost and begins anew with the next datagram, whatever its
-    /// epoch and number. The sums stay. A caller that authenticates datagrams has no use for
-    /// this: it would let replays in.
-    pub fn resync(&mut self) {
+    /// epoch and number; with `from_zero` all numbers of that epoch are expected. The sums stay. A caller that
+    /// authenticates datagrams has no use for this: it would let replays in.
+    pub fn resync(&mut self, from_zero: bool) {
         self.close();
-        self.old_epochs_len = 0;
+        self.aside = Strangers::NONE;
+        self.ended_len = 0;
         self.refused_in_a_row = 0;
         self.flags &= !(STARTED | FROM_ZERO);
+        if from_zero {
+            self.flags |= FROM_ZERO;
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::run::{Ended, Strangers};
 use super::{
     END, HELD, IdWindow, JOINED, OLD_EPOCHS, STARTED, SequenceTracker, WINDOW, Window, ids,
 };
@@ -22,8 +23,9 @@ pub(super) enum SavedTracker {
         missing: Words,
         flags: u8,
         held: u32,
-        old_epochs: [u32; OLD_EPOCHS],
-        old_epochs_len: u8,
+        ended: [Ended; OLD_EPOCHS],
+        ended_len: u8,
+        aside: Strangers,
         refused_in_a_row: u16,
         received: u64,
         lost: u64,
@@ -32,6 +34,8 @@ pub(super) enum SavedTracker {
         too_late: u64,
         old_epoch: u64,
         unconfirmed: u32,
+        strangers: u32,
+        twins: u32,
         missed_before_start: u32,
         restarts: u32,
         jumps: u32,
@@ -47,8 +51,9 @@ impl From<SequenceTracker> for SavedTracker {
             missing: tracker.window.missing(),
             flags: tracker.flags,
             held: tracker.held,
-            old_epochs: tracker.old_epochs,
-            old_epochs_len: tracker.old_epochs_len,
+            ended: tracker.ended,
+            ended_len: tracker.ended_len,
+            aside: tracker.aside,
             refused_in_a_row: tracker.refused_in_a_row,
             received: tracker.received,
             lost: tracker.lost,
@@ -57,6 +62,8 @@ impl From<SequenceTracker> for SavedTracker {
             too_late: tracker.too_late,
             old_epoch: tracker.old_epoch,
             unconfirmed: tracker.unconfirmed,
+            strangers: tracker.strangers,
+            twins: tracker.twins,
             missed_before_start: tracker.missed_before_start,
             restarts: tracker.restarts,
             jumps: tracker.jumps,
@@ -75,8 +82,9 @@ impl TryFrom<SavedTracker> for SequenceTracker {
             missing,
             flags,
             held,
-            old_epochs,
-            old_epochs_len,
+            ended,
+            ended_len,
+            aside,
             refused_in_a_row,
             received,
             lost,
@@ -85,6 +93,8 @@ impl TryFrom<SavedTracker> for SequenceTracker {
             too_late,
             old_epoch,
             unconfirmed,
+            strangers,
+            twins,
             missed_before_start,
             restarts,
             jumps,
@@ -105,9 +115,12 @@ impl TryFrom<SavedTracker> for SequenceTracker {
             unconfirmed,
             missed_before_start,
             held,
-            old_epochs,
+            strangers,
+            twins,
+            aside,
+            ended,
             refused_in_a_row,
-            old_epochs_len,
+            ended_len,
             flags,
         };
         if tracker.is_sound() { Ok(tracker) } else { Err("no tracker can be in this state") }
@@ -117,10 +130,11 @@ impl TryFrom<SavedTracker> for SequenceTracker {
 impl SequenceTracker {
     /// The invariants that every step keeps, and on which later ones rely.
     fn is_sound(&self) -> bool {
-        let known_flags = self.flags & !super::FLAGS == 0;
-        let epochs = usize::from(self.old_epochs_len) <= OLD_EPOCHS;
+        let epochs = usize::from(self.ended_len) <= OLD_EPOCHS
+            && self.ended.iter().all(Ended::is_sound)
+            && self.aside.is_sound();
         let order = self.first <= self.next && self.next <= END;
-        if !(known_flags && epochs && order) {
+        if !(epochs && order) {
             return false;
         }
         let idle = self.is(STARTED) || (self.next == 0 && !self.is(HELD) && !self.is(JOINED));
@@ -271,7 +285,7 @@ mod tests {
         tracker.begin_epoch(1);
         let stats = tracker.stats();
         assert_eq!((stats.epoch, stats.received, stats.lost, stats.restarts), (2, 9, 1, 1));
-        assert_eq!(tracker.observe(1, 10), super::super::Verdict::OldEpoch);
+        assert_eq!(tracker.observe(1, 9), super::super::Verdict::OldEpoch);
         assert_eq!(tracker.observe(2, 3), super::super::Verdict::New);
         assert_eq!(tracker.stats().outstanding, 3, "0, 1 and 2");
         let mut new = SequenceTracker::new();

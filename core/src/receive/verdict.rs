@@ -8,8 +8,15 @@ pub enum Verdict {
     New,
     /// Overtaken by others on the way, and now it fills its hole.
     Late,
-    /// The first of a new epoch: the sender has restarted.
+    /// Of another run, and not the first of it unless the current one was known to be over: the sender has restarted. Those
+    /// kept aside that it agrees with are to be taken, before it.
     Restart,
+    /// Of another run that may have begun, or be a stray: to be kept aside until it is clear what it is. There are six of
+    /// them at most; [`is_aside`](super::SequenceTracker::is_aside) says which have given way to others.
+    Stranger,
+    /// Of another run beside the current one: two processes send under one number. It is to be tracked apart, with those
+    /// kept aside before it, and so is what follows of its epoch.
+    Twin,
     /// So far ahead that a single stray datagram could be the reason. Its content is new, but the
     /// sums wait for a second datagram that agrees.
     Unconfirmed,
@@ -25,11 +32,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the content has not been seen before and is to be taken.
+    /// Whether the content has not been seen before and is to be taken, here and now.
     #[inline]
     #[must_use]
     pub const fn is_new(self) -> bool {
-        !matches!(self, Self::Duplicate | Self::TooLate | Self::OldEpoch)
+        matches!(self, Self::New | Self::Late | Self::Restart | Self::Unconfirmed | Self::Jump)
     }
 }
 
@@ -38,7 +45,7 @@ impl Verdict {
 /// Two identities hold after every call:
 /// - `received + lost + outstanding` is the sum over all epochs of the numbers from the first one
 ///   expected to the highest one seen, which [`expected`](Self::expected) returns;
-/// - `received + unconfirmed + duplicate + too_late + old_epoch` is the number of datagrams
+/// - `received + unconfirmed + strangers + twins + duplicate + too_late + old_epoch` is the number of datagrams
 ///   observed.
 ///
 /// Counts stop at their greatest value instead of wrapping.
@@ -61,6 +68,10 @@ pub struct Account {
     pub old_epoch: u64,
     /// Datagrams far ahead that no second one has agreed with.
     pub unconfirmed: u32,
+    /// Datagrams of other runs that were not believed: kept aside still, or strays.
+    pub strangers: u32,
+    /// Datagrams of other runs that go on beside the current one, as far as they came here.
+    pub twins: u32,
     /// How many numbers lay before the first datagram seen, when tracking began in the middle of
     /// an epoch. They are not in `lost`: the sender may have been up long before this tracker
     /// was.

@@ -90,7 +90,7 @@ impl Beacon {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::instrument::{Counter, Gauge, Histogram};
+    use crate::instrument::{Counter, Gauge, Histogram, Info};
     use crate::record::Value;
     use crate::wire::Decoder;
     use crate::wire::decode::Body;
@@ -116,6 +116,7 @@ mod tests {
                 let value = match record.body {
                     Body::Total(total) => Value::U64(total),
                     Body::Level(level) => level,
+                    Body::Info(info) => Value::U64(info.heartbeat_ms),
                     Body::Buckets(_) | Body::Event(_) => panic!("only counters and gauges"),
                 };
                 said.push((record.name.text.into(), value));
@@ -129,17 +130,22 @@ mod tests {
 
     #[test]
     fn every_instrument_is_said_each_round() {
-        let (frames, level) = (Counter::new("frames"), Gauge::new("level"));
+        let (info, frames, level) =
+            (Info::new("sensor"), Counter::new("frames"), Gauge::new("level"));
         let micros: Histogram<64> = Histogram::new("micros");
         // The smallest sender has no room for it.
-        let all: [&dyn Instrument; 3] = [&frames, &micros, &level];
+        let all: [&dyn Instrument; 4] = [&info, &frames, &micros, &level];
         let mut beacon = beacon();
         for n in 1..4u64 {
             frames.add(2);
             level.set_int(-5);
             micros.record(7);
             let said = round(&mut beacon, &all, 512);
-            let expected = [("frames", Value::U64(2 * n)), ("level", Value::I64(-5))];
+            let expected = [
+                ("sensor", Value::U64(1000)),
+                ("frames", Value::U64(2 * n)),
+                ("level", Value::I64(-5)),
+            ];
             assert!(
                 said.iter().map(|(name, value)| (name.as_str(), *value)).eq(expected),
                 "{said:?}"

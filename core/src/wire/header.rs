@@ -146,13 +146,16 @@ impl Prologue {
     const WANTS_ACK: u8 = 2;
     const PACKED: u8 = 4;
     const WANTS_RECEIPT: u8 = 8;
-    const FLAGS: u8 = Self::SINCE_BOOT | Self::WANTS_ACK | Self::PACKED | Self::WANTS_RECEIPT;
+    const GOODBYE: u8 = 16;
+    const FLAGS: u8 =
+        Self::SINCE_BOOT | Self::WANTS_ACK | Self::PACKED | Self::WANTS_RECEIPT | Self::GOODBYE;
 
     fn flags(&self) -> u8 {
         (u8::from(self.since_boot) * Self::SINCE_BOOT)
             | (u8::from(self.ack_floor.is_some()) * Self::WANTS_ACK)
             | (u8::from(self.packed) * Self::PACKED)
             | (u8::from(self.wants_receipt) * Self::WANTS_RECEIPT)
+            | (u8::from(self.goodbye) * Self::GOODBYE)
     }
 
     /// Writes the prologue.
@@ -189,6 +192,7 @@ impl Prologue {
             failed,
             ack_floor,
             wants_receipt: flags & Self::WANTS_RECEIPT != 0,
+            goodbye: flags & Self::GOODBYE != 0,
         };
         Ok((prologue, r.rest()))
     }

@@ -72,6 +72,8 @@ pub(crate) enum StateForm {
     Level = 1,
     /// A histogram's buckets.
     Buckets = 2,
+    /// Who the sender is.
+    Info = 3,
 }
 
 impl StateForm {
@@ -81,6 +83,7 @@ impl StateForm {
             0 => Some(Self::Total),
             1 => Some(Self::Level),
             2 => Some(Self::Buckets),
+            3 => Some(Self::Info),
             _ => None,
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn of_datagram(decoder: &mut Decoder, datagram: &[u8]) -> Json {
                 "time_unit": p.unit as u8, "base_time_ns": open.base_time_ns(),
                 "dropped": p.dropped, "failed": p.failed,
                 "since_boot": p.since_boot, "packed": p.packed, "ack_floor": p.ack_floor,
-                "wants_receipt": p.wants_receipt,
+                "wants_receipt": p.wants_receipt, "goodbye": p.goodbye,
             });
             loop {
                 match open.next() {
@@ -70,6 +70,14 @@ fn of_record(record: &Record<'_>) -> Json {
         Body::Level(level) => {
             out["kind"] = json!("level");
             out["level"] = of_value(level);
+        }
+        Body::Info(info) => {
+            out["kind"] = json!("info");
+            out["heartbeat_ms"] = json!(info.heartbeat_ms);
+            out["started_ms"] = json!(info.started_ms);
+            out["process"] = json!(info.process);
+            out["host"] = json!(info.host);
+            out["version"] = json!(info.version);
         }
         Body::Buckets(buckets) => {
             out["kind"] = json!("buckets");
@@ -142,16 +150,36 @@ pub(crate) fn of_arrivals(decoder: &mut Decoder, datagrams: &[Vec<u8>], joins: b
     let mut tracker = if joins { SequenceTracker::new() } else { SequenceTracker::from_zero() };
     let mut ids = IdWindow::new();
     let (mut verdicts, mut stored) = (Vec::new(), Vec::new());
+    // What is kept aside, by epoch and number.
+    let mut aside: Vec<(u32, u32, &Vec<u8>)> = Vec::new();
     for datagram in datagrams {
-        let mut open = decoder.open(datagram).unwrap();
-        let header = *open.header();
+        let open = decoder.open(datagram).unwrap();
+        let (header, prologue) = (*open.header(), *open.prologue());
         let verdict = tracker.observe(header.epoch, header.sequence);
         verdicts.push(name(verdict));
-        if verdict == Verdict::Restart {
-            ids = IdWindow::new();
+        let mut takes = Vec::new();
+        let key = (header.epoch, header.sequence, datagram);
+        let (of_this, others) = aside.into_iter().partition::<Vec<_>, _>(|a| a.0 == header.epoch);
+        aside = others;
+        match verdict {
+            Verdict::Stranger => aside.extend(of_this.into_iter().chain([key])),
+            Verdict::Restart => {
+                ids = IdWindow::new();
+                takes.extend(of_this.into_iter().map(|a| a.2));
+            }
+            Verdict::Twin => {}
+            _ => aside.extend(of_this),
+        }
+        aside.retain(|a| tracker.is_aside(a.0, a.1));
+        if verdict.is_new() {
+            takes.push(datagram);
+            if prologue.goodbye {
+                tracker.leave(header.sequence);
+            }
         }
         let mut taken = Vec::new();
-        if verdict.is_new() {
+        for datagram in takes {
+            let mut open = decoder.open(datagram).unwrap();
             open.prologue().ack_floor.inspect(|floor| ids.advance(*floor));
             while let Some(Ok(record)) = open.next() {
                 if let Body::Event(event) = record.body
@@ -174,6 +202,7 @@ pub(crate) fn of_arrivals(decoder: &mut Decoder, datagrams: &[Vec<u8>], joins: b
             "late": account.late, "duplicate": account.duplicate, "too_late": account.too_late,
             "old_epoch": account.old_epoch, "unconfirmed": account.unconfirmed,
             "restarts": account.restarts, "jumps": account.jumps,
+            "strangers": account.strangers, "twins": account.twins,
             "epoch": account.epoch, "first": account.first, "next": account.next,
         },
     })
@@ -184,6 +213,8 @@ fn name(verdict: Verdict) -> &'static str {
         Verdict::New => "new",
         Verdict::Late => "late",
         Verdict::Restart => "restart",
+        Verdict::Stranger => "stranger",
+        Verdict::Twin => "twin",
         Verdict::Unconfirmed => "unconfirmed",
         Verdict::Jump => "jump",
         Verdict::Duplicate => "duplicate",

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ringstat_core::format::{Header, PAYLOAD_MAX, Prologue, TimeUnit};
-use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, State, Unit};
+use ringstat_core::instrument::{Buckets, Details, Instrument, Layout, Mark, State, Unit};
 use ringstat_core::record::{Event, Interner, Kind, Priority, Tag, Value};
 use ringstat_core::wire::Encoder;
 use serde_json::Value as Json;
@@ -40,6 +40,7 @@ pub(crate) fn encode(vector: &Json, known: &mut Statics, length: usize) -> Vec<u
         packed: header["packed"] == true,
         ack_floor: header["ack_floor"].as_u64(),
         wants_receipt: header["wants_receipt"] == true,
+        goodbye: header["goodbye"] == true,
         unit,
         base_time: integer("base_time_ns") / unit.nanos(),
         dropped: integer("dropped"),
@@ -121,6 +122,7 @@ struct Given {
     tags: &'static [Tag],
     record: Json,
     counts: HashMap<usize, u64>,
+    details: Details<String>,
     mark: Mark,
 }
 
@@ -132,6 +134,11 @@ impl Given {
             name: known.string(&record["name"]),
             tags: known.set(record["tags"].as_array().unwrap()),
             counts: pairs.iter().map(pair).collect(),
+            details: if record["kind"] == "info" {
+                serde_json::from_value(record.clone()).unwrap()
+            } else {
+                Details::default()
+            },
             record: record.clone(),
             mark: Mark::new(),
         }
@@ -159,6 +166,7 @@ impl Instrument for Given {
         match self.record["kind"].as_str() {
             Some("total") => State::Total(self.record["total"].as_u64().unwrap()),
             Some("level") => State::Level(number(&self.record["level"])),
+            Some("info") => State::Info(&self.details),
             _ => State::Buckets(self),
         }
     }

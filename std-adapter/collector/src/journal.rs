@@ -2,6 +2,7 @@
 //!
 //! All shards share one journal. It is written through `tracing`, so whoever embeds the collector decides where it goes.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use ringstat_core::format::Header;
@@ -14,21 +15,32 @@ const PER_MINUTE: u64 = 10;
 /// How long nothing more is logged about the same limit.
 const QUIET_MS: u64 = 60_000;
 
+/// The id of a sender, and its address.
+type Process = (u64, Option<SocketAddr>);
+
 /// The kinds of lines that come as often as somebody sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Topic {
     NewSender,
     Restart,
+    Twins,
+    Silent,
+    Gone,
 }
 
 impl Topic {
-    const ALL: [Self; 2] = [Self::NewSender, Self::Restart];
+    const ALL: [Self; 5] = [Self::NewSender, Self::Restart, Self::Twins, Self::Silent, Self::Gone];
 
     const fn one(self) -> &'static str {
         match self {
             Self::NewSender => "a new sender",
             Self::Restart => "a sender began again",
+            Self::Twins => {
+                "two processes send under one number: give each a number of its own (--sender), or none"
+            }
+            Self::Silent => "a sender is silent, and has not said goodbye",
+            Self::Gone => "a sender has said goodbye",
         }
     }
 
@@ -36,6 +48,9 @@ impl Topic {
         match self {
             Self::NewSender => "new senders",
             Self::Restart => "restarts of senders",
+            Self::Twins => "processes under the number of another",
+            Self::Silent => "senders that are silent",
+            Self::Gone => "goodbyes",
         }
     }
 }
@@ -70,6 +85,24 @@ impl Journal {
         if self.may_tell(topic, now_ms) {
             let (sender, epoch) = (format!("{:016x}", header.sender), header.epoch);
             tracing::info!(sender, epoch, "{}", topic.one());
+        }
+    }
+
+    /// Logs that two processes send under one number, each with its id and address.
+    #[cold]
+    pub(crate) fn twins(&self, one: Process, other: Process, now_ms: u64) {
+        if self.may_tell(Topic::Twins, now_ms) {
+            let ((id, at), (other, other_at)) = (one, other);
+            let (number, other) = (format!("{id:016x}"), format!("{other:016x}"));
+            tracing::warn!(number, ?at, other, ?other_at, "{}", Topic::Twins.one());
+        }
+    }
+
+    /// Logs that a sender's life is another one now.
+    pub(crate) fn life(&self, topic: Topic, id: u64, now_ms: u64) {
+        if self.may_tell(topic, now_ms) {
+            let sender = format!("{id:016x}");
+            tracing::info!(sender, "{}", topic.one());
         }
     }
 

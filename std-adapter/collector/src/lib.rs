@@ -42,7 +42,7 @@ mod http;
 // and the sockets for senders.
 mod server;
 
-pub use intake::{Asks, Collector, Counts, Sender, Shards, shard_of};
+pub use intake::{Asks, Collector, Counts, Life, Sender, SenderInfo, Shards, shard_of};
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{

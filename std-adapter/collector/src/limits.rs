@@ -27,8 +27,11 @@ pub struct Limits {
     pub bytes: usize,
     /// The length of an answer to `/metrics`, in bytes; series beyond it are left out and counted.
     pub page: usize,
-    /// Senders and series not heard from for this long are forgotten.
+    /// Senders not heard from for this long are forgotten.
     pub idle: Duration,
+    /// A series that has not changed for this long is forgotten if its sender is silent, gone or forgotten. Those of a
+    /// living sender stay.
+    pub series_ttl: Duration,
 }
 
 impl Default for Limits {
@@ -40,6 +43,7 @@ impl Default for Limits {
             bytes: 256 << 20,
             page: 256 << 20,
             idle: Duration::from_secs(600),
+            series_ttl: Duration::from_secs(600),
         }
     }
 }

@@ -178,7 +178,8 @@ fn beyond_the_limits_totals_are_kept_in_an_overflow_series() {
 
 #[test]
 fn idle_series_and_senders_are_forgotten_and_their_memory_is_free_again() {
-    let limits = Limits { idle: Duration::from_secs(60), ..Limits::default() };
+    let minute = Duration::from_secs(60);
+    let limits = Limits { idle: minute, series_ttl: minute, ..Limits::default() };
     let mut collector = Collector::new(limits);
     for i in 0..1000 {
         collector

@@ -274,6 +274,7 @@ fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_no
         bytes: 0,
         page: 0,
         idle: Duration::ZERO,
+        series_ttl: Duration::ZERO,
     };
     let all = usize::MAX;
     // The second idle time is a little more than 2^64 milliseconds.
@@ -285,6 +286,7 @@ fn a_collector_with_no_room_refuses_and_counts_and_one_with_all_of_it_forgets_no
             bytes: all,
             page: all,
             idle,
+            series_ttl: idle,
         };
         let take = |limits: Limits| {
             let mut collector = Collector::new(limits);

@@ -235,10 +235,25 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     ///
     /// Returns `None` if the format cannot ask, or the buffer has fewer than [`PAYLOAD_MIN`] bytes.
     pub fn probe(&mut self, now: Time, dropped: u64, buf: &mut [u8]) -> Option<Packed> {
+        self.empty(now, dropped, buf, false)
+    }
+
+    /// Packs a datagram without records which says that the sender ends, and asks for a sign of life. The receiver then
+    /// knows that nothing is amiss when nothing follows. A datagram that is packed later takes it back. `dropped` is as
+    /// in [`Inputs`].
+    ///
+    /// `None` as for [`probe`](Self::probe).
+    pub fn goodbye(&mut self, now: Time, dropped: u64, buf: &mut [u8]) -> Option<Packed> {
+        self.empty(now, dropped, buf, true)
+    }
+
+    #[inline(always)]
+    fn empty(&mut self, now: Time, dropped: u64, buf: &mut [u8], goodbye: bool) -> Option<Packed> {
         if !E::HEARTBEATS {
             return None;
         }
         let (header, prologue) = self.opening(now, dropped, true);
+        let prologue = Prologue { goodbye, ..prologue };
         let len =
             self.encoder.begin(buf.get_mut(..PAYLOAD_MIN)?, &header, &prologue).ok()?.finish(false);
         self.told = prologue.dropped;

@@ -203,6 +203,16 @@ impl<'a> Writer<'a> {
         self.bytes(v)
     }
 
+    /// Lets `write` write to the beginning of the rest of the buffer; it returns how much that was.
+    pub(crate) fn written_by(
+        &mut self,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<(), NoRoom> {
+        let rest = self.buf.get_mut(self.at..).ok_or(NoRoom)?;
+        self.at += write(rest).ok_or(NoRoom)?;
+        Ok(())
+    }
+
     /// Writes `value` as postcard encodes it, straight into the buffer.
     pub(crate) fn put(&mut self, value: &impl Serialize) -> Result<(), NoRoom> {
         postcard::serialize_with_flavor(value, self).map_err(|_| NoRoom)

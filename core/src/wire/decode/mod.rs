@@ -12,7 +12,7 @@ use super::layout::{Form, StateForm, extended, tag};
 use super::state::BucketsHead;
 use super::{ARENA_LIMIT, TABLE_LIMIT, crc, number};
 use crate::format::{Header, PAYLOAD_MAX, Prologue};
-use crate::instrument::{Layout, Unit};
+use crate::instrument::{Details, Layout, Unit};
 use crate::record::{DYNAMIC_TAG_LIMIT, Kind, Priority, Value};
 
 mod record;
@@ -316,12 +316,28 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         (self.body.len() - self.r.rest().len() - part.len()) as u16
     }
 
+    #[cold]
+    fn read_info(&mut self) -> Result<RawBody, DecodeError> {
+        let (heartbeat_ms, started_ms) = (self.r.varint()?, self.r.varint()?);
+        let process = u32::try_from(self.r.varint()?).map_err(|_| DecodeError::BadNumber)?;
+        let (host, version) = (self.read_text()?, self.read_text()?);
+        Ok(RawBody::Info { heartbeat_ms, started_ms, process, host, version })
+    }
+
+    /// Reads a text of at most 255 bytes.
+    fn read_text(&mut self) -> Result<At, DecodeError> {
+        let text = self.r.string()?;
+        core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
+        Ok((self.span_of(text), text.len() as u16))
+    }
+
     #[inline(never)]
     fn read_state(&mut self, first: u8) -> Result<RawBody, DecodeError> {
         let r = &mut self.r;
         match StateForm::of_record(first).ok_or(DecodeError::BadRecord)? {
             StateForm::Total => Ok(RawBody::Total(r.take(DecodeError::BadRecord)?)),
             StateForm::Level => Ok(RawBody::Level(number::read_with_form(r)?)),
+            StateForm::Info => self.read_info(),
             StateForm::Buckets => {
                 let head: BucketsHead = r.take(DecodeError::BadBuckets)?;
                 let (unit, layout) = (head.unit(), head.layout());
@@ -335,6 +351,9 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         }
     }
 }
+
+/// Where a text stands in the body, and its length.
+type At = (u16, u16);
 
 /// Reads the bucket pairs up to the zero that ends them, and checks them.
 fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
@@ -375,6 +394,7 @@ enum RawBody {
     Total(u64),
     Level(Value),
     Buckets { unit: Unit, layout: Layout, sum: Value, at: usize, length: usize },
+    Info { heartbeat_ms: u64, started_ms: u64, process: u32, host: At, version: At },
 }
 
 enum RawContent {
@@ -407,6 +427,11 @@ impl Raw {
                 RawBody::Buckets { unit, layout, sum, at, length } => {
                     let pairs = body.get(at..at + length).unwrap_or(&[]);
                     Body::Buckets(Buckets { unit, layout, sum, pairs })
+                }
+                RawBody::Info { heartbeat_ms, started_ms, process, host, version } => {
+                    let text = |(at, length): At| checked(body, at, length);
+                    let (host, version) = (text(host), text(version));
+                    Body::Info(Details { heartbeat_ms, started_ms, process, host, version })
                 }
             },
             tags: Tags { set: self.set, has_dynamic, tables, body },

@@ -1,7 +1,7 @@
 //! A record as received, borrowing from the datagram and from the decoder.
 
 use super::tables::Tables;
-use crate::instrument::{Layout, Unit};
+use crate::instrument::{Details, Layout, Unit};
 use crate::record::{Kind, Priority, Value};
 use crate::wire::cursor::Reader;
 
@@ -36,6 +36,8 @@ pub enum Body<'a> {
     Level(Value),
     /// An instrument: a histogram's buckets, all or some, cumulative since the sender's start.
     Buckets(Buckets<'a>),
+    /// Who the sender is: the record's name is its program, and its tags are free labels.
+    Info(Details<&'a str>),
 }
 
 /// An event as received.

@@ -36,6 +36,10 @@ impl<T: Table> Datagram<'_, T> {
                 d.write_instrument_head(instrument, StateForm::Level)?;
                 Ok(T::number(level).write_with_form(&mut d.w).map(|()| None)?)
             }),
+            State::Info(details) => self.whole(|d| {
+                d.write_instrument_head(instrument, StateForm::Info)?;
+                Ok(d.w.written_by(|room| details.write(room)).map(|()| None)?)
+            }),
             State::Buckets(_) if !T::ANY_INSTRUMENT => Err(Refused::Unsupported),
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Buckets)?;

@@ -13,8 +13,18 @@ pub struct Counts {
     pub bytes: u64,
     /// Datagrams accepted: valid, new, and from a known sender.
     pub accepted: u64,
-    /// Datagrams that had been received before, or that are too old to tell.
+    /// Datagrams that had been received before.
     pub duplicates: u64,
+    /// Datagrams so far behind that it is not known whether they had been received before.
+    pub too_late: u64,
+    /// Datagrams of a run that was over.
+    pub old_epoch: u64,
+    /// Datagrams of another run than the current one, kept aside until it was clear what they are.
+    pub strangers: u64,
+    /// Those of them that were then looked at once more, as it was clear.
+    pub believed: u64,
+    /// Malformed datagrams that are lines of StatsD.
+    pub statsd_lines: u64,
     /// Datagrams refused because there was no room for their sender.
     pub refused_senders: u64,
     /// Datagrams refused as malformed, by reason in the order of [`DecodeError::ALL`].
@@ -70,6 +80,11 @@ impl Counts {
         self.bytes += other.bytes;
         self.accepted += other.accepted;
         self.duplicates += other.duplicates;
+        self.too_late += other.too_late;
+        self.old_epoch += other.old_epoch;
+        self.strangers += other.strangers;
+        self.believed += other.believed;
+        self.statsd_lines += other.statsd_lines;
         self.refused_senders += other.refused_senders;
         self.broken += other.broken;
         self.records += other.records;
@@ -87,10 +102,10 @@ impl Counts {
     /// Whether every datagram and every record is accounted for.
     #[must_use]
     pub fn closes(&self) -> bool {
-        // A broken datagram counts both under its reason and as accepted.
-        self.datagrams
-            == self.accepted + self.duplicates + self.refused_senders + self.malformed_total()
-                - self.broken
+        let dropped = self.duplicates + self.too_late + self.old_epoch + self.refused_senders;
+        // A broken datagram counts both under its reason and as accepted, one that was kept aside when it is taken, too.
+        self.datagrams + self.believed + self.broken
+            == self.accepted + dropped + self.strangers + self.malformed_total()
             && self.records
                 == self.stored + self.repeated + self.refused_series + self.refused_values
     }

@@ -59,12 +59,12 @@ pub struct Asks {
 }
 
 impl Asks {
-    pub(super) fn of(datagram: &Datagram<'_>, heard: &Heard) -> Self {
+    pub(super) fn of(datagram: &Datagram<'_>, id: u64, heard: Option<&Heard>) -> Self {
         let (header, prologue) = (datagram.header(), datagram.prologue());
-        let asks = prologue.wants_receipt && heard.counts(header);
+        let heard = heard.filter(|heard| prologue.wants_receipt && heard.counts(header));
         Self {
-            ack: prologue.ack_floor.map(|_| header.sender),
-            receipt: asks.then(|| heard.receipt(header)),
+            ack: prologue.ack_floor.map(|_| id),
+            receipt: heard.map(|heard| heard.receipt(header)),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod counts;
 mod heard;
+mod info;
 mod lately;
 mod records;
 mod sender;
@@ -12,22 +13,26 @@ mod senders;
 mod shards;
 
 use std::hash::RandomState;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringstat_core::format::Header;
+use ringstat_core::receive::Verdict;
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 
 use crate::exposition::Names;
 use crate::journal::Topic;
 use crate::limits::{Hits, Limit, Limits};
+use crate::memory::heap;
 use crate::store::{Cache, Common, Store};
 pub use counts::Counts;
 pub use heard::Asks;
-use heard::Heard;
+pub use info::SenderInfo;
 pub(crate) use lately::Lately;
-use records::{Tally, Target};
-pub use sender::Sender;
+use records::Taken;
+pub use sender::{Life, Sender};
 use senders::Senders;
 #[cfg(target_os = "linux")]
 pub(crate) use shards::MIX;
@@ -61,6 +66,7 @@ pub struct Collector {
     datagrams_before: Lately<u64>,
     /// How often each limit had been reached when the journal was last told.
     told: Hits,
+    counts_before: Lately<Counts>,
 }
 
 /// The decoder, with a `Debug` implementation that does not print its tables.
@@ -114,25 +120,37 @@ impl Collector {
             hits_before: Lately::new(0, Hits::default()),
             datagrams_before: Lately::new(0, 0),
             told: Hits::default(),
+            counts_before: Lately::new(0, Counts::default()),
         }
     }
 
     /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back, and counts what
     /// became of it. Returns the answers that the sender asks for.
     pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Asks {
+        self.receive_from(datagram, None, now_ms)
+    }
+
+    /// As [`receive`](Self::receive), for a datagram that came from that address.
+    pub fn receive_from(&mut self, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Asks {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.len() as u64;
+        self.arrive(datagram, from, now_ms)
+    }
+
+    fn arrive(&mut self, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Asks {
         let mut opened = match self.decoder.0.open(datagram) {
             Ok(opened) => opened,
             Err(e) => {
                 self.counts.malformed[e as usize] += 1;
                 self.common.journal.refused(e);
+                self.counts.statsd_lines += u64::from(is_statsd(datagram));
                 return Asks::default();
             }
         };
         let header = *opened.header();
+        let id = self.senders.route(&header);
         let (admitted, displaced) =
-            self.senders.admit(&header, &self.common.budget, &mut self.store, now_ms);
+            self.senders.admit(id, &header, &self.common.budget, &mut self.store, now_ms);
         self.counts.displaced_senders += displaced.senders;
         self.counts.displaced_series += displaced.series;
         let Some(sender) = admitted else {
@@ -142,44 +160,134 @@ impl Collector {
         if sender.datagrams == 0 {
             self.common.journal.sender(Topic::NewSender, &header, now_ms);
         }
-        if !sender.observe(&header, now_ms).is_new() {
-            self.counts.duplicates += 1;
-            // The answer to the first copy may have been lost.
-            return Asks::of(&opened, &sender.heard);
-        }
-        self.counts.accepted += 1;
-        if !sender.heard.counts(&header) {
+        let run = sender.run();
+        let verdict = sender.observe(&header, opened.prologue(), now_ms);
+        if sender.run() != run {
             self.common.journal.sender(Topic::Restart, &header, now_ms);
-            sender.heard = Heard::new(&self.hasher, &header);
         }
-        sender.take_prologue(&header, *opened.prologue());
-        if let Some(floor) = opened.prologue().ack_floor {
-            sender.ids.get_or_insert_default().advance(floor);
+        match verdict {
+            Verdict::New | Verdict::Late | Verdict::Unconfirmed | Verdict::Jump => {}
+            Verdict::Restart if !sender.has_aside() => {}
+            Verdict::Restart => return self.begin(id, datagram, from, now_ms),
+            Verdict::Stranger => return self.keep_aside(id, datagram),
+            Verdict::Twin => return self.tell_apart(id, datagram, from, now_ms),
+            refused => {
+                *match refused {
+                    Verdict::TooLate => &mut self.counts.too_late,
+                    Verdict::OldEpoch => &mut self.counts.old_epoch,
+                    _ => &mut self.counts.duplicates,
+                } += 1;
+                // The answer to the first copy may have been lost.
+                return Asks::of(&opened, id, sender.heard.as_ref());
+            }
         }
-        let mut target = Target {
-            room: self.store.room(&self.common, header.sender),
+        sender.from = from.or(sender.from);
+        let taken = Taken {
+            common: &self.common,
             store: &mut self.store,
             cache: &mut self.cache,
             hasher: &self.hasher,
-            header,
-            run: sender.run(),
-            now_ms,
-            ids: sender.ids.as_deref_mut(),
-            tally: Tally::default(),
+            counts: &mut self.counts,
         };
-        target.cache.clear();
-        let error = target.take_all(&mut opened);
-        let Target { room, tally, .. } = target;
-        self.store.settle(header.sender, &room);
-        sender.heard.count(tally.events);
-        sender.records += tally.read;
-        self.counts.add(&tally);
-        if let Some(e) = error {
-            self.counts.malformed[e as usize] += 1;
-            self.counts.broken += 1;
-            self.common.journal.refused(e);
+        let (asks, grown) = taken.take(id, sender, &mut opened, now_ms);
+        self.grow(grown);
+        asks
+    }
+
+    /// Takes a datagram that the sender's tracker has counted already.
+    fn take(&mut self, id: u64, datagram: &[u8], now_ms: u64) -> Asks {
+        // It was sound when it came.
+        let (Ok(mut opened), Some(sender)) =
+            (self.decoder.0.open(datagram), self.senders.get_mut(id))
+        else {
+            return Asks::default();
+        };
+        let taken = Taken {
+            common: &self.common,
+            store: &mut self.store,
+            cache: &mut self.cache,
+            hasher: &self.hasher,
+            counts: &mut self.counts,
+        };
+        let (asks, grown) = taken.take(id, sender, &mut opened, now_ms);
+        self.grow(grown);
+        asks
+    }
+
+    /// Takes note that senders keep so much more memory.
+    #[inline]
+    fn grow(&mut self, bytes: isize) {
+        if bytes != 0 {
+            self.senders.grow(bytes);
+            self.store.set_outside(self.senders.bytes());
         }
-        Asks::of(&opened, &sender.heard)
+    }
+
+    /// Keeps a datagram of another run aside, if there is room.
+    #[cold]
+    fn keep_aside(&mut self, id: u64, datagram: &[u8]) -> Asks {
+        self.counts.strangers += 1;
+        let has_room = self.store.claim(heap(datagram.len()) + 64);
+        if let Some(sender) = self.senders.get_mut(id) {
+            let before = sender.bytes();
+            sender.keep_aside(datagram, has_room);
+            let grown = sender.bytes() as isize - before as isize;
+            self.grow(grown);
+        }
+        // It is not known yet whether this will have been received.
+        Asks::default()
+    }
+
+    /// What was kept aside for a sender of a datagram's epoch, and is that no longer.
+    fn take_aside(&mut self, id: u64, datagram: &[u8]) -> Vec<Box<[u8]>> {
+        let (Ok(header), Some(sender)) = (Header::parse(datagram), self.senders.get_mut(id)) else {
+            return Vec::new();
+        };
+        let before = sender.bytes();
+        let aside = sender.take_aside(header.epoch);
+        let grown = sender.bytes() as isize - before as isize;
+        self.grow(grown);
+        aside
+    }
+
+    /// A run begins with this datagram and those kept aside that are of it.
+    #[cold]
+    fn begin(&mut self, id: u64, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Asks {
+        for aside in self.take_aside(id, datagram) {
+            self.counts.believed += 1;
+            self.take(id, &aside, now_ms);
+        }
+        if let Some(sender) = self.senders.get_mut(id) {
+            sender.from = from.or(sender.from);
+        }
+        self.take(id, datagram, now_ms)
+    }
+
+    /// Two processes send under one number: the one whose run is not the current one gets an id of its own.
+    #[cold]
+    fn tell_apart(
+        &mut self,
+        id: u64,
+        datagram: &[u8],
+        from: Option<SocketAddr>,
+        now_ms: u64,
+    ) -> Asks {
+        let aside = self.take_aside(id, datagram);
+        let twin = Header::parse(datagram).ok().and_then(|h| self.senders.tell_apart(&h, now_ms));
+        let Some(twin) = twin else {
+            self.store.hits.count(Limit::Senders, id, 1);
+            self.counts.refused_senders += 1;
+            return Asks::default();
+        };
+        for aside in aside {
+            self.counts.believed += 1;
+            self.arrive(&aside, from, now_ms);
+        }
+        let asks = self.arrive(datagram, from, now_ms);
+        self.senders.pair(id, twin);
+        let at = |id| self.senders.get(id).and_then(Sender::address);
+        self.common.journal.twins((id, at(id)), (twin, at(twin)), now_ms);
+        asks
     }
 
     /// Writes an acknowledgement of the sender's critical events, once they are stored, and returns its length.
@@ -189,7 +297,7 @@ impl Collector {
     /// if there is nothing to acknowledge, or no room.
     pub fn ack(&mut self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
         let known = self.senders.get(sender)?;
-        let ack = known.ids.as_deref()?.ack(sender, known.epoch());
+        let ack = known.ids.as_deref()?.ack(known.number(), known.epoch());
         let limit = asked.saturating_mul(ACK_AMPLIFICATION);
         let room = limit.checked_sub(Ack::MIN_LEN)?.min(ack.bitmap.len());
         let length = Ack { bitmap: &ack.bitmap[..room], ..ack }.emit(buf)?;
@@ -201,15 +309,32 @@ impl Collector {
     /// does little.
     pub fn tick(&mut self, now_ms: u64) {
         let before = now_ms.saturating_sub(millis(self.limits().idle));
+        let series_before = now_ms.saturating_sub(millis(self.limits().series_ttl));
         if now_ms.saturating_sub(self.swept_ms.0) >= millis(SWEEP_SERIES) {
             self.swept_ms.0 = now_ms;
             let gone = self.senders.give_way(&self.common.budget, &mut self.store, now_ms);
             self.counts.displaced_senders += gone.senders;
             self.counts.displaced_series += gone.series;
-            self.counts.forgotten_series += self.store.sweep(SWEEP_PLACES, before) as u64;
+            self.counts.forgotten_series += {
+                // A living sender may say again at any time what it has not said for long.
+                let senders = &self.senders;
+                let lives = |id| {
+                    senders
+                        .get(id)
+                        .is_some_and(|s| s.seen_ms >= before && s.life(now_ms) == Life::Living)
+                };
+                self.store.sweep(SWEEP_PLACES, series_before, lives) as u64
+            };
         }
         if now_ms.saturating_sub(self.swept_ms.1) >= millis(SWEEP_SENDERS) {
             self.swept_ms.1 = now_ms;
+            for (id, life) in self.senders.changes(now_ms) {
+                match life {
+                    Life::Silent => self.common.journal.life(Topic::Silent, id, now_ms),
+                    Life::Gone => self.common.journal.life(Topic::Gone, id, now_ms),
+                    Life::Living => {}
+                }
+            }
             self.counts.forgotten_senders +=
                 self.senders.sweep(&self.common.budget, now_ms, before) as u64;
             self.store.set_outside(self.senders.bytes());
@@ -217,6 +342,7 @@ impl Collector {
             let hits = &self.store.hits;
             self.hits_before.turn(now_ms, || hits.clone());
             self.datagrams_before.turn(now_ms, || self.counts.datagrams);
+            self.counts_before.turn(now_ms, || self.counts.clone());
         }
     }
 
@@ -281,6 +407,11 @@ impl Collector {
         self.counts.datagrams - self.datagrams_before.before()
     }
 
+    /// What had been counted some minutes ago.
+    pub(crate) fn counts_before(&self) -> &Counts {
+        self.counts_before.before()
+    }
+
     /// The limits in force.
     #[must_use]
     pub fn limits(&self) -> &Limits {
@@ -291,6 +422,13 @@ impl Collector {
     pub(crate) fn names(&self) -> &Arc<Names> {
         &self.common.names
     }
+}
+
+/// Whether a datagram is lines of StatsD: `name:value|type`, printable.
+fn is_statsd(datagram: &[u8]) -> bool {
+    let line = datagram.split(|b| *b == b'\n').next().unwrap_or_default();
+    let value = line.iter().position(|b| *b == b':').map_or(&[][..], |colon| &line[colon + 1..]);
+    value.contains(&b'|') && line.iter().all(|b| (b' '..0x7F).contains(b))
 }
 
 /// Saturates at a time that exceeds the life of any process.

@@ -3,25 +3,32 @@
 use std::hash::{BuildHasher, RandomState};
 
 use ringstat_core::format::Header;
+use ringstat_core::instrument::Details;
 use ringstat_core::receive::{IdWindow, Seen};
 use ringstat_core::record::Kind;
 use ringstat_core::wire::DecodeError;
-use ringstat_core::wire::decode::{Body, Content, Datagram, Event};
+use ringstat_core::wire::decode::{Body, Content, Datagram, Event, Record};
 
+use super::heard::Heard;
+use super::{Asks, Counts, Sender, SenderInfo};
 use crate::memory::Room;
 use crate::series::{Class, Data, say};
-use crate::store::{Cache, Series, Store, Wanted};
+use crate::store::{Cache, Common, Series, Store, Wanted};
 
 /// Where the records of one datagram are stored.
-pub(super) struct Target<'a, 'b> {
+struct Target<'a, 'b> {
     pub(super) store: &'a mut Store,
     pub(super) cache: &'a mut Cache,
     pub(super) hasher: &'a RandomState,
+    /// The sender's id.
+    pub(super) id: u64,
     pub(super) header: Header,
     /// The sender's run. Counts that start again with each run do so when it changes.
     pub(super) run: u32,
     pub(super) now_ms: u64,
     pub(super) ids: Option<&'a mut IdWindow>,
+    /// What the sender says of itself.
+    pub(super) info: &'a mut Option<Box<SenderInfo>>,
     /// How much the series may grow.
     pub(super) room: Room<'b>,
     pub(super) tally: Tally,
@@ -36,8 +43,71 @@ pub(super) struct Tally {
     pub(super) repeated: u64,
     /// Amounts and samples that are infinite or not a number, and negative amounts.
     pub(super) refused_values: u64,
+    /// What the sender says of itself takes so many bytes more.
+    pub(super) grown: isize,
     /// Events without an identifier.
     pub(super) events: u64,
+}
+
+/// What takes a datagram.
+pub(super) struct Taken<'a> {
+    pub(super) common: &'a Common,
+    pub(super) store: &'a mut Store,
+    pub(super) cache: &'a mut Cache,
+    pub(super) hasher: &'a RandomState,
+    pub(super) counts: &'a mut Counts,
+}
+
+impl Taken<'_> {
+    /// Stores a datagram's records and counts them. Returns what the sender asks for, and how many bytes more what is
+    /// known of it takes.
+    #[inline]
+    pub(super) fn take(
+        self,
+        id: u64,
+        sender: &mut Sender,
+        opened: &mut Datagram<'_>,
+        now_ms: u64,
+    ) -> (Asks, isize) {
+        let Self { common, store, cache, hasher, counts } = self;
+        let (header, prologue) = (*opened.header(), *opened.prologue());
+        counts.accepted += 1;
+        if sender.heard.as_ref().is_none_or(|heard| !heard.counts(&header)) {
+            sender.heard = Some(Heard::new(hasher, &header));
+        }
+        sender.take_prologue(&header, prologue, now_ms);
+        if let Some(floor) = prologue.ack_floor {
+            sender.ids.get_or_insert_default().advance(floor);
+        }
+        let mut target = Target {
+            room: store.room(common, id),
+            store,
+            cache,
+            hasher,
+            id,
+            header,
+            run: sender.run(),
+            now_ms,
+            ids: sender.ids.as_deref_mut(),
+            info: &mut sender.info,
+            tally: Tally::default(),
+        };
+        target.cache.clear();
+        let error = target.take_all(opened);
+        let Target { room, tally, store, .. } = target;
+        store.settle(id, &room);
+        if let Some(heard) = &mut sender.heard {
+            heard.count(tally.events);
+        }
+        sender.records += tally.read;
+        counts.add(&tally);
+        if let Some(e) = error {
+            counts.malformed[e as usize] += 1;
+            counts.broken += 1;
+            common.journal.refused(e);
+        }
+        (Asks::of(opened, id, sender.heard.as_ref()), tally.grown)
+    }
 }
 
 impl Target<'_, '_> {
@@ -59,18 +129,22 @@ impl Target<'_, '_> {
                     continue;
                 }
             }
-            let (class, may_overflow) = match record.body {
+            let (class, may_overflow) = match &record.body {
                 Body::Event(event) => (class_of(event.kind), true),
                 Body::Total(_) => (Class::Counter, false),
                 Body::Level(_) => (Class::Gauge, true),
                 Body::Buckets(_) => (Class::Histogram, false),
+                Body::Info(details) => {
+                    self.tally.stored += u64::from(self.introduce(&record, details));
+                    continue;
+                }
             };
             let unit = match &record.body {
                 Body::Buckets(buckets) => buckets.unit,
                 _ => class.unit(),
             };
             let wanted = Wanted {
-                sender: self.header.sender,
+                sender: self.id,
                 name: (record.name.index, record.name.text),
                 tags: &record.tags,
                 class,
@@ -97,6 +171,26 @@ impl Target<'_, '_> {
             self.tally.refused_values += u64::from(!stored);
         }
         None
+    }
+}
+
+impl Target<'_, '_> {
+    /// Keeps what the sender says of itself, if there is room.
+    #[cold]
+    fn introduce(&mut self, record: &Record<'_>, details: &Details<&str>) -> bool {
+        if self.info.as_ref().is_some_and(|known| known.says(record, details)) {
+            return true;
+        }
+        let info = SenderInfo::of(record, details);
+        let before = self.info.as_ref().map_or(0, |known| known.bytes());
+        let grown = info.bytes().saturating_sub(before);
+        // It is charged with the senders, not with the series.
+        if grown > 0 && !self.store.claim(grown) {
+            return false;
+        }
+        self.tally.grown += info.bytes() as isize - before as isize;
+        *self.info = Some(Box::new(info));
+        true
     }
 }
 
@@ -137,6 +231,8 @@ fn apply(
             gauge.state(run, header.sequence, base_time, level.as_f64());
             true
         }
+        // It is kept with the sender.
+        Body::Info(_) => mismatch(),
         Body::Buckets(buckets) => {
             let Data::Distribution(distribution) = data else { return mismatch() };
             let from = (run, header.sequence);

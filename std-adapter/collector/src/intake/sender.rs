@@ -1,12 +1,14 @@
 //! What is known about one sender.
 
-use std::hash::RandomState;
+use std::net::SocketAddr;
 
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::receive::{Account, IdWindow, SequenceTracker, Verdict};
 
+use super::SenderInfo;
 use super::heard::Heard;
 use super::lately::Lately;
+use crate::memory::heap;
 
 /// What is known about one sender.
 #[derive(Debug)]
@@ -27,8 +29,27 @@ pub struct Sender {
     /// Events dropped and datagrams given up by the sender in epochs that have ended.
     finished: (u64, u64),
     epoch: u32,
-    /// The counts for receipts.
-    pub(super) heard: Heard,
+    /// The number that it sends under: its id, unless it shares the number with another process.
+    number: u64,
+    /// Where its latest datagram came from.
+    pub(super) from: Option<SocketAddr>,
+    /// What it says of itself.
+    pub(super) info: Option<Box<SenderInfo>>,
+    /// Another process that sends under the same number, and where that is.
+    pub(super) beside: Option<(u64, Option<SocketAddr>)>,
+    /// Datagrams of another run, kept aside.
+    aside: Vec<Box<[u8]>>,
+    /// When something new last arrived.
+    fresh_ms: u64,
+    /// How often it restarted with the epoch that it had.
+    resyncs: u32,
+    clock: Clock,
+    /// When its run began, by what it says of the time since, in milliseconds of the collector's clock.
+    start_ms: Option<i64>,
+    /// What its life was when it was last looked at.
+    pub(super) was: Life,
+    /// The counts for receipts, once there are any in this run.
+    pub(super) heard: Option<Heard>,
     /// The critical events of this run, once there are any.
     pub(super) ids: Option<Box<IdWindow>>,
     lately: Lately<Losses>,
@@ -45,14 +66,52 @@ pub(crate) struct Losses {
     pub(crate) dropped: u64,
     /// Records received.
     pub(crate) records: u64,
+    /// How often its clock was set.
+    pub(crate) clock_jumps: u64,
 }
 
 /// If the first number received from a sender is below this, the sender has just started, and what is missing before is
 /// lost. Otherwise it started before the collector, which then counts from the first number received.
 const YOUNG: u32 = 64;
 
+/// What is known about a sender's clock.
+#[derive(Clone, Copy, Default, Debug)]
+struct Clock {
+    /// By how much it is ahead of the collector's, in milliseconds.
+    ahead: Option<i64>,
+    /// How often it jumped, and by how much the last time.
+    jumps: u64,
+    by_ms: i64,
+}
+
+/// Whether a sender lives, as far as it can be known.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Life {
+    /// It was heard from lately, or has not promised how often that would be.
+    Living,
+    /// It has been silent for more than three of its heartbeats, and has not said goodbye.
+    Silent,
+    /// It has said goodbye.
+    Gone,
+}
+
+/// After so many heartbeats without a datagram a sender is silent.
+const HEARTBEATS: u64 = 3;
+/// A sender that has promised nothing is taken to have restarted at once if it has been silent for this long.
+const UNPROMISED_MS: u64 = 10_000;
+/// If only datagrams that came twice, too late or of old epochs have arrived for this long, the sender has restarted
+/// with the epoch that it had.
+const RESYNC_MS: u64 = 10_000;
+/// At least so many of them.
+const RESYNC_REFUSED: u16 = 3;
+/// A run of epoch 0 that began by more than this later than the one before is another one.
+const EPOCH_0_START_MS: i64 = 2000;
+/// A clock that moves by this much more or less than the collector's has been set.
+const CLOCK_JUMP_MS: u64 = 10_000;
+
 impl Sender {
-    pub(super) fn new(hasher: &RandomState, header: &Header, now_ms: u64) -> Self {
+    pub(super) fn new(number: u64, header: &Header, now_ms: u64) -> Self {
         Self {
             tracker: if header.sequence < YOUNG {
                 SequenceTracker::from_zero()
@@ -67,48 +126,210 @@ impl Sender {
             since_ms: now_ms,
             finished: (0, 0),
             epoch: header.epoch,
-            heard: Heard::new(hasher, header),
+            number,
+            from: None,
+            info: None,
+            beside: None,
+            aside: Vec::new(),
+            fresh_ms: now_ms,
+            resyncs: 0,
+            clock: Clock::default(),
+            start_ms: None,
+            was: Life::Living,
+            heard: None,
             ids: None,
             lately: Lately::new(now_ms, Losses::default()),
         }
     }
 
-    /// Creates a sender with this account.
+    /// One whose sequence numbers say so.
     #[cfg(test)]
     pub(crate) fn with_account(account: Account) -> Self {
-        let header = Header::default();
-        Self { ended: Some(account), ..Self::new(&RandomState::new(), &header, 0) }
+        Self { ended: Some(account), ..Self::new(0, &Header::default(), 0) }
     }
 
-    /// Tracks a datagram, and says whether it is new.
-    pub(super) fn observe(&mut self, header: &Header, now_ms: u64) -> Verdict {
+    /// Takes note of a datagram, and says what it is.
+    pub(super) fn observe(&mut self, header: &Header, prologue: &Prologue, now_ms: u64) -> Verdict {
         self.datagrams += 1;
+        if header.epoch != self.epoch && self.is_over(now_ms) {
+            self.tracker.presume_over();
+        }
+        if now_ms.saturating_sub(self.fresh_ms) >= RESYNC_MS {
+            self.resync_if_refused(header);
+        }
+        if header.epoch == 0 && prologue.since_boot {
+            self.look_at_start(header, prologue, now_ms);
+        }
+        let verdict = self.tracker.observe(header.epoch, header.sequence);
+        match verdict {
+            Verdict::Restart => self.begin_run(header.epoch),
+            Verdict::Stranger | Verdict::Twin | Verdict::OldEpoch => return verdict,
+            _ => {}
+        }
         self.seen_ms = now_ms;
-        self.tracker.observe(header.epoch, header.sequence)
+        if verdict.is_new() {
+            self.fresh_ms = now_ms;
+        }
+        verdict
     }
 
-    /// Takes over the account in a new datagram. What a sender has given up only grows within an epoch, so late
+    /// Epoch 0 is that of senders that can tell their runs apart by nothing else than when they began.
+    fn look_at_start(&mut self, header: &Header, prologue: &Prologue, now_ms: u64) {
+        let nanos = prologue.base_time.saturating_mul(prologue.unit.nanos());
+        let start = now_ms.cast_signed().saturating_sub_unsigned(nanos / 1_000_000);
+        let is_later = self.start_ms.is_some_and(|before| start > before + EPOCH_0_START_MS);
+        let is_below = u64::from(header.sequence) < self.tracker.next();
+        if self.epoch == 0 && is_later && is_below {
+            self.resync(header);
+        }
+        self.start_ms = Some(start);
+    }
+
+    /// Begins anew with this datagram, although its epoch is the same.
+    #[cold]
+    fn resync(&mut self, header: &Header) {
+        self.tracker.resync(header.sequence < YOUNG);
+        self.resyncs = self.resyncs.saturating_add(1);
+        self.begin_run(header.epoch);
+    }
+
+    /// Begins anew if nothing else explains what arrives.
+    #[cold]
+    fn resync_if_refused(&mut self, header: &Header) {
+        use Verdict::{Duplicate, OldEpoch, TooLate};
+        let is_refused = matches!(
+            self.tracker.preview(header.epoch, header.sequence),
+            Duplicate | TooLate | OldEpoch
+        );
+        if is_refused && self.tracker.refused_in_a_row() + 1 >= RESYNC_REFUSED {
+            self.resync(header);
+        }
+    }
+
+    /// Another run begins: what is counted within one begins anew.
+    fn begin_run(&mut self, epoch: u32) {
+        self.finished.0 = self.finished.0.saturating_add(self.told.dropped);
+        self.finished.1 = self.finished.1.saturating_add(self.told.failed);
+        self.told = Prologue::default();
+        self.epoch = epoch;
+        self.ids = None;
+        self.heard = None;
+        self.clock.ahead = None;
+    }
+
+    /// Takes note of what a new datagram says of its sender. What it gave up only grows within an epoch; late
     /// datagrams change nothing.
-    pub(super) fn take_prologue(&mut self, header: &Header, told: Prologue) {
-        if self.epoch != header.epoch {
-            self.finished.0 = self.finished.0.saturating_add(self.told.dropped);
-            self.finished.1 = self.finished.1.saturating_add(self.told.failed);
-            self.told = told;
-            self.epoch = header.epoch;
-            self.ids = None;
+    pub(super) fn take_prologue(&mut self, header: &Header, told: Prologue, now_ms: u64) {
+        if told.goodbye {
+            self.tracker.leave(header.sequence);
         }
         if told.dropped >= self.told.dropped && told.failed >= self.told.failed {
             self.told = told;
         }
+        // The latest one: those that were overtaken have an earlier time. Without a clock it is always 0.
+        let is_latest = self.tracker.next() as u32 == header.sequence.wrapping_add(1);
+        if is_latest && told.base_time > 0 {
+            let nanos = told.base_time.saturating_mul(told.unit.nanos());
+            self.clock.look((nanos / 1_000_000).cast_signed(), now_ms);
+        }
     }
 
-    /// The sender's run, as its series know it.
+    /// Keeps a datagram aside, which is one of those that the tracker calls strangers, if there is room.
+    pub(super) fn keep_aside(&mut self, datagram: &[u8], has_room: bool) {
+        let tracker = &self.tracker;
+        self.aside.retain(|kept| {
+            Header::parse(kept).is_ok_and(|h| tracker.is_aside(h.epoch, h.sequence))
+        });
+        if has_room {
+            self.aside.push(datagram.into());
+        }
+    }
+
+    /// The datagrams of an epoch that were kept aside, and are that no longer.
+    pub(super) fn take_aside(&mut self, epoch: u32) -> Vec<Box<[u8]>> {
+        let is_of = |kept: &mut Box<[u8]>| Header::parse(kept).is_ok_and(|h| h.epoch == epoch);
+        self.aside.extract_if(.., is_of).collect()
+    }
+
+    pub(super) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
+    }
+
+    /// Memory beside the entry itself.
+    pub(super) fn bytes(&self) -> usize {
+        self.aside.iter().map(|datagram| heap(datagram.len()) + 32).sum::<usize>()
+            + self.info.as_ref().map_or(0, |info| info.bytes())
+    }
+
+    /// The run, as the series know it: counts that begin anew with each run do so when this changes.
     pub(super) fn run(&self) -> u32 {
-        self.epoch
+        self.epoch.wrapping_add(self.resyncs.wrapping_mul(0x9E37_79B9))
     }
 
+    /// The epoch of the current run.
     pub(super) fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// The number that it sends under: its id, unless it shares the number with another process.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The address that its latest datagram came from, if it came over a network.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.from
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn info(&self) -> Option<&SenderInfo> {
+        self.info.as_deref()
+    }
+
+    /// The id and the address of another process that sends under the same number.
+    #[must_use]
+    pub fn beside(&self) -> Option<(u64, Option<SocketAddr>)> {
+        self.beside
+    }
+
+    /// How often it restarted with the epoch that it had.
+    #[must_use]
+    pub fn resyncs(&self) -> u32 {
+        self.resyncs
+    }
+
+    /// How often its clock was set, and by how many milliseconds the last time.
+    #[must_use]
+    pub fn clock_jumps(&self) -> (u64, i64) {
+        (self.clock.jumps, self.clock.by_ms)
+    }
+
+    /// Whether it lives.
+    #[must_use]
+    pub fn life(&self, now_ms: u64) -> Life {
+        let promised = self.info.as_ref().map_or(0, |info| info.heartbeat_ms);
+        if self.tracker.has_left() {
+            Life::Gone
+        } else if promised > 0 && self.silent_ms(now_ms) > promised.saturating_mul(HEARTBEATS) {
+            Life::Silent
+        } else {
+            Life::Living
+        }
+    }
+
+    /// Milliseconds since it was last heard from.
+    #[must_use]
+    pub fn silent_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.seen_ms)
+    }
+
+    /// Whether what comes of another run is a restart.
+    pub(super) fn is_over(&self, now_ms: u64) -> bool {
+        let promises = self.info.as_ref().is_some_and(|info| info.heartbeat_ms > 0);
+        self.life(now_ms) != Life::Living || (!promises && self.silent_ms(now_ms) > UNPROMISED_MS)
     }
 
     /// Ends the account, because nothing more will arrive.
@@ -154,6 +375,7 @@ impl Sender {
             expected: now.expected.saturating_sub(before.expected),
             dropped: now.dropped.saturating_sub(before.dropped),
             records: now.records.saturating_sub(before.records),
+            clock_jumps: now.clock_jumps.saturating_sub(before.clock_jumps),
         }
     }
 
@@ -164,6 +386,21 @@ impl Sender {
             expected: account.expected(),
             dropped: self.dropped(),
             records: self.records,
+            clock_jumps: self.clock.jumps,
+        }
+    }
+}
+
+impl Clock {
+    /// Compares it with the collector's.
+    fn look(&mut self, time_ms: i64, now_ms: u64) {
+        let ahead = time_ms.wrapping_sub_unsigned(now_ms);
+        if let Some(before) = self.ahead.replace(ahead) {
+            let by = ahead.wrapping_sub(before);
+            if by.unsigned_abs() > CLOCK_JUMP_MS {
+                self.jumps += 1;
+                self.by_ms = by;
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use ringstat_core::format::Header;
 use ringstat_core::receive::IdWindow;
 
-use super::Sender;
+use super::{Life, Sender};
 use crate::limits::Limit;
 use crate::memory::{Budget, heap, table};
 use crate::store::Store;
@@ -48,7 +48,14 @@ pub(super) struct Senders {
     /// In the order of arrival; some of them may be newcomers no longer.
     newcomers: VecDeque<u64>,
     hasher: RandomState,
+    /// Runs beside another one under the same number, and the ids that they got.
+    twins: HashMap<(u64, u32), u64, foldhash::fast::RandomState>,
+    /// Memory behind the senders, besides identifiers.
+    kept: usize,
 }
+
+/// As many processes may share a number with another one.
+const TWINS: u64 = 8;
 
 /// The number of series displaced by a new sender.
 #[derive(Clone, Copy, Default, Debug)]
@@ -59,13 +66,74 @@ pub(super) struct Displaced {
 
 impl Senders {
     pub(super) fn new(hasher: RandomState) -> Self {
-        Self { all: HashMap::default(), waiting: Vec::new(), newcomers: VecDeque::new(), hasher }
+        Self {
+            all: HashMap::default(),
+            waiting: Vec::new(),
+            newcomers: VecDeque::new(),
+            hasher,
+            twins: HashMap::default(),
+            kept: 0,
+        }
     }
 
-    /// Returns the sender of a datagram if it is known or is admitted now.
+    /// The id of the sender of a datagram: the number in it, unless it is that of another process.
+    #[inline]
+    pub(super) fn route(&self, header: &Header) -> u64 {
+        if self.twins.is_empty() {
+            return header.sender;
+        }
+        self.twins.get(&(header.sender, header.epoch)).copied().unwrap_or(header.sender)
+    }
+
+    /// Finds an id for a run that goes on beside another one: the same again for one that follows one that is over, and
+    /// the same in every run of the collector. `None`: too many share the number.
+    pub(super) fn tell_apart(&mut self, header: &Header, now_ms: u64) -> Option<u64> {
+        let Header { sender, epoch, .. } = *header;
+        let id = (1..=TWINS).map(|place| twin(sender, place)).find(|id| {
+            self.all.get(id).is_none_or(|s| s.number() == sender && s.is_over(now_ms))
+        })?;
+        if let Some(before) = self.all.get(&id) {
+            self.twins.remove(&(sender, before.epoch()));
+        }
+        self.twins.insert((sender, epoch), id);
+        self.pair(sender, id);
+        Some(id)
+    }
+
+    /// Says of two that they share a number.
+    pub(super) fn pair(&mut self, one: u64, other: u64) {
+        let address = |id| self.all.get(&id).and_then(Sender::address);
+        let (at_one, at_other) = (address(one), address(other));
+        if let Some(sender) = self.all.get_mut(&one) {
+            sender.beside = Some((other, at_other));
+        }
+        if let Some(sender) = self.all.get_mut(&other) {
+            sender.beside = Some((one, at_one));
+        }
+    }
+
+    /// Says of all that share a number that they do, and forgets those that are gone.
+    fn pair_all(&mut self, now_ms: u64) {
+        let all = &self.all;
+        self.twins.retain(|(_, epoch), id| all.get(id).is_some_and(|s| s.epoch() == *epoch));
+        self.all.values_mut().for_each(|s| s.beside = None);
+        let all = &self.all;
+        let lives = |id| all.get(&id).is_some_and(|s: &Sender| !s.is_over(now_ms));
+        let pairs = self.twins.iter().map(|((number, _), id)| (*number, *id));
+        let living: Vec<_> = pairs.filter(|(a, b)| lives(*a) && lives(*b)).collect();
+        living.into_iter().for_each(|(number, id)| self.pair(number, id));
+    }
+
+    /// Takes note that a sender keeps so much more memory.
+    pub(super) fn grow(&mut self, bytes: isize) {
+        self.kept = self.kept.saturating_add_signed(bytes);
+    }
+
+    /// Returns the sender with that id of a datagram if it is known or is admitted now.
     #[inline]
     pub(super) fn admit(
         &mut self,
+        id: u64,
         header: &Header,
         budget: &Budget,
         store: &mut Store,
@@ -73,19 +141,19 @@ impl Senders {
     ) -> (Option<&mut Sender>, Displaced) {
         let mut displaced = Displaced::default();
         // Looked up twice, because the borrow checker does not see that the first lookup ends with `return`.
-        if !self.all.contains_key(&header.sender) {
-            match self.make_room(header.sender, budget, store, now_ms) {
+        if !self.all.contains_key(&id) {
+            match self.make_room(id, budget, store, now_ms) {
                 Ok(gone) => displaced = gone,
                 Err(limit) => {
-                    store.hits.count(limit, header.sender, 1);
+                    store.hits.count(limit, id, 1);
                     return (None, displaced);
                 }
             }
-            self.all.insert(header.sender, Sender::new(&self.hasher, header, now_ms));
-            self.newcomers.push_back(header.sender);
+            self.all.insert(id, Sender::new(header.sender, header, now_ms));
+            self.newcomers.push_back(id);
             store.set_outside(self.bytes());
         }
-        (self.all.get_mut(&header.sender), displaced)
+        (self.all.get_mut(&id), displaced)
     }
 
     /// Makes room for a new sender, or says why there is none.
@@ -122,7 +190,9 @@ impl Senders {
     ) -> bool {
         while let Some(newest) = self.newcomers.pop_front() {
             if self.all.get(&newest).is_some_and(|s| is_newcomer(s, now_ms)) {
-                self.all.remove(&newest);
+                if let Some(gone) = self.all.remove(&newest) {
+                    self.kept -= gone.bytes();
+                }
                 budget.give_senders(1);
                 store.hits.count(Limit::Newcomers, newest, 1);
                 displaced.senders += 1;
@@ -168,10 +238,29 @@ impl Senders {
         enough
     }
 
+    /// The senders that have fallen silent or said goodbye since the last look.
+    pub(super) fn changes(&mut self, now_ms: u64) -> impl Iterator<Item = (u64, Life)> {
+        self.all.iter_mut().filter_map(move |(id, sender)| {
+            let life = sender.life(now_ms);
+            let was = std::mem::replace(&mut sender.was, life);
+            (life != was).then_some((*id, life))
+        })
+    }
+
     /// Forgets the senders not heard from since `before_ms`. Returns how many.
     pub(super) fn sweep(&mut self, budget: &Budget, now_ms: u64, before_ms: u64) -> usize {
         let before = self.all.len();
-        self.all.retain(|_, s| s.seen_ms >= before_ms);
+        let kept = &mut self.kept;
+        self.all.retain(|_, s| {
+            let stays = s.seen_ms >= before_ms;
+            if !stays {
+                *kept -= s.bytes();
+            }
+            stays
+        });
+        if !self.twins.is_empty() {
+            self.pair_all(now_ms);
+        }
         let all = &mut self.all;
         self.newcomers.retain(|id| all.get(id).is_some_and(|s| is_newcomer(s, now_ms)));
         all.values_mut().for_each(|s| s.turn(now_ms));
@@ -182,6 +271,10 @@ impl Senders {
             self.newcomers.shrink_to_fit();
         }
         forgotten
+    }
+
+    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Sender> {
+        self.all.get_mut(&id)
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Sender> {
@@ -206,6 +299,8 @@ impl Senders {
             + heap(self.waiting.len() * size_of::<Waiting>())
             + heap(self.newcomers.capacity() * size_of::<u64>())
             + self.all.len() * heap(size_of::<IdWindow>())
+            + table(self.twins.capacity(), size_of::<((u64, u32), u64)>())
+            + self.kept
     }
 
     /// The memory of one more sender.
@@ -215,6 +310,15 @@ impl Senders {
         let grown = if len < capacity { capacity } else { len + 1 };
         table(grown, entry) - table(capacity, entry) + heap(size_of::<IdWindow>()) + 32
     }
+}
+
+/// The id of the process in that place among those that share a number: as good as random, and always the same.
+fn twin(number: u64, place: u64) -> u64 {
+    // The output function of SplitMix64.
+    let mut z = number ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
 }
 
 fn is_newcomer(sender: &Sender, now_ms: u64) -> bool {

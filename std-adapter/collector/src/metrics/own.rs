@@ -13,11 +13,18 @@ use crate::report::{Io, IoCounts, Totals};
 /// The prefix of every name; the names of counters also end in `_total`.
 const PREFIX: &str = RESERVED[0];
 
-const COUNTERS: [Reading<Counts>; 16] = [
+const COUNTERS: [Reading<Counts>; 21] = [
     ("datagrams", "Datagrams received.", |c| c.datagrams),
     ("bytes", "Bytes received.", |c| c.bytes),
     ("accepted", "Datagrams taken.", |c| c.accepted),
-    ("duplicates", "Datagrams seen before, or too old to tell.", |c| c.duplicates),
+    ("duplicates", "Datagrams seen before.", |c| c.duplicates),
+    ("too_late", "Datagrams too far behind to tell whether they were seen before.", |c| c.too_late),
+    ("old_epoch", "Datagrams of a run that was over.", |c| c.old_epoch),
+    ("strangers", "Datagrams of another run, kept aside until it was clear what they are.", |c| {
+        c.strangers
+    }),
+    ("believed", "Datagrams that were kept aside and then taken.", |c| c.believed),
+    ("statsd_lines", "Malformed datagrams that are lines of StatsD.", |c| c.statsd_lines),
     ("refused_senders", "Datagrams of senders without room.", |c| c.refused_senders),
     ("broken", "Datagrams taken up to a malformed record.", |c| c.broken),
     ("records", "Records read.", |c| c.records),

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::{Distributions, family, own, process, senders, series};
 use crate::exposition::{Family, Names, RESERVED};
-use crate::intake::{Collector, Shards};
+use crate::intake::{Collector, Life, Sender, Shards};
 use crate::report::{Io, Totals};
+use crate::series::Data;
 use crate::store::Spot;
 
 /// The approximate length of a slice, in bytes.
@@ -170,6 +171,16 @@ impl Page {
         Stage::Senders(of, done + written)
     }
 
+    /// Whether the gauges of that sender say nothing any more: it is silent or gone, and was last heard from a while ago.
+    /// So a sender that says one value and ends is scraped at least once.
+    fn is_stale(&self, collector: &Collector, id: u64) -> bool {
+        const SCRAPED_MS: u64 = 60_000;
+        let over = |s: &Sender| {
+            s.life(self.now_ms) != Life::Living && s.silent_ms(self.now_ms) > SCRAPED_MS
+        };
+        collector.sender(id).is_some_and(over)
+    }
+
     /// The next series of a family. Returns the last one's spot, if there may be more in this shard.
     fn series(
         &mut self,
@@ -182,6 +193,10 @@ impl Page {
         let store = collector.store();
         let (mut written, mut last, end) = (0, None, out.len() + SLICE);
         for (spot, series) in store.of_family(of.number, behind).take(AT_ONCE) {
+            if matches!(series.data, Data::Gauge(_)) && self.is_stale(collector, series.sender) {
+                (last, written) = (Some(spot), written + 1);
+                continue;
+            }
             series::samples(out, store, &of.name, series, self.shown, &mut self.labels);
             last = Some(spot);
             written += 1;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::family;
-use crate::exposition::RESERVED;
-use crate::intake::Sender;
+use crate::exposition::{RESERVED, labels};
+use crate::intake::{Life, Sender};
 
 /// The prefix of every name.
 const PREFIX: &str = RESERVED[1];
@@ -12,7 +12,7 @@ const PREFIX: &str = RESERVED[1];
 /// The rest of the name, the type, what it counts, and how to read it.
 type Reading = (&'static str, &'static str, &'static str, fn(&Sender, u64) -> u64);
 
-const READINGS: [Reading; 15] = [
+const READINGS: [Reading; 21] = [
     ("silent_seconds", "gauge", "Seconds since it was last heard of.", |s, now_ms| {
         now_ms.saturating_sub(s.seen_ms) / 1000
     }),
@@ -40,24 +40,68 @@ const READINGS: [Reading; 15] = [
         s.sequence().missed_before_start.into()
     }),
     ("restarts_total", "counter", "Restarts.", |s, _| s.sequence().restarts.into()),
+    ("resyncs_total", "counter", "Restarts with the epoch that it had.", |s, _| s.resyncs().into()),
+    ("strangers_total", "counter", "Datagrams of another run that was not believed.", |s, _| {
+        s.sequence().strangers.into()
+    }),
+    (
+        "twins_total",
+        "counter",
+        "Datagrams that showed that another process uses its number.",
+        |s, _| s.sequence().twins.into(),
+    ),
+    ("clock_jumps_total", "counter", "How often its clock was set.", |s, _| s.clock_jumps().0),
+    ("up", "gauge", "1 while it lives, 0 if it is silent or has said goodbye.", |s, now_ms| {
+        u64::from(s.life(now_ms) == Life::Living)
+    }),
+    (
+        "start_time_seconds",
+        "gauge",
+        "When it started, since 1970; 0 if it does not say.",
+        |s, _| s.info().map_or(0, |info| info.started_ms / 1000),
+    ),
     ("records_total", "counter", "Records received.", |s, _| s.records),
     ("dropped_total", "counter", "Events that the sender gave up.", |s, _| s.dropped()),
     ("failed_total", "counter", "Datagrams that the sender gave up.", |s, _| s.failed()),
 ];
 
 /// The number of families.
-pub(super) const COUNT: usize = READINGS.len();
+pub(super) const COUNT: usize = READINGS.len() + 1;
 
 /// Writes what precedes the samples of a family.
 pub(super) fn begin(out: &mut String, of: usize) {
-    let (name, kind, help, _) = READINGS[of];
+    let info =
+        ("info", "gauge", "Who it is: where it was last heard from, and what it says of itself.");
+    let (name, kind, help) =
+        READINGS.get(of).map_or(info, |(name, kind, help, _)| (*name, *kind, *help));
     family(out, &format!("{PREFIX}{name}"), kind, help);
 }
 
 /// Writes the sample of one sender.
 pub(super) fn sample(out: &mut String, of: usize, id: u64, sender: &Sender, now_ms: u64) {
-    let (name, _, _, read) = READINGS[of];
+    let Some((name, _, _, read)) = READINGS.get(of) else { return info(out, id, sender) };
     let _ = writeln!(out, "{PREFIX}{name}{{sender=\"{id:016x}\"}} {}", read(sender, now_ms));
+}
+
+/// Writes who a sender is, by the rules for labels.
+fn info(out: &mut String, id: u64, sender: &Sender) {
+    let address = sender.address().map(|address| address.to_string());
+    let number = (sender.number() != id).then(|| format!("{:016x}", sender.number()));
+    let said = sender.info();
+    let process = said.filter(|info| info.process > 0).map(|info| info.process.to_string());
+    let own = [
+        ("address", address.as_deref()),
+        ("host", said.map(|info| &*info.host)),
+        ("number", number.as_deref()),
+        ("process", process.as_deref()),
+        ("program", said.map(|info| &*info.program)),
+        ("version", said.map(|info| &*info.version)),
+    ];
+    let own = own.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
+    let free = said.iter().flat_map(|info| info.labels.iter().map(|(k, v)| (&**k, &**v)));
+    let _ = write!(out, "{PREFIX}info{{");
+    labels(out, id, own.chain(free), 0);
+    let _ = writeln!(out, "}} 1");
 }
 
 #[cfg(test)]
@@ -81,6 +125,8 @@ mod tests {
             missed_before_start: 109,
             restarts: 110,
             jumps: 111,
+            strangers: 112,
+            twins: 113,
             // A position rather than a count.
             epoch: 0,
             first: 0,
@@ -88,7 +134,7 @@ mod tests {
         };
         let sender = Sender::with_account(account);
         let shown: Vec<u64> = READINGS.iter().map(|(.., read)| read(&sender, 0)).collect();
-        for n in 101..=111 {
+        for n in 101..=113 {
             assert_eq!(shown.iter().filter(|s| **s == n).count(), 1, "{n} in {shown:?}");
         }
     }

@@ -116,7 +116,7 @@ impl Draft {
             report.own = self.own.remove(id).unwrap_or_default();
             shards.look(*shard, |collector| {
                 if let Some(sender) = collector.sender(*id) {
-                    report.health = Health::of_sender(sender, &report.own);
+                    report.health = Health::of_sender(sender, &report.own, self.now_ms);
                 }
             });
         }

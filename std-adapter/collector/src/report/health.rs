@@ -2,11 +2,13 @@
 //!
 //! A sender's trouble is its own: it appears in the sender's row and does not affect the collector's health.
 
+use std::net::SocketAddr;
+
 use ringstat_core::observe::Reason;
 use serde::Serialize;
 
 use super::{Io, Own, Totals};
-use crate::intake::Sender;
+use crate::intake::{Life, Sender};
 use crate::limits::Limit;
 
 /// The state of something.
@@ -66,6 +68,23 @@ impl Health {
                 format!("{late} datagrams were lost between threads: a thread is behind, and this system does not spread senders over sockets"),
             );
         }
+        let (lines, malformed) = totals.malformed_lately();
+        if lines > 0 {
+            health.because(
+                Status::Degraded,
+                format!("{lines} datagrams were lines of StatsD, which this port does not take: send them to an agent, or use a ringstat client here"),
+            );
+        }
+        let (reason, most) = malformed.iter().copied().max_by_key(|(_, n)| *n).unwrap_or_default();
+        let malformed = malformed.iter().map(|(_, n)| n).sum::<u64>() - lines;
+        if malformed > 0 {
+            let much = malformed as f64 > MUCH * totals.received_lately as f64;
+            let status = if much { Status::Unhealthy } else { Status::Degraded };
+            health.because(
+                status,
+                format!("{malformed} datagrams were malformed (most often {reason}: {most}): see what else sends to this port, or which sender is of another version"),
+            );
+        }
         let no_descriptors = lately(|i| i.http.no_descriptors);
         if no_descriptors > 0 {
             health.because(
@@ -90,7 +109,7 @@ impl Health {
     }
 
     /// The health of a sender, which reports `own` about itself.
-    pub(super) fn of_sender(sender: &Sender, own: &Own) -> Self {
+    pub(super) fn of_sender(sender: &Sender, own: &Own, now_ms: u64) -> Self {
         let mut health = Self::default();
         let lately = sender.losses_lately();
         let share =
@@ -107,7 +126,32 @@ impl Health {
             let percent = drops * 100.0;
             health.because(Status::Degraded, format!("it dropped {percent:.1} % of its events"));
         }
-        // Silence is shown but not judged: a sender that sends one value and ends is as silent as one that crashed.
+        if let Some((id, address)) = sender.beside() {
+            let at = |address: Option<SocketAddr>| {
+                address.map_or_else(|| "an unknown address".into(), |a| a.to_string())
+            };
+            let (here, there, number) = (at(sender.address()), at(address), sender.number());
+            health.because(
+                Status::Degraded,
+                format!("two processes send as {number:016x}: this one from {here}, and from {there} the one that is shown as {id:016x}; give each a number of its own (--sender), or none"),
+            );
+        }
+        if sender.life(now_ms) == Life::Silent {
+            let silent = sender.silent_ms(now_ms) / 1000;
+            let promised = sender.info().map_or(0, |info| info.heartbeat_ms) as f64 / 1000.0;
+            health.because(
+                Status::Degraded,
+                format!("it has been silent for {silent} s without a goodbye, and promised to be heard every {promised} s: look whether its process and its network are up"),
+            );
+        }
+        if lately.clock_jumps > 0 {
+            let (_, by_ms) = sender.clock_jumps();
+            let by = by_ms as f64 / 1000.0;
+            health.because(
+                Status::Degraded,
+                format!("its clock was set {} times, by {by:+.1} s the last time: times of its events are off; see to its time synchronization", lately.clock_jumps),
+            );
+        }
         health.complain(own);
         health
     }

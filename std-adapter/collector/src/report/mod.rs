@@ -46,6 +46,12 @@ pub struct Report {
     pub accepted: u64,
     /// Datagrams that had been received before.
     pub duplicates: u64,
+    /// Datagrams too far behind to tell whether they had been received before.
+    pub too_late: u64,
+    /// Datagrams of runs that were over.
+    pub old_epoch: u64,
+    /// Datagrams of other runs that are kept aside, or were not believed.
+    pub strangers: u64,
     /// Datagrams refused as malformed, by reason; reasons that did not occur are left out.
     pub malformed: BTreeMap<&'static str, u64>,
     /// Datagrams refused for lack of room for their sender.
@@ -113,6 +119,9 @@ impl Report {
             bytes: counts.bytes,
             accepted: counts.accepted,
             duplicates: counts.duplicates,
+            too_late: counts.too_late,
+            old_epoch: counts.old_epoch,
+            strangers: counts.strangers - counts.believed,
             malformed: malformed.filter(|(_, n)| *n > 0).map(|(e, n)| (e.as_str(), n)).collect(),
             refused_senders: counts.refused_senders,
             records: counts.records,

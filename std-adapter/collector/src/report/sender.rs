@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Health;
-use crate::intake::Sender;
+use crate::intake::{Life, Sender, SenderInfo};
 use crate::series::Data;
 use crate::store::{Series, Store};
 
@@ -18,6 +18,14 @@ pub struct SenderReport {
     pub epoch: u32,
     /// The sender's health.
     pub health: Health,
+    /// The number that it sends under, if that is not its id: another process sends under it, too.
+    pub number: Option<String>,
+    /// Where it was last heard from.
+    pub address: Option<String>,
+    /// What it says of itself.
+    pub info: Option<SenderInfo>,
+    /// Whether it lives.
+    pub life: Life,
     /// Milliseconds since the sender was last heard from.
     pub silent_ms: u64,
     /// Datagrams received, including duplicates.
@@ -36,6 +44,12 @@ pub struct SenderReport {
     pub late: u64,
     /// Datagrams that arrived more than once.
     pub duplicates: u64,
+    /// Datagrams too far behind to tell whether they had come before.
+    pub too_late: u64,
+    /// Datagrams of a run that was over.
+    pub old_epoch: u64,
+    /// Datagrams of another run that was not believed.
+    pub strangers: u64,
     /// Datagrams of the sender's first run from before the collector heard from it.
     pub missed_before_start: u64,
     /// How often the sender restarted.
@@ -60,7 +74,11 @@ impl SenderReport {
             id: format!("{id:016x}"),
             epoch: account.epoch,
             health: Health::default(),
-            silent_ms: now_ms.saturating_sub(sender.seen_ms),
+            number: (sender.number() != id).then(|| format!("{:016x}", sender.number())),
+            address: sender.address().map(|address| address.to_string()),
+            info: sender.info().cloned(),
+            life: sender.life(now_ms),
+            silent_ms: sender.silent_ms(now_ms),
             datagrams: sender.datagrams,
             received: account.received,
             records: sender.records,
@@ -69,6 +87,9 @@ impl SenderReport {
             outstanding: account.outstanding,
             late: account.late,
             duplicates: account.duplicate,
+            too_late: account.too_late,
+            old_epoch: account.old_epoch,
+            strangers: account.strangers.into(),
             missed_before_start: account.missed_before_start.into(),
             restarts: account.restarts.into(),
             dropped_at_sender: sender.dropped(),

@@ -1,5 +1,7 @@
 //! What all shards have counted, added up.
 
+use ringstat_core::wire::DecodeError;
+
 use crate::intake::{Counts, Shards};
 use crate::limits::{Hits, Limits};
 
@@ -13,6 +15,8 @@ pub(crate) struct Totals {
     pub(crate) hits_before: Hits,
     /// Datagrams of the last minutes.
     pub(crate) received_lately: u64,
+    /// What had been counted some minutes ago.
+    pub(crate) counts_before: Counts,
     pub(crate) senders: usize,
     pub(crate) series: usize,
     pub(crate) bytes: usize,
@@ -32,6 +36,7 @@ impl Totals {
                 totals.hits.add_up(&store.hits);
                 totals.hits_before.add_up(collector.hits_before());
                 totals.received_lately += collector.received_lately();
+                totals.counts_before.add_up(collector.counts_before());
                 totals.senders += collector.sender_count();
                 totals.series += store.len();
                 totals.bytes += store.bytes();
@@ -39,5 +44,17 @@ impl Totals {
             });
         }
         totals
+    }
+}
+
+impl Totals {
+    /// Of the last minutes: datagrams that were lines of StatsD, and malformed ones by reason, these included.
+    pub(crate) fn malformed_lately(&self) -> (u64, [(&'static str, u64); DecodeError::ALL.len()]) {
+        let (before, now) = (&self.counts_before, &self.counts);
+        let by_reason = DecodeError::ALL.map(|e| {
+            let i = e as usize;
+            (e.as_str(), now.malformed[i].saturating_sub(before.malformed[i]))
+        });
+        (now.statsd_lines.saturating_sub(before.statsd_lines), by_reason)
     }
 }

@@ -152,7 +152,7 @@ impl Receiver {
             for datagram in segments(buffer, meta) {
                 let of = if threads == 1 { 0 } else { shard_of(datagram, threads) };
                 if of == self.number {
-                    let asks = collector.receive(datagram, now_ms);
+                    let asks = collector.receive_from(datagram, Some(meta.addr), now_ms);
                     answers.note(asks, meta.addr, datagram.len());
                 } else {
                     self.hand_on(of, datagram, to, meta.addr);
@@ -177,7 +177,7 @@ impl Receiver {
         let (shared, shard) = (&*self.post.shared, self.shard());
         self.post.inboxes[self.number].take(|letter| {
             let Some(from) = letter.from else { return };
-            let asks = shard.write().receive(&letter.datagram, shared.now_ms());
+            let asks = shard.write().receive_from(&letter.datagram, Some(from), shared.now_ms());
             answers.note(asks, from, letter.datagram.len());
             if let Some(door) = self.sockets.get(letter.to) {
                 answers.send(&door.socket, shard);

@@ -330,11 +330,17 @@ impl Store {
     }
 
     /// Checks the next `count` places, and forgets series not heard from since `before_ms`. Returns how many.
-    pub(crate) fn sweep(&mut self, count: usize, before_ms: u64) -> usize {
+    pub(crate) fn sweep(
+        &mut self,
+        count: usize,
+        before_ms: u64,
+        lives: impl Fn(u64) -> bool,
+    ) -> usize {
         let end = (self.swept + count).min(self.series.len());
         let mut forgotten = 0;
+        let is_old = |s: &Series| s.seen_ms < before_ms && !lives(s.sender);
         for place in self.swept..end {
-            if self.series[place].as_ref().is_some_and(|s| s.seen_ms < before_ms) {
+            if self.series[place].as_ref().is_some_and(is_old) {
                 self.remove(place as u32);
                 forgotten += 1;
             }

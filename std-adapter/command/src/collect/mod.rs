@@ -56,9 +56,12 @@ pub(crate) struct Args {
     /// Largest answer to /metrics, in bytes; series beyond it are left out and counted [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     max_page: Option<usize>,
-    /// Seconds of silence after which senders and series are forgotten [default: 600]
+    /// Seconds of silence after which senders are forgotten [default: 600]
     #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
+    /// Seconds after which a series that has not changed is forgotten, unless its sender lives [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    series_ttl: Option<u64>,
     /// Show timings and distributions as summaries with quantiles instead of histograms
     #[arg(long)]
     summaries: bool,
@@ -94,6 +97,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
             bytes: args.max_bytes.unwrap_or(limits.bytes),
             page: args.max_page.unwrap_or(limits.page),
             idle: args.idle.map_or(limits.idle, Duration::from_secs),
+            series_ttl: args.series_ttl.map_or(limits.series_ttl, Duration::from_secs),
         },
         distributions: if args.summaries {
             Distributions::Summaries

@@ -18,10 +18,13 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
     let malformed: u64 = report.malformed.values().sum();
-    let lines: [(&str, u64); 13] = [
+    let lines: [(&str, u64); 16] = [
         ("datagrams", report.datagrams),
         ("  taken", report.accepted),
         ("  seen before", report.duplicates),
+        ("  too late to tell", report.too_late),
+        ("  of runs that were over", report.old_epoch),
+        ("  of runs not believed", report.strangers),
         ("  malformed", malformed),
         ("  of senders without room", report.refused_senders),
         ("records", report.records),

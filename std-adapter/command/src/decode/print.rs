@@ -58,6 +58,7 @@ fn line_of<'a>(record: &Record<'a>) -> Line<'a> {
         Body::Total(_) => LineKind::Total,
         Body::Level(_) => LineKind::Level,
         Body::Buckets(_) => LineKind::Buckets,
+        Body::Info(_) => LineKind::Info,
     };
     let mut line = Line::new(kind, record.name.text);
     line.tags = TagList(record.tags.iter().map(|(k, v)| (k.into(), v.into())).collect());
@@ -74,6 +75,13 @@ fn line_of<'a>(record: &Record<'a>) -> Line<'a> {
         }
         Body::Total(total) => line.total = Some(*total),
         Body::Level(level) => line.level = Some(Number(*level)),
+        Body::Info(info) => {
+            line.heartbeat_ms = Some(info.heartbeat_ms);
+            line.started_ms = Some(info.started_ms);
+            line.process = Some(info.process);
+            line.host = Some(info.host.into());
+            line.version = Some(info.version.into());
+        }
         Body::Buckets(buckets) => {
             line.unit = Some(unit_name(buckets.unit).into());
             line.precision = Some(buckets.layout.precision);

@@ -31,6 +31,8 @@ pub(crate) struct Envelope {
     ack_floor: Option<u64>,
     #[serde(default)]
     wants_receipt: bool,
+    #[serde(default)]
+    goodbye: bool,
     /// These two are informative, and ignored when read.
     #[serde(default)]
     records: u16,
@@ -76,6 +78,7 @@ impl Envelope {
             failed: prologue.failed,
             ack_floor: prologue.ack_floor,
             wants_receipt: prologue.wants_receipt,
+            goodbye: prologue.goodbye,
             records: prologue.records,
             bytes,
         }
@@ -102,6 +105,7 @@ impl Envelope {
             failed: self.failed,
             ack_floor: self.ack_floor,
             wants_receipt: self.wants_receipt,
+            goodbye: self.goodbye,
             ..Prologue::default()
         };
         Ok((header, prologue))

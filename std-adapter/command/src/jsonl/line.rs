@@ -2,8 +2,8 @@
 //!
 //! [`Line`] is used for both reading and writing, so that `encode` reads whatever `decode` prints. Events look like
 //! `{"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},"timestamp_ns":1790000000000000000,
-//! "priority":"high","rate":10}`; states of instruments have the kinds `total`, `level` and `buckets`; a line of kind
-//! `datagram` describes the datagram in which the following records arrived, and is not a record itself.
+//! "priority":"high","rate":10}`; states of instruments have the kinds `total`, `level` and `buckets`; what a sender
+//! says of itself has `info`; a line of kind `datagram` describes the datagram in which the following records arrived, and is not a record itself.
 
 use std::borrow::Cow;
 
@@ -34,6 +34,7 @@ pub(crate) enum LineKind {
     Total,
     Level,
     Buckets,
+    Info,
     Datagram,
 }
 
@@ -47,7 +48,7 @@ impl LineKind {
             Self::Distribution => Kind::Distribution,
             Self::Set => Kind::Set,
             Self::Event => Kind::Event,
-            Self::Total | Self::Level | Self::Buckets | Self::Datagram => return None,
+            Self::Total | Self::Level | Self::Buckets | Self::Info | Self::Datagram => return None,
         })
     }
 }
@@ -99,6 +100,16 @@ pub(crate) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) buckets: Option<Vec<(u16, u64)>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) heartbeat_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) started_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<u32>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) header: Option<Envelope>,
 }
 
@@ -129,6 +140,11 @@ impl<'a> Line<'a> {
             min_exponent: None,
             sum: None,
             buckets: None,
+            heartbeat_ms: None,
+            started_ms: None,
+            process: None,
+            host: None,
+            version: None,
             header: None,
         }
     }

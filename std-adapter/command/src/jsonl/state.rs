@@ -1,7 +1,9 @@
 //! The state of an instrument as a line of JSON, so that a captured datagram can be packed again unchanged.
 
-use ringstat_core::instrument::{Buckets, Instrument, Layout, Mark, Unit};
-use ringstat_core::record::{Tag, Value};
+use std::borrow::Cow;
+
+use ringstat_core::instrument::{Buckets, Details, Instrument, Layout, Mark, Unit};
+use ringstat_core::record::{STRING_LIMIT, Tag, Value};
 use ringstat_core::wire::decode;
 
 use super::line::{Line, LineKind};
@@ -40,6 +42,7 @@ enum Held {
     Total(u64),
     Level(Value),
     Buckets { layout: Layout, sum: Value, counts: Vec<u64> },
+    Info(Details<String>),
 }
 
 impl State {
@@ -58,6 +61,7 @@ impl State {
         let held = match line.kind {
             LineKind::Total => Held::Total(line.total.ok_or_else(|| missing("total"))?),
             LineKind::Level => Held::Level(line.level.ok_or_else(|| missing("level"))?.0),
+            LineKind::Info => Held::Info(details(line)?),
             _ => {
                 let layout = Layout {
                     precision: line.precision.ok_or_else(|| missing("precision"))?,
@@ -84,6 +88,23 @@ impl State {
         let (name, tags) = line.identity(names)?;
         Ok(Self { name, tags, unit, held, mark: Mark::new() })
     }
+}
+
+/// What an `info` line says; what it does not say is not known.
+fn details(line: &Line<'_>) -> Result<Details<String>, Refusal> {
+    let text = |what, text: &Option<Cow<'_, str>>| match text.as_deref() {
+        Some(long) if long.len() > STRING_LIMIT => {
+            Err(Refusal(format!("a {what} of {} bytes: {STRING_LIMIT} is the most", long.len())))
+        }
+        text => Ok(text.unwrap_or_default().to_owned()),
+    };
+    Ok(Details {
+        heartbeat_ms: line.heartbeat_ms.unwrap_or_default(),
+        started_ms: line.started_ms.unwrap_or_default(),
+        process: line.process.unwrap_or_default(),
+        host: text("host", &line.host)?,
+        version: text("version", &line.version)?,
+    })
 }
 
 /// Counts by index, from pairs of index and count.
@@ -123,6 +144,7 @@ impl Instrument for State {
             Held::Total(total) => State::Total(*total),
             Held::Level(level) => State::Level(*level),
             Held::Buckets { .. } => State::Buckets(self),
+            Held::Info(details) => State::Info(details),
         }
     }
 

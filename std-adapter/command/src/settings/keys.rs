@@ -200,9 +200,10 @@ pub(super) const KEYS: &[Key] = &[
         "The longest answer to /metrics, in bytes; series beyond it are left out and counted",
         COUNT,
     ),
+    key("collector.idle", "The silence after which senders are forgotten", "1s to 366days"),
     key(
-        "collector.idle",
-        "The silence after which senders and series are forgotten",
+        "collector.series_ttl",
+        "The time after which a series that has not changed is forgotten, unless its sender lives",
         "1s to 366days",
     ),
     key(

@@ -62,6 +62,8 @@ pub(crate) struct Collector {
     pub(crate) max_page: usize,
     #[serde(with = "humantime_serde")]
     pub(crate) idle: Duration,
+    #[serde(with = "humantime_serde")]
+    pub(crate) series_ttl: Duration,
     /// How /metrics shows timings and distributions.
     pub(crate) distributions: Distributions,
 }
@@ -80,6 +82,7 @@ impl Default for Collector {
             max_bytes: limits.bytes,
             max_page: limits.page,
             idle: limits.idle,
+            series_ttl: limits.series_ttl,
             distributions: Distributions::default(),
         }
     }
@@ -94,6 +97,7 @@ impl Collector {
             bytes: self.max_bytes,
             page: self.max_page,
             idle: self.idle,
+            series_ttl: self.series_ttl,
         }
     }
 
@@ -123,8 +127,9 @@ impl Collector {
             return Some(("udp", "[]".into(), "at least one address".into()));
         }
         let (least, most) = (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
-        (!(least..=most).contains(&self.idle))
-            .then(|| ("idle", format!("{:?}", self.idle), "1s to 366days".into()))
+        let times = [("idle", self.idle), ("series_ttl", self.series_ttl)];
+        let wrong = times.into_iter().find(|(_, time)| !(least..=most).contains(time));
+        wrong.map(|(field, time)| (field, format!("{time:?}"), "1s to 366days".into()))
     }
 }
 

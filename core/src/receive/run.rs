@@ -1,0 +1,256 @@
+//! Which run of a sender is the current one, and what may be another.
+
+use serde::{Deserialize, Serialize};
+
+use super::{END, LEFT, MAX_GAP, OLD_EPOCHS, OVER, SequenceTracker, Verdict};
+
+/// Datagrams of another run than the current one, which are kept aside until it is clear what they are.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Stranger {
+    epoch: u32,
+    /// Their numbers, `len` of them.
+    numbers: [u32; Self::LIMIT],
+    len: u8,
+    /// How many new datagrams of the current run came since the first of them, up to 2.
+    meanwhile: u8,
+}
+
+/// All datagrams that are kept aside: of two epochs at most.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Strangers {
+    /// The first place is kept for a while, so that several runs beside the current one are told apart one after the
+    /// other; the second one is for each that comes, so that a stray in the first keeps none out.
+    places: [Stranger; 2],
+    /// How often another epoch took the second place since the first was taken.
+    passed: u8,
+}
+
+impl Strangers {
+    pub(super) const NONE: Self = Self { places: [Stranger::NONE; 2], passed: 0 };
+    /// So often the first place is passed by.
+    const PATIENCE: u8 = 64;
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.places.iter().all(|s| usize::from(s.len) <= Stranger::LIMIT)
+    }
+
+    /// The place of those that a datagram agrees with.
+    fn find(&self, epoch: u32, sequence: u32) -> Option<usize> {
+        self.places.iter().position(|s| s.agrees(epoch, sequence))
+    }
+
+    /// Takes out those that a datagram agrees with.
+    fn take(&mut self, epoch: u32, sequence: u32) -> Option<Stranger> {
+        let place = self.find(epoch, sequence)?;
+        Some(core::mem::replace(self.places.get_mut(place)?, Stranger::NONE))
+    }
+
+    /// The place for the first of an epoch.
+    fn make_place(&mut self, epoch: u32) -> usize {
+        let [first, second] = &self.places;
+        let (is_first, is_second) = (first.is_of(epoch), second.is_of(epoch));
+        if !is_second && (is_first || first.len == 0 || self.passed >= Self::PATIENCE) {
+            self.passed = 0;
+            return 0;
+        }
+        self.passed = self.passed.saturating_add(u8::from(!is_second));
+        1
+    }
+}
+
+/// An epoch that ended, and the number that would have been its next.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Ended {
+    epoch: u32,
+    next: u64,
+}
+
+impl Ended {
+    pub(super) const NONE: Self = Self { epoch: 0, next: 0 };
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.next <= END || self.next == u64::MAX
+    }
+}
+
+impl Stranger {
+    /// So many are kept aside.
+    const LIMIT: usize = 3;
+    const NONE: Self = Self { epoch: 0, numbers: [0; Self::LIMIT], len: 0, meanwhile: 0 };
+
+    fn numbers(&self) -> &[u32] {
+        self.numbers.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    fn is_of(&self, epoch: u32) -> bool {
+        self.len > 0 && self.epoch == epoch
+    }
+
+    /// Whether a datagram may belong to them.
+    fn agrees(&self, epoch: u32, sequence: u32) -> bool {
+        self.is_of(epoch)
+            && (sequence.wrapping_sub(self.numbers[0]).cast_signed()).unsigned_abs() <= MAX_GAP
+    }
+
+    /// What one more of them shows.
+    fn judge(&self) -> Verdict {
+        match self.meanwhile {
+            0 => Verdict::Restart,
+            // The last one of a run that has ended may have been overtaken.
+            1 if usize::from(self.len) < Self::LIMIT => Verdict::Stranger,
+            1 => Verdict::Restart,
+            _ => Verdict::Twin,
+        }
+    }
+}
+
+impl SequenceTracker {
+    /// The verdict on a datagram of another epoch than the current one, which is neither authentic nor old.
+    pub(super) fn judge_stranger(&self, epoch: u32, sequence: u32) -> Verdict {
+        let strangers = &self.aside;
+        let agreed = strangers.find(epoch, sequence).and_then(|i| strangers.places.get(i));
+        match agreed {
+            Some(stranger) if stranger.numbers().contains(&sequence) => Verdict::Duplicate,
+            _ if self.is(OVER) => Verdict::Restart,
+            Some(stranger) => stranger.judge(),
+            None => Verdict::Stranger,
+        }
+    }
+
+    /// Where that epoch ended, if it did.
+    pub(super) fn ended(&self, epoch: u32) -> Option<u64> {
+        let ended = self.ended.get(..usize::from(self.ended_len)).unwrap_or(&[]);
+        ended.iter().find(|e| e.epoch == epoch).map(|e| e.next)
+    }
+
+    /// Takes note that the current run goes on.
+    #[inline]
+    pub(super) fn go_on(&mut self) {
+        self.flags &= !(OVER | LEFT);
+        for stranger in &mut self.aside.places {
+            stranger.meanwhile = (stranger.meanwhile + 1).min(2);
+        }
+    }
+
+    /// Keeps a datagram of another run aside.
+    #[cold]
+    pub(super) fn keep_aside(&mut self, epoch: u32, sequence: u32) {
+        let aside = &mut self.aside;
+        let stranger = match aside.find(epoch, sequence) {
+            Some(place) => &mut aside.places[place],
+            None => {
+                let place = aside.make_place(epoch);
+                aside.places[place] = Stranger { epoch, ..Stranger::NONE };
+                &mut aside.places[place]
+            }
+        };
+        if let Some(place) = stranger.numbers.get_mut(usize::from(stranger.len)) {
+            *place = sequence;
+            stranger.len += 1;
+        }
+        self.strangers = self.strangers.saturating_add(1);
+    }
+
+    /// Forgets the strangers, who are a sender of their own, with the one that showed it.
+    #[cold]
+    pub(super) fn part(&mut self, epoch: u32, sequence: u32) {
+        let parted = self.aside.take(epoch, sequence).map_or(0, |s| s.len.into());
+        self.strangers = self.strangers.saturating_sub(parted);
+        self.twins = self.twins.saturating_add(parted + 1);
+    }
+
+    /// Ends the current epoch and goes over to another: one that begins with this datagram, or with those kept aside
+    /// that it agrees with, or one that had not ended after all.
+    #[cold]
+    pub(super) fn restart(&mut self, epoch: u32, sequence: u32) {
+        let resumed = self.ended(epoch);
+        let stranger = self.aside.take(epoch, sequence);
+        self.turn(epoch);
+        if let Some(next) = resumed {
+            (self.first, self.next) = (next, next);
+        }
+        let Some(stranger) = stranger else { return self.begin_with(sequence) };
+        self.strangers = self.strangers.saturating_sub(stranger.len.into());
+        let mut agreed = [sequence; Stranger::LIMIT + 1];
+        agreed[..usize::from(stranger.len)].copy_from_slice(stranger.numbers());
+        let agreed = &mut agreed[..=usize::from(stranger.len)];
+        // From the lowest on, also where they wrap.
+        agreed.sort_unstable_by_key(|n| n.wrapping_sub(sequence).cast_signed());
+        for number in agreed {
+            self.agreed(*number);
+        }
+    }
+
+    /// Ends the current epoch; the next one is empty.
+    pub(super) fn turn(&mut self, epoch: u32) {
+        // Nothing comes behind a run that has said that it ends.
+        let next = if self.is(LEFT) { u64::MAX } else { self.next };
+        self.remember(Ended { epoch: self.epoch, next });
+        self.close();
+        self.restarts = self.restarts.saturating_add(1);
+        self.epoch = epoch;
+        self.aside = Strangers::NONE;
+        self.flags &= !(OVER | LEFT);
+    }
+
+    /// The first datagram of a run, alone.
+    fn begin_with(&mut self, sequence: u32) {
+        let ahead = sequence.wrapping_sub(self.next as u32);
+        match self.judge_step(ahead) {
+            Verdict::New => self.move_up(self.next + u64::from(ahead)),
+            Verdict::Jump => self.jump(self.next + u64::from(ahead)),
+            _ => self.hold(sequence),
+        }
+    }
+
+    /// A number that others agree with, however far ahead it is.
+    fn agreed(&mut self, sequence: u32) {
+        let ahead = sequence.wrapping_sub(self.next as u32);
+        let number = self.next + u64::from(ahead);
+        if number >= END {
+            self.too_late = self.too_late.saturating_add(1);
+            return;
+        }
+        if ahead > MAX_GAP {
+            self.jumps = self.jumps.saturating_add(1);
+        }
+        self.move_up(number);
+    }
+
+    fn remember(&mut self, ended: Ended) {
+        self.ended.rotate_right(1);
+        self.ended[0] = ended;
+        self.ended_len = (self.ended_len + 1).min(OLD_EPOCHS as u8);
+    }
+
+    /// Whether a datagram is one of those to be kept aside: what was called [`Verdict::Stranger`] may have given way since.
+    #[must_use]
+    pub fn is_aside(&self, epoch: u32, sequence: u32) -> bool {
+        self.aside.places.iter().any(|s| s.is_of(epoch) && s.numbers().contains(&sequence))
+    }
+
+    /// Forgets the datagrams kept aside: for a receiver that has not kept them.
+    pub fn forget_aside(&mut self) {
+        self.aside = Strangers::NONE;
+    }
+
+    /// Takes note that a datagram of the current run, which has just been taken, said goodbye. If it is the highest one,
+    /// whatever comes of another run is a restart. New datagrams of the current run take it back.
+    pub fn leave(&mut self, sequence: u32) {
+        if sequence.wrapping_add(1) == self.next as u32 {
+            self.flags |= OVER | LEFT;
+        }
+    }
+
+    /// Whether the current run has said goodbye.
+    #[must_use]
+    pub const fn has_left(&self) -> bool {
+        self.is(LEFT)
+    }
+
+    /// The same for a run that has been silent for longer than it would be if it were alive. Should it not have
+    /// ended, it may go on where it was.
+    pub fn presume_over(&mut self) {
+        self.flags |= OVER;
+    }
+}

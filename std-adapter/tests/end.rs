@@ -60,7 +60,10 @@ mod futures {
     use std::thread::Thread;
 
     use super::*;
+    use ringstat_core::instrument::{Mark, State};
     use ringstat_core::testkit::SpyTransport;
+    use ringstat_std::{Cause, FlushError, Gauge, Instrument, Outcome, Reason, Tag};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     struct Unpark(Thread);
 
@@ -89,7 +92,7 @@ mod futures {
         let stats = builder.report_interval(None).build_with(spy.clone()).unwrap();
         let other = stats.clone();
         assert!(stats.count("a", 1u8).record().is_recorded());
-        block_on(stats.flush_async());
+        block_on(stats.flush_async()).unwrap();
         assert_eq!(stats.ledger().in_flight, 0);
         assert!(stats.count("b", 1u8).record().is_recorded());
         let ended = stats.shutdown_async(Duration::from_secs(20));
@@ -97,7 +100,56 @@ mod futures {
         let ledger = block_on(ended);
         assert!(ledger.closes(), "{ledger}");
         assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (3, 2, 0));
-        block_on(other.flush_async());
+        block_on(other.flush_async()).unwrap();
+    }
+
+    /// An instrument of the caller's that panics once it is told to, on the worker's thread.
+    struct Panics(Gauge);
+
+    static PANIC: AtomicBool = AtomicBool::new(false);
+    static PANICS: Panics = Panics(Gauge::new("panics"));
+
+    impl Instrument for Panics {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn tag(&self, index: usize) -> Option<(&str, &str)> {
+            self.0.tag(index)
+        }
+        fn static_identity(&self) -> Option<(&'static str, &'static [Tag])> {
+            self.0.static_identity()
+        }
+        fn state(&self) -> State<'_> {
+            self.0.state()
+        }
+        fn version(&self) -> u32 {
+            if PANIC.load(Ordering::Relaxed) {
+                std::panic::resume_unwind(Box::new("the instrument panics"));
+            }
+            self.0.version()
+        }
+        fn mark(&self) -> &Mark {
+            self.0.mark()
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_worker_that_has_died() {
+        let builder = Client::builder("unused").instrument(&PANICS).report_interval(None);
+        let stats = builder.build_with(SpyTransport::new()).unwrap();
+        assert_eq!(stats.flush(Duration::from_secs(20)), Ok(()));
+        PANIC.store(true, Ordering::Relaxed);
+        assert!(stats.count("n", 1u8).record().is_recorded());
+        assert_eq!(block_on(stats.flush_async()), Err(FlushError::Died));
+        assert_eq!(stats.flush(Duration::from_secs(20)), Err(FlushError::Died));
+        assert_eq!(stats.count("n", 1u8).record(), Outcome::Dropped(Cause::Shutdown));
+        let last = stats.clone();
+        for ledger in [block_on(stats.shutdown_async(Duration::from_secs(20))), last.ledger()] {
+            assert!(ledger.closes(), "{ledger}");
+            assert_eq!((ledger.recorded, ledger.in_flight), (2, 0), "{ledger}");
+        }
+        let health = last.snapshot().health;
+        assert!(health.has(Reason::Died), "{health:#}");
     }
 }
 

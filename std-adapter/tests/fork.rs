@@ -121,7 +121,7 @@ fn use_everything(stats: &Client, static_gauge: &'static Gauge) -> u64 {
     let snapshot = stats.snapshot();
     assert_eq!(
         (snapshot.health.grade(), snapshot.health.has(Reason::Forked)),
-        (Grade::Degraded, true)
+        (Grade::Unhealthy, true)
     );
     let _ = (stats.totals(), stats.breaker(), stats.ring_bytes(), stats.identity());
     let _ = (stats.overflowed_instruments(), format!("{stats:?}"));

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ringstat_core::send::{SendError, from_fn};
-use ringstat_std::{Cause, Client, Outcome, Recorder};
+use ringstat_core::send::{SendError, Transport, from_fn};
+use ringstat_core::testkit::SpyTransport;
+use ringstat_std::{Cause, Client, Outcome, Reason, Recorder};
 
 const LONG: Duration = Duration::from_secs(60); // for what takes milliseconds unless something is wrong
 
@@ -96,4 +97,40 @@ fn the_transport_may_hold_the_last_handle_and_drop_it() {
     drop(stats);
     assert_eq!(dropped.recv_timeout(LONG), Err(mpsc::RecvTimeoutError::Disconnected));
     assert!(held.lock().unwrap().is_none());
+}
+
+/// A transport that can hear, and panics there.
+struct PanicsWhenHearing(SpyTransport);
+
+impl Transport for PanicsWhenHearing {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        self.0.send(datagram)
+    }
+
+    fn receive(&mut self, _: &mut [u8]) -> Result<usize, SendError> {
+        panics().map(|()| 0)
+    }
+
+    fn hears(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_panic_while_it_hears_is_survived_counted_and_told() {
+    let spy = SpyTransport::new();
+    let builder = Client::builder("panics").silence(LONG).report_interval(None);
+    let stats = builder.build_with(PanicsWhenHearing(spy.clone())).unwrap();
+    assert_eq!(stats.count("n", 1u8).record(), Outcome::Recorded);
+    stats.flush(LONG).unwrap();
+    let patience = Instant::now() + LONG;
+    while !stats.snapshot().health.has(Reason::Transport) {
+        assert!(Instant::now() < patience, "{}", stats.snapshot());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let snapshot = stats.snapshot();
+    assert!(snapshot.output.panics > 0 && snapshot.output.send_errors == 0, "{snapshot}");
+    assert!(format!("{:#}", snapshot.health).contains("the transport panics"));
+    let ledger = stats.shutdown(Duration::from_millis(50));
+    assert_eq!((ledger.recorded, ledger.left(), ledger.in_flight), (1, 1, 0));
 }

@@ -70,12 +70,16 @@ pub enum FlushError {
     Timeout,
     /// This is a child of the process that the client belongs to, where nothing is sent.
     Forked,
+    /// The sending thread has died of a panic. What was not sent is in the ledger as
+    /// [`Cause::Shutdown`](crate::Cause::Shutdown).
+    Died,
 }
 
 impl fmt::Display for FlushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Timeout => "not everything could be sent in time; it is still on its way",
+            Self::Died => "the sending thread has died of a panic",
             Self::Forked => {
                 "a child of the client's process sends nothing: see `restart_after_fork`"
             }

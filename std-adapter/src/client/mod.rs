@@ -114,14 +114,15 @@ impl Client {
     /// Sends everything recorded so far, and all instruments that have changed, and waits until it is done.
     ///
     /// # Errors
-    /// [`FlushError::Timeout`] when `timeout` passes first; [`FlushError::Forked`] in a child of the client's process.
+    /// [`FlushError::Timeout`] when `timeout` passes first; [`FlushError::Forked`] in a child of the client's process;
+    /// [`FlushError::Died`] where the sending thread has died.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let deadline = after(timeout);
         let client = self.here().ok_or(FlushError::Forked)?;
         let asked = client.ask_to_flush();
-        let done = |s: &State| s.flush_done >= asked || s.stopped;
+        let done = |s: &State| flushed(s, asked).is_some();
         if !client.thread.is_worker() && client.shared.control.wait(deadline, done) {
-            Ok(())
+            flushed(&client.shared.control.lock(), asked).unwrap_or(Ok(()))
         } else {
             Err(FlushError::Timeout)
         }
@@ -305,6 +306,14 @@ impl Client {
 
     pub(crate) fn shared(&self) -> Option<&Arc<Shared>> {
         self.here().map(|client| &client.shared)
+    }
+}
+
+/// What became of the flush with that number, once it is known.
+fn flushed(state: &State, asked: u64) -> Option<Result<(), FlushError>> {
+    match state {
+        State { died: true, .. } => Some(Err(FlushError::Died)),
+        state => (state.flush_done >= asked || state.stopped).then_some(Ok(())),
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use ringstat_core::ledger::Ledger;
 
-use super::Client;
 use super::thread::after;
-use crate::shared::{Shared, State};
+use super::{Client, FlushError, flushed};
+use crate::shared::Shared;
 
 impl Client {
     /// Like [`flush`](Self::flush), without blocking the thread: sends everything recorded so far, and all instruments
@@ -21,10 +21,11 @@ impl Client {
     /// lost.
     ///
     /// ```
-    /// # async fn stop(stats: ringstat_std::Client) {
-    /// stats.flush_async().await;
+    /// # async fn stop(stats: ringstat_std::Client) -> Result<(), ringstat_std::FlushError> {
+    /// stats.flush_async().await?;
     /// let ledger = stats.shutdown_async(std::time::Duration::from_secs(1)).await;
     /// assert!(ledger.closes());
+    /// # Ok(())
     /// # }
     /// ```
     pub fn flush_async(&self) -> Flushed {
@@ -52,14 +53,13 @@ pub struct Flushed {
 }
 
 impl Future for Flushed {
-    type Output = ();
+    type Output = Result<(), FlushError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.shared.valve.is_forked() {
-            return Poll::Ready(());
+            return Poll::Ready(Err(FlushError::Forked));
         }
-        let done = |s: &State| (s.flush_done >= self.asked || s.stopped).then_some(());
-        self.shared.control.poll(context, done)
+        self.shared.control.poll(context, |state| flushed(state, self.asked))
     }
 }
 

@@ -109,6 +109,7 @@ impl ClientConfig {
                 return Err(ConfigError { field, value: format!("{value:?}"), allowed });
             }
         }
+        self.check_limits()?;
         match self.policy {
             Policy::Sampled(n) | Policy::Graded(n) if !(2..=64).contains(&n) => {
                 let (field, allowed) = ("policy", "sampled or graded with one in 2 to 64".into());
@@ -117,6 +118,58 @@ impl ClientConfig {
             Policy::Sampled(_) | Policy::Graded(_) => Ok(()),
             Policy::DropNewest | Policy::DropOldest | Policy::ByPriority => Ok(()),
         }
+    }
+}
+
+impl ClientConfig {
+    /// Checks the limits of health and throttle.
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        const EVER: u64 = 366 * 86_400 * 1000;
+        let (health, throttle) = (&self.health, &self.throttle_limits);
+        let percent = |field, value: u8, least| (field, value.into(), least..=100);
+        let limits = [
+            percent("health.buffer_percent", health.buffer_percent, 0),
+            percent("health.drops_percent", health.drops_percent, 0),
+            percent("health.send_errors_percent", health.send_errors_percent, 0),
+            percent("health.unacknowledged_percent", health.unacknowledged_percent, 0),
+            percent("health.loss_percent", health.loss_percent, 0),
+            ("health.latency_ms", health.latency_ms, 1..=EVER),
+            ("health.unconfirmed_ms", health.unconfirmed_ms, 1..=EVER),
+            ("health.memory_bytes", health.memory_bytes, 1..=u64::MAX),
+            percent("throttle_limits.buffer_percent", throttle.buffer_percent, 1),
+            percent("throttle_limits.drops_percent", throttle.drops_percent, 1),
+            percent("throttle_limits.memory_percent", throttle.memory_percent, 1),
+        ];
+        for (field, value, allowed) in limits {
+            if !allowed.contains(&value) {
+                let allowed = format!("{} to {}", allowed.start(), allowed.end());
+                return Err(ConfigError { field, value: value.to_string(), allowed });
+            }
+        }
+        // A throttle that is calm where it rises would never fall, or rise and fall in turn.
+        for (field, calm, rises) in [
+            (
+                "throttle_limits.calm_buffer_percent",
+                throttle.calm_buffer_percent,
+                throttle.buffer_percent,
+            ),
+            (
+                "throttle_limits.calm_drops_percent",
+                throttle.calm_drops_percent,
+                throttle.drops_percent,
+            ),
+            (
+                "throttle_limits.calm_memory_percent",
+                throttle.calm_memory_percent,
+                throttle.memory_percent,
+            ),
+        ] {
+            if !(1..=rises).contains(&calm) {
+                let allowed = format!("1 to {rises}, the limit at which the throttle rises");
+                return Err(ConfigError { field, value: calm.to_string(), allowed });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -152,6 +205,22 @@ mod tests {
         assert_eq!(
             error(|c| c.heartbeat_interval = Duration::from_micros(1)),
             "heartbeat_interval is 1µs; allowed is 10ms to 1h"
+        );
+        assert_eq!(
+            error(|c| c.health.drops_percent = 101),
+            "health.drops_percent is 101; allowed is 0 to 100"
+        );
+        assert_eq!(
+            error(|c| c.health.latency_ms = 0),
+            "health.latency_ms is 0; allowed is 1 to 31622400000"
+        );
+        assert_eq!(
+            error(|c| c.throttle_limits.buffer_percent = 0),
+            "throttle_limits.buffer_percent is 0; allowed is 1 to 100"
+        );
+        assert_eq!(
+            error(|c| c.throttle_limits.calm_drops_percent = 6),
+            "throttle_limits.calm_drops_percent is 6; allowed is 1 to 5, the limit at which the throttle rises"
         );
         assert_eq!(error(|c| c.shards = 0), "shards is 0; allowed is 1 to 1024");
     }

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) stop_at: Option<Instant>,
     /// The worker has ended.
     pub(crate) stopped: bool,
+    /// The worker has ended by a panic.
+    pub(crate) died: bool,
     /// The sender's account as of the worker's last round.
     pub(crate) totals: Totals,
     /// The state as of that round, for snapshots.

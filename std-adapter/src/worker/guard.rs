@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use ringstat_core::observe::Reason;
 use ringstat_core::send::{SendError, Transport};
 
 use super::AnyTransport;
@@ -92,7 +93,12 @@ impl Drop for Ended {
             return;
         }
         self.0.valve.close();
-        self.0.control.lock().stopped = true;
+        let mut state = self.0.control.lock();
+        if !state.stopped {
+            (state.stopped, state.died) = (true, true);
+            state.health = state.health.because(Reason::Died);
+        }
+        drop(state);
         self.0.control.changed();
     }
 }

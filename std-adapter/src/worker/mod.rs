@@ -9,11 +9,13 @@
 //! The worker checks the rings by itself, so that recorders need no system call to wake it: as often as its [`pace`]
 //! says.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringstat_core::format::Format;
 use ringstat_core::ledger::Cause;
+use ringstat_core::observe::Reason;
 use ringstat_core::ring::Source;
 use ringstat_core::send::HostSender;
 
@@ -72,19 +74,32 @@ impl<E: Format> Worker<E> {
         // A client has one worker, so the drain is free.
         let Some(mut events) = self.shared.rings.consumer() else { return };
         self.shared.valve.set_worker();
-        let deadline = loop {
-            if self.shared.valve.is_forked() {
-                // A transport has forked: the parent goes on, the child must not.
-                return;
+        // Instruments are the caller's code, too, and may panic. What is counted is counted all the same.
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(deadline) = self.work(&mut events) {
+                self.finish(&mut events, deadline);
             }
-            let next = self.round(&mut events);
+        }));
+        if !self.shared.valve.is_forked() {
+            self.settle(events, ended.is_err());
+        }
+    }
+
+    /// Works until the client is to end, and returns by when. `None` in a child: a transport has forked, the parent
+    /// goes on, and the child must not.
+    fn work(&mut self, events: &mut Consumer) -> Option<Instant> {
+        loop {
+            if self.shared.valve.is_forked() {
+                return None;
+            }
+            let next = self.round(events);
             if let Some(deadline) = self.requests() {
-                break deadline;
+                return Some(deadline);
             }
             let nanos = match next {
                 Next::Again => continue,
                 Next::Retry => self.pace.retry(),
-                Next::Wait { until, urgent } => self.sleep(&events, until, urgent),
+                Next::Wait { until, urgent } => self.sleep(events, until, urgent),
             };
             let asleep = self.shared.valve.is_asleep();
             std::thread::park_timeout(Duration::from_nanos(nanos));
@@ -93,8 +108,7 @@ impl<E: Format> Worker<E> {
                 // After a pause, one record is often followed by more.
                 self.pace.hurry();
             }
-        };
-        self.finish(events, deadline);
+        }
     }
 
     /// Sleeps until `until` if that is `urgent`; otherwise possibly longer, until a record wakes the worker. Returns
@@ -139,8 +153,8 @@ impl<E: Format> Worker<E> {
         state.stop_at
     }
 
-    /// Sends what is left until `deadline`, and counts the rest as given up.
-    fn finish(&mut self, mut events: Consumer, deadline: Instant) {
+    /// Sends what is left until `deadline`.
+    fn finish(&mut self, events: &mut Consumer, deadline: Instant) {
         if self.report.as_ref().is_some_and(Report::has_begun) {
             self.write_report(self.shared.clock.advance());
         }
@@ -150,7 +164,7 @@ impl<E: Format> Worker<E> {
         self.routes.iter_mut().for_each(Route::try_again);
         let mut last = LastWord::new(&self.routes);
         while Instant::now() < deadline {
-            if matches!(self.round(&mut events), Next::Again) {
+            if matches!(self.round(events), Next::Again) {
                 continue;
             }
             if self.pool.is_empty() && self.sender.unacknowledged() == 0 {
@@ -163,19 +177,28 @@ impl<E: Format> Worker<E> {
             }
             std::thread::sleep(LAST_TRIES);
         }
+    }
+
+    /// Counts what was not sent as given up, and says that the worker has ended, by a panic if it `died`.
+    fn settle(&mut self, mut events: Consumer, died: bool) {
+        self.shared.valve.close();
         let sender = &mut self.sender;
         self.pool.release(|packed| sender.gave_up(packed, Cause::Shutdown));
         if let Some(mut critical) = self.shared.rings.critical() {
             self.sender.abandon(&mut critical, Cause::Shutdown, &self.shared.said());
         }
         self.sender.abandon(&mut events, Cause::Shutdown, &self.shared.said());
+        self.sender.give_up_unfinished(Cause::Shutdown);
         // From here on, whoever asks for the ledger collects events that come late.
         drop(events);
         self.publish();
         self.routes.iter_mut().for_each(Route::close);
         let mut state = self.shared.control.lock();
         state.flush_done = state.flush_asked;
-        state.stopped = true;
+        (state.stopped, state.died) = (true, died);
+        if died {
+            state.health = state.health.because(Reason::Died);
+        }
         drop(state);
         self.shared.control.changed();
     }

@@ -68,8 +68,8 @@ impl HealthLimits {
             Reason::Unconfirmed => now.unconfirmed > 0 && now.silent_ms >= self.unconfirmed_ms,
             Reason::Loss => more(lately.lost, lately.left, self.loss_percent),
             Reason::Transport => lately.panics > 0,
-            // No worker judges a client there.
-            Reason::Forked => false,
+            // Where no worker is, none judges.
+            Reason::Forked | Reason::Died => false,
         }
     }
 }

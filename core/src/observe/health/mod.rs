@@ -105,9 +105,20 @@ impl Health {
     pub fn grade(self) -> Grade {
         match self.reasons.count_ones() {
             0 => Grade::Healthy,
-            1 if !self.has(Reason::Unreachable) => Grade::Degraded,
+            1 if !self.sends_nothing() => Grade::Degraded,
             _ => Grade::Unhealthy,
         }
+    }
+
+    /// Whether one of the reasons is that nothing is sent at all.
+    fn sends_nothing(self) -> bool {
+        [Reason::Unreachable, Reason::Forked, Reason::Died].into_iter().any(|r| self.has(r))
+    }
+
+    /// Adds a reason.
+    #[must_use]
+    pub const fn because(self, reason: Reason) -> Self {
+        Self { reasons: self.reasons | 1 << reason as u8, ..self }
     }
 
     /// Whether `reason` is one of the reasons.

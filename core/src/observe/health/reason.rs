@@ -42,11 +42,13 @@ pub enum Reason {
     Transport = 13,
     /// The process was forked from the one that the client belongs to, and sends nothing.
     Forked = 14,
+    /// The sending thread has died of a panic.
+    Died = 15,
 }
 
 impl Reason {
     /// The number of reasons.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 16;
 
     /// Every reason, in the order of its index.
     pub const ALL: [Self; Self::COUNT] = [
@@ -65,6 +67,7 @@ impl Reason {
         Self::Loss,
         Self::Transport,
         Self::Forked,
+        Self::Died,
     ];
 
     /// The name of the reason in metrics, JSON and pages.
@@ -86,6 +89,7 @@ impl Reason {
             Self::Loss => "loss",
             Self::Transport => "transport",
             Self::Forked => "forked",
+            Self::Died => "died",
         }
     }
 
@@ -129,6 +133,9 @@ impl Reason {
                 "give the collector a larger receive buffer, send smaller datagrams, or aggregate; look for a link that drops"
             }
             Self::Transport => "fix it; the panic's message is on standard error",
+            Self::Died => {
+                "see the panic's message on standard error: an instrument of yours, or a bug"
+            }
             Self::Forked => {
                 "call `restart_after_fork` first thing in the child, or record only in the parent"
             }
@@ -221,6 +228,9 @@ impl fmt::Display for Meaning<'_> {
                 "too many of the events that were sent are lost on the way"
             ),
             Reason::Transport => f.write_str("the transport panics"),
+            Reason::Died => {
+                f.write_str("the sending thread has died of a panic, and nothing is sent")
+            }
             Reason::Forked => {
                 f.write_str("this process is a child of the client's, and sends nothing")
             }

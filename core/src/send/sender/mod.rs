@@ -577,6 +577,12 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.dropped.add(cause, given_up);
         given_up + self.critical.abandon(&mut self.totals.dropped, cause, names)
     }
+
+    /// Counts as `cause` what is in flight although no datagram has it: a caller's instrument panicked while the
+    /// datagram was packed. Comes after [`abandon`](Self::abandon).
+    pub fn give_up_unfinished(&mut self, cause: Cause) {
+        self.totals.dropped.add(cause, self.totals.in_flight());
+    }
 }
 
 /// Why an acknowledgement was not accepted.

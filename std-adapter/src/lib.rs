@@ -26,7 +26,8 @@
 //! # Shutting down
 //! Dropping the last handle, or calling [`Client::shutdown`], sends what is left. A process that exits while a `static`
 //! or another thread holds the client drops no handle: the events of the last batch age and the instruments of the last
-//! flush interval are then lost, unless [`Client::flush_on_exit`] was called.
+//! flush interval are then lost, unless [`Client::flush_on_exit`] was called. Signal handlers, forked children, destructors and
+//! executors have a page of their own: [`where_you_may_call`].
 //!
 //! # Features
 //! - `metrics`: a recorder for the `metrics` facade.
@@ -71,6 +72,9 @@ mod client;
 pub mod metrics;
 #[cfg(feature = "tracing")]
 pub mod tracing;
+
+#[doc = include_str!("../docs/where-you-may-call.md")]
+pub mod where_you_may_call {}
 
 pub use client::{BuildError, Builder, Client, FlushError};
 #[cfg(feature = "async")]

@@ -99,6 +99,29 @@ fn the_transport_may_hold_the_last_handle_and_drop_it() {
     assert!(held.lock().unwrap().is_none());
 }
 
+#[test]
+fn a_transport_may_record() {
+    let held = Arc::new(Mutex::new(None::<Client>));
+    let (holder, mut left) = (held.clone(), 5);
+    let transport = from_fn(move |_: &[u8]| {
+        if let Some(client) = holder.lock().unwrap().as_ref().filter(|_| left > 0) {
+            left -= 1;
+            assert!(client.count("sends", 1u8).record().is_recorded());
+        }
+        Ok(())
+    });
+    let stats = Client::builder("records").report_interval(None).build_with(transport).unwrap();
+    *held.lock().unwrap() = Some(stats.clone());
+    while stats.ledger().recorded < 5 {
+        stats.flush(LONG).unwrap();
+    }
+    stats.flush(LONG).unwrap();
+    let last = held.lock().unwrap().take();
+    drop(last);
+    let ledger = stats.shutdown(LONG);
+    assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (5, 5, 0), "{ledger}");
+}
+
 /// A transport that can hear, and panics there.
 struct PanicsWhenHearing(SpyTransport);
 

@@ -1,4 +1,4 @@
-//! `perf bench`: runs benchmarks of the desk's own suite, and keeps the results.
+//! `perf bench`: runs benchmarks of the desk's own suite and keeps the results.
 
 mod criterion;
 
@@ -11,7 +11,7 @@ use crate::suite::{self, Effort};
 pub(crate) struct Args {
     /// Only benchmarks whose names contain one of these
     filters: Vec<String>,
-    /// Samples per number
+    /// Samples of each number
     #[arg(long, value_name = "N", default_value_t = Effort::default().samples)]
     samples: usize,
     /// Run the Criterion benches instead, which are more numerous and take much longer
@@ -49,7 +49,7 @@ pub(crate) struct Exercise {
     samples: usize,
 }
 
-/// Runs nothing but the benchmark, so that a profile shows nothing else.
+/// Runs only the benchmark, so that a profile shows nothing else.
 pub(crate) fn exercise(args: &Exercise) -> Outcome {
     let effort = Effort { samples: args.samples.max(1), ..Effort::default() };
     for benchmark in suite::selection(std::slice::from_ref(&args.name))? {

@@ -1,14 +1,14 @@
-//! Shared by the subcommands: where results are kept, and how they are shown.
+//! Code shared by the subcommands: where results are kept, and how they are shown.
 
 use std::path::{Path, PathBuf};
 
 use crate::failure::{Exit, Failure};
 use crate::results::{Results, Run, exposition, show};
 
-/// Where results are kept.
+/// The flag that says where results are kept.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Kept {
-    /// The file of all results
+    /// The database file with all results
     #[arg(long, value_name = "FILE", default_value = "target/perf/results.sqlite")]
     db: PathBuf,
 }
@@ -18,7 +18,7 @@ impl Kept {
         Results::open(&self.db)
     }
 
-    /// The run that `name` names: its number, the path of a JSON file, or `latest`.
+    /// Returns the run that `name` refers to: its number, the path of a JSON file, or `latest`.
     pub(crate) fn find(&self, name: &str) -> Result<Run, Failure> {
         if name.ends_with(".json") {
             let path = Path::new(name);
@@ -39,7 +39,7 @@ impl Kept {
     }
 }
 
-/// What to do with a run that was measured.
+/// The flags that say what to do with a new run.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Output {
     #[command(flatten)]
@@ -83,7 +83,7 @@ impl Output {
     }
 }
 
-/// From the smallest to the largest.
+/// Formats the range of the samples, from the smallest to the largest.
 fn range(samples: &[f64], unit: &str) -> String {
     let least = samples.iter().copied().fold(f64::INFINITY, f64::min);
     let most = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -98,7 +98,7 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|e| Failure::file("write", path, &e))
 }
 
-/// A table with the first column on the left and the others on the right.
+/// Formats a table with the first column aligned left and the others aligned right.
 pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
     let width = |i: usize| {
         let cells = rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count());

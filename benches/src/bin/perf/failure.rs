@@ -12,15 +12,15 @@ pub(crate) type Outcome = Result<(), Failure>;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// A rule is broken, a regression was found, a goal is missed.
+    /// A rule is broken, a regression was found, or a goal was missed.
     Verdict = 1,
     /// The arguments make no sense. (clap uses the same code for what it rejects.)
     Usage = 2,
-    /// The machine does not allow it: a tool, a file, a commit that does not build.
+    /// The environment does not allow it: a tool or file is missing, or a commit does not build.
     Environment = 3,
 }
 
-/// Why the desk stops.
+/// Why a subcommand failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -33,13 +33,13 @@ impl Failure {
         Self { exit, message: message.to_string(), hint: String::new() }
     }
 
-    /// Adds what to do next.
+    /// Adds a hint on what to do next.
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
         self.hint = hint.to_string();
         self
     }
 
-    /// A failure to open, read or write a file.
+    /// Creates a failure to open, read or write a file.
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let message = format_args!("cannot {doing} {}: {error}", path.display()).to_string();
         Self::new(Exit::Environment, message)
@@ -68,7 +68,7 @@ impl From<serde_json::Error> for Failure {
     }
 }
 
-/// Output could not be written. A reader that has seen enough (`| head`) is not a failure.
+/// Converts a failure to write output. A reader that closes the pipe early (`| head`) does not count as a failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

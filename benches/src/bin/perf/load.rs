@@ -1,6 +1,7 @@
-//! `perf load`: the scenarios of `ringstat load`, kept like every other result.
+//! `perf load`: runs the scenarios of `ringstat load` and keeps the numbers like all other results.
 //!
-//! Each is run in several short rounds, not in one long one: a number that was measured once cannot be compared.
+//! Each scenario is run in several short rounds instead of one long one, because a number that was measured once cannot
+//! be compared.
 
 use std::process::Command;
 use std::time::Duration;
@@ -14,13 +15,13 @@ use crate::tools;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// `ringstat load --help` describes them
+    /// The scenarios, which `ringstat load --help` describes
     #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "ladder", "ci"])]
     scenarios: Vec<String>,
     /// How often each is run; below 8, changes of many numbers at once cannot be told from chance
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
-    /// How long a round takes; a ladder has its own steps
+    /// How long a round takes; the ladder has steps of its own
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: u16,
     /// Further flags for `ringstat load`, as in `-- --preset reliable`
@@ -30,21 +31,21 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The longest scenario is the ladder's; flags may make any of them longer.
+/// The time limit. The ladder takes the longest, and flags may make any scenario longer.
 const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let ringstat = tools::ringstat()?;
     let mut rounds = Vec::new();
     let mut failed = std::collections::BTreeSet::new();
-    // Round by round, so that a busy minute does not hit all rounds of one scenario.
+    // The scenarios take turns, so that a busy minute does not affect all rounds of one scenario.
     let turns = (0..args.rounds).flat_map(|round| args.scenarios.iter().map(move |s| (round, s)));
     for (round, scenario) in turns {
         eprintln!("{scenario}: round {} of {}", round + 1, args.rounds);
         let mut command = Command::new(&ringstat);
         command.args(["load", "--json"]).args(flags(scenario, args.seconds, &args.flags));
         let ended = tools::run(&mut command, LIMIT)?;
-        // 1: a check did not pass, and the report says which.
+        // Exit code 1 means that a check failed; the report says which.
         if !matches!(ended.code, Some(0 | 1)) {
             ended.success("ringstat load")?;
             continue;
@@ -61,10 +62,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Err(Failure::new(Exit::Verdict, format_args!("not passed: {}", failed.join("; "))))
 }
 
-/// What `ringstat load` is told; what the user says counts.
+/// Returns the flags for `ringstat load`. Those given by the user take precedence.
 fn flags(scenario: &str, seconds: u16, further: &[String]) -> Vec<String> {
     let mut flags: Vec<String> = match scenario {
-        // What a public CI has to carry: 50 000 a second.
+        // A public CI has to sustain 50 000 events a second.
         "ci" => vec!["--scenario", "baseline", "--rate", "50k"],
         name => vec!["--scenario", name],
     }
@@ -79,11 +80,11 @@ fn flags(scenario: &str, seconds: u16, further: &[String]) -> Vec<String> {
     flags
 }
 
-/// What of a report is kept.
+/// Returns the numbers of a report that are kept.
 pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
     let mut metrics = Vec::new();
     let report = match report.get("best") {
-        // A ladder: its best step in full.
+        // Of a ladder, the best step is kept in full.
         Some(best) => {
             let highest = number(report, "/highest_without_loss");
             metrics
@@ -115,7 +116,7 @@ pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
     }
     let clock = number(report, "/latency_ns/clock_ns").unwrap_or(0.0);
     for p in ["p50", "p95", "p99", "p999"] {
-        // The clock is read before and after the call, and one reading lies within.
+        // A time includes one reading of the clock, which is read before and after the call.
         add(&format!("record.{p}"), "ns", &format!("/latency_ns/record/{p}"), clock);
         add(&format!("end_to_end.{p}"), "ns", &format!("/latency_ns/end_to_end/{p}"), 0.0);
     }
@@ -130,7 +131,7 @@ fn number(report: &Value, path: &str) -> Option<f64> {
     report.pointer(path)?.as_f64()
 }
 
-/// The checks that did not pass.
+/// Returns the names of the checks that failed.
 fn failures(report: &Value) -> impl Iterator<Item = &str> {
     let report = report.get("best").unwrap_or(report);
     let checks = report["checks"].as_array().into_iter().flatten();

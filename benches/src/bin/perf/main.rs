@@ -1,4 +1,4 @@
-//! `perf`, the performance desk: measure, keep, compare, and say whether it got worse.
+//! `perf`, the performance desk: measures ringstat, keeps the numbers, compares them, and says whether they got worse.
 //!
 //! ```text
 //!  count, bench, load, chaos ──► results (SQLite) ──► compare, trend, report, gate, export
@@ -6,7 +6,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-// The measuring,
+// The subcommands that measure,
 mod bench;
 mod chaos;
 mod count;
@@ -15,15 +15,15 @@ mod peers;
 mod profile;
 mod scan;
 mod suite;
-// what is kept,
+// the storage of results,
 mod results;
-// what it says,
+// the subcommands that evaluate results,
 mod compare;
 mod gate;
 mod report;
 mod stats;
 mod trend;
-// and what all share.
+// and shared code.
 mod desk;
 mod failure;
 mod tools;
@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Measures ringstat, keeps the numbers, and says whether it got faster or slower.
+/// Measures ringstat, keeps the numbers, and says whether it got faster or slower
 #[derive(Parser, Debug)]
 #[command(name = "perf", version, max_term_width = 100)]
 struct Cli {
@@ -42,28 +42,28 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the desk's own benchmarks, or a selection of them
+    /// Run the desk's own benchmarks, or some of them
     Bench(bench::Args),
-    /// Count what is the same from run to run: bytes, allocations, instructions
+    /// Count numbers that are the same from run to run: bytes, allocations, instructions
     Count(count::Args),
-    /// Compare ringstat with what a user would choose instead, with a goal for each number
+    /// Compare ringstat with its alternatives, with a goal for each number
     Peers(peers::Args),
     /// Run one benchmark without keeping results, for other tools to observe
     #[command(hide = true)]
     Exercise(bench::Exercise),
-    /// Run scenarios of `ringstat load`, and keep the results
+    /// Run scenarios of `ringstat load` and keep the results
     Load(load::Args),
-    /// Run the load with a fault in the middle: how much less gets through, and how soon it recovers
+    /// Run the load with a fault in the middle: how much throughput drops, and how soon it recovers
     Chaos(chaos::Args),
-    /// Count where instructions and allocations go
+    /// Count instructions and allocations by function
     Scan(scan::Args),
-    /// Sample where the time goes: flame graph, heap, system calls
+    /// Sample where time is spent: flame graph, heap, system calls
     Profile(profile::Args),
     /// Compare two commits or two kept runs: faster, slower, or within the noise
     Compare(compare::Args),
-    /// Show how each number developed: slope per day, and where it jumped
+    /// Show how each number developed: the slope per day, and where it jumped
     Trend(trend::Args),
-    /// Write a report of everything: one HTML page with plots, and Markdown
+    /// Write a report of everything: an HTML page with plots, and Markdown
     Report(report::Args),
     /// Judge the latest numbers by the committed rules; the exit code is the result
     Gate(gate::Args),

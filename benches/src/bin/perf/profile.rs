@@ -1,4 +1,4 @@
-//! `perf profile`: a flame graph of where the time goes, the heap, and how often the system is asked.
+//! `perf profile`: a flame graph of where time is spent, a heap profile, and the number of system calls.
 //!
 //! | what | with | written to |
 //! |---|---|---|
@@ -22,29 +22,29 @@ use crate::tools;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Benchmarks of `perf bench --list`, or `load`
+    /// What to profile: benchmarks of `perf bench --list`, or `load`
     #[arg(default_values = ["path"])]
     names: Vec<String>,
     /// How long each is sampled
     #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
     seconds: f64,
-    /// Samples a second
+    /// Samples per second
     #[arg(long, value_name = "HZ", default_value_t = 499)]
     frequency: u32,
-    /// Leave out the heap, which takes the longest
+    /// Leave out the heap profile, which takes the longest
     #[arg(long)]
     no_heap: bool,
-    /// Where the pictures go
+    /// Where to write the pictures
     #[arg(long, value_name = "DIR", default_value = "target/perf/profile")]
     out: PathBuf,
     #[command(flatten)]
     output: Output,
 }
 
-/// The system calls made most often.
+/// How many of the most frequent system calls are kept.
 const CALLS: usize = 12;
 const LIMIT: Duration = Duration::from_secs(1200);
-/// For tools that slow everything down.
+/// The running time under tools that slow everything down.
 const SHORT_SECONDS: f64 = 0.02;
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -78,12 +78,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.output.take(Run::now("profile", metrics))
 }
 
-/// Samples the stacks of `target`, and draws them. Returns the time of the CPU that they stand for, in nanoseconds.
+/// Samples the stacks of `target` and draws them. Returns the CPU time that the samples stand for, in nanoseconds.
 fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<u64, Failure> {
     let data = out.join(format!("{}.data", target.name));
     let (data, frequency) = (data.to_string_lossy().into_owned(), frequency.to_string());
-    // The clock of the CPU, not its cycles: virtual machines have no counters to lend. The stacks of optimized code
-    // have no frame pointers, so they are unwound from the stack's memory.
+    // Sampling uses the CPU clock, not cycles, because virtual machines often have no hardware counters. Optimized code
+    // has no frame pointers, so stacks are unwound from stack memory.
     let flags = [
         "record",
         "--quiet",
@@ -108,26 +108,27 @@ fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<u64,
     let stacks = tools::run(&mut script, LIMIT)?.success("perf script")?;
     let (folded, nanos) = fold(&stacks)?;
     if nanos == 0 {
-        return Err(Failure::new(Exit::Environment, "there is not one sample")
+        return Err(Failure::new(Exit::Environment, "no samples were taken")
             .hint("Take more --seconds, or a higher --frequency."));
     }
     desk::write(graph, &draw(&folded, &target.name)?)?;
     Ok(nanos)
 }
 
-/// Stacks as `perf script` prints them, one line for each different one with its time. Returns the time of all, too.
+/// Folds the stacks that `perf script` prints into one line for each different stack, with its time. Also returns the
+/// total time.
 fn fold(stacks: &[u8]) -> Result<(String, u64), Failure> {
     let mut folder = Folder::from(CollapseOptions::default());
     let mut folded = Vec::new();
     folder.collapse(stacks, &mut folded)?;
     let folded = String::from_utf8_lossy(&folded).into_owned();
-    // The clock's period is what a sample counts for.
+    // A sample counts for one period of the clock.
     let time = |line: &str| line.rsplit_once(' ')?.1.parse::<u64>().ok();
     let nanos = folded.lines().filter_map(time).sum();
     Ok((folded, nanos))
 }
 
-/// The picture: SVG, with names to point at.
+/// Draws the flame graph as SVG with names that appear under the pointer.
 fn draw(folded: &str, name: &str) -> Result<String, Failure> {
     let mut options = Options::default();
     options.title = format!("ringstat: {name}");
@@ -137,8 +138,8 @@ fn draw(folded: &str, name: &str) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&svg).into_owned())
 }
 
-/// How often `target` called the system, by call, the most first. A `futex` is a lock that was not free, or waking
-/// who waits for one.
+/// Counts the system calls of `target` by name, the most frequent first. A `futex` call means that a lock was not free,
+/// or that a waiting thread was woken.
 fn system_calls(target: &Target, out: &Path) -> Result<Vec<(String, u64)>, Failure> {
     let file = out.join(format!("{}.strace", target.name));
     let path = file.to_string_lossy().into_owned();
@@ -151,7 +152,8 @@ fn system_calls(target: &Target, out: &Path) -> Result<Vec<(String, u64)>, Failu
     Ok(count(&text))
 }
 
-/// Lines like ` 99.5  1.2  34  567  [8]  futex`: the fourth column counts, the last one names.
+/// Parses lines such as ` 99.5  1.2  34  567  [8]  futex`, where the fourth column is the count and the last one the
+/// name.
 fn count(table: &str) -> Vec<(String, u64)> {
     let line = |line: &str| {
         let columns: Vec<_> = line.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! Other programs: run with a time limit, and a hint when one is not there.
+//! Runs other programs with a time limit, and gives a hint if one is missing.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Exit, Failure};
 
-/// What a program printed and how it ended.
+/// The output of a program and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -15,7 +15,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// What it printed, if it ended well.
+    /// Returns its output if it ended successfully.
     pub(crate) fn success(self, what: &str) -> Result<Vec<u8>, Failure> {
         match self.code {
             Some(0) => Ok(self.stdout),
@@ -28,13 +28,13 @@ impl Ended {
     }
 }
 
-/// Runs `command` for at most `limit`. Its standard error is ours.
+/// Runs `command` for at most `limit`. It shares our standard error.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Ended, Failure> {
     let name = command.get_program().to_string_lossy().into_owned();
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = spawned.map_err(|e| cannot_start(&name, &e))?;
     let pipe = child.stdout.take();
-    // From a thread of its own, so that a program that prints much does not wait for us.
+    // Its output is read in a thread of its own, so that a program that prints a lot does not block.
     let reader = std::thread::spawn(move || {
         let mut text = Vec::new();
         let read = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
@@ -68,12 +68,12 @@ fn cannot_start(name: &str, error: &io::Error) -> Failure {
     failure.hint(format_args!("`apt-get install {package}` brings it."))
 }
 
-/// This program.
+/// Returns the path of this program.
 pub(crate) fn myself() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?)
 }
 
-/// The command `ringstat` of the same build profile, built anew if it is out of date.
+/// Returns the `ringstat` command of the same build profile, rebuilt if it is out of date.
 pub(crate) fn ringstat() -> Result<PathBuf, Failure> {
     const BUILD: Duration = Duration::from_secs(1800);
     let me = myself()?;
@@ -82,12 +82,12 @@ pub(crate) fn ringstat() -> Result<PathBuf, Failure> {
     cargo.args(["--message-format=json-render-diagnostics", "--profile", profile(&me)]);
     let said = run(&mut cargo, BUILD)?.success("cargo build of ringstat")?;
     executable(&String::from_utf8_lossy(&said))
-        .ok_or_else(|| Failure::new(Exit::Environment, "cargo did not say where it put ringstat"))
+        .ok_or_else(|| Failure::new(Exit::Environment, "cargo did not report the path of ringstat"))
 }
 
-/// The build profile of a program: the folder that it stands in is called after it.
+/// Returns the build profile of a program, after which its folder is named.
 fn profile(program: &Path) -> &str {
-    // Unit tests run from a folder below.
+    // Unit tests run from a subfolder of it.
     let folders = program.ancestors().skip(1).filter_map(|f| f.file_name()?.to_str());
     match folders.into_iter().find(|name| *name != "deps") {
         Some("debug") | None => "dev",
@@ -95,7 +95,7 @@ fn profile(program: &Path) -> &str {
     }
 }
 
-/// Where cargo put the program, by its own account.
+/// Returns where cargo put the program, according to its messages.
 pub(crate) fn executable(messages: &str) -> Option<PathBuf> {
     let path = |line: &str| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;

@@ -14,7 +14,7 @@ pub(crate) struct Args {
     /// How many days to look back
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     days: u32,
-    /// The branch; by default that of the latest run
+    /// The branch to look at; by default that of the latest run
     #[arg(long, value_name = "NAME")]
     branch: Option<String>,
     #[command(flatten)]
@@ -25,25 +25,25 @@ pub(crate) struct Args {
 }
 
 const DAY: f64 = 86_400.0;
-/// Fewer runs have no trend,
+/// Fewer runs than this have no trend,
 const LEAST_RUNS: usize = 6;
-/// and neither have runs that lie closer together: minutes apart, noise is thousands of percent a day.
+/// and neither do runs that lie closer together than this: minutes apart, noise amounts to thousands of percent a day.
 const LEAST_DAYS: f64 = 2.0;
-/// A line that explains less than this share of the scatter describes nothing.
+/// A line that explains less than this share of the variance describes nothing.
 const LEAST_R_SQUARED: f64 = 0.5;
-/// And less than so many percent, over the whole span, do not matter.
+/// A change smaller than this, over the whole span, does not matter.
 const MATTERS_PERCENT: f64 = 5.0;
-/// More runs than these are not looked at.
+/// The largest number of runs that are read.
 const MOST_RUNS: usize = 5000;
 
-/// Where a number is going.
+/// The direction in which a number is moving.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Direction {
     Improving,
     Degrading,
     Steady,
-    /// Too few runs, or too close together.
+    /// There are too few runs, or they are too close together.
     TooShort,
 }
 
@@ -64,14 +64,14 @@ pub(crate) struct Trend {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) runs: usize,
-    /// From the first run to the latest, in days.
+    /// The days from the first run to the latest.
     pub(crate) days: f64,
-    /// Of the latest run.
+    /// The value of the latest run.
     pub(crate) latest: f64,
     pub(crate) direction: Direction,
-    /// Change of the value in a day, in percent of the latest; where the history is long enough.
+    /// The change of the value per day, in percent of the latest value, if the history is long enough.
     pub(crate) per_day_percent: Option<f64>,
-    /// The share of the scatter that a steady change explains.
+    /// The share of the variance that a steady change explains.
     pub(crate) r_squared: Option<f64>,
     pub(crate) changes: Vec<Step>,
     /// Runs that lie far from all others.
@@ -87,7 +87,7 @@ pub(crate) struct Step {
     pub(crate) at: At,
 }
 
-/// A run, and the commit that it measured.
+/// A run and the commit that it measured.
 #[derive(Serialize, Debug)]
 pub(crate) struct At {
     pub(crate) run: i64,
@@ -99,8 +99,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     runs.reverse();
     let trends = trends(&runs, args.days, args.branch.as_deref(), &args.filters);
     if trends.is_empty() {
-        return Err(Failure::new(Exit::Usage, "there is no history of that")
-            .hint("`perf bench` and `perf load` make one, a run at a time. --days and --branch say where to look."));
+        return Err(Failure::new(Exit::Usage, "there is no history of these numbers")
+            .hint("`perf bench` and `perf load` add to it, one run at a time; --days and --branch select what is shown."));
     }
     if args.json {
         println!("{}", serde_json::to_string(&trends)?);
@@ -110,8 +110,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// The histories in `runs`, oldest first, over the days before the latest. Only what its machine measured on its branch,
-/// or on the one that is named: others are not slower or faster, they are others.
+/// Returns the histories in `runs`, oldest first, over the days before the latest. Only runs of the same machine and
+/// branch (or of `branch`, if it is given) are used, since others are not comparable.
 pub(crate) fn trends(
     runs: &[Run],
     days: u32,
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
     use crate::results::Environment;
 
-    /// A run every so many seconds.
+    /// Generates runs this many seconds apart.
     fn history(seconds: i64, values: &[f64]) -> Vec<Run> {
         let run = |(n, value): (usize, &f64)| Run {
             id: n as i64 + 1,

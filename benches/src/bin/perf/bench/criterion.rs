@@ -1,4 +1,4 @@
-//! Runs the Criterion benches, and takes over what they measured, so that it has a history, too.
+//! Runs the Criterion benches and keeps what they measured, so that those numbers have a history, too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,24 +10,24 @@ use crate::failure::{Exit, Failure};
 use crate::results::Metric;
 use crate::tools;
 
-/// All benches with all their peers take a while.
+/// The time limit. All benches with all their peers take a while.
 const LIMIT: Duration = Duration::from_secs(4 * 3600);
 
 /// What Criterion writes about a benchmark.
 #[derive(Deserialize)]
 struct About {
-    /// As in `ring/spsc/1024`.
+    /// The benchmark's full name, as in `ring/spsc/1024`.
     full_id: String,
 }
 
-/// And its samples: how often it ran, and nanoseconds for all of that.
+/// The samples that Criterion writes: the iterations of each, and the nanoseconds that all of them took together.
 #[derive(Deserialize)]
 struct Samples {
     iters: Vec<f64>,
     times: Vec<f64>,
 }
 
-/// Runs those that match one of `filters`, all without any.
+/// Runs the benches that match one of `filters`, or all of them if there are no filters.
 pub(super) fn run(filters: &[String]) -> Result<Vec<Metric>, Failure> {
     let begun = SystemTime::now();
     let filter = filters.join("|");
@@ -46,7 +46,7 @@ pub(super) fn run(filters: &[String]) -> Result<Vec<Metric>, Failure> {
     Ok(metrics)
 }
 
-/// Looks for results not older than `since` in `folder` and below.
+/// Collects the results in `folder` and its subfolders that are not older than `since`.
 fn collect(folder: &Path, since: SystemTime, out: &mut Vec<Metric>) -> Result<(), Failure> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
     for entry in entries {

@@ -1,4 +1,4 @@
-//! The faults, and a way to the receiver that has them.
+//! The faults, and a transport that injects them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -10,17 +10,17 @@ use ringstat_core::testkit::Rng;
 
 use crate::failure::Failure;
 
-/// What goes wrong.
+/// A fault to inject.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum Fault {
-    /// A third of the datagrams is lost without a word
+    /// A third of the datagrams is lost silently
     Loss = 1,
-    /// There is no way to the receiver, and the system says so
+    /// The receiver cannot be reached, and the system reports it
     Outage,
-    /// The socket's buffer is full all the time
+    /// The socket's buffer is always full
     Stall,
-    /// The collector goes away and comes back on the same port
+    /// The collector stops and comes back on the same port
     Restart,
 }
 
@@ -35,14 +35,14 @@ impl Fault {
     }
 }
 
-/// A socket whose sending fails on demand.
+/// A socket that fails to send on demand.
 #[derive(Clone, Debug)]
 pub(super) struct Way(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     socket: UdpSocket,
-    /// The fault in force; 0: none.
+    /// The fault in force; 0 means none.
     fault: AtomicU8,
     datagrams: AtomicU64,
 }
@@ -71,7 +71,7 @@ impl Transport for Way {
         const STALL: u8 = Fault::Stall as u8;
         let count = self.0.datagrams.fetch_add(1, Ordering::Relaxed);
         match self.0.fault.load(Ordering::Relaxed) {
-            // The same ones in every run.
+            // The same datagrams are lost in every run.
             LOSS if Rng::new(count).chance(1.0 / 3.0) => return Ok(()),
             OUTAGE => return Err(SendError::Unreachable),
             STALL => return Err(SendError::WouldBlock),

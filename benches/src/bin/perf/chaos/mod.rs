@@ -1,12 +1,12 @@
-//! `perf chaos`: the same load with a fault in the middle: how much less gets through, and how soon it recovers.
+//! `perf chaos`: the same load with a fault in the middle, to see how much throughput drops and how soon it recovers.
 //!
 //! ```text
 //!  |--- before ---|--- fault ---|--- after ---|
 //!   throughput     throughput    time until it is 90 % of what it was before
 //! ```
 //!
-//! Each fault strikes several times, each time with a new client and a new collector. At the end every record still has
-//! to be accounted for.
+//! Each fault is injected several times, each time with a new client and a new collector. At the end every record must
+//! be accounted for.
 
 mod fault;
 mod timeline;
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// Rates and threads as `ringstat load` has them.
+/// Load scenarios with the rates and threads of `ringstat load`.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum Scenario {
     /// 10 000 a second from 4 threads
@@ -67,11 +67,11 @@ impl Scenario {
     }
 }
 
-/// Long enough to establish what is normal.
+/// How long to measure before the fault; long enough to establish what is normal.
 const BEFORE: Duration = Duration::from_secs(2);
-/// If it has not recovered by then, it counts as not recovered.
+/// How long to wait after the fault; a client that has not recovered by then counts as not recovered.
 const AFTER: Duration = Duration::from_secs(10);
-/// One look at the collector.
+/// How often the collector is sampled.
 const LOOK: Duration = Duration::from_millis(50);
 
 static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.output.take(Run::now("chaos", Run::merged(rounds)))
 }
 
-/// Runs the load, with the fault in the middle.
+/// Runs the load with the fault in the middle.
 fn strike(
     fault: Fault,
     (rate, threads): (u64, u64),
@@ -97,7 +97,7 @@ fn strike(
     let mut far = FarEnd::start()?;
     let way = Way::to(far.address)?;
     let client = match fault {
-        // The client's own socket has to find out.
+        // After a restart the client has to notice through its own socket.
         Fault::Restart => Client::builder(far.address.to_string()).build(),
         _ => Client::builder("a way that fails:1").build_with(way.clone()),
     };
@@ -139,14 +139,14 @@ fn strike(
     Ok(metrics)
 }
 
-/// Records `rate` events a second, a few at a time.
+/// Records `rate` events a second, in small groups.
 fn work(client: &Client, rate: f64, stop: &AtomicBool) {
     let begun = Instant::now();
     let mut recorded = 0u64;
     while !stop.load(Ordering::Relaxed) {
         let due = (begun.elapsed().as_secs_f64() * rate) as u64;
         while recorded < due {
-            // The ledger knows what becomes of it.
+            // The return value is ignored, because the ledger counts what becomes of the event.
             let took = Duration::from_micros(recorded & 0xffff);
             let _ = client.timing("http.request.duration", took).tags(TAGS).record();
             recorded += 1;
@@ -155,7 +155,7 @@ fn work(client: &Client, rate: f64, stop: &AtomicBool) {
     }
 }
 
-/// Looks at the collector again and again, and lets the fault begin and end. Ends as soon as all is well again.
+/// Samples the collector repeatedly, and starts and ends the fault. Returns as soon as the throughput has recovered.
 fn watch(
     far: &mut FarEnd,
     fault: Fault,
@@ -197,27 +197,27 @@ fn watch(
     }
 }
 
-/// What the client does about a fault.
+/// How the client reacted to a fault.
 #[derive(Default, Debug)]
 struct Seen {
-    /// How long it took until its circuit breaker opened, if it did.
+    /// The time until its circuit breaker opened, if it did.
     opened: Option<Duration>,
-    /// By how many bytes the process grew from the fault to the end.
+    /// The growth of the process from the fault to the end, in bytes.
     grown: Option<u64>,
 }
 
-/// Bytes of this process in memory.
+/// The resident memory of this process, in bytes.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// A collector that can go away and come back.
+/// A collector that can be stopped and started again.
 struct FarEnd {
     running: Option<Running>,
     address: SocketAddr,
-    /// Records of the ones before.
+    /// Records that earlier collectors received.
     before: u64,
 }
 
@@ -246,7 +246,8 @@ impl FarEnd {
         Ok(())
     }
 
-    /// Waits for what is still on its way of `sent` events, and returns how many arrived in all.
+    /// Waits until the events still in flight, out of `sent`, have arrived or are lost, and returns how many arrived in
+    /// total.
     fn finish(mut self, sent: u64) -> u64 {
         let deadline = Instant::now() + Duration::from_secs(1);
         while self.records() < sent && Instant::now() < deadline {
@@ -282,7 +283,7 @@ mod tests {
             if fault == Fault::Loss {
                 assert!(value("lost_on_the_way") > 0.0, "{metrics:?}");
             } else if fault != Fault::Restart {
-                // What waits is sent later; what the ring could not hold was counted by the client.
+                // Events still in the ring are sent later, and the client counts those that did not fit.
                 assert_eq!(value("lost_on_the_way"), 0.0, "{metrics:?}");
             }
         }

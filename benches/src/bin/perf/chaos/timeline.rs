@@ -1,26 +1,27 @@
-//! What arrived when, and what that says: throughput before and during a fault, and the time to recover.
+//! The events that arrived over time, and what follows from them: throughput before and during a fault, and the time to
+//! recover.
 
 use std::time::Duration;
 
-/// As before is: so much of the throughput before.
+/// The share of the earlier throughput at which the client counts as recovered.
 const RECOVERED: f64 = 0.9;
-/// On average over so many looks.
+/// The number of consecutive samples over which throughput is averaged.
 const IN_A_ROW: usize = 4;
-/// Of which none counts for more than so many times the throughput before: datagrams come in lumps, but one lump of
-/// what had waited is no recovery.
+/// The most that one sample counts, as a multiple of the earlier throughput. Datagrams arrive in bursts, but a burst of
+/// delayed events is not yet a recovery.
 const LUMP: f64 = 2.0;
 
-/// Looks at a running total.
+/// Samples of a running total.
 #[derive(Debug)]
 pub(super) struct Timeline {
     fault_at: Duration,
     well_at: Duration,
-    /// When, and how much had arrived by then.
+    /// The time of each sample, and how many events had arrived by then.
     looks: Vec<(Duration, u64)>,
 }
 
 impl Timeline {
-    /// The fault begins and ends at these times.
+    /// Creates an empty timeline for a fault that begins and ends at these times.
     pub(super) fn new(fault_at: Duration, well_at: Duration) -> Self {
         Self { fault_at, well_at, looks: Vec::new() }
     }
@@ -29,14 +30,14 @@ impl Timeline {
         self.looks.push((now, arrived));
     }
 
-    /// Events a second before the fault, the first quarter of that time left out.
+    /// Returns the events per second before the fault, leaving out the first quarter of that time.
     pub(super) fn before(&self) -> f64 {
         self.between(self.fault_at / 4, self.fault_at)
     }
 
-    /// Events a second during the fault.
+    /// Returns the events per second during the fault.
     pub(super) fn during(&self) -> f64 {
-        // The look after the fault began is the first one that lies wholly within it.
+        // The sample after the one in which the fault began is the first that lies wholly within the fault.
         self.between(self.fault_at, self.well_at)
     }
 
@@ -48,13 +49,14 @@ impl Timeline {
         if seconds > 0.0 { last.1.saturating_sub(first.1) as f64 / seconds } else { 0.0 }
     }
 
-    /// By how many percent less gets through.
+    /// Returns by how many percent the throughput fell during the fault.
     pub(super) fn degraded_percent(&self) -> f64 {
         let before = self.before();
         if before > 0.0 { (1.0 - self.during() / before).max(0.0) * 100.0 } else { 0.0 }
     }
 
-    /// From the end of the fault to the first of several looks that together see as much as before; `None`: not yet.
+    /// Returns the time from the end of the fault to the first of several samples that together reach the earlier
+    /// throughput, or `None` if that has not happened yet.
     pub(super) fn recovery(&self) -> Option<Duration> {
         let before = self.before();
         let rate = |w: &[(Duration, u64)]| {
@@ -75,7 +77,8 @@ impl Timeline {
 mod tests {
     use super::*;
 
-    /// Looks every 100 ms; a fault from 1 s to 2 s; so many events arrive between two looks.
+    /// A timeline with samples every 100 ms and a fault from 1 s to 2 s; `arrivals` gives how many events arrive
+    /// between samples.
     fn timeline(arrivals: &[(u64, u64)]) -> Timeline {
         let mut timeline = Timeline::new(Duration::from_secs(1), Duration::from_secs(2));
         let (mut ms, mut total) = (0, 0);

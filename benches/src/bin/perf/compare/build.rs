@@ -1,7 +1,7 @@
-//! This program as of another commit: built in a folder of its own, and kept for the next time.
+//! Builds this program as of another commit, in a folder of its own, and keeps the binary for the next time.
 //!
-//! The folder is filled from `git archive`, not by `git worktree`: whoever is killed in the middle leaves neither a
-//! worktree nor a branch behind, only files below `target`, which the next build of that commit throws away.
+//! The folder is filled from `git archive`, not by `git worktree`: if the process is killed in the middle, it leaves
+//! neither a worktree nor a branch behind, only files below `target`, which the next build of that commit removes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,18 +10,18 @@ use std::time::Duration;
 use crate::failure::{Exit, Failure};
 use crate::tools;
 
-/// With cold caches, on a small machine.
+/// The time limit, which allows for cold caches on a small machine.
 const BUILD: Duration = Duration::from_secs(3600);
 const GIT: Duration = Duration::from_secs(120);
 
-/// The binary of `commit`; of `.`, this one.
+/// Returns the binary of `commit`, or this one if `commit` is `.`.
 pub(super) fn binary(commit: &str) -> Result<PathBuf, Failure> {
     if commit == "." {
         return tools::myself();
     }
     let hash = git(&["rev-parse", "--verify", "--quiet", &format!("{commit}^{{commit}}")])
         .map_err(|_| {
-            Failure::new(Exit::Usage, format_args!("'{commit}' is no commit"))
+            Failure::new(Exit::Usage, format_args!("'{commit}' is not a commit"))
                 .hint("Give a commit, `.` for the working tree, or a kept run as in @12.")
         })?;
     let root = PathBuf::from(git(&["rev-parse", "--show-toplevel"])?);
@@ -33,21 +33,21 @@ pub(super) fn binary(commit: &str) -> Result<PathBuf, Failure> {
     let tree = desk.join(format!("tree-{hash}"));
     eprintln!("building {commit} ({})", &hash[..hash.len().min(10)]);
     let built = unpack(&hash, &root, &tree).and_then(|()| build(&tree, &desk.join("build")));
-    // Whatever became of the build: the files are no longer needed.
+    // Whether or not the build succeeded, the files are no longer needed.
     let removed = std::fs::remove_dir_all(&tree);
     let binary = built?;
     removed.map_err(|e| Failure::file("remove", &tree, &e))?;
     if let Some(folder) = kept.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Failure::file("make", folder, &e))?;
     }
-    // Whoever is killed here has not kept half a program.
+    // The rename is atomic: a process that is killed here does not leave half a binary behind.
     let half = kept.with_extension("half");
     std::fs::copy(&binary, &half).map_err(|e| Failure::file("copy", &binary, &e))?;
     std::fs::rename(&half, &kept).map_err(|e| Failure::file("keep", &kept, &e))?;
     Ok(kept)
 }
 
-/// Puts the files of a commit into `tree`, and nothing else there.
+/// Extracts the files of a commit into `tree`, which then contains nothing else.
 fn unpack(hash: &str, root: &Path, tree: &Path) -> Result<(), Failure> {
     if tree.exists() {
         std::fs::remove_dir_all(tree).map_err(|e| Failure::file("remove", tree, &e))?;
@@ -55,17 +55,18 @@ fn unpack(hash: &str, root: &Path, tree: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(tree).map_err(|e| Failure::file("make", tree, &e))?;
     let archive = tree.join("commit.tar");
     let path = archive.to_string_lossy().into_owned();
-    // From the top: an archive is one of the folder that git runs in.
+    // `git archive` covers only the folder it runs in, so it runs at the root of the repository.
     let root = root.to_string_lossy();
     git(&["-C", &root, "archive", "--format=tar", "--output", &path, hash])?;
     let mut tar = Command::new("tar");
-    // With the time of now: for cargo, what is older than the last build has not changed.
+    // The files get the current time, because cargo takes files older than the last build as unchanged.
     tar.current_dir(tree).args(["--extract", "--touch", "--file", &path]);
     tools::run(&mut tar, GIT)?.success("tar")?;
     std::fs::remove_file(&archive).map_err(|e| Failure::file("remove", &archive, &e))
 }
 
-/// Without link-time optimization, which takes minutes for a few percent that both versions have or have not.
+/// Builds without link-time optimization, which takes minutes for a gain of a few percent that affects both versions
+/// alike.
 fn build(tree: &Path, target: &Path) -> Result<PathBuf, Failure> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(tree).env("CARGO_TARGET_DIR", target);

@@ -1,8 +1,9 @@
 //! `perf compare`: is HEAD faster or slower than BASE?
 //!
-//! Of two commits both are built, and their binaries run in turns, so that a busy minute hits both: in every round the
-//! base, the head, and the base once more, in changing order. The two runs of the base are the measure of the noise.
-//! Of two saved runs their samples are compared; there the first and the second half of the base's own samples are.
+//! Two commits are both built, and their binaries run in turns, so that a busy minute affects both: each round runs the
+//! base, the head, and the base once more, in changing order. The two runs of the base measure the noise. Of two saved
+//! runs the samples are compared, and the noise is measured between the first and the second half of the base's own
+//! samples.
 
 mod build;
 
@@ -21,13 +22,13 @@ use crate::{suite, tools};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A commit, `.` for the working tree, the number of a kept run (`@12`), or a JSON file of one
+    /// A commit, `.` for the working tree, the number of a kept run (`@12`), or a JSON file of a run
     base: String,
-    /// The same
+    /// What to compare with the base, in the same form
     head: String,
     /// Only benchmarks whose names contain one of these
     filters: Vec<String>,
-    /// Of two commits, how often each is run
+    /// How often each is run, when comparing two commits
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     #[command(flatten)]
@@ -37,7 +38,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// One number, compared.
+/// The comparison of one number.
 #[derive(Serialize, Debug)]
 pub(crate) struct Compared {
     pub(crate) name: String,
@@ -46,7 +47,7 @@ pub(crate) struct Compared {
     pub(crate) comparison: Comparison,
 }
 
-/// Samples of one number.
+/// The samples of one number.
 #[derive(Default, Debug)]
 struct Samples {
     unit: String,
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
     };
     if compared.is_empty() {
-        return Err(Failure::new(Exit::Usage, "they have no numbers in common"));
+        return Err(Failure::new(Exit::Usage, "the two runs have no numbers in common"));
     }
     if args.json {
         println!("{}", serde_json::to_string(&compared)?);
@@ -93,13 +94,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(())
 }
 
-/// A kept run, if `name` names one.
+/// Returns the kept run that `name` names, if it names one.
 fn saved(args: &Args, name: &str) -> Result<Option<Run>, Failure> {
     let is_run = name.starts_with('@') || name.ends_with(".json") || name == "latest";
     is_run.then(|| args.kept.find(name)).transpose()
 }
 
-/// Compares what two runs have in common.
+/// Compares the numbers that two runs have in common.
 pub(crate) fn of_runs(base: &Run, head: &Run, filters: &[String]) -> Vec<Compared> {
     let wanted =
         |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
@@ -109,7 +110,7 @@ pub(crate) fn of_runs(base: &Run, head: &Run, filters: &[String]) -> Vec<Compare
         .filter(|h| wanted(&h.name))
         .filter_map(|h| {
             let b = base.metric(&h.name)?;
-            // What changed in the course of the run is noise: the first half is compared with the second.
+            // Drift in the course of the run is noise, so the first half is compared with the second.
             let (first, second) = b.samples.split_at(b.samples.len() / 2);
             let number = Number {
                 base: first,
@@ -132,14 +133,14 @@ pub(crate) fn of_runs(base: &Run, head: &Run, filters: &[String]) -> Vec<Compare
 
 /// Runs two commits in turns.
 fn of_commits(args: &Args) -> Result<Vec<Compared>, Failure> {
-    // A filter that selects nothing should not take two builds to find out.
+    // A filter that selects nothing should fail before the two builds, not after them.
     suite::selection(&args.filters)?;
     let base = build::binary(&args.base)?;
     let head = build::binary(&args.head)?;
     let mut all: BTreeMap<String, Samples> = BTreeMap::new();
     for round in 0..usize::from(args.rounds) {
         eprintln!("round {} of {}", round + 1, args.rounds);
-        // Whoever runs first after a pause is not always the same.
+        // The order rotates, so that no version always runs first after a pause.
         for turn in 0..3 {
             let who = (round + turn) % 3;
             let measured = measure(if who == 1 { &head } else { &base }, &args.filters)?;
@@ -161,7 +162,7 @@ fn of_commits(args: &Args) -> Result<Vec<Compared>, Failure> {
     Ok(all.into_iter().zip(comparisons).map(named).collect())
 }
 
-/// One short run of another build of this program.
+/// Runs the suite briefly in another build of this program.
 fn measure(binary: &PathBuf, filters: &[String]) -> Result<Run, Failure> {
     let mut command = Command::new(binary);
     command.args(["bench", "--json", "--dry", "--samples", "5"]).args(filters);
@@ -169,11 +170,11 @@ fn measure(binary: &PathBuf, filters: &[String]) -> Result<Run, Failure> {
     Ok(serde_json::from_slice(&output)?)
 }
 
-/// The columns that stand beside every verdict, in the terminal and in the report.
+/// The columns of the table of verdicts, in the terminal and in the report.
 pub(crate) const COLUMNS: [&str; 9] =
     ["", "base", "head", "change", "99 % between", "effect", "noise", "would be seen", "verdict"];
 
-/// A line of that table.
+/// Formats a comparison as a row of that table.
 pub(crate) fn row(c: &Compared) -> Vec<String> {
     let d = &c.comparison;
     let scatters = |text: String| if d.exact { "exact".into() } else { text };
@@ -190,7 +191,7 @@ pub(crate) fn row(c: &Compared) -> Vec<String> {
     ]
 }
 
-/// For a person: every verdict with the noise beside it, and what they come to.
+/// Formats all verdicts with their noise, and a summary, for a person to read.
 pub(crate) fn render(compared: &[Compared]) -> String {
     let rows: Vec<_> = compared.iter().map(row).collect();
     let count = |verdict| compared.iter().filter(|c| c.comparison.verdict == verdict).count();
@@ -202,7 +203,7 @@ pub(crate) fn render(compared: &[Compared]) -> String {
         "{better} improvements, {worse} regressions, {same} unchanged, {open} undecided\n"
     );
     if open > 0 {
-        text += "Undecided: too few samples for any change to be seen among so many numbers. Take more, or name fewer.\n";
+        text += "Undecided: too few samples to detect a change among this many numbers. Take more samples, or name fewer numbers.\n";
     }
     text
 }

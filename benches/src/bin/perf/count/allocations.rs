@@ -1,4 +1,4 @@
-//! Heap allocations of a steady state: what is known already takes no more memory.
+//! Heap allocations in a steady state, which should not take any more memory.
 
 use std::hint::black_box;
 
@@ -31,7 +31,7 @@ pub(super) fn metrics() -> Result<Vec<Metric>, Wrong> {
     ])
 }
 
-/// Of 10 000 items through a ring.
+/// Counts the allocations of sending 10 000 items through a ring.
 fn of_a_ring() -> Result<u64, Wrong> {
     let mut ring: Box<spsc::Ring<[u64; 8], [Slot<[u64; 8]>; 64]>> = Box::default();
     let (mut producer, mut consumer) = ring.split();
@@ -45,7 +45,8 @@ fn of_a_ring() -> Result<u64, Wrong> {
     Ok(counted.count_total)
 }
 
-/// Of recording 10 000 events and on three instruments: those of the calling thread, with a client at work.
+/// Counts the calling thread's allocations while it records 10 000 events and updates three instruments, with a client
+/// running.
 pub(crate) fn of_recording() -> Result<u64, Wrong> {
     let nowhere = NullTransport::default();
     let builder = Client::builder("nowhere:1").preset(Preset::HighThroughput);
@@ -57,7 +58,7 @@ pub(crate) fn of_recording() -> Result<u64, Wrong> {
         HISTOGRAM.record(n);
         dynamic.is_recorded()
     };
-    // The first record of a thread takes its ring.
+    // The first record of a thread claims its ring.
     check(once(0), || "nothing was recorded".into())?;
     let mut recorded = 0;
     let counted = measure(|| recorded = (0..10_000).filter(|n| once(black_box(*n))).count());
@@ -65,17 +66,17 @@ pub(crate) fn of_recording() -> Result<u64, Wrong> {
     Ok(counted.count_total)
 }
 
-/// Of the corpus on its way.
+/// The allocations of encoding, decoding and collecting the corpus.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Allocations {
     pub(crate) encoding: u64,
     pub(crate) decoding: u64,
     pub(crate) collecting: u64,
-    /// Bytes for each datagram collected.
+    /// Bytes allocated per datagram collected.
     pub(crate) collecting_bytes: f64,
 }
 
-/// Of encoding the corpus, of decoding it, and of collecting it where its series are known.
+/// Counts the allocations of encoding the corpus, of decoding it, and of collecting it into series that exist already.
 pub(crate) fn of_wire() -> Result<Allocations, Wrong> {
     let mut encoded = 0;
     let mut encode = suite::encoder()?;
@@ -94,7 +95,7 @@ pub(crate) fn of_wire() -> Result<Allocations, Wrong> {
         }
     });
     check(decoded > 0, || "nothing was decoded".into())?;
-    // Two passes make the series and what they hold; the third finds all of it there.
+    // The first two passes create the series and their storage; the third finds them in place.
     let mut collector = Collector::new(Limits::default());
     let (mut sequence, mut all) = (0u32, datagrams);
     let mut pass = || {

@@ -1,4 +1,4 @@
-//! Bytes: of an event on the wire and in memory.
+//! The bytes that an event takes on the wire and in memory.
 
 use ringstat_benches::corpus::pack;
 use ringstat_core::format::{Format, PAYLOAD_ETHERNET, PAYLOAD_JUMBO};
@@ -11,7 +11,7 @@ use super::{allocations, exact};
 use crate::results::Metric;
 use crate::suite::{self, Wrong, check};
 
-/// Events of a batch.
+/// The numbers of events in a batch.
 const BATCHES: [usize; 5] = [10, 20, 50, 100, 200];
 
 pub(super) fn metrics() -> Result<Vec<Metric>, Wrong> {
@@ -33,7 +33,7 @@ pub(super) fn metrics() -> Result<Vec<Metric>, Wrong> {
     Ok(metrics)
 }
 
-/// Of an event, where a datagram of at most 1472 bytes closes with so many.
+/// Returns the bytes per event when each datagram, of at most 1472 bytes, is closed after `batch` events.
 fn batch_bytes(events: &[Event], batch: usize) -> Result<f64, Wrong> {
     let (mut encoder, mut buf) = (Box::<Encoder>::default(), vec![0; PAYLOAD_ETHERNET]);
     let (mut bytes, mut packed) = (0, 0);
@@ -44,12 +44,12 @@ fn batch_bytes(events: &[Event], batch: usize) -> Result<f64, Wrong> {
     Ok(bytes as f64 / events.len() as f64)
 }
 
-/// Of an event of the corpus in datagrams of at most `payload` bytes, headers and all.
+/// Returns the bytes per event of the corpus in datagrams of at most `payload` bytes, including headers.
 pub(crate) fn event_bytes(events: &[Event], payload: usize) -> Result<f64, Wrong> {
     bytes(&mut *Box::<Encoder>::default(), events, payload)
 }
 
-/// The same as lines for a DogStatsD agent.
+/// Returns the bytes per event of the corpus as DogStatsD lines, in datagrams of at most `payload` bytes.
 pub(crate) fn line_bytes(events: &[Event], payload: usize) -> Result<f64, Wrong> {
     bytes(&mut <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new()), events, payload)
 }
@@ -61,10 +61,10 @@ fn bytes<F: Format>(format: &mut F, events: &[Event], payload: usize) -> Result<
     Ok(bytes as f64 / events.len() as f64)
 }
 
-/// Of a ring with 10 000 events, with room for dynamic tags and without.
+/// Returns the bytes per event that a ring of 10 000 events takes, with room for dynamic tags and without.
 pub(crate) fn buffered_events() -> (f64, f64) {
     const EVENTS: usize = 10_000;
-    // Beside its slots a ring has its two indices, on cache lines of their own.
+    // Besides its slots, a ring has two indices, each on its own cache line.
     let whole = size_of::<spsc::Ring<Event, [Slot<Event>; EVENTS]>>() - 1024;
     let with_tags = (EVENTS * size_of::<Slot<Event>>()).max(whole);
     (with_tags as f64, (EVENTS * size_of::<Slot<Event<2>>>()) as f64)

@@ -1,5 +1,4 @@
-//! Instructions of hot operations: those of `ringstat-instructions`, a program that runs one of them a thousand times,
-//! counted under callgrind.
+//! Instruction counts of hot operations: `ringstat-instructions` runs one operation a thousand times under callgrind.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,17 +9,17 @@ use crate::failure::{Exit, Failure};
 use crate::results::Metric;
 use crate::tools;
 
-/// As often as the program runs the operation.
+/// How often the program runs the operation.
 const TIMES: f64 = 1000.0;
 const LIMIT: Duration = Duration::from_secs(300);
 const BUILD: Duration = Duration::from_secs(1800);
 
-/// Whether there is a valgrind.
+/// Returns whether valgrind is installed.
 pub(super) fn are_countable() -> bool {
     tools::run(Command::new("valgrind").arg("--version"), LIMIT).is_ok_and(|e| e.code == Some(0))
 }
 
-/// One number for each operation.
+/// Counts the instructions of each operation.
 pub(super) fn metrics() -> Result<Vec<Metric>, Failure> {
     let program = build()?;
     let names =
@@ -32,19 +31,20 @@ pub(super) fn metrics() -> Result<Vec<Metric>, Failure> {
         Ok(exact("instructions", name, "instructions", (instructions / TIMES).floor()))
     };
     let counted = names.lines().map(count).collect();
-    // It is there unless valgrind did not start, and then nobody misses it.
+    // The log is missing only if valgrind did not start, and then there is nothing to remove.
     let _ = std::fs::remove_file(&log);
     counted
 }
 
-/// Optimized, without link-time optimization, in a folder of its own: with the flags of this build, whatever its profile.
+/// Builds the program optimized but without link-time optimization, in a target folder of its own and with the same
+/// flags whatever the profile of this build is.
 fn build() -> Result<PathBuf, Failure> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--quiet", "--profile", "loom", "--package", "ringstat-instructions"]);
     cargo.args(["--target-dir", "target/instructions", "--message-format=json-render-diagnostics"]);
     let said = tools::run(&mut cargo, BUILD)?.success("cargo build of ringstat-instructions")?;
     tools::executable(&String::from_utf8_lossy(&said))
-        .ok_or_else(|| Failure::new(Exit::Environment, "cargo did not say where it put it"))
+        .ok_or_else(|| Failure::new(Exit::Environment, "cargo did not report the program's path"))
 }
 
 fn count(program: &Path, name: &str, log: &Path) -> Result<f64, Failure> {
@@ -58,7 +58,7 @@ fn count(program: &Path, name: &str, log: &Path) -> Result<f64, Failure> {
     })
 }
 
-/// Of `==1== Collected : 123`, the number.
+/// Extracts the number from a line such as `==1== Collected : 123`.
 fn collected(log: &str) -> Option<f64> {
     let line = log.lines().find_map(|l| l.split_once("Collected :"))?;
     line.1.trim().parse().ok()

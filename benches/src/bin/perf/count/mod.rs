@@ -1,7 +1,7 @@
 //! `perf count`: numbers that are the same from run to run: bytes, heap allocations, and instructions.
 //!
 //! These numbers depend on the code and, for instructions, on the compiler, but neither on the machine nor on how busy
-//! it is. They are therefore compared exactly, have a committed baseline, and can be judged by a CI.
+//! it is. They are therefore compared exactly, have a committed baseline, and can be judged in CI.
 
 mod allocations;
 mod bytes;
@@ -20,7 +20,7 @@ pub(crate) use bytes::{buffered_events, event_bytes, line_bytes};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What to count; instructions need valgrind, and are left out without it
+    /// What to count; instructions need valgrind and are left out without it
     #[arg(value_enum, default_values = ["bytes", "allocations", "instructions"])]
     groups: Vec<Group>,
     /// Also write the numbers as the committed baseline
@@ -30,14 +30,14 @@ pub(crate) struct Args {
     output: Output,
 }
 
-/// The first word of each number's name.
+/// The groups of numbers; a group is the first word of each number's name.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 enum Group {
-    /// Of an event on the wire and in memory
+    /// Bytes per event on the wire and in memory
     Bytes,
-    /// From the heap, in a steady state
+    /// Heap allocations in a steady state
     Allocations,
-    /// Of hot operations, counted under callgrind
+    /// Instructions of hot operations, counted under callgrind
     Instructions,
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             Group::Allocations => allocations::metrics().map_err(wrong)?,
             Group::Instructions if instructions::are_countable() => instructions::metrics()?,
             Group::Instructions => {
-                eprintln!("no valgrind: instructions are not counted (`apt-get install valgrind`)");
+                eprintln!("valgrind is not installed: instructions are not counted (`apt-get install valgrind`)");
                 Vec::new()
             }
         });
@@ -61,12 +61,12 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let run = Run::now("count", metrics);
     if let Some(path) = &args.write {
         baseline::write(path, &run)?;
-        eprintln!("written down in {}", Path::new(path).display());
+        eprintln!("written to {}", Path::new(path).display());
     }
     args.output.take(run)
 }
 
-/// A number of this room.
+/// Creates a number that is the same from run to run.
 fn exact(group: &str, name: &str, unit: &str, value: f64) -> Metric {
     Metric::exact(format!("{group}.{name}"), unit, value)
 }

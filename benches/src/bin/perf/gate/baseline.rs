@@ -1,4 +1,5 @@
-//! What numbers were: of those that are the same from run to run in a file that is committed, of others in a kept run.
+//! The earlier values of numbers: for those that are the same from run to run from a committed file, for others from a
+//! kept run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,10 +8,10 @@ use std::path::Path;
 use crate::failure::{Exit, Failure};
 use crate::results::{Metric, Run};
 
-/// The file, from the top of the repository.
+/// The committed file, relative to the root of the repository.
 pub(crate) const FILE: &str = "benches/baseline.toml";
 
-/// Where numbers are looked up.
+/// The earlier values by name.
 #[derive(Default, Debug)]
 pub(crate) struct Baselines {
     exact: BTreeMap<String, f64>,
@@ -18,7 +19,7 @@ pub(crate) struct Baselines {
 }
 
 impl Baselines {
-    /// The committed file, and a kept run if one is named.
+    /// Reads the committed file, and takes the numbers of a kept run if one is given.
     pub(crate) fn new(file: &Path, run: Option<Run>) -> Result<Self, Failure> {
         Ok(Self { exact: read(file)?, run })
     }
@@ -28,8 +29,8 @@ impl Baselines {
         committed.or_else(|| self.run.as_ref()?.metric(&metric.name).map(|m| m.value))
     }
 
-    /// Committed numbers that are not among `metrics`, although others of their group are; and the other way round. Both
-    /// are slips: a number that nobody measures any more, and one that nobody committed.
+    /// Lists committed numbers that are missing from `metrics` although others of their group are there, and the
+    /// reverse. Both are mistakes: a number that is no longer measured, or one that was never committed.
     pub(super) fn mismatches(&self, metrics: &[&Metric]) -> Vec<String> {
         let exact: Vec<&str> =
             metrics.iter().filter(|m| m.exact).map(|m| m.name.as_str()).collect();
@@ -43,7 +44,7 @@ impl Baselines {
     }
 }
 
-/// The first word of a name.
+/// Returns the first word of a name.
 fn group(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
@@ -57,7 +58,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, f64>, Failure> {
         .map_err(|e| Failure::new(Exit::Usage, format_args!("{}: {e}", path.display())))
 }
 
-/// Writes the numbers of a run down. Groups that it did not measure stay as they are.
+/// Writes the numbers of a run to the committed file. Groups that the run did not measure keep their numbers.
 pub(crate) fn write(path: &Path, run: &Run) -> Result<(), Failure> {
     let mut all = read(path)?;
     let measured: Vec<&Metric> = run.metrics.iter().filter(|m| m.exact).collect();

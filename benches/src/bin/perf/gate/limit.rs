@@ -1,6 +1,6 @@
-//! A bound as it is written: `< 100 ns`, `> 1 us`, `= 0`, and `< +10 %` for what may be added to a baseline.
+//! A limit as it is written in the rules: `< 100 ns`, `> 1 us`, `= 0`, or `< +10 %` relative to a baseline.
 //!
-//! Units may differ in scale: `1.5 ms` is compared with nanoseconds.
+//! The scales of units may differ: `1.5 ms` can be compared with nanoseconds.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::results::Metric;
 use crate::stats::{Better, change_percent};
 
-/// A bound on a number.
+/// A limit on a number.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Limit {
-    /// As it was written.
+    /// The limit as it was written.
     text: String,
     side: Side,
     bound: Bound,
@@ -28,13 +28,13 @@ enum Side {
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Bound {
-    /// In the unit that numbers are kept in.
+    /// An absolute value, in the unit in which numbers are kept.
     Value(f64, Unit),
-    /// So many percent worse than the baseline, up or down as is bad for the number.
+    /// At most this many percent worse than the baseline, in whichever direction is worse for the number.
     Worse(f64),
 }
 
-/// What a unit measures. Numbers are kept in the first of each.
+/// What a unit measures. Numbers are kept in the first unit of each kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Unit {
     Time,
@@ -44,7 +44,7 @@ enum Unit {
     Plain,
 }
 
-/// A bound that cannot be read.
+/// A limit that cannot be parsed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LimitError(String);
 
@@ -52,7 +52,7 @@ impl fmt::Display for LimitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "'{}' is no limit; limits are like `< 100 ns`, `> 1 M/s`, `= 0` and `< +10 %`",
+            "'{}' is not a limit; limits look like `< 100 ns`, `> 1 M/s`, `= 0` and `< +10 %`",
             self.0
         )
     }
@@ -95,14 +95,14 @@ impl fmt::Display for Limit {
 }
 
 impl Limit {
-    /// Whether `value` of `metric` lies on the side that is named. `None` when the number is of another kind, or there is
-    /// no baseline to compare it with. What is no number lies on no side.
+    /// Returns whether `value` of `metric` satisfies the limit, or `None` if the number is of another kind or there is
+    /// no baseline to compare with. NaN satisfies no limit.
     pub(super) fn holds(&self, metric: &Metric, value: f64, baseline: Option<f64>) -> Option<bool> {
         let (value, bound) = match self.bound {
             Bound::Value(bound, unit) => {
                 (unit == unit_of(&metric.unit)).then_some((value, bound))?
             }
-            // A throughput is worse when the baseline is more than it.
+            // A throughput is worse when it is below the baseline.
             Bound::Worse(percent) => match metric.better {
                 Better::Lower => (change_percent(baseline?, value), percent),
                 Better::Higher => (change_percent(value, baseline?), percent),
@@ -115,7 +115,7 @@ impl Limit {
         })
     }
 
-    /// Whether it asks for one exact value: then every sample has to have it, not only their median.
+    /// Returns whether it asks for one exact value, which every sample must then have, not only their median.
     pub(super) fn is_exact(&self) -> bool {
         self.side == Side::Equal
     }
@@ -125,7 +125,7 @@ fn finite(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|v: &f64| v.is_finite())
 }
 
-/// A number and its unit, in the unit that numbers are kept in.
+/// Parses a number with its unit, and converts it to the unit in which numbers are kept.
 fn amount(text: &str) -> Option<(f64, Unit)> {
     const UNITS: [(&str, f64, Unit); 15] = [
         ("M/s", 1e6, Unit::Rate),

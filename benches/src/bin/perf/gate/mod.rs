@@ -20,18 +20,18 @@ use rule::{Judged, Measured, Rule};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// What to judge: a kept run (`@12`) or a JSON file; by default the latest run of each kind
+    /// What to judge: kept runs (`@12`) or JSON files; by default the latest run of each kind
     runs: Vec<String>,
-    /// The rules
+    /// The file of rules
     #[arg(long, value_name = "FILE", default_value = "benches/gate.toml")]
     rules: PathBuf,
-    /// Only rules about numbers that are the same from run to run, whatever the machine
+    /// Judge only rules about numbers that are the same from run to run, whatever the machine
     #[arg(long)]
     exact: bool,
-    /// The earlier values of those numbers
+    /// The file with the earlier values of those numbers
     #[arg(long, value_name = "FILE", default_value = baseline::FILE)]
     exact_baseline: PathBuf,
-    /// The earlier values of all others: a kept run or a JSON file
+    /// The earlier values of all other numbers: a kept run or a JSON file
     #[arg(long, value_name = "RUN")]
     baseline: Option<String>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// The file of rules.
+/// The contents of the rules file.
 #[derive(Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -49,7 +49,7 @@ struct File {
     rules: Vec<Rule>,
 }
 
-/// A rule as `--json` prints it.
+/// The result of a rule as `--json` prints it.
 #[derive(Serialize)]
 struct Line<'a> {
     what: &'a str,
@@ -103,7 +103,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// For a report: every rule with what was measured.
+/// Returns a row for each rule with what was measured, for the report.
 pub(crate) fn targets(path: &Path, runs: &[Run]) -> Result<Vec<Vec<String>>, Failure> {
     let metrics: Vec<&Metric> = runs.iter().flat_map(|r| &r.metrics).collect();
     let baselines = Baselines::new(Path::new(baseline::FILE), None)?;
@@ -111,7 +111,7 @@ pub(crate) fn targets(path: &Path, runs: &[Run]) -> Result<Vec<Vec<String>>, Fai
     Ok(rules.iter().map(|rule| row(rule, &rule.judge(&metrics, &baselines))).collect())
 }
 
-/// The columns of [`targets`], and of what the gate prints.
+/// The columns of [`targets`] and of the gate's own table.
 pub(crate) const COLUMNS: [&str; 8] = [
     "what",
     "verdict",
@@ -178,13 +178,13 @@ fn parse(path: &Path) -> Result<Vec<Rule>, Failure> {
         // A gate without rules would pass everything.
         return Err(Failure::new(
             Exit::Usage,
-            format_args!("{}: there is no rule", path.display()),
+            format_args!("{} contains no rules", path.display()),
         ));
     }
     Ok(file.rules)
 }
 
-/// The latest run of each kind that measures.
+/// Returns the latest run of each kind.
 fn latest(kept: &Kept) -> Result<Vec<Run>, Failure> {
     let results = kept.open()?;
     let mut runs = Vec::new();
@@ -192,7 +192,7 @@ fn latest(kept: &Kept) -> Result<Vec<Run>, Failure> {
         runs.extend(results.current(kind)?);
     }
     if runs.is_empty() {
-        return Err(Failure::new(Exit::Usage, "nothing was measured yet")
+        return Err(Failure::new(Exit::Usage, "nothing has been measured yet")
             .hint("`perf count`, `perf bench`, `perf load` and `perf chaos` measure."));
     }
     Ok(runs)

@@ -1,4 +1,4 @@
-//! One rule: which numbers, their tiers, and to which tier the gate holds them.
+//! A single rule: the numbers it applies to, their tiers, and the tier that the gate requires.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,50 +10,50 @@ use crate::results::Metric;
 #[derive(Clone, Deserialize, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// For a person.
+    /// A description for people.
     pub(crate) what: String,
-    /// The numbers that it is about: a name, where `*` stands for any characters.
+    /// The names of the numbers it applies to, where `*` stands for any characters.
     pub(crate) number: String,
-    /// Names that it is not about, although `number` fits.
+    /// Names it does not apply to, although they match `number`.
     #[serde(default)]
     except: Vec<String>,
     pub(crate) excellent: Option<Limit>,
     pub(crate) target: Limit,
     pub(crate) poor: Option<Limit>,
-    /// Whether only what is poor fails: for times, which depend on the machine.
+    /// The tier that the gate requires. For times, which depend on the machine, numbers only must not be poor.
     #[serde(default)]
     hold: Hold,
-    /// Only numbers that are the same from run to run; those have a committed baseline.
+    /// Whether it applies only to numbers that are the same from run to run, which have a committed baseline.
     #[serde(default)]
     pub(super) exact: bool,
-    /// Whether it may have no number to look at.
+    /// Whether the rule passes if there is no number for it.
     #[serde(default)]
     optional: bool,
-    /// The command that measures it.
+    /// The command that measures the numbers.
     pub(crate) measured_by: String,
-    /// For whoever breaks it.
+    /// Advice for whoever breaks the rule.
     #[serde(default)]
     pub(crate) why: String,
 }
 
-/// What has to hold.
+/// The tier that numbers must reach.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Hold {
-    /// The target is met.
+    /// Numbers must meet the target.
     #[default]
     Target,
-    /// It is not poor.
+    /// Numbers must not be poor.
     Poor,
 }
 
-/// How good a number is, the best first.
+/// How good a number is, from best to worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tier {
     Excellent,
     Target,
-    /// Neither the target met, nor poor.
+    /// The target is not met, but the number is not poor either.
     Missed,
     Poor,
 }
@@ -75,22 +75,22 @@ pub(crate) struct Measured {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) value: f64,
-    /// What it was, for rules that compare with that.
+    /// Its earlier value, for rules that compare with it.
     pub(crate) baseline: Option<f64>,
     pub(crate) tier: Tier,
     pub(crate) passes: bool,
 }
 
-/// What became of a rule.
+/// The outcome of a rule.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Judged {
-    /// Every number that it looked at, the worst first.
+    /// Every number that the rule applies to, the worst first.
     pub(crate) numbers: Vec<Measured>,
     pub(crate) passes: bool,
 }
 
 impl Rule {
-    /// Judges all numbers that the rule is about. Without any it fails, unless it is optional.
+    /// Judges all numbers that the rule applies to. Without any it fails, unless the rule is optional.
     pub(super) fn judge(&self, metrics: &[&Metric], baselines: &Baselines) -> Judged {
         let of = |m: &&Metric| self.is_about(m);
         let mut numbers: Vec<Measured> =
@@ -110,7 +110,8 @@ impl Rule {
     fn measure(&self, metric: &Metric, baselines: &Baselines) -> Option<Measured> {
         let baseline = baselines.of(metric);
         let holds = |limit: &Limit, value| limit.holds(metric, value, baseline);
-        // The median, unless one exact value is asked for: then the first sample that has another.
+        // This is the median, unless the rule asks for one exact value: then it is the first sample that differs, if
+        // any.
         let stray = |v: &&f64| holds(&self.target, **v) == Some(false);
         let stray = metric.samples.iter().find(stray).filter(|_| self.target.is_exact());
         let value = stray.copied().unwrap_or(metric.value);
@@ -131,7 +132,7 @@ impl Rule {
     }
 }
 
-/// Whether `name` is `pattern`, where `*` stands for any characters.
+/// Returns whether `name` matches `pattern`, where `*` stands for any characters.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,

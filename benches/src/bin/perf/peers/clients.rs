@@ -1,4 +1,4 @@
-//! Whole clients: what the calling thread pays to record.
+//! Whole clients: what a record call costs the calling thread.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
 
 static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
 
-/// Events in a row: half of what a ring of the default preset holds, so that none is given up.
+/// Events in a row: half of what a ring of the default preset holds, so that none is dropped.
 const ROW: u64 = 4000;
 
-/// Times rows of `record`, which returns whether it took the event, in `threads` threads at once.
+/// Times rows of calls to `record`, which returns whether it accepted the event, in `threads` threads at once.
 fn rows_of(
     threads: usize,
     row_count: u64,
@@ -93,7 +93,7 @@ fn events(effort: &Effort) -> Measured<Vec<Row>> {
     Ok(rows)
 }
 
-/// Nanoseconds for each of `each` calls in each of so many threads at once.
+/// Returns the nanoseconds per call when this many threads each make `each` calls at once.
 fn calls(threads: u64, each: u64, inc: impl Fn() + Sync) -> f64 {
     let job = || nanos(each, || (0..each).for_each(|_| inc()));
     let (times, _) = together((0..threads).map(|_| job));

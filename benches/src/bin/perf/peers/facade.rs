@@ -1,4 +1,4 @@
-//! Behind the `metrics` facade: the same macros and handles, with ringstat and with another exporter as recorder.
+//! The `metrics` facade: the same macros and handles with ringstat and with another exporter as the recorder.
 
 use std::hint::black_box;
 
@@ -53,7 +53,7 @@ pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
         twice,
     )?;
 
-    // What ringstat's own user writes, against what the exporter's user does.
+    // Compares what a user of ringstat writes with what a user of the exporter writes.
     static LATENCY: Histogram = Histogram::new("latency");
     let before = LATENCY.count();
     let handle = metrics::with_local_recorder(&theirs, || metrics::histogram!("latency"));
@@ -75,7 +75,7 @@ pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
         pair.detail(by_the_exporter),
     ));
 
-    // What went through the facade is there.
+    // Everything that went through the facade must have arrived.
     let key = [("service", "shop"), ("region", "eu")];
     let counted = stats.counter("requests", &key).total();
     let passes = effort.rounds as u64 + 1;

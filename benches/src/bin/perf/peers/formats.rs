@@ -1,4 +1,4 @@
-//! Formats: time and bytes of one event.
+//! Wire formats: the time and the bytes that one event takes.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use ringstat_core::wire::{Decoder, Encoder};
 use super::{Effort, Goal, Measured, Pair, Row, check, in_turns, nanos};
 use crate::count::{event_bytes, line_bytes};
 
-/// Time to encode and to decode an event in datagrams of `payload` bytes, beside postcard.
+/// Compares the times to encode and to decode an event in datagrams of `payload` bytes with those of postcard.
 fn speed(
     effort: &Effort,
     corpus: &[CorpusEvent],
@@ -111,7 +111,7 @@ fn native(effort: &Effort, corpus: &[CorpusEvent], events: &[Event]) -> Measured
     Ok(rows)
 }
 
-/// A line by hand, as fast as it goes: `name:value|g|#k:v,k:v,k:v`.
+/// Writes a line by hand, as fast as possible: `name:value|g|#k:v,k:v,k:v`.
 fn by_hand(w: &CorpusEvent, out: &mut Vec<u8>) {
     out.extend_from_slice(w.name.as_bytes());
     out.push(b':');
@@ -147,7 +147,7 @@ fn lines(effort: &Effort, entries: &[CorpusEvent]) -> Measured<Vec<Row>> {
     let events: Vec<Event> = gauges.iter().map(corpus::event).collect::<Result<_, _>>()?;
     let count = events.len() as u64;
     let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
-    // All three write the same bytes, datagram by datagram.
+    // All three must write nearly the same bytes, datagram by datagram.
     let (mut ours, mut hand, mut write) = (Vec::new(), Vec::new(), String::new());
     pack(&mut encoder, &mut vec![0; PAYLOAD_ETHERNET], &events, |d| {
         ours.extend_from_slice(d);
@@ -157,8 +157,12 @@ fn lines(effort: &Effort, entries: &[CorpusEvent]) -> Measured<Vec<Row>> {
     });
     gauges.iter().for_each(|w| by_hand(w, &mut hand));
     gauges.iter().for_each(|w| by_write(w, &mut write));
-    check(ours.len().abs_diff(hand.len()) * 100 < hand.len(), || "other lines by hand".into())?;
-    check(write.len().abs_diff(hand.len()) * 20 < hand.len(), || "other lines by write!".into())?;
+    check(ours.len().abs_diff(hand.len()) * 100 < hand.len(), || {
+        "the hand-written lines differ".into()
+    })?;
+    check(write.len().abs_diff(hand.len()) * 20 < hand.len(), || {
+        "the lines by write! differ".into()
+    })?;
     let per_datagram = 18;
     let mut time_ours = || {
         let mut packed = 0;

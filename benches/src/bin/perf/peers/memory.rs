@@ -1,4 +1,4 @@
-//! Memory: heap allocations of a steady state, and what buffered events take.
+//! Memory: heap allocations in a steady state, and the size of buffered events.
 
 use super::{Effort, Goal, Measured, Row};
 use crate::count;

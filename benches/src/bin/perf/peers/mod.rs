@@ -1,7 +1,8 @@
-//! `perf peers`: ringstat beside what a user would pick instead, in one run, with a goal for each number.
+//! `perf peers`: compares ringstat with its alternatives in the same run, with a goal for each number.
 //!
-//! Rounds of both take turns, so that a busy machine affects both alike, and a ratio is the median of the rounds'
-//! ratios. Each operation is checked before its time counts, because an operation that does nothing is fast.
+//! Rounds of both sides take turns, so that a busy machine affects them alike, and a ratio is the median of the rounds'
+//! ratios. The result of each operation is checked before its time counts, because an operation that does nothing is
+//! fast.
 
 mod clients;
 mod facade;
@@ -28,30 +29,30 @@ pub(crate) struct Args {
     /// Print a Markdown table with this command, the machine and the date, and draw `benches/peers.svg`
     #[arg(long)]
     markdown: bool,
-    /// Run a few short rounds, which show that everything runs and is right; the times mean little
+    /// Run a few short rounds to check that everything runs and is correct; the times mean little
     #[arg(long)]
     quick: bool,
-    /// Only rows whose name contains this, or the part of that name, which alone is then measured
+    /// Measure only parts or rows whose name contains this
     #[arg(value_name = "FILTER")]
     filter: Option<String>,
 }
 
-/// One line of the table.
+/// A row of the table.
 #[derive(Clone, PartialEq, Serialize, Debug)]
 pub(crate) struct Row {
-    /// What is compared, and with whom.
+    /// What is compared, and with which peer.
     pub(crate) what: String,
-    /// The ratio, or the number that the goal is about.
+    /// The ratio or number to which the goal applies.
     pub(crate) measured: f64,
-    /// In words.
+    /// The goal in words.
     pub(crate) goal: String,
-    /// Whether it is reached.
+    /// Whether the goal is met.
     pub(crate) met: bool,
-    /// Both sides, for the reader.
+    /// The numbers of both sides, for the reader.
     pub(crate) detail: String,
 }
 
-/// A bound on what is measured.
+/// A limit on the measured number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     AtMost(f64),
@@ -68,11 +69,11 @@ impl Row {
     }
 }
 
-/// How much is measured.
+/// How much to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
-    /// Operations of a round are divided by this.
+    /// The number of operations in a round is divided by this.
     divisor: u64,
 }
 
@@ -82,17 +83,18 @@ impl Effort {
     }
 }
 
-/// Both sides, each in nanoseconds for one operation, and their ratio: the medians over all rounds.
+/// The times of both sides in nanoseconds per operation, and their ratio: medians over all rounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair {
     pub(crate) ours: f64,
     pub(crate) theirs: f64,
-    /// Ours by theirs.
+    /// Our time divided by the peer's.
     pub(crate) ratio: f64,
 }
 
 impl Pair {
-    /// What a goal is about, and its unit: how many times as long it takes, or how many times faster it is.
+    /// Returns the number that a goal is about, and its unit: how many times as long ringstat takes, or how many times
+    /// faster it is.
     pub(crate) fn measured(&self, goal: Goal) -> (f64, &'static str) {
         match goal {
             Goal::AtMost(_) => (self.ratio, ""),
@@ -107,7 +109,7 @@ impl Pair {
 
 pub(crate) type Measured<T> = Result<T, Wrong>;
 
-/// Runs both in turns, the first round only to warm up.
+/// Runs both sides in turns. The first round only warms up.
 pub(crate) fn in_turns(
     effort: &Effort,
     mut ours: impl FnMut() -> Measured<f64>,
@@ -124,14 +126,14 @@ pub(crate) fn in_turns(
     Ok(Pair { ours: of(|r| r.0), theirs: of(|r| r.1), ratio: of(|r| r.0 / r.1) })
 }
 
-/// Nanoseconds for each of `times` operations.
+/// Returns the nanoseconds per operation if `operation` does `times` of them.
 pub(crate) fn nanos(times: u64, operation: impl FnOnce()) -> f64 {
     let begun = Instant::now();
     operation();
     begun.elapsed().as_nanos() as f64 / times as f64
 }
 
-/// The parts of the table, in its order.
+/// The parts of the table, in order.
 const PARTS: [(&str, fn(&Effort) -> Measured<Vec<Row>>); 7] = [
     ("rings", rings::rows),
     ("clients", clients::rows),

@@ -1,4 +1,4 @@
-//! The whole path over loopback, and the collector by itself.
+//! The whole path over loopback, and the collector alone.
 
 use std::hint::black_box;
 use std::net::UdpSocket;
@@ -15,7 +15,7 @@ use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
 use crate::stats::median;
 use crate::suite;
 
-/// Events a second that cadence delivers: lines in datagrams that a bare socket receives, with nothing done to them.
+/// Returns the events per second that cadence delivers: lines in datagrams that a bare socket receives and ignores.
 fn cadence(events: u64) -> Measured<f64> {
     let sink = UdpSocket::bind("127.0.0.1:0")?;
     sink.set_read_timeout(Some(Duration::from_millis(50)))?;
@@ -27,7 +27,7 @@ fn cadence(events: u64) -> Measured<f64> {
             loop {
                 match sink.recv(&mut buf) {
                     Ok(length) => {
-                        // A datagram's last line has no end.
+                        // The last line of a datagram has no newline.
                         let ends = buf[..length].iter().filter(|b| **b == b'\n').count() as u64;
                         let last = u64::from(buf[..length].last() != Some(&b'\n'));
                         lines.fetch_add(ends + last, Ordering::Relaxed);
@@ -47,7 +47,7 @@ fn cadence(events: u64) -> Measured<f64> {
             let _ = metric.with_tag("region", "eu-west-1").try_send();
         }
         client.flush()?;
-        // What was not lost is read by then: a datagram waits no longer than the socket is full.
+        // By then everything that was not lost has been read, since datagrams wait no longer than the socket is full.
         let taken = begun.elapsed();
         std::thread::sleep(Duration::from_millis(20));
         done.store(true, Ordering::Release);
@@ -80,7 +80,7 @@ fn collector(effort: &Effort) -> Measured<Row> {
     let datagrams = suite::datagrams()?;
     let count = datagrams.len() as u64;
     let mut decoder: Box<Decoder> = Box::default();
-    // A collector that knows the sender and its series, as after the first second.
+    // The collector already knows the sender and its series, as it does after the first second.
     let mut collector = Collector::new(Limits::default());
     let mut sequence = 0u32;
     let mut fresh = datagrams.clone();

@@ -1,4 +1,4 @@
-//! The table: for a terminal, as JSON, and as Markdown with a picture.
+//! Prints the table: for a terminal, as JSON, or as Markdown with a picture.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -42,13 +42,13 @@ pub(super) fn table(rows: &[Row]) -> Outcome {
     print().map_err(|e| cannot("print", e))
 }
 
-/// The date, as the system's own command says it.
+/// Returns the date, as printed by the system's `date` command.
 fn today() -> String {
     let output = std::process::Command::new("date").arg("+%Y-%m-%d").output();
     output.map_or_else(|_| "undated".into(), |o| String::from_utf8_lossy(&o.stdout).trim().into())
 }
 
-/// Where the picture goes, from the top of the repository.
+/// The path of the picture, relative to the root of the repository.
 const PICTURE: &str = "benches/peers.svg";
 
 pub(super) fn markdown(rows: &[Row]) -> Outcome {
@@ -74,7 +74,7 @@ pub(super) fn markdown(rows: &[Row]) -> Outcome {
     picture(rows, Path::new(PICTURE)).map_err(|e| cannot(&format!("draw {PICTURE}"), e))
 }
 
-/// How far each goal is exceeded or missed: 1 is just met.
+/// Returns how far each goal is exceeded or missed; 1 means that it is just met.
 fn reach(row: &Row) -> Option<f64> {
     let bound: f64 = row.goal.split(' ').nth(2)?.parse().ok().filter(|b| *b > 0.0)?;
     let measured = row.measured.max(1e-9);

@@ -1,4 +1,4 @@
-//! Rings: items of 64 bytes through ringstat's and through those of others.
+//! Rings: items of 64 bytes through ringstat's rings and those of other crates.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,10 +14,11 @@ use crate::stats::quantile;
 const SIZE: usize = 4096;
 const ONE_BY_ONE: Pace = Pace { batch: 1, pause: 0 };
 const BATCHES: Pace = Pace { batch: 32, pause: 0 };
-/// Where more threads than one push, a drain that looks after each single item fetches its cache lines for each.
+/// The pace for several producers. A consumer that checks for every single item would fetch the cache lines every time.
 const PATIENT: Pace = Pace { batch: 32, pause: 128 };
 
-/// Nanoseconds for each of so many items from all producers together. What comes out is added up.
+/// Returns the nanoseconds per item when all producers together send this many. The received items are summed as a
+/// check.
 fn pass<R: Ring>(producers: usize, pace: Pace, items: u64) -> Measured<f64> {
     let each = items / producers as u64;
     let mut sum = 0;
@@ -27,7 +28,7 @@ fn pass<R: Ring>(producers: usize, pace: Pace, items: u64) -> Measured<f64> {
     Ok(taken.as_nanos() as f64 / (producers as u64 * each) as f64)
 }
 
-/// Percentiles of one push while a consumer takes what comes: the times of `pushes` calls, back to back.
+/// Returns percentiles of one push while a consumer drains the ring, from `pushes` calls back to back.
 fn latencies<R: Ring>(pushes: u64) -> Measured<[f64; 2]> {
     let mut ring = R::new();
     let (mut producers, mut consumer) = ring.ends(1);
@@ -39,7 +40,7 @@ fn latencies<R: Ring>(pushes: u64) -> Measured<[f64; 2]> {
         let popping = scope.spawn(|| {
             let mut popped = 0u64;
             loop {
-                // Looked at before the ring is: what was pushed before it was said is still taken.
+                // The flag is read before the ring, so that everything pushed before the flag was set is still taken.
                 let ended = done.load(Ordering::Acquire);
                 match consumer.pop() {
                     Some(item) => popped += black_box(item).number() & 1,
@@ -55,7 +56,7 @@ fn latencies<R: Ring>(pushes: u64) -> Measured<[f64; 2]> {
             if pushed {
                 times.push(clock.delta_as_nanos(begun, ended) as f64);
             } else {
-                // The consumer may not even run.
+                // The consumer may not be running at all.
                 thread::yield_now();
             }
         }
@@ -79,7 +80,7 @@ fn push_latency(effort: &Effort) -> Measured<Vec<Row>> {
     Ok(rows)
 }
 
-/// A row of the table: one ring of ours, one of others, from so many producers.
+/// Makes a row of the table that compares one of our rings with another, for the given number of producers.
 fn row<A: Ring, B: Ring>(
     effort: &Effort,
     what: &str,

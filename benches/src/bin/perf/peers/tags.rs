@@ -1,6 +1,6 @@
-//! Events with tags that are known only when they happen, as a web server has them: what the calling thread pays.
+//! Events with tags that are known only at run time, as in a web server: what a record call costs the calling thread.
 //!
-//! Ours and cadence's are events; the exporter and rylv-metrics add them up by name and tags in the caller's thread.
+//! ringstat and cadence record events; the exporter and rylv-metrics aggregate by name and tags in the caller's thread.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use rylv_metrics::{MetricCollectorTrait, RylvStr, RylvTag, TLSCollector, TLSColl
 
 use super::{Effort, Goal, Measured, Row, check, in_turns, nanos};
 
-/// Route, method and status: 37 to 58 bytes with their keys `route`, `method` and `status`.
+/// Route, method and status of requests, 37 to 58 bytes including the keys `route`, `method` and `status`.
 const REQUESTS: [[&str; 3]; 4] = [
     ["/api/v1/users", "GET", "200"],
     ["/api/v1/users/{id}", "DELETE", "404"],
@@ -22,14 +22,14 @@ const REQUESTS: [[&str; 3]; 4] = [
 ];
 const KEYS: [&str; 3] = ["route", "method", "status"];
 
-/// Events in a row: half of what a ring of the default preset holds, so that none is given up.
+/// Events in a row: half of what a ring of the default preset holds, so that none is dropped.
 const ROW: u64 = 4000;
 
 fn request(n: u64) -> [&'static str; 3] {
     black_box(REQUESTS[(n % REQUESTS.len() as u64) as usize])
 }
 
-/// Nanoseconds for each of a row of events; `record` says whether it was taken.
+/// Returns the nanoseconds per event of a row; `record` returns whether the event was accepted.
 fn row(record: impl Fn(u64) -> bool) -> Measured<f64> {
     let mut taken = 0;
     let time = nanos(ROW, || taken = (0..ROW).filter(|n| record(black_box(*n))).count() as u64);
@@ -62,7 +62,7 @@ pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
         .and_then(drained)
     };
     let mut rows = Vec::new();
-    // 17 bytes of keys and 23 of values.
+    // The keys take 17 bytes, the values 23.
     let forty = || tagged(&|_| black_box(["/api/v1/users/{id}", "PUT", "200"]));
     let pair = in_turns(effort, forty, plain)?;
     let what = "event with 3 dynamic tags of 40 bytes, by one without";
@@ -93,7 +93,7 @@ pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
         metrics::with_local_recorder(&exporter, || {
             row(|n| {
                 let [route, method, status] = request(n);
-                // What is not known when the program is built has to be owned.
+                // Labels that are not known at compile time have to be owned.
                 let labels = [
                     (KEYS[0], route.to_owned()),
                     (KEYS[1], method.to_owned()),

@@ -1,4 +1,4 @@
-//! The report as one page: style and pictures are in it, and nothing is fetched from anywhere.
+//! The report as one self-contained HTML page that contains its styles and pictures and fetches nothing.
 
 use super::Section;
 
@@ -28,7 +28,7 @@ fn section(section: &Section) -> String {
     if !section.note.is_empty() {
         text += &format!("<p>{}</p>\n", escape(&section.note));
     }
-    // Pictures were drawn here, their texts escaped by who drew them.
+    // The pictures were drawn by this program, with their texts escaped.
     section.plots.iter().for_each(|svg| text += svg);
     let head: String = section.columns.iter().map(|c| format!("<th>{}</th>", escape(c))).collect();
     text += &format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");

@@ -1,4 +1,4 @@
-//! The report as Markdown, for a pull request: the tables without the pictures.
+//! The report as Markdown for a pull request: the tables without the pictures.
 
 use super::Section;
 
@@ -10,7 +10,7 @@ pub(super) fn page(title: &str, about: &str, sections: &[Section]) -> String {
             text += &format!("{}\n\n", escape(&section.note));
         }
         text += &row(section.columns.iter().copied());
-        // The first column to the left, numbers to the right.
+        // The first column is aligned left, numbers are aligned right.
         text += &row(section
             .columns
             .iter()

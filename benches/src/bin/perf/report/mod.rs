@@ -1,7 +1,7 @@
 //! `perf report`: all results as one self-contained HTML page, and as Markdown.
 //!
-//! The contents are put together once, as [`Section`]s, which the page and the Markdown only format. Pictures appear in
-//! the page only.
+//! The contents are assembled once, as [`Section`]s, which the page and the Markdown only format. Pictures appear only
+//! in the page.
 
 mod html;
 mod markdown;
@@ -17,13 +17,13 @@ use crate::results::{Results, Run};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The page
+    /// Where to write the page
     #[arg(long, value_name = "FILE", default_value = "target/perf/report.html")]
     html: PathBuf,
-    /// The same for a pull request
+    /// Where to write the Markdown
     #[arg(long, value_name = "FILE", default_value = "target/perf/report.md")]
     markdown: PathBuf,
-    /// The targets
+    /// The file with the targets
     #[arg(long, value_name = "FILE", default_value = "benches/gate.toml")]
     rules: PathBuf,
     #[command(flatten)]
@@ -37,11 +37,11 @@ struct Section {
     note: String,
     columns: Vec<&'static str>,
     rows: Vec<Vec<String>>,
-    /// SVG.
+    /// Pictures as SVG.
     plots: Vec<String>,
 }
 
-/// How many runs back the one before is looked for.
+/// How many runs to look back for an earlier one on the same machine.
 const LOOK_BACK: usize = 50;
 
 /// The latest runs of each kind.
@@ -52,7 +52,7 @@ struct Latest {
     load: Option<Run>,
     chaos: Option<Run>,
     scan: Option<Run>,
-    /// The run before the latest one, of the same machine.
+    /// The run before the latest one, on the same machine.
     bench_before: Option<Run>,
     load_before: Option<Run>,
 }
@@ -75,7 +75,7 @@ impl Latest {
         Ok(Self { bench, count, load, chaos, scan, bench_before, load_before })
     }
 
-    /// Those that there are, of the kinds that are judged.
+    /// Returns the latest runs of the kinds that are judged.
     fn runs(&self) -> Vec<Run> {
         [&self.count, &self.bench, &self.load, &self.chaos, &self.scan]
             .into_iter()
@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let latest = Latest::of(&args.kept.open()?)?;
     let runs = latest.runs();
     let Some(newest) = runs.iter().max_by_key(|r| r.id) else {
-        return Err(Failure::new(Exit::Usage, "nothing was measured yet")
+        return Err(Failure::new(Exit::Usage, "nothing has been measured yet")
             .hint("`perf bench`, `perf load`, `perf chaos` and `perf scan` measure."));
     };
     let targets = gate::targets(&args.rules, &runs)?;

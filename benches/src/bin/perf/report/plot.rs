@@ -1,11 +1,11 @@
-//! Pictures, as SVG that stands in the page.
+//! Plots as SVG, which is embedded in the page.
 
 use plotters::coord::ranged1d::{KeyPointHint, Ranged};
 use plotters::prelude::*;
 
 const SIZE: (u32, u32) = (720, 320);
 const FONT: &str = "sans-serif";
-/// Told apart by people who do not see all colours, too.
+/// Colours that people with colour blindness can distinguish, too.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -17,12 +17,13 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(90, 90, 90),
 ];
 
-/// Room for the names of lines, to the right of them, in labels.
+/// The room for the legend to the right of the lines, in labels.
 const LEGEND: usize = 2;
 
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// A bar for each value. `None` when there is nothing to draw, or it could not be drawn: the table has it anyway.
+/// Draws a bar for each value. Returns `None` if there is nothing to draw or drawing failed; the table has the numbers
+/// anyway.
 pub(super) fn bars(title: &str, values: &[(String, f64)]) -> Option<String> {
     let most = values.iter().map(|v| v.1).fold(0.0, f64::max);
     let top = if most > 0.0 { most * 1.1 } else { 1.0 };
@@ -49,7 +50,7 @@ pub(super) fn bars(title: &str, values: &[(String, f64)]) -> Option<String> {
     })
 }
 
-/// A line for each series over the same labels; upwards each step is ten times the one before.
+/// Draws a line for each series over the same labels, on a logarithmic scale.
 pub(super) fn lines(title: &str, labels: &[&str], series: &[(String, Vec<f64>)]) -> Option<String> {
     let values = || series.iter().flat_map(|s| &s.1).copied().filter(|v| v.is_finite());
     let least = values().fold(f64::INFINITY, f64::min).max(1.0);
@@ -89,7 +90,7 @@ fn drawn(anything: bool, draw: impl FnOnce(&mut String) -> Drawn) -> Option<Stri
     (anything && draw(&mut svg).is_ok()).then_some(svg)
 }
 
-/// Room for so many names, each in the middle of its own unit.
+/// An axis with this many names, each in the middle of its own unit.
 struct Names(usize);
 
 impl Names {
@@ -117,7 +118,7 @@ impl Ranged for Names {
 
 impl plotters::coord::ranged1d::ValueFormatter<f64> for Names {}
 
-/// Large numbers in few characters.
+/// Formats large numbers in few characters.
 fn short(value: f64) -> String {
     match value.abs() {
         v if v >= 1e9 => format!("{:.0} G", value / 1e9),

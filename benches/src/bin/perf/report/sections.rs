@@ -1,4 +1,4 @@
-//! What the report says, part by part. A part about which nothing is known is left out.
+//! The contents of the report, section by section. Sections without data are left out.
 
 use super::{Latest, Section, plot};
 use crate::results::{Run, show};
@@ -7,7 +7,7 @@ use crate::{compare, gate};
 const PERCENTILES: [&str; 4] = ["p50", "p95", "p99", "p999"];
 const STAGES: [&str; 6] = ["record", "ring", "send", "network", "kernel", "collector"];
 
-/// `targets`: what [`gate::targets`] says of each rule.
+/// Assembles all sections; `targets` are the rows that [`gate::targets`] returns.
 pub(super) fn all(latest: &Latest, targets: Vec<Vec<String>>) -> Vec<Section> {
     let mut sections = vec![self::targets(targets)];
     if let Some(run) = &latest.load {
@@ -37,14 +37,14 @@ pub(super) fn all(latest: &Latest, targets: Vec<Vec<String>>) -> Vec<Section> {
 fn targets(rows: Vec<Vec<String>>) -> Section {
     Section {
         title: "Targets".into(),
-        note: "The worst number that each is about, beside its limits.".into(),
+        note: "The worst number for each rule, with its limits.".into(),
         columns: gate::COLUMNS.to_vec(),
         rows,
         ..Section::default()
     }
 }
 
-/// The scenarios that a run has, from little to much.
+/// Returns the scenarios of a run, from the lowest load to the highest.
 fn scenarios(run: &Run) -> Vec<String> {
     const ORDER: [&str; 5] = ["baseline", "high", "stress", "burst", "ladder"];
     let second = |name: &str| name.strip_prefix("load.")?.split('.').next().map(str::to_owned);
@@ -165,7 +165,7 @@ fn compared(before: &Run, run: &Run, what: &str) -> Section {
     Section {
         title: format!("{what}: run {} against run {}", run.id, before.id),
         note: format!(
-            "{} against {}. Undecided: too few samples for any change to be seen among so many numbers.",
+            "{} against {}. Undecided: too few samples to detect a change among this many numbers.",
             run.environment.short(),
             before.environment.short()
         ),
@@ -190,7 +190,8 @@ fn chaos(run: &Run) -> Section {
     };
     Section {
         title: "Faults".into(),
-        note: "Throughput before and during a fault, and the time until it was as before.".into(),
+        note: "Throughput before and during a fault, and the time until throughput recovered."
+            .into(),
         columns: vec!["fault", "before", "during", "degraded", "recovered", "dropped", "lost"],
         rows: faults.into_iter().map(row).collect(),
         plots: Vec::new(),
@@ -209,7 +210,7 @@ fn hot_paths(run: &Run) -> Section {
     rows.sort_by_key(|m| m.name.splitn(4, '.').take(3).collect::<Vec<_>>().join("."));
     Section {
         title: "Hot paths".into(),
-        note: "Share of all instructions, without what a function calls; bytes allocated in all."
+        note: "Share of all instructions, excluding called functions; total bytes allocated."
             .into(),
         columns: vec!["benchmark", "", "where", "how much"],
         rows: rows.into_iter().filter_map(row).collect(),
@@ -269,7 +270,7 @@ mod tests {
         for with_picture in &sections[1..5] {
             assert_eq!(with_picture.plots.len(), 1, "{}", with_picture.title);
         }
-        // What the load tester does not know is said to be so.
+        // Numbers that the load tester does not know are shown as such.
         assert!(sections[4].rows[0].contains(&"not known".to_owned()));
     }
 

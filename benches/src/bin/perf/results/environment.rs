@@ -1,30 +1,30 @@
-//! Where a run was measured: without that a number says nothing.
+//! The environment in which a run was measured, without which its numbers mean nothing.
 
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-/// Of a machine and what was built on it. Empty where the system does not tell.
+/// A machine and the build that ran on it. Fields are empty where the system does not tell.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Environment {
-    /// The commit, in full.
+    /// The full hash of the commit.
     pub(crate) commit: String,
-    /// The branch; empty where none is checked out.
+    /// The branch; empty if none is checked out.
     #[serde(default)]
     pub(crate) branch: String,
-    /// Whether files differ from it.
+    /// Whether the working tree differs from the commit.
     pub(crate) dirty: bool,
     /// The name of the machine.
     pub(crate) machine: String,
     pub(crate) kernel: String,
     pub(crate) cpu: String,
     pub(crate) cores: u32,
-    /// How the frequency is governed.
+    /// The governor of the CPU frequency.
     pub(crate) governor: String,
-    /// Processes that wanted to run, on average over the minute before.
+    /// The load average of the last minute.
     pub(crate) load: f64,
     pub(crate) rustc: String,
-    /// Of ringstat.
+    /// The version of ringstat.
     pub(crate) version: String,
 }
 
@@ -52,23 +52,23 @@ impl Environment {
         }
     }
 
-    /// Whether it is the same machine.
+    /// Returns whether both are the same machine.
     pub(crate) fn same_machine(&self, other: &Self) -> bool {
         (&self.machine, &self.cpu) == (&other.machine, &other.cpu)
     }
 
-    /// Whether it is the same commit, too, as far as that can be known.
+    /// Returns whether both are the same machine and commit, as far as that can be known.
     pub(crate) fn same_code(&self, other: &Self) -> bool {
         self.same_machine(other) && (&self.commit, self.dirty) == (&other.commit, other.dirty)
     }
 
-    /// The commit as people write it.
+    /// The abbreviated commit.
     pub(crate) fn short(&self) -> String {
         let short = self.commit.get(..10).unwrap_or("no commit");
         format!("{short}{}", if self.dirty { "+" } else { "" })
     }
 
-    /// In one line.
+    /// Formats the environment in one line.
     pub(crate) fn line(&self) -> String {
         let or = |text: &str, other: &str| if text.is_empty() { other } else { text }.to_owned();
         format!(
@@ -83,7 +83,7 @@ impl Environment {
     }
 }
 
-/// The branch that is checked out, or that a public CI says it builds.
+/// Returns the branch that is checked out, or the one that a public CI says it builds.
 fn branch() -> String {
     let checked_out = output("git", &["symbolic-ref", "--quiet", "--short", "HEAD"]);
     let built =

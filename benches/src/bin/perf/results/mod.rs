@@ -1,6 +1,6 @@
 //! Results: numbers with their names and samples, and where and when they were measured.
 //!
-//! Every subcommand that measures makes a [`Run`] and stores it ([`sqlite`]); the others read runs. A run is also
+//! Every subcommand that measures creates a [`Run`] and stores it ([`sqlite`]); the others read runs. A run can also be
 //! written as JSON, and as Prometheus text ([`prometheus`]) for a text-file collector.
 
 mod environment;
@@ -15,19 +15,19 @@ pub(crate) use sqlite::Results;
 
 use crate::stats::{Better, median};
 
-/// One number.
+/// A named number with its samples.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Metric {
-    /// Words with dots between them, from the general to the particular: `load.baseline.record.p99`.
+    /// Words separated by dots, from general to specific: `load.baseline.record.p99`.
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) better: Better,
-    /// Whether it is the same from run to run: bytes, allocations, instructions.
+    /// Whether the number is the same from run to run: bytes, allocations, instructions.
     #[serde(default)]
     pub(crate) exact: bool,
     /// The median of the samples.
     pub(crate) value: f64,
-    /// What was measured, in order.
+    /// The measured values, in order.
     pub(crate) samples: Vec<f64>,
 }
 
@@ -38,12 +38,12 @@ impl Metric {
         Self { name: name.into(), unit: unit.into(), better, exact: false, value, samples }
     }
 
-    /// A number that is the same from run to run, and so is measured once.
+    /// Creates a number that is the same from run to run and so is measured only once.
     pub(crate) fn exact(name: impl Into<String>, unit: &str, value: f64) -> Self {
         Self { exact: true, ..Self::one(name, unit, value) }
     }
 
-    /// A number that was measured once.
+    /// Creates a number that was measured only once.
     pub(crate) fn one(name: impl Into<String>, unit: &str, value: f64) -> Self {
         Self::new(name, unit, vec![value])
     }
@@ -52,18 +52,18 @@ impl Metric {
 /// Numbers that were measured together.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
-    /// Its number among the stored ones; 0 when it is not stored.
+    /// The run's number in the database, or 0 if it is not stored.
     pub(crate) id: i64,
-    /// Seconds since 1970.
+    /// The time of the run, in seconds since 1970.
     pub(crate) at: i64,
-    /// The subcommand that measured.
+    /// The subcommand that measured it.
     pub(crate) kind: String,
     pub(crate) environment: Environment,
     pub(crate) metrics: Vec<Metric>,
 }
 
 impl Run {
-    /// A run that was measured just now, here.
+    /// Creates a run that was measured here and now.
     pub(crate) fn now(kind: &str, metrics: Vec<Metric>) -> Self {
         let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self {
@@ -75,7 +75,7 @@ impl Run {
         }
     }
 
-    /// One run of several that measured the same, one after the other: every number with the samples of all.
+    /// Merges consecutive rounds that measured the same: every number gets the samples of all rounds.
     pub(crate) fn merged(rounds: Vec<Vec<Metric>>) -> Vec<Metric> {
         let mut all: Vec<Metric> = Vec::new();
         for metric in rounds.into_iter().flatten() {
@@ -93,7 +93,7 @@ impl Run {
     }
 }
 
-/// A number and its unit for a person: three digits that say something.
+/// Formats a number with its unit for people, with three significant digits.
 pub(crate) fn show(value: f64, unit: &str) -> String {
     let (value, unit) = match (unit, value.abs()) {
         ("ns", v) if v >= 1e9 => (value / 1e9, "s"),

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::Run;
 
-/// All numbers as one family, `ringstat_perf`, with name and unit as labels, and one that describes the run.
+/// Formats all numbers as one family, `ringstat_perf`, with name and unit as labels, and adds a family that describes
+/// the run.
 pub(crate) fn exposition(run: &Run) -> String {
     let mut text = String::from(
         "# HELP ringstat_perf Medians of the latest run.\n# TYPE ringstat_perf gauge\n",

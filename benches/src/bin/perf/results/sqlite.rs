@@ -1,4 +1,4 @@
-//! The local file of all runs: SQLite, so that other tools can ask it, too.
+//! The local database of all runs: SQLite, so that other tools can query it, too.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::{Environment, Metric, Run};
 use crate::failure::{Exit, Failure};
 use crate::stats::Better;
 
-/// Steps from one version of the schema to the next; SQLite's `user_version` says how many were taken.
+/// The migrations from each version of the schema to the next; SQLite's `user_version` says how many were applied.
 const STEPS: [&str; 2] = [
     "
     CREATE TABLE IF NOT EXISTS runs (
@@ -44,11 +44,11 @@ const STEPS: [&str; 2] = [
 const RUN: &str = "SELECT id, at, kind, commit_hash, dirty, machine, kernel, cpu, cores, governor, load, rustc, version,
     branch FROM runs";
 
-/// The open file.
+/// The open database.
 pub(crate) struct Results(Connection);
 
 impl Results {
-    /// Opens the file at `path`, and makes it if there is none.
+    /// Opens the database at `path`, creating it if there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Failure::file("make", folder, &e))?;
@@ -62,7 +62,7 @@ impl Results {
         Ok(Self(connection))
     }
 
-    /// Stores a run, all of it or nothing, and gives it its number.
+    /// Stores a run in one transaction, and gives it its number.
     pub(crate) fn store(&mut self, run: &mut Run) -> Result<(), Failure> {
         let transaction = self.0.transaction()?;
         let e = &run.environment;
@@ -77,7 +77,7 @@ impl Results {
         let id = transaction.last_insert_rowid();
         for m in &run.metrics {
             let better = serde_json::to_string(&m.better)?;
-            // JSON knows no infinity: such a number is stored as absent.
+            // JSON has no infinity, so such a number is stored as absent.
             let value = Some(m.value).filter(|v| v.is_finite());
             let samples = serde_json::to_string(&m.samples)?;
             transaction.execute(
@@ -91,13 +91,13 @@ impl Results {
         Ok(())
     }
 
-    /// The run of that number.
+    /// Returns the run with that number.
     pub(crate) fn run(&self, id: i64) -> Result<Option<Run>, Failure> {
         let found = self.0.query_row(&format!("{RUN} WHERE id = ?1"), [id], bare).optional()?;
         found.map(|run| self.filled(run)).transpose()
     }
 
-    /// The latest runs of a kind, or of any, newest first.
+    /// Returns the latest runs of one kind, or of any kind, newest first.
     pub(crate) fn latest(&self, kind: Option<&str>, count: usize) -> Result<Vec<Run>, Failure> {
         let sql = format!("{RUN} WHERE ?1 IS NULL OR kind = ?1 ORDER BY id DESC LIMIT ?2");
         let mut statement = self.0.prepare(&sql)?;
@@ -106,10 +106,10 @@ impl Results {
         runs.into_iter().map(|run| self.filled(run)).collect()
     }
 
-    /// The latest run of a kind, and what runs shortly before it measured besides on the same commit and machine: a
-    /// scenario at a time is as good as all at once.
+    /// Returns the latest run of a kind, merged with other numbers that runs shortly before it measured on the same
+    /// commit and machine, so that scenarios can be run one at a time.
     pub(crate) fn current(&self, kind: &str) -> Result<Option<Run>, Failure> {
-        /// How far to look back.
+        /// How many runs to look back.
         const RUNS: usize = 50;
         let mut runs = self.latest(Some(kind), RUNS)?.into_iter();
         let Some(mut current) = runs.next() else { return Ok(None) };
@@ -147,9 +147,9 @@ impl Results {
     }
 }
 
-/// Brings a file to the current schema, all the way or not at all.
+/// Migrates the database to the current schema, in one transaction.
 fn migrate(connection: &Connection) -> Result<(), Failure> {
-    // Another process may open the file at the same time: who comes second finds the work done.
+    // Another process may open the database at the same time. Whichever comes second finds the migration done.
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = STEPS.len() as i64;

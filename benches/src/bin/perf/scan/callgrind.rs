@@ -1,4 +1,4 @@
-//! Runs a target under callgrind, and reads what `callgrind_annotate` makes of it.
+//! Runs a target under callgrind, and parses the output of `callgrind_annotate`.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,14 +7,14 @@ use super::{LIMIT, Target};
 use crate::failure::Failure;
 use crate::tools;
 
-/// A function and its share of all instructions, without what it calls.
+/// A function and its share of all instructions, excluding the functions it calls.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Hot {
     pub(super) function: String,
     pub(super) percent: f64,
 }
 
-/// The functions of `target`, the hottest first. The counts stay in `out`, for KCachegrind.
+/// Returns the functions of `target`, the hottest first. The counts stay in `out`, for KCachegrind.
 pub(super) fn scan(target: &Target, out: &Path) -> Result<Vec<Hot>, Failure> {
     let file = out.join(format!("{}.callgrind", target.name));
     let out_file = format!("--callgrind-out-file={}", file.display());
@@ -29,8 +29,8 @@ pub(super) fn scan(target: &Target, out: &Path) -> Result<Vec<Hot>, Failure> {
     Ok(parse(&String::from_utf8_lossy(&output)))
 }
 
-/// Lines like `12,345 (67.89%)  src/lib.rs:crate::function [/path/of/binary]`. A function has a line for each file that
-/// was inlined into it; they are added up.
+/// Parses lines such as `12,345 (67.89%)  src/lib.rs:crate::function [/path/of/binary]`. A function has one line for
+/// each file that was inlined into it; those are added up.
 fn parse(text: &str) -> Vec<Hot> {
     let line = |line: &str| {
         let (count, rest) = line.trim_start().split_once(' ')?;
@@ -43,7 +43,7 @@ fn parse(text: &str) -> Vec<Hot> {
             return None;
         }
         let place = place.rsplit_once(" [").map_or(place, |(place, _)| place);
-        // A file has no colon in its name; a function has many.
+        // The file name contains no colon, while a function's path contains many.
         let (_, function) = place.split_once(':')?;
         let percent = percent.trim().parse().ok()?;
         Some(Hot { function: short(function), percent })
@@ -59,7 +59,7 @@ fn parse(text: &str) -> Vec<Hot> {
     hot
 }
 
-/// Without the parameters and the hash at the end.
+/// Shortens a function's name by its parameters and the trailing hash.
 pub(super) fn short(function: &str) -> String {
     let end = function
         .rsplit_once("::h")

@@ -1,4 +1,4 @@
-//! Reads DHAT's output: which places allocated how much.
+//! Parses DHAT's output: how much each place in the code allocated.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Site {
     pub(crate) place: String,
-    /// Allocated there in all.
+    /// The bytes allocated there in total.
     pub(crate) bytes: f64,
     pub(crate) blocks: u64,
 }
@@ -22,23 +22,23 @@ struct File {
     ftbl: Vec<String>,
 }
 
-/// A way to an allocation.
+/// A call stack that leads to allocations.
 #[derive(Deserialize)]
 struct Point {
-    /// Bytes and blocks in all.
+    /// The total number of bytes.
     tb: u64,
     tbk: u64,
-    /// Frames, the innermost first, as places in the table.
+    /// The frames, innermost first, as indices into the table.
     fs: Vec<usize>,
 }
 
-/// The places in `text`, which is DHAT's JSON, the most bytes first.
+/// Returns the places in `text`, which is DHAT's JSON, in descending order of bytes.
 pub(crate) fn sites(text: &str) -> Result<Vec<Site>, Failure> {
     let file: File = serde_json::from_str(text)?;
     let mut sites: HashMap<String, (u64, u64)> = HashMap::new();
     for point in &file.pps {
         let frames = || point.fs.iter().filter_map(|i| file.ftbl.get(*i)).map(|f| function(f));
-        // What allocates without ringstat being asked is no business of a scan: the desk itself.
+        // The desk's own allocations, without ringstat on the stack, are left out.
         let Some(place) = frames().find(|f| is_ours(f)) else { continue };
         let sum = sites.entry(place).or_default();
         *sum = (sum.0 + point.tb, sum.1 + point.tbk);
@@ -53,7 +53,7 @@ fn is_ours(function: &str) -> bool {
     function.trim_start_matches('<').starts_with("ringstat")
 }
 
-/// Of `0x1234: crate::function (file.rs:12)`, the function.
+/// Extracts the function from `0x1234: crate::function (file.rs:12)`.
 fn function(frame: &str) -> String {
     let name = frame.split_once(": ").map_or(frame, |(_, name)| name);
     short(name.rsplit_once(" (").map_or(name, |(name, _)| name))

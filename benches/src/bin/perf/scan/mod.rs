@@ -1,8 +1,8 @@
-//! `perf scan`: which functions the time goes to, and which places allocate.
+//! `perf scan`: counts which functions take the instructions, and which places allocate.
 //!
-//! Counted, not sampled: callgrind counts the instructions of every function, DHAT every allocation. Both are the same
-//! from run to run and need no privileges; they are slow, and time spent waiting does not show (`perf profile` has
-//! that).
+//! Nothing is sampled: callgrind counts the instructions of every function, DHAT every allocation. Both give the same
+//! numbers in every run and need no privileges. They are slow, and they do not show time spent waiting (`perf profile`
+//! does).
 
 mod callgrind;
 mod dhat;
@@ -20,22 +20,22 @@ pub(crate) use target::Target;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// Benchmarks of `perf bench --list`, or `load`
+    /// What to scan: benchmarks of `perf bench --list`, or `load`
     #[arg(default_values = ["record", "encode", "decode", "collect"])]
     names: Vec<String>,
-    /// So many functions and places of each
+    /// How many functions and places to show for each
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
-    /// Where the tools' own files go, for their viewers
+    /// Where to write the tools' own files, for their viewers
     #[arg(long, value_name = "DIR", default_value = "target/perf/scan")]
     out: PathBuf,
     #[command(flatten)]
     output: Output,
 }
 
-/// Under these tools everything takes fifty times as long.
+/// The time limit. Under these tools everything takes about fifty times as long.
 const LIMIT: Duration = Duration::from_secs(1200);
-/// So a little is enough, but more than it takes to start.
+/// The running time of a target: short, but longer than its start takes.
 const SECONDS: f64 = 0.2;
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             metrics.push(Metric::one(format!("scan.{name}.heap.{}", site.place), "B", site.bytes));
         }
     }
-    // Two places in one function have one name.
+    // Several places in one function share its name.
     metrics.sort_by(|a, b| a.name.cmp(&b.name).then(b.value.total_cmp(&a.value)));
     metrics.dedup_by(|a, b| a.name == b.name);
     metrics.sort_by(|a, b| b.value.total_cmp(&a.value));
@@ -63,7 +63,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.output.take(Run::now("scan", metrics))
 }
 
-/// Runs `target` under DHAT; what it says stays in `out`. Returns the places that allocate, the most bytes first.
+/// Runs `target` under DHAT, whose output stays in `out`. Returns the places that allocate, in descending order of
+/// bytes.
 pub(crate) fn heap(target: &Target, out: &Path) -> Result<Vec<Site>, Failure> {
     let file = out.join(format!("{}.dhat.json", target.name));
     let out_file = format!("--dhat-out-file={}", file.display());

@@ -1,4 +1,4 @@
-//! What is looked at: a benchmark of the suite, or the load tester, as a command to run under a tool.
+//! What is scanned or profiled: a benchmark of the suite, or the load tester, as a command to run under a tool.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -15,7 +15,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The target called `name`, running for about `seconds` when no tool slows it down.
+    /// Finds the target called `name`, which is to run for about `seconds` when no tool slows it down.
     pub(crate) fn find(name: &str, seconds: f64) -> Result<Self, Failure> {
         let (program, args) = if name == "load" {
             let seconds = format!("{seconds}");
@@ -25,7 +25,7 @@ impl Target {
         } else {
             if !suite::ALL.iter().any(|b| b.name == name) {
                 let names: Vec<_> = suite::ALL.iter().map(|b| b.name).collect();
-                return Err(Failure::new(Exit::Usage, format_args!("there is no '{name}'"))
+                return Err(Failure::new(Exit::Usage, format_args!("there is no target '{name}'"))
                     .hint(format_args!("There are: load, {}.", names.join(", "))));
             }
             let effort = suite::Effort::default();
@@ -37,7 +37,7 @@ impl Target {
         Ok(Self { name: name.into(), program, args })
     }
 
-    /// The command that runs it under `tool`.
+    /// Returns the command that runs the target under `tool`.
     pub(crate) fn under(&self, tool: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(tool);
         command.args(flags).arg(&self.program).args(&self.args);

@@ -1,29 +1,30 @@
-//! The desk's own test: samples whose truth is known, a hundred seeds of each, and how often the verdict is right.
+//! The desk's own test: samples for which the truth is known, with a hundred seeds each, and how often the verdict is
+//! right.
 
 use ringstat_core::testkit::Rng;
 
 use super::{Better, Number, Verdict, compare};
 
-/// Seeds of each case.
+/// The number of seeds for each case.
 const SEEDS: u64 = 100;
-/// So many verdicts of them have to be right,
+/// At least this many of their verdicts have to be right,
 const RIGHT: usize = 95;
-/// and at most so many may call a change what is none, or the wrong one.
+/// and at most this many may report a change where there is none, or in the wrong direction.
 const FALSE_ALARMS: usize = 1;
 
-/// Makes the sample of a round, between 0 and 1 through the run.
+/// Generates the sample of a round; the second argument is the progress through the run, from 0 to 1.
 type Sample = fn(&mut Rng, f64) -> f64;
 
 struct Case {
     name: &'static str,
-    /// Rounds that are run: samples of each.
+    /// The number of rounds, and so of samples.
     rounds: usize,
     base: Sample,
     head: Sample,
     truth: Verdict,
 }
 
-/// Around 1, with two percent of scatter more or less, as the sum of several causes.
+/// Returns a value around 1 with about two percent of scatter, as the sum of several causes.
 fn around_one(rng: &mut Rng) -> f64 {
     1.0 + (0..4).map(|_| rng.unit() - 0.5).sum::<f64>() * 0.04
 }
@@ -36,7 +37,7 @@ fn bimodal(rng: &mut Rng, _: f64) -> f64 {
     around_one(rng) * if rng.chance(0.5) { 100.0 } else { 130.0 }
 }
 
-/// As on a machine that gets a quarter slower in the course of the run.
+/// Simulates a machine that gets a quarter slower in the course of the run.
 fn drifting(rng: &mut Rng, through: f64) -> f64 {
     100.0 * around_one(rng) * (1.0 + through * 0.25)
 }
@@ -93,12 +94,12 @@ fn verdict(case: &Case, seed: u64, better: Better) -> Verdict {
         }
     }
     let [base, again, head] = &samples;
-    // One sample has not been run again.
+    // With only one sample, the base was not run again.
     let again: &[f64] = if case.rounds == 1 { &[] } else { again };
     compare(&[Number { base, again, head, better, exact: false }])[0].verdict
 }
 
-/// How many of the verdicts are right, and how many false alarms.
+/// Counts the right verdicts and the false alarms.
 fn score(case: &Case) -> (usize, usize) {
     let verdicts: Vec<_> = (0..SEEDS).map(|seed| verdict(case, seed, Better::Lower)).collect();
     let right = verdicts.iter().filter(|v| **v == case.truth).count();
@@ -109,7 +110,7 @@ fn score(case: &Case) -> (usize, usize) {
 
 #[test]
 fn verdicts_are_right_where_the_truth_is_known() {
-    // Each in a thread: unoptimized, the whole table takes a while.
+    // Each case gets a thread, since the whole table takes a while in an unoptimized build.
     let scores: Vec<_> = std::thread::scope(|scope| {
         let running = CASES.map(|case| (case.name, scope.spawn(move || score(&case))));
         running.into_iter().map(|(name, thread)| (name, thread.join().unwrap())).collect()

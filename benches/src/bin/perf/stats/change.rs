@@ -1,27 +1,27 @@
-//! Change points: where a history goes over from one level to another.
+//! Change points: where a history moves from one level to another.
 
 use serde::Serialize;
 
 use super::{change_percent, median, rank_test};
 
-/// A level lasts for so many runs at least; fewer are outliers.
+/// The least number of runs at one level; fewer are outliers.
 const SHORTEST: usize = 4;
-/// Chance may explain one in a hundred, over all places looked at.
+/// The probability that chance explains a step, over all positions tried, must be below this.
 const CHANCE: f64 = 0.01;
-/// A smaller step does not matter.
+/// Smaller steps do not matter.
 const MATTERS_PERCENT: f64 = 5.0;
 
-/// One step.
+/// A step from one level to another.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub(crate) struct Change {
-    /// The first run at the new level.
+    /// The index of the first run at the new level.
     pub(crate) at: usize,
-    /// From the old level's median to the new one's.
+    /// The change from the old level's median to the new one's.
     pub(crate) change_percent: f64,
 }
 
-/// Finds the steps in `values`, oldest first: splits where two levels describe them best, asks the rank test whether
-/// chance explains that, too, and if not looks into both halves again.
+/// Finds the steps in `values`, oldest first: splits them where two levels describe them best, asks the rank test
+/// whether chance could explain the difference, and if not continues in both halves.
 pub(crate) fn change_points(values: &[f64]) -> Vec<Change> {
     let mut found = Vec::new();
     split(values, 0, &mut found);
@@ -50,7 +50,7 @@ fn split(values: &[f64], offset: usize, found: &mut Vec<Change>) {
     split(after, offset + at, found);
 }
 
-/// How far `values` are from one level, all together. Without squares, so that an outlier is not a level.
+/// The total distance of `values` from one level. It is not squared, so that an outlier does not become a level.
 fn deviation(values: &[f64]) -> f64 {
     let level = median(values);
     values.iter().map(|v| (v - level).abs()).sum()
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use ringstat_core::testkit::Rng;
 
-    /// Levels of so many runs each, with two percent of scatter.
+    /// Generates levels of this many runs each, with two percent of scatter.
     fn history(seed: u64, levels: &[(f64, usize)]) -> Vec<f64> {
         let mut rng = Rng::new(seed);
         let level = |(level, runs): &(f64, usize)| vec![*level; *runs];

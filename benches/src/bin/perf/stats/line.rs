@@ -1,19 +1,19 @@
-//! A straight line through a history: by how much something changes in a day, and how well that describes it.
+//! A straight line through a history: how much a number changes per day, and how well the line describes it.
 
 use serde::Serialize;
 
-/// The line of least squares.
+/// A least-squares line.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub(crate) struct Line {
-    /// Change of the value for each unit of `x`.
+    /// The change of the value per unit of `x`.
     pub(crate) slope: f64,
-    /// Value at `x` = 0.
+    /// The value at `x` = 0.
     pub(crate) at_zero: f64,
-    /// The share of the scatter that the line explains, 0 to 1.
+    /// The share of the variance that the line explains, from 0 to 1.
     pub(crate) r_squared: f64,
 }
 
-/// Fits a line. `None` for fewer than two different `x`.
+/// Fits a line. Returns `None` if there are fewer than two different `x`.
 pub(crate) fn fit(points: &[(f64, f64)]) -> Option<Line> {
     let n = points.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / n;
@@ -25,7 +25,7 @@ pub(crate) fn fit(points: &[(f64, f64)]) -> Option<Line> {
         return None;
     }
     let slope = xy / xx;
-    // A value that never changes is described by its line completely.
+    // A line describes a constant value completely.
     let r_squared = if yy == 0.0 { 1.0 } else { xy * xy / (xx * yy) };
     Some(Line { slope, at_zero: y - slope * x, r_squared })
 }

@@ -1,8 +1,7 @@
-//! Whether numbers differ: medians, a rank test, the noise of the machine, power, trends, and where a history changes.
+//! Statistics: medians, rank tests, the noise of the machine, power, trends, and change points.
 //!
-//! Timings are skewed and have outliers, so nothing here assumes a normal distribution of them: medians and ranks
-//! instead of means and variances. What is drawn at random comes from a fixed seed, so that the same samples always
-//! give the same verdict.
+//! Timings are skewed and have outliers, so nothing here assumes that they are normally distributed: medians and ranks
+//! replace means and variances. Random draws use a fixed seed, so that the same samples always give the same verdict.
 //!
 //! ```text
 //!  samples of base, base again, head ──► rank, resample ──► verdict     (compare, gate, report)
@@ -22,12 +21,12 @@ pub(crate) use line::{Line, fit};
 pub(crate) use rank::rank_test;
 pub(crate) use verdict::{Better, Comparison, Number, Verdict, compare};
 
-/// The middle of `values`; the mean of the two middle ones if there are two. NaN of nothing.
+/// Returns the median of `values`: the mean of the two middle ones if there are two, NaN if there are no values.
 pub(crate) fn median(values: &[f64]) -> f64 {
     median_of(&mut values.to_vec())
 }
 
-/// The same of values that may be put in another order.
+/// Returns the median of values that may be reordered.
 fn median_of(values: &mut [f64]) -> f64 {
     let (half, even) = (values.len() / 2, values.len().is_multiple_of(2));
     if values.is_empty() {
@@ -38,7 +37,8 @@ fn median_of(values: &mut [f64]) -> f64 {
     if even { f64::midpoint(lower().unwrap_or(*upper), *upper) } else { *upper }
 }
 
-/// The value below which the share `q` of `values` lies: the nearest one, not a blend. NaN of nothing.
+/// Returns the value below which the share `q` of `values` lies, as the nearest value without interpolation. NaN if
+/// there are no values.
 pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     let sorted = sorted(values);
     if sorted.is_empty() {
@@ -48,16 +48,16 @@ pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     sorted[at.clamp(1, sorted.len()) - 1]
 }
 
-/// By how many percent `new` is more than `old`. 0 when both are 0, infinite when only `old` is.
+/// Returns by how many percent `new` is larger than `old`: 0 when both are 0, infinite when only `old` is.
 pub(crate) fn change_percent(old: f64, new: f64) -> f64 {
     if old == new { 0.0 } else { (new - old) / old.abs() * 100.0 }
 }
 
-/// The places in `values` that lie far from the others: more than five times the usual distance from the median.
+/// Returns the indices of outliers in `values`: those farther than five times the usual distance from the median.
 ///
 /// The usual distance is the median of the distances (MAD), scaled to the standard deviation that it estimates, and at
-/// least half a percent of the median: a number that hardly ever moves is no anomaly when it moves a little. Fewer than
-/// eight values have no anomalies.
+/// least half a percent of the median, so that a number that hardly ever moves is no anomaly when it moves a little.
+/// Fewer than eight values have no anomalies.
 pub(crate) fn anomalies(values: &[f64]) -> Vec<usize> {
     const LEAST: usize = 8;
     const FAR: f64 = 5.0;
@@ -69,7 +69,7 @@ pub(crate) fn anomalies(values: &[f64]) -> Vec<usize> {
     (0..values.len()).filter(|i| (values[*i] - middle).abs() > far).collect()
 }
 
-/// The standard deviation that the median of the distances from the median (MAD) stands for, where there are no outliers.
+/// Estimates the standard deviation from the median of the distances from the median (MAD), ignoring outliers.
 fn deviation(values: &[f64]) -> f64 {
     const OF_NORMAL: f64 = 1.4826;
     let middle = median(values);

@@ -1,17 +1,17 @@
 //! The rank test of Mann, Whitney and Wilcoxon: do values of one sample tend to be larger than those of another?
 //!
-//! And that of Brunner and Munzel, which asks the same and does not take it that both samples scatter alike. Both are
-//! written here, over the distributions of `statrs`, whose own rank test (0.19) returns the complement of the exact
-//! probability where the first sample is the smaller one.
+//! The test of Brunner and Munzel asks the same without assuming that both samples scatter alike. Both are implemented
+//! here, with the distributions of `statrs`, whose own rank test (0.19) returns the complement of the exact probability
+//! when the first sample is the smaller one.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Up to this many values in each sample, and without ties, the distribution of the statistic is counted out; beyond,
-/// the normal distribution comes close enough.
+/// Up to this many values in each sample, and without ties, the distribution of the statistic is computed exactly;
+/// beyond, the normal distribution is close enough.
 const EXACT: usize = 20;
 
-/// The probability, two-sided, that two samples of one distribution differ in rank as much as these. 1 when one of
-/// them is empty.
+/// Returns the two-sided probability that two samples of one distribution differ in rank at least as much as these, or
+/// 1 if one of them is empty.
 pub(crate) fn rank_test(a: &[f64], b: &[f64]) -> f64 {
     if a.is_empty() || b.is_empty() {
         return 1.0;
@@ -25,7 +25,7 @@ pub(crate) fn rank_test(a: &[f64], b: &[f64]) -> f64 {
     }
 }
 
-/// The same by the normal distribution alone: less exact for small samples, and much faster.
+/// Does the same with the normal distribution alone, which is less exact for small samples but much faster.
 pub(super) fn rank_test_normal(a: &[f64], b: &[f64]) -> f64 {
     if a.is_empty() || b.is_empty() {
         return 1.0;
@@ -33,8 +33,9 @@ pub(super) fn rank_test_normal(a: &[f64], b: &[f64]) -> f64 {
     normal(&Ranked::new(a, b), a.len() as f64, b.len() as f64)
 }
 
-/// The probability, two-sided, that a value of one sample is as often the larger one as it seems, when it is as likely to
-/// be the smaller one (Brunner and Munzel). 0 when the samples do not overlap, 1 when there are fewer than two of one.
+/// Returns the two-sided p-value of the test by Brunner and Munzel, whose hypothesis is that a value of one sample is
+/// as likely to be larger as to be smaller than one of the other. 0 when the samples do not overlap, 1 when one of them
+/// has fewer than two values.
 pub(super) fn placement_test(a: &[f64], b: &[f64]) -> f64 {
     let (n, m) = (a.len() as f64, b.len() as f64);
     if a.len() < 2 || b.len() < 2 {
@@ -52,7 +53,7 @@ pub(super) fn placement_test(a: &[f64], b: &[f64]) -> f64 {
     StudentsT::new(0.0, 1.0, freedom).map_or(1.0, |student| 2.0 * student.sf(t.abs()))
 }
 
-/// How many values of the other sample are smaller, for each value of one; equal ones count half.
+/// For each value of one sample, the number of smaller values in the other; equal ones count half.
 struct Placements {
     mean: f64,
     variance: f64,
@@ -71,7 +72,8 @@ impl Placements {
 }
 
 struct Ranked {
-    /// The smaller of both statistics U: of all pairs, how many have the larger value on the one side.
+    /// The smaller of both statistics U: the number of pairs, with a value of each
+    /// sample, in which the value of a given sample is larger.
     u: f64,
     /// Σ (t³ − t) over groups of t equal values.
     ties: f64,
@@ -100,14 +102,14 @@ impl Ranked {
     }
 }
 
-/// Counts in how many of all arrangements of `n` and `m` values the statistic is `u` or less.
+/// Returns the share of all arrangements of `n` and `m` values in which the statistic is `u` or less.
 fn exact(u: f64, n: usize, m: usize) -> f64 {
-    // ways[j][k]: arrangements of the values seen so far with j of the one sample whose statistic is k.
+    // ways[j][k]: the arrangements of the values seen so far with j values of one sample and a statistic of k.
     let most = n * m;
     let mut ways = vec![vec![0.0f64; most + 1]; n + 1];
     ways[0][0] = 1.0;
     for seen in 0..n + m {
-        // From the back, so that each value is placed once.
+        // The loop runs backwards, so that each value is placed once.
         for j in (0..=n.min(seen)).rev() {
             let others = seen - j;
             let row = std::mem::replace(&mut ways[j], vec![0.0; most + 1]);
@@ -126,7 +128,7 @@ fn exact(u: f64, n: usize, m: usize) -> f64 {
     (2.0 * tail / all).min(1.0)
 }
 
-/// The normal distribution, corrected for ties and for the steps of the statistic.
+/// Uses the normal distribution, corrected for ties and for the discreteness of the statistic.
 fn normal(ranked: &Ranked, n: f64, m: f64) -> f64 {
     let all = n + m;
     let variance = n * m / 12.0 * (all + 1.0 - ranked.ties / (all * (all - 1.0)));
@@ -138,24 +140,24 @@ fn normal(ranked: &Ranked, n: f64, m: f64) -> f64 {
     2.0 * Normal::standard().sf(z)
 }
 
-/// The smallest probability that [`rank_test`] can give for samples of these sizes: what two samples get that do not
-/// overlap at all. Too few samples cannot show anything, however far apart they are.
+/// Returns the smallest probability that [`rank_test`] can give for samples of these sizes, which it gives when they do
+/// not overlap at all. Too few samples cannot prove anything, however far apart they are.
 pub(super) fn least_p(n: usize, m: usize) -> f64 {
     let values: Vec<f64> = (0..n + m).map(|i| i as f64).collect();
     let (a, b) = values.split_at(n);
     rank_test(a, b)
 }
 
-/// How much larger `b` tends to be, from -1 (every value is smaller) over 0 to 1 (every value is larger): Cliff's
-/// delta. Unlike a probability, it does not grow with the number of samples.
+/// Returns how much larger `b` tends to be, from -1 (every value is smaller) over 0 to 1 (every value is larger):
+/// Cliff's delta. Unlike a probability, it does not grow with the number of samples.
 pub(super) fn effect(a: &[f64], b: &[f64]) -> f64 {
     let pairs = a.iter().flat_map(|a| b.iter().map(move |b| (a, b)));
     let sum: i64 = pairs.map(|(a, b)| i64::from(b > a) - i64::from(b < a)).sum();
     if a.is_empty() || b.is_empty() { 0.0 } else { sum as f64 / (a.len() * b.len()) as f64 }
 }
 
-/// Corrects probabilities for having asked so many questions at once (Holm): the smallest counts for all of them, the
-/// next for one less, and none becomes smaller than the one before it.
+/// Corrects probabilities for multiple comparisons (Holm): the smallest is multiplied by their number, the next by one
+/// less, and so on, and none becomes smaller than the one before it.
 pub(super) fn corrected(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_unstable_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -171,7 +173,7 @@ pub(super) fn corrected(p: &[f64]) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// `scipy.stats.mannwhitneyu` says the same.
+    /// These values are those of `scipy.stats.mannwhitneyu`.
     #[test]
     fn known_values() {
         let a = [1.1, 2.2, 3.3, 4.4, 5.5];

@@ -1,20 +1,20 @@
-//! What samples drawn again and again say: how far medians scatter, and how small a change could have been seen.
+//! Bootstrapping: how far medians scatter, and how small a change could have been detected.
 
 use ringstat_core::testkit::Rng;
 
 use super::rank::rank_test_normal;
 use super::{change_percent, deviation, median, median_of, quantile};
 
-/// How often samples are drawn again to see how far medians scatter.
+/// How many resamples are drawn to see how far medians scatter.
 const DRAWS: usize = 400;
-/// And to see how often a change would be found, which takes a rank test each time.
+/// How many are drawn to see how often a change would be found, which takes a rank test each time.
 const TRIALS: usize = 50;
-/// A change counts as seen when it is found so often.
+/// A change counts as detectable if it is found in this share of the trials.
 const POWER: f64 = 0.8;
-/// The changes that are tried, in percent.
+/// The changes to try, in percent.
 const TRIED: [f64; 12] = [6.0, 7.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 50.0, 75.0, 100.0, 200.0];
 
-/// Between which bounds the share `confidence` of the changes of the median lies, in percent, when `n` of `a` and `m` of
+/// Returns the bounds of the share `confidence` of the median's changes, in percent, when `n` values of `a` and `m` of
 /// `b` are drawn.
 pub(super) fn spread(
     rng: &mut Rng,
@@ -36,9 +36,10 @@ pub(super) fn spread(
     (quantile(&changes, outside), quantile(&changes, 1.0 - outside))
 }
 
-/// The smallest of some changes, in percent, that would have been found four times in five: when `m` values like those
-/// of `base`, slower by so much, are compared with all of `base`. To be found, a change has to be larger than
-/// `threshold`, and the rank test's probability smaller than `chance`. `None`: not even 200 %.
+/// Returns the smallest change tried, in percent, that would have been found four times in five if `m` values like
+/// those of `base`, slower by that change, were compared with all of `base`. To be found, a change has to be larger
+/// than `threshold`, and the rank test's probability smaller than `chance`. Returns `None` if not even 200 % would have
+/// been found.
 pub(super) fn detectable(base: &[f64], m: usize, threshold: f64, chance: f64) -> Option<f64> {
     let mut rng = Rng::new(2);
     let (mut was, mut is) = (Vec::new(), Vec::new());
@@ -52,12 +53,12 @@ pub(super) fn detectable(base: &[f64], m: usize, threshold: f64, chance: f64) ->
         };
         (0..TRIALS).filter(&mut trial).count() as f64 >= POWER * TRIALS as f64
     };
-    // What finds a small change finds a large one.
+    // Larger changes are easier to find, so a binary search works.
     let at = TRIED.partition_point(|percent| !found(*percent));
     TRIED.get(at).copied()
 }
 
-/// The values with outliers moved in: none is farther from the median than four times the usual distance.
+/// Returns the values with outliers moved in: none is farther from the median than four times the usual distance.
 pub(super) fn without_outliers(values: &[f64]) -> Vec<f64> {
     let (middle, far) = (median(values), 4.0 * deviation(values));
     if far > 0.0 {
@@ -67,7 +68,7 @@ pub(super) fn without_outliers(values: &[f64]) -> Vec<f64> {
     }
 }
 
-/// Fills `into` with `count` of the values, each drawn from all of them.
+/// Fills `into` with `count` of the values, drawn with replacement.
 fn draw(rng: &mut Rng, from: &[f64], count: usize, into: &mut Vec<f64>) {
     into.clear();
     into.extend((0..count.max(1)).map(|_| from[rng.below(from.len() as u64) as usize]));

@@ -1,15 +1,15 @@
 //! The verdict on two versions of a number: improvement, regression, unchanged, or undecided.
 //!
-//! A number that is the same from run to run (bytes, allocations, instructions) is compared exactly: any difference is a
-//! change. Of a number that scatters, a difference counts when it is
+//! A number that is the same from run to run (bytes, allocations, instructions) is compared exactly: any difference is
+//! a change. For a number that scatters, a difference counts when it is
 //!
 //! - large enough to matter (more than 5 %),
 //! - unlikely to be chance (rank test at 0.5 %, corrected for all numbers that are compared at once), and
-//! - larger than what this machine makes of one and the same program. That is measured: the base runs twice in every
-//!   round, and the two are compared as if they were different (an A/A run).
+//! - larger than the differences that this machine shows for one and the same program. That is measured: the base runs
+//!   twice in every round, and the two are compared as if they were different versions (an A/A run).
 //!
-//! What does not count is *unchanged*, with the smallest change that would have been seen beside it; or *undecided*,
-//! where there are so few samples that no change could have been.
+//! Otherwise the number is *unchanged*, reported with the smallest change that would have been detected; or
+//! *undecided*, if there are too few samples to detect any change.
 
 use ringstat_core::testkit::Rng;
 use serde::{Deserialize, Serialize};
@@ -18,35 +18,35 @@ use super::rank::{corrected, effect, least_p, placement_test};
 use super::resample::{detectable, spread, without_outliers};
 use super::{change_percent, median, rank_test};
 
-/// A smaller change does not matter.
+/// Smaller changes do not matter.
 const MATTERS_PERCENT: f64 = 5.0;
-/// Chance may explain one in two hundred, over all numbers compared at once.
+/// The largest probability of a chance difference, over all numbers compared at once: one in two hundred.
 const CHANCE: f64 = 0.005;
 
-/// How sure the bounds of a change are,
+/// The confidence level of a change's bounds,
 const CONFIDENCE: f64 = 0.99;
-/// and those of the noise.
+/// and that of the noise.
 const NOISE: f64 = 0.95;
 
-/// Which way is good.
+/// The direction in which a number is better.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Better {
-    /// Times, bytes, losses.
+    /// Lower is better: times, bytes, losses.
     #[default]
     Lower,
-    /// Throughput.
+    /// Higher is better: throughput.
     Higher,
 }
 
-/// What a comparison comes to.
+/// The outcome of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     Improvement,
     Regression,
     Unchanged,
-    /// There are too few samples for any change to be seen.
+    /// There are too few samples to detect any change.
     Undecided,
 }
 
@@ -60,7 +60,7 @@ impl Verdict {
         }
     }
 
-    /// What a change in this direction is.
+    /// Returns the verdict for a change in this direction.
     fn of(change_percent: f64, better: Better) -> Self {
         match (change_percent < 0.0) == (better == Better::Lower) {
             _ if change_percent == 0.0 => Self::Unchanged,
@@ -70,48 +70,48 @@ impl Verdict {
     }
 }
 
-/// Two versions of one number, and all that was measured of them.
+/// Two versions of one number, with all their samples.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number<'a> {
     pub(crate) base: &'a [f64],
-    /// The base once more, run just like a version of its own.
+    /// The samples of the base's second run, measured as if it were a version of its own.
     pub(crate) again: &'a [f64],
     pub(crate) head: &'a [f64],
     pub(crate) better: Better,
-    /// Whether it is the same from run to run.
+    /// Whether the number is the same from run to run.
     pub(crate) exact: bool,
 }
 
-/// What is known of two versions of one number.
+/// The comparison of two versions of one number.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub(crate) struct Comparison {
-    /// Medians.
+    /// The median of the base.
     pub(crate) base: f64,
     pub(crate) head: f64,
     pub(crate) change_percent: f64,
-    /// Where the change lies with 99 % confidence, by bootstrap.
+    /// The bounds of the change at 99 % confidence, by bootstrap.
     pub(crate) low_percent: f64,
     pub(crate) high_percent: f64,
-    /// Of the rank tests, corrected for all numbers that were compared at once.
+    /// The p-value of the rank tests, corrected for all numbers that were compared at once.
     pub(crate) p: f64,
-    /// From -1 to 1: how much larger the head's values tend to be (Cliff's delta).
+    /// Cliff's delta, from -1 to 1: how much larger the head's values tend to be.
     pub(crate) effect: f64,
-    /// So large a change this machine shows between two runs of the same program.
+    /// The largest difference that this machine shows between two runs of the same program.
     pub(crate) noise_percent: f64,
-    /// A change of so many percent would have been seen four times in five. `None` where one was found, and where none
-    /// would have been.
+    /// The change that would have been detected four times in five. `None` if a change was found, or if none could have
+    /// been detected.
     pub(crate) detectable_percent: Option<f64>,
     /// Whether the number is the same from run to run.
     pub(crate) exact: bool,
     pub(crate) verdict: Verdict,
 }
 
-/// Compares all `numbers`, in order. They are judged together: of a hundred numbers that did not change, one is
-/// unlikely by chance, and must not be called a change for that.
+/// Compares all `numbers`, in order. They are judged together: among a hundred unchanged numbers, one will look
+/// unlikely by chance and must not be called a change.
 pub(crate) fn compare(numbers: &[Number<'_>]) -> Vec<Comparison> {
     let all = |n: &Number<'_>| -> Vec<f64> { n.base.iter().chain(n.again).copied().collect() };
     let scattering: Vec<&Number<'_>> = numbers.iter().filter(|n| !n.exact).collect();
-    // The first is exact for few samples, the second does not mind if one of them scatters more: both have to be sure.
+    // The first is exact for few samples, the second tolerates samples that scatter differently: both must agree.
     let sure = |n: &&Number<'_>| rank_test(&all(n), n.head).max(placement_test(&all(n), n.head));
     let p: Vec<f64> = scattering.iter().map(sure).collect();
     let family = p.len();
@@ -151,8 +151,8 @@ fn by_ranks(n: &Number<'_>, all: &[f64], p: f64, family: usize) -> Comparison {
     let (base, head) = (median(all), median(n.head));
     let change = change_percent(base, head);
     let (low, high) = spread(&mut rng, (all, all.len()), (n.head, n.head.len()), CONFIDENCE);
-    // Each version against itself: a head that scatters more has more noise. Outliers, of which there are some in each
-    // run, must not hide every change.
+    // Each version is compared with itself, since a head that scatters more has more noise. Outliers, which occur in
+    // every run, must not hide every change.
     let half = all.len() / 2;
     let aa = [all, n.head].map(|own| {
         let own = &without_outliers(own);
@@ -168,7 +168,7 @@ fn by_ranks(n: &Number<'_>, all: &[f64], p: f64, family: usize) -> Comparison {
         (true, false) => Verdict::Unchanged,
         (true, true) => Verdict::of(change, n.better),
     };
-    // Where a change was found, nobody asks what would have been.
+    // This is only of interest if no change was found.
     let detectable_percent = (verdict == Verdict::Unchanged && base != 0.0)
         .then(|| detectable(all, n.head.len(), threshold, CHANCE / family as f64))
         .flatten();

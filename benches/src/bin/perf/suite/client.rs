@@ -1,4 +1,4 @@
-//! What a caller of the client pays.
+//! What recording with the client costs the caller.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::stats::{median, quantile};
 
 static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
 
-/// Events recorded in a row: less than the ring holds, so that none is dropped.
+/// Events recorded in a row: fewer than the ring holds, so that none is dropped.
 const ROW: u64 = 1000;
-/// Calls timed one by one for each sample of the percentiles: the highest of them is met five times.
+/// Calls timed one by one for each sample of the percentiles: five of them are above the highest percentile.
 const CALLS: usize = 5000;
 
-/// A client that sends nowhere, and counts the datagrams.
+/// A client with a transport that discards the datagrams and counts them.
 struct Nowhere {
     client: Client,
     datagrams: Arc<AtomicU64>,
@@ -49,7 +49,7 @@ impl Nowhere {
         Ok(self.client.flush(Duration::from_secs(5))?)
     }
 
-    /// Every one of `events` was sent.
+    /// Checks that each of `events` was sent.
     fn finish(self, events: u64) -> Result<(), Wrong> {
         let ledger = self.client.shutdown(Duration::from_secs(5));
         check(ledger.closes() && ledger.sent == events, || {
@@ -59,7 +59,8 @@ impl Nowhere {
     }
 }
 
-/// `record.ns`: in a row, with the worker draining beside it. `record.p50` and so on: one by one, without the clock.
+/// Measures `record.ns` in a row, with the worker draining at the same time, and `record.p50` and so on one by one,
+/// without the clock's own time.
 pub(super) fn record(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let nowhere = Nowhere::new()?;
     let (mut events, mut in_a_row) = (0, Vec::new());
@@ -104,7 +105,7 @@ pub(super) fn record(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     Ok(metrics)
 }
 
-/// Nanoseconds of one call, the clock's own included.
+/// Returns the nanoseconds of one call, including those of reading the clock.
 #[inline]
 fn once(call: impl FnOnce()) -> f64 {
     let begun = Instant::now();
@@ -112,7 +113,7 @@ fn once(call: impl FnOnce()) -> f64 {
     begun.elapsed().as_nanos() as f64
 }
 
-/// `counter.ns`.
+/// Measures `counter.ns`.
 pub(super) fn counter(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     static REQUESTS: Counter = Counter::new("http.requests").tags(TAGS);
     let before = REQUESTS.total();
@@ -122,12 +123,12 @@ pub(super) fn counter(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
         rows += 1;
     });
     let counted = REQUESTS.total() - before;
-    // Others may run the same benchmark at the same time: in tests.
+    // In tests, the same benchmark may run in other threads at the same time.
     check(counted >= rows * ROW, || format!("{counted} of {}", rows * ROW))?;
     Ok(vec![Metric::new("counter.ns", "ns", samples)])
 }
 
-/// `histogram.ns`.
+/// Measures `histogram.ns`.
 pub(super) fn histogram(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     static LATENCY: Histogram = Histogram::new("http.latency").tags(TAGS);
     let before = LATENCY.count();

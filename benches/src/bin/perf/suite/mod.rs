@@ -1,7 +1,7 @@
 //! The desk's own benchmarks: the few operations whose speed users notice, short enough to run many times.
 //!
-//! Each checks that its operations did what they should: a fast no-op is a failure, not a record. The numbers against
-//! peers are the business of `perf peers`; the thorough ones, of the Criterion benches.
+//! Each benchmark checks that its operations did what they should, because a no-op is fast but wrong. `perf peers`
+//! compares with peers; the Criterion benches are more thorough.
 
 mod client;
 mod path;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::failure::{Exit, Failure};
 use crate::results::Metric;
 
-/// One benchmark; its name is the first word of its metrics' names.
+/// A benchmark, whose name is the first word of its metrics' names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Benchmark {
     pub(crate) name: &'static str,
@@ -21,7 +21,7 @@ pub(crate) struct Benchmark {
     run: fn(&Effort) -> Result<Vec<Metric>, Wrong>,
 }
 
-/// The operations did not do what they should.
+/// The error when operations did not do what they should.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Wrong(pub(crate) String);
 
@@ -31,12 +31,12 @@ impl<E: std::error::Error> From<E> for Wrong {
     }
 }
 
-/// How much time to spend.
+/// How much time to spend on a benchmark.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Effort {
-    /// Samples of each number.
+    /// The number of samples of each number.
     pub(crate) samples: usize,
-    /// Time that one sample takes, about.
+    /// The approximate time that one sample takes.
     pub(crate) sample_time: Duration,
 }
 
@@ -46,14 +46,14 @@ impl Default for Effort {
     }
 }
 
-/// What is said of calls that are timed one by one.
+/// The percentiles reported for calls that are timed one by one.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
 
-/// Every benchmark.
+/// All benchmarks.
 pub(crate) const ALL: [Benchmark; 8] = [
     Benchmark {
         name: "record",
-        what: "an event with 3 tags, ring drained meanwhile",
+        what: "an event with 3 tags, while the ring is drained",
         run: client::record,
     },
     Benchmark { name: "counter", what: "adding 1 to a static counter", run: client::counter },
@@ -69,38 +69,35 @@ pub(crate) const ALL: [Benchmark; 8] = [
     Benchmark { name: "path", what: "record, loopback UDP, collector, no loss", run: path::path },
 ];
 
-/// Events a second through client, loopback and collector, none lost.
+/// Sends events through client, loopback and collector, none of which may be lost, and returns events per second.
 pub(crate) fn delivered(events: u64) -> Result<f64, Wrong> {
     path::once(events)
 }
 
-/// The events of the corpus.
+/// Returns the events of the corpus.
 pub(crate) fn corpus() -> Result<Vec<ringstat_core::record::Event>, Wrong> {
     wire::corpus()
 }
 
-/// The corpus in datagrams of ringstat's format.
+/// Returns the corpus as datagrams of ringstat's format.
 pub(crate) fn datagrams() -> Result<Vec<Vec<u8>>, Wrong> {
     wire::datagrams()
 }
 
-/// What encodes the corpus, each time it is called, and returns the number of events.
+/// Returns a function that encodes the corpus each time it is called, and returns the number of events.
 pub(crate) fn encoder() -> Result<impl FnMut() -> u64, Wrong> {
     wire::encoder()
 }
 
-/// The benchmarks whose names contain one of `filters`; all without filters.
+/// Returns the benchmarks whose names contain one of `filters`, or all of them without filters.
 pub(crate) fn selection(filters: &[String]) -> Result<Vec<Benchmark>, Failure> {
     let wanted =
         |b: &&Benchmark| filters.is_empty() || filters.iter().any(|f| b.name.contains(f.as_str()));
     let chosen: Vec<_> = ALL.iter().filter(wanted).copied().collect();
     if chosen.is_empty() {
         let names: Vec<_> = ALL.iter().map(|b| b.name).collect();
-        return Err(Failure::new(
-            Exit::Usage,
-            format_args!("no benchmark is called like {filters:?}"),
-        )
-        .hint(format_args!("There are: {}.", names.join(", "))));
+        return Err(Failure::new(Exit::Usage, format_args!("no benchmark matches {filters:?}"))
+            .hint(format_args!("The benchmarks are: {}.", names.join(", "))));
     }
     Ok(chosen)
 }
@@ -114,8 +111,8 @@ impl Benchmark {
     }
 }
 
-/// Times `operation`, which does `times` things in a call, and returns nanoseconds for each thing. Calls it as often as
-/// a sample's time allows; the first sample only warms up.
+/// Times `operation`, which does `times` things per call, and returns nanoseconds per thing for each sample. Calls it
+/// as often as a sample's time allows; the first sample only warms up.
 fn time(effort: &Effort, times: u64, mut operation: impl FnMut()) -> Vec<f64> {
     let begun = Instant::now();
     operation();
@@ -130,7 +127,7 @@ fn time(effort: &Effort, times: u64, mut operation: impl FnMut()) -> Vec<f64> {
     (0..effort.samples).map(|_| sample()).collect()
 }
 
-/// What `condition` does not confirm is wrong.
+/// Returns an error with the text of `what` unless `condition` holds.
 pub(crate) fn check(condition: bool, what: impl FnOnce() -> String) -> Result<(), Wrong> {
     if condition { Ok(()) } else { Err(Wrong(what())) }
 }

@@ -1,4 +1,4 @@
-//! A ring by itself.
+//! A ring alone.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::results::Metric;
 
 /// Items pushed before they are popped.
 const ROW: u64 = 512;
-/// Rows of a sample of pushes by themselves.
+/// Rows in a sample of pushes alone.
 const ROWS: u64 = 100;
 
-/// `spsc.ns`: push and pop of one item; `spsc.push`: pushes a second, by themselves.
+/// Measures `spsc.ns`, the push and pop of one item, and `spsc.push`, pushes per second alone.
 pub(super) fn spsc(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let mut ring: Box<Ring<[u64; 8], [Slot<[u64; 8]>; 1024]>> = Box::default();
     let (mut producer, mut consumer) = ring.split();
@@ -40,7 +40,7 @@ pub(super) fn spsc(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
                 popped += black_box(item)[7];
             }
         }
-        // The first warms up.
+        // The first sample warms up.
         if sample > 0 {
             rates.push((ROW * ROWS) as f64 / taken.as_secs_f64().max(1e-9));
         }

@@ -1,4 +1,4 @@
-//! The wire format, and the collector behind it.
+//! The wire format, and the collector that decodes it.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub(super) fn corpus() -> Result<Vec<Event>, Wrong> {
         .map_err(|cause| Wrong(format!("the corpus has an event that is refused: {cause:?}")))
 }
 
-/// `encode.ns` and `encode.bytes`, for each event.
+/// Measures `encode.ns` and `encode.bytes`, per event.
 pub(super) fn encode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let events = corpus()?;
     let mut encoder: Box<Encoder> = Box::default();
@@ -41,14 +41,14 @@ pub(super) fn encode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     ])
 }
 
-/// The corpus in datagrams.
+/// Returns the corpus as datagrams.
 pub(super) fn datagrams() -> Result<Vec<Vec<u8>>, Wrong> {
     let all = corpus::datagrams(&corpus()?, PAYLOAD_ETHERNET);
     check(!all.is_empty(), || "nothing was encoded".into())?;
     Ok(all)
 }
 
-/// What encodes the corpus once more, and returns the number of events.
+/// Returns a function that encodes the corpus once more, and returns the number of events.
 pub(super) fn encoder() -> Result<impl FnMut() -> u64, Wrong> {
     let events = corpus()?;
     let mut encoder: Box<Encoder> = Box::default();
@@ -60,7 +60,7 @@ pub(super) fn encoder() -> Result<impl FnMut() -> u64, Wrong> {
     })
 }
 
-/// `decode.ns` for each event.
+/// Measures `decode.ns`, per event.
 pub(super) fn decode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let datagrams = datagrams()?;
     let mut decoder: Box<Decoder> = Box::new(Decoder::new());
@@ -79,8 +79,8 @@ pub(super) fn decode(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     Ok(vec![Metric::new("decode.ns", "ns", samples)])
 }
 
-/// `collect.ns` for each event: a collector that starts anew takes all datagrams. `collect.p50` and so on for each
-/// datagram, and `collect.datagrams` a second: one that knows the sender and its series.
+/// Measures `collect.ns`, per event, with a new collector that takes all datagrams; and `collect.p50` and so on, per
+/// datagram, and `collect.datagrams`, per second, with a collector that knows the sender and its series.
 pub(super) fn collect(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     let mut datagrams = datagrams()?;
     let (mut passes, mut stored) = (0, 0);
@@ -109,7 +109,7 @@ pub(super) fn collect(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
             }
         }
         received += took.len() as u64;
-        // The first makes the series.
+        // The first sample creates the series.
         if sample > 0 {
             rates.push(took.len() as f64 / took.iter().sum::<f64>() * 1e9);
             for ((_, q), block) in PERCENTILES.iter().zip(&mut blocks) {

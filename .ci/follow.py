@@ -76,7 +76,7 @@ class Shell:
         return 0, said
 
     def step(self, line):
-        self.process.stdin.write(f'{line}\necho "{MARK} $?"\n')
+        self.process.stdin.write(f'{line}\nprintf "\\n%s\\n" "{MARK} $?"\n')
         self.process.stdin.flush()
         while True:
             self.log.flush()

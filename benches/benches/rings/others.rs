@@ -1,4 +1,4 @@
-//! Peer rings that only these benches use.
+//! Rings that only these benches have as peers.
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
@@ -6,10 +6,10 @@ use ringstat_benches::peers::rings::{Item, Pop, Push, Ring};
 use ringstat_benches::shared_ring;
 use thingbuf::ThingBuf;
 
-/// One end of another crate's ring.
+/// An end of a ring of another crate.
 pub(crate) struct End<T>(T);
 
-/// heapless' ring for one producer and one consumer, which holds one item less than its size.
+/// Holds one item less than it says.
 pub(crate) struct HeaplessSpsc<const N: usize>(Box<heapless::spsc::Queue<Item, N>>);
 
 impl<const N: usize> Ring for HeaplessSpsc<N> {
@@ -41,7 +41,7 @@ impl Pop for End<heapless::spsc::Consumer<'_, Item>> {
 }
 
 shared_ring!(
-    /// The `thingbuf` crate.
+    /// The crate `thingbuf`.
     Thing,
     "thingbuf",
     ThingBuf<Item>,
@@ -50,8 +50,7 @@ shared_ring!(
     |queue| queue.pop()
 );
 shared_ring!(
-    /// heapless' ring for several producers, deprecated by its authors because it is not truly lock-free. Its size must
-    /// be a power of two.
+    /// Deprecated by its authors as not truly lock-free; it needs as many items as a power of two.
     HeaplessMpmc,
     "heapless mpmc",
     Box<heapless::mpmc::Queue<Item, N>>,
@@ -60,7 +59,7 @@ shared_ring!(
     |queue| queue.dequeue()
 );
 shared_ring!(
-    /// embassy-sync's channel with the critical section of hosts, which is a mutex.
+    /// With the critical section of hosts, which is a mutex.
     Embassy,
     "embassy-sync channel",
     Box<Channel<CriticalSectionRawMutex, Item, N>>,

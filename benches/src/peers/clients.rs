@@ -1,4 +1,4 @@
-//! Clients that discard what they send, so that only the caller's part is timed.
+//! Clients that send nowhere, so that what is timed is the caller's part.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,50 +7,48 @@ use cadence::{BufferedUdpMetricSink, StatsdClient};
 use ringstat_core::send::from_fn;
 use ringstat_std::{BuildError, Client};
 
-/// Builds a ringstat client with a transport that discards everything.
+/// ringstat, with a transport that throws everything away.
 ///
 /// # Errors
-/// Returns an error if its thread cannot be started.
+/// When its thread cannot be started.
 pub fn ours() -> Result<Client, BuildError> {
     Client::builder("nowhere:1").report_interval(None).build_with(from_fn(|_| Ok(())))
 }
 
-/// A socket that nobody reads, for clients that need a destination: the kernel drops what does not fit.
+/// A socket that nobody reads, for clients that want one: the kernel drops what does not fit.
 #[derive(Debug)]
 pub struct Nobody(UdpSocket);
 
 impl Nobody {
-    /// Binds the socket to a free port.
-    ///
     /// # Errors
-    /// Returns an error if no port is free.
+    /// When there is no port left.
     pub fn new() -> io::Result<Self> {
         UdpSocket::bind("127.0.0.1:0").map(Self)
     }
 
-    /// Returns the socket's address.
+    /// Where it does not listen.
     ///
     /// # Errors
-    /// Does not fail while the socket is open.
+    /// None, while it is open.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
 }
 
-/// Creates cadence's buffered sink, which sends to `to`.
+/// What cadence buffers before it sends to `to`.
 ///
 /// # Errors
-/// Returns an error if no port is free.
+/// When there is no port left.
 pub fn cadence_sink(to: SocketAddr) -> io::Result<BufferedUdpMetricSink> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_nonblocking(true)?;
     BufferedUdpMetricSink::from(to, socket).map_err(io::Error::other)
 }
 
-/// Creates a buffered cadence client.
+/// cadence, buffered.
 ///
 /// # Errors
-/// Returns an error if no port is free.
+/// When there is no port left.
 pub fn cadence(to: SocketAddr) -> io::Result<StatsdClient> {
     Ok(StatsdClient::from_sink("app", cadence_sink(to)?))
 }

@@ -1,6 +1,6 @@
-//! The peers that both the Criterion benches and `perf peers` compare ringstat with.
+//! What ringstat is measured against: said once, for the Criterion benches and `perf peers`.
 //!
-//! Peers that only one bench needs are defined next to that bench.
+//! What only a bench has as a peer stands beside that bench.
 
 pub mod clients;
 pub mod formats;

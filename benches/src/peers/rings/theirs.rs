@@ -1,4 +1,4 @@
-//! The rings of other crates.
+//! The rings of others.
 
 use crossbeam_queue::ArrayQueue;
 use ringbuf::traits::{Consumer as _, Producer as _, Split as _};
@@ -6,7 +6,7 @@ use ringbuf::traits::{Consumer as _, Producer as _, Split as _};
 use super::{Item, Pop, Push, Ring};
 use crate::shared_ring;
 
-/// The `rtrb` crate.
+/// The crate `rtrb`.
 pub struct Rtrb<const N: usize>;
 
 impl<const N: usize> Ring for Rtrb<N> {
@@ -49,10 +49,10 @@ impl Pop for rtrb::Consumer<Item> {
     }
 }
 
-/// The number of items popped in one slice.
+/// Items taken in one slice.
 const BATCH: usize = 32;
 
-/// The `ringbuf` crate.
+/// The crate `ringbuf`.
 pub struct Ringbuf<const N: usize>;
 
 impl<const N: usize> Ring for Ringbuf<N> {
@@ -95,7 +95,7 @@ impl Pop for ringbuf::HeapCons<Item> {
 }
 
 shared_ring!(
-    /// `ArrayQueue` of the `crossbeam-queue` crate.
+    /// `ArrayQueue` of the crate `crossbeam-queue`.
     Crossbeam,
     "crossbeam ArrayQueue",
     ArrayQueue<Item>,

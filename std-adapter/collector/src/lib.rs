@@ -15,6 +15,9 @@ mod journal;
 
 mod memory;
 
+// How what is kept goes to disk.
+mod rows;
+
 // What is kept: values
 mod series;
 
@@ -33,6 +36,9 @@ mod report;
 // and as Prometheus text.
 mod metrics;
 
+// It may be kept on disk.
+mod data;
+
 // Around it the machine: the shards and who may look at them,
 mod shared;
 
@@ -42,11 +48,13 @@ mod http;
 // and the sockets for senders.
 mod server;
 
+pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
 pub use intake::{Asks, Collector, Counts, Life, Sender, SenderInfo, Shards, shard_of};
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{
-    Health, HttpCounts, Io, IoCounts, Own, Process, Report, SenderReport, SeriesReport, Status,
+    DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, Own, Process, Report, SenderReport,
+    SeriesReport, Status,
 };
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
 pub use server::{Running, Server, ServerConfig, StartError, TapFn};

@@ -132,7 +132,7 @@ impl Limit {
 }
 
 /// How often each limit was reached, and because of which sender last.
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Hits {
     times: [u64; Limit::ALL.len()],
     by: [u64; Limit::ALL.len()],

@@ -4,16 +4,18 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 14] = [
     "limits",
     "journal",
     "memory",
+    "rows",
     "series",
     "exposition",
     "store",
     "intake",
     "report",
     "metrics",
+    "data",
     "shared",
     "http",
     "server",

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `demo` | a collector and a client in one process, fed with this machine's own readings |
 //! | `collect` | receives, and shows what it has on a page, as Prometheus text and as JSON |
+//! | `data` | checks and shows what `collect --data` keeps |
 //! | `send` | sends a value, or a file of values |
 //! | `encode` | packs JSON lines into datagrams and reports what they cost |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
@@ -35,6 +36,7 @@ mod settings;
 // The subcommands.
 mod collect;
 mod completions;
+mod data;
 mod decode;
 mod demo;
 mod doctor;
@@ -77,6 +79,9 @@ enum Command {
     /// Run a collector until Ctrl-C, with a page, Prometheus text and health
     #[command(after_help = collect::HELP)]
     Collect(collect::Args),
+    /// Check or show what a collector keeps in its data directory
+    #[command(after_help = data::HELP)]
+    Data(data::Args),
     /// Send one value, or the records of a file
     #[command(after_help = send::HELP)]
     Send(send::Args),
@@ -118,6 +123,7 @@ fn run(cli: Cli) -> common::failure::Outcome {
     match cli.command {
         Command::Demo(args) => demo::run(&args, settings),
         Command::Collect(args) => collect::run(&args, settings.collector),
+        Command::Data(args) => data::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Send(args) => send::run(&args, settings),

@@ -7,6 +7,9 @@ use ringstat_core::wire::decode::Datagram;
 use ringstat_core::wire::receipt::Receipt;
 
 /// Counts for one epoch, since the collector first received a datagram of it.
+///
+/// They are of this life of the collector, whatever it keeps on disk: if they went on after a crash, what came between the
+/// last commit and the crash would seem to have arrived when as much has arrived again.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heard {
     instance: u32,

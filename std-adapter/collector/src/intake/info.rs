@@ -2,12 +2,12 @@
 
 use ringstat_core::instrument::Details;
 use ringstat_core::wire::decode::Record;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::memory::heap;
 
 /// What a sender says of itself: an [`Info`](ringstat_core::instrument::Info) as received.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SenderInfo {
     /// The name of its program.
     pub program: String,

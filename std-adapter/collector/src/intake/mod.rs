@@ -4,9 +4,12 @@
 //! again, so several sockets, or two paths through the network, may feed one collector.
 
 mod counts;
+mod critical;
 mod heard;
 mod info;
+mod kept;
 mod lately;
+mod members;
 mod records;
 mod sender;
 mod senders;
@@ -28,14 +31,19 @@ use crate::limits::{Hits, Limit, Limits};
 use crate::memory::heap;
 use crate::store::{Cache, Common, Store};
 pub use counts::Counts;
+pub(crate) use critical::{Critical, Entry};
 pub use heard::Asks;
 pub use info::SenderInfo;
+use kept::Begun;
+pub(crate) use kept::{SenderRow, ShardRow};
 pub(crate) use lately::Lately;
+pub(crate) use members::MemberKey;
 use records::Taken;
 pub use sender::{Life, Sender};
 use senders::Senders;
 #[cfg(target_os = "linux")]
 pub(crate) use shards::MIX;
+pub(crate) use shards::shard_of_sender;
 pub use shards::{Shards, shard_of};
 
 /// Takes datagrams, and keeps what they say.
@@ -67,6 +75,14 @@ pub struct Collector {
     /// How often each limit had been reached when the journal was last told.
     told: Hits,
     counts_before: Lately<Counts>,
+    members: MemberKey,
+    /// Where something is kept: critical events on their way to the disk,
+    critical: Critical,
+    /// whether the next cut is to have everything, the one under way,
+    keeps_all: bool,
+    cut: Begun,
+    /// and what was counted when the last one began.
+    kept_counts: Option<Counts>,
 }
 
 /// The decoder, with a `Debug` implementation that does not print its tables.
@@ -106,6 +122,13 @@ impl Collector {
         (0..count.max(1)).map(|_| Self::with(common.clone())).collect()
     }
 
+    /// The same; members of sets are told apart as in a life before.
+    pub(crate) fn shards_with_key(limits: Limits, count: usize, key: MemberKey) -> Vec<Self> {
+        let mut shards = Self::shards(limits, count);
+        shards.iter_mut().for_each(|shard| shard.members = key);
+        shards
+    }
+
     fn with(common: Arc<Common>) -> Self {
         let hasher = RandomState::new();
         Self {
@@ -121,6 +144,11 @@ impl Collector {
             datagrams_before: Lately::new(0, 0),
             told: Hits::default(),
             counts_before: Lately::new(0, Counts::default()),
+            members: MemberKey::random(),
+            critical: Critical::default(),
+            keeps_all: false,
+            cut: Begun::default(),
+            kept_counts: None,
         }
     }
 
@@ -187,11 +215,15 @@ impl Collector {
             store: &mut self.store,
             cache: &mut self.cache,
             hasher: &self.hasher,
+            members: &self.members,
             counts: &mut self.counts,
         };
-        let (asks, grown) = taken.take(id, sender, &mut opened, now_ms);
-        self.grow(grown);
-        asks
+        let took = taken.take(id, sender, &mut opened, now_ms);
+        self.grow(took.grown);
+        if took.critical {
+            self.critical.add(id, took.resyncs, datagram);
+        }
+        took.asks
     }
 
     /// Takes a datagram that the sender's tracker has counted already.
@@ -207,11 +239,15 @@ impl Collector {
             store: &mut self.store,
             cache: &mut self.cache,
             hasher: &self.hasher,
+            members: &self.members,
             counts: &mut self.counts,
         };
-        let (asks, grown) = taken.take(id, sender, &mut opened, now_ms);
-        self.grow(grown);
-        asks
+        let took = taken.take(id, sender, &mut opened, now_ms);
+        self.grow(took.grown);
+        if took.critical {
+            self.critical.add(id, took.resyncs, datagram);
+        }
+        took.asks
     }
 
     /// Takes note that senders keep so much more memory.
@@ -296,13 +332,22 @@ impl Collector {
     /// origin of a datagram gains little. What is left out follows when lower identifiers are settled. Returns `None`
     /// if there is nothing to acknowledge, or no room.
     pub fn ack(&mut self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
-        let known = self.senders.get(sender)?;
-        let ack = known.ids.as_deref()?.ack(known.number(), known.epoch());
+        let length = self.write_ack(sender, asked, buf)?;
+        self.count_acks(1);
+        Some(length)
+    }
+
+    /// The same, without counting it.
+    pub(crate) fn write_ack(&self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
+        let ack = self.senders.get(sender)?.ack()?;
         let limit = asked.saturating_mul(ACK_AMPLIFICATION);
         let room = limit.checked_sub(Ack::MIN_LEN)?.min(ack.bitmap.len());
-        let length = Ack { bitmap: &ack.bitmap[..room], ..ack }.emit(buf)?;
-        self.counts.acks += 1;
-        Some(length)
+        Ack { bitmap: &ack.bitmap[..room], ..ack }.emit(buf)
+    }
+
+    /// Counts acknowledgements that were sent.
+    pub(crate) fn count_acks(&mut self, acks: u64) {
+        self.counts.acks += acks;
     }
 
     /// Does what is due: forgets idle senders and series, and logs which limits were reached. Call it often; each call

@@ -1,6 +1,6 @@
 //! From the records of a datagram to the series that hold them.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::RandomState;
 
 use ringstat_core::format::Header;
 use ringstat_core::instrument::Details;
@@ -10,7 +10,7 @@ use ringstat_core::wire::DecodeError;
 use ringstat_core::wire::decode::{Body, Content, Datagram, Event, Record};
 
 use super::heard::Heard;
-use super::{Asks, Counts, Sender, SenderInfo};
+use super::{Asks, Counts, MemberKey, Sender, SenderInfo};
 use crate::memory::Room;
 use crate::series::{Class, Data, say};
 use crate::store::{Cache, Common, Series, Store, Wanted};
@@ -19,7 +19,7 @@ use crate::store::{Cache, Common, Series, Store, Wanted};
 struct Target<'a, 'b> {
     pub(super) store: &'a mut Store,
     pub(super) cache: &'a mut Cache,
-    pub(super) hasher: &'a RandomState,
+    pub(super) members: &'a MemberKey,
     /// The sender's id.
     pub(super) id: u64,
     pub(super) header: Header,
@@ -27,6 +27,8 @@ struct Target<'a, 'b> {
     pub(super) run: u32,
     pub(super) now_ms: u64,
     pub(super) ids: Option<&'a mut IdWindow>,
+    /// Whether only critical events are stored, as the rest is lost.
+    pub(super) only_critical: bool,
     /// What the sender says of itself.
     pub(super) info: &'a mut Option<Box<SenderInfo>>,
     /// How much the series may grow.
@@ -47,6 +49,8 @@ pub(super) struct Tally {
     pub(super) grown: isize,
     /// Events without an identifier.
     pub(super) events: u64,
+    /// Critical events that are new.
+    pub(super) critical: u64,
 }
 
 /// What takes a datagram.
@@ -55,12 +59,24 @@ pub(super) struct Taken<'a> {
     pub(super) store: &'a mut Store,
     pub(super) cache: &'a mut Cache,
     pub(super) hasher: &'a RandomState,
+    pub(super) members: &'a MemberKey,
     pub(super) counts: &'a mut Counts,
 }
 
+/// What came of a datagram.
+pub(super) struct Took {
+    /// What the sender asks for.
+    pub(super) asks: Asks,
+    /// What is known of it takes so many bytes more.
+    pub(super) grown: isize,
+    /// Whether there were critical events that had not been here before.
+    pub(super) critical: bool,
+    /// How often the sender had restarted with the epoch that it had.
+    pub(super) resyncs: u32,
+}
+
 impl Taken<'_> {
-    /// Stores a datagram's records and counts them. Returns what the sender asks for, and how many bytes more what is
-    /// known of it takes.
+    /// Stores a datagram's records and counts them.
     #[inline]
     pub(super) fn take(
         self,
@@ -68,27 +84,51 @@ impl Taken<'_> {
         sender: &mut Sender,
         opened: &mut Datagram<'_>,
         now_ms: u64,
-    ) -> (Asks, isize) {
-        let Self { common, store, cache, hasher, counts } = self;
+    ) -> Took {
         let (header, prologue) = (*opened.header(), *opened.prologue());
-        counts.accepted += 1;
+        self.counts.accepted += 1;
         if sender.heard.as_ref().is_none_or(|heard| !heard.counts(&header)) {
-            sender.heard = Some(Heard::new(hasher, &header));
+            sender.heard = Some(Heard::new(self.hasher, &header));
         }
         sender.take_prologue(&header, prologue, now_ms);
-        if let Some(floor) = prologue.ack_floor {
+        self.take_records(id, sender, opened, now_ms, false)
+    }
+
+    /// Stores the critical events of a datagram that was received in a life before, and is not counted.
+    pub(super) fn take_critical(
+        self,
+        id: u64,
+        sender: &mut Sender,
+        opened: &mut Datagram<'_>,
+        now_ms: u64,
+    ) -> Took {
+        self.take_records(id, sender, opened, now_ms, true)
+    }
+
+    #[inline]
+    fn take_records(
+        self,
+        id: u64,
+        sender: &mut Sender,
+        opened: &mut Datagram<'_>,
+        now_ms: u64,
+        only_critical: bool,
+    ) -> Took {
+        let Self { common, store, cache, members, counts, .. } = self;
+        if let Some(floor) = opened.prologue().ack_floor {
             sender.ids.get_or_insert_default().advance(floor);
         }
         let mut target = Target {
             room: store.room(common, id),
             store,
             cache,
-            hasher,
+            members,
             id,
-            header,
+            header: *opened.header(),
             run: sender.run(),
             now_ms,
             ids: sender.ids.as_deref_mut(),
+            only_critical,
             info: &mut sender.info,
             tally: Tally::default(),
         };
@@ -96,17 +136,23 @@ impl Taken<'_> {
         let error = target.take_all(opened);
         let Target { room, tally, store, .. } = target;
         store.settle(id, &room);
-        if let Some(heard) = &mut sender.heard {
+        if let Some(heard) = sender.heard.as_mut().filter(|_| !only_critical) {
             heard.count(tally.events);
         }
         sender.records += tally.read;
         counts.add(&tally);
-        if let Some(e) = error {
+        // A datagram of which only critical events are taken was not accepted, and is not broken either.
+        if let Some(e) = error.filter(|_| !only_critical) {
             counts.malformed[e as usize] += 1;
             counts.broken += 1;
             common.journal.refused(e);
         }
-        (Asks::of(opened, id, sender.heard.as_ref()), tally.grown)
+        Took {
+            asks: Asks::of(opened, id, sender.heard.as_ref()),
+            grown: tally.grown,
+            critical: tally.critical > 0,
+            resyncs: sender.resyncs(),
+        }
     }
 }
 
@@ -119,14 +165,19 @@ impl Target<'_, '_> {
                 Ok(record) => record,
                 Err(e) => return Some(e),
             };
+            let critical = matches!(&record.body, Body::Event(event) if event.id.is_some());
+            if self.only_critical && !critical {
+                continue;
+            }
             self.tally.read += 1;
             if let Body::Event(event) = &record.body {
                 self.tally.events += u64::from(event.id.is_none());
-                if let Some((id, ids)) = event.id.zip(self.ids.as_deref_mut())
-                    && ids.insert(id) != Seen::New
-                {
-                    self.tally.repeated += 1;
-                    continue;
+                if let Some((id, ids)) = event.id.zip(self.ids.as_deref_mut()) {
+                    if ids.insert(id) != Seen::New {
+                        self.tally.repeated += 1;
+                        continue;
+                    }
+                    self.tally.critical += 1;
                 }
             }
             let (class, may_overflow) = match &record.body {
@@ -161,7 +212,7 @@ impl Target<'_, '_> {
                 &record.body,
                 (&self.header, self.run),
                 base_time,
-                self.hasher,
+                self.members,
                 &mut self.room,
             );
             if series.scaled && !scaled {
@@ -215,12 +266,12 @@ fn apply(
     body: &Body<'_>,
     (header, run): (&Header, u32),
     base_time: u64,
-    hasher: &RandomState,
+    members: &MemberKey,
     room: &mut Room<'_>,
 ) -> bool {
     let data = &mut series.data;
     match body {
-        Body::Event(event) => apply_event(series, event, (header, run), hasher, room),
+        Body::Event(event) => apply_event(series, event, (header, run), members, room),
         Body::Total(total) => {
             let Data::Counter(counter) = data else { return mismatch() };
             counter.total(run, *total);
@@ -248,7 +299,7 @@ fn apply_event(
     series: &mut Series,
     event: &Event<'_>,
     (header, run): (&Header, u32),
-    hasher: &RandomState,
+    members: &MemberKey,
     room: &mut Room,
 ) -> bool {
     let number = match event.content {
@@ -275,8 +326,8 @@ fn apply_event(
         Kind::Set => {
             let Data::Set(set) = data else { return mismatch() };
             let member = match event.content {
-                Content::Number(_) => hasher.hash_one(number.to_bits()),
-                Content::Text(text) => hasher.hash_one(text),
+                Content::Number(_) => members.hash(&number.to_bits().to_le_bytes()),
+                Content::Text(text) => members.hash(text.as_bytes()),
             };
             set.add(member, room);
             series.scaled |= !set.is_exact();

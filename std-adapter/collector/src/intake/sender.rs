@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::receive::{Account, IdWindow, SequenceTracker, Verdict};
+use ringstat_core::wire::ack::Ack;
 
 use super::SenderInfo;
 use super::heard::Heard;
+use super::kept::SenderRow;
 use super::lately::Lately;
 use crate::memory::heap;
 
@@ -53,6 +55,9 @@ pub struct Sender {
     /// The critical events of this run, once there are any.
     pub(super) ids: Option<Box<IdWindow>>,
     lately: Lately<Losses>,
+    /// The number of the cut before which it last changed, and whether it was ever in one.
+    pub(super) cut: u32,
+    pub(super) kept: bool,
 }
 
 /// The growing counts by which a sender is judged.
@@ -139,6 +144,8 @@ impl Sender {
             heard: None,
             ids: None,
             lately: Lately::new(now_ms, Losses::default()),
+            cut: 0,
+            kept: false,
         }
     }
 
@@ -259,6 +266,92 @@ impl Sender {
     pub(super) fn bytes(&self) -> usize {
         self.aside.iter().map(|datagram| heap(datagram.len()) + 32).sum::<usize>()
             + self.info.as_ref().map_or(0, |info| info.bytes())
+    }
+
+    /// Goes over to the run of a datagram that was received before a crash and is not counted, if that is a later one.
+    /// Returns whether it is the current one then.
+    pub(super) fn go_on(&mut self, header: &Header, resyncs: u32) -> bool {
+        if header.epoch != self.epoch {
+            self.tracker.begin_epoch(header.epoch);
+            if self.tracker.stats().epoch != header.epoch {
+                return false;
+            }
+            self.begin_run(header.epoch);
+        }
+        if resyncs > self.resyncs {
+            self.resync(header);
+            self.resyncs = resyncs;
+        }
+        resyncs == self.resyncs
+    }
+
+    /// A sender that was first heard of after the last cut, of which a critical event tells. What it sent before, and that
+    /// datagram itself, are missing.
+    pub(super) fn missed(header: &Header, now_ms: u64) -> Self {
+        let mut sender = Self::new(header.sender, header, now_ms);
+        if header.sequence < YOUNG {
+            sender.tracker.begin_epoch(header.epoch);
+        } else {
+            sender.tracker = SequenceTracker::resume(header.epoch, header.sequence.into());
+        }
+        sender
+    }
+
+    /// What is kept of it.
+    pub(super) fn row(&self) -> SenderRow {
+        SenderRow {
+            number: self.number,
+            tracker: self.tracker.clone(),
+            ids: self.ids.as_deref().cloned(),
+            epoch: self.epoch,
+            resyncs: self.resyncs,
+            told: (self.told.dropped, self.told.failed),
+            finished: self.finished,
+            records: self.records,
+            datagrams: self.datagrams,
+            since_ms: self.since_ms,
+            seen_ms: self.seen_ms,
+            fresh_ms: self.fresh_ms,
+            start_ms: self.start_ms,
+            clock: (self.clock.jumps, self.clock.by_ms),
+            from: self.from,
+            info: self.info.as_deref().cloned(),
+            aside: self.aside.iter().map(|datagram| datagram.to_vec()).collect(),
+        }
+    }
+
+    /// A sender that was kept.
+    pub(super) fn restored(row: SenderRow, now_ms: u64) -> Self {
+        let header = Header { epoch: row.epoch, ..Header::default() };
+        let mut sender = Self {
+            tracker: row.tracker,
+            ids: row.ids.map(Box::new),
+            resyncs: row.resyncs,
+            told: Prologue { dropped: row.told.0, failed: row.told.1, ..Prologue::default() },
+            finished: row.finished,
+            records: row.records,
+            datagrams: row.datagrams,
+            since_ms: row.since_ms.min(now_ms),
+            seen_ms: row.seen_ms.min(now_ms),
+            fresh_ms: row.fresh_ms.min(now_ms),
+            start_ms: row.start_ms,
+            // How far ahead it was says nothing: the collector's clock has stood still.
+            clock: Clock { ahead: None, jumps: row.clock.0, by_ms: row.clock.1 },
+            from: row.from,
+            info: row.info.map(Box::new),
+            aside: row.aside.into_iter().map(Into::into).collect(),
+            kept: true,
+            ..Self::new(row.number, &header, now_ms)
+        };
+        sender.was = sender.life(now_ms);
+        // What was lost in a life before is not lost lately.
+        sender.lately = Lately::new(now_ms, sender.losses());
+        sender
+    }
+
+    /// The acknowledgement of its critical events, all of it.
+    pub(super) fn ack(&self) -> Option<Ack<'_>> {
+        Some(self.ids.as_deref()?.ack(self.number, self.epoch))
     }
 
     /// The run, as the series know it: counts that begin anew with each run do so when this changes.

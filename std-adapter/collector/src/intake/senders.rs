@@ -14,6 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use ringstat_core::format::Header;
 use ringstat_core::receive::IdWindow;
 
+use super::kept::KeptSenders;
 use super::{Life, Sender};
 use crate::limits::Limit;
 use crate::memory::{Budget, heap, table};
@@ -42,7 +43,7 @@ struct Waiting {
 /// The senders that are known, the numbers that wait, and the newcomers that give way first.
 #[derive(Debug)]
 pub(super) struct Senders {
-    all: HashMap<u64, Sender, foldhash::fast::RandomState>,
+    pub(super) all: HashMap<u64, Sender, foldhash::fast::RandomState>,
     /// Empty until half the places are taken.
     waiting: Vec<Waiting>,
     /// In the order of arrival; some of them may be newcomers no longer.
@@ -52,6 +53,7 @@ pub(super) struct Senders {
     twins: HashMap<(u64, u32), u64, foldhash::fast::RandomState>,
     /// Memory behind the senders, besides identifiers.
     kept: usize,
+    pub(super) cuts: KeptSenders,
 }
 
 /// As many processes may share a number with another one.
@@ -73,6 +75,7 @@ impl Senders {
             hasher,
             twins: HashMap::default(),
             kept: 0,
+            cuts: KeptSenders::default(),
         }
     }
 
@@ -153,7 +156,7 @@ impl Senders {
             self.newcomers.push_back(id);
             store.set_outside(self.bytes());
         }
-        (self.all.get_mut(&id), displaced)
+        (self.get_mut(id), displaced)
     }
 
     /// Makes room for a new sender, or says why there is none.
@@ -190,7 +193,8 @@ impl Senders {
     ) -> bool {
         while let Some(newest) = self.newcomers.pop_front() {
             if self.all.get(&newest).is_some_and(|s| is_newcomer(s, now_ms)) {
-                if let Some(gone) = self.all.remove(&newest) {
+                if let Some(mut gone) = self.all.remove(&newest) {
+                    self.cuts.before_removal(newest, &mut gone);
                     self.kept -= gone.bytes();
                 }
                 budget.give_senders(1);
@@ -250,10 +254,11 @@ impl Senders {
     /// Forgets the senders not heard from since `before_ms`. Returns how many.
     pub(super) fn sweep(&mut self, budget: &Budget, now_ms: u64, before_ms: u64) -> usize {
         let before = self.all.len();
-        let kept = &mut self.kept;
-        self.all.retain(|_, s| {
+        let (kept, cuts) = (&mut self.kept, &mut self.cuts);
+        self.all.retain(|id, s| {
             let stays = s.seen_ms >= before_ms;
             if !stays {
+                cuts.before_removal(*id, s);
                 *kept -= s.bytes();
             }
             stays
@@ -273,8 +278,21 @@ impl Senders {
         forgotten
     }
 
+    /// Puts a sender of a life before back, whatever the limits: it had a place then.
+    pub(super) fn put_back(&mut self, id: u64, sender: Sender, budget: &Budget) {
+        budget.put_sender();
+        if sender.number() != id {
+            self.twins.insert((sender.number(), sender.epoch()), id);
+        }
+        self.kept += sender.bytes();
+        self.all.insert(id, sender);
+    }
+
+    /// A sender that is about to change.
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut Sender> {
-        self.all.get_mut(&id)
+        let sender = self.all.get_mut(&id)?;
+        self.cuts.before_change(id, sender);
+        Some(sender)
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Sender> {
@@ -301,6 +319,7 @@ impl Senders {
             + self.all.len() * heap(size_of::<IdWindow>())
             + table(self.twins.capacity(), size_of::<((u64, u32), u64)>())
             + self.kept
+            + self.cuts.bytes()
     }
 
     /// The memory of one more sender.

@@ -39,7 +39,16 @@ impl Shards for [Collector] {
 #[must_use]
 pub fn shard_of(datagram: &[u8], count: usize) -> usize {
     // Nobody's: refused by whoever has it.
-    let Some(sender) = datagram.get(4..12) else { return 0 };
+    let sender = datagram.get(4..12).and_then(|sender| sender.try_into().ok());
+    sender.map_or(0, |sender| shard_of_bytes(sender, count))
+}
+
+/// The same, for the number of a sender.
+pub(crate) fn shard_of_sender(sender: u64, count: usize) -> usize {
+    shard_of_bytes(sender.to_le_bytes(), count)
+}
+
+fn shard_of_bytes(sender: [u8; 8], count: usize) -> usize {
     let word = |bytes: &[u8]| bytes.iter().fold(0u32, |word, b| word << 8 | u32::from(*b));
     let (a, b) = sender.split_at(4);
     let mut mixed = word(a) ^ word(b);

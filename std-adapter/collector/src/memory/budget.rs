@@ -97,6 +97,11 @@ impl Budget {
         add(&self.senders, |n| (n < most).then_some(n + 1))
     }
 
+    /// Takes a place for a sender that had one before.
+    pub(crate) fn put_sender(&self) {
+        self.senders.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn give_senders(&self, count: usize) {
         self.senders.fetch_sub(count, Ordering::Relaxed);
     }

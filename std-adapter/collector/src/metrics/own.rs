@@ -8,7 +8,7 @@ use super::{Reading, family};
 use crate::exposition::RESERVED;
 use crate::intake::Counts;
 use crate::limits::Limit;
-use crate::report::{Io, IoCounts, Totals};
+use crate::report::{DataNow, Io, IoCounts, Totals};
 
 /// The prefix of every name; the names of counters also end in `_total`.
 const PREFIX: &str = RESERVED[0];
@@ -41,7 +41,7 @@ const COUNTERS: [Reading<Counts>; 21] = [
     ("forgotten_series", "Idle series forgotten.", |c| c.forgotten_series),
 ];
 
-const IO: [Reading<IoCounts>; 11] = [
+const IO: [Reading<IoCounts>; 17] = [
     (
         "kernel_drops",
         "Datagrams that the kernel dropped; a train of segments counts as one.",
@@ -61,6 +61,28 @@ const IO: [Reading<IoCounts>; 11] = [
     ("http_no_descriptors", "Times that no descriptor was free for an HTTP connection.", |i| {
         i.http.no_descriptors
     }),
+    ("commits", "Commits of what has changed to the data directory.", |i| i.data.commits),
+    ("commit_failures", "Those that failed.", |i| i.data.commit_failures),
+    ("critical_commits", "Commits of critical events to the data directory.", |i| {
+        i.data.critical_commits
+    }),
+    ("critical_commit_failures", "Those that failed.", |i| i.data.critical_failures),
+    ("acknowledgements_withheld", "Acknowledgements of what was not on disk, not sent.", |i| {
+        i.data.withheld
+    }),
+    ("committed_bytes", "Bytes written to the data directory.", |i| i.data.bytes),
+];
+
+/// Of the data directory, in seconds and bytes.
+const DATA: [(&str, &str, fn(&DataNow) -> f64); 4] = [
+    ("last_commit_timestamp_seconds", "When the data directory was last written.", |d| {
+        d.last_unix_ms as f64 / 1000.0
+    }),
+    ("commit_duration_seconds", "How long that took.", |d| d.duration.as_secs_f64()),
+    ("longest_commit_duration_seconds", "The longest that it ever took.", |d| {
+        d.longest.as_secs_f64()
+    }),
+    ("data_file_bytes", "The size of what is kept there.", |d| d.file_bytes as f64),
 ];
 
 const GAUGES: [Reading<Totals>; 4] = [
@@ -87,6 +109,11 @@ pub(super) fn write(out: &mut String, totals: &Totals, io: &Io) {
     let name = format!("{PREFIX}longest_pause_seconds");
     family(out, &name, "gauge", "The longest that a receiving thread waited for a reader.");
     let _ = writeln!(out, "{name} {}", io.longest_pause.as_secs_f64());
+    for (name, help, read) in DATA.iter().filter(|_| io.data.is_some()) {
+        let name = format!("{PREFIX}{name}");
+        family(out, &name, "gauge", help);
+        let _ = writeln!(out, "{name} {}", io.data.as_ref().map_or(0.0, read));
+    }
     let name = format!("{PREFIX}overflowed_total");
     family(out, &name, "counter", "Records that went to an overflow series.");
     let _ = writeln!(out, "{name} {}", totals.overflowed);

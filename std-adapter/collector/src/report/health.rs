@@ -92,6 +92,7 @@ impl Health {
                 format!("{no_descriptors} times no descriptor was free for an HTTP connection: raise `ulimit -n`"),
             );
         }
+        health.of_data(io);
         let (hits, before) = (&totals.hits, &totals.hits_before);
         for limit in Limit::ALL {
             let times = hits.times(limit) - before.times(limit);
@@ -106,6 +107,24 @@ impl Health {
             }
         }
         health
+    }
+
+    /// What the data directory has to do with it.
+    fn of_data(&mut self, io: &Io) {
+        let failures = io.now.data.commit_failures + io.now.data.critical_failures;
+        let before = io.before.data.commit_failures + io.before.data.critical_failures;
+        if io.data.is_some_and(|data| data.failing) {
+            self.because(
+                Status::Unhealthy,
+                "the data directory cannot be written: see the log; a restart would forget what has come since the last commit, and critical events are not acknowledged".into(),
+            );
+        } else if failures > before {
+            let lately = failures - before;
+            self.because(
+                Status::Degraded,
+                format!("{lately} commits to the data directory failed: see the log"),
+            );
+        }
     }
 
     /// The health of a sender, which reports `own` about itself.

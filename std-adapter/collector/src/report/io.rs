@@ -15,6 +15,8 @@ pub struct Io {
     pub longest_pause: Duration,
     /// The process, if it is to be shown.
     pub process: Option<Process>,
+    /// How the data directory is doing, where there is one.
+    pub data: Option<DataNow>,
 }
 
 /// What the system knows of this process, as far as it tells.
@@ -45,6 +47,40 @@ pub struct IoCounts {
     pub hand_on_drops: u64,
     /// What became of HTTP connections and requests.
     pub http: HttpCounts,
+    /// What was written to the data directory.
+    pub data: DataCounts,
+}
+
+/// What was written to the data directory.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct DataCounts {
+    /// Commits of what has changed in a shard.
+    pub commits: u64,
+    /// Those that failed.
+    pub commit_failures: u64,
+    /// Commits of critical events.
+    pub critical_commits: u64,
+    /// Those that failed.
+    pub critical_failures: u64,
+    /// Acknowledgements that were not sent, because what they would have said was not on disk.
+    pub withheld: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// How the data directory is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct DataNow {
+    /// The last commit of a shard, in milliseconds of Unix time; 0 before the first.
+    pub last_unix_ms: u64,
+    /// How long it took.
+    pub duration: Duration,
+    /// The longest that any took.
+    pub longest: Duration,
+    /// The size of the file.
+    pub file_bytes: u64,
+    /// Whether the latest attempt to commit failed.
+    pub failing: bool,
 }
 
 /// What became of HTTP connections and requests.

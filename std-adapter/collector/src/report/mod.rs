@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub(crate) use draft::Draft;
 pub use health::{Health, Status};
-pub use io::{HttpCounts, Io, IoCounts, Process};
+pub use io::{DataCounts, DataNow, HttpCounts, Io, IoCounts, Process};
 pub use sender::{Own, SenderReport};
 pub use series::SeriesReport;
 pub(crate) use totals::Totals;
@@ -77,6 +77,8 @@ pub struct Report {
     pub kernel_drops: u64,
     /// Other counts of the sockets.
     pub io: IoCounts,
+    /// How the data directory is doing, where there is one.
+    pub data: Option<DataNow>,
     /// Datagrams lost for good, of all senders.
     pub lost: u64,
     /// Missing datagrams that may still arrive, of all senders.
@@ -134,6 +136,7 @@ impl Report {
             acknowledgements: counts.acks,
             kernel_drops: io.now.kernel_drops,
             io: io.now,
+            data: io.data,
             lost: senders.iter().map(|s| s.lost).sum(),
             outstanding: senders.iter().map(|s| s.outstanding).sum(),
             closes: counts.closes(),

@@ -1,15 +1,25 @@
 //! Counts in log-linear buckets, in bounded memory.
 
 use ringstat_core::instrument::Layout;
+use serde::{Deserialize, Serialize};
 
 use crate::memory::{Room, heap};
+
+/// A [`Layout`] as it is saved.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Layout")]
+pub(super) struct SavedLayout {
+    precision: u8,
+    min_exponent: i8,
+}
 
 /// Adjacent buckets, from the lowest to the highest one in use.
 ///
 /// There are at most [`SPAN`](Self::SPAN): if values are further apart, pairs of neighbours are merged until they fit,
 /// as in OpenTelemetry's exponential histograms. With 16 buckets an octave, that happens beyond 32 octaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Dense {
+    #[serde(with = "SavedLayout")]
     layout: Layout,
     /// The count below the lowest bound, kept separately because it would be far from all others. It is read back as 0.
     below: u64,
@@ -126,10 +136,20 @@ impl Dense {
     pub(super) fn bytes(&self) -> usize {
         heap(self.counts.capacity() * 8)
     }
+
+    /// Whether they can have come about from buckets of that layout, and were not read from damaged memory.
+    pub(super) fn is_sound(&self, of: Layout) -> bool {
+        let Layout { precision, min_exponent } = self.layout;
+        let layout = precision <= of.precision && min_exponent == of.min_exponent;
+        // Octaves of all exponents that there are.
+        let most = (2 * 1152) << precision;
+        let reach = self.first.saturating_add(self.counts.len());
+        layout && (self.counts.is_empty() || self.first > 0) && reach <= most
+    }
 }
 
 /// Buckets as the sender states them, each stored by itself, because a datagram names only those that changed.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 pub(super) struct Sparse(Vec<(u16, u64)>);
 
 impl Sparse {
@@ -177,6 +197,11 @@ impl Sparse {
 
     pub(super) fn bytes(&self) -> usize {
         heap(self.0.capacity() * Self::ENTRY)
+    }
+
+    /// Whether they can have come about, and were not read from damaged memory.
+    pub(super) fn is_sound(&self) -> bool {
+        self.0.len() <= Self::LIMIT && self.0.is_sorted_by(|(a, _), (b, _)| a < b)
     }
 }
 

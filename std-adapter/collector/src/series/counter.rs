@@ -1,12 +1,14 @@
 //! A counter: amounts that arrived one by one, and totals that arrived as state.
 
+use serde::{Deserialize, Serialize};
+
 /// A counter as Prometheus expects one: it only decreases when it starts again.
 ///
 /// A total belongs to the sender's current run and starts again with the next one, just as in a process that is scraped
 /// itself. Readers therefore need nothing that the collector remembers: after a restart of the sender, of the collector
 /// or of both, Prometheus' own rule for resets gives the true increase. Amounts of single events add up over runs,
 /// because no sender sends them twice; if there are totals as well, both start again together.
-#[derive(Clone, Copy, PartialEq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub struct Counter {
     added: f64,
     /// The total of this run.
@@ -41,6 +43,11 @@ impl Counter {
             let added = if self.stated { 0.0 } else { self.added };
             *self = Self { added, run: Some(run), ..Self::default() };
         }
+    }
+
+    /// Whether it can have come about, and was not read from damaged memory.
+    pub(super) fn is_sound(&self) -> bool {
+        self.added.is_finite() && self.added >= 0.0
     }
 
     /// The value to show: amounts and total together.

@@ -1,16 +1,18 @@
 //! A distribution in log-linear buckets.
 
 use ringstat_core::instrument::Layout;
+use serde::{Deserialize, Serialize};
 
-use super::buckets::{Dense, Sparse};
+use super::buckets::{Dense, SavedLayout, Sparse};
 use crate::memory::{Room, heap};
 
 /// A distribution of values, as counts in log-linear buckets.
 ///
 /// Samples that arrive one by one add up over the sender's runs. The state of a histogram instrument belongs to the
 /// current run and starts again with the next one, like a [`Counter`](super::Counter)'s total.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Distribution {
+    #[serde(with = "SavedLayout")]
     layout: Layout,
     /// Single samples from 0 on.
     above: Dense,
@@ -22,7 +24,7 @@ pub struct Distribution {
 }
 
 /// The state of a histogram instrument, as its sender reports it.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
 struct State {
     buckets: Sparse,
     sum: f64,
@@ -155,6 +157,17 @@ impl Distribution {
         let below = self.below.iter().flat_map(|below| below.iter());
         let stated = self.state.buckets.iter().map(|(i, n)| (self.layout.middle(i), n));
         below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated)
+    }
+
+    /// Whether it can have come about, and was not read from damaged memory.
+    pub(super) fn is_sound(&self) -> bool {
+        let dense = |dense: &Dense| dense.is_sound(self.layout);
+        (1..=8).contains(&self.layout.precision)
+            && dense(&self.above)
+            && self.below.as_deref().is_none_or(dense)
+            && self.state.buckets.is_sound()
+            && self.sum.is_finite()
+            && self.state.sum.is_finite()
     }
 
     /// The memory of its contents, in bytes.

@@ -1,12 +1,14 @@
 //! The latest value.
 
+use serde::{Deserialize, Serialize};
+
 /// A gauge: the latest value of something.
 ///
 /// Which value is the latest is decided by the sender's clock if possible, because events of several threads are not
 /// sent in the order of their times. But a clock can be set back, and that of a chip starts at 0 with each run. A new
 /// run therefore counts as newer, and so does a value that is sent later although its time is earlier by more than
 /// threads are ever apart.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, Serialize, Deserialize)]
 pub struct Gauge {
     value: f64,
     /// When the value was recorded, in nanoseconds by the sender's clock.
@@ -24,6 +26,11 @@ impl Gauge {
     #[must_use]
     pub fn value(&self) -> f64 {
         self.value
+    }
+
+    /// Whether it can have come about, and was not read from damaged memory.
+    pub(super) fn is_sound(&self) -> bool {
+        self.value.is_finite()
     }
 
     /// Takes a value that was recorded at `time_ns`, from the datagram `sequence` of a run. An older one changes

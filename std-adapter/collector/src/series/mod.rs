@@ -6,9 +6,11 @@ mod buckets;
 mod counter;
 mod distribution;
 mod gauge;
+mod saved;
 mod set;
 
 use ringstat_core::instrument::Unit;
+use serde::{Deserialize, Serialize};
 
 use crate::memory::{Room, heap};
 pub use counter::Counter;
@@ -17,7 +19,7 @@ pub use gauge::Gauge;
 pub use set::Set;
 
 /// The class of series to which a record belongs. A name may have one series of each class.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Class {
@@ -51,7 +53,7 @@ impl Class {
 }
 
 /// The contents of one series.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Data {
     /// See [`Counter`].
     Counter(Counter),

@@ -1,15 +1,19 @@
 //! Distinct members.
 
 use std::hash::BuildHasherDefault;
+use std::ops::Neg;
 
 use hashbrown::HashTable;
 use hyperloglockless::HyperLogLog;
 use rustc_hash::FxHasher;
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::saved::{SavedMembers, SavedSet};
 use crate::memory::{Room, heap, table};
 
 /// A set: the number of distinct members. Exact up to [`Set::LIMIT`], estimated beyond.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "SavedSet<Vec<u64>>")]
 pub struct Set {
     members: Members,
     exact: bool,
@@ -104,6 +108,54 @@ impl Set {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Serialize for Set {
+    /// As a [`SavedSet`].
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let members = match &self.members {
+            Members::Known(members) => SavedMembers::Known(Hashes(members)),
+            Members::Estimated(estimator) => SavedMembers::Estimated(estimator.parts().0.into()),
+        };
+        SavedSet { members, exact: self.exact }.serialize(serializer)
+    }
+}
+
+/// One behind the other, in no order.
+struct Hashes<'a>(&'a HashTable<u64>);
+
+impl Serialize for Hashes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0)
+    }
+}
+
+impl TryFrom<SavedSet<Vec<u64>>> for Set {
+    type Error = &'static str;
+
+    fn try_from(saved: SavedSet<Vec<u64>>) -> Result<Self, Self::Error> {
+        let members = match saved.members {
+            SavedMembers::Known(known) if known.len() <= Self::LIMIT => {
+                let mut members = HashTable::with_capacity(known.len());
+                for member in known {
+                    members.entry(member, |m| *m == member, |m| *m).or_insert(member);
+                }
+                Members::Known(members)
+            }
+            SavedMembers::Known(_) => return Err("a set with too many members"),
+            SavedMembers::Estimated(registers) => {
+                // The greatest is one more than the number of zeros in a hash.
+                if registers.len() != 1 << PRECISION || registers.iter().any(|r| *r > 65) {
+                    return Err("registers that no estimator has");
+                }
+                let zeros = registers.iter().filter(|r| **r == 0).count();
+                let sum = registers.iter().map(|r| f64::from(*r).neg().exp2()).sum();
+                let hasher = BuildHasherDefault::default();
+                Members::Estimated(Estimator::from_parts(registers.into(), hasher, zeros, sum))
+            }
+        };
+        Ok(Self { members, exact: saved.exact })
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
 
+use crate::data::Asked;
 use crate::intake::Asks;
-use crate::shared::Shard;
+use crate::shared::Shared;
 
 /// Who asked for what in a batch of datagrams: each gets one answer of a kind.
 #[derive(Default, Debug)]
@@ -30,7 +32,16 @@ impl Answers {
     }
 
     /// Sends the answers.
-    pub(super) fn send(&mut self, socket: &UdpSocket, shard: &Shard) {
+    ///
+    /// Where data is kept, acknowledgements leave when what they say is on disk.
+    pub(super) fn send(&mut self, socket: &Arc<UdpSocket>, shared: &Shared, number: usize) {
+        if let Some(wire) = shared.wire() {
+            for ((sender, to), length) in self.acks.drain() {
+                let socket = socket.clone();
+                wire.ask(Asked { shard: number, sender, to, length, socket });
+            }
+        }
+        let shard = &shared.shards()[number];
         let mut buf = [0; Ack::MAX_LEN];
         for ((sender, to), limit) in self.acks.drain() {
             let length = shard.write().ack(sender, limit, &mut buf);

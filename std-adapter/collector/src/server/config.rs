@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::{fmt, io};
 
+use crate::data::{DataConfig, DataError};
 use crate::limits::Limits;
 use crate::metrics::Distributions;
 
@@ -28,6 +29,8 @@ pub struct ServerConfig {
     pub http: Option<SocketAddr>,
     /// The limits on what is kept.
     pub limits: Limits,
+    /// Where everything is kept, so that a restart forgets nothing; `None`: nowhere.
+    pub data: Option<DataConfig>,
     /// How `/metrics` shows timings, distributions and histogram instruments.
     pub distributions: Distributions,
 }
@@ -39,6 +42,7 @@ impl Default for ServerConfig {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             http: Some(([127, 0, 0, 1], 9125).into()),
             limits: Limits::default(),
+            data: None,
             distributions: Distributions::default(),
         }
     }
@@ -52,6 +56,8 @@ pub enum StartError {
     Udp(SocketAddr, io::Error),
     /// The address cannot be bound for HTTP.
     Http(SocketAddr, io::Error),
+    /// The data directory cannot be used.
+    Data(DataError),
     /// No thread could be started.
     Thread(io::Error),
 }
@@ -67,6 +73,7 @@ impl fmt::Display for StartError {
                 f,
                 "cannot serve on {at}: {e}; another process may have that port: choose one with --http, or 0 for a free one"
             ),
+            Self::Data(e) => write!(f, "{e}"),
             Self::Thread(e) => write!(f, "cannot start a thread: {e}"),
         }
     }
@@ -75,6 +82,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Data(e) => Some(e),
             Self::Udp(_, e) | Self::Http(_, e) | Self::Thread(e) => Some(e),
         }
     }

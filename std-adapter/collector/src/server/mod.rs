@@ -18,6 +18,7 @@ use std::{fmt, io};
 
 pub use config::{ServerConfig, StartError};
 
+use crate::data::{self, Keeping};
 use crate::http::HttpServer;
 use crate::intake::Collector;
 use crate::report::Report;
@@ -68,12 +69,28 @@ impl Server {
         for at in config.udp {
             groups.push(kernel::open(at, threads).map_err(|e| StartError::Udp(at, e))?);
         }
-        let shards = Collector::shards(config.limits, threads);
+        let opened = config.data.map(|data| data::open(&data, config.limits, threads));
+        let (shards, keeper) = match opened.transpose().map_err(StartError::Data)? {
+            Some(opened) => (opened.collectors, Some((opened.now_ms, opened.keeper))),
+            None => (Collector::shards(config.limits, threads), None),
+        };
         let addresses = groups.iter().map(|group| group.address).collect();
-        let shared = Arc::new(Shared::new(shards, addresses, config.distributions));
+        let shared = Shared::new(shards, addresses, config.distributions);
+        let shared = Arc::new(match &keeper {
+            Some((now_ms, keeper)) => shared.kept(*now_ms, keeper.wire().clone()),
+            None => shared,
+        });
         let receive_buffer = groups.iter().map(|group| group.receive_buffer).min().unwrap_or(0);
-        let mut running =
-            Running { shared: shared.clone(), http: None, receive_buffer, threads: Vec::new() };
+        let mut running = Running {
+            shared: shared.clone(),
+            http: None,
+            receive_buffer,
+            threads: Vec::new(),
+            keeping: None,
+        };
+        if let Some((_, keeper)) = keeper {
+            running.keeping = Some(keeper.start(&shared).map_err(StartError::Thread)?);
+        }
         if let Some(at) = config.http {
             let started = HttpServer::start(at, &shared);
             running.http = Some(started.map_err(|e| StartError::Http(at, e))?);
@@ -84,7 +101,7 @@ impl Server {
             Arc::new(Post { shared: shared.clone(), inboxes, drained: AtomicUsize::new(0), tap });
         let mut sockets: Vec<Vec<Door>> = (0..threads).map(|_| Vec::new()).collect();
         for (number, group) in groups.into_iter().enumerate() {
-            let doors = doors(number, group.sockets, threads).map_err(StartError::Thread)?;
+            let doors = doors(number, group.sockets, threads);
             sockets.iter_mut().zip(doors).for_each(|(of_thread, door)| of_thread.push(door));
         }
         for (number, sockets) in sockets.into_iter().enumerate() {
@@ -99,16 +116,17 @@ impl Server {
 }
 
 /// The sockets of the address with this number, one for each thread. Threads for which there is none answer from another's.
-fn doors(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> io::Result<Vec<Door>> {
-    let lent = (sockets.len()..threads).map(|_| sockets[0].try_clone());
-    let lent = lent.collect::<io::Result<Vec<_>>>()?.into_iter();
+fn doors(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> Vec<Door> {
+    let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
+    let lent: Vec<_> = (sockets.len()..threads).map(|_| sockets[0].clone()).collect();
+    let lent = lent.into_iter();
     let own = sockets.into_iter().map(|socket| Door { socket, borrowed: false });
     let mut doors: Vec<_> = own.chain(lent.map(|socket| Door { socket, borrowed: true })).collect();
     if doors.iter().any(|door| door.borrowed) {
         // Each address has another thread then.
         doors.rotate_right(number % threads);
     }
-    Ok(doors)
+    doors
 }
 
 /// A running collector. Dropping it stops it.
@@ -117,6 +135,7 @@ pub struct Running {
     http: Option<HttpServer>,
     receive_buffer: usize,
     threads: Vec<JoinHandle<()>>,
+    keeping: Option<Keeping>,
 }
 
 impl fmt::Debug for Running {
@@ -179,6 +198,10 @@ impl Running {
         for thread in self.threads.drain(..) {
             // A thread that panicked has reported it on standard error.
             let _ = thread.join();
+        }
+        if let Some(keeping) = self.keeping.take() {
+            // What could not be written is in the log.
+            keeping.end();
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Receiver {
 /// One of the addresses.
 #[derive(Debug)]
 pub(super) struct Door {
-    pub(super) socket: UdpSocket,
+    pub(super) socket: Arc<UdpSocket>,
     /// Whether the socket is another thread's: where the kernel does not share addresses, this one only answers there.
     pub(super) borrowed: bool,
 }
@@ -69,7 +69,7 @@ impl Receiver {
         let shared = &*self.post.shared;
         let mut states = Vec::new();
         for (to, door) in self.sockets.iter().enumerate().filter(|(_, door)| !door.borrowed) {
-            match UdpSocketState::new((&door.socket).into()) {
+            match UdpSocketState::new((&*door.socket).into()) {
                 Ok(state) => states.push((to, state)),
                 Err(_) => count(&shared.receive_errors),
             }
@@ -160,7 +160,7 @@ impl Receiver {
             }
         }
         drop(collector);
-        answers.send(socket, self.shard());
+        answers.send(socket, shared, self.number);
         Heard::Something
     }
 
@@ -180,7 +180,7 @@ impl Receiver {
             let asks = shard.write().receive_from(&letter.datagram, Some(from), shared.now_ms());
             answers.note(asks, from, letter.datagram.len());
             if let Some(door) = self.sockets.get(letter.to) {
-                answers.send(&door.socket, shard);
+                answers.send(&door.socket, shared, self.number);
             }
         })
     }
@@ -188,7 +188,7 @@ impl Receiver {
     /// Sleeps until something arrives, or for `limit`.
     fn wait(&self, limit: Duration) {
         let own = self.sockets.iter().filter(|door| !door.borrowed);
-        self.post.inboxes[self.number].wait(own.map(|door| &door.socket), limit);
+        self.post.inboxes[self.number].wait(own.map(|door| &*door.socket), limit);
     }
 }
 

@@ -7,12 +7,13 @@ mod shard;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub(crate) use http::{HttpCounters, count};
 pub(crate) use shard::Shard;
 
+use crate::data::{Kept, Wire};
 use crate::intake::{Collector, Lately, Shards};
 use crate::metrics::Distributions;
 use crate::report::{Io, IoCounts, Report};
@@ -22,6 +23,9 @@ use crate::report::{Io, IoCounts, Report};
 pub(crate) struct Shared {
     shards: Vec<Shard>,
     start: Instant,
+    /// Where its clock began: it goes on where a life before has ended.
+    clock_ms: u64,
+    wire: Option<Arc<Wire>>,
     ready: AtomicBool,
     stop: AtomicBool,
     addresses: Vec<SocketAddr>,
@@ -47,6 +51,8 @@ impl Shared {
         Self {
             shards: shards.into_iter().map(Shard::new).collect(),
             start: Instant::now(),
+            clock_ms: 0,
+            wire: None,
             ready: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             addresses,
@@ -66,7 +72,17 @@ impl Shared {
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
-        self.start.elapsed().as_millis() as u64
+        self.clock_ms + self.start.elapsed().as_millis() as u64
+    }
+
+    /// The same, with a data directory behind it.
+    pub(crate) fn kept(self, clock_ms: u64, wire: Arc<Wire>) -> Self {
+        Self { clock_ms, wire: Some(wire), ..self }
+    }
+
+    /// Where acknowledgements are asked for, if what they say is to be on disk.
+    pub(crate) fn wire(&self) -> Option<&Wire> {
+        self.wire.as_deref()
     }
 
     /// The addresses on which datagrams are received.
@@ -83,6 +99,7 @@ impl Shared {
             before: *self.before().before(),
             longest_pause: longest_pause.unwrap_or_default(),
             process: None,
+            data: self.wire().map(|wire| wire.status().now()),
         }
     }
 
@@ -99,6 +116,7 @@ impl Shared {
             handed_on: self.handed_on.load(Ordering::Relaxed),
             hand_on_drops: self.hand_on_drops.load(Ordering::Relaxed),
             http: self.http.read(),
+            data: self.wire().map(|wire| wire.status().counts()).unwrap_or_default(),
         }
     }
 
@@ -132,6 +150,20 @@ impl Shared {
 
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Kept for Shared {
+    fn count(&self) -> usize {
+        self.shards.len()
+    }
+
+    fn change<T>(&self, shard: usize, work: impl FnOnce(&mut Collector) -> T) -> T {
+        self.shards[shard].change(work)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now_ms()
     }
 }
 

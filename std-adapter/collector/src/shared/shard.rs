@@ -44,11 +44,16 @@ impl Shard {
 
     /// For those who read it: `at` is to be short.
     pub(crate) fn look<T>(&self, at: impl FnOnce(&Collector) -> T) -> T {
+        self.change(|collector| at(collector))
+    }
+
+    /// For those who note what is kept on disk: `at` is to be short.
+    pub(crate) fn change<T>(&self, at: impl FnOnce(&mut Collector) -> T) -> T {
         // Whoever gives a lock up and takes it at once may keep others from it for long.
         while self.wanted.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
-        at(&self.lock())
+        at(&mut self.lock())
     }
 
     /// The longest that the writer waited for readers.

@@ -8,6 +8,7 @@
 
 mod cache;
 mod common;
+mod kept;
 mod series;
 mod shares;
 mod shown;
@@ -29,6 +30,8 @@ use crate::series::{Class, Data};
 
 pub(crate) use cache::Cache;
 pub(crate) use common::Common;
+use kept::Kept;
+pub(crate) use kept::{SeriesRow, ValueRow};
 pub use series::Series;
 use series::{Key, Place};
 use shares::Shares;
@@ -63,6 +66,7 @@ pub struct Store {
     pub overflowed: u64,
     /// How often each limit was reached.
     pub hits: Hits,
+    kept: Kept,
 }
 
 /// The name of the series that take what is beyond a limit.
@@ -107,6 +111,7 @@ impl Store {
             made: 0,
             overflowed: 0,
             hits: Hits::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -187,6 +192,9 @@ impl Store {
             Some(place) => place,
             None => self.admit(cache, room, wanted)?,
         };
+        if !self.kept.knows(place) {
+            self.before_change(place);
+        }
         self.series.get_mut(place as usize)?.as_mut()
     }
 
@@ -301,6 +309,7 @@ impl Store {
             behind,
         };
         let key = series.key();
+        self.before_renewal(self.free.last().copied().unwrap_or(self.series.len() as u32));
         let number = strings::place(&mut self.series, &mut self.free, Some(series));
         let place = Place::new(number);
         let family = FamilyKey::of(name, class, unit);
@@ -382,6 +391,7 @@ impl Store {
     }
 
     fn remove(&mut self, place: u32) {
+        self.before_renewal(place);
         let Some(series) = self.series.get_mut(place as usize).and_then(Option::take) else {
             return;
         };
@@ -433,6 +443,7 @@ impl Store {
     pub fn bytes(&self) -> usize {
         self.data_bytes
             + self.outside
+            + self.kept.bytes()
             + self.names.bytes()
             + self.tag_sets.bytes()
             + self.shown.bytes()

@@ -6,10 +6,13 @@ mod out;
 mod supervisor;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ringstat_collector::{Distributions, Limits, Running, Server, ServerConfig, StartError};
+use ringstat_collector::{
+    DataConfig, Distributions, Limits, Running, Server, ServerConfig, StartError,
+};
 
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
@@ -24,11 +27,12 @@ Examples:
   ringstat collect --udp 0.0.0.0:8125 --http 0.0.0.0:9125 --max-senders 1000
   ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
   RUST_LOG=warn ringstat collect --log json
+  ringstat collect --data /var/lib/ringstat
 
 Datagrams are protected against damage, not against forgery: listen only where trusted machines send.
 
 Exit codes: 0 the ledger closes (including what the network lost), 1 it does not, 2 usage,
-3 the port is taken";
+3 the port is taken, or the data cannot be used";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -62,6 +66,13 @@ pub(crate) struct Args {
     /// Seconds after which a series that has not changed is forgotten, unless its sender lives [default: 600]
     #[arg(long, value_name = "SECONDS")]
     series_ttl: Option<u64>,
+    /// Directory to keep everything in, so that a restart forgets nothing: at most a second of what is not critical is
+    /// lost in a crash, and counted as lost; critical events are acknowledged when they are on disk
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// With --data: put a damaged file aside and begin with what is left, instead of refusing to start
+    #[arg(long)]
+    recover: bool,
     /// Show timings and distributions as summaries with quantiles instead of histograms
     #[arg(long)]
     summaries: bool,
@@ -104,6 +115,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
         } else {
             settings.distributions
         },
+        data: data(args, settings.data)?,
     })?;
     let out = Out::new();
     out.text(beginning(&running, args.json)?);
@@ -146,6 +158,15 @@ fn beginning(running: &Running, json: bool) -> Result<String, Failure> {
     Ok(text + "Ctrl-C ends it.\n")
 }
 
+/// Where data is kept.
+fn data(args: &Args, set: Option<PathBuf>) -> Result<Option<DataConfig>, Failure> {
+    let Some(dir) = args.data.clone().or(set) else {
+        let needless = args.recover.then(|| Failure::new(Exit::Usage, "--recover needs --data"));
+        return needless.map_or(Ok(None), Err);
+    };
+    Ok(Some(DataConfig { recover: args.recover, ..DataConfig::new(dir) }))
+}
+
 /// Exits soon after a signal, even if standard output accepts nothing any more.
 fn end_in_time() {
     std::thread::spawn(|| {
@@ -169,6 +190,7 @@ pub(crate) fn cannot_start(error: StartError) -> Failure {
         StartError::Http(at, _) => {
             format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
         }
+        StartError::Data(e) => crate::data::hint(e),
         _ => "`ulimit -a` shows what this user may have.".into(),
     };
     Failure::new(Exit::Environment, error).hint(hint)

@@ -211,4 +211,10 @@ pub(super) const KEYS: &[Key] = &[
         "How /metrics shows timings, distributions and histogram instruments",
         "histograms, summaries",
     ),
+    optional(
+        "collector.data",
+        "The directory in which everything is kept, so that a restart forgets nothing",
+        "a path",
+        "\"/var/lib/ringstat\"",
+    ),
 ];

@@ -10,7 +10,7 @@ mod keys;
 mod print;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
@@ -66,6 +66,9 @@ pub(crate) struct Collector {
     pub(crate) series_ttl: Duration,
     /// How /metrics shows timings and distributions.
     pub(crate) distributions: Distributions,
+    /// The directory in which everything is kept; without it, a restart forgets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<PathBuf>,
 }
 
 impl Default for Collector {
@@ -84,6 +87,7 @@ impl Default for Collector {
             idle: limits.idle,
             series_ttl: limits.series_ttl,
             distributions: Distributions::default(),
+            data: None,
         }
     }
 }

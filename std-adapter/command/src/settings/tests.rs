@@ -76,7 +76,7 @@ fn every_key_is_described_and_nothing_else() {
             sender: Some(1),
             ..ClientConfig::default()
         },
-        collector: Collector { threads: Some(2), ..Collector::default() },
+        collector: Collector { threads: Some(2), data: Some("/d".into()), ..Collector::default() },
     };
     let table = toml::Table::try_from(&whole).unwrap();
     let there = |(name, value): (&String, &toml::Value)| match value.as_table() {

@@ -1,0 +1,140 @@
+//! The thread that keeps critical events, a few at a time, and acknowledges them when they are on disk.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringstat_core::wire::ack::Ack;
+
+use super::critical::CriticalFile;
+use super::keeper::{Alarm, Kept, Wire};
+use crate::intake::Critical;
+
+/// How long a group waits for more: together with a commit no more than 50 ms on a disk that is well.
+pub(super) const GROUP: Duration = Duration::from_millis(20);
+/// How long nothing is tried after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A sender that asks for an acknowledgement.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) shard: usize,
+    pub(crate) sender: u64,
+    pub(crate) to: SocketAddr,
+    /// The length of the longest datagram that asked.
+    pub(crate) length: usize,
+    /// Where the answer leaves.
+    pub(crate) socket: Arc<UdpSocket>,
+}
+
+/// An acknowledgement that waits.
+struct Answer {
+    shard: usize,
+    bytes: Vec<u8>,
+    to: SocketAddr,
+    socket: Arc<UdpSocket>,
+}
+
+/// The thread's work.
+pub(super) struct Acks<K> {
+    pub(super) file: CriticalFile,
+    pub(super) kept: Arc<K>,
+    pub(super) wire: Arc<Wire>,
+    /// Of each shard, what is being written,
+    pub(super) batches: Vec<Critical>,
+    /// and up to which number a cut has to have it before anything is acknowledged: there was no room, or it could not be
+    /// written.
+    pub(super) needs_cut: Vec<u64>,
+    pub(super) failed: Option<Instant>,
+    pub(super) failing: Alarm,
+}
+
+impl<K: Kept> Acks<K> {
+    /// Works until told to stop, and until nothing waits then.
+    pub(super) fn run(mut self) {
+        while let Some(asked) = self.wire.asked() {
+            self.round(asked);
+        }
+    }
+
+    /// Keeps what has come, and answers those who have asked.
+    fn round(&mut self, asked: Vec<Asked>) {
+        let mut answers = Vec::new();
+        for shard in 0..self.kept.count() {
+            let batch = &mut self.batches[shard];
+            let of_shard = asked.iter().filter(|asked| asked.shard == shard);
+            self.kept.change(shard, |collector| {
+                batch.take(collector.critical());
+                // What an answer says is in this batch, or was in one before.
+                for Asked { sender, to, length, socket, .. } in of_shard {
+                    let mut buf = [0; Ack::MAX_LEN];
+                    if let Some(length) = collector.write_ack(*sender, *length, &mut buf) {
+                        let (bytes, socket) = (buf[..length].to_vec(), socket.clone());
+                        answers.push(Answer { shard, bytes, to: *to, socket });
+                    }
+                }
+            });
+            self.needs_cut[shard] = self.needs_cut[shard].max(batch.omitted());
+        }
+        #[cfg(test)]
+        if self.wire.disk.faults.acknowledges_early() {
+            answers.iter().for_each(|a| _ = a.socket.send_to(&a.bytes, a.to));
+        }
+        self.write();
+        let mut sent = vec![0; self.kept.count()];
+        let mut withheld = 0;
+        for Answer { shard, bytes, to, socket } in answers {
+            if self.wire.through(shard) < self.needs_cut[shard] {
+                withheld += 1;
+            } else if socket.send_to(&bytes, to).is_ok() {
+                sent[shard] += 1;
+            }
+        }
+        self.wire.status.withheld(withheld);
+        for (shard, sent) in sent.into_iter().enumerate().filter(|(_, sent)| *sent > 0) {
+            self.kept.change(shard, |collector| collector.count_acks(sent));
+        }
+    }
+
+    /// Writes the batches, or leaves them to the next cut.
+    fn write(&mut self) {
+        if self.batches.iter().all(|batch| batch.iter().next().is_none()) {
+            return;
+        }
+        let rests = self.failed.is_some_and(|at| at.elapsed() < PAUSE);
+        let number = |shard: usize| shard as u32;
+        let written = if rests {
+            false
+        } else {
+            let more = self.batches.iter().enumerate().flat_map(|(shard, batch)| {
+                batch.iter().map(move |(n, datagram)| (number(shard), n, datagram))
+            });
+            let through = (0..self.batches.len()).map(|s| (number(s), self.wire.through(s)));
+            match self.file.add(more, through) {
+                Ok(()) => {
+                    self.failed = None;
+                    self.wire.status.critical();
+                    if self.failing.ends() {
+                        tracing::info!("critical events are kept again");
+                    }
+                    true
+                }
+                Err(e) => {
+                    self.failed = Some(Instant::now());
+                    self.wire.status.critical_failed();
+                    if self.failing.rings() {
+                        tracing::error!(
+                            "critical events cannot be kept: {e}; none is acknowledged before the whole state can"
+                        );
+                    }
+                    false
+                }
+            }
+        };
+        if !written {
+            for (needs, batch) in self.needs_cut.iter_mut().zip(&self.batches) {
+                *needs = (*needs).max(batch.latest());
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A store in one file. After a failure it is opened anew: what it last committed is still there.
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction};
+
+use super::FORMAT;
+use super::directory::Directory;
+use super::disk::Disk;
+use super::error::{DataError, Failed, failed};
+
+/// What a file says of itself.
+pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+/// Under this name its format, as four bytes, the low ones first: what all versions can read.
+const FORMAT_KEY: &str = "format";
+/// The store's cache. More would not be faster: nothing is read back while the collector runs.
+const CACHE: usize = 16 << 20;
+
+/// A store in one file.
+#[derive(Debug)]
+pub(super) struct StoreFile {
+    path: PathBuf,
+    disk: Disk,
+    /// Not there after a failure.
+    db: Option<Database>,
+}
+
+impl StoreFile {
+    /// Makes one with what `first` puts into it. It has its name only when that is on disk.
+    pub(super) fn make(
+        dir: &Directory,
+        name: &str,
+        disk: &Disk,
+        first: impl FnOnce(&WriteTransaction) -> Result<(), Failed>,
+    ) -> Result<Self, DataError> {
+        let made = format!("{name}.new");
+        let path = dir.file(&made);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(DataError::Io(path, e));
+            }
+            _ => {}
+        }
+        let mut file = Self { path: path.clone(), disk: disk.clone(), db: None };
+        let written = file.write(|txn| {
+            txn.open_table(META)?.insert(FORMAT_KEY, &FORMAT.to_le_bytes()[..])?;
+            first(txn)
+        });
+        written.map_err(|e| DataError::of(&path, e))?;
+        drop(file);
+        dir.settle(&made, name)?;
+        Self::open(dir, name, disk)
+    }
+
+    /// Opens one that is there. Every page of it is checked.
+    pub(super) fn open(dir: &Directory, name: &str, disk: &Disk) -> Result<Self, DataError> {
+        let path = dir.file(name);
+        let length = std::fs::metadata(&path).map_err(|e| DataError::Io(path.clone(), e))?.len();
+        if length == 0 {
+            // The store would take it for one that is still to be made.
+            return Err(DataError::damaged(path, "it is empty"));
+        }
+        let mut file = Self { path, disk: disk.clone(), db: None };
+        file.db = Some(file.database().map_err(|e| DataError::of(&file.path, e))?);
+        file.check_format()?;
+        Ok(file)
+    }
+
+    fn database(&self) -> Result<Database, Failed> {
+        let file = Directory::options().open(&self.path)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let file = self.disk.file(file, &name).map_err(failed)?;
+        builder.create_with_backend(file).map_err(failed)
+    }
+
+    fn check_format(&self) -> Result<(), DataError> {
+        let format = self.meta(FORMAT_KEY)?;
+        let format = format.as_deref().and_then(|f| Some(u32::from_le_bytes(f.try_into().ok()?)));
+        match format {
+            Some(FORMAT) => Ok(()),
+            Some(format) if format > FORMAT => {
+                Err(DataError::Newer { file: self.path.clone(), format })
+            }
+            _ => Err(DataError::damaged(&self.path, "it does not say its format")),
+        }
+    }
+
+    /// What it says of itself under that name.
+    pub(super) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {
+        self.read(|txn| {
+            let table = txn.open_table(META)?;
+            Ok(table.get(name)?.map(|value| value.value().to_vec()))
+        })
+    }
+
+    /// Looks at what was committed last.
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, Failed>,
+    ) -> Result<T, DataError> {
+        let seen = self.db.as_ref().ok_or(Failed::DatabaseClosed).and_then(|db| {
+            let txn = db.begin_read()?;
+            look(&txn)
+        });
+        seen.map_err(|e| DataError::of(&self.path, e))
+    }
+
+    /// Commits what `change` does, or nothing of it. What is committed is on disk.
+    pub(super) fn write<T>(
+        &mut self,
+        change: impl FnOnce(&WriteTransaction) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        // After a failure the store takes nothing more until it is opened again.
+        let db = match self.db.take() {
+            Some(db) => db,
+            None => self.database()?,
+        };
+        let txn = db.begin_write()?;
+        let changed = change(&txn)?;
+        txn.commit()?;
+        self.db = Some(db);
+        Ok(changed)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How long the file is.
+    pub(super) fn length(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+}

@@ -1,0 +1,137 @@
+//! The data directory: what a collector knows, on disk, so that a restart forgets nothing.
+//!
+//! Two files. `state.redb` has cuts of the shards: once a second what has changed of a shard is copied, a slice at a time, and
+//! written in one transaction. `critical.redb` has the datagrams that brought critical events since then, written in small
+//! transactions of their own; only when they are on disk are the events acknowledged. What is read at the next start is the
+//! last cut of each shard and the critical events that came after it. Whatever else came after it is lost, and shows as
+//! lost, since the trackers of sequence numbers are part of the cut.
+//!
+//! [`open`] reads the directory into collectors; a [`Keeper`] then runs two threads ([`cuts`], [`acks`]). Neither holds a
+//! shard while it writes.
+
+mod acks;
+mod critical;
+mod cuts;
+mod directory;
+mod disk;
+mod error;
+#[cfg(test)]
+mod faults;
+mod file;
+mod inspect;
+mod keeper;
+mod load;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+pub(crate) use acks::Asked;
+use directory::Directory;
+use disk::Disk;
+pub use error::DataError;
+pub use inspect::{DataReport, check_data, show_data};
+pub(crate) use keeper::{Keeper, Keeping, Kept, Wire};
+use load::{Files, restore};
+
+use crate::intake::Collector;
+use crate::limits::Limits;
+use crate::rows::Rows;
+
+/// The form in which the data is kept; another one for each change of it.
+const FORMAT: u32 = 1;
+
+/// Where a collector keeps its data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataConfig {
+    /// The directory, which is made if there is none. It belongs to one process at a time.
+    pub dir: PathBuf,
+    /// Whether a damaged file is put aside and the collector begins with what is left. Without it, it does not begin.
+    pub recover: bool,
+}
+
+impl DataConfig {
+    /// This directory, as it is.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), recover: false }
+    }
+}
+
+/// A data directory whose data has been read.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) collectors: Vec<Collector>,
+    /// Where the collector's clock goes on.
+    pub(crate) now_ms: u64,
+    pub(crate) keeper: Keeper,
+}
+
+/// Takes a data directory, and reads it into so many shards.
+pub(crate) fn open(
+    config: &DataConfig,
+    limits: Limits,
+    shards: usize,
+) -> Result<Opened, DataError> {
+    open_on(&Disk::default(), config, limits, shards)
+}
+
+fn open_on(
+    disk: &Disk,
+    config: &DataConfig,
+    limits: Limits,
+    shards: usize,
+) -> Result<Opened, DataError> {
+    let dir = Directory::take(&config.dir, true)?;
+    let mut files = Files::open(&dir, disk, true, config.recover)?;
+    let load::Restored { mut collectors, now_ms, latest, replayed } =
+        restore(&files, limits, shards, config.recover)?;
+    // From here on the critical events of lives before are in the state, however it is divided now.
+    let about = state::About {
+        shards: collectors.len() as u32,
+        floor: latest,
+        saved_unix_ms: status::unix_ms(),
+        ..files.state.about
+    };
+    let moved = about.shards != files.state.about.shards;
+    let mut rows: [Rows; 2] = Default::default();
+    let written = files.state.write(about, |tables| {
+        if moved {
+            tables.clear(None)?;
+        }
+        for (shard, collector) in (0..).zip(&mut collectors) {
+            let Some(begun) = collector.begin_cut(now_ms) else { continue };
+            if begun.has_all {
+                tables.clear(Some(shard))?;
+            }
+            while collector.cut_some(std::time::Duration::from_millis(10), &mut rows) {
+                apply(tables, shard, &mut rows)?;
+            }
+            apply(tables, shard, &mut rows)?;
+            collector.end_cut(true);
+        }
+        Ok(())
+    });
+    written.map_err(|e| DataError::of(files.state.file().path(), e))?;
+    let cleared = files.critical.clear();
+    cleared.map_err(|e| DataError::of(files.critical.file().path(), e))?;
+    let (senders, series) =
+        collectors.iter().fold((0, 0), |(a, b), c| (a + c.sender_count(), b + c.store().len()));
+    tracing::info!(senders, series, replayed, "the data in {} is loaded", dir.path().display());
+    let keeper = Keeper::new(dir, disk.clone(), files, latest, collectors.len());
+    Ok(Opened { collectors, now_ms, keeper })
+}
+
+fn apply(
+    tables: &mut state::Tables<'_>,
+    shard: u32,
+    rows: &mut [Rows; 2],
+) -> Result<(), error::Failed> {
+    for rows in rows {
+        tables.apply(shard, rows)?;
+        rows.clear();
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! What is kept of a shard: its counts, its senders and, in the store, its series; and how they come back.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ringstat_core::receive::{IdWindow, SequenceTracker};
+use serde::{Deserialize, Serialize};
+
+use super::critical::Critical;
+use super::critical::Entry;
+use super::records::Taken;
+use super::senders::Senders;
+use super::{Collector, Counts, Lately, Sender, SenderInfo};
+use crate::limits::Hits;
+use crate::memory::{heap, table};
+use crate::rows::{Rows, Table};
+use crate::store::{SeriesRow, ValueRow};
+
+/// A cut that is begun.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Begun {
+    /// Whether it has everything, so that whatever was written before goes.
+    pub(crate) has_all: bool,
+    /// Critical events up to this number are in it.
+    pub(crate) through: u64,
+}
+
+/// What a shard has counted, in the table of shards.
+#[derive(Clone, Default, Serialize, Deserialize, Debug)]
+pub(crate) struct ShardRow {
+    pub(crate) counts: Counts,
+    pub(crate) hits: Hits,
+    pub(crate) overflowed: u64,
+    /// The collector's clock, which stands still while there is no collector.
+    pub(crate) now_ms: u64,
+    /// Critical events up to this number are in the cut.
+    pub(crate) through: u64,
+}
+
+/// What is known of a sender, in the table of senders.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct SenderRow {
+    /// The number that it sends under, which says to which shard it belongs.
+    pub(crate) number: u64,
+    pub(super) tracker: SequenceTracker,
+    pub(super) ids: Option<IdWindow>,
+    pub(super) epoch: u32,
+    pub(super) resyncs: u32,
+    /// Events dropped and datagrams given up, in this epoch and in those before.
+    pub(super) told: (u64, u64),
+    pub(super) finished: (u64, u64),
+    pub(super) records: u64,
+    pub(super) datagrams: u64,
+    pub(super) since_ms: u64,
+    pub(super) seen_ms: u64,
+    pub(super) fresh_ms: u64,
+    pub(super) start_ms: Option<i64>,
+    /// How often its clock was set, and by how much the last time.
+    pub(super) clock: (u64, i64),
+    pub(super) from: Option<SocketAddr>,
+    pub(super) info: Option<SenderInfo>,
+    /// Datagrams of another run, kept aside.
+    pub(super) aside: Vec<Vec<u8>>,
+}
+
+/// Which senders have changed since the last cut, and which are still to be copied for the one under way.
+///
+/// A sender has the number of the cut that it has last changed before, so that it is looked up here once a cut and not once
+/// a datagram. Where nothing is kept that number is 0 for ever.
+#[derive(Default, Debug)]
+pub(super) struct KeptSenders {
+    /// The number of the cut that comes next.
+    cut: u32,
+    changed: HashSet<u64>,
+    to_copy: HashSet<u64>,
+    /// What the cut under way began with, for the case that it fails; and how much of it has had its turn.
+    begun: Vec<u64>,
+    next: usize,
+    rows: Rows,
+}
+
+impl KeptSenders {
+    /// The sender is about to change.
+    #[inline]
+    pub(super) fn before_change(&mut self, id: u64, sender: &mut Sender) {
+        if sender.cut != self.cut {
+            self.note(id, sender);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, id: u64, sender: &mut Sender) {
+        self.copy(id, Some(sender));
+        self.changed.insert(id);
+        sender.cut = self.cut;
+    }
+
+    /// The sender is about to be forgotten.
+    pub(super) fn before_removal(&mut self, id: u64, sender: &mut Sender) {
+        if self.cut > 0 {
+            self.copy(id, Some(sender));
+            if sender.kept {
+                self.changed.insert(id);
+            } else {
+                // There is nothing to delete.
+                self.changed.remove(&id);
+            }
+        }
+    }
+
+    /// Copies a sender into the cut under way, if it is still to be.
+    fn copy(&mut self, id: u64, sender: Option<&mut Sender>) {
+        if !self.to_copy.remove(&id) {
+            return;
+        }
+        match sender {
+            Some(sender) => {
+                sender.kept = true;
+                self.rows.put(Table::Sender, id, &sender.row());
+            }
+            None => self.rows.delete(Table::Sender, id),
+        }
+    }
+
+    /// Their memory.
+    pub(super) fn bytes(&self) -> usize {
+        let sets = [&self.changed, &self.to_copy].map(|set| table(set.capacity(), 8));
+        sets.iter().sum::<usize>() + heap(8 * self.begun.capacity())
+    }
+}
+
+impl Senders {
+    /// From now on what changes is noted.
+    fn keep(&mut self) {
+        self.cuts.cut = 1;
+    }
+
+    fn keep_all(&mut self) {
+        self.cuts.changed = self.all.keys().copied().collect();
+    }
+
+    fn begin_cut(&mut self) {
+        let kept = &mut self.cuts;
+        kept.to_copy = std::mem::take(&mut kept.changed);
+        kept.begun = kept.to_copy.iter().copied().collect();
+        kept.next = 0;
+        kept.cut = kept.cut.wrapping_add(1).max(1);
+    }
+
+    /// Copies at most `count` senders of the cut. Returns whether there may be more.
+    fn copy_some(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            let Some(id) = self.cuts.begun.get(self.cuts.next).copied() else { return false };
+            self.cuts.next += 1;
+            self.cuts.copy(id, self.all.get_mut(&id));
+        }
+        true
+    }
+
+    fn end_cut(&mut self, written: bool) {
+        let begun = std::mem::take(&mut self.cuts.begun);
+        self.cuts.to_copy = HashSet::new();
+        if !written {
+            self.cuts.rows.clear();
+            self.cuts.changed.extend(begun);
+        }
+    }
+}
+
+impl Collector {
+    /// From now on what changes is noted for cuts, the first of which has everything if `all`; and critical events are
+    /// numbered from `after` on.
+    pub(crate) fn keep(&mut self, all: bool, after: u64, now_ms: u64) {
+        // What happened in a life before is not of the last minutes.
+        self.hits_before = Lately::new(now_ms, self.store.hits.clone());
+        self.told = self.store.hits.clone();
+        self.datagrams_before = Lately::new(now_ms, self.counts.datagrams);
+        self.counts_before = Lately::new(now_ms, self.counts.clone());
+        self.senders.keep();
+        self.store.keep();
+        self.keeps_all = all;
+        self.critical.begin(after);
+    }
+
+    /// Begins a cut: the shard as it is now. `None` if nothing has changed since the last one.
+    pub(crate) fn begin_cut(&mut self, now_ms: u64) -> Option<Begun> {
+        // Senders that came and went while nothing could be written.
+        let gone = self.senders.cuts.changed.len() > 2 * self.senders.len() + 10_000;
+        let has_all = std::mem::take(&mut self.keeps_all) || gone;
+        let is_idle = self.kept_counts.as_ref() == Some(&self.counts)
+            && self.senders.cuts.changed.is_empty()
+            && !self.store.has_changed();
+        if is_idle && !has_all {
+            return None;
+        }
+        if has_all {
+            self.senders.keep_all();
+            self.store.keep_all();
+        }
+        self.senders.begin_cut();
+        self.store.begin_cut();
+        let through = self.critical.latest();
+        let row = ShardRow {
+            counts: self.counts.clone(),
+            hits: self.store.hits.clone(),
+            overflowed: self.store.overflowed,
+            now_ms,
+            through,
+        };
+        self.senders.cuts.rows.put(Table::Shard, 0, &row);
+        self.kept_counts = Some(row.counts);
+        let begun = Begun { has_all, through };
+        self.cut = begun;
+        Some(begun)
+    }
+
+    /// Critical events on their way to the disk.
+    pub(crate) fn critical(&mut self) -> &mut Critical {
+        &mut self.critical
+    }
+
+    /// Goes on copying the cut for so long, or a little longer, and hands over what has been copied. Returns whether there
+    /// is more.
+    pub(crate) fn cut_some(&mut self, time: Duration, rows: &mut [Rows; 2]) -> bool {
+        let begun = Instant::now();
+        let mut more = true;
+        while more && begun.elapsed() < time {
+            more = self.senders.copy_some(AT_ONCE) || self.store.copy_some(AT_ONCE);
+        }
+        let [of_senders, of_store] = rows;
+        std::mem::swap(of_senders, &mut self.senders.cuts.rows);
+        self.store.copied(of_store);
+        more
+    }
+
+    /// The cut is on disk, or it is not: then what was in it is in the next one.
+    pub(crate) fn end_cut(&mut self, written: bool) {
+        self.senders.end_cut(written);
+        self.store.end_cut(written);
+        if !written {
+            self.keeps_all |= self.cut.has_all;
+            self.kept_counts = None;
+        }
+    }
+
+    /// Adds counts of a life before.
+    pub(crate) fn restore_shard(&mut self, row: &ShardRow) {
+        self.counts.add_up(&row.counts);
+        self.store.hits.add_up(&row.hits);
+        self.store.overflowed = self.store.overflowed.saturating_add(row.overflowed);
+    }
+
+    /// Puts a sender back. What becomes of it counts from `now_ms` on.
+    pub(crate) fn restore_sender(&mut self, id: u64, row: SenderRow, now_ms: u64) {
+        self.senders.put_back(id, Sender::restored(row, now_ms), &self.common.budget);
+        self.store.set_outside(self.senders.bytes());
+    }
+
+    /// Puts a series back; see [`Store::restore`](crate::store::Store::restore).
+    pub(crate) fn restore_series(
+        &mut self,
+        place: Option<u32>,
+        row: &SeriesRow<'_>,
+        value: ValueRow,
+    ) {
+        self.store.restore(place, row, value);
+    }
+
+    /// Takes critical events of a life before, from a datagram that came after its last cut. The rest of the datagram is
+    /// lost, and will be found missing.
+    pub(crate) fn replay(&mut self, entry: &Entry<'_>, now_ms: u64) {
+        let Ok(mut opened) = self.decoder.0.open(entry.datagram) else { return };
+        let header = *opened.header();
+        if self.senders.get(entry.id).is_none() {
+            let sender = Sender::missed(&header, now_ms);
+            self.senders.put_back(entry.id, sender, &self.common.budget);
+        }
+        let Some(sender) = self.senders.get_mut(entry.id) else { return };
+        if !sender.go_on(&header, entry.resyncs) {
+            return;
+        }
+        let taken = Taken {
+            common: &self.common,
+            store: &mut self.store,
+            cache: &mut self.cache,
+            hasher: &self.hasher,
+            members: &self.members,
+            counts: &mut self.counts,
+        };
+        let took = taken.take_critical(entry.id, sender, &mut opened, now_ms);
+        self.grow(took.grown);
+    }
+}
+
+/// Copied between two looks at the clock: each takes less than a microsecond, but for large histograms and sets.
+const AT_ONCE: usize = 8;

@@ -1,0 +1,320 @@
+//! What changed since the last cut, and a cut: the contents of a store at one moment, copied while it goes on.
+//!
+//! A cut is begun in no time: what has changed becomes what is to be copied, and nothing is changed. From then on it is
+//! copied a little at a time; and whatever is about to change before its turn is copied at once, as it is
+//! ([`Store::before_change`]). So all of it is of one moment, and nobody waits for it.
+
+use ringstat_core::instrument::Unit;
+use serde::{Deserialize, Serialize};
+
+use super::Store;
+use crate::limits::Limit;
+use crate::memory::heap;
+use crate::rows::{Rows, Table};
+use crate::series::{Class, Data};
+
+/// What a series is, in the table of series.
+#[derive(Serialize, Deserialize, Debug)]
+pub(crate) struct SeriesRow<'a> {
+    pub(crate) sender: u64,
+    pub(crate) class: Class,
+    pub(crate) unit: u8,
+    #[serde(borrow)]
+    pub(crate) name: &'a str,
+    #[serde(borrow)]
+    pub(crate) tags: Vec<(&'a str, &'a str)>,
+}
+
+/// What a series holds, to be written.
+#[derive(Serialize)]
+struct ValueRef<'a> {
+    seen_ms: u64,
+    scaled: bool,
+    data: &'a Data,
+}
+
+/// What a series holds, in the table of values.
+#[derive(Deserialize, Debug)]
+pub(crate) struct ValueRow {
+    pub(crate) seen_ms: u64,
+    pub(crate) scaled: bool,
+    pub(crate) data: Data,
+}
+
+/// Which places have changed since the last cut, and which are still to be copied for the one under way.
+///
+/// Empty where nothing is kept: then no place is ever marked, at the cost of one comparison a record.
+#[derive(Default, Debug)]
+pub(super) struct Kept {
+    is_on: bool,
+    /// Changed since the last cut began.
+    changed: Places,
+    /// Those of them whose series is another one now, or gone.
+    renewed: Places,
+    /// The same for the cut under way, as far as they are not copied yet.
+    to_copy: Places,
+    to_describe: Places,
+    /// What the cut under way began with, for the case that it fails.
+    begun: (Places, Places),
+    /// How far the copying has come.
+    next: usize,
+    rows: Rows,
+}
+
+/// A set of places: one bit each.
+#[derive(Clone, Default, Debug)]
+struct Places(Vec<u64>);
+
+impl Places {
+    #[inline]
+    fn contains(&self, place: u32) -> bool {
+        self.0.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 != 0)
+    }
+
+    fn insert(&mut self, place: u32) {
+        let word = place as usize / 64;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (place % 64);
+    }
+
+    /// Takes it out, and says whether it was there.
+    fn remove(&mut self, place: u32) -> bool {
+        let was = self.contains(place);
+        if was {
+            self.0[place as usize / 64] &= !(1 << (place % 64));
+        }
+        was
+    }
+
+    /// The first one from `from` on.
+    fn next(&self, from: usize) -> Option<u32> {
+        let mut bits = self.0.get(from / 64)? & (u64::MAX << (from % 64));
+        let mut word = from / 64;
+        while bits == 0 {
+            word += 1;
+            bits = *self.0.get(word)?;
+        }
+        Some((word * 64) as u32 + bits.trailing_zeros())
+    }
+
+    /// Puts all of the others in as well.
+    fn extend(&mut self, others: &Self) {
+        if self.0.len() < others.0.len() {
+            self.0.resize(others.0.len(), 0);
+        }
+        self.0.iter_mut().zip(&others.0).for_each(|(word, other)| *word |= other);
+    }
+
+    fn up_to(places: usize) -> Self {
+        Self(vec![u64::MAX; places.div_ceil(64)])
+    }
+
+    fn bytes(&self) -> usize {
+        heap(self.0.capacity() * size_of::<u64>())
+    }
+}
+
+impl Kept {
+    /// Their memory. Rows that wait to be written are not in it: they are on their way out.
+    pub(super) fn bytes(&self) -> usize {
+        let Self { changed, renewed, to_copy, to_describe, begun, .. } = self;
+        let all = [changed, renewed, to_copy, to_describe, &begun.0, &begun.1];
+        all.into_iter().map(Places::bytes).sum()
+    }
+
+    /// Whether the place is marked, or need not be.
+    #[inline]
+    pub(super) fn knows(&self, place: u32) -> bool {
+        !self.is_on || self.changed.contains(place)
+    }
+}
+
+impl Store {
+    /// From now on what changes is marked.
+    pub(crate) fn keep(&mut self) {
+        self.kept.is_on = true;
+    }
+
+    /// Marks everything.
+    pub(crate) fn keep_all(&mut self) {
+        let all = Places::up_to(self.series.len());
+        self.kept.changed.extend(&all);
+        self.kept.renewed.extend(&all);
+    }
+
+    /// The series at that place is about to change.
+    #[cold]
+    pub(super) fn before_change(&mut self, place: u32) {
+        if self.kept.is_on {
+            self.copy(place);
+            self.kept.changed.insert(place);
+        }
+    }
+
+    /// The series at that place is about to be another one, or gone.
+    pub(super) fn before_renewal(&mut self, place: u32) {
+        if self.kept.is_on {
+            self.before_change(place);
+            self.kept.renewed.insert(place);
+        }
+    }
+
+    /// Whether anything has changed since the last cut began.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.kept.changed.next(0).is_some()
+    }
+
+    /// Begins a cut: what has changed up to now is to be copied. The one before has to be done.
+    pub(crate) fn begin_cut(&mut self) {
+        let Kept { changed, renewed, to_copy, to_describe, begun, next, .. } = &mut self.kept;
+        *begun = (std::mem::take(changed), std::mem::take(renewed));
+        (*to_copy, *to_describe) = begun.clone();
+        *next = 0;
+    }
+
+    /// Copies at most `count` series of the cut. Returns whether there may be more.
+    pub(crate) fn copy_some(&mut self, count: usize) -> bool {
+        for _ in 0..count {
+            let Some(place) = self.kept.to_copy.next(self.kept.next) else { return false };
+            self.kept.next = place as usize + 1;
+            self.copy(place);
+        }
+        true
+    }
+
+    /// Copies a series into the cut under way, if it is still to be.
+    fn copy(&mut self, place: u32) {
+        if !self.kept.to_copy.remove(place) {
+            return;
+        }
+        let mut rows = std::mem::take(&mut self.kept.rows);
+        let key = u64::from(place);
+        let describe = self.kept.to_describe.contains(place);
+        match self.series.get(place as usize).and_then(Option::as_ref) {
+            Some(series) => {
+                let value =
+                    ValueRef { seen_ms: series.seen_ms, scaled: series.scaled, data: &series.data };
+                rows.put(Table::Value, key, &value);
+                if describe {
+                    let row = SeriesRow {
+                        sender: series.sender,
+                        class: series.class,
+                        unit: series.unit as u8,
+                        name: self.name(series),
+                        tags: self.tags(series).collect(),
+                    };
+                    rows.put(Table::Series, key, &row);
+                }
+            }
+            None if describe => {
+                rows.delete(Table::Value, key);
+                rows.delete(Table::Series, key);
+            }
+            None => {}
+        }
+        self.kept.rows = rows;
+    }
+
+    /// What has been copied so far, to be written; `empty` takes its place.
+    pub(crate) fn copied(&mut self, empty: &mut Rows) {
+        std::mem::swap(&mut self.kept.rows, empty);
+    }
+
+    /// The cut is on disk, or it is not: then what was in it is in the next one.
+    pub(crate) fn end_cut(&mut self, written: bool) {
+        let Kept { changed, renewed, to_copy, to_describe, begun, rows, .. } = &mut self.kept;
+        (*to_copy, *to_describe) = Default::default();
+        let (changed_before, renewed_before) = std::mem::take(begun);
+        if !written {
+            rows.clear();
+            changed.extend(&changed_before);
+            renewed.extend(&renewed_before);
+        }
+    }
+
+    /// Puts a series back that was read from disk, at its place if that is to stay the same: places have to ascend then.
+    /// What goes beyond a limit that has become lower is counted and left out, and deleted with the next cut.
+    pub(crate) fn restore(&mut self, place: Option<u32>, row: &SeriesRow<'_>, value: ValueRow) {
+        let SeriesRow { sender, class, name, ref tags, .. } = *row;
+        let unit = Unit::from_code(row.unit).unwrap_or_default();
+        let tags = || tags.iter().copied();
+        let cost = self.cost(name, tags(), class) + value.data.bytes();
+        if let Some(limit) = self.refuse_restored(sender, cost) {
+            self.hits.count(limit, sender, 1);
+            if let Some(place) = place {
+                self.kept.changed.insert(place);
+                self.kept.renewed.insert(place);
+            }
+            return;
+        }
+        let number = match place {
+            None => self.insert(sender, name, tags, class, unit),
+            Some(place) => {
+                let mut free = std::mem::take(&mut self.free);
+                while self.series.len() < place as usize {
+                    free.push(self.series.len() as u32);
+                    self.series.push(None);
+                }
+                // Nothing is free, so it goes to the end, which is the place.
+                let number = self.insert(sender, name, tags, class, unit);
+                self.free = free;
+                number
+            }
+        };
+        let Some(series) = self.at(number) else { return };
+        let (empty, bytes) = (series.data.bytes(), value.data.bytes());
+        (series.seen_ms, series.scaled, series.data) = (value.seen_ms, value.scaled, value.data);
+        let spot = series.spot;
+        if value.scaled {
+            self.mark_scaled(spot);
+        }
+        self.data_bytes = self.data_bytes - empty + bytes;
+        self.shares.change(sender, |s| s.bytes = (s.bytes + bytes).saturating_sub(empty));
+        self.balance();
+    }
+
+    /// Why a series cannot come back; if it can, its place is taken, and its memory claimed.
+    fn refuse_restored(&mut self, sender: u64, cost: usize) -> Option<Limit> {
+        let common = self.common.clone();
+        let budget = &common.budget;
+        let refused = self.shares.refuse_series(sender, budget.series(), budget.limits());
+        if refused.is_some() {
+            return refused;
+        }
+        if !budget.take_series(false) {
+            return Some(Limit::Series);
+        }
+        if self.claim(cost) {
+            return None;
+        }
+        budget.give_series(1);
+        Some(Limit::Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_found_in_their_order() {
+        let mut places = Places::default();
+        for place in [0, 5, 63, 64, 1000] {
+            places.insert(place);
+        }
+        let mut found = Vec::new();
+        while let Some(place) = places.next(found.last().map_or(0, |p| *p as usize + 1)) {
+            found.push(place);
+        }
+        assert_eq!(found, [0, 5, 63, 64, 1000]);
+        assert!(places.remove(64) && !places.remove(64) && !places.remove(5000));
+        let mut others = Places::default();
+        others.insert(2000);
+        places.extend(&others);
+        assert_eq!(places.next(64), Some(1000));
+        assert_eq!(places.next(1001), Some(2000));
+        assert_eq!((Places::up_to(1).next(0), Places::default().next(0)), (Some(0), None));
+    }
+}

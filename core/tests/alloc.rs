@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringstat_core::format::{Format, Header, Packer, Prologue};
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
 use ringstat_core::ledger::Cause;
-use ringstat_core::record::{Event, Interner, Kind, Outcome, Recorder};
+use ringstat_core::record::{Copied, Event, Interner, Kind, Outcome, Recorder};
 use ringstat_core::ring::mpmc;
 use ringstat_core::testkit::Corpus;
 use ringstat_core::text::{self, Dialect};
@@ -53,6 +53,8 @@ static HISTOGRAM: Histogram = Histogram::new("h");
 struct Stats;
 
 impl Recorder for Stats {
+    type Strings<'a> = Copied;
+
     fn now(&self) -> u64 {
         1
     }

@@ -2,10 +2,9 @@
 
 use core::fmt;
 
-use super::{AnyRing, Stats};
+use super::{AnyRing, LongTags, Stats};
 use crate::ledger::Cause;
-use crate::record::spill::Area;
-use crate::record::{Event, NoNames, Outcome, Priority, Recorder, Resolve};
+use crate::record::{Borrowed, Event, NoNames, Outcome, Priority, Recorder, Resolve};
 use crate::ring::{Source, percent};
 
 /// Records into the ring of one lane, or into the shared ring when that one is full.
@@ -36,8 +35,11 @@ impl<const N: usize, const C: usize, M> fmt::Debug for Lane<'_, N, C, M> {
     }
 }
 
-impl<const N: usize, const C: usize, M: Resolve> Recorder for Lane<'_, N, C, M> {
-    const HAS_TAG_MEMORY: bool = M::HAS_AREAS;
+impl<const N: usize, const C: usize, M: LongTags> Recorder for Lane<'_, N, C, M> {
+    type Strings<'a>
+        = M::Strings<'a>
+    where
+        Self: 'a;
 
     fn now(&self) -> u64 {
         self.stats.now()
@@ -53,18 +55,13 @@ impl<const N: usize, const C: usize, M: Resolve> Recorder for Lane<'_, N, C, M> 
         }
     }
 
+    #[inline(never)]
+    fn push_with(&self, event: &Event, strings: &Borrowed<'_>) -> Outcome {
+        self.stats.push_long(event, strings, |event| self.push(event))
+    }
+
     fn refuse(&self, cause: Cause) -> Outcome {
         self.stats.refuse(cause)
-    }
-
-    #[inline]
-    fn tag_memory(&self) -> Option<Area<'_>> {
-        self.stats.tag_memory.area(0)
-    }
-
-    #[inline]
-    fn give_back(&self, event: &Event) {
-        self.stats.give_back(event);
     }
 }
 

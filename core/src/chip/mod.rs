@@ -33,8 +33,10 @@ use crate::format::Format;
 use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
 use crate::policy::Policy;
-use crate::record::spill::Area;
-use crate::record::{Event, NoNames, Outcome, Priority, Recorder, Resolve, TagMemory};
+use crate::record::{
+    Borrowed, Copied, DEFAULT_INLINE, DraftStrings, Event, NoNames, Outcome, Priority, Recorder,
+    Resolve, TagMemory,
+};
 use crate::ring::Source;
 use crate::send::{
     AckError, Identity, Inputs, Keep, LeanSender, Packed, Sender, SenderConfig, Step, Time, Totals,
@@ -444,10 +446,16 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
 
     // The two functions below are called rarely, and inlined they would take registers from code that runs often.
 
+    #[inline]
+    fn give_up(&self, cause: Cause) -> Outcome {
+        self.tally(cause);
+        Outcome::Dropped(cause)
+    }
+
     #[inline(never)]
     fn push_critical(&self, critical: &dyn AnyRing, event: &Event) -> Outcome {
         if !critical.push(event) {
-            return self.refuse(Cause::Full);
+            return self.give_up(Cause::Full);
         }
         if let Some((_, wake)) = self.wake {
             wake();
@@ -468,8 +476,31 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         match pushed {
             true if evicted => Outcome::RecordedEvicting,
             true => Outcome::Recorded,
-            false => self.refuse(Cause::Full),
+            false => self.give_up(Cause::Full),
         }
+    }
+
+    /// Pushes an event with its strings, which are given back where it is not taken.
+    fn push_long(
+        &self,
+        event: &Event,
+        strings: &Borrowed<'_>,
+        push: impl FnOnce(&Event) -> Outcome,
+    ) -> Outcome {
+        let mut event = *event;
+        let area = self.tag_memory.area(0);
+        let kept = event.keep_strings(strings, |strings| match area {
+            Some(area) => area.write(strings),
+            None => Err(strings.too_long(DEFAULT_INLINE)),
+        });
+        if let Err(cause) = kept {
+            return self.give_up(cause);
+        }
+        let outcome = push(&event);
+        if !outcome.is_recorded() {
+            event.give_back(&self.tag_memory);
+        }
+        outcome
     }
 
     fn tally(&self, cause: Cause) {
@@ -479,8 +510,34 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     }
 }
 
-impl<const N: usize, const C: usize, M: Resolve> Recorder for Stats<N, C, M> {
-    const HAS_TAG_MEMORY: bool = M::HAS_AREAS;
+/// Memory for long tags, or none. Sealed.
+pub trait LongTags: Resolve + sealed::LongTags {
+    /// How drafts keep their strings.
+    type Strings<'a>: DraftStrings<'a>;
+}
+
+/// Keeps others from implementing the trait.
+mod sealed {
+    pub trait LongTags {}
+    impl LongTags for super::NoNames {}
+    impl<const B: usize> LongTags for &super::TagMemory<B> {}
+}
+
+/// Tags have to fit the slot.
+impl LongTags for NoNames {
+    type Strings<'a> = Copied;
+}
+
+/// Tags that do not fit the slot go there.
+impl<const B: usize> LongTags for &TagMemory<B> {
+    type Strings<'a> = Borrowed<'a>;
+}
+
+impl<const N: usize, const C: usize, M: LongTags> Recorder for Stats<N, C, M> {
+    type Strings<'a>
+        = M::Strings<'a>
+    where
+        Self: 'a;
 
     fn now(&self) -> u64 {
         self.clock.now()
@@ -499,18 +556,12 @@ impl<const N: usize, const C: usize, M: Resolve> Recorder for Stats<N, C, M> {
         Outcome::Recorded
     }
 
+    #[inline(never)]
+    fn push_with(&self, event: &Event, strings: &Borrowed<'_>) -> Outcome {
+        self.push_long(event, strings, |event| self.push(event))
+    }
+
     fn refuse(&self, cause: Cause) -> Outcome {
-        self.tally(cause);
-        Outcome::Dropped(cause)
-    }
-
-    #[inline]
-    fn tag_memory(&self) -> Option<Area<'_>> {
-        self.tag_memory.area(0)
-    }
-
-    #[inline]
-    fn give_back(&self, event: &Event) {
-        event.give_back(&self.tag_memory);
+        self.give_up(cause)
     }
 }

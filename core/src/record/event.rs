@@ -9,9 +9,9 @@
 use core::mem::MaybeUninit;
 
 use crate::ledger::Cause;
-use crate::record::spill::Spilled;
+use crate::record::spill::{Owner, Spilled};
 use crate::record::strings::{EventStrings, InSlot};
-use crate::record::{Name, Resolve, Symbol, Tag, Value, uninit};
+use crate::record::{Borrowed, Name, Resolve, Symbol, Tag, Value, uninit};
 
 /// What kind of thing a record is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, serde::Serialize, serde::Deserialize)]
@@ -214,6 +214,18 @@ impl<const INLINE: usize> Event<INLINE> {
     /// [`Cause::Invalid`] if the name is empty or longer than 255 bytes, or the value is not [valid](Value::is_valid).
     #[inline]
     pub fn new(kind: Kind, name: Name, value: Value, time: u64) -> Result<Self, Cause> {
+        let (event, refused) = Self::checked(kind, name, value, time);
+        refused.map_or(Ok(event), Err)
+    }
+
+    /// The same, and why it must not be recorded, if so.
+    #[inline]
+    pub(crate) fn checked(
+        kind: Kind,
+        name: Name,
+        value: Value,
+        time: u64,
+    ) -> (Self, Option<Cause>) {
         const { assert!(INLINE < SPILLED as usize, "the inline area is at most 254 bytes") };
         let (form, bits) = match value {
             Value::U64(v) => (SlotForm::U64 as u8, v),
@@ -230,22 +242,22 @@ impl<const INLINE: usize> Event<INLINE> {
                 (core::ptr::without_provenance(symbol.0 as usize), 1, INTERNED)
             }
         };
-        if name_len == 0 || name_len > 255 || !value.is_valid() {
-            return Err(Cause::Invalid);
-        }
-        Ok(Self {
+        let invalid = name_len == 0 || name_len > 255 || !value.is_valid();
+        let event = Self {
             time,
             bits,
             name: pointer,
             tags: core::ptr::null(),
-            name_len: name_len as u8,
+            // What is invalid has no name: its length may not be one.
+            name_len: if invalid { 0 } else { name_len as u8 },
             tags_len: 0,
             meta: kind as u8 | (Priority::Normal as u8) << PRIORITY_SHIFT | interned,
             form,
             rate: 1,
             inline_len: 0,
             inline: [MaybeUninit::uninit(); INLINE],
-        })
+        };
+        (event, if invalid { Some(Cause::Invalid) } else { None })
     }
 
     /// Replaces the number by a text held in the slot, such as a member of a set. Call it before adding dynamic tags.
@@ -263,10 +275,19 @@ impl<const INLINE: usize> Event<INLINE> {
         Ok(())
     }
 
-    /// Marks the event as one whose text is in the tag memory.
-    pub(crate) fn set_text_spilled(&mut self) {
+    /// Replaces the number by a text that comes later, with [`set_strings`](Self::set_strings) or as a ticket.
+    #[inline]
+    pub(crate) fn says_text(&mut self) {
         self.form = SlotForm::Text as u8;
-        self.set_spilled(Spilled::NOWHERE);
+    }
+
+    /// Copies text and dynamic tags into the slot.
+    ///
+    /// # Errors
+    /// [`Cause::TextTooLong`], [`Cause::TagTooLong`] or [`Cause::TooManyTags`] when they do not fit; the event is then as
+    /// before.
+    pub fn set_strings(&mut self, strings: &Borrowed<'_>) -> Result<(), Cause> {
+        self.keep_strings(strings, |strings| Err(strings.too_long(INLINE)))
     }
 
     /// Replaces the number by an interned text.
@@ -325,21 +346,43 @@ impl<const INLINE: usize> Event<INLINE> {
         Some(Spilled::from_bytes(ticket.map(|byte| unsafe { byte.assume_init() })))
     }
 
-    /// Whether the slot is large enough for a ticket.
-    pub(crate) const fn can_spill(&self) -> bool {
-        INLINE >= Spilled::BYTES
-    }
-
-    /// Replaces text and dynamic tags in the slot by a ticket for them. Does nothing if the ticket does not fit.
+    /// Puts a ticket in the place of text and dynamic tags.
     #[inline]
     pub(crate) fn set_spilled(&mut self, spilled: Spilled) {
+        const { assert!(INLINE >= Spilled::BYTES, "a ticket fits the slot") };
         if let Some(place) = self.inline.first_chunk_mut::<{ Spilled::BYTES }>() {
             uninit::write(place, &spilled.to_bytes());
             self.inline_len = SPILLED;
         }
     }
 
-    /// Returns the event's blocks to the tag memory. Whoever takes an event out of circulation must call this.
+    /// Keeps text and dynamic tags in the slot, or where they do not fit in the memory beside the ring, which `write`
+    /// takes them to.
+    ///
+    /// # Errors
+    /// [`Cause::TagTooLong`] and [`Cause::TooManyTags`] for what can be nowhere, and what `write` says. The event is then
+    /// as before.
+    pub fn keep_strings(
+        &mut self,
+        strings: &Borrowed<'_>,
+        write: impl FnOnce(&Borrowed<'_>) -> Result<Spilled, Cause>,
+    ) -> Result<(), Cause> {
+        let sound = strings.check()?;
+        let length = sound.len_in_slot();
+        if length <= INLINE {
+            // SAFETY: there is room for all, and so no long text.
+            unsafe { sound.write_in_slot(self.inline.as_mut_ptr().cast()) };
+            self.inline_len = length as u8;
+        } else {
+            self.set_spilled(write(strings)?);
+        }
+        if sound.has_text() {
+            self.says_text();
+        }
+        Ok(())
+    }
+
+    /// Gives back what it has beside the ring. Whoever takes an event out of circulation calls this.
     #[inline]
     pub fn give_back<N: Resolve>(&self, names: &N) {
         if N::HAS_AREAS
@@ -496,7 +539,69 @@ impl<const INLINE: usize> Event<INLINE> {
             && self.inline_len == 0
     }
 
-    /// The record's number, or its text taken from `strings`.
+    /// Copies everything but what stands in the slot, and says what will: so many bytes, or a ticket.
+    ///
+    /// Field by field, as they were just written: a core waits before it can read in one piece what it has written in
+    /// several, and the compiler would make large pieces of them.
+    #[inline(always)]
+    fn copy_head(&self, place: &mut MaybeUninit<Self>, inline_len: u8) {
+        const { assert!(core::mem::offset_of!(Self, rate) == core::mem::offset_of!(Self, name_len) + 4) };
+        let place = place.as_mut_ptr();
+        // SAFETY: both are events, and the fields of this one are written; the first four of one byte are in a row, and
+        // aligned as a word of four is, behind pointers.
+        unsafe {
+            (&raw mut (*place).time).write((&raw const self.time).read_volatile());
+            (&raw mut (*place).bits).write((&raw const self.bits).read_volatile());
+            (&raw mut (*place).name).write((&raw const self.name).read_volatile());
+            (&raw mut (*place).tags).write((&raw const self.tags).read_volatile());
+            let four = (&raw const self.name_len).cast::<u32>().read_volatile();
+            (&raw mut (*place).name_len).cast::<u32>().write(four);
+            (&raw mut (*place).rate).write(self.rate);
+            (&raw mut (*place).inline_len).write(inline_len);
+        }
+    }
+
+    /// Copies an event that has nothing in its slot.
+    #[inline(always)]
+    pub(crate) fn copy_bare(&self, place: &mut MaybeUninit<Self>) {
+        self.copy_head(place, 0);
+    }
+
+    /// Copies the event with its tags, and keeps them as [`keep_strings`](Self::keep_strings) does. One with a text is
+    /// left to that; then, and where the memory beside the ring has no block at hand, nothing is written and this is
+    /// `None`.
+    #[inline(always)]
+    pub(crate) fn copy_with(
+        &self,
+        place: &mut MaybeUninit<Self>,
+        strings: &Borrowed<'_>,
+        owner: Option<Owner<'_>>,
+    ) -> Option<()> {
+        let sound = strings.check().ok().filter(|sound| !sound.has_text())?;
+        let length = sound.tag_bytes();
+        // SAFETY: it is a field of the event.
+        let slot = unsafe { (&raw mut (*place.as_mut_ptr()).inline).cast::<u8>() };
+        if length <= INLINE {
+            // SAFETY: there is room for all.
+            unsafe { sound.write_tags(slot) };
+            self.copy_head(place, length as u8);
+            return Some(());
+        }
+        let ticket = owner?.write_tags(sound)?.to_bytes();
+        // SAFETY: a ticket fits the slot, see `set_spilled`.
+        unsafe { slot.cast::<[u8; Spilled::BYTES]>().write(ticket) };
+        self.copy_head(place, SPILLED);
+        Some(())
+    }
+
+    /// Whether there is nothing in its slot.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.inline_len == 0
+    }
+
+    /// Its number, or its text among those strings of it.
     #[inline]
     pub(crate) fn content_in<'a>(&'a self, strings: &'a EventStrings<'_>) -> Content<'a> {
         match self.content() {
@@ -521,7 +626,7 @@ impl<const INLINE: usize> Event<INLINE> {
     pub(crate) fn in_slot(&self) -> InSlot<'_> {
         // An event that has spilled has none in the slot: its `inline_len` exceeds every slot.
         let written = self.inline.get(..usize::from(self.inline_len)).unwrap_or(&[]);
-        // SAFETY: only `push_inline` advances `inline_len`, within the slot and to the end of what it has written
+        // SAFETY: only `push_inline` and `keep_strings` advance `inline_len`, within the slot and to the end of what they have written
         // without gaps, each string whole after its length. A text is always the first string.
         unsafe { InSlot::new(uninit::written(written), self.has_text()) }
     }

@@ -13,6 +13,8 @@
 //!
 //! Imports [`ledger`](crate::ledger), for the causes, and `sync`.
 
+mod borrowed;
+mod draft;
 pub(crate) mod event;
 mod interner;
 mod name;
@@ -22,13 +24,15 @@ mod strings;
 mod uninit;
 mod value;
 
+pub use borrowed::Borrowed;
+pub use draft::{Copied, Draft, DraftStrings};
 pub use event::{Content, DEFAULT_INLINE, Event, Kind, Priority};
 pub use interner::{InternError, Interner};
 pub use name::{DYNAMIC_TAG_LIMIT, Name, NoNames, Resolve, STRING_LIMIT, Symbol, TEXT_LIMIT, Tag};
-pub use recorder::{Draft, Outcome, Recorder};
-#[cfg(feature = "alloc")]
-pub use spill::BoxedTagMemory;
+pub use recorder::{Outcome, Recorder};
 pub use spill::TagMemory;
+#[cfg(feature = "alloc")]
+pub use spill::{BoxedTagMemory, OwnedTagMemory};
 pub use strings::EventStrings;
 pub use value::Value;
 

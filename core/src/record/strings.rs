@@ -74,17 +74,6 @@ impl<'a> InSlot<'a> {
         Self { bytes, text }
     }
 
-    /// The number of bytes that the strings take.
-    pub(crate) fn len(self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The bytes of the tags.
-    #[inline]
-    pub(crate) fn tag_bytes(self) -> &'a [u8] {
-        self.tags().0.0
-    }
-
     #[inline]
     pub(crate) fn text(self) -> Option<&'a str> {
         if self.text { self.strings().next() } else { None }

@@ -26,10 +26,14 @@ pub mod priority;
 pub mod sharded;
 pub mod spsc;
 mod storage;
+#[cfg(feature = "alloc")]
+mod with_tags;
 
 #[cfg(feature = "alloc")]
 pub use storage::boxed;
 pub use storage::{MAX_CAPACITY, Slot, Storage};
+#[cfg(feature = "alloc")]
+pub use with_tags::{Recording, Vacancy, WithTags};
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -173,6 +177,12 @@ impl<T> RingRef for alloc::sync::Arc<T> {}
 /// Keeps others from implementing the traits that unsafe code relies on. Each trait has one of its own, so that none
 /// opens another.
 mod sealed {
+    /// A recording end that has items written in place.
+    pub trait Reserve<T> {
+        /// A free slot, if there is one, that becomes the next item.
+        fn reserve(&mut self) -> Option<super::storage::Reserved<'_, T>>;
+    }
+
     pub trait Storage<C> {}
     pub trait ShardRing {}
     pub trait Fallback {}

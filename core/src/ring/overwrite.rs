@@ -12,7 +12,7 @@
 //! operation that cannot fail, reads, and stores the new position without the bit. The producer moves the position on
 //! only by a compare-and-swap from a value without the bit, and then owns the slot.
 
-use super::storage::{End, Laps};
+use super::storage::{End, Laps, Reserved};
 use super::{Full, Pushed, ShardRing, Slot, Source, Storage, sealed};
 use crate::sync::{AtomicUsize, CachePadded, Ordering, const_fn, mutant};
 
@@ -192,12 +192,16 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// Adds a copy of an item that stays where it is, and returns whether there was room.
     #[inline]
     pub fn try_push(&mut self, item: &T) -> bool {
+        self.reserve().map(|slot| slot.put(item)).is_some()
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self) -> Option<Reserved<'_, T>> {
         let (ring, tail) = (self.ring, self.tail());
         if ring.is_full(self.seen(), tail) && ring.is_full(self.look(), tail) {
-            return false;
+            return None;
         }
-        self.put(tail, item);
-        true
+        Some(self.vacant(tail))
     }
 
     /// Adds an item, in a full ring in place of the oldest one.
@@ -210,7 +214,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
             Ok(()) => Ok(Pushed::Stored),
             Err(Full(item)) => {
                 let Some(oldest) = self.evict() else { return Err(Full(item)) };
-                self.put(self.tail(), &item);
+                self.vacant(self.tail()).put(&item);
                 Ok(Pushed::Evicted(oldest))
             }
         }
@@ -287,12 +291,21 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
         head
     }
 
+    /// The slot at the tail, which is free.
     #[inline(always)]
-    fn put(&mut self, tail: usize, item: &T) {
-        // SAFETY: there is a free slot and `tail` is its position: either the consumer released it (acquired in `look`
-        // or `evict`), or this end evicted what it held. The consumer reads it only after the store below.
-        unsafe { self.ring.slot(tail).copy_from(item) };
-        self.ring.tail.position.store(self.ring.laps().forward(tail, 1), publish());
+    fn vacant(&mut self, tail: usize) -> Reserved<'_, T> {
+        let ring = self.ring;
+        let next = ring.laps().forward(tail, 1);
+        // SAFETY: there is a free slot and `tail` is its position: the consumer released it (acquired in `look` or
+        // `evict`), or this end evicted what was there. The consumer reads it only when the next position is published.
+        unsafe { Reserved::new(ring.slot(tail), &ring.tail.position, next, publish()) }
+    }
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> sealed::Reserve<T> for Producer<'_, T, S> {
+    #[inline(always)]
+    fn reserve(&mut self) -> Option<Reserved<'_, T>> {
+        Producer::reserve(self)
     }
 }
 

@@ -31,7 +31,7 @@
 //! let another = producer.clone();
 //! ```
 
-use super::storage::{End, Laps};
+use super::storage::{End, Laps, Reserved};
 use super::{Full, ShardRing, Slot, Source, Storage, sealed};
 use crate::sync::{CachePadded, Ordering, const_fn, mutant};
 
@@ -202,15 +202,19 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// Adds a copy of an item that stays where it is, and returns whether there was room.
     #[inline]
     pub fn try_push(&mut self, item: &T) -> bool {
-        let tail = self.tail();
+        self.reserve().map(|slot| slot.put(item)).is_some()
+    }
+
+    #[inline(always)]
+    fn reserve(&mut self) -> Option<Reserved<'_, T>> {
+        let (ring, tail) = (self.ring, self.tail());
         if self.room_for(tail, 1) == 0 {
-            return false;
+            return None;
         }
-        // SAFETY: the slot at `tail` is free: the consumer released it (acquired in `room_for`) and looks at it again
-        // only after the store below.
-        unsafe { self.ring.slot(tail).copy_from(item) };
-        self.publish(self.ring.laps().forward(tail, 1));
-        true
+        let next = ring.laps().forward(tail, 1);
+        // SAFETY: the slot at `tail` is free: the consumer released it (`room_for` acquired that) and looks at it
+        // again only when the next position is published.
+        Some(unsafe { Reserved::new(ring.slot(tail), &ring.tail.position, next, publish()) })
     }
 
     /// Adds as many of `items` as fit, in order, and publishes them together. Returns how many were added.
@@ -296,6 +300,13 @@ impl<T: Copy, S: Storage<Slot<T>>> Drop for Publishing<'_, '_, T, S> {
     #[inline(always)]
     fn drop(&mut self) {
         self.producer.publish(self.position);
+    }
+}
+
+impl<T: Copy, S: Storage<Slot<T>>> sealed::Reserve<T> for Producer<'_, T, S> {
+    #[inline(always)]
+    fn reserve(&mut self) -> Option<Reserved<'_, T>> {
+        Producer::reserve(self)
     }
 }
 

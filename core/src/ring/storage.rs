@@ -3,7 +3,7 @@
 use core::mem::MaybeUninit;
 
 use super::sealed;
-use crate::sync::{AtomicUsize, UnsafeCell, const_fn};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, const_fn, prefetch_to_write};
 
 /// Memory for one item.
 #[derive(Debug)]
@@ -39,6 +39,16 @@ impl<T: Copy> Slot<T> {
         self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
     }
 
+    /// Has the item written in place.
+    ///
+    /// # Safety
+    /// As for [`write`](Self::write).
+    #[inline(always)]
+    unsafe fn fill<R>(&self, fill: impl FnOnce(&mut MaybeUninit<T>) -> R) -> R {
+        // SAFETY: the caller has the slot to itself.
+        self.0.with_mut(|slot| fill(unsafe { &mut *slot }))
+    }
+
     /// Copies the item out.
     ///
     /// # Safety
@@ -60,8 +70,59 @@ impl<T: Copy> Default for Slot<T> {
 // thread to another, hence `Send`.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
-/// Where a ring stores its items: an array of slots, or with the feature `alloc` a boxed slice whose length is chosen
-/// at run time. It must have at least one slot and at most [`MAX_CAPACITY`].
+/// A recording end asks for the slot that it will write so many items later.
+const AHEAD: usize = 8;
+
+/// A free slot at a recording end, and what makes it the next item. Forgotten, it stays free.
+#[derive(Debug)]
+pub struct Reserved<'a, T> {
+    slot: &'a Slot<T>,
+    position: &'a AtomicUsize,
+    next: usize,
+    publish: Ordering,
+}
+
+impl<'a, T: Copy> Reserved<'a, T> {
+    /// # Safety
+    /// The recording end has the slot to itself until `position` becomes `next`, and borrows from whoever has this.
+    #[inline(always)]
+    pub(super) unsafe fn new(
+        slot: &'a Slot<T>,
+        position: &'a AtomicUsize,
+        next: usize,
+        publish: Ordering,
+    ) -> Self {
+        Self { slot, position, next, publish }
+    }
+
+    /// Adds a copy of an item.
+    #[inline(always)]
+    pub(super) fn put(self, item: &T) {
+        // SAFETY: as `new` says.
+        unsafe { self.slot.copy_from(item) };
+        self.position.store(self.next, self.publish);
+    }
+
+    /// Adds the item that `fill` writes; `None` if it does not.
+    ///
+    /// # Safety
+    /// Where `fill` returns something, it has written the item.
+    #[inline(always)]
+    pub(super) unsafe fn put_with<R>(
+        self,
+        fill: impl FnOnce(&mut MaybeUninit<T>) -> Option<R>,
+    ) -> Option<R> {
+        // What is written a few items later. At the end of the ring it is what comes behind, and nothing is gained.
+        prefetch_to_write(core::ptr::from_ref(self.slot).wrapping_add(AHEAD));
+        // SAFETY: as `new` says.
+        let written = unsafe { self.slot.fill(fill) }?;
+        self.position.store(self.next, self.publish);
+        Some(written)
+    }
+}
+
+/// Where a ring keeps its items: an array of slots, or with the feature `alloc` a boxed slice whose length is chosen
+/// at run time. At least one, at most [`MAX_CAPACITY`].
 ///
 /// Sealed: the rings rely on it to return the same slots at every call, and to nobody else.
 ///

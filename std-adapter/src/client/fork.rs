@@ -135,19 +135,18 @@ impl Client {
         Some(client)
     }
 
-    pub(super) fn push_in_child(&self, event: &Event) -> Outcome {
-        match self.in_child() {
-            // Tags that were recorded before the fork are beside rings of the parent.
-            Some(client) if event.strings(&client.shared.rings).is_some() => {
-                let mut event = *event;
-                if !event.is_stamped() {
-                    // By a clock that has stood still since.
-                    event.set_time(client.now());
-                }
-                client.push(&event)
-            }
-            Some(client) => client.shared.rings.refuse(Cause::Forked),
-            None => self.shared.refuse(Cause::Forked),
+    /// Records an event in a child: `push` is given the client that goes on there.
+    pub(super) fn push_in_child(
+        &self,
+        event: &Event,
+        push: impl FnOnce(&Self, &Event) -> Outcome,
+    ) -> Outcome {
+        let Some(client) = self.in_child() else { return self.shared.refuse(Cause::Forked) };
+        let mut event = *event;
+        if !event.is_stamped() {
+            // By a clock that has stood still since.
+            event.set_time(client.now());
         }
+        push(client, &event)
     }
 }

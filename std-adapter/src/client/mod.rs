@@ -6,8 +6,7 @@ use std::time::Duration;
 use ringstat_core::instrument::Instrument;
 use ringstat_core::ledger::{Cause, Ledger};
 use ringstat_core::observe::Snapshot;
-use ringstat_core::record::spill::Area;
-use ringstat_core::record::{Event, InternError, Outcome, Recorder, Symbol};
+use ringstat_core::record::{Borrowed, Event, InternError, Outcome, Recorder, Symbol};
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
 use crate::config::ClientConfig;
@@ -281,7 +280,22 @@ impl Client {
             Opening::Throttled(level) => self.shared.rings.push_throttled(event, level),
             Opening::Asleep => self.push_and_wake(event),
             Opening::Closed => self.refuse(Cause::Shutdown),
-            Opening::Forked => self.push_in_child(event),
+            Opening::Forked => self.push_in_child(event, |client, event| client.push(event)),
+        }
+    }
+
+    /// The same for an event with text and tags that are not in its slot yet.
+    #[cold]
+    fn push_with_unless_open(&self, event: &Event, strings: &Borrowed<'_>) -> Outcome {
+        match self.shared.valve.opening() {
+            Opening::Open => self.shared.rings.push_with(event, strings),
+            Opening::Closed => self.refuse(Cause::Shutdown),
+            Opening::Throttled(_) | Opening::Asleep => {
+                self.shared.rings.keep_and(event, strings, |event| self.push_unless_open(event))
+            }
+            Opening::Forked => {
+                self.push_in_child(event, |client, event| client.push_with(event, strings))
+            }
         }
     }
 
@@ -318,7 +332,7 @@ fn flushed(state: &State, asked: u64) -> Option<Result<(), FlushError>> {
 }
 
 impl Recorder for Client {
-    const HAS_TAG_MEMORY: bool = true;
+    type Strings<'a> = Borrowed<'a>;
 
     #[inline]
     fn now(&self) -> u64 {
@@ -334,22 +348,17 @@ impl Recorder for Client {
         }
     }
 
+    #[inline]
+    fn push_with(&self, event: &Event, strings: &Borrowed<'_>) -> Outcome {
+        if self.shared.valve.is_open() {
+            self.shared.rings.push_with(event, strings)
+        } else {
+            self.push_with_unless_open(event, strings)
+        }
+    }
+
     #[cold]
     fn refuse(&self, cause: Cause) -> Outcome {
         self.here().unwrap_or(self).shared.refuse(cause)
-    }
-
-    #[inline]
-    fn tag_memory(&self) -> Option<Area<'_>> {
-        self.here()?.shared.rings.tag_memory()
-    }
-
-    #[cold]
-    fn give_back(&self, event: &Event) {
-        // Rings know their own events: those of a parent and of its child are numbered apart.
-        event.give_back(&self.shared.rings);
-        if let Some(client) = self.here() {
-            event.give_back(&client.shared.rings);
-        }
     }
 }

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 
 use ringstat_core::policy::Policy;
-use ringstat_core::record::Event;
+use ringstat_core::record::{Event, OwnedTagMemory};
 use ringstat_core::ring::sharded::{Lease, Shard, ShardConsumer, Sharded};
-use ringstat_core::ring::{Slot, Source, boxed, mpmc, overwrite, priority, spsc};
+use ringstat_core::ring::{Slot, Source, WithTags, boxed, mpmc, overwrite, priority, spsc};
 
 pub(super) type Cells = Box<[mpmc::Cell<Event>]>;
 type Slots = Box<[Slot<Event>]>;
 
-/// A ring that refuses the newest event.
-pub(super) type Refusing = spsc::Ring<Event, Slots>;
-/// A ring that evicts the oldest event.
-pub(super) type Evicting = overwrite::Ring<Event, Slots>;
-/// A ring that evicts the least important event.
-pub(super) type Ranked = priority::BoxedRing<Event>;
+/// Refuses the newest.
+pub(super) type Refusing = WithTags<spsc::Ring<Event, Slots>>;
+/// Gives up the oldest.
+pub(super) type Evicting = WithTags<overwrite::Ring<Event, Slots>>;
+/// Gives up what matters least.
+pub(super) type Ranked = WithTags<priority::BoxedRing<Event>>;
+
+/// The ring's own recording end, of those that go through a gate.
+pub(super) type RefusingEnd<'a> = spsc::Producer<'a, Event, Slots>;
+pub(super) type RankedEnd<'a> = priority::Producer<'a, Event, Slots, Box<[Slot<u32>]>>;
 
 type Shared = mpmc::Ring<Event, Cells>;
 type RankedShared = priority::Shared<Event, Cells>;
@@ -44,18 +48,34 @@ macro_rules! with_all {
 }
 
 impl All {
-    /// Creates `count` shards of `events` each, and a ring of `shared` events for threads without one.
-    pub(super) fn new(policy: Policy, count: usize, events: usize, shared: usize) -> Self {
+    /// `count` shards of `events` each and so many blocks of memory for long tags, and `shared` for all who have none.
+    pub(super) fn new(
+        policy: Policy,
+        count: usize,
+        events: usize,
+        shared: usize,
+        tag_blocks: usize,
+    ) -> Self {
         let ring = || mpmc::Ring::new(boxed(shared));
+        let memory = |n: usize| (tag_blocks > 0).then(|| OwnedTagMemory::new(tag_blocks, n as u16));
         if policy.ranks() {
-            let shards = (0..count).map(|_| Shard::new(Ranked::boxed(events)));
+            let shards = (0..count).map(|n| {
+                let ring = priority::BoxedRing::boxed(events);
+                Shard::new(Ranked::new(ring, memory(n)))
+            });
             let shared = RankedShared::new(std::array::from_fn(|_| ring()));
             Self::Ranked(Arc::new(Sharded::new(shards.collect(), shared)))
         } else if policy.evicts() {
-            let shards = (0..count).map(|_| Shard::new(Evicting::new(boxed(events))));
+            let shards = (0..count).map(|n| {
+                let ring = overwrite::Ring::new(boxed(events));
+                Shard::new(Evicting::new(ring, memory(n)))
+            });
             Self::Evicting(Arc::new(Sharded::new(shards.collect(), ring())))
         } else {
-            let shards = (0..count).map(|_| Shard::new(Refusing::new(boxed(events))));
+            let shards = (0..count).map(|n| {
+                let ring = spsc::Ring::new(boxed(events));
+                Shard::new(Refusing::new(ring, memory(n)))
+            });
             Self::Refusing(Arc::new(Sharded::new(shards.collect(), ring())))
         }
     }
@@ -91,7 +111,13 @@ impl All {
         })
     }
 
-    /// Returns a function that says whether the rings still exist.
+    /// The memory for long tags beside a shard.
+    #[inline]
+    pub(super) fn tag_memory(&self, shard: usize) -> Option<&OwnedTagMemory> {
+        with_all!(self, all => all.shards().get(shard)?.ring().memory())
+    }
+
+    /// Says whether the rings are still there.
     #[cfg(test)]
     pub(super) fn watch(&self) -> Box<dyn Fn() -> bool> {
         with_all!(self, all => {
@@ -122,17 +148,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// The index of the shard.
-    pub(super) fn index(&self) -> Option<usize> {
-        match self {
-            Self::Refusing(seat) => Some(seat.index()),
-            Self::Evicting(seat) => Some(seat.index()),
-            Self::Ranked(seat) => Some(seat.index()),
-            Self::None { .. } => None,
-        }
-    }
-
-    /// Whether the rings no longer exist, or possibly do not.
+    /// Whether the rings are gone, or may be.
     pub(super) fn is_stale(&self) -> bool {
         match self {
             Self::Refusing(seat) => seat.is_stale(),

@@ -8,8 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ringstat_core::ledger::{Cause, Drops};
 use ringstat_core::policy::{Admission, Gate, Policy, SharedGate, Throttle};
 use ringstat_core::record::spill::{self, Area};
-use ringstat_core::record::{BoxedTagMemory, Event, Outcome, Priority, Resolve, Symbol};
-use ringstat_core::ring::{Fallback, Full, Pushed, ShardRing, Source, boxed, mpmc};
+use ringstat_core::record::{
+    Borrowed, BoxedTagMemory, DEFAULT_INLINE, Event, Outcome, OwnedTagMemory, Priority, Resolve,
+    Symbol,
+};
+use ringstat_core::ring::{
+    Fallback, Full, Pushed, Recording, ShardRing, Source, Vacancy, boxed, mpmc,
+};
 
 mod counts;
 mod kinds;
@@ -19,7 +24,7 @@ mod tests;
 
 use counts::Counts;
 pub(crate) use kinds::Consumer;
-use kinds::{All, Cells, End, Ranked, Refusing};
+use kinds::{All, Cells, End, RankedEnd, RefusingEnd};
 use seats::{Seat, Seats};
 
 /// The rings of one client.
@@ -30,12 +35,9 @@ pub(crate) struct Rings {
     policy: Policy,
     /// For critical events, if they are kept until they are acknowledged.
     critical: Option<mpmc::Ring<Event, Cells>>,
-    /// Memory for tags that do not fit a slot: one per shard, and a last one for threads without a shard. Empty if
-    /// there is none.
-    tag_memory: Box<[BoxedTagMemory]>,
-    /// The number of the first tag memory.
-    first_area: u16,
-    /// The gate of threads without a shard.
+    /// Memory for tags that do not fit a slot, for who has no shard. The shards have their own.
+    shared_tags: Option<BoxedTagMemory>,
+    /// For who has no shard.
     shared_gate: SharedGate,
     /// Records given up at the record call.
     drops: Counts,
@@ -51,10 +53,16 @@ impl Resolve for Rings {
 
     #[inline]
     fn area(&self, number: u16) -> Option<Area<'_>> {
-        let index = usize::from(number.wrapping_sub(self.first_area));
-        self.tag_memory.get(index).map(BoxedTagMemory::area)
+        match self.all.tag_memory(usize::from(number)) {
+            Some(own) => Some(own.area()),
+            None if number == SHARED => self.shared_tags.as_ref().map(BoxedTagMemory::area),
+            None => None,
+        }
     }
 }
+
+/// The number of the memory for who has no shard.
+const SHARED: u16 = u16::MAX;
 
 impl Rings {
     /// Creates `shards` rings for `events` each, one for `shared`, and one for `critical` critical events unless that
@@ -69,32 +77,16 @@ impl Rings {
     ) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let shards = shards.max(1);
+        let tag_blocks = tag_memory / spill::BLOCK;
         Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            all: All::new(policy, shards, events, shared),
+            all: All::new(policy, shards, events, shared, tag_blocks),
             policy,
             critical: (critical > 0).then(|| mpmc::Ring::new(boxed(critical))),
-            tag_memory: match tag_memory / spill::BLOCK {
-                0 => Box::default(),
-                blocks => {
-                    (0..=shards as u16).map(|number| BoxedTagMemory::new(blocks, number)).collect()
-                }
-            },
-            first_area: 0,
+            shared_tags: (tag_blocks > 0).then(|| BoxedTagMemory::new(tag_blocks, SHARED)),
             shared_gate: SharedGate::new(policy),
             drops: Counts::new(shards),
         }
-    }
-
-    /// Numbers the tag memory apart from the parent's, in a child of its process: an event whose tags are still with the
-    /// parent finds none here, rather than those of another event.
-    pub(crate) fn in_child(mut self, parent: &Self) -> Self {
-        self.first_area = parent.first_area.wrapping_add(parent.tag_memory.len() as u16);
-        let blocks = self.tag_memory.first().map_or(0, |memory| memory.area().capacity());
-        let number = |index| self.first_area.wrapping_add(index);
-        let memory = (0..self.tag_memory.len() as u16).map(number);
-        self.tag_memory = memory.map(|number| BoxedTagMemory::new(blocks, number)).collect();
-        self
     }
 
     /// The worker's end, which can be taken once.
@@ -125,7 +117,9 @@ impl Rings {
             capacity * if index < shards { self.all.bytes_per_event() } else { cell }
         });
         let critical = self.critical.as_ref().map_or(0, mpmc::Ring::capacity);
-        let tags: usize = self.tag_memory.iter().map(BoxedTagMemory::bytes).sum();
+        let own = (0..shards).filter_map(|shard| self.all.tag_memory(shard));
+        let tags = own.map(OwnedTagMemory::bytes).sum::<usize>()
+            + self.shared_tags.as_ref().map_or(0, BoxedTagMemory::bytes);
         events.sum::<usize>() + critical * cell + self.drops.bytes() + tags
     }
 
@@ -166,36 +160,100 @@ impl Rings {
         seats::with(|seats| self.seat(seats).is_some_and(has_one)).unwrap_or(false)
     }
 
-    /// The memory for long tags that this thread uses, if there is any.
-    #[inline]
-    pub(crate) fn tag_memory(&self) -> Option<Area<'_>> {
-        let shared = self.tag_memory.len().checked_sub(1)?;
-        let own = seats::with(|seats| match seats.first_mut() {
-            Some(seat) if seat.client == self.id => seat.end.index(),
-            _ => self.seat(seats)?.end.index(),
-        });
-        let number = own.flatten().unwrap_or(shared);
-        self.tag_memory.get(number).map(BoxedTagMemory::area)
-    }
-
-    /// The blocks of the memory for long tags: how many are in use, and how many there are.
+    /// Blocks of the memory for long tags: how many are in use, and how many there are.
     pub(crate) fn tag_blocks(&self) -> (usize, usize) {
-        let areas = self.tag_memory.iter().map(BoxedTagMemory::area);
+        let own = (0..self.drops.shards()).filter_map(|shard| self.all.tag_memory(shard));
+        let shared = self.shared_tags.iter().map(BoxedTagMemory::area);
+        let areas = own.map(OwnedTagMemory::area).chain(shared);
         areas.fold((0, 0), |(used, all), area| (used + area.used(), all + area.capacity()))
     }
 
     /// Adds an event to this thread's shard.
     #[inline]
     pub(crate) fn push(&self, event: &Event) -> Outcome {
-        if event.priority() == Priority::Critical && self.critical.is_some() {
-            return self.push_critical(event);
+        if event.is_bare() { self.push_bare(event) } else { self.push_here(event, None) }
+    }
+
+    /// The same for an event without text and dynamic tags: most go straight from here into a slot.
+    #[inline(never)]
+    fn push_bare(&self, event: &Event) -> Outcome {
+        match self.with_slot(event, |slot| slot.put_bare(event)) {
+            Some(()) => Outcome::Recorded,
+            None => self.push_here(event, None),
+        }
+    }
+
+    /// Puts an event into this thread's shard, and its text and tags where they fit.
+    #[inline(never)]
+    pub(crate) fn push_with(&self, event: &Event, strings: &Borrowed<'_>) -> Outcome {
+        match self.with_slot(event, |slot| slot.put_with(event, strings)) {
+            Some(true) => Outcome::Recorded,
+            _ => self.push_here(event, Some(strings)),
+        }
+    }
+
+    /// Shows a slot of this thread's shard to `put`, where there is one without further ado.
+    #[inline(always)]
+    fn with_slot<T>(&self, event: &Event, put: impl FnOnce(Vacancy<'_>) -> T) -> Option<T> {
+        if event.priority() == Priority::Critical {
+            return None;
         }
         seats::with(|seats| {
-            let pushed = seats.first_mut().and_then(|seat| self.push_owned(seat, event));
-            pushed.unwrap_or_else(|| self.push_slowly(seats, event))
+            let (mut refusing, mut evicting);
+            let slot = match (&mut seats.first_mut()?.end, &self.all) {
+                (End::Refusing(lease), All::Refusing(all)) if !self.policy.gates() => {
+                    refusing = lease.on(all)?;
+                    refusing.reserve()?
+                }
+                (End::Evicting(lease), All::Evicting(all)) => {
+                    evicting = lease.on(all)?;
+                    evicting.reserve()?
+                }
+                _ => return None,
+            };
+            Some(put(slot))
+        })?
+    }
+
+    /// Whatever kind of ring it is, whatever its policy, whatever becomes of it.
+    #[inline(never)]
+    fn push_here(&self, event: &Event, strings: Option<&Borrowed<'_>>) -> Outcome {
+        if event.priority() == Priority::Critical && self.critical.is_some() {
+            return match strings {
+                None => self.push_critical(event),
+                Some(strings) => self.keep_and(event, strings, |event| self.push_critical(event)),
+            };
+        }
+        seats::with(|seats| {
+            let pushed = seats.first_mut().and_then(|seat| self.push_owned(seat, event, strings));
+            pushed.unwrap_or_else(|| self.push_slowly(seats, event, strings))
         })
-        // This thread is already using its seats; nothing that runs there records.
-        .unwrap_or_else(|| self.push_shared(event))
+        // This thread is looking at its seats already: nothing in there records.
+        .unwrap_or_else(|| self.push_shared(event, strings))
+    }
+
+    /// Puts text and tags of an event into memory that all share, unless they fit its slot, and `push`es it. They are
+    /// given back where it is not taken.
+    #[cold]
+    pub(crate) fn keep_and(
+        &self,
+        event: &Event,
+        strings: &Borrowed<'_>,
+        push: impl FnOnce(&Event) -> Outcome,
+    ) -> Outcome {
+        let mut event = *event;
+        let kept = event.keep_strings(strings, |strings| match &self.shared_tags {
+            Some(memory) => memory.area().write(strings),
+            None => Err(strings.too_long(DEFAULT_INLINE)),
+        });
+        if let Err(cause) = kept {
+            return self.refuse(cause);
+        }
+        let outcome = push(&event);
+        if !outcome.is_recorded() {
+            event.give_back(self);
+        }
+        outcome
     }
 
     /// Adds a critical event to a ring where no others delay or displace it.
@@ -222,45 +280,81 @@ impl Rings {
         self.push(&event)
     }
 
-    /// Adds an event to the shard of a seat; `None` if that is not a shard of these rings.
-    #[inline]
-    fn push_owned(&self, seat: &mut Seat, event: &Event) -> Option<Outcome> {
+    /// Puts an event into the shard of a seat; `None` if that has none of these rings.
+    fn push_owned(
+        &self,
+        seat: &mut Seat,
+        event: &Event,
+        strings: Option<&Borrowed<'_>>,
+    ) -> Option<Outcome> {
         Some(match (&mut seat.end, &self.all) {
             (End::Refusing(lease), All::Refusing(all)) => {
                 let shard = lease.index();
                 let mut end = lease.on(all)?;
-                if self.policy.gates() {
-                    self.push_gated(shard, &mut end, &mut seat.gate, *event)
-                } else if end.try_push(event) {
-                    Outcome::Recorded
-                } else {
-                    self.refuse_owned(shard, Cause::Full)
-                }
+                self.push_kept(shard, event, strings, &mut end, |event, end| {
+                    if self.policy.gates() {
+                        self.push_gated(shard, end.ring(), &mut seat.gate, *event)
+                    } else if end.ring().try_push(event) {
+                        Outcome::Recorded
+                    } else {
+                        self.refuse_owned(shard, Cause::Full)
+                    }
+                })
             }
             (End::Evicting(lease), All::Evicting(all)) => {
                 let shard = lease.index();
                 let mut end = lease.on(all)?;
-                if end.try_push(event) {
-                    Outcome::Recorded
-                } else {
-                    self.settle(shard, end.push_evicting(*event))
-                }
+                self.push_kept(shard, event, strings, &mut end, |event, end| {
+                    if end.ring().try_push(event) {
+                        Outcome::Recorded
+                    } else {
+                        self.settle(shard, end.ring().push_evicting(*event))
+                    }
+                })
             }
             (End::Ranked(lease), All::Ranked(all)) => {
                 let shard = lease.index();
-                self.push_ranked(shard, &mut lease.on(all)?, &mut seat.gate, *event)
+                let mut end = lease.on(all)?;
+                self.push_kept(shard, event, strings, &mut end, |event, end| {
+                    self.push_ranked(shard, end.ring(), &mut seat.gate, *event)
+                })
             }
             _ => return None,
         })
     }
 
-    // The two functions below are used by some policies only, and inlined they would take registers from the others.
+    /// Keeps text and tags, if there are any, and then `push`es. They are given back where the event is not taken.
+    fn push_kept<'a, L: ShardRing>(
+        &self,
+        shard: usize,
+        event: &Event,
+        strings: Option<&Borrowed<'_>>,
+        end: &mut Recording<'a, L>,
+        push: impl FnOnce(&Event, &mut Recording<'a, L>) -> Outcome,
+    ) -> Outcome {
+        let Some(strings) = strings else { return push(event, end) };
+        let mut event = *event;
+        let kept = event.keep_strings(strings, |strings| match end.owner() {
+            Some(mut owner) => owner.write(strings),
+            None => Err(strings.too_long(DEFAULT_INLINE)),
+        });
+        if let Err(cause) = kept {
+            return self.refuse_owned(shard, cause);
+        }
+        let outcome = push(&event, end);
+        if !outcome.is_recorded() {
+            event.give_back(self);
+        }
+        outcome
+    }
+
+    // The two that follow are for some policies only, and would take registers from the others.
 
     #[inline(never)]
     fn push_gated(
         &self,
         shard: usize,
-        end: &mut <Refusing as ShardRing>::Producer<'_>,
+        end: &mut RefusingEnd<'_>,
         gate: &mut Gate,
         mut event: Event,
     ) -> Outcome {
@@ -276,7 +370,7 @@ impl Rings {
     fn push_ranked(
         &self,
         shard: usize,
-        end: &mut <Ranked as ShardRing>::Producer<'_>,
+        end: &mut RankedEnd<'_>,
         gate: &mut Gate,
         mut event: Event,
     ) -> Outcome {
@@ -304,9 +398,14 @@ impl Rings {
     /// The first record of a thread, its first to this client since it recorded to another one, or a record of a thread
     /// without a shard.
     #[cold]
-    fn push_slowly(&self, seats: &mut Seats, event: &Event) -> Outcome {
-        let pushed = self.seat(seats).and_then(|seat| self.push_owned(seat, event));
-        pushed.unwrap_or_else(|| self.push_shared(event))
+    fn push_slowly(
+        &self,
+        seats: &mut Seats,
+        event: &Event,
+        strings: Option<&Borrowed<'_>>,
+    ) -> Outcome {
+        let pushed = self.seat(seats).and_then(|seat| self.push_owned(seat, event, strings));
+        pushed.unwrap_or_else(|| self.push_shared(event, strings))
     }
 
     /// This thread's seat, which is made if necessary and put first. `None` if the thread has too many.
@@ -338,7 +437,14 @@ impl Rings {
     }
 
     #[cold]
-    fn push_shared(&self, event: &Event) -> Outcome {
+    fn push_shared(&self, event: &Event, strings: Option<&Borrowed<'_>>) -> Outcome {
+        match strings {
+            None => self.push_into_shared(event),
+            Some(strings) => self.keep_and(event, strings, |event| self.push_into_shared(event)),
+        }
+    }
+
+    fn push_into_shared(&self, event: &Event) -> Outcome {
         let event = *event;
         let refuse = |event| Err(Full(event));
         match &self.all {

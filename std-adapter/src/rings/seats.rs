@@ -35,7 +35,8 @@ thread_local! {
 /// Passes this thread's seats to `f`; `None` if the thread is already using them.
 #[inline(always)]
 pub(super) fn with<T>(f: impl FnOnce(&mut Seats) -> T) -> Option<T> {
-    SEATS.with(|seats| seats.try_borrow_mut().ok().map(|mut seats| f(&mut seats)))
+    // `try_with`, which can be inlined; without a destructor it cannot fail.
+    SEATS.try_with(|seats| seats.try_borrow_mut().ok().map(|mut seats| f(&mut seats))).ok()?
 }
 
 /// Arranges for the seats to be given back when this thread ends, and returns whether that succeeded. If not, the

@@ -245,7 +245,10 @@ fn throttled_ones_say_so_too_and_what_matters_is_let_through() {
 fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome {
     struct Through<'a>(&'a Rings, Option<u8>);
     impl ringstat_core::record::Recorder for Through<'_> {
-        const HAS_TAG_MEMORY: bool = true;
+        type Strings<'a>
+            = Borrowed<'a>
+        where
+            Self: 'a;
 
         fn now(&self) -> u64 {
             0
@@ -259,11 +262,11 @@ fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome
         fn refuse(&self, cause: Cause) -> Outcome {
             self.0.refuse(cause)
         }
-        fn tag_memory(&self) -> Option<Area<'_>> {
-            self.0.tag_memory()
-        }
-        fn give_back(&self, event: &Event) {
-            event.give_back(self.0);
+        fn push_with(&self, event: &Event, strings: &Borrowed<'_>) -> Outcome {
+            match self.1 {
+                Some(_) => self.0.keep_and(event, strings, |event| self.push(event)),
+                None => self.0.push_with(event, strings),
+            }
         }
     }
     use ringstat_core::record::Recorder;

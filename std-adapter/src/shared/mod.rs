@@ -105,7 +105,7 @@ impl Shared {
         parent: &Self,
         room: &Room,
     ) -> Self {
-        let rings = rings(config, room).in_child(&parent.rings);
+        let rings = rings(config, room);
         Self::with(
             identity,
             rings,

@@ -6,9 +6,12 @@
 //!                   └ one party alone may touch the bytes
 //! ```
 //!
-//! A block goes from free or parked to taken by a compare-and-swap, so it never has two owners, whatever they believe:
-//! a stamp that was used before, or kept too long, opens nothing. Nobody waits for anybody: a party that finds a block
-//! taken tries the next one, and gives up after [`PROBES`].
+//! A block goes from free or parked to taken by a compare-and-swap, so that two never have it, whatever they believe:
+//! a stamp that was used before, or kept too long, opens nothing. Nobody waits for anybody: who finds a block taken goes
+//! on to the next, and gives up after [`PROBES`].
+//!
+//! Where one party alone takes blocks, none that it has found free can be taken by another, and no stamp opens a free
+//! one: the owner writes its bytes and [parks](park_found) it, by plain loads and stores.
 
 use core::ops::Range;
 
@@ -29,7 +32,12 @@ const GENERATION: u32 = 4;
 fn acquire_free() -> Ordering {
     if mutant("spill_take") { Ordering::Relaxed } else { Ordering::Acquire }
 }
-/// The ordering with which a parked run is opened: its bytes are visible.
+/// The same, for the owner, who finds the block free.
+#[inline(always)]
+fn acquire_clear() -> Ordering {
+    if mutant("spill_find") { Ordering::Relaxed } else { Ordering::Acquire }
+}
+/// What opening a parked run makes visible: its bytes.
 #[inline(always)]
 fn acquire_parked() -> Ordering {
     if mutant("spill_open") { Ordering::Relaxed } else { Ordering::Acquire }
@@ -81,6 +89,20 @@ impl Claim {
         self.0.store((word & !STATE).wrapping_add(GENERATION), release_free());
     }
 
+    /// Leaves the block, which nobody else may write, and returns the stamp that opens it.
+    #[inline]
+    pub(super) fn park(&self) -> u32 {
+        let stamp = self.0.load(Ordering::Relaxed) & !STATE | PARKED;
+        self.0.store(stamp, release_parked());
+        stamp
+    }
+
+    /// Whether the block is free, and whoever had it before is done with its bytes.
+    #[inline]
+    fn is_clear(&self) -> bool {
+        self.0.load(acquire_clear()) & STATE == FREE
+    }
+
     pub(super) fn is_free(&self) -> bool {
         self.0.load(Ordering::Relaxed) & STATE == FREE
     }
@@ -124,19 +146,72 @@ pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
     }
 }
 
-/// Takes the block at `index` if it is free.
-#[inline]
-pub(super) fn take_one(claims: &[Claim], index: usize) -> bool {
-    claims.get(index).is_some_and(Claim::take)
+/// The `count` blocks at `cursor`, if all are free, for the one party that takes any: they stay so until that one parks
+/// them. The first one's number, and their claims.
+#[inline(always)]
+pub(super) fn next_clear<'a>(
+    claims: &'a [Claim],
+    cursor: &AtomicU32,
+    count: usize,
+) -> Option<(usize, &'a [Claim])> {
+    // Relaxed: only the owner writes it.
+    let first = cursor.load(Ordering::Relaxed) as usize;
+    let run = claims.get(first..first + count)?;
+    if !run.iter().all(Claim::is_clear) {
+        return None;
+    }
+    cursor.store((first + count) as u32, Ordering::Relaxed);
+    Some((first, run))
+}
+
+/// Looks for `count` free blocks in a row, from about `cursor` on, for the one party that takes any: they stay so until
+/// that one [parks](park_found) them. Returns the first.
+pub(super) fn find(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option<usize> {
+    let mut first = cursor.load(Ordering::Relaxed) as usize;
+    let (mut probes, mut wrapped) = (0, false);
+    loop {
+        let Some(run) = claims.get(first..first + count) else {
+            if wrapped || count > claims.len() {
+                return None;
+            }
+            (first, wrapped) = (0, true);
+            continue;
+        };
+        let clear = run.iter().take_while(|claim| claim.is_clear()).count();
+        if clear == count {
+            cursor.store((first + count) as u32, Ordering::Relaxed);
+            return Some(first);
+        }
+        probes += clear + 1;
+        first += clear + 1;
+        if probes > PROBES {
+            // The next one looks further on.
+            cursor.store(first as u32, Ordering::Relaxed);
+            return None;
+        }
+    }
+}
+
+/// Leaves a run that [`find`] has found to whoever is given the stamp that this returns.
+pub(super) fn park_found(claims: &[Claim], first: usize, count: usize) -> u32 {
+    claims.get(first..first + count).map_or(0, park_all)
+}
+
+/// Leaves blocks in a row that were found free to whoever is given the stamp that this returns.
+#[inline(always)]
+pub(super) fn park_all(run: &[Claim]) -> u32 {
+    let Some((claim, rest)) = run.split_first() else { return 0 };
+    // Relaxed: seen by who opens the first one, below.
+    for claim in rest {
+        claim.0.store(claim.0.load(Ordering::Relaxed) & !STATE | TAKEN, Ordering::Relaxed);
+    }
+    claim.park()
 }
 
 /// Parks a run, which the caller must have taken, for whoever is given the returned stamp.
 #[inline]
 pub(super) fn park(claims: &[Claim], first: usize) -> u32 {
-    let Some(claim) = claims.get(first) else { return 0 };
-    let stamp = claim.0.load(Ordering::Relaxed) & !STATE | PARKED;
-    claim.0.store(stamp, release_parked());
-    stamp
+    claims.get(first).map_or(0, Claim::park)
 }
 
 /// Takes a parked run by its stamp; at most one party succeeds.

@@ -8,7 +8,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::claims::{Claim, free, park, reopen, take};
+use super::claims::{Claim, find, free, park, park_found, reopen, take};
 use crate::sync::{AtomicU32, Ordering};
 
 /// Blocks whose bytes loom watches, so that concurrent or unordered accesses are found.
@@ -107,6 +107,46 @@ fn spill_recorder_and_sender_never_touch_a_block_together() {
         recording.join().unwrap();
         sending.join().unwrap();
         memory.consume(0, 1, told.load(Ordering::Relaxed));
+        assert!(memory.all_free());
+    });
+}
+
+/// As the first, but the recorder owns the memory and takes blocks without a compare-and-swap.
+#[test]
+fn spill_owner_and_sender_never_touch_a_block_together() {
+    model(100, || {
+        let memory = Arc::new(Watched::new());
+        let told = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+        let recording = {
+            let (memory, told) = (memory.clone(), told.clone());
+            thread::spawn(move || {
+                for (n, value) in [7, 8].into_iter().enumerate() {
+                    // Both blocks, so that the second time it has to have seen both given back.
+                    if let Some(first) = find(&memory.claims, &memory.cursor, 2) {
+                        memory.write(first..first + 2, value);
+                        let stamp = park_found(&memory.claims, first, 2);
+                        told[n].store(stamp, Ordering::Relaxed);
+                    }
+                }
+            })
+        };
+        let sending = {
+            let (memory, told) = (memory.clone(), told.clone());
+            thread::spawn(move || {
+                for told in told.iter() {
+                    let stamp = told.load(Ordering::Relaxed);
+                    if reopen(&memory.claims, 0, stamp) {
+                        assert_eq!(memory.read(0), memory.read(1));
+                        free(&memory.claims, 0..2);
+                    }
+                }
+            })
+        };
+        recording.join().unwrap();
+        sending.join().unwrap();
+        for told in told.iter() {
+            memory.consume(0, 2, told.load(Ordering::Relaxed));
+        }
         assert!(memory.all_free());
     });
 }

@@ -1,5 +1,7 @@
 //! The memory for long tags: in a `static`, or of a size chosen at run time.
 
+#[cfg(feature = "alloc")]
+use super::Owner;
 use super::claims::Claim;
 use super::{Area, Block};
 use crate::record::{Resolve, Symbol};
@@ -36,7 +38,13 @@ impl<const BLOCKS: usize> TagMemory<BLOCKS> {
     /// The blocks of this memory.
     #[must_use]
     pub fn area(&self) -> Area<'_> {
-        Area { claims: &self.claims, blocks: &self.blocks, cursor: &self.cursor, number: 0 }
+        Area {
+            claims: &self.claims,
+            blocks: &self.blocks,
+            cursor: &self.cursor,
+            number: 0,
+            owned: false,
+        }
     }
 }
 
@@ -112,6 +120,45 @@ impl BoxedTagMemory {
             blocks: &self.blocks,
             cursor: &self.cursor,
             number: self.number,
+            owned: false,
         }
+    }
+}
+
+/// Memory of which one party takes blocks: beside a ring with one recording end, see [`WithTags`](crate::ring::WithTags).
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct OwnedTagMemory(BoxedTagMemory);
+
+#[cfg(feature = "alloc")]
+impl OwnedTagMemory {
+    /// So many blocks of 128 bytes. `number` tells it from other memory of the same recorder.
+    #[must_use]
+    pub fn new(blocks: usize, number: u16) -> Self {
+        Self(BoxedTagMemory::new(blocks, number))
+    }
+
+    /// Memory at most, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// The blocks, for who reads what is in them.
+    #[inline]
+    #[must_use]
+    pub fn area(&self) -> Area<'_> {
+        Area { owned: true, ..self.0.area() }
+    }
+
+    /// The one that takes blocks.
+    ///
+    /// # Safety
+    /// There is no other one as long as this one lives, and the next one is made after what this one did (as between
+    /// threads by a lock, or a release and an acquire).
+    #[allow(unsafe_code)]
+    #[inline(always)]
+    pub(crate) unsafe fn owner(&self) -> Owner<'_> {
+        Owner(self.area())
     }
 }

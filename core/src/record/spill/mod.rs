@@ -1,20 +1,24 @@
 //! Long tags and texts: whatever has no room in the slot of an event waits in memory beside the rings.
 //!
 //! ```text
-//!  Draft ──► Spill: tag after tag ──park──► Spilled: a ticket, in the event's slot ──► ring
-//!              ▲ from an Area of blocks                                                 │
-//!              └────────── free ◄── Held: read, while it is packed ◄──open── sender ◄───┘
+//!  Draft ──record──► written, and parked ──► Spilled: a ticket, in the event's slot ──► ring
+//!                     ▲ blocks of an Area                                                │
+//!                     └────────── free ◄── Held: read, while it is packed ◄──open── sender ◄──┘
 //! ```
 //!
-//! The memory is made once, of blocks of [`BLOCK`] bytes, as a [`TagMemory`] in a `static` or a `BoxedTagMemory`. An
-//! event takes as many adjacent blocks as it needs. There is no heap, no lock and no system call: a block is taken by
-//! one compare-and-swap, and a taker that finds too many in use gives up, which is counted as [`Cause::TagMemoryFull`].
+//! The memory is made once, of blocks of [`BLOCK`] bytes. An event takes as many blocks in a row as it needs, when it is
+//! recorded: its strings are then known, and copied once. No heap, no lock, no system call; who finds too many blocks in
+//! use gives up, which is counted as [`Cause::TagMemoryFull`].
+//!
+//! Memory is [`owned`](OwnedTagMemory) or shared ([`TagMemory`] in a `static`, `BoxedTagMemory`). Owned memory stands
+//! beside a ring with one recording end, and only that end takes blocks: it looks for free ones and writes, and needs no
+//! operation that another core could hold up. Of shared memory anybody takes blocks, each by one compare-and-swap.
 //!
 //! # Who gives blocks back
-//! Whoever takes an event out of circulation: the sender once it is packed or given up, a recorder that evicts it, the
-//! [`Draft`](crate::record::Draft) whose event was refused or never recorded. An event is copied from place to place,
-//! so its ticket is checked: it opens its blocks for one party at a time, and no longer once they are free. A forgotten
-//! ticket keeps its blocks in use until the memory is dropped, and does no other harm.
+//! Whoever takes an event out of circulation: the sender once it is packed or given up, a recorder that evicts or
+//! refuses it. An event is copied from place to place,
+//! so its ticket is checked: it opens its blocks for one party at a time, and no more once they are free. A
+//! ticket that is forgotten costs its blocks until the memory is dropped, and nothing worse.
 
 #![allow(unsafe_code)] // Blocks are shared memory; the claims say who may touch them.
 
@@ -23,9 +27,10 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use crate::ledger::Cause;
-use crate::record::strings::{InSlot, Tags};
+use crate::record::borrowed::{Borrowed, Sound};
+use crate::record::strings::Tags;
 use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT, uninit};
-use crate::sync::AtomicU32;
+use crate::sync::{AtomicU32, prefetch_to_write};
 
 mod claims;
 #[cfg(all(test, loom))]
@@ -35,14 +40,19 @@ mod memory;
 mod tests;
 
 use claims::Claim;
-#[cfg(feature = "alloc")]
-pub use memory::BoxedTagMemory;
 pub use memory::TagMemory;
+#[cfg(feature = "alloc")]
+pub use memory::{BoxedTagMemory, OwnedTagMemory};
 
 /// The size of a block in bytes.
 pub const BLOCK: usize = 128;
 
-/// The length of what precedes the strings: two bytes with the total length, including these two, and [`WITH_TEXT`].
+/// An owner asks for the blocks that come after so many events of the same size.
+const AHEAD: usize = 8;
+/// The bytes of a cache line.
+const LINE: usize = 64;
+
+/// What stands before the strings: their length in bytes, these two included, and [`WITH_TEXT`].
 const HEAD: usize = 2;
 /// The first string is a text, after two bytes with its length. (Keys and values of tags have one such byte each.)
 const WITH_TEXT: u16 = 1 << 15;
@@ -57,6 +67,7 @@ const _: () = assert!(
 #[repr(transparent)]
 struct Block(UnsafeCell<[MaybeUninit<u8>; BLOCK]>);
 
+#[cfg(not(loom))]
 impl Block {
     const fn new() -> Self {
         Self(UnsafeCell::new([MaybeUninit::uninit(); BLOCK]))
@@ -75,6 +86,8 @@ pub struct Area<'a> {
     cursor: &'a AtomicU32,
     /// Distinguishes the areas of one recorder.
     number: u16,
+    /// Only the [`Owner`] takes blocks.
+    owned: bool,
 }
 
 impl<'a> Area<'a> {
@@ -90,21 +103,28 @@ impl<'a> Area<'a> {
         self.claims.iter().filter(|claim| !claim.is_free()).count()
     }
 
-    /// Reserves room for `bytes` bytes of strings.
+    /// Keeps the strings of an event here.
     ///
     /// # Errors
-    /// [`Cause::TagMemoryFull`] if a bounded search does not find enough adjacent free blocks.
-    #[inline]
-    pub fn take(&self, bytes: usize) -> Result<Spill<'a>, Cause> {
-        let blocks = (HEAD + bytes).div_ceil(BLOCK);
-        let run = claims::take(self.claims, self.cursor, blocks);
+    /// [`Cause::TagMemoryFull`] when there are not so many free blocks in a row, as far as a bounded search sees, or when
+    /// the memory has an owner.
+    pub fn write(&self, strings: &Borrowed<'_>) -> Result<Spilled, Cause> {
+        let strings = strings.check()?;
+        let length = HEAD + strings.len_beside();
+        let run = if self.owned {
+            None
+        } else {
+            claims::take(self.claims, self.cursor, length.div_ceil(BLOCK))
+        };
         let run = run.ok_or(Cause::TagMemoryFull)?;
-        Ok(Spill {
-            run: Run { area: *self, first: run.start, blocks: run.len() },
-            length: HEAD,
-            text: false,
-            tags: 0,
-        })
+        let mut run = Run { area: *self, first: run.start, blocks: run.len() };
+        run.write(length, strings);
+        Ok(self.ticket(run.first, claims::park(self.claims, run.first)))
+    }
+
+    #[inline]
+    fn ticket(&self, first: usize, stamp: u32) -> Spilled {
+        Spilled { stamp, first: first as u32, area: self.number }
     }
 
     /// Opens an event's strings. `None` if they are not in this area, no longer there, or open already.
@@ -132,7 +152,7 @@ impl<'a> Area<'a> {
     }
 }
 
-/// Adjacent blocks that belong to the owner of this value alone, until they are freed or parked.
+/// Blocks in a row that belong to whoever has this, and to nobody else, until they are freed or parked.
 #[derive(Debug)]
 struct Run<'a> {
     area: Area<'a>,
@@ -148,8 +168,8 @@ impl Run<'_> {
     #[inline]
     fn bytes(&self) -> &[MaybeUninit<u8>] {
         let blocks = self.area.blocks.get(self.range()).unwrap_or(&[]);
-        // SAFETY: the claims of these blocks are taken by this run alone, so nobody writes them while it is borrowed.
-        // Blocks are transparent arrays without padding, so adjacent ones are contiguous.
+        // SAFETY: the claims of these blocks are this run's alone, so nobody writes them while it is borrowed;
+        // blocks are transparent arrays without padding, so that those in a row are one piece.
         unsafe { core::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * BLOCK) }
     }
 
@@ -161,158 +181,59 @@ impl Run<'_> {
             core::slice::from_raw_parts_mut(blocks.as_ptr().cast_mut().cast(), blocks.len() * BLOCK)
         }
     }
-}
 
-/// The strings of an event under construction. Dropping it frees its blocks.
-#[derive(Debug)]
-pub struct Spill<'a> {
-    run: Run<'a>,
-    /// How many bytes are written without gaps, after the head.
-    length: usize,
-    /// Whether the first string is a text.
-    text: bool,
-    tags: u8,
-}
-
-impl Spill<'_> {
-    /// Adds the text, which must be the first string.
-    pub(crate) fn push_text(&mut self, text: &str) -> Result<(), Cause> {
-        self.reserve(2 + text.len())?;
-        let length = (text.len() as u16).to_le_bytes();
-        self.write(&length);
-        self.write(text.as_bytes());
-        self.text = true;
-        Ok(())
-    }
-
-    /// Adds the strings that are in a slot.
-    #[inline]
-    pub(crate) fn push_all(&mut self, slot: InSlot<'_>) -> Result<(), Cause> {
-        if let Some(text) = slot.text() {
-            self.push_text(text)?;
-        }
-        let tags = slot.tag_bytes();
-        self.reserve(tags.len())?;
-        self.write(tags);
-        self.tags = slot.tags().count() as u8;
-        Ok(())
-    }
-
-    /// Adds a tag, whose strings have been checked to be short enough.
-    #[inline]
-    pub(crate) fn push_tag(&mut self, key: &str, value: &str) -> Result<(), Cause> {
-        if usize::from(self.tags) >= DYNAMIC_TAG_LIMIT {
-            return Err(Cause::TooManyTags);
-        }
-        let (key, value) = (key.as_bytes(), value.as_bytes());
-        let length = 2 + key.len() + value.len();
-        self.reserve(length)?;
-        let (begin, end) = (self.length, self.length + length);
-        let room = self.run.bytes_mut().get_mut(begin..end);
-        let mut room = room.ok_or(Cause::TagMemoryFull)?;
-        for string in [key, value] {
-            let Some((first, rest)) = room.split_first_mut() else { break };
-            let Some((place, rest)) = rest.split_at_mut_checked(string.len()) else { break };
-            first.write(string.len() as u8);
-            copy(place, string);
-            room = rest;
-        }
-        self.length = end;
-        self.tags += 1;
-        Ok(())
-    }
-
-    /// Makes room for `more` bytes: in the next block, or else in a longer run elsewhere.
-    #[inline]
-    fn reserve(&mut self, more: usize) -> Result<(), Cause> {
-        if self.length + more > self.run.blocks * BLOCK { self.grow(more) } else { Ok(()) }
-    }
-
-    #[inline(never)]
-    fn grow(&mut self, more: usize) -> Result<(), Cause> {
-        let needed = (self.length + more).div_ceil(BLOCK);
-        while self.run.blocks < needed {
-            if !claims::take_one(self.run.area.claims, self.run.first + self.run.blocks) {
-                return self.move_to(needed);
-            }
-            self.run.blocks += 1;
-        }
-        Ok(())
-    }
-
-    fn move_to(&mut self, blocks: usize) -> Result<(), Cause> {
-        let Area { claims, cursor, .. } = self.run.area;
-        let run = claims::take(claims, cursor, blocks).ok_or(Cause::TagMemoryFull)?;
-        let mut run = Run { area: self.run.area, first: run.start, blocks: run.len() };
-        // Both slices have the same length, but written this way the compiler sees it and emits no panic.
-        let length = self.length;
-        if let (Some(to), Some(from)) =
-            (run.bytes_mut().get_mut(..length), self.run.bytes().get(..length))
+    fn write(&mut self, length: usize, strings: Sound<'_, '_>) {
+        let head = length as u16 | if strings.has_text() { WITH_TEXT } else { 0 };
+        if let Some(room) = self.bytes_mut().get_mut(..length)
+            && let Some((place, room)) = room.split_first_chunk_mut::<HEAD>()
+            && room.len() == strings.len_beside()
         {
-            to.copy_from_slice(from);
-        }
-        claims::free(claims, core::mem::replace(&mut self.run, run).range());
-        Ok(())
-    }
-
-    /// Writes bytes for which room was reserved.
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let end = self.length + bytes.len();
-        if let Some(place) = self.run.bytes_mut().get_mut(self.length..end) {
-            copy(place, bytes);
-            self.length = end;
-        }
-    }
-
-    /// Parks the strings for the event that carries the ticket.
-    #[inline]
-    pub(crate) fn park(self) -> Spilled {
-        let mut this = core::mem::ManuallyDrop::new(self);
-        let head = this.length as u16 | if this.text { WITH_TEXT } else { 0 };
-        if let Some(place) = this.run.bytes_mut().first_chunk_mut::<HEAD>() {
             uninit::write(place, &head.to_le_bytes());
+            // SAFETY: there is room for all.
+            unsafe { strings.write_beside(room.as_mut_ptr().cast()) };
         }
-        // Whoever opens the run frees as many blocks as its length requires.
-        let needed = this.length.div_ceil(BLOCK);
-        let Area { claims, number, .. } = this.run.area;
-        let range = this.run.range();
-        claims::free(claims, range.start + needed..range.end);
-        let stamp = claims::park(claims, range.start);
-        Spilled { stamp, first: range.start as u32, area: number }
     }
 }
 
-impl Drop for Spill<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        claims::free(self.run.area.claims, self.run.range());
-    }
-}
+/// The one that takes blocks of [`OwnedTagMemory`].
+#[derive(Debug)]
+pub struct Owner<'a>(Area<'a>);
 
-/// Copies bytes into a place of the same length. Keys and values are short: 4 to 16 bytes are copied in two overlapping
-/// pieces, which is faster than a call.
-#[inline]
-fn copy(to: &mut [MaybeUninit<u8>], from: &[u8]) {
-    match from.len() {
-        8..=16 => copy_ends::<8>(to, from),
-        4..=7 => copy_ends::<4>(to, from),
-        0..=3 => to.iter_mut().zip(from).for_each(|(to, from)| _ = to.write(*from)),
-        _ => uninit::write(to, from),
+impl Owner<'_> {
+    /// Keeps the strings of an event, as [`Area::write`] does.
+    ///
+    /// # Errors
+    /// [`Cause::TagMemoryFull`] when there are not so many free blocks in a row, as far as a bounded search sees.
+    pub fn write(&mut self, strings: &Borrowed<'_>) -> Result<Spilled, Cause> {
+        let Self(area) = self;
+        let strings = strings.check()?;
+        let length = HEAD + strings.len_beside();
+        let blocks = length.div_ceil(BLOCK);
+        let first = claims::find(area.claims, area.cursor, blocks).ok_or(Cause::TagMemoryFull)?;
+        Run { area: *area, first, blocks }.write(length, strings);
+        Ok(area.ticket(first, claims::park_found(area.claims, first, blocks)))
     }
-}
 
-/// Copies the first and the last `N` bytes.
-#[inline(always)]
-fn copy_ends<const N: usize>(to: &mut [MaybeUninit<u8>], from: &[u8]) {
-    let (Some(head), Some(tail)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
-        return;
-    };
-    if let Some(to) = to.first_chunk_mut::<N>() {
-        uninit::write(to, head);
-    }
-    if let Some(to) = to.last_chunk_mut::<N>() {
-        uninit::write(to, tail);
+    /// The same for tags alone, in blocks that are at hand; `None` if there are none.
+    #[inline(always)]
+    pub(crate) fn write_tags(self, strings: Sound<'_, '_>) -> Option<Spilled> {
+        let Self(area) = self;
+        let length = HEAD + strings.tag_bytes();
+        let count = length.div_ceil(BLOCK);
+        let (first, claims) = claims::next_clear(area.claims, area.cursor, count)?;
+        let place = area.blocks.get(first..first + count)?.as_ptr();
+        // What events of this size will soon write.
+        let ahead = place.wrapping_add(AHEAD * count).cast::<u8>();
+        for line in (0..length).step_by(LINE) {
+            prefetch_to_write(ahead.wrapping_add(line));
+        }
+        // SAFETY: free blocks are the owner's, who is borrowed meanwhile; those in a row are one piece, with room for all.
+        unsafe {
+            let place = UnsafeCell::raw_get(&raw const (*place).0).cast::<u8>();
+            place.cast::<[u8; HEAD]>().write((length as u16).to_le_bytes());
+            strings.write_tags(place.add(HEAD));
+        }
+        Some(area.ticket(first, claims::park_all(claims)))
     }
 }
 
@@ -326,10 +247,7 @@ pub struct Spilled {
 }
 
 impl Spilled {
-    /// A ticket that opens nothing.
-    pub(crate) const NOWHERE: Self = Self { stamp: 0, first: u32::MAX, area: u16::MAX };
-
-    /// The size of a ticket in a slot.
+    /// The bytes that it takes in a slot.
     pub(crate) const BYTES: usize = 10;
 
     /// The number of the recorder's area that holds the strings.
@@ -371,13 +289,13 @@ impl Held<'_> {
 
     #[inline]
     pub(crate) fn text(&self) -> Option<&str> {
-        // SAFETY: `push_text` wrote a whole `&str` after its length.
+        // SAFETY: `Run::write` wrote a whole `&str` behind its length.
         self.text.then(|| unsafe { core::str::from_utf8_unchecked(self.parts().0) })
     }
 
     #[inline]
     pub(crate) fn tags(&self) -> Tags<'_> {
-        // SAFETY: `push_tag` wrote whole strings after their lengths.
+        // SAFETY: `Run::write` wrote whole ones behind their lengths.
         unsafe { Tags::new(self.parts().1) }
     }
 
@@ -385,7 +303,7 @@ impl Held<'_> {
     #[inline]
     fn parts(&self) -> (&[u8], &[u8]) {
         let written = self.run.bytes().get(HEAD..self.length).unwrap_or(&[]);
-        // SAFETY: only `Spill` makes runs that can be opened, and it wrote this many bytes without gaps.
+        // SAFETY: only a run that was written can be opened, and so many bytes were, without a gap.
         let bytes = unsafe { uninit::written(written) };
         if !self.text {
             return (&[], bytes);

@@ -1,6 +1,7 @@
 //! Strings written to the memory are read back, and freed blocks can be used again.
 
 use super::*;
+use crate::record::{DraftStrings, Event, Kind};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,82 +12,96 @@ fn read(held: &Held<'_>) -> (Option<String>, Vec<(String, String)>) {
     (held.text().map(String::from), tags.collect())
 }
 
+/// These strings, as a draft has them.
+fn borrowed<'a>(text: Option<&'a str>, tags: &[(&'a str, &'a str)]) -> Borrowed<'a> {
+    let mut event: Event =
+        Event::new(Kind::Event, "e".into(), crate::record::Value::U64(1), 0).unwrap();
+    let mut strings = Borrowed::new();
+    text.iter().for_each(|text| strings.push_text(&mut event, text).unwrap());
+    tags.iter().for_each(|(key, value)| strings.push_tag(&mut event, key, value).unwrap());
+    strings
+}
+
+/// Both kinds of memory, each with a way to write to it.
+fn both<const N: usize>(
+    test: impl Fn(Area<'_>, &mut dyn FnMut(&Borrowed<'_>) -> Result<Spilled, Cause>),
+) {
+    let shared = TagMemory::<N>::new();
+    test(shared.area(), &mut |strings| shared.area().write(strings));
+    let owned = OwnedTagMemory::new(N, 0);
+    // SAFETY: there is one, and one more only when that is gone.
+    test(owned.area(), &mut |strings| unsafe { owned.owner() }.write(strings));
+    // In blocks at hand where there are some, as events are recorded.
+    test(owned.area(), &mut |strings| {
+        let sound = strings.check()?;
+        // SAFETY: as above.
+        let written =
+            if sound.has_text() { None } else { unsafe { owned.owner() }.write_tags(sound) };
+        // SAFETY: as above.
+        written.map_or_else(|| unsafe { owned.owner() }.write(strings), Ok)
+    });
+}
+
 #[test]
 fn the_longest_event_fits_and_one_tag_more_does_not() {
-    let memory = TagMemory::<80>::new();
-    let area = memory.area();
-    let (text, string) = ("t".repeat(TEXT_LIMIT), "s".repeat(STRING_LIMIT));
-    let mut spill = area.take(0).unwrap();
-    spill.push_text(&text).unwrap();
-    for _ in 0..DYNAMIC_TAG_LIMIT {
-        spill.push_tag(&string, &string).unwrap();
-    }
-    assert_eq!(spill.push_tag("", ""), Err(Cause::TooManyTags));
-    assert_eq!(area.used(), (2 + 2 + 1000 + 16 * 512_usize).div_ceil(BLOCK));
-    let ticket = spill.park();
-    let held = area.open(ticket).unwrap();
-    assert_eq!(held.text(), Some(&*text));
-    assert!(held.tags().eq([(&*string, &*string); DYNAMIC_TAG_LIMIT]));
-    assert!(area.open(ticket).is_none(), "it is open");
-    drop(held);
-    area.free(ticket);
-    assert_eq!(area.used(), 0);
-    assert!(area.open(ticket).is_none());
-    area.free(ticket);
-    assert_eq!(area.used(), 0, "twice does no harm");
+    both::<80>(|area, write| {
+        let (text, string) = ("t".repeat(TEXT_LIMIT), "s".repeat(STRING_LIMIT));
+        let mut tags = [(&*string, &*string); DYNAMIC_TAG_LIMIT].to_vec();
+        let ticket = write(&borrowed(Some(&text), &tags)).unwrap();
+        assert_eq!(area.used(), (2 + 2 + 1000 + 16 * 512_usize).div_ceil(BLOCK));
+        let held = area.open(ticket).unwrap();
+        assert_eq!(held.text(), Some(&*text));
+        assert!(held.tags().eq(tags.iter().copied()));
+        assert!(area.open(ticket).is_none(), "it is open");
+        drop(held);
+        area.free(ticket);
+        assert_eq!(area.used(), 0);
+        assert!(area.open(ticket).is_none());
+        area.free(ticket);
+        assert_eq!(area.used(), 0, "twice does no harm");
+        tags.push(("", ""));
+        assert_eq!(write(&borrowed(None, &tags)), Err(Cause::TooManyTags));
+        let long = "s".repeat(STRING_LIMIT + 1);
+        assert_eq!(write(&borrowed(None, &[("k", &long)])), Err(Cause::TagTooLong));
+        assert_eq!(write(&borrowed(None, &[(&long, "v")])), Err(Cause::TagTooLong));
+        assert_eq!(area.used(), 0);
+    });
 }
 
 #[test]
-fn what_is_dropped_before_it_is_parked_is_free() {
-    let memory = TagMemory::<4>::new();
-    let area = memory.area();
-    drop(area.take(300).unwrap());
-    assert_eq!(area.used(), 0);
-    let mut spill = area.take(500).unwrap();
-    assert_eq!(area.take(0).unwrap_err(), Cause::TagMemoryFull);
-    spill.push_tag("k", "v").unwrap();
-    let ticket = spill.park();
-    assert_eq!(area.used(), 1, "what it did not need is free");
-    area.free(ticket);
+fn what_finds_no_blocks_in_a_row_is_refused_and_takes_none() {
+    both::<6>(|area, write| {
+        let long = "v".repeat(150);
+        let one = borrowed(None, &[("k", "v")]);
+        let two = borrowed(None, &[("k", &long)]);
+        let tickets = [&one, &two, &one, &one, &one].map(|strings| write(strings).unwrap());
+        assert_eq!(area.used(), 6);
+        assert_eq!(write(&one), Err(Cause::TagMemoryFull));
+        [0, 2].into_iter().for_each(|n| area.free(tickets[n]));
+        assert_eq!(write(&two), Err(Cause::TagMemoryFull), "two are free, but not in a row");
+        area.free(tickets[1]);
+        let last = write(&two).unwrap();
+        assert_eq!(area.used(), 4);
+        assert_eq!(read(&area.open(last).unwrap()).1, [("k".into(), long.clone())]);
+        [last, tickets[3], tickets[4]].into_iter().for_each(|ticket| area.free(ticket));
+        assert_eq!(area.used(), 0);
+    });
 }
 
 #[test]
-fn one_that_grows_moves_where_its_neighbour_is_in_the_way() {
-    let memory = TagMemory::<6>::new();
-    let area = memory.area();
-    let mut first = area.take(10).unwrap();
-    let second = area.take(10).unwrap();
-    first.push_tag("a", &"1".repeat(100)).unwrap();
-    first.push_tag("b", &"2".repeat(100)).unwrap();
-    assert_eq!(area.used(), 3, "it left its first block");
-    let third = area.take(10).unwrap();
-    let [first, second, third] = [first, second, third].map(Spill::park);
-    let held = area.open(first).unwrap();
-    assert_eq!(
-        read(&held),
-        (None, [("a", "1"), ("b", "2")].map(|(k, v)| (k.into(), v.repeat(100))).to_vec())
-    );
-    held.free();
-    [second, third].iter().for_each(|ticket| area.free(*ticket));
-    assert_eq!(area.used(), 0);
-    let mut greedy = area.take(0).unwrap();
-    let refused = (0..).map(|_| greedy.push_tag("k", &"v".repeat(255))).find(Result::is_err);
-    assert_eq!(refused, Some(Err(Cause::TagMemoryFull)));
-    drop(greedy);
-    assert_eq!(area.used(), 0);
+fn nobody_but_its_owner_takes_owned_memory() {
+    let owned = OwnedTagMemory::new(4, 0);
+    assert_eq!(owned.area().write(&borrowed(None, &[])), Err(Cause::TagMemoryFull));
 }
 
 #[test]
 fn a_ticket_of_other_memory_opens_nothing_of_this() {
     let (here, there) = (TagMemory::<2>::new(), TagMemory::<4>::new());
-    let mut tickets = Vec::new();
-    for _ in 0..4 {
-        tickets.push(there.area().take(0).unwrap().park());
-    }
+    let none = borrowed(None, &[]);
+    let tickets = [(); 4].map(|()| there.area().write(&none).unwrap());
     assert!(tickets.iter().all(|ticket| here.area().open(*ticket).is_none()));
-    let mine = here.area().take(0).unwrap().park();
-    // The same place and generation by chance: the strings are opened once, by whichever ticket comes first, and are as
-    // they were written.
+    let mine = here.area().write(&none).unwrap();
+    // The same place and time by chance: it is opened once, by whoever comes first, and holds what was written.
     let opened: Vec<_> = tickets.iter().filter_map(|t| here.area().open(*t)).collect();
     assert!(opened.len() == 1 && here.area().open(mine).is_none());
     assert_eq!(read(&opened[0]), (None, Vec::new()));
@@ -116,28 +131,24 @@ proptest! {
             0..60,
         ),
     ) {
-        let memory = TagMemory::<64>::new();
-        let area = memory.area();
-        let mut waiting: Vec<(Spilled, Strings)> = Vec::new();
-        for (number, (text, tags, leave)) in events.into_iter().enumerate() {
-            let (text, tags) = strings(number, text, &tags);
-            let written = area.take(0).and_then(|mut spill| {
-                text.iter().try_for_each(|text| spill.push_text(text))?;
-                tags.iter().try_for_each(|(key, value)| spill.push_tag(key, value))?;
-                Ok(spill.park())
-            });
-            match written {
-                Ok(ticket) => waiting.push((ticket, (text, tags))),
-                Err(cause) => prop_assert_eq!(cause, Cause::TagMemoryFull),
+        both::<64>(|area, write| {
+            let mut waiting: Vec<(Spilled, Strings)> = Vec::new();
+            for (number, (text, tags, leave)) in events.iter().enumerate() {
+                let (text, tags) = strings(number, *text, tags);
+                let all: Vec<_> = tags.iter().map(|(key, value)| (&**key, &**value)).collect();
+                match write(&borrowed(text.as_deref(), &all)) {
+                    Ok(ticket) => waiting.push((ticket, (text, tags))),
+                    Err(cause) => assert_eq!(cause, Cause::TagMemoryFull),
+                }
+                while waiting.len() > *leave {
+                    let (ticket, expected) = waiting.swap_remove(leave / 2);
+                    let held = area.open(ticket).expect("it waits");
+                    assert_eq!(read(&held), expected);
+                    held.free();
+                }
             }
-            while waiting.len() > leave {
-                let (ticket, expected) = waiting.swap_remove(leave / 2);
-                let held = area.open(ticket).expect("it waits");
-                prop_assert_eq!(&read(&held), &expected);
-                held.free();
-            }
-        }
-        waiting.iter().for_each(|(ticket, _)| area.free(*ticket));
-        prop_assert_eq!(area.used(), 0);
+            waiting.iter().for_each(|(ticket, _)| area.free(*ticket));
+            assert_eq!(area.used(), 0);
+        });
     }
 }

@@ -67,7 +67,14 @@ impl<L> Shard<L> {
 }
 
 impl<L: ShardRing> Shard<L> {
-    /// The number of items that wait in the shard.
+    /// The ring.
+    #[inline]
+    #[must_use]
+    pub fn ring(&self) -> &L {
+        &self.ring
+    }
+
+    /// How many items wait in it.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ring.len()

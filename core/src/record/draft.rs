@@ -1,0 +1,158 @@
+//! An event in the making, and where its text and dynamic tags are meanwhile.
+//!
+//! A [`Recorder`] says which of two ways its drafts go:
+//!
+//! - [`Copied`]: each string goes into the slot at once, and what does not fit is refused. A draft is then little more
+//!   than its event, as chips want it.
+//! - [`Borrowed`](crate::record::Borrowed): the draft remembers where the strings are, and they are copied once, when the event is recorded, to
+//!   where they will be read: into the slot in the ring, or into the memory beside it. (Bytes written twice in a row
+//!   cost a core more than the copying: it cannot read in one piece what it has just written in several.)
+
+use crate::ledger::Cause;
+use crate::record::{
+    DEFAULT_INLINE, Event, Kind, Name, Outcome, Priority, Recorder, Symbol, Tag, Value,
+};
+
+/// An event in the making. Nothing is recorded until [`record`](Draft::record).
+#[must_use = "nothing is recorded until `.record()`"]
+pub struct Draft<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize = DEFAULT_INLINE> {
+    recorder: &'a R,
+    event: Event<INLINE>,
+    strings: R::Strings<'a>,
+    /// The first thing that does not fit decides the cause.
+    refused: Option<Cause>,
+}
+
+impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE> {
+    /// Begins an event of any kind.
+    #[inline(always)]
+    pub fn new(recorder: &'a R, kind: Kind, name: Name, value: Value) -> Self {
+        let (event, refused) = Event::checked(kind, name, value, recorder.now());
+        Self { recorder, event, strings: R::Strings::new(), refused }
+    }
+
+    /// Sets the static tags, for instance `&[("service", "shop")]`.
+    #[inline(always)]
+    pub fn tags(mut self, tags: &'static [Tag]) -> Self {
+        if let Err(cause) = self.event.set_tags(tags) {
+            self.refused = self.refused.or(Some(cause));
+        }
+        self
+    }
+
+    /// Adds a dynamic tag: up to 16 of them, keys and values of up to 255 bytes each where the recorder has memory for
+    /// long tags, and else as many bytes as the slot has room for. What does not fit makes [`record`](Self::record)
+    /// refuse the whole event: tags are never cut silently.
+    #[inline(always)]
+    pub fn tag(mut self, key: &'a str, value: &'a str) -> Self {
+        if let Err(cause) = self.strings.push_tag(&mut self.event, key, value) {
+            self.refused = self.refused.or(Some(cause));
+        }
+        self
+    }
+
+    /// Replaces the number by a text of up to 1000 bytes (or as many as the slot has room for): the member of a set, or
+    /// what an event says. Comes before the first `tag`.
+    #[inline(always)]
+    pub fn text(mut self, text: &'a str) -> Self {
+        if let Err(cause) = self.strings.push_text(&mut self.event, text) {
+            self.refused = self.refused.or(Some(cause));
+        }
+        self
+    }
+
+    /// Replaces the number by an interned text.
+    #[inline(always)]
+    pub fn symbol(mut self, text: Symbol) -> Self {
+        self.event.set_symbol(text);
+        self
+    }
+
+    /// Sets how much the event matters when not all can be kept.
+    #[inline(always)]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.event.set_priority(priority);
+        self
+    }
+
+    /// Sets the time of the event, in the unit of the client's clock, in place of the time of the record call.
+    #[inline(always)]
+    pub fn at(mut self, time: u64) -> Self {
+        self.event.set_time(time);
+        self
+    }
+
+    /// Says that the caller records one in `rate`, so that the receiver can scale up.
+    #[inline(always)]
+    pub fn sampled(mut self, rate: u8) -> Self {
+        self.event.set_rate(rate);
+        self
+    }
+
+    /// Records the event, and says what became of it. This never blocks and never allocates.
+    #[inline(always)]
+    pub fn record(&self) -> Outcome {
+        match self.refused {
+            None => self.strings.record(self.recorder, &self.event),
+            Some(cause) => self.recorder.refuse(cause),
+        }
+    }
+}
+
+/// Where the text and the dynamic tags of a draft are until the event is recorded: [`Copied`] or [`Borrowed`](crate::record::Borrowed). Sealed.
+pub trait DraftStrings<'a>: sealed::DraftStrings {
+    #[doc(hidden)]
+    fn new() -> Self;
+
+    #[doc(hidden)]
+    fn push_text<const I: usize>(&mut self, e: &mut Event<I>, text: &'a str) -> Result<(), Cause>;
+
+    #[doc(hidden)]
+    fn push_tag<const I: usize>(
+        &mut self,
+        event: &mut Event<I>,
+        key: &'a str,
+        value: &'a str,
+    ) -> Result<(), Cause>;
+
+    #[doc(hidden)]
+    fn record<const I: usize>(&self, to: &(impl Recorder<I> + ?Sized), e: &Event<I>) -> Outcome;
+}
+
+/// Keeps others from implementing the trait.
+mod sealed {
+    pub trait DraftStrings {}
+    impl DraftStrings for super::Copied {}
+    impl DraftStrings for crate::record::Borrowed<'_> {}
+}
+
+/// The strings of a draft go into its event at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Copied;
+
+impl DraftStrings<'_> for Copied {
+    #[inline(always)]
+    fn new() -> Self {
+        Self
+    }
+
+    #[inline]
+    fn push_text<const I: usize>(&mut self, event: &mut Event<I>, text: &str) -> Result<(), Cause> {
+        event.set_text(text)
+    }
+
+    #[inline]
+    fn push_tag<const I: usize>(
+        &mut self,
+        event: &mut Event<I>,
+        key: &str,
+        value: &str,
+    ) -> Result<(), Cause> {
+        event.push_tag(key, value)
+    }
+
+    #[inline(always)]
+    fn record<const I: usize>(&self, to: &(impl Recorder<I> + ?Sized), e: &Event<I>) -> Outcome {
+        to.push(e)
+    }
+}

@@ -34,11 +34,15 @@ fn both<const N: usize>(
     // In blocks at hand where there are some, as events are recorded.
     test(owned.area(), &mut |strings| {
         let sound = strings.check()?;
+        if !sound.has_text() {
+            // SAFETY: as above.
+            let owner = unsafe { owned.owner() };
+            if let Some(ticket) = owner.write_tags(sound) {
+                return Ok(ticket);
+            }
+        }
         // SAFETY: as above.
-        let written =
-            if sound.has_text() { None } else { unsafe { owned.owner() }.write_tags(sound) };
-        // SAFETY: as above.
-        written.map_or_else(|| unsafe { owned.owner() }.write(strings), Ok)
+        unsafe { owned.owner() }.write(strings)
     });
 }
 

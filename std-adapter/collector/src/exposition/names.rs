@@ -7,10 +7,9 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use super::RESERVED;
-use crate::memory::heap;
+use crate::memory::{Numbers, heap};
 use crate::series::Class;
 
 /// The Prometheus type of a family.
@@ -89,7 +88,7 @@ struct Table {
     entries: Vec<Option<Family>>,
     free: Vec<u32>,
     hasher: RandomState,
-    numbers: HashTable<u32>,
+    numbers: Numbers,
     by_name: BTreeMap<Arc<str>, u32>,
 }
 
@@ -139,7 +138,7 @@ impl Table {
     fn take(&mut self, nature: Nature<'_>) -> u32 {
         let hash = self.hasher.hash_one(nature);
         let is = |n: &u32| self.entries[*n as usize].as_ref().is_some_and(|f| f.nature() == nature);
-        if let Some(number) = self.numbers.find(hash, is).copied() {
+        if let Some(number) = self.numbers.find(hash, is) {
             if let Some(family) = &mut self.entries[number as usize] {
                 family.shards += 1;
             }
@@ -164,7 +163,7 @@ impl Table {
             let family = self.entries[*n as usize].as_ref();
             family.map_or(0, |f| self.hasher.hash_one(f.nature()))
         };
-        self.numbers.insert_unique(hash, number, again);
+        self.numbers.insert(hash, number, again);
         self.by_name.insert(name, number);
         number
     }
@@ -179,9 +178,7 @@ impl Table {
         let hash = self.hasher.hash_one(family.nature());
         self.by_name.remove(&family.name);
         *entry = None;
-        if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
-            found.remove();
-        }
+        self.numbers.remove(hash, number);
         self.free.push(number);
     }
 

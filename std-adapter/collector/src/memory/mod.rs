@@ -1,8 +1,10 @@
 //! Memory accounting: what the allocator takes for an allocation, and how much more may be taken.
 
 mod budget;
+mod numbers;
 
 pub(crate) use budget::Budget;
+pub(crate) use numbers::Numbers;
 
 /// What the allocator takes for an allocation of that size: a header, and rounding up (as glibc does; others take no
 /// more).

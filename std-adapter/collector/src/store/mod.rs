@@ -19,13 +19,12 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 use ringstat_core::instrument::Unit;
 use ringstat_core::wire::decode::Tags;
 
 use crate::exposition::{Families, FamilyKey, labels};
 use crate::limits::{Hits, Limit};
-use crate::memory::{Room, heap, table};
+use crate::memory::{Numbers, Room, heap};
 use crate::series::{Class, Data};
 
 pub(crate) use cache::Cache;
@@ -47,7 +46,7 @@ pub struct Store {
     names: Strings,
     tag_sets: TagSets,
     hasher: RandomState,
-    index: HashTable<u32>,
+    index: Numbers,
     series: Vec<Option<Series>>,
     free: Vec<u32>,
     shares: Shares,
@@ -98,7 +97,7 @@ impl Store {
             names: Strings::default(),
             tag_sets: TagSets::default(),
             hasher: RandomState::default(),
-            index: HashTable::new(),
+            index: Numbers::default(),
             // Places are numbered from 1.
             series: vec![None],
             free: Vec::new(),
@@ -206,7 +205,7 @@ impl Store {
                 .and_then(Option::as_ref)
                 .is_some_and(|s| s.key() == key)
         };
-        self.index.find(self.hasher.hash_one(key), is).copied()
+        self.index.find(self.hasher.hash_one(key), is)
     }
 
     /// Makes a series, or finds the overflow series.
@@ -274,9 +273,8 @@ impl Store {
         tags: impl Iterator<Item = (&'t str, &'t str)>,
         class: Class,
     ) -> usize {
-        let tables = strings::growth(&self.index) + self.names.growth() + self.tag_sets.growth();
         let strings = Strings::cost(name.len()) + TagSets::cost(tags) + Families::cost(name);
-        Self::OVERHEAD + Data::least_bytes(class) + strings + tables
+        Self::OVERHEAD + Data::least_bytes(class) + strings
     }
 
     fn insert<'t, T: Iterator<Item = (&'t str, &'t str)>>(
@@ -325,7 +323,7 @@ impl Store {
             let series = self.series[*n as usize].as_ref();
             series.map_or(0, |s| self.hasher.hash_one(s.key()))
         };
-        self.index.insert_unique(self.hasher.hash_one(key), number, again);
+        self.index.insert(self.hasher.hash_one(key), number, again);
         self.shares.change(sender, |share| {
             share.series += 1;
             share.bytes += charge;
@@ -371,9 +369,7 @@ impl Store {
         if series.is_empty() {
             series.push(None);
         }
-        strings::shrink(index, |n| {
-            series[*n as usize].as_ref().map_or(0, |s| hasher.hash_one(s.key()))
-        });
+        index.shrink(|n| series[*n as usize].as_ref().map_or(0, |s| hasher.hash_one(s.key())));
         self.names.shrink();
         self.tag_sets.shrink();
         self.shares.shrink();
@@ -396,9 +392,7 @@ impl Store {
             return;
         };
         let hash = self.hasher.hash_one(series.key());
-        if let Ok(found) = self.index.find_entry(hash, |n| *n == place) {
-            found.remove();
-        }
+        self.index.remove(hash, place);
         if let Some(before) = series.before.and_then(|p| self.at(p.get())) {
             before.behind = series.behind;
         }
@@ -435,7 +429,7 @@ impl Store {
     /// Whether there are no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.index.len() == 0
     }
 
     /// The memory of everything that is kept, in bytes.
@@ -448,7 +442,7 @@ impl Store {
             + self.tag_sets.bytes()
             + self.shown.bytes()
             + self.shares.memory()
-            + table(self.index.capacity(), size_of::<u32>())
+            + self.index.bytes()
             + heap(self.series.capacity() * size_of::<Option<Series>>())
             + heap(self.free.capacity() * size_of::<u32>())
     }

@@ -2,17 +2,15 @@
 
 use std::hash::BuildHasher;
 
+use crate::memory::{Numbers, heap};
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-
-use crate::memory::{heap, table};
 
 /// Strings, each of which is freed with its last user.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
     /// Seeded, so that nobody outside can predict which strings collide.
     hasher: RandomState,
-    numbers: HashTable<u32>,
+    numbers: Numbers,
     entries: Vec<Entry>,
     free: Vec<u32>,
     bytes: usize,
@@ -32,7 +30,7 @@ impl Strings {
 
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(text);
-        self.numbers.find(hash, |n| *self.entries[*n as usize].text == *text).copied()
+        self.numbers.find(hash, |n| *self.entries[*n as usize].text == *text)
     }
 
     /// The memory that a new string of that length takes.
@@ -51,7 +49,7 @@ impl Strings {
         self.bytes += heap(text.len());
         let hash = self.hasher.hash_one(text);
         let again = |n: &u32| self.hasher.hash_one(&*self.entries[*n as usize].text);
-        self.numbers.insert_unique(hash, number, again);
+        self.numbers.insert(hash, number, again);
         (number, Self::cost(text.len()))
     }
 
@@ -63,9 +61,7 @@ impl Strings {
             return None;
         }
         let hash = self.hasher.hash_one(&*entry.text);
-        if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
-            found.remove();
-        }
+        self.numbers.remove(hash, number);
         let Entry { text, owner, .. } = std::mem::take(entry);
         self.bytes -= heap(text.len());
         self.free.push(number);
@@ -80,28 +76,16 @@ impl Strings {
     pub(super) fn shrink(&mut self) {
         let Self { hasher, numbers, entries, free, .. } = self;
         trim(entries, free, |e| e.users == 0);
-        shrink(numbers, |n| hasher.hash_one(&*entries[*n as usize].text));
-    }
-
-    /// How much the table grows with one more entry.
-    pub(super) fn growth(&self) -> usize {
-        growth(&self.numbers)
+        numbers.shrink(|n| hasher.hash_one(&*entries[*n as usize].text));
     }
 
     /// The memory of this table, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
-            + table(self.numbers.capacity(), size_of::<u32>())
+            + self.numbers.bytes()
             + heap(self.entries.capacity() * size_of::<Entry>())
             + heap(self.free.capacity() * size_of::<u32>())
     }
-}
-
-/// How much a table of numbers grows with one more entry.
-pub(super) fn growth(numbers: &HashTable<u32>) -> usize {
-    let (len, capacity) = (numbers.len(), numbers.capacity());
-    let grown = if len < capacity { capacity } else { len + 1 };
-    table(grown, size_of::<u32>()) - table(capacity, size_of::<u32>())
 }
 
 /// Puts an entry in an unused place, or at the end. A vector grows by an eighth instead of doubling, because memory is
@@ -132,11 +116,4 @@ pub(super) fn trim<T>(entries: &mut Vec<T>, free: &mut Vec<u32>, is_unused: impl
     entries.shrink_to_fit();
     free.retain(|place| (*place as usize) < used);
     free.shrink_to_fit();
-}
-
-/// Shrinks a table that is less than a quarter full.
-pub(super) fn shrink(numbers: &mut HashTable<u32>, hash: impl Fn(&u32) -> u64) {
-    if numbers.len() < numbers.capacity() / 4 {
-        numbers.shrink_to(numbers.len() * 2, hash);
-    }
 }

@@ -6,10 +6,9 @@
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
-use super::strings::{Strings, growth, place, shrink, trim};
-use crate::memory::{heap, table};
+use super::strings::{Strings, place, trim};
+use crate::memory::{Numbers, heap};
 
 /// The separator of key and value in the text under which a tag is interned: a character that no sensible tag contains.
 const KEY_END: char = '\u{1f}';
@@ -19,7 +18,7 @@ const KEY_END: char = '\u{1f}';
 pub(super) struct TagSets {
     tags: Strings,
     hasher: RandomState,
-    numbers: HashTable<u32>,
+    numbers: Numbers,
     entries: Vec<Entry>,
     free: Vec<u32>,
     bytes: usize,
@@ -47,7 +46,7 @@ impl TagSets {
     /// The number of the set of these tags, which must be in the order of their numbers.
     pub(super) fn find(&self, members: &[u32]) -> Option<u32> {
         let hash = self.hasher.hash_one(members);
-        self.numbers.find(hash, |n| *self.entries[*n as usize].members == *members).copied()
+        self.numbers.find(hash, |n| *self.entries[*n as usize].members == *members)
     }
 
     /// The largest amount of memory that a new set takes.
@@ -88,7 +87,7 @@ impl TagSets {
         let entry = Entry { members: members.into(), owner, users: 1 };
         let number = place(&mut self.entries, &mut self.free, entry);
         let again = |n: &u32| self.hasher.hash_one(&*self.entries[*n as usize].members);
-        self.numbers.insert_unique(hash, number, again);
+        self.numbers.insert(hash, number, again);
         (number, charge + memory + Self::OVERHEAD)
     }
 
@@ -101,9 +100,7 @@ impl TagSets {
             return;
         }
         let hash = self.hasher.hash_one(&*entry.members);
-        if let Ok(found) = self.numbers.find_entry(hash, |n| *n == number) {
-            found.remove();
-        }
+        self.numbers.remove(hash, number);
         let Entry { members, owner, .. } = std::mem::take(entry);
         let memory = heap(size_of_val(&*members));
         self.bytes -= memory;
@@ -126,20 +123,15 @@ impl TagSets {
     pub(super) fn shrink(&mut self) {
         let Self { hasher, numbers, entries, free, .. } = self;
         trim(entries, free, |e| e.users == 0);
-        shrink(numbers, |n| hasher.hash_one(&*entries[*n as usize].members));
+        numbers.shrink(|n| hasher.hash_one(&*entries[*n as usize].members));
         self.tags.shrink();
-    }
-
-    /// How much the tables grow with one more entry each.
-    pub(super) fn growth(&self) -> usize {
-        growth(&self.numbers) + self.tags.growth()
     }
 
     /// The memory of these tables, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
             + self.tags.bytes()
-            + table(self.numbers.capacity(), size_of::<u32>())
+            + self.numbers.bytes()
             + heap(self.entries.capacity() * size_of::<Entry>())
             + heap(self.free.capacity() * size_of::<u32>())
     }

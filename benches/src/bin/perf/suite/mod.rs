@@ -6,6 +6,8 @@
 mod client;
 mod path;
 mod ring;
+mod scrape;
+mod shards;
 mod wire;
 
 use std::time::{Duration, Instant};
@@ -50,7 +52,7 @@ impl Default for Effort {
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
 
 /// All benchmarks.
-pub(crate) const ALL: [Benchmark; 8] = [
+pub(crate) const ALL: [Benchmark; 10] = [
     Benchmark {
         name: "record",
         what: "an event with 3 tags, while the ring is drained",
@@ -66,6 +68,12 @@ pub(crate) const ALL: [Benchmark; 8] = [
     Benchmark { name: "encode", what: "an event of the corpus, native format", run: wire::encode },
     Benchmark { name: "decode", what: "an event of the corpus, native format", run: wire::decode },
     Benchmark { name: "collect", what: "an event decoded and stored", run: wire::collect },
+    Benchmark { name: "shards", what: "events from memory, into two shards", run: shards::shards },
+    Benchmark {
+        name: "scrape",
+        what: "a million series scraped while events arrive",
+        run: scrape::scrape,
+    },
     Benchmark { name: "path", what: "record, loopback UDP, collector, no loss", run: path::path },
 ];
 

@@ -1,4 +1,5 @@
-//! Critical events through the sender in fake time: what its datagrams say, and which answers it takes.
+//! Critical events through the sender in simulated time: what its datagrams contain, and which acknowledgements it
+//! accepts.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ const PATIENCE: Patience = Patience {
     timeout_max: Duration::from_nanos(8_000),
     attempts: 5,
 };
-/// Nothing but critical events is due unless a test says so.
+/// Only critical events are due, unless a test says otherwise.
 const CONFIG: SenderConfig = SenderConfig {
     payload: 256,
     patience: PATIENCE,
@@ -40,7 +41,7 @@ struct Station {
     others: Ring,
 }
 
-/// What a datagram says of events: the floor, then of each name, time and identifier.
+/// The events in a datagram: the floor, and the name, time and identifier of each.
 struct Said {
     floor: Option<u64>,
     events: Vec<(String, u64, Option<u64>)>,
@@ -76,7 +77,7 @@ impl Station {
         self.critical.push(event(name, n, Priority::Critical)).unwrap();
     }
 
-    /// All datagrams that go out at this time, none of which is refused by a receiver.
+    /// Returns all datagrams that are due at this time. None of them may be malformed.
     fn datagrams(&mut self, now: u64) -> Vec<Said> {
         let now = Time { monotonic: now, wall: now };
         let mut decoder: Box<Decoder> = Box::default();
@@ -163,7 +164,7 @@ fn identifiers_under_way_never_span_more_than_the_window() {
     (0..2048).for_each(|n| station.alarm("alarm", n));
     let mut now = 0;
     let mut settled = 0;
-    // Everything is acknowledged but the lowest one: no identifier beyond its window may appear.
+    // Everything but the lowest event is acknowledged: no identifier beyond its window may appear.
     for _ in 0..50 {
         now += 10_000;
         for said in station.datagrams(now) {
@@ -186,7 +187,7 @@ fn what_no_receiver_can_say_settles_nothing() {
     let mut station = Station::new(&CONFIG, 8);
     (0..4).for_each(|n| station.alarm("alarm", n));
     station.datagrams(100);
-    // Nobody knows a floor above the sender's own, nor an event that it has not sent.
+    // A floor above the sender's own, or an event that it has not sent, cannot be acknowledged.
     assert_eq!(station.told(1, &[]), Err(AckError::Impossible));
     assert_eq!(station.told(u64::MAX, &[]), Err(AckError::Impossible));
     assert_eq!(station.told(0, &[0b0001_0001]), Err(AckError::Impossible));

@@ -1,4 +1,4 @@
-//! Each error is one to `?` and to loggers, says what is wrong in words, and gives the error below it.
+//! Every error type implements `Error`, describes what is wrong, and returns its source.
 
 use std::collections::BTreeSet;
 use std::error::Error;

@@ -1,4 +1,4 @@
-//! Which rooms may import which, and where unsafe code may be: what the layout promises, these tests check.
+//! Tests which rooms may import which, and where unsafe code is allowed.
 
 mod source;
 
@@ -33,7 +33,7 @@ fn a_room_imports_only_from_the_rooms_before_it() {
     source::assert_order(&sources(), &ROOMS);
 }
 
-/// The walls inside `wire`, where both directions live in one room.
+/// Inside `wire`, which contains both encoding and decoding, the two must not import each other.
 #[test]
 fn reading_and_writing_do_not_know_each_other() {
     for source in sources() {

@@ -1,7 +1,7 @@
-//! Safe code that tries to break the rings: nothing in here may use `unsafe`, and whatever it does, no item comes out
-//! twice, torn or from nowhere.
+//! Safe code that tries to break the rings. Nothing in this file may use `unsafe`, and whatever it does, no item comes
+//! out twice, torn, or without having been pushed.
 //!
-//! What must not even compile is shown in the documentation of `Storage`, `RingRef`, `ShardProducer` and `spsc`.
+//! What must not compile at all is shown in the documentation of `Storage`, `RingRef`, `ShardProducer` and `spsc`.
 
 #![forbid(unsafe_code)]
 
@@ -36,7 +36,7 @@ fn swapped_ends_are_no_second_owner() {
         first.push(2).unwrap();
         second.push(1).unwrap();
     }
-    // Whichever is dropped, its own shard is free, and nobody else's.
+    // Dropping either of them frees its own shard and no other.
     std::mem::swap(&mut one, &mut two);
     let freed = two.index();
     drop(two);
@@ -61,7 +61,7 @@ fn a_lease_opens_only_the_rings_that_it_is_of() {
     lease.on(&others).unwrap().push(1).unwrap();
     theirs.on(&all).unwrap().push(2).unwrap();
     assert_eq!((contents(&all), contents(&others)), (vec![2], vec![1]));
-    // The rings go, the lease stays, and rings at the same place are not mistaken for them.
+    // The rings are dropped while the lease stays, and rings at the same address are not mistaken for them.
     drop(all);
     assert!(theirs.is_stale());
     for _ in 0..100 {
@@ -82,7 +82,7 @@ fn a_lease_keeps_no_rings_and_gives_its_shard_back() {
     assert!(Lease::claim(&all).is_some());
 }
 
-/// Takes up to ten items, and panics at the item `at`.
+/// Takes up to ten items, and panics at item number `at`.
 fn drain_until(source: &mut impl Source<u64>, at: u64) -> Vec<u64> {
     let mut taken = Vec::new();
     let drained = catch_unwind(AssertUnwindSafe(|| {
@@ -137,7 +137,7 @@ fn a_panic_in_a_drain_of_many_is_taken_up_again() {
 struct Ranked(u64);
 
 impl priority::Prioritized for Ranked {
-    /// Another one at each call, and often none that there is.
+    /// Returns a different level at each call, often one that does not exist.
     fn level(&self) -> usize {
         use std::sync::atomic::{AtomicUsize, Ordering};
         static CALLS: AtomicUsize = AtomicUsize::new(0);

@@ -1,4 +1,5 @@
-//! What serde calls a value in files and JSON is what its `as_str` says: commands, metrics and pages use either.
+//! The name of a value in serde formats is the one that its `as_str` returns, since commands, metrics and pages use
+//! either.
 
 use ringstat_core::ledger::Cause;
 use ringstat_core::observe::{Grade, Reason};
@@ -11,7 +12,7 @@ fn agree<T: serde::Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
 ) {
     for value in all {
         let json = serde_json::to_string(&value).unwrap();
-        // A policy with a number is a map: its key.
+        // A policy with a number is serialized as a map, and its name is the key.
         assert_eq!(json.split('"').nth(1), Some(name(&value)), "{json}");
         assert_eq!(serde_json::from_str::<T>(&json).unwrap(), value);
     }

@@ -1,14 +1,15 @@
-//! How many bytes an event takes: it does not depend on the machine, so it may decide a test.
+//! The number of bytes that an event takes. It does not depend on the machine, so a test may check it.
 
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::testkit::Corpus;
 use ringstat_core::wire::Encoder;
 
-/// 50 names of about 21 characters and 20 sets of 3 tags in random order, integers and decimals, exact nanoseconds.
+/// The corpus has 50 names of about 21 characters and 20 sets of 3 tags in random order, integers and decimals, exact
+/// nanoseconds.
 ///
-/// The aim is 16 and 11 bytes; the limits keep what is reached. In small datagrams a third of it are the names: 40 of
-/// them are spelled out in each.
+/// The aim is 16 and 11 bytes; the limits guard what has been reached. In small datagrams names take a third of the
+/// space, because each datagram has to spell out 40 of them.
 #[test]
 fn the_corpus_stays_small() {
     for (payload, limit) in [(1472, 14.7), (8972, 8.7)] {

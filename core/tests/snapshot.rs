@@ -1,4 +1,4 @@
-//! What self-monitoring looks like in a serde format.
+//! The snapshots of self-monitoring in a serde format.
 
 use ringstat_core::ledger::Cause;
 use ringstat_core::observe::{Health, Reason, Snapshot};

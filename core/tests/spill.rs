@@ -1,4 +1,4 @@
-//! Long tags through a whole sender: what is sent says them, and every block is free again whatever became of its event.
+//! Long tags through a whole sender: they arrive complete, and every block is free again whatever became of its event.
 
 use ringstat_core::chip::{Clock, EventRing, Stats};
 use ringstat_core::format::{Format, TimeUnit};
@@ -22,7 +22,7 @@ fn plain() -> (Stats<8, 0, Memory>, Memory) {
     (Stats::new(ring, Clock::nanos(|| 7)).policy(Policy::DropOldest).tag_memory(memory), memory)
 }
 
-/// With room for one critical event.
+/// A sender with room for one critical event.
 fn with_critical() -> (Stats<8, 1, Memory>, Memory) {
     let memory: Memory = Box::leak(Box::default());
     let ring = Box::leak(Box::new(EventRing::new()));
@@ -35,7 +35,7 @@ fn config(payload: usize) -> SenderConfig {
     SenderConfig { payload, ..SenderConfig::new(TimeUnit::Nanos) }
 }
 
-/// Datagrams until there are no more.
+/// Returns datagrams until none are due.
 fn all<E: Format, const C: usize>(
     stats: &Stats<8, C, Memory>,
     sender: &mut Sender<E, Keep<C>, 4>,
@@ -63,7 +63,7 @@ fn long_tags_and_texts_arrive_and_leave_nothing_behind() {
     let draft = stats.event("said").text(&text);
     let said = (0..16).fold(draft, |draft, _| draft.tag(&key, &value)).record();
     assert_eq!(said, Outcome::Recorded);
-    // Kept in part: the second has no room in the first datagram and waits for the next one.
+    // Only some fit at first: the second event has no room in the first datagram and waits for the next one.
     let half = "v".repeat(250);
     let wide = || (0..12).fold(stats.count("n", 1u8), |d, _| d.tag("key", &half)).record();
     assert_eq!([wide(), wide()], [Outcome::Recorded; 2]);
@@ -93,7 +93,7 @@ fn what_is_given_up_gives_its_memory_back() {
     let mut sender: Sender<wire::Encoder, Keep<1>, 4> = Sender::new(IDENTITY, &config(256));
     let long = "v".repeat(200);
     let wide = |n: usize| (0..n).fold(stats.count("n", 1u8), |d, _| d.tag("key", &long));
-    // Never recorded; refused for what came later; too large for any datagram.
+    // These events are never recorded, refused because of a later tag, or too large for any datagram.
     drop(wide(3));
     assert_eq!(wide(17).record(), Outcome::Dropped(Cause::TooManyTags));
     assert_eq!(memory.area().used(), 0);
@@ -101,14 +101,14 @@ fn what_is_given_up_gives_its_memory_back() {
     assert!(memory.area().used() > 0);
     all(&stats, &mut sender, NOW);
     assert_eq!(memory.area().used(), 0);
-    // Pushed out by newer ones; the last eight wait.
+    // Events that newer ones overwrite; the last eight wait.
     (0..20).for_each(|_| assert!(wide(1).record().is_recorded()));
     assert_eq!(memory.area().used(), 8 * 2);
-    // Critical ones beyond the room for them.
+    // Critical events for which there is no room.
     let critical = || wide(1).priority(Priority::Critical).record();
     assert_eq!([critical(), critical()], [Outcome::Recorded, Outcome::Dropped(Cause::Full)]);
     assert_eq!(memory.area().used(), 9 * 2);
-    // Some of it is carried, and then all of it is sent.
+    // After the first datagram some events are carried over, and then everything is sent.
     let mut buf = [0; 256];
     let Step::Send(packed) = stats.poll(&mut sender, NOW, &mut buf) else { panic!("it is due") };
     sender.sent(packed);
@@ -117,7 +117,7 @@ fn what_is_given_up_gives_its_memory_back() {
     let ack = Ack { sender: 1, epoch: 1, base: 1, bitmap: &[] };
     let mut answer = [0; Ack::MAX_LEN];
     let length = ack.emit(&mut answer).unwrap();
-    // Nobody can have settled what was never asked for; the floor moves on with the answer to it.
+    // A base above the sender's floor is impossible. The floor advances once the event is acknowledged.
     let ack = Ack { base: 0, bitmap: &[1], ..ack };
     assert!(stats.acknowledged(&mut sender, &answer[..length]).is_err());
     let length = ack.emit(&mut answer).unwrap();

@@ -1,4 +1,4 @@
-//! Lines against parsers that others wrote, and the promises about them under any input.
+//! Lines are checked with third-party parsers, and their guarantees under any input.
 
 use proptest::prelude::*;
 use ringstat_core::format::{Format, Header, Packer, Prologue, Refused};
@@ -8,7 +8,7 @@ use ringstat_core::text::{Dialect, Encoder, Growing};
 use statsd_parser::Metric;
 use statsdproto::statsd::StatsdPDU;
 
-/// Packs events into datagrams of at most `payload` bytes, and says which were refused.
+/// Packs events into datagrams of at most `payload` bytes, and returns which were refused.
 fn pack(
     dialect: Dialect,
     payload: usize,
@@ -36,7 +36,7 @@ fn pack(
     (datagrams, refused)
 }
 
-/// The corpus as events; every tenth is sampled.
+/// Returns the corpus as events, every tenth of which is sampled.
 fn corpus() -> Vec<Event> {
     let readings = Corpus::new(3).take(6000).enumerate();
     readings
@@ -67,7 +67,7 @@ fn the_parser_of_appsignal_reads_what_was_recorded() {
     let bytes = datagrams.iter().map(String::len).sum::<usize>();
     println!("{:.1} bytes an event with its newline", bytes as f64 / events.len() as f64);
     for (line, event) in lines.iter().zip(&events) {
-        // It knows no distributions; a histogram stands in the same place.
+        // The parser does not know distributions, but a histogram has the same syntax.
         let message = statsd_parser::parse(line.replace("|d", "|h")).unwrap();
         let (kind, value, rate) = match message.metric {
             Metric::Counter(m) => (Kind::Counter, m.value, m.sample_rate),
@@ -122,7 +122,7 @@ fn statsdproto_cuts_the_lines_where_we_glued_them() {
     assert_eq!(pdus.iter().map(parts).collect::<Vec<_>>(), expected);
 }
 
-/// A line as the grammar has it, or what is wrong with it.
+/// Checks a line against the grammar, and returns what is wrong with it, if anything.
 fn check(line: &str, dialect: Dialect) -> Result<(), &'static str> {
     if let Some(rest) = line.strip_prefix("_e{") {
         let (lengths, rest) = rest.split_once("}:").ok_or("no end of the lengths")?;
@@ -155,7 +155,7 @@ fn check(line: &str, dialect: Dialect) -> Result<(), &'static str> {
     }
     let mut last = 0;
     for field in fields {
-        // Rate before tags, each once.
+        // The rate comes before the tags, and each at most once.
         let order = match field.split_at_checked(1) {
             Some(("@", rate)) if rate.parse::<f64>().is_ok_and(|r| r > 0.0 && r < 1.0) => 1,
             Some(("#", tags))

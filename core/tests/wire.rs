@@ -1,4 +1,5 @@
-//! Any event that is accepted round-trips exactly, in any mix, at any payload limit, and no datagram exceeds it.
+//! Any event that is accepted round-trips exactly, in any mixture and at any size limit, and no datagram exceeds its
+//! limit.
 
 use proptest::prelude::*;
 use ringstat_core::format::{Format, Header, Packer, Prologue, Refused};
@@ -116,7 +117,7 @@ fn same(event: &Event, record: &ringstat_core::wire::decode::Record<'_>) {
     assert_eq!(record.tags.iter().collect::<Vec<_>>(), expected);
 }
 
-/// All events come out as they went in, but for those that were too large for any datagram.
+/// Checks that all events come out as they went in, except those that were too large for any datagram.
 fn round_trip(
     events: &[Event],
     (datagrams, too_large): (Vec<Vec<u8>>, Vec<Event>),
@@ -169,7 +170,7 @@ proptest! {
     ) {
         let encoder: Encoder = Encoder::new();
         round_trip(&events, pack(encoder, &events, payload, pad))?;
-        // What chips take: fewer slots than there are strings.
+        // A configuration for chips, with fewer slots than there are strings.
         round_trip(&events, pack(Encoder::<4, 0>::new(), &events, payload, pad))?;
         round_trip(&events, pack(LeanEncoder::<1>::new(), &events, payload, pad))?;
         round_trip(&events, pack(LeanEncoder::<16>::new(), &events, payload, pad))?;
@@ -177,7 +178,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        // A right checksum, so that the records are reached.
+        // The checksum is valid, so that the records are reached.
         let mut datagram = Header::default().emit().to_vec();
         datagram.extend_from_slice(&bytes);
         let sum = crc32(&datagram);
@@ -200,7 +201,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(bytes)
 }
 
-/// Receivers refuse it, and all that stands behind it in the datagram.
+/// Receivers refuse it, and everything after it in the datagram.
 #[test]
 fn a_text_is_packed_only_where_it_means_something() {
     let mut encoder: Encoder = Encoder::new();

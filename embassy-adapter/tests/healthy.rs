@@ -1,5 +1,5 @@
-//! What must not go wrong on a network with nothing wrong: nothing lost, nobody else's answers heard, the stack's waker
-//! left to others, and a task that is cancelled and started again in the same run.
+//! A network without faults: nothing may be lost, answers from strangers are ignored, other tasks keep their wakers,
+//! and a task that is cancelled continues in the same run when it is started again.
 
 mod common;
 
@@ -21,17 +21,17 @@ use ringstat_embassy::{Client, run, run_beacon, stats, totals};
 
 use common::{COLLECTOR, Collected, PORT, packet, payload};
 
-/// One task a program, and these tests are one program.
+/// There may be one task per program, and all these tests are one program.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// What the network does with a datagram of the chip: from which port which answers come.
+/// The network's answers to a datagram from the chip, each with the port it comes from.
 type Answers = Vec<(u16, Vec<u8>)>;
 
-/// A network behind which there is `seen`, and which lets datagrams through while `flows`.
+/// A network with a collector `seen`, which passes datagrams on while `flows` is true.
 struct Network<'a> {
     seen: &'a RefCell<Collected>,
     flows: Cell<bool>,
-    /// The port that acknowledgements come from.
+    /// The port from which acknowledgements come.
     acks: Cell<u16>,
 }
 
@@ -46,7 +46,7 @@ impl<'a> Network<'a> {
         answers.map(|answer| (from(&answer), answer)).collect()
     }
 
-    /// Runs `script` with the stack of a chip.
+    /// Runs `script` with a chip's network stack.
     fn run(&self, script: impl AsyncFnOnce(Stack<'_>)) {
         let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state: channel::State<1514, 4, 4> = channel::State::new();
@@ -83,18 +83,18 @@ fn task<'a>(future: impl Future<Output = ()> + 'a) -> Task<'a> {
     Box::pin(future)
 }
 
-/// One that never ends by itself.
+/// A task that never ends by itself.
 fn endless<'a>(future: impl Future + 'a) -> Task<'a> {
     Box::pin(async { _ = future.await })
 }
 
-/// Runs them as tasks, each with a waker of its own, until one ends.
+/// Runs futures as tasks, each with a waker of its own, until one ends.
 async fn first_of<'a>(tasks: impl IntoIterator<Item = Task<'a>>) {
     let mut tasks: FuturesUnordered<_> = tasks.into_iter().collect();
     tasks.next().await.expect("there are some");
 }
 
-/// Until it is so, looking now and then.
+/// Polls a condition until it holds.
 async fn until(mut so: impl FnMut() -> bool) {
     while !so() {
         Timer::after_millis(2).await;
@@ -113,7 +113,7 @@ fn alarm<const N: usize>(stats: &Stats<N, 8>) {
     assert!(stats.event("door").priority(Priority::Critical).record().is_recorded());
 }
 
-/// README's sizes, at many paces: all of it arrives.
+/// With the sizes of README, everything arrives at any pace.
 #[test]
 fn nothing_is_lost_at_any_pace() {
     static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
@@ -121,7 +121,7 @@ fn nothing_is_lost_at_any_pace() {
     Network::to(&seen).run(async |stack| {
         let work = async {
             let mut recorded = 0;
-            // Events at a time, and the pause behind them: 100 events a second to some 100 000.
+            // The number of events in a burst, and the pause after it: from 100 to some 100 000 events a second.
             for (burst, pause) in [(1, 10_000), (2, 5_000), (8, 1_000), (16, 500), (30, 300)] {
                 for n in 0..300u32 / burst {
                     for _ in 0..burst {
@@ -140,8 +140,7 @@ fn nothing_is_lost_at_any_pace() {
     });
 }
 
-/// The stack has one place for a task that waits for a change of its state. With two tasks in it each wakes the other
-/// for ever.
+/// The stack has room for one task that waits for a change of its state. Two tasks would wake each other for ever.
 #[test]
 fn the_state_waker_is_left_to_others() {
     static STATS: Stats<64> = stats(event_ring!(64));
@@ -162,7 +161,7 @@ fn the_state_waker_is_left_to_others() {
     assert!((2..60).contains(&polls.get()), "{} polls in two idle seconds", polls.get());
 }
 
-/// Whoever else knows sender and epoch could settle critical events that never arrived.
+/// A third party that knows the sender's number and epoch could otherwise settle critical events that never arrived.
 #[test]
 fn only_the_collector_is_heard() {
     static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
@@ -184,7 +183,7 @@ fn only_the_collector_is_heard() {
     });
 }
 
-/// There is no route to an address that is none; what was recorded waits.
+/// There is no route to an invalid address, so recorded events wait.
 #[test]
 fn without_a_route_nothing_is_given_up() {
     static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
@@ -202,7 +201,7 @@ fn without_a_route_nothing_is_given_up() {
     assert_eq!(seen.borrow().datagrams, 0);
 }
 
-/// A device that takes nothing for a while is backpressure: all of it goes out later, once.
+/// A device that accepts nothing for a while causes backpressure: everything is sent later, exactly once.
 #[test]
 fn a_full_buffer_loses_nothing() {
     static STATS: Stats<64> = stats(event_ring!(64));
@@ -211,11 +210,11 @@ fn a_full_buffer_loses_nothing() {
     network.flows.set(false);
     network.run(async |stack| {
         let mut config = config();
-        // A collector that is not missed so soon.
+        // The collector's silence is tolerated for longer than usual.
         let long = millis(20_000);
         config.liveness = LivenessConfig { silence: long, retry: long, ..LivenessConfig::DEFAULT };
         let script = async {
-            // Half a ring is a datagram, until neither socket nor device takes more.
+            // Half a ring fills a datagram, until neither the socket nor the device accepts more.
             let mut recorded = 0;
             while STATS.waiting() == 0 {
                 (0..32u8).for_each(|n| assert!(STATS.level("a", n).record().is_recorded()));
@@ -234,7 +233,7 @@ fn a_full_buffer_loses_nothing() {
     });
 }
 
-/// `Collected` takes datagrams of one run only, in their order.
+/// `Collected` accepts only datagrams of one run, in order.
 #[test]
 fn a_task_that_is_cancelled_goes_on_in_the_same_run() {
     static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
@@ -246,7 +245,7 @@ fn a_task_that_is_cancelled_goes_on_in_the_same_run() {
             while !STATS.event("door").priority(Priority::Critical).record().is_recorded() {
                 select(client.run(stack), Timer::after_millis(10)).await;
             }
-            // Cancelled at whatever it is doing then.
+            // It is cancelled at whatever it is doing at that moment.
             select(client.run(stack), Timer::after_micros(n * 97)).await;
         }
         while client.ledger().in_flight > 0 {
@@ -255,12 +254,12 @@ fn a_task_that_is_cancelled_goes_on_in_the_same_run() {
         let (seen, ledger) = (seen.borrow(), client.ledger());
         assert!(ledger.closes());
         assert_eq!(seen.alarms, 50, "each once");
-        // What the stack had not sent yet was cancelled, too. That it was lost is known.
+        // Datagrams that the stack had not sent yet were cancelled, too, and are known to be lost.
         assert!(seen.datagrams > 10 && seen.events + u64::from(seen.missing) * 64 >= 50);
     });
 }
 
-/// A device that asks a time server, in the middle of a run.
+/// A device synchronizes with a time server in the middle of a run.
 #[test]
 fn times_are_those_of_day_once_somebody_knows() {
     static STATS: Stats<64> = stats(event_ring!(64));
@@ -282,7 +281,7 @@ fn times_are_those_of_day_once_somebody_knows() {
     });
 }
 
-/// The smallest sender goes on, too.
+/// The smallest sender continues as well.
 #[test]
 fn a_beacon_sends_again_and_again() {
     static FRAMES: Counter = Counter::new("radio.frames");

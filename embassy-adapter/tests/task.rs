@@ -57,7 +57,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         Timer::after_millis(50).await;
         assert_eq!((totals().datagrams, STATS.waiting()), (0, 105));
         link.set_link_state(LinkState::Up);
-        // Nobody answers at first: critical events are repeated.
+        // Nothing answers at first, so critical events are repeated.
         while totals().repeated < 5 {
             Timer::after_millis(5).await;
         }
@@ -80,12 +80,12 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         while STATS.account(&totals()).sent < 305 {
             Timer::after_millis(5).await;
         }
-        // Time for the last totals.
+        // Time for the last totals to be sent.
         Timer::after_millis(100).await;
         let ledger = STATS.account(&totals());
         assert!(ledger.closes());
         assert_eq!((ledger.recorded, ledger.sent, ledger.dropped.total()), (305, 305, 0));
-        // The collector disappears, and only its silence tells.
+        // The collector disappears; only the silence reveals it.
         gone.store(true, Ordering::Relaxed);
         let mut recorded = 305;
         let mut held = 0;
@@ -99,7 +99,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
         assert_eq!((ledger.sent, ledger.dropped.total()), (305, 0), "nobody knows of more");
         assert!(ledger.closes() && ledger.unconfirmed > 0);
         gone.store(false, Ordering::Relaxed);
-        // The collector returns, and the events that were under way turn out to be lost.
+        // The collector returns, and the events that were in flight turn out to be lost.
         loop {
             let ledger = STATS.account(&totals());
             assert!(ledger.closes());

@@ -1,4 +1,5 @@
-//! Any bytes are an acknowledgement or refused, and one that is read says the same when it is written again.
+//! Any bytes are parsed as an acknowledgement or refused, and an acknowledgement that is parsed says the same when it
+//! is written again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

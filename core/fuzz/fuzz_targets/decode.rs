@@ -1,4 +1,4 @@
-//! Any bytes are read or refused, never more: no panic, and every record that is read keeps its promises.
+//! Any bytes are decoded or refused without a panic, and every decoded record keeps its promises.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -35,7 +35,7 @@ fn read(decoder: &mut Decoder, bytes: &[u8]) {
 fuzz_target!(|bytes: &[u8]| {
     let mut decoder: Box<Decoder> = Box::default();
     read(&mut decoder, bytes);
-    // Once more with a right beginning and checksum, so that the records are reached.
+    // The same bytes once more with a valid header and checksum, so that the records are reached.
     let mut sealed = b"RS\x10\x00".to_vec();
     sealed.extend_from_slice(bytes.get(4..).unwrap_or(bytes));
     let sum = crc32fast::hash(&sealed).to_le_bytes();

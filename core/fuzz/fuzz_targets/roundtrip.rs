@@ -1,4 +1,4 @@
-//! Whatever is accepted comes back as it was, and no datagram is longer than it may be.
+//! Every accepted event comes back unchanged, and no datagram exceeds its size limit.
 #![no_main]
 
 use arbitrary::Arbitrary;

@@ -1,7 +1,7 @@
-//! What datagrams mean, in the words of `docs/vectors.jsonl`.
+//! Converts datagrams to their meaning, in the terms of `docs/vectors.jsonl`.
 //!
-//! A number is written in one way only: a whole one that 64 bits hold with all its digits, any other as the 16
-//! hexadecimal digits of its float. So equal meanings are equal texts, here and in `docs/decoder.mjs`.
+//! A number has only one spelling: a whole number that fits into 64 bits is written with all its digits, any other as
+//! the 16 hexadecimal digits of its float. Equal meanings are therefore equal texts, here and in `docs/decoder.mjs`.
 
 use ringstat_core::receive::{IdWindow, Seen, SequenceTracker, Verdict};
 use ringstat_core::record::Value;
@@ -11,7 +11,7 @@ use ringstat_core::wire::receipt::Receipt;
 use ringstat_core::wire::{DecodeError, Decoder};
 use serde_json::{Value as Json, json};
 
-/// What a datagram of records means: header, records, and the refusal if there is one.
+/// Returns the meaning of a datagram with records: its header, its records, and the refusal if there is one.
 pub(crate) fn of_datagram(decoder: &mut Decoder, datagram: &[u8]) -> Json {
     let mut out = json!({ "header": null, "records": [] });
     let mut records = Vec::new();
@@ -113,7 +113,7 @@ pub(crate) fn of_float(v: f64) -> Json {
     }
 }
 
-/// What an acknowledgement means.
+/// Returns the meaning of an acknowledgement.
 pub(crate) fn of_ack(datagram: &[u8]) -> Json {
     match Ack::parse(datagram) {
         Err(refusal) => with_refusal(json!({}), Some(refusal)),
@@ -126,7 +126,7 @@ pub(crate) fn of_ack(datagram: &[u8]) -> Json {
     }
 }
 
-/// What a receipt means.
+/// Returns the meaning of a receipt.
 pub(crate) fn of_receipt(datagram: &[u8]) -> Json {
     match Receipt::parse(datagram) {
         Err(refusal) => with_refusal(json!({}), Some(refusal)),
@@ -144,13 +144,13 @@ fn of_settled(ack: &Ack<'_>) -> Json {
     json!({ "base": ack.base, "stored": stored })
 }
 
-/// What a receiver makes of datagrams of one sender, in the order in which they arrive. With `joins` it may have come in
-/// the middle of an epoch.
+/// Returns what a receiver concludes from datagrams of one sender, in the order in which they arrive. With `joins`, it
+/// may have started listening in the middle of an epoch.
 pub(crate) fn of_arrivals(decoder: &mut Decoder, datagrams: &[Vec<u8>], joins: bool) -> Json {
     let mut tracker = if joins { SequenceTracker::new() } else { SequenceTracker::from_zero() };
     let mut ids = IdWindow::new();
     let (mut verdicts, mut stored) = (Vec::new(), Vec::new());
-    // What is kept aside, by epoch and number.
+    // Datagrams that are kept aside, by epoch and sequence number.
     let mut aside: Vec<(u32, u32, &Vec<u8>)> = Vec::new();
     for datagram in datagrams {
         let open = decoder.open(datagram).unwrap();

@@ -1,4 +1,4 @@
-//! Makes records from the meaning that a vector gives, and packs them.
+//! Builds records from the meaning that a vector gives, and packs them.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use ringstat_core::record::{Event, Interner, Kind, Priority, Tag, Value};
 use ringstat_core::wire::Encoder;
 use serde_json::Value as Json;
 
-/// Strings and tag sets that live for ever, equal ones at the same address, as in a program that says them once.
+/// Strings and tag sets that live for ever, with equal ones at the same address, as in a program that contains each of
+/// them once.
 #[derive(Default)]
 pub(crate) struct Statics {
     strings: HashMap<String, &'static str>,
@@ -92,7 +93,7 @@ fn event(
     let mut event = Event::new(kind, known.string(&record["name"]).into(), value, time).unwrap();
     if let Some(text) = record.get("text") {
         let text = text.as_str().unwrap();
-        // The longest has no room in a slot.
+        // The longest text does not fit into a slot.
         if event.set_text(text).is_err() {
             event.set_symbol(names.intern(text).unwrap());
         }

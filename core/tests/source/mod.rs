@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// A source file below `src`, and its code without comments, tests and what only the model checker builds.
+/// A source file below `src`, and its code without comments, tests and the parts that only the model checker builds.
 pub(crate) struct Source {
     pub(crate) path: String,
     pub(crate) code: String,
@@ -18,7 +18,7 @@ impl Source {
         self.path.split('/').next().unwrap_or_default().trim_end_matches(".rs")
     }
 
-    /// The names that follow `crate::` in the code, in whatever form of `use`.
+    /// The names that follow `crate::` in the code, in any form of `use`.
     pub(crate) fn imports(&self) -> BTreeSet<&str> {
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
         (self.code.split("crate::").skip(1))
@@ -41,8 +41,8 @@ pub(crate) fn all(manifest_dir: &str) -> Vec<Source> {
 }
 
 /// Asserts that every file belongs to a room and that a room imports only from itself and the rooms before it in
-/// `rooms`. A name that is not a room is refused as well, since through the crate's front page everything could import
-/// everything.
+/// `rooms`. A name that is not a room is refused as well, because every room could import everything through a
+/// re-export at the root of the crate.
 pub(crate) fn assert_order(sources: &[Source], rooms: &[&str]) {
     let place = |room: &str| rooms.iter().position(|r| *r == room);
     let mut wrong = Vec::new();
@@ -75,7 +75,7 @@ fn collect(dir: &Path, root: &Path, found: &mut Vec<Source>) {
     }
 }
 
-/// What is left of a file's text without comments, test modules and loom's twins.
+/// Returns a file's text without comments, test modules and the variants for loom.
 fn code(text: &str) -> String {
     let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
     let text = text.split("\n#[cfg(all(test").next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A network in memory, and what a collector would see of it.
+//! A network in memory, and a collector's view of it.
 
 #![allow(dead_code, reason = "each test takes what it needs")]
 
@@ -16,7 +16,7 @@ pub(crate) const CHIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 pub(crate) const COLLECTOR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const PORT: u16 = 8125;
 
-/// The chip's address; there is no gateway.
+/// The chip's address configuration, without a gateway.
 pub(crate) fn address() -> Config {
     Config::ipv4_static(StaticConfigV4 {
         address: Ipv4Cidr::new(CHIP, 24),
@@ -25,7 +25,7 @@ pub(crate) fn address() -> Config {
     })
 }
 
-/// Takes the IP and UDP headers off.
+/// Removes the IP and UDP headers.
 pub(crate) fn payload(packet: &[u8]) -> Option<(&[u8], u16)> {
     let header = usize::from(packet.first()? & 0xF) * 4;
     let udp = packet.get(header..)?;
@@ -33,7 +33,7 @@ pub(crate) fn payload(packet: &[u8]) -> Option<(&[u8], u16)> {
     (packet.get(9) == Some(&17) && port(2)? == PORT).then_some((udp.get(8..)?, port(0)?))
 }
 
-/// Puts them around a reply.
+/// Adds IP and UDP headers to a reply.
 pub(crate) fn packet(payload: &[u8], from: u16, to: u16) -> Vec<u8> {
     let length = (28 + payload.len()) as u16;
     let mut packet = vec![0x45, 0];
@@ -53,7 +53,7 @@ pub(crate) fn packet(payload: &[u8], from: u16, to: u16) -> Vec<u8> {
     packet
 }
 
-/// What a collector would have seen.
+/// What a collector would have received.
 #[derive(Default)]
 pub(crate) struct Collected {
     pub(crate) events: u64,
@@ -63,19 +63,19 @@ pub(crate) struct Collected {
     ids: IdWindow,
     next_sequence: u32,
     pub(crate) datagrams: u64,
-    /// Events in datagrams that never arrived.
+    /// The number of events in datagrams that never arrived.
     pub(crate) lost: u64,
-    /// Datagrams that were to come and did not.
+    /// The number of datagrams that were expected and never came.
     pub(crate) missing: u32,
-    /// When the last event was recorded.
+    /// The time at which the last event was recorded.
     pub(crate) event_ns: u64,
-    /// What the last datagram said of its times.
+    /// Whether the last datagram's times count from boot.
     pub(crate) since_boot: bool,
     pub(crate) base_time: u64,
 }
 
 impl Collected {
-    /// Takes a datagram, and returns the replies that it asks for.
+    /// Receives a datagram, and returns the replies that it asks for.
     pub(crate) fn take(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
         let mut decoder: Box<Decoder> = Box::default();
         let mut open = decoder.open(datagram).expect("a sound datagram");
@@ -117,7 +117,7 @@ impl Collected {
 }
 
 impl Collected {
-    /// The network loses a datagram.
+    /// Loses a datagram in the network.
     pub(crate) fn lose(&mut self, datagram: &[u8]) {
         let mut decoder: Box<Decoder> = Box::default();
         let mut open = decoder.open(datagram).expect("a sound datagram");

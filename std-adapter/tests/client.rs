@@ -1,4 +1,4 @@
-//! The client against a real socket, and against transports that fail.
+//! The client with a real socket, and with transports that fail.
 
 use std::collections::HashMap;
 use std::net::UdpSocket;
@@ -43,7 +43,7 @@ impl Received {
     }
 }
 
-/// A client whose datagrams are decoded in memory.
+/// Builds a client whose datagrams are decoded in memory.
 fn client(config: ClientConfig) -> (Client, Arc<Mutex<Received>>) {
     let received = Arc::new(Mutex::new(Received::default()));
     let sink = received.clone();
@@ -52,7 +52,7 @@ fn client(config: ClientConfig) -> (Client, Arc<Mutex<Received>>) {
         sink.lock().unwrap().take(&mut decoder.lock().unwrap(), bytes);
         Ok(())
     };
-    // Only what the test records.
+    // Only what the test records is sent.
     let builder = Client::builder("unused").config(config).report_interval(None);
     (builder.build_with(from_fn(transport)).unwrap(), received)
 }
@@ -83,7 +83,7 @@ fn what_is_recorded_arrives_over_a_real_socket() {
     stats.flush(SECOND).unwrap();
     let received = received.join().unwrap();
     assert_eq!(received.events, 5000);
-    // They arrived, but nobody has said so: the ledger does not call them sent.
+    // The events arrived, but no receipt confirmed it, so the ledger does not count them as sent.
     let ledger = stats.shutdown(Duration::from_millis(100));
     assert_eq!((ledger.recorded, ledger.unconfirmed, ledger.in_flight), (5000, 5000, 0));
     assert!(ledger.closes());
@@ -126,7 +126,7 @@ fn every_preset_delivers_from_many_threads_and_closes_its_ledger() {
         assert_eq!(ledger.in_flight, 0);
         assert_eq!(ledger.sent, received.lock().unwrap().events, "{preset:?}");
         assert_eq!(ledger.sent, kept.into_inner() - ledger.dropped.get(Cause::Evicted));
-        // A handle that outlives the client refuses, and says so in the ledger.
+        // A handle that outlives the client refuses to record, and counts that in the ledger.
         assert_eq!(handle.count("late", 1u8).record(), Outcome::Dropped(Cause::Shutdown));
         let late = handle.ledger();
         assert_eq!((late.recorded, late.dropped.get(Cause::Shutdown)), (ledger.recorded + 1, 1));
@@ -141,7 +141,7 @@ fn while_nobody_listens_records_wait_and_they_arrive_when_somebody_does() {
     drop(socket);
     let builder = Client::builder(address.to_string()).backoff_max(Duration::from_millis(50));
     let stats = builder.report_interval(None).build().unwrap();
-    // Each refusal answers the datagram before: a few are lost until it is clear that nobody listens.
+    // Each refusal answers the previous datagram, so a few are lost until it is clear that nobody listens.
     let mut recorded = 0;
     while stats.breaker().0 == BreakerState::Closed {
         recorded += 1;
@@ -166,12 +166,12 @@ fn while_nobody_listens_records_wait_and_they_arrive_when_somebody_does() {
     let ledger = stats.shutdown(SECOND);
     answering.join().unwrap();
     assert!(ledger.closes());
-    // The few from before the breaker opened: nobody knows what became of them, and nobody says they were sent.
+    // These are the few from before the breaker opened. Their fate is unknown, and they are not reported as delivered.
     assert_eq!(ledger.sent, waiting.in_flight);
     assert_eq!((ledger.unconfirmed, ledger.in_flight), (before.unconfirmed, 0));
 }
 
-/// A receiver that counts events, and shows signs of life.
+/// A receiver that counts events and answers with receipts.
 struct Answering {
     socket: UdpSocket,
     decoder: Box<Decoder>,
@@ -186,7 +186,7 @@ impl Answering {
         Self { socket, decoder: Box::default(), first: None, datagrams: 0, events: 0 }
     }
 
-    /// Takes the next datagram, and answers if it asks. Returns whether there was one within half a second.
+    /// Receives the next datagram, and answers if it asks for a receipt. Returns whether one came within half a second.
     fn take(&mut self) -> bool {
         let mut buf = [0; 2000];
         let Ok((length, from)) = self.socket.recv_from(&mut buf) else { return false };
@@ -289,7 +289,7 @@ fn rejected_records_are_in_the_ledger() {
     assert_eq!(stats.level("g", f64::NAN).record(), Outcome::Dropped(Cause::Invalid));
     let long = "x".repeat(256);
     assert_eq!(stats.level("g", 1u8).tag("k", &long).record(), Outcome::Dropped(Cause::TagTooLong));
-    // One that no datagram can hold is noticed when it is packed.
+    // An event that fits into no datagram is only noticed when it is packed.
     let tags: &'static str = Box::leak("t".repeat(200).into_boxed_str());
     let tags: &'static [_] = Box::leak(vec![(tags, "1"); 200].into_boxed_slice());
     assert_eq!(stats.level("g", 1u8).tags(tags).record(), Outcome::Recorded);
@@ -357,7 +357,7 @@ fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
         panic!("never {what}");
     };
     until("opened", &|| stats.breaker().1 >= 3);
-    // Five to open, then a probe for each further opening: no storm.
+    // Five failures open the breaker, then there is one probe per further opening, so there is no storm.
     assert!(tries.load(Ordering::Relaxed) <= stats.breaker().1 + 5);
     down.store(false, Ordering::Relaxed);
     until("recovered", &|| stats.ledger().sent > 0 && stats.breaker().0 == BreakerState::Closed);
@@ -366,7 +366,7 @@ fn with_no_way_to_the_receiver_it_stops_trying_and_comes_back_by_itself() {
     assert_eq!((ledger.sent, ledger.dropped.total()), (ledger.recorded, 0), "what waited was sent");
 }
 
-/// Reaches its receiver by the second of two addresses only.
+/// A transport whose receiver is reachable only at the second of two addresses.
 struct TwoAddresses {
     moved: Arc<AtomicU64>,
 }

@@ -1,4 +1,4 @@
-//! What the client does by choice: merge, throttle, send twice, and say how it is doing.
+//! Deliberate degradation: the client aggregates, throttles, sends redundantly, and reports its health.
 
 use std::collections::HashMap;
 use std::net::UdpSocket;
@@ -20,17 +20,17 @@ const SECOND: Duration = Duration::from_secs(10); // for what takes milliseconds
 #[derive(Default)]
 struct Received {
     datagrams: u64,
-    /// Events, and what they stand for.
+    /// Events, and the number of events that they represent.
     events: u64,
     stand_for: u64,
     totals: HashMap<String, u64>,
     levels: HashMap<String, f64>,
-    /// Of each histogram its buckets: a datagram that is nearly full carries the first of them only.
+    /// The buckets of each histogram: a datagram that is nearly full contains only the first of them.
     buckets: HashMap<String, HashMap<u16, u64>>,
 }
 
 impl Received {
-    /// How many values a histogram holds.
+    /// Returns the number of values in a histogram.
     fn count(&self, name: &str) -> u64 {
         self.buckets[name].values().sum()
     }
@@ -198,7 +198,7 @@ fn a_source_that_is_too_fast_is_throttled_and_let_go_again() {
     assert_eq!(stats.count("hits", 1u8).record(), Outcome::Recorded);
     let ledger = stats.shutdown(SECOND);
     assert!(ledger.closes());
-    // What was kept while others were throttled stands for them.
+    // Events that were kept under throttling represent those that were not.
     let received = link.received.lock().unwrap();
     let sent_for = received.stand_for;
     let crowded_out = ledger.dropped.get(Cause::Full);

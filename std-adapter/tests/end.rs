@@ -1,4 +1,4 @@
-//! The end of a process, and waiting without blocking.
+//! The end of a process, and waiting without blocking the thread.
 
 use std::net::UdpSocket;
 use std::process::Command;
@@ -11,7 +11,7 @@ use ringstat_std::{Client, Recorder};
 const TO: &str = "RINGSTAT_TEST_TO";
 const EVENTS: u64 = 1000;
 
-/// What the child does: records, and ends the process without dropping its client. Nothing would be sent for a minute.
+/// The child process: records, and ends without dropping its client. Nothing would be sent for a minute.
 #[test]
 fn child() {
     let Ok(to) = std::env::var(TO) else { return };
@@ -26,14 +26,14 @@ fn child() {
     std::process::exit(0);
 }
 
-/// Events that arrive from a child that ends with `hook`, or without.
+/// Returns the number of events that arrive from a child that ends with `hook`, or without it.
 fn events_of_child(hook: &str) -> u64 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = format!("{},{hook}", socket.local_addr().unwrap());
     let mut child = Command::new(std::env::current_exe().unwrap());
     let status = child.args(["--exact", "child"]).env(TO, to).status().unwrap();
     assert!(status.success());
-    // What a process sent over loopback is there when it has ended.
+    // Datagrams that a process sent over loopback are in the socket by the time it has ended.
     socket.set_nonblocking(true).unwrap();
     let (mut decoder, mut buf, mut events) = (Box::<Decoder>::default(), vec![0; 65_535], 0);
     while let Ok(length) = socket.recv(&mut buf) {
@@ -73,7 +73,7 @@ mod futures {
         }
     }
 
-    /// The smallest executor there is. Nothing but a wake lets it go on.
+    /// The smallest possible executor. It only continues when it is woken.
     fn block_on<F: Future>(future: F) -> F::Output {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let (mut future, mut context) = (std::pin::pin!(future), Context::from_waker(&waker));
@@ -103,7 +103,7 @@ mod futures {
         block_on(other.flush_async()).unwrap();
     }
 
-    /// An instrument of the caller's that panics once it is told to, on the worker's thread.
+    /// An instrument of the caller's that panics on the worker's thread once it is told to.
     struct Panics(Gauge);
 
     static PANIC: AtomicBool = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! The first record of a thread registers no destructor with the C library: that would take the loader's lock, which a
+//! The first record of a thread registers no destructor with the C library. That would take the loader's lock, which a
 //! `dlopen` in another thread may hold for seconds.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -13,8 +13,9 @@ thread_local! {
     static REGISTERED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Stands in for the C library's, and counts in each thread. What is registered is never run: this process ends soon.
-// SAFETY: nothing else in this program has that name, and its arguments are those that the C library's has.
+/// Replaces the function of the C library, and counts its calls in each thread. Registered destructors are never run,
+/// since this process ends soon.
+// SAFETY: nothing else in this program has this name, and the arguments are those of the C library's function.
 #[unsafe(no_mangle)]
 extern "C" fn __cxa_thread_atexit_impl(
     _: unsafe extern "C" fn(*mut c_void),
@@ -25,7 +26,7 @@ extern "C" fn __cxa_thread_atexit_impl(
     0
 }
 
-/// How often a thread's `f` registers a destructor.
+/// Returns how many destructors `f` registers in a new thread.
 fn registered(f: impl FnOnce() + Send) -> usize {
     std::thread::scope(|scope| {
         let counting = scope.spawn(|| {

@@ -1,6 +1,6 @@
-//! Children of the process that has the client: they neither hang nor panic, nor send in their parent's name.
+//! Children of the process that owns the client neither hang nor panic, nor send in their parent's name.
 //!
-//! Every child ends by `_exit`, unless it is the end that is tested; one that hangs is killed by an alarm and fails.
+//! Every child ends with `_exit`, unless its end is what is tested; one that hangs is killed by an alarm and fails.
 #![cfg(unix)]
 
 use std::collections::HashMap;
@@ -27,21 +27,21 @@ const FORKED: Outcome = Outcome::Dropped(Cause::Forked);
 const TEXT: &str =
     "a text that does not fit the slot of an event, and so goes into the memory beside its ring";
 
-/// Forks, runs `child` in the child, and returns what it wrote. Panics when it panicked, hung or was killed.
+/// Forks, runs `child` in the child, and returns what it wrote. Panics if the child panicked, hung or was killed.
 fn fork(child: impl FnOnce(&mut dyn Write)) -> String {
-    /// Seconds after which a child hangs.
+    /// The number of seconds after which a child is considered to hang.
     const PATIENCE: libc::c_uint = 60;
     let mut ends = [0; 2];
-    // SAFETY: room for two descriptors, which are owned by the `File`s below and by nobody else.
+    // SAFETY: there is room for two descriptors, which are owned only by the `File`s below.
     let (reader, mut writer) = unsafe {
         assert_eq!(libc::pipe(ends.as_mut_ptr()), 0);
         (std::fs::File::from_raw_fd(ends[0]), std::fs::File::from_raw_fd(ends[1]))
     };
-    // SAFETY: the child has copies of all that it uses; that it has no other threads is what is tested.
+    // SAFETY: the child has copies of all that it uses; that it lacks the other threads is what is tested.
     let pid = unsafe { libc::fork() };
     assert!(pid >= 0);
     if pid == 0 {
-        // SAFETY: two calls of the system without arguments that could be wrong.
+        // SAFETY: `alarm` has no preconditions.
         unsafe { libc::alarm(PATIENCE) };
         let code = match catch_unwind(AssertUnwindSafe(|| child(&mut writer))) {
             Ok(()) => 0,
@@ -52,30 +52,30 @@ fn fork(child: impl FnOnce(&mut dyn Write)) -> String {
                 1
             }
         };
-        // SAFETY: the same.
+        // SAFETY: `_exit` has no preconditions.
         unsafe { libc::_exit(code) };
     }
     drop(writer);
     let mut said = String::new();
     { reader }.read_to_string(&mut said).unwrap();
     let mut status = 0;
-    // SAFETY: a child of ours, and a place for its status.
+    // SAFETY: `pid` is our child, and `status` is valid for writing.
     assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
     assert!(libc::WIFEXITED(status), "killed by signal {}: {said}", libc::WTERMSIG(status));
     assert_eq!(libc::WEXITSTATUS(status), 0, "{said}");
     said
 }
 
-/// What a sender has said: events, and the latest total of each counter.
+/// What was received from a sender: its events, and the latest total of each counter.
 #[derive(Default, Debug)]
 struct Heard {
     events: u64,
-    /// Events that a sender has given up, as its last datagram says.
+    /// The number of events that the sender has dropped, according to its last datagram.
     dropped: u64,
     totals: HashMap<String, u64>,
 }
 
-/// Everything that waits in the socket, by sender.
+/// Reads everything that waits in the socket, by sender.
 fn hear(socket: &UdpSocket, heard: &mut HashMap<u64, Heard>) {
     let (mut decoder, mut buf) = (Box::<Decoder>::default(), vec![0; 65_535]);
     while let Ok(length) = socket.recv(&mut buf) {
@@ -105,7 +105,7 @@ fn client(to: &str) -> Client {
     small.receipts(false).report_interval(None).build().unwrap()
 }
 
-/// Every call of a handle, in a child. Returns how many records it made.
+/// Makes every call of a handle in a child, and returns how many records it made.
 fn use_everything(stats: &Client, static_gauge: &'static Gauge) -> u64 {
     assert!(stats.is_forked());
     assert_eq!(stats.count("n", 1u8).record(), FORKED);
@@ -145,7 +145,7 @@ fn children_of_a_busy_process_say_forked_and_its_account_is_exact_at_both_ends()
     let (ended, recorded) = (AtomicBool::new(false), AtomicU64::new(0));
     let heard = Mutex::new(HashMap::new());
     let others = Mutex::new(Vec::new());
-    // Whoever takes locks, and hears what is sent.
+    // Threads that take locks, and one that receives what is sent.
     let busy: [&(dyn Fn() + Sync); 4] = [
         &|| _ = stats.snapshot(),
         &|| stats.counter("c", &[]).inc(),
@@ -178,7 +178,7 @@ fn children_of_a_busy_process_say_forked_and_its_account_is_exact_at_both_ends()
                 let own = fork(|said| {
                     let handle = stats.clone();
                     let mut records = use_everything(&handle, &GAUGE);
-                    // Threads of the child are in it, too.
+                    // This includes threads of the child.
                     std::thread::scope(|scope| {
                         let record = || {
                             (0..100)
@@ -189,7 +189,7 @@ fn children_of_a_busy_process_say_forked_and_its_account_is_exact_at_both_ends()
                     records += 200;
                     assert_eq!(handle.ledger(), ledger_of_child(records));
                     assert_eq!(handle.shutdown(LONG), ledger_of_child(records));
-                    // A client of the child's own works as anywhere.
+                    // A client that the child builds for itself works as usual.
                     let own = client(&to);
                     assert!(own.count("own", 1u8).record().is_recorded());
                     let sender = own.identity().sender;
@@ -244,7 +244,7 @@ fn a_child_that_asks_for_it_begins_an_epoch_of_its_own_with_an_exact_account() {
             assert!(stats.event("long").text(TEXT).record().is_recorded());
         }
         stats.flush(LONG).unwrap();
-        // A child of the child is as far from it as it is from its parent.
+        // A grandchild is in the same situation.
         let grandchild = fork(|said| {
             assert!(stats.is_forked());
             assert_eq!(stats.count(name, 1u8).record(), FORKED);
@@ -290,7 +290,7 @@ fn a_record_that_was_begun_before_the_fork_does_not_take_the_tags_of_another() {
     let begun = stats.event("begun").text(TEXT);
     fork(|_| {
         stats.restart_after_fork().unwrap();
-        // In the place where the tags of the first one are at the parent.
+        // This text is stored at the place where the parent has that of the first event.
         assert!(stats.event("other").text(&TEXT.to_uppercase()).record().is_recorded());
         assert_eq!(begun.record(), FORKED);
         let ledger = stats.clone().shutdown(LONG);
@@ -313,7 +313,7 @@ fn a_transport_of_the_callers_is_the_callers_to_replace() {
 #[test]
 fn the_last_handle_dropped_in_a_child_waits_for_nothing_but_what_the_child_has_to_send() {
     let (socket, to) = receiver();
-    // Longer than the alarm: who waits for the parent's worker is killed.
+    // This is longer than the alarm: a child that waits for the parent's worker is killed.
     let hour = Duration::from_secs(3600);
     let build = || Client::builder(&to).receipts(false).linger(hour).build().unwrap();
     let (dropped, restarted) = (build(), build());
@@ -377,7 +377,7 @@ fn the_facade_follows_its_client() {
 
 const TO: &str = "RINGSTAT_TEST_TO";
 
-/// A process whose client is to end with it, and a child that ends the same way before; see below.
+/// A process whose client ends with it, and a child that ends the same way before it; see below.
 #[test]
 fn process() {
     let Ok(to) = std::env::var(TO) else { return };
@@ -386,10 +386,10 @@ fn process() {
     let stats = builder.batch_age(LONG).payload(65_000).build().unwrap();
     assert!(stats.flush_on_exit());
     (0..1000).for_each(|_| assert!(stats.count("n", 1u8).record().is_recorded()));
-    // SAFETY: as above; both ends of this process run the hooks of `atexit`.
+    // SAFETY: as above; both processes run the hooks of `atexit` at their end.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        // SAFETY: a call of the system.
+        // SAFETY: `alarm` has no preconditions.
         unsafe { libc::alarm(60) };
         if restarts == "restarts" {
             stats.restart_after_fork().unwrap();
@@ -398,7 +398,7 @@ fn process() {
         std::process::exit(0);
     }
     let mut status = 0;
-    // SAFETY: a child of ours, and a place for its status.
+    // SAFETY: `pid` is our child, and `status` is valid for writing.
     unsafe { libc::waitpid(pid, &raw mut status, 0) };
     std::process::exit(i32::from(!libc::WIFEXITED(status)));
 }

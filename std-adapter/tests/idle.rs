@@ -1,5 +1,5 @@
-//! Waking up is what an idle client costs: counted, not timed. What a busy one does is in the tests of the worker's pace,
-//! in a time of their own.
+//! The cost of an idle client is its wake-ups, which are counted here, not timed. The tests of the worker's pace cover
+//! a busy client, in simulated time.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_std::{Client, Recorder, clock};
 
-/// For what takes much less unless something is wrong.
+/// The time limit for things that take much less unless something is wrong.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Waits for a snapshot that satisfies `is`.
@@ -25,7 +25,7 @@ fn until(stats: &Client, is: impl Fn(&Snapshot) -> bool) -> Snapshot {
     }
 }
 
-/// How often it wakes, and how many times `each` goes into the time that this takes; from `skip` wakes on.
+/// Returns the number of wake-ups after the first `skip`, and how often `each` fits into the time that they took.
 fn wakes_and_times(stats: &Client, skip: u64, each: Duration) -> (u64, u64) {
     let from = until(stats, |s| s.output.wakes >= skip);
     let to = until(stats, |s| s.output.wakes >= from.output.wakes + 4);
@@ -36,7 +36,7 @@ fn wakes_and_times(stats: &Client, skip: u64, each: Duration) -> (u64, u64) {
 #[test]
 fn an_idle_client_wakes_as_often_as_the_age_of_a_batch_asks() {
     let stats = Client::builder("unused").build_with(NullTransport::default()).unwrap();
-    // From 50 µs on twice as long each time: twelve until it is idle.
+    // The pause doubles from 50 µs on, so the client is idle after twelve wake-ups.
     let (wakes, ages) = wakes_and_times(&stats, 14, Duration::from_millis(100));
     assert!(wakes <= ages + 1, "{wakes} times in {ages} tenths of a second");
 }
@@ -54,7 +54,7 @@ fn the_first_record_after_a_pause_has_its_own_time_and_is_soon_sent() {
     let spy = SpyTransport::new();
     let builder = Client::builder("unused").wake_on_first(true).report_interval(None);
     let stats = builder.build_with(spy.clone()).unwrap();
-    // Idle for long: the cheap clock is far behind by now.
+    // The client was idle for long, so the coarse clock is far behind.
     until(&stats, |s| s.output.wakes >= 14);
     let before = clock::exact();
     assert!(stats.count("woke", 1u8).record().is_recorded());

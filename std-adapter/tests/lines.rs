@@ -1,4 +1,4 @@
-//! The client in the protocols of agents.
+//! The client in the text protocols of agents.
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -32,7 +32,8 @@ fn an_agent_on_a_socket_gets_whole_lines() {
     while lines.len() < expected.len() {
         let length = agent.recv(&mut buf).unwrap();
         let text = std::str::from_utf8(&buf[..length]).unwrap();
-        // What was not yet recorded at a flush before is a zero; it does not come to it here, but may.
+        // A gauge that had not been recorded at an earlier flush is sent as zero. That does not happen here normally,
+        // but it may.
         lines.extend(text.lines().filter(|l| *l != "load:0|g").map(str::to_owned));
     }
     lines.sort();
@@ -62,14 +63,15 @@ fn what_statsd_has_no_line_for_is_counted_and_names_are_mended() {
     assert!(ledger.closes());
 }
 
-/// Increments that are recorded while datagrams are given up arrive with later ones: nothing lost, nothing twice.
+/// Increments that are recorded while datagrams are dropped arrive with later ones: nothing is lost, and nothing
+/// arrives twice.
 #[test]
 fn totals_are_exact_though_every_other_datagram_is_given_up() {
     static SHARED: Counter = Counter::new("shared");
     let arrived = Arc::new(Mutex::new(BTreeMap::<String, u64>::new()));
     let (sink, datagrams) = (arrived.clone(), AtomicU64::new(0));
     let transport = move |bytes: &[u8]| {
-        // The last one has to arrive; from some point on all do.
+        // The last datagram has to arrive, so from some point on all do.
         let number = datagrams.fetch_add(1, Ordering::Relaxed);
         if number % 2 == 0 && number < 100 {
             return Err(SendError::TooLarge);
@@ -95,7 +97,7 @@ fn totals_are_exact_though_every_other_datagram_is_given_up() {
             });
         }
     });
-    // Flush after flush, until the transport has stopped to fail.
+    // It flushes until the transport no longer fails.
     for _ in 0..100 {
         stats.flush(SECOND).unwrap();
         made[0].inc();

@@ -1,4 +1,4 @@
-//! The end of a client while others use it.
+//! Shutting down a client while other threads use it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

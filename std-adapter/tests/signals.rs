@@ -1,4 +1,4 @@
-//! Records made in a signal handler, in the middle of records of the thread that it interrupts.
+//! Records made in a signal handler that interrupts its thread in the middle of a record call.
 #![cfg(unix)]
 
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ fn what_a_handler_records_is_counted_exactly_and_disturbs_no_record_of_its_threa
     let counter = stats.counter("handled", &[]);
     CLIENT.set((stats, counter.clone())).unwrap();
     let (stats, _) = CLIENT.get().unwrap();
-    // SAFETY: the handler takes a number and returns nothing; it is there for as long as the program.
+    // SAFETY: the handler takes a number and returns nothing, and it exists as long as the program.
     let installed = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as *const () as libc::sighandler_t;
@@ -51,7 +51,7 @@ fn what_a_handler_records_is_counted_exactly_and_disturbs_no_record_of_its_threa
     let recorded: u64 = std::thread::scope(|scope| {
         let (tell, told) = std::sync::mpsc::channel();
         let recording = scope.spawn(move || {
-            // SAFETY: it has no conditions.
+            // SAFETY: `pthread_self` has no preconditions.
             tell.send(unsafe { libc::pthread_self() }).unwrap();
             let mut records = 0;
             while !ended.load(Ordering::Relaxed) {
@@ -63,7 +63,7 @@ fn what_a_handler_records_is_counted_exactly_and_disturbs_no_record_of_its_threa
         });
         let thread = told.recv().unwrap();
         for signals in 0..SIGNALS {
-            // SAFETY: the thread is there until `ended` is said.
+            // SAFETY: the thread lives until `ended` is sent.
             assert_eq!(unsafe { libc::pthread_kill(thread, libc::SIGUSR1) }, 0);
             while HANDLED.load(Ordering::Relaxed) <= signals {
                 std::thread::yield_now();

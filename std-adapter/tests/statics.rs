@@ -1,4 +1,4 @@
-//! Instruments in `static`s outlive clients and may be in several of them.
+//! Instruments in `static`s outlive clients, and may be registered with several of them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use ringstat_std::{Client, Counter, Histogram, Instrument};
 
 const LONG: Duration = Duration::from_secs(60); // for what takes milliseconds unless something is wrong
 
-/// The latest state of counters, and of histograms their sum and their count.
+/// Returns the latest state of counters, and the sum and count of histograms.
 fn totals(spy: &SpyTransport) -> HashMap<String, (u64, u64)> {
     let (mut decoder, mut totals) = (Box::<Decoder>::default(), HashMap::new());
     for bytes in spy.datagrams() {
@@ -58,7 +58,7 @@ fn clients_one_after_the_other_each_send_what_came_while_they_lived() {
 fn clients_at_the_same_time_are_all_told() {
     static SHARED: Counter = Counter::new("shared");
     let idle = (0..300).map(|_| Box::leak(Box::new(Counter::new("idle"))) as &dyn Instrument);
-    // The last one, so that the share of unchanged ones that every walk sends does not reach it.
+    // It is the last one, so that the share of unchanged instruments that every walk sends does not reach it.
     let instruments: Vec<_> = idle.chain([&SHARED as &dyn Instrument]).collect();
     let begin = || {
         let spy = SpyTransport::new();

@@ -1,4 +1,4 @@
-//! Transports that do what they must not.
+//! Transports that violate their contract.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc;
@@ -11,7 +11,7 @@ use ringstat_std::{Cause, Client, Outcome, Reason, Recorder};
 
 const LONG: Duration = Duration::from_secs(60); // for what takes milliseconds unless something is wrong
 
-/// Panics, without a word on standard error.
+/// Panics without printing to standard error.
 fn panics() -> Result<(), SendError> {
     resume_unwind(Box::new("the transport panics"))
 }
@@ -54,7 +54,7 @@ fn a_shutdown_does_not_wait_for_a_transport_that_blocks() {
     let (release, released) = mpsc::channel::<()>();
     let transport = from_fn(move |_: &[u8]| {
         let _ = inside.send(());
-        // Until the test ends.
+        // It blocks until the test ends.
         let _ = released.recv();
         Ok(())
     });
@@ -122,7 +122,7 @@ fn a_transport_may_record() {
     assert_eq!((ledger.recorded, ledger.sent, ledger.in_flight), (5, 5, 0), "{ledger}");
 }
 
-/// A transport that can hear, and panics there.
+/// A transport that panics when it receives.
 struct PanicsWhenHearing(SpyTransport);
 
 impl Transport for PanicsWhenHearing {

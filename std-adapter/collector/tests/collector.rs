@@ -1,4 +1,4 @@
-//! The collector without IO, then under a flood of bad input over a real socket.
+//! The collector without I/O, then under a flood of malformed input over a real socket.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,7 +15,7 @@ use ringstat_core::record::{Event, Kind, NoNames, Tag};
 use ringstat_core::testkit::Rng;
 use ringstat_core::wire::Encoder;
 
-/// A datagram of `sender` with these counter events.
+/// Returns a datagram of `sender` with these counter events.
 fn datagram(
     sender: u64,
     sequence: u32,
@@ -63,7 +63,7 @@ fn records_become_series_and_prometheus_text() {
     let expected =
         "http_requests_total{sender=\"0000000000000007\",a=\"say \\\"hi\\\"\\n\",b=\"2\"} 33\n";
     assert!(text.contains(expected), "{text}");
-    // What was sent under another name that is spelled the same is another family.
+    // A different name that is exposed with the same spelling gets a family of its own.
     let other = "_total http_requests\n";
     assert!(text.contains(other), "{text}");
     assert_eq!(text.matches("# TYPE http_requests_total counter").count(), 1);
@@ -94,7 +94,7 @@ fn loss_and_duplicates_are_counted_and_duplicates_not_stored_again() {
     assert!(report.closes);
 }
 
-/// Tag sets that share tags, in any order; a set without tags; one tag twice.
+/// Tag sets that share tags, in any order; a set without tags; a set with one tag twice.
 const TAG_SETS: &[&[Tag]] = &[
     &[],
     &[("zone", "eu")],
@@ -105,7 +105,8 @@ const TAG_SETS: &[&[Tag]] = &[
     &[("zone", "eu"), ("zone", "eu")],
 ];
 
-/// Against a plain map, with more series than there may be, and new ones and old ones in one datagram.
+/// Compares the collector with a plain map, with more series than the limit allows, and with new and old ones in one
+/// datagram.
 #[test]
 fn each_record_is_in_the_series_that_its_name_and_tags_say() {
     const NAMES: [&str; 4] = ["a", "http.requests", "http.errors", "a.name.longer.than.most"];
@@ -203,7 +204,7 @@ fn resident() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// Everything of the list at once, with a known sender that must come through unharmed.
+/// All kinds of abuse at once, next to a known sender that must not be affected.
 #[test]
 fn bad_input_is_refused_counted_and_bounded() {
     let limits = Limits {
@@ -249,11 +250,11 @@ fn bad_input_is_refused_counted_and_bounded() {
     }
     assert!(collector.senders().count() <= 2000);
     assert!(collector.counts().refused_senders > 95_000);
-    // A new sender that goes on sending gets in all the same.
+    // A new sender that keeps sending is admitted nevertheless.
     (0..3).for_each(|n| _ = collector.receive(&datagram(7_777_777, n, &[("new", &[], 1.0, 1)]), 0));
     assert!(collector.senders().any(|(id, _)| id == 7_777_777));
 
-    // 1 000 000 distinct series from one sender that got in.
+    // 1 000 000 distinct series from one sender that was admitted.
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = vec![0; 1472];
     for (sequence, n) in (3..).zip((0..1_000_000u32).step_by(50)) {
@@ -282,7 +283,7 @@ fn bad_input_is_refused_counted_and_bounded() {
         .filter(|s| s.sender == format!("{:016x}", 7_777_777))
         .map(|s| s.value)
         .sum();
-    // Its first two datagrams showed that it means to stay.
+    // Its first two datagrams are not counted; they only showed that the sender is there to stay.
     assert_eq!(wild, 1_000_001.0, "the overflow series keeps the total");
     let known_one = report.senders.iter().find(|s| s.id == format!("{:016x}", 42)).unwrap();
     assert_eq!((known_one.received, known_one.lost), (u64::from(known), 0));
@@ -311,7 +312,7 @@ fn over_real_sockets_it_answers_on_every_path() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for sequence in 0..100 {
         let bytes = datagram(3, sequence, &[("hello", &[], 1.0, 1)]);
-        // Redundant: to both sockets.
+        // A redundant sender sends to both sockets.
         for to in running.udp() {
             socket.send_to(&bytes, to).unwrap();
         }

@@ -1,4 +1,4 @@
-//! Critical events in the collector without IO: each is stored once, and only what is stored is acknowledged.
+//! Critical events in the collector without I/O: each is stored once, and only stored events are acknowledged.
 
 use ringstat_collector::{Collector, Distributions, Io, Limits, Report, metrics};
 use ringstat_core::format::{Header, Prologue};
@@ -6,11 +6,11 @@ use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::wire::Encoder;
 use ringstat_core::wire::ack::Ack;
 
-/// Where a datagram stands: epoch, sequence number and floor.
+/// The position of a datagram: epoch, sequence number and floor.
 #[derive(Clone, Copy)]
 struct At(u32, u32, u64);
 
-/// A datagram of sender 7 that counts 1 for each of these identifiers.
+/// Returns a datagram of sender 7 that counts 1 for each of these identifiers.
 fn datagram(At(epoch, sequence, floor): At, ids: &[u64]) -> Vec<u8> {
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = vec![0; 1472];
@@ -27,7 +27,7 @@ fn datagram(At(epoch, sequence, floor): At, ids: &[u64]) -> Vec<u8> {
     buf
 }
 
-/// The collector takes a datagram and says which of the first identifiers it has.
+/// Passes a datagram to the collector, and returns which of the first identifiers it acknowledges.
 fn told(collector: &mut Collector, datagram: &[u8]) -> Option<(u32, u64, Vec<u64>)> {
     let sender = collector.receive(datagram, 0).ack?;
     let mut buf = [0; Ack::MAX_LEN];
@@ -51,7 +51,7 @@ fn what_comes_again_in_another_datagram_is_stored_once_and_acknowledged_again() 
     assert_eq!(told(&mut collector, &datagram(At(1, 0, 0), &[0, 2])), Some((1, 0, vec![0, 2])));
     assert_eq!(told(&mut collector, &datagram(At(1, 1, 0), &[0, 1])), Some((1, 0, vec![0, 1, 2])));
     assert_eq!(alarms(&collector), 3.0);
-    // The same datagram again: the answer to the first one may be lost.
+    // The same datagram comes again, because its acknowledgement may have been lost.
     let again = told(&mut collector, &datagram(At(1, 1, 0), &[0, 1]));
     assert_eq!(again, Some((1, 0, vec![0, 1, 2])));
     assert_eq!((alarms(&collector), collector.counts().duplicates), (3.0, 1));
@@ -65,7 +65,7 @@ fn what_comes_again_in_another_datagram_is_stored_once_and_acknowledged_again() 
 fn what_a_late_datagram_brings_is_not_stored_when_the_sender_has_settled_it() {
     let mut collector = Collector::new(Limits::default());
     assert_eq!(told(&mut collector, &datagram(At(1, 1, 5), &[5])), Some((1, 5, vec![5])));
-    // From before: 3 was acknowledged or given up since, 6 is news.
+    // In a delayed datagram, 3 was acknowledged or dropped since, while 6 is new.
     assert_eq!(told(&mut collector, &datagram(At(1, 0, 3), &[3, 6])), Some((1, 5, vec![5, 6])));
     assert_eq!((alarms(&collector), collector.counts().repeated), (2.0, 1));
 }
@@ -74,12 +74,12 @@ fn what_a_late_datagram_brings_is_not_stored_when_the_sender_has_settled_it() {
 fn a_sender_that_restarts_begins_again_at_zero_and_its_past_does_not_come_back() {
     let mut collector = Collector::new(Limits::default());
     told(&mut collector, &datagram(At(1, 0, 0), &[0, 1]));
-    // It may be a stray, so it is kept aside; the next one shows that it is none.
+    // The datagram may be a stray, so it is kept aside; the next one proves that it is not.
     assert_eq!(told(&mut collector, &datagram(At(2, 0, 0), &[0, 1])), None);
     assert_eq!(alarms(&collector), 2.0);
     assert_eq!(told(&mut collector, &datagram(At(2, 1, 0), &[1, 2])), Some((2, 0, vec![0, 1, 2])));
     assert_eq!((alarms(&collector), collector.counts().believed), (5.0, 1));
-    // Left over from the first run: not stored, and the answer speaks of the present one.
+    // A datagram left over from the first run is not stored, and the answer is about the current run.
     let past = told(&mut collector, &datagram(At(1, 0, 0), &[1, 2]));
     assert_eq!(past, Some((2, 0, vec![0, 1, 2])));
     assert_eq!((alarms(&collector), collector.counts().old_epoch), (5.0, 1));
@@ -101,11 +101,11 @@ fn a_collector_that_restarts_takes_up_in_the_middle_and_counts_no_loss() {
 #[test]
 fn what_is_not_stored_is_not_acknowledged() {
     let mut collector = Collector::new(Limits::default());
-    // Nobody who keeps to the rules sends an identifier beyond the window.
+    // A correct sender never sends an identifier beyond the window.
     let beyond = datagram(At(1, 0, 0), &[100, 1024, u64::MAX]);
     assert_eq!(told(&mut collector, &beyond), Some((1, 0, vec![100])));
     assert_eq!(alarms(&collector), 1.0);
-    // Two records, one announced more: what stands before the fault counts, and no more.
+    // The header announces more records than the two it contains: those before the fault count, and nothing else.
     let mut broken = datagram(At(1, 1, 0), &[0, 1]);
     broken[20] = 3;
     let sum = broken.len() - 4;
@@ -113,11 +113,11 @@ fn what_is_not_stored_is_not_acknowledged() {
     broken[sum..].copy_from_slice(&crc);
     assert_eq!(told(&mut collector, &broken), Some((1, 0, vec![0, 1, 100])));
     assert_eq!((alarms(&collector), collector.counts().broken), (3.0, 1));
-    // Malformed as a whole: nothing is said.
+    // A datagram that is malformed as a whole gets no answer.
     assert_eq!(told(&mut collector, &broken[..30]), None);
 }
 
-/// CRC-32 as in Ethernet, bit by bit.
+/// CRC-32 as in Ethernet, computed bit by bit.
 fn crc(bytes: &[u8]) -> u32 {
     let step = |crc: u32| if crc & 1 != 0 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), |crc, _| step(crc)))

@@ -1,4 +1,4 @@
-//! Descriptors used up. A process of its own, as its limit is that of the whole process.
+//! Exhausted file descriptors. The test has a process of its own, since the limit applies to the whole process.
 
 #![cfg(unix)]
 
@@ -20,7 +20,7 @@ fn descriptors_used_up_are_survived_and_told() {
     let http = running.http().unwrap();
     let mut genuine = Genuine::new(&running);
     let mut spare = Some(File::open("/dev/null").unwrap());
-    // Until neither we nor the collector, which is this process too, have one left.
+    // Descriptors are opened until neither the test nor the collector, which is in the same process, has one left.
     let mut held = Vec::new();
     let told = || running.report(0).io.http.no_descriptors;
     until(|| {
@@ -32,7 +32,7 @@ fn descriptors_used_up_are_survived_and_told() {
         genuine.send();
     }
     drop(spare.take());
-    // Those who ask nothing give way to the one who does, although they are still there.
+    // Silent connections give way to one that makes a request, although they are still open.
     let ready = get(http, "/ready");
     assert!(ready.ends_with("ready\n"), "{ready}");
     let health = running.report(0).health;

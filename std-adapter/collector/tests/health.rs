@@ -1,4 +1,4 @@
-//! Each sender's health in the collector: what the collector sees, and what the sender says of itself.
+//! The health of each sender in the collector: what the collector observes, and what the sender reports about itself.
 
 use ringstat_collector::{Collector, Io, Limits, Report, Status};
 use ringstat_core::format::{Header, Prologue};

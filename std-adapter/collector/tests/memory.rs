@@ -1,4 +1,5 @@
-//! `Limits::bytes` holds, whatever is sent: measured at the allocator, and at the resident memory of the process.
+//! `Limits::bytes` holds, whatever is sent. This is measured at the allocator and as the resident memory of the
+//! process.
 
 use std::alloc::{GlobalAlloc, Layout as Block, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::testkit::Rng;
 use ringstat_core::wire::Encoder;
 
-/// Counts what is allocated.
+/// Counts allocated bytes.
 struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
@@ -21,17 +22,17 @@ fn grown(by: usize) {
     PEAK.fetch_max(now, Ordering::Relaxed);
 }
 
-// SAFETY: all calls are handed on to the system's allocator as they came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, block: Block) -> *mut u8 {
         grown(block.size());
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller fulfils the contract.
         unsafe { System.alloc(block) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, block: Block) {
         NOW.fetch_sub(block.size(), Ordering::Relaxed);
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller fulfils the contract.
         unsafe { System.dealloc(at, block) }
     }
 }
@@ -40,10 +41,10 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 const BYTES: usize = 16 << 20;
-/// What a collector has that sees nothing.
+/// The memory of a collector that has received nothing.
 const BASE: usize = 1 << 20;
 
-/// Datagrams of one sender, one after the other.
+/// A sender of consecutive datagrams.
 struct Attacker {
     sender: u64,
     sequence: u32,
@@ -56,7 +57,7 @@ impl Attacker {
         Self { sender, sequence: 0, encoder: Box::default(), buf: vec![0; 8972] }
     }
 
-    /// Sends events, as many as go into a datagram.
+    /// Sends as many of the events as fit into a datagram.
     fn send(&mut self, to: &mut Collector, events: impl Iterator<Item = Event>) {
         let header =
             Header { sender: self.sender, sequence: self.sequence, epoch: 1, ..Header::default() };
@@ -78,7 +79,8 @@ fn event(kind: Kind, name: &'static str, value: f64, id: &str) -> Event {
     event
 }
 
-/// The largest amount allocated while `attack` goes on, beyond what was before, and the collector after it.
+/// Measures the largest amount that was allocated during `attack` in addition to what was there before, and checks the
+/// collector afterwards.
 fn peak(what: &str, attack: impl FnOnce(&mut Collector)) {
     let limits = Limits {
         senders: 5000,
@@ -96,7 +98,7 @@ fn peak(what: &str, attack: impl FnOnce(&mut Collector)) {
     let charged = collector.store().bytes();
     assert!(peak <= BYTES + BYTES / 10 + BASE, "{what}: {} KiB", peak >> 10);
     assert!(kept <= charged + charged / 10 + BASE, "{what}: {kept} kept, {charged} charged");
-    // The bound is reached, so that it is the bound that was tested.
+    // The limit must be reached, or it would not have been tested.
     assert!(charged > BYTES / 2, "{what}: {} KiB charged", charged >> 10);
     let report = Report::of(&collector, &Io::default(), 0, 0);
     assert!(report.closes && !report.limits.is_empty(), "{what}: {:?}", report.limits);
@@ -108,7 +110,7 @@ fn growing_distributions(collector: &mut Collector) {
     for sender in 0..4 {
         let mut attacker = Attacker::new(sender);
         for n in 0..8000u64 {
-            // Two values as far apart as can be, in each of many series.
+            // Each of many series gets two values that are as far apart as possible.
             let id = (n % 2000).to_string();
             let value = (rng.below(2000) as f64 - 1000.0).exp2();
             attacker.send(collector, [event(Kind::Timing, "t", value, &id)].into_iter());
@@ -116,7 +118,7 @@ fn growing_distributions(collector: &mut Collector) {
     }
 }
 
-/// What a histogram's state may say: its lowest and its highest bucket, over and over with others between.
+/// Sends states of histograms with more than 300 buckets each, spread from the lowest to the highest.
 fn growing_histograms(collector: &mut Collector) {
     static NAMES: [&str; 4] = ["a", "b", "c", "d"];
     let mut encoder: Box<Encoder> = Box::default();
@@ -161,7 +163,7 @@ fn series(collector: &mut Collector) {
 fn senders(collector: &mut Collector) {
     for sender in 0..3000 {
         let mut attacker = Attacker::new(sender);
-        // Often enough to be let in, with as much as goes into a datagram.
+        // Each sender sends often enough to be admitted, with as much as fits into a datagram.
         for n in 0..4u32 {
             let ids = (0..40).map(|i| format!("{}", n * 40 + i));
             attacker.send(collector, ids.map(|id| event(Kind::Timing, "wild", 1.0, &id)));
@@ -169,7 +171,7 @@ fn senders(collector: &mut Collector) {
     }
 }
 
-/// One test, as the counters are those of the whole process.
+/// There is only one test, since the counters apply to the whole process.
 #[test]
 fn the_limit_of_memory_holds_under_every_attack() {
     peak("distributions", growing_distributions);
@@ -177,12 +179,12 @@ fn the_limit_of_memory_holds_under_every_attack() {
     peak("sets", sets);
     peak("series", series);
     peak("senders", senders);
-    // The base is then the program, and what the allocator does not give back from one attack to the next.
+    // The base is the program itself, and what the allocator keeps from one attack to the next.
     let resident = resident();
     assert!(resident < BYTES + BYTES / 10 + (24 << 20), "{} KiB resident", resident >> 10);
 }
 
-/// The most memory that the process ever had, in bytes.
+/// The peak memory of the process, in bytes.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();

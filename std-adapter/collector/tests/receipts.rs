@@ -1,4 +1,4 @@
-//! Signs of life: what a collector answers to who asks, and what its counts mean.
+//! Receipts: how a collector answers requests for them, and what their counts mean.
 
 use ringstat_collector::{Collector, Limits};
 use ringstat_core::format::{Header, Prologue};
@@ -6,7 +6,7 @@ use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::wire::Encoder;
 use ringstat_core::wire::receipt::Receipt;
 
-/// A datagram with so many events, and one that is to be acknowledged where there is a floor.
+/// Returns a datagram with this many events; with a floor, it has one that is to be acknowledged.
 fn datagram(epoch: u32, sequence: u32, events: u32, floor: Option<u64>, asks: bool) -> Vec<u8> {
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = [0; 1472];
@@ -37,13 +37,13 @@ fn who_asks_is_told_what_came_of_this_epoch() {
     let first = receipt(&mut collector, &datagram(3, 1, 2, Some(0), true)).unwrap();
     assert_eq!((first.sender, first.epoch, first.sequence, first.first), (7, 3, 1, 0));
     assert_eq!((first.datagrams, first.events), (2, 7), "what has an identifier is not counted");
-    // The same again: the answer may have been lost. It counts once.
+    // The same datagram comes again, because its answer may have been lost. It counts once.
     assert_eq!(receipt(&mut collector, &datagram(3, 1, 2, Some(0), true)), Some(first));
-    // One is lost, one comes late.
+    // One datagram is lost, and one comes late.
     let later = receipt(&mut collector, &datagram(3, 4, 1, None, true)).unwrap();
     assert_eq!((later.datagrams, later.events, later.instance), (3, 8, first.instance));
     assert_eq!(receipt(&mut collector, &datagram(3, 2, 10, None, true)).unwrap().events, 18);
-    // A new run begins anew, and asks about itself.
+    // A new run starts counting anew, and asks about itself.
     assert_eq!(receipt(&mut collector, &datagram(4, 2, 1, None, true)), None, "it may be a stray");
     let restarted = receipt(&mut collector, &datagram(4, 3, 1, None, true)).unwrap();
     assert_eq!(

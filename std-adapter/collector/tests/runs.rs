@@ -1,4 +1,4 @@
-//! Runs of a sender: restarts, strays, twins, silence and goodbyes, in the collector without IO. All sums are exact.
+//! Runs of a sender: restarts, strays, twins, silence and goodbyes, in the collector without I/O. All sums are exact.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use ringstat_core::wire::Encoder;
 
 const SENDER: u64 = 7;
 
-/// What a datagram says, beside its header.
+/// The contents of a datagram besides its header.
 #[derive(Default)]
 struct Says<'a> {
-    /// An event that counts 1.
+    /// Whether it has an event that counts 1.
     event: bool,
     instruments: &'a [&'a dyn Instrument],
     goodbye: bool,
@@ -44,7 +44,7 @@ fn datagram(epoch: u32, sequence: u32, says: &Says<'_>) -> Vec<u8> {
     buf[..length].to_vec()
 }
 
-/// A datagram with one event that counts 1.
+/// Returns a datagram with one event that counts 1.
 fn event(epoch: u32, sequence: u32) -> Vec<u8> {
     datagram(epoch, sequence, &Says { event: true, ..Says::default() })
 }
@@ -54,7 +54,7 @@ fn report(collector: &Collector, now_ms: u64) -> Report {
     Report::of(collector, &Io::default(), now_ms, 1000)
 }
 
-/// The value of a sender's series, 0 if there is none.
+/// Returns the value of a sender's series, or 0 if there is none.
 fn value(report: &Report, sender: &str, name: &str) -> f64 {
     let of = report.series.iter().find(|s| s.sender == sender && s.name == name);
     of.map_or(0.0, |s| s.value)
@@ -97,14 +97,14 @@ fn a_counter_is_that_of_the_current_run_and_events_go_on() {
     assert_eq!((after.lost, after.outstanding), (0, 0));
 }
 
-/// Beside a sender in order, datagrams that somebody else made up.
+/// Somebody forges datagrams of a well-behaved sender.
 #[test]
 fn forged_epochs_and_numbers_leave_the_genuine_sender_exact() {
     const COUNT: u32 = 5000;
     let mut collector = Collector::new(Limits::default());
     let mut forged = 0u64;
     for n in 0..COUNT {
-        // A new epoch each time, at any number; and far jumps in the right epoch, alone.
+        // Each has a new epoch with any sequence number, or is a single far jump in the right epoch.
         if n % 3 == 1 {
             collector.receive(&event(1000 + n, n.wrapping_mul(0x9E37_79B9)), 0);
             forged += 1;
@@ -119,7 +119,7 @@ fn forged_epochs_and_numbers_leave_the_genuine_sender_exact() {
     let jumps = u64::from(COUNT / 500);
     assert_eq!((genuine.received, genuine.lost, genuine.outstanding), (COUNT.into(), 0, 0));
     assert_eq!((genuine.strangers, genuine.restarts, report.senders.len()), (forged, 0, 1));
-    // What a far jump says is taken at once, as it may be right.
+    // Events in a datagram with a far jump are accepted at once, since it may be genuine.
     assert_eq!(value(&report, ID, "events"), f64::from(COUNT) + jumps as f64);
     assert_eq!(report.duplicates + report.too_late + report.old_epoch, 0);
 }
@@ -180,7 +180,7 @@ fn two_processes_with_one_number_are_told_apart_and_nothing_is_lost() {
     assert!(text.contains(&info), "{text}");
 }
 
-/// One of two ends, the other goes on: it is well again, and stays who it was; and who comes next takes the number.
+/// When one of two twins ends, the other is healthy again and keeps its identity, and a newcomer takes over the number.
 #[test]
 fn twins_part_when_one_of_them_ends() {
     let mut collector = Collector::new(Limits::default());
@@ -237,7 +237,7 @@ fn a_restart_with_the_same_epoch_is_recognized() {
             collector.receive(&state(n, again), now_ms);
         }
         let report = report(&collector, now_ms);
-        // Ten seconds pass before it is believed; what was refused is lost, and said to be.
+        // The new run is believed only after ten seconds; what is refused until then is lost and counted.
         let refused = report.duplicates + report.too_late;
         assert_eq!(refused, 8, "from {before}");
         let chip = sender(&report, ID);
@@ -248,7 +248,7 @@ fn a_restart_with_the_same_epoch_is_recognized() {
     }
 }
 
-/// One that says that its times count from its start is recognized at once.
+/// A sender whose times count from its start is recognized at once.
 #[test]
 fn a_restart_of_epoch_0_shows_in_when_it_began() {
     let mut collector = Collector::new(Limits::default());
@@ -257,7 +257,7 @@ fn a_restart_of_epoch_0_shows_in_when_it_began() {
     };
     for n in 0..100 {
         collector.receive(&beat(n, 1000 * u64::from(n)), 1000 * u64::from(n));
-        // A copy that is a second late.
+        // A copy arrives a second late.
         collector.receive(&beat(n, 1000 * u64::from(n)), 1000 * u64::from(n) + 1000);
     }
     for n in 0..50 {
@@ -335,7 +335,7 @@ fn silence_is_told_after_three_heartbeats_and_a_goodbye_is_none() {
     };
     assert!(up(&collector, 7000) && !up(&collector, 8000));
     assert_eq!([61_000, 61_001].map(|now| shown(&collector, now)), [true, false], "it is stale");
-    // It was the network.
+    // The network was to blame.
     collector.receive(&datagram(1, 1, &says(false)), 90_000);
     assert_eq!((life(&collector, 90_000), shown(&collector, 90_000)), (Life::Living, true));
     collector.receive(&datagram(1, 2, &says(true)), 90_000);
@@ -343,7 +343,7 @@ fn silence_is_told_after_three_heartbeats_and_a_goodbye_is_none() {
     assert_eq!(sender(&gone, ID).life, Life::Gone);
     assert!(sender(&gone, ID).health.reasons.is_empty(), "that is as it should be");
     assert!(shown(&collector, 100_000) && !shown(&collector, 200_000));
-    // Whoever comes now under its number is a restart, at once.
+    // A new epoch under this number now means a restart, at once.
     collector.receive(&event(2, 0), 200_000);
     let next = report(&collector, 200_000);
     assert_eq!((sender(&next, ID).epoch, sender(&next, ID).life), (2, Life::Living));

@@ -1,4 +1,4 @@
-//! Several shards are one collector to whoever sends and whoever looks: the same page, the same report, the same limits.
+//! Several shards look like one collector to senders and readers: the same page, the same report, the same limits.
 
 #[expect(dead_code, reason = "other tests use the rest")]
 #[path = "exposition/hostile.rs"]
@@ -16,7 +16,7 @@ use ringstat_collector::{
 use ringstat_core::testkit::Rng;
 use wire::{datagram, get, until};
 
-/// What the shards made of these datagrams.
+/// Returns the shards after they received these datagrams.
 fn take(shards: usize, limits: Limits, sent: &[Vec<u8>]) -> Vec<Collector> {
     let mut shards = Collector::shards(limits, shards);
     let count = shards.len();
@@ -30,7 +30,7 @@ fn metrics(shards: &[Collector], io: &Io, now_ms: u64) -> String {
     ringstat_collector::metrics(shards, io, now_ms, Distributions::default())
 }
 
-/// The lines of a page, without those that tell how it is kept.
+/// Returns the lines of a page, except those that depend on the number of shards.
 fn lines(shards: &[Collector]) -> Vec<String> {
     let page = metrics(shards, &Io::default(), 1_000_000);
     let mut lines: Vec<_> = page.lines().map(str::to_owned).collect();
@@ -39,7 +39,7 @@ fn lines(shards: &[Collector]) -> Vec<String> {
     lines
 }
 
-/// Hostile and honest senders, some datagrams twice and some out of order.
+/// Hostile and honest senders, with some datagrams twice and some out of order.
 fn mixture() -> Vec<Vec<u8>> {
     let mut rng = Rng::new(5);
     let mut sent: Vec<Vec<u8>> = Vec::new();
@@ -67,7 +67,7 @@ fn page_and_report_are_the_same_however_many_shards_there_are() {
     let report = |shards: &[Collector]| {
         let mut report = Report::of(shards, &Io::default(), 1_000_000, usize::MAX);
         report.series_bytes = 0;
-        // Which of several senders was the last to reach a limit is not known of several shards.
+        // With several shards it is not known which of several senders was the last to reach a limit.
         let reasons = report.health.reasons.iter_mut();
         reasons.for_each(|r| r.truncate(r.find(" (last").unwrap_or(r.len())));
         report
@@ -121,7 +121,7 @@ fn limits_hold_for_all_shards_together() {
     let (senders, series) = (sum(Collector::sender_count), sum(|s| s.store().len()));
     let bytes = sum(|s| s.store().bytes());
     assert!(senders <= 200 && senders > 150, "{senders} senders");
-    // Those for overflow come on top.
+    // The overflow series come in addition.
     assert!(series <= 1000 + senders && series >= 900, "{series} series");
     assert!(bytes <= (2 << 20) + (64 << 10) * SHARDS, "{bytes} bytes");
     assert!(shards.iter().all(|s| s.counts().closes()));
@@ -139,7 +139,7 @@ fn a_flood_of_one_shard_keeps_no_sender_of_another_out() {
         for sender in forged.by_ref().take(100) {
             (0..3).for_each(|n| _ = shards[0].receive(&datagram(sender, n), round * 100));
         }
-        // Each second, one comes who means to stay.
+        // Every second, one sender arrives that is there to stay.
         let sender = newcomers.next().unwrap();
         let mut genuine = |n| shards[1].receive(&datagram(sender, n), round * 100);
         (0..4).for_each(|n| _ = genuine(n));
@@ -150,7 +150,7 @@ fn a_flood_of_one_shard_keeps_no_sender_of_another_out() {
     assert!((0..ROUNDS).zip(of(1)).all(|(_, sender)| shards[1].sender(sender).is_some()));
 }
 
-/// Whole: with sockets and threads.
+/// Starts a complete collector, with sockets and threads.
 fn running(threads: usize) -> ringstat_collector::Running {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let other: SocketAddr = ([0, 0, 0, 0, 0, 0, 0, 1], 0).into();
@@ -173,8 +173,8 @@ fn a_hundred_senders_that_roam_between_addresses_are_a_hundred_senders() {
         };
         let mut sent = 0;
         for sequence in 0..EACH {
-            // From another port, to another address, and from another address where there is one: as a telephone does
-            // that leaves the house.
+            // Each datagram comes from another port, goes to another address, and where possible comes from another
+            // address, as from a telephone that changes networks.
             let to = at[sequence as usize % 2];
             let from: SocketAddr = match (to, sequence % 3) {
                 (SocketAddr::V6(_), _) => ([0, 0, 0, 0, 0, 0, 0, 1], 0).into(),
@@ -185,7 +185,7 @@ fn a_hundred_senders_that_roam_between_addresses_are_a_hundred_senders() {
                 socket.send_to(&datagram(sender << 20, sequence), to).unwrap();
                 sent += 1;
             }
-            // Those who look meanwhile see no more than was sent, and never less than before.
+            // Concurrent readers never see more than was sent, and never less than before.
             if sequence % 10 == 9 {
                 until(|| sum(&get(http, "/metrics")) == sent);
             }
@@ -210,7 +210,7 @@ fn what_comes_to_the_wrong_thread_is_handed_on() {
     let running = running(4);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let state = quinn_udp::UdpSocketState::new((&socket).into()).unwrap();
-    // Trains of segments with a sender each: the kernel chooses the socket by the first one.
+    // Trains of segments from several senders, for which the kernel chooses the socket by the first segment.
     for sequence in 0..TRAINS {
         let train: Vec<_> = (0..16).map(|sender| datagram(sender << 20, sequence)).collect();
         let (length, contents) = (train[0].len(), train.concat());

@@ -8,7 +8,7 @@ use common::{json, run, stderr, stdout};
 use ringstat_core::testkit::{Corpus, CorpusKind};
 use serde_json::Value;
 
-/// Every kind and field, and numbers that a careless reader would change.
+/// Every kind and field, with numbers that a careless reader would change.
 const EVERYTHING: &str = r#"{"kind":"counter","name":"http.requests","value":18446744073709551615,"tags":{"route":"/a","code":"200"},"timestamp_ns":1790000000000000000}
 {"kind":"gauge","name":"queue.depth","value":-9223372036854775808,"timestamp_ns":1790000000000000007,"priority":"low"}
 {"kind":"gauge","name":"room.celsius","value":21.7,"tags":{"é":"“quoted”\n"},"timestamp_ns":1790000000000000001}
@@ -25,7 +25,7 @@ const EVERYTHING: &str = r#"{"kind":"counter","name":"http.requests","value":184
 {"kind":"buckets","name":"latency","tags":{"link":"eth0"},"unit":"milliseconds","precision":3,"min_exponent":-10,"sum":17.5,"buckets":[[0,1],[17,2],[65535,3]]}
 "#;
 
-/// Packs and unpacks; returns the resulting lines and the report of `encode`.
+/// Packs and unpacks the lines; returns the resulting lines and the report of `encode`.
 fn round_trip(lines: &str, mtu: &str) -> (String, serde_json::Value) {
     let packed = run(&["encode", "-", "--mtu", mtu, "--out", "-", "--json"], lines);
     assert_eq!(packed.status.code(), Some(0), "{}", stderr(&packed));
@@ -75,7 +75,7 @@ fn a_long_file_comes_back_as_it_was_in_few_bytes() {
     let (once, report) = round_trip(&lines, "1472");
     assert_eq!(once.lines().count(), 6000);
     assert!(report["bytes_per_event"].as_f64().unwrap() < 20.0, "{report}");
-    // The fields are in another order than above; from here on, not a byte changes.
+    // The order of fields differs from the input, but from here on not a byte changes.
     for (a, b) in lines.lines().zip(once.lines()) {
         let [a, b]: [serde_json::Value; 2] = [a, b].map(|l| serde_json::from_str(l).unwrap());
         assert_eq!(a, b);
@@ -102,7 +102,7 @@ fn headers_are_shown_on_request_and_taken_back_by_encode() {
     assert_eq!((&header["epoch"], &header["sender"]), (&10.into(), &"0000000000c0ffee".into()));
 }
 
-/// Identifiers, floors, units of time, rates, and everything else in the specification's own examples.
+/// Covers identifiers, floors, units of time, rates, and everything else in the specification's own examples.
 #[test]
 fn every_vector_is_printed_and_packed_again_with_the_same_meaning() {
     let vectors = include_str!("../../../core/docs/vectors.jsonl");
@@ -129,7 +129,7 @@ fn every_vector_is_printed_and_packed_again_with_the_same_meaning() {
         let mut line = json(line);
         // Other implementations may pack the same records in more or fewer bytes.
         line["header"]["bytes"].take();
-        // 2.0 is the same number as 2, and is sent as that.
+        // 2.0 is the same number as 2, and is sent as such.
         for field in ["value", "level", "sum"] {
             if let Some(whole) = line[field].as_f64().filter(|v| v.abs() < 9e15 && v.fract() == 0.0)
                 && whole.is_sign_positive()

@@ -59,7 +59,7 @@ impl Collector {
             .collect()
     }
 
-    /// Ends it as an operator would, and returns its ledger.
+    /// Stops it as an operator would, and returns its ledger.
     fn end(mut self) -> serde_json::Value {
         self.process.terminate();
         let mut rest = String::new();
@@ -69,17 +69,17 @@ impl Collector {
     }
 }
 
-/// The sums of a file, as a collector should have them.
+/// The sums of a file, as a collector should report them.
 #[derive(Default)]
 struct Truth {
     counters: BTreeMap<String, u64>,
-    /// Count and sum in milliseconds.
+    /// The count and the sum in milliseconds.
     timings: BTreeMap<String, (u64, f64)>,
     gauges: BTreeMap<String, f64>,
     events: u64,
 }
 
-/// A file of `EVENTS` lines, and its sums.
+/// Generates a file of `EVENTS` lines, and its sums.
 fn input() -> (String, Truth) {
     let mut rng = Rng::new(2026);
     let (mut lines, mut truth) = (String::new(), Truth::default());
@@ -117,7 +117,7 @@ fn input() -> (String, Truth) {
     (lines, truth)
 }
 
-/// The samples of one sender, without the sender's label.
+/// Returns the samples of one sender, without the sender's label.
 fn of_sender(metrics: &BTreeMap<String, f64>, sender: &str) -> BTreeMap<String, f64> {
     let label = format!("sender=\"{sender}\"");
     let mine = metrics.iter().filter(|(series, _)| series.contains(&label));
@@ -127,9 +127,9 @@ fn of_sender(metrics: &BTreeMap<String, f64>, sender: &str) -> BTreeMap<String, 
     .collect()
 }
 
-/// The samples of `sender`, once `received` of its datagrams have been read.
+/// Returns the samples of `sender` once `received` of its datagrams have been read.
 fn settled(collector: &Collector, sender: &str, received: u64) -> BTreeMap<String, f64> {
-    // The deadline only matters to a test that fails.
+    // The deadline only matters if the test fails.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let metrics = of_sender(&collector.metrics(), sender);
@@ -187,7 +187,7 @@ fn with_a_fifth_of_the_datagrams_dropped_totals_are_exact_and_the_loss_is_known(
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     let report = json(stdout(&sent));
     let number = |of: &serde_json::Value| of.as_u64().unwrap();
-    // Every event is in the ledger: it arrived, or is known to have been lost on the way.
+    // Every event is accounted for: it arrived, or is known to have been lost on the way.
     let [sent, lost] = ["sent", "lost"].map(|what| number(&report[what]));
     assert_eq!((sent + lost, &report["counters"]), (truth.events, &3.into()), "{report}");
     assert_eq!(number(&report["increments"]), EVENTS - truth.events);

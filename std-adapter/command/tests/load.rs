@@ -1,5 +1,5 @@
 //! `ringstat load`: every generated event is delivered, or counted at the stage that lost it. These tests check counts
-//! and never times: whether the checks pass depends on the machine, and so does the exit code between 0 and 1.
+//! and never times: whether the load test's own checks pass depends on the machine, and so does the exit code, 0 or 1.
 
 mod common;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 const STAGES: [&str; 6] = ["record", "ring", "send", "network", "kernel", "collector"];
 
-/// The report of a run, which must agree with the exit code.
+/// Returns the report of a run, which must agree with the exit code.
 fn load(args: &[&str]) -> Value {
     let output = run(&[&["load", "--json"], args].concat(), "");
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", stderr(&output));
@@ -54,7 +54,7 @@ fn lines_are_counted_at_the_far_end_too() {
         assert_closes(&report);
         assert_eq!(report["protocol"], protocol);
         assert!(number(&report, "/delivered") > 0, "{report}");
-        // A third of the events are distributions, whose lines say when they were due.
+        // A third of the events are distributions, whose lines contain the time at which they were due.
         let timed = number(&report, "/latency_ns/end_to_end/samples");
         assert!((1..=number(&report, "/delivered") / 2).contains(&timed), "{report}");
     }
@@ -62,7 +62,7 @@ fn lines_are_counted_at_the_far_end_too() {
 
 #[test]
 fn a_ring_that_is_too_small_loses_in_the_ring() {
-    // Room for 4 events, of which 1000 arrive in the time in which the client may sleep.
+    // There is room for 4 events, but 1000 arrive while the client may sleep.
     let args = ["--rate", "100k", "--duration", "500ms", "--concurrency", "2", "--buffer", "4"];
     let report = load(&args);
     assert_closes(&report);
@@ -86,7 +86,7 @@ fn somebody_elses_receiver_gets_what_is_said_to_be_sent() {
     let at = receiver.local_addr().unwrap().to_string();
     let args = ["--addr", &at, "--rate", "2k", "--duration", "200ms", "--batch", "10"];
     let report = load(&args);
-    // What happens beyond the socket is not known, and the report says so.
+    // Nothing is known about events beyond the socket, and the report says so.
     assert_eq!(report["delivered"], Value::Null);
     assert_eq!(report["latency_ns"]["end_to_end"], Value::Null);
     assert_eq!(report["loss"]["network"], Value::Null);
@@ -101,7 +101,7 @@ fn somebody_elses_receiver_gets_what_is_said_to_be_sent() {
 
 #[test]
 fn the_ladder_says_what_every_step_lost() {
-    // From a rate that no ring of two events can take, the ladder has to go down, and comes to an end.
+    // No ring of two events can sustain this rate, so the ladder has to descend, and ends.
     let args = ["load", "--scenario", "ladder", "--rate", "40k", "--duration", "20ms"];
     let output = run(&[&args[..], &["--buffer", "1", "--concurrency", "1", "--json"]].concat(), "");
     let climb = json(stdout(&output));

@@ -1,4 +1,4 @@
-//! What an operator and the machine's own tools ask of the command: health, a supervisor's words, completions, manuals.
+//! The interfaces for operators and system tools: health, supervisor notifications, completions, manuals.
 
 mod common;
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{json, run, stdout};
 use ringstat_tests::process::Process;
 
-/// What takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(60);
 
 const COLLECT: [&str; 6] = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
@@ -114,7 +114,7 @@ fn the_log_says_who_comes_and_what_is_refused_each_so_often() {
     let of = |message: &str| lines().iter().filter(|l| l["message"] == message).count();
     let begun = Instant::now();
     let refused = "a datagram was refused; further ones are counted by reason";
-    // One whose sum is right, and all the others are not.
+    // One heartbeat has a valid checksum; all the others do not.
     while (of("a new sender"), of(refused)) != (1, 2) && begun.elapsed() < SOON {
         std::thread::yield_now();
     }
@@ -128,7 +128,7 @@ fn the_log_says_who_comes_and_what_is_refused_each_so_often() {
 fn nobody_who_does_not_read_keeps_it_from_ending_and_the_ledger_is_printed() {
     use std::io::{Read, Write};
 
-    // As much as a pipe holds, which nobody ever reads.
+    // The pipe is filled completely and never read.
     let (_unread, mut full) = std::io::pipe().unwrap();
     full.write_all(&[b'x'; 1 << 16]).unwrap();
     let (mut errors, stderr) = std::io::pipe().unwrap();
@@ -155,5 +155,5 @@ fn nobody_who_does_not_read_keeps_it_from_ending_and_the_ledger_is_printed() {
     assert_eq!(json(&said)["closes"], true, "{said}");
 }
 
-/// A datagram of sender 7.
+/// A heartbeat of sender 7.
 const HEARTBEAT: &str = "525310000700000000000000030000000000000000000000c0843d000006e6ff2d";

@@ -1,4 +1,4 @@
-//! Forged senders and wild ones, with a genuine one beside them whose numbers stay exact.
+//! Forged and misbehaving senders next to a genuine one, whose numbers must stay exact.
 
 use ringstat_collector::{Collector, Distributions, Io, Limits, Report, metrics};
 
@@ -20,11 +20,12 @@ fn forged_numbers_push_nobody_out_who_is_known_and_keep_nobody_out_who_comes() {
         sequence += 1;
         f64::from(sequence)
     };
-    // A minute makes it known.
+    // After a minute the genuine sender is known.
     for second in 0..=60 {
         known(&mut collector, second * 1000);
     }
-    // Each number comes three times, so that it is let in: for two minutes, a thousand every ten seconds.
+    // Each of these numbers comes three times, so that it is admitted: a thousand of them every ten seconds, for two
+    // minutes.
     let mut newcomer = 0;
     for second in (61..181).step_by(10) {
         let now_ms = second * 1000;
@@ -34,7 +35,7 @@ fn forged_numbers_push_nobody_out_who_is_known_and_keep_nobody_out_who_comes() {
         }
         known(&mut collector, now_ms);
         collector.tick(now_ms);
-        // And each of these only twice.
+        // Each of these comes only twice.
         for _ in 0..1000 {
             (0..2).for_each(|n| _ = collector.receive(&datagram(forged, n), now_ms));
             forged += 1;
@@ -51,7 +52,7 @@ fn forged_numbers_push_nobody_out_who_is_known_and_keep_nobody_out_who_comes() {
     assert!(counts.displaced_senders > 10_000 && counts.closes(), "{counts:?}");
     assert_eq!(counts.displaced_series, counts.displaced_senders, "their series went with them");
     assert!(collector.store().len() <= SENDERS);
-    // Who comes now, and comes again, is let in.
+    // A sender that starts now and sends again is admitted.
     (0..5).for_each(|n| _ = collector.receive(&datagram(8, n), 183_000));
     assert_eq!(value(&collector, 8), Some(3.0), "the first two showed that it means to stay");
     let page = metrics(&collector, &Io::default(), 0, Distributions::default());
@@ -65,13 +66,13 @@ fn an_old_loss_stops_counting_and_a_limit_is_told_by_name() {
         let report = Report::of(collector, &Io::default(), 0, 0);
         (report.health.reasons.join("; "), report.senders[0].health.reasons.join("; "))
     };
-    // Half of what it sends is lost, and another number finds no place.
+    // Half of what it sends is lost, and no other sender is admitted.
     (0..4000).step_by(2).for_each(|n| _ = collector.receive(&datagram(1, n), 0));
     collector.receive(&datagram(2, 0), 0);
     let (own, of_sender) = health(&collector);
     assert!(own.contains("raise --max-senders") && own.contains("0000000000000002"), "{own}");
     assert!(of_sender.contains("% of its datagrams lost"), "{of_sender}");
-    // What is missing leaves the window.
+    // The missing datagrams leave the window.
     (4000..5200).for_each(|n| _ = collector.receive(&datagram(1, n), 0));
     for minute in 1..=5u32 {
         let now_ms = u64::from(minute) * 60_000;

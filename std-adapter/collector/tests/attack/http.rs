@@ -1,4 +1,4 @@
-//! Clients that want to hold the HTTP side, and one that wants its numbers.
+//! Clients that try to exhaust the HTTP server, and one that wants its numbers.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::wire::{Genuine, SOON, ask, collector, get, until};
 
-/// A connection from an address of loopback that is the attacker's own.
+/// Connects from a loopback address that only the attacker uses.
 fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).unwrap();
@@ -20,7 +20,7 @@ fn connect_from(host: u8, to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Whether the other side has closed or reset it, after it said whatever it did.
+/// Returns whether the other side has closed or reset the connection, whatever it sent before.
 fn is_closed(stream: &mut TcpStream) -> bool {
     let mut rest = [0; 4096];
     loop {
@@ -92,14 +92,14 @@ fn five_hundred_that_never_finish_asking_keep_nobody_out() {
             stream
         })
         .collect();
-    // Even from an address that has used up its own share.
+    // This works even from an address that has used up its own share.
     let mut answer = String::new();
     let mut same = connect_from(2, http);
     same.write_all(b"GET /live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
     same.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     genuine.is_exact(&running);
-    // Each of them is closed in the end: displaced, or because its time was over.
+    // Each of them is closed in the end, either displaced or timed out.
     let last = slow.last_mut().unwrap();
     assert!(is_closed(last), "a head has ten seconds");
     let displaced = get(http, "/metrics")
@@ -115,7 +115,7 @@ fn those_who_do_not_read_are_cut_off_and_silence_nobody() {
     let mut genuine = Genuine::new(&running);
     genuine.send();
     let http = running.http().unwrap();
-    // Many requests on each connection, and no answer is read: what the kernel buffers is soon full.
+    // Each connection makes many requests and reads no answer, so the kernel's buffers fill up soon.
     let pipeline = "GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n".repeat(4000);
     let mut deaf: Vec<_> = (0..16).map(|n| connect_from(30 + n, http)).collect();
     for stream in &mut deaf {
@@ -145,7 +145,7 @@ fn stopping_waits_for_nobody() {
         let said = ["", "GET /metrics HT", "GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n"][n % 3];
         stream.write_all(said.as_bytes()).unwrap();
     }
-    // A flood that never lets the kernel's buffer run empty.
+    // This flood never lets the kernel's buffer run empty.
     let mut flood = Genuine::new(&running);
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Attacks from the network, each beside a genuine sender and a genuine client that must notice nothing.
+//! Attacks from the network, next to a genuine sender and a genuine client that must not be affected.
 
 mod flood;
 mod http;

@@ -1,4 +1,4 @@
-//! A collector on loopback, and datagrams for it.
+//! A collector on loopback, and datagrams to send to it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -9,10 +9,10 @@ use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::wire::Encoder;
 
-/// What takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-/// A collector with free ports.
+/// Starts a collector on free ports.
 pub(crate) fn collector(limits: Limits) -> Running {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     Server::start(ServerConfig {
@@ -24,7 +24,7 @@ pub(crate) fn collector(limits: Limits) -> Running {
     .unwrap()
 }
 
-/// A datagram of `sender` that adds 1 to the counter `genuine`.
+/// Returns a datagram of `sender` that adds 1 to the counter `genuine`.
 pub(crate) fn datagram(sender: u64, sequence: u32) -> Vec<u8> {
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = vec![0; 1472];
@@ -37,7 +37,7 @@ pub(crate) fn datagram(sender: u64, sequence: u32) -> Vec<u8> {
     buf
 }
 
-/// A sender that behaves, over a real socket.
+/// A well-behaved sender with a real socket.
 pub(crate) struct Genuine {
     socket: UdpSocket,
     sequence: u32,
@@ -53,12 +53,12 @@ impl Genuine {
     }
 
     pub(crate) fn send(&mut self) {
-        // Refused once the collector is gone.
+        // This fails once the collector has stopped.
         let _ = self.socket.send(&datagram(Self::ID, self.sequence));
         self.sequence += 1;
     }
 
-    /// Waits until `/metrics` says exactly what was sent.
+    /// Waits until `/metrics` shows exactly what was sent.
     pub(crate) fn is_exact(&self, collector: &Running) {
         let expected = format!("genuine_total{{sender=\"{:016x}\"}} {}\n", Self::ID, self.sequence);
         let mut text = String::new();
@@ -70,7 +70,7 @@ impl Genuine {
     }
 }
 
-/// Waits for a condition; whoever asks checks it once more.
+/// Waits for a condition until the time limit. The caller checks it again.
 pub(crate) fn until(mut is: impl FnMut() -> bool) {
     let end = Instant::now() + SOON;
     while !is() && Instant::now() < end {
@@ -78,13 +78,13 @@ pub(crate) fn until(mut is: impl FnMut() -> bool) {
     }
 }
 
-/// The answer to a request, head and body, as it is until the server closes.
+/// Sends a request, and returns the answer with head and body, up to the end of the connection.
 pub(crate) fn ask(at: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(at).unwrap();
     stream.set_read_timeout(Some(SOON)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
-    // A server that closes while it is still sent to may reset the connection after its answer.
+    // A server that closes while data is still on its way to it may reset the connection after its answer.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The dashboards: each of their queries finds something in a Prometheus that scrapes a collector with real clients.
+//! The dashboards: each of their queries returns data from a Prometheus that scrapes a collector with real clients.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +21,7 @@ static DURATION: Histogram = Histogram::new("http.duration")
     .tags(&[("service", "shop"), ("route", "/orders")]);
 static QUEUE: Gauge = Gauge::new("queue.depth").tags(&[("service", "shop")]);
 
-/// Ends the recording also when a query finds nothing.
+/// Ends the recording even if a query finds nothing.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -30,7 +30,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// The queries of a dashboard, with everything chosen and a short range.
+/// Returns the queries of a dashboard, with all variables set to everything and a short range.
 fn queries(name: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("grafana").join(name);
     let json: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
@@ -76,7 +76,7 @@ fn each_query_of_the_dashboards_finds_something() {
         let all = ["ringstat.json", "service.json"].into_iter().flat_map(queries);
         let found: Vec<_> = all
             .inspect(|query| {
-                // NaN, as the quantile of nothing is, is no answer.
+                // NaN, the quantile of no values, does not count as an answer.
                 eventually(&prometheus, query, |value| !value.is_nan());
             })
             .collect();

@@ -1,11 +1,11 @@
-//! What nobody honest would send.
+//! Records that no honest sender would send.
 
 use proptest::prelude::*;
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Tag};
 use ringstat_core::wire::Encoder;
 
-/// A record to be sent.
+/// A record to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) kind: Kind,
@@ -29,7 +29,7 @@ fn leak(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }
 
-/// Datagrams with these records, as far as the format has room for each.
+/// Packs these records into datagrams, leaving out what the format has no room for.
 pub(crate) fn datagrams(sender: u64, first: u32, records: &[Record]) -> Vec<Vec<u8>> {
     let mut encoder: Box<Encoder> = Box::default();
     let mut all = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn records() -> impl Strategy<Value = Vec<Record>> {
     prop::collection::vec(record, 0..40)
 }
 
-/// Each of the tricks that were ever seen to work.
+/// Every trick that was ever found to work.
 pub(crate) fn tricks() -> Vec<Record> {
     let mut all = Vec::new();
     let tags: [&[(&str, &str)]; 9] = [
@@ -113,7 +113,7 @@ pub(crate) fn tricks() -> Vec<Record> {
         "ringstat.overflow",
     ];
     for name in names {
-        // The honest sender's own series are not touched.
+        // The honest sender's own series must not be affected.
         for tags in tags {
             for kind in KINDS {
                 for value in [1.0, -1.0, f64::NAN, f64::INFINITY, f64::MAX] {
@@ -125,7 +125,7 @@ pub(crate) fn tricks() -> Vec<Record> {
     all
 }
 
-/// Series with as many and as long tags as there may be.
+/// Series with the largest number of tags, of the largest length.
 pub(crate) fn wide() -> Vec<Record> {
     let value = "\n".repeat(200);
     (0..500)

@@ -1,4 +1,4 @@
-//! Whatever is sent, `/metrics` is a page that Prometheus takes, and what honest senders sent is on it unharmed.
+//! Whatever is sent, `/metrics` is a page that Prometheus accepts, and honest senders' data on it is unharmed.
 
 #[cfg(feature = "prometheus")]
 mod dashboards;
@@ -14,12 +14,12 @@ use ringstat_collector::{Collector, Distributions, Io, Limits};
 
 const HONEST: u64 = 0x0e57;
 
-/// The page, with distributions as histograms.
+/// Returns the page, with distributions as histograms.
 fn metrics(collector: &Collector) -> String {
     ringstat_collector::metrics(collector, &Io::default(), 0, Distributions::Histograms)
 }
 
-/// The page after these records of hostile senders, and three of an honest one.
+/// Returns the page after these records of hostile senders and three records of an honest one.
 fn page(hostile: &[Record], limits: Limits) -> (Collector, String) {
     let mut collector = Collector::new(limits);
     let honest: Vec<_> =
@@ -46,7 +46,7 @@ fn checked(collector: &Collector, page: &str) {
     let honest =
         samples.iter().find(|s| s.name == "honest_requests_total" && s.labels["sender"] == id);
     assert_eq!(honest.map(|s| (s.value, s.labels.len())), Some((6.0, 1)), "{page}");
-    // Nothing is left out: each series has its samples.
+    // No series is left out: each has its samples.
     let own = ["ringstat_collector_", "ringstat_sender_"];
     let sent = samples.iter().filter(|s| !own.iter().any(|o| s.name.starts_with(o)));
     let series = sent.filter(|s| s.is_first).count();
@@ -71,7 +71,7 @@ fn the_same_is_spelled_the_same_at_each_scrape_and_in_each_life() {
     assert_eq!(metrics(&collector), first);
     let sorted = |page: &str| {
         let mut lines: Vec<_> = page.lines().map(str::to_owned).collect();
-        // Numbers of look-alikes follow the order in which they came.
+        // The numbers that distinguish look-alikes depend on their order of arrival.
         lines.retain(|l| !l.contains("ringstat_collector_series_bytes"));
         lines.sort_unstable();
         lines

@@ -1,5 +1,5 @@
-//! A parser of the text format, version 0.0.4, written from its specification and stricter than it: what is only
-//! recommended is demanded.
+//! A parser of the text format, version 0.0.4, written from the specification and stricter than it: it demands what the
+//! specification only recommends.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ pub(crate) struct Sample {
     pub(crate) name: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) value: f64,
-    /// Whether it is the one that each series has, or another one of a histogram or a summary.
+    /// Whether it is the sample that every series has, and not another one of a histogram or summary.
     pub(crate) is_first: bool,
 }
 
-/// Reads a whole page, or says which line is wrong and why.
+/// Parses a whole page, or returns which line is wrong and why.
 pub(crate) fn parse(page: &str) -> Result<Vec<Sample>, String> {
     if !page.ends_with('\n') {
         return Err("the last line does not end".into());
@@ -28,14 +28,14 @@ pub(crate) fn parse(page: &str) -> Result<Vec<Sample>, String> {
 #[derive(Default)]
 struct Reader {
     samples: Vec<Sample>,
-    /// Names and labels of all samples.
+    /// The names and labels of all samples.
     seen: BTreeSet<(String, Vec<(String, String)>)>,
-    /// Names of all families, and of all samples that belong to one that has ended.
+    /// The names of all families, and of all samples that belong to a family that has ended.
     families: BTreeSet<String>,
     ended: BTreeSet<String>,
     help: Option<String>,
     family: Option<(String, String)>,
-    /// Of the histogram that is being read: its labels, and the last bound with its count.
+    /// The histogram that is being read: its labels, and the last bound with its count.
     bucket: Option<(BTreeMap<String, String>, f64, f64)>,
 }
 
@@ -86,7 +86,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The buckets of a histogram rise to the one without a bound, which has all that are counted.
+    /// Checks that the buckets of a histogram increase up to the one without a bound, which contains everything that
+    /// was counted.
     fn bucket(&mut self, sample: &Sample, ending: &str) -> Result<(), String> {
         match (ending, self.bucket.take()) {
             ("_bucket", before) => {
@@ -231,7 +232,7 @@ fn is_name(name: &str, colons: bool) -> Result<(), String> {
     if name.starts_with(first) && all { Ok(()) } else { Err(format!("{name:?} is no name")) }
 }
 
-/// What is to be refused, or the parser proves nothing.
+/// The parser must refuse these, or it would not prove anything.
 #[test]
 fn it_is_strict() {
     let right = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\n";

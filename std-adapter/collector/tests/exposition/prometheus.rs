@@ -1,4 +1,4 @@
-//! The same pages before those whom they are for: `promtool check metrics`, and a Prometheus that scrapes a collector.
+//! The same pages as read by their real consumers: `promtool check metrics`, and a Prometheus that scrapes a collector.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,7 +12,7 @@ use ringstat_core::record::Kind;
 use crate::hostile::{self, Record, datagrams};
 use crate::{HONEST, page};
 
-/// What promtool says: its exit code, which is 3 when it only dislikes the names, and its words.
+/// Returns promtool's exit code, which is 3 if it only objects to names, and its output.
 fn promtool(page: &str) -> (Option<i32>, String) {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped());
@@ -70,7 +70,7 @@ impl Prometheus {
             "scrape_configs:\n- job_name: ringstat\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: ['{collector}']\n"
         );
         std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
-        // Free a moment ago.
+        // This port was free a moment ago.
         let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let child = Command::new("prometheus")
             .arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()))
@@ -82,7 +82,7 @@ impl Prometheus {
         Self { child, at, _dir: dir }
     }
 
-    /// The value of the only series that a query finds.
+    /// Returns the value of the only series that a query finds.
     fn value(&self, query: &str) -> Option<f64> {
         let mut stream = TcpStream::connect(self.at).ok()?;
         let query: String = query.bytes().map(|b| format!("%{b:02x}")).collect();
@@ -96,7 +96,7 @@ impl Prometheus {
     }
 }
 
-/// Asks until the query has a value: the first scrapes take a moment.
+/// Repeats the query until its value is right, since the first scrapes take a moment.
 pub(crate) fn eventually(prometheus: &Prometheus, query: &str, right: impl Fn(f64) -> bool) -> f64 {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
@@ -128,7 +128,7 @@ fn prometheus_scrapes_what_is_honest_beside_what_is_not() {
     let honest = format!("honest_requests_total{{sender=\"{HONEST:016x}\"}}");
     eventually(&prometheus, &honest, |value| value == 7.0);
     assert_eq!(prometheus.value("min(up)"), Some(1.0));
-    // Nothing was dropped on the way in: no sample came twice, none out of order.
+    // Nothing was dropped on ingestion: no sample came twice or out of order.
     let dropped = "prometheus_target_scrapes_sample_duplicate_timestamp_total";
     assert_eq!(prometheus.value(dropped), None, "it does not scrape itself");
     let kept = prometheus.value("scrape_samples_post_metric_relabeling").unwrap();
@@ -136,17 +136,18 @@ fn prometheus_scrapes_what_is_honest_beside_what_is_not() {
     let sent = page.lines().filter(|l| !l.starts_with('#')).count();
     assert_eq!(kept, sent as f64);
     let added = prometheus.value("count({job=\"ringstat\"})").unwrap();
-    // With five series that Prometheus makes of each scrape itself.
+    // Prometheus itself adds five series for each scrape.
     assert_eq!(added, sent as f64 + 5.0);
 }
 
-/// Two senders' timings, whose quantiles over both Prometheus works out from the buckets.
+/// Timings of two senders, from whose buckets Prometheus computes quantiles over both.
 #[test]
 fn prometheus_finds_quantiles_over_all_senders() {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let config = ServerConfig { udp: vec![any], http: Some(any), ..ServerConfig::default() };
     let running = Server::start(config).unwrap();
-    // Evenly from 1 ms to 1 s, the lower half from one sender and the upper half from the other.
+    // The timings are spread evenly from 1 ms to 1 s, with the lower half from one sender and the upper half from the
+    // other.
     for (sender, millis) in [(1, 1..=500u32), (2, 501..=1000)] {
         let timing = |ms: u32| Record::new(Kind::Timing, "job", &[], ms.into());
         let records: Vec<_> = millis.map(timing).collect();
@@ -157,7 +158,8 @@ fn prometheus_finds_quantiles_over_all_senders() {
     for (share, exact) in [(0.1, 0.1), (0.25, 0.25), (0.5, 0.5), (0.95, 0.95)] {
         let query = format!("histogram_quantile({share}, sum by (le) (job_seconds_bucket))");
         let value = prometheus.value(&query).unwrap();
-        // A bound of a bucket may be off by the 3.2 % of the collector's own; between bounds the samples are even.
+        // The bound of a bucket may be off by the collector's own error of 3.2 %; between bounds the samples are spread
+        // evenly.
         assert!((value / exact - 1.0f64).abs() < 0.04, "{query} is {value}, not {exact}");
     }
     let sum = prometheus.value("sum(job_seconds_sum)").unwrap();

@@ -13,10 +13,10 @@ use super::netns::Namespace;
 use super::process::{self, Process};
 use super::program;
 
-/// Where it serves, inside its namespace.
+/// The address of its HTTP server, inside its namespace.
 const HTTP: &str = "127.0.0.1:9125";
 
-/// A collector that runs. Dropping it kills it.
+/// A running collector. Dropping it kills it.
 #[derive(Debug)]
 pub struct Collector<'a> {
     machine: &'a Namespace,
@@ -25,7 +25,7 @@ pub struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    /// Starts it and waits until it listens.
+    /// Starts a collector and waits until it listens.
     pub fn start(machine: &'a Namespace, udp: &[&str]) -> Self {
         let mut command = process::command(program());
         command.args(["collect", "--json", "--http", HTTP]).stdout(Stdio::piped());
@@ -38,7 +38,7 @@ impl<'a> Collector<'a> {
         Self { machine, process, out }
     }
 
-    /// What it knows now.
+    /// Returns what it knows now.
     pub fn state(&self) -> Known {
         let answer = self.machine.enter(|| {
             let mut stream = TcpStream::connect(HTTP).expect("the collector serves");
@@ -53,7 +53,7 @@ impl<'a> Collector<'a> {
         Known(serde_json::from_str(body).expect("JSON"))
     }
 
-    /// Asks until `done`: what was sent takes a moment to be read.
+    /// Polls it until `done` holds, since datagrams are read with a delay.
     pub fn until(&self, what: &str, done: impl Fn(&Known) -> bool) -> Known {
         for _ in 0..1000 {
             let known = self.state();
@@ -65,12 +65,12 @@ impl<'a> Collector<'a> {
         panic!("never {what}: {:?}", self.state());
     }
 
-    /// What it knows when it has read all that has come for `port`.
+    /// Returns what it knows once it has read everything that arrived for `port`.
     pub fn all_read(&self, port: u16) -> Known {
         let mut before = self.state();
         loop {
             let empty = self.machine.unread(port) == 0;
-            // What was read last may not be counted yet; once more is enough for that.
+            // The last datagrams may have been read but not counted yet, so the state is read once more.
             let now = self.state();
             if empty && now.number("datagrams") == before.number("datagrams") {
                 return now;
@@ -79,12 +79,12 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Ends it without a word, as the kernel does when memory is short.
+    /// Kills it, as the kernel does when memory is short.
     pub fn kill(self) {
         self.process.kill();
     }
 
-    /// Ends it as an operator does, and returns its last word, in which nothing is outstanding.
+    /// Stops it as an operator does, and returns its last report, in which nothing is outstanding.
     pub fn end(mut self) -> Known {
         self.process.terminate();
         let mut ledger = String::new();
@@ -94,28 +94,28 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// What a collector knows, with one sender.
+/// What a collector with one sender knows.
 #[derive(Debug)]
 pub struct Known(Value);
 
 impl Known {
-    /// A number of the collector's own.
+    /// Returns one of the collector's own numbers.
     pub fn number(&self, field: &str) -> u64 {
         self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
-    /// How many senders it has heard of.
+    /// Returns the number of senders it has heard from.
     pub fn senders(&self) -> usize {
         self.0["senders"].as_array().map_or(0, Vec::len)
     }
 
-    /// A number about the sender.
+    /// Returns a number about the sender.
     pub fn sender(&self, field: &str) -> u64 {
         assert_eq!(self.senders(), 1, "{}", self.0);
         self.0["senders"][0][field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
-    /// The sum of all series of a name, whatever their tags.
+    /// Returns the sum of all series of a name, whatever their tags.
     #[must_use]
     pub fn sum(&self, name: &str) -> u64 {
         let all = self.0["series"].as_array().expect("series");
@@ -123,7 +123,7 @@ impl Known {
         values.map(|value| value.expect("a number") as u64).sum()
     }
 
-    /// What it knows of the sender with that number.
+    /// Returns what it knows about the sender with that number.
     #[must_use]
     pub fn of(&self, sender: u64, field: &str) -> u64 {
         let id = format!("{sender:016x}");
@@ -133,7 +133,7 @@ impl Known {
         value.unwrap_or_else(|| panic!("{field} of {id} in {}", self.0))
     }
 
-    /// The value of a series; 0 before it is known.
+    /// Returns the value of a series, or 0 if it does not exist yet.
     pub fn series(&self, name: &str) -> u64 {
         let all = self.0["series"].as_array().expect("series");
         let mut named = all.iter().filter(|s| s["name"] == name);

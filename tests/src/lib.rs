@@ -1,4 +1,4 @@
-//! The examples of every README, compiled and run as documentation tests, and what tests with real processes share.
+//! The examples of every README, compiled and run as documentation tests, and code shared by tests with real processes.
 
 /// The pages whose examples are documentation tests.
 #[cfg(doctest)]

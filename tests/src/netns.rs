@@ -1,7 +1,7 @@
-//! A network namespace: a machine of its own, as far as the network goes.
+//! Network namespaces: each is a machine of its own as far as the network is concerned.
 //!
-//! It has no name: a file descriptor holds it, so that nothing is left behind whatever becomes of the test. Nothing
-//! in here touches the network of the machine itself.
+//! A namespace has no name: a file descriptor keeps it alive, so that nothing is left behind whatever becomes of the
+//! test. Nothing in this module touches the network of the machine itself.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -11,22 +11,22 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 use super::process::Process;
 
-/// A network namespace. It ends with the last process in it once this is dropped.
+/// A network namespace. Once this is dropped, it ends with its last process.
 #[derive(Debug)]
 pub struct Namespace(File);
 
 impl Namespace {
-    /// A new one, with nothing but its loopback.
+    /// Creates a namespace with nothing but its loopback interface.
     ///
     /// # Panics
-    /// When it cannot be made, which takes root.
+    /// Panics if it cannot be created, which requires root.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it is not made of nothing")]
     pub fn new() -> Self {
         let made = std::thread::spawn(|| {
             unshare(CloneFlags::CLONE_NEWNET)
                 .expect("a network namespace: this test needs root (CAP_SYS_ADMIN)");
-            // What the thread leaves behind is held by this.
+            // The returned file keeps the namespace alive after the thread has ended.
             File::open("/proc/thread-self/ns/net").expect("/proc is there")
         });
         let namespace = Self(made.join().expect("a namespace"));
@@ -34,7 +34,7 @@ impl Namespace {
         namespace
     }
 
-    /// Runs `f` inside, on a thread of its own. Processes that it starts and sockets that it opens stay inside.
+    /// Runs `f` inside, on a thread of its own. Processes that it starts and sockets that it opens remain inside.
     pub fn enter<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         let inside = || {
             setns(&self.0, CloneFlags::CLONE_NEWNET).expect("the namespace can be entered");
@@ -44,10 +44,10 @@ impl Namespace {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// Starts inside what [`process::command`](super::process::command) made.
+    /// Starts a command made by [`process::command`](super::process::command) inside.
     ///
     /// # Panics
-    /// When it does not start.
+    /// Panics if it does not start.
     #[must_use]
     pub fn start(&self, command: Command) -> Process {
         let inside = self.0.try_clone().expect("a descriptor");
@@ -55,14 +55,14 @@ impl Namespace {
             let outside = File::open("/proc/thread-self/ns/net")?;
             setns(inside, CloneFlags::CLONE_NEWNET)?;
             let child = command.spawn();
-            // The thread goes on to start others.
+            // The thread returns to its own namespace, because it starts other processes, too.
             setns(outside, CloneFlags::CLONE_NEWNET)?;
             child
         };
         Process::start_with(command, spawn).expect("it starts in its namespace")
     }
 
-    /// Runs a command inside. That it fails is a failure of the test.
+    /// Runs a command inside. The test fails if it fails.
     pub fn run(&self, program: &str, args: &[&str]) {
         let output = self.enter(|| Command::new(program).args(args).output());
         let output = output.unwrap_or_else(|e| panic!("{program}: {e}"));
@@ -70,10 +70,10 @@ impl Namespace {
         assert!(output.status.success(), "{program} {}: {said}", args.join(" "));
     }
 
-    /// Bytes that wait to be read from the sockets bound to that UDP port.
+    /// Returns the number of bytes that wait to be read from the sockets bound to that UDP port.
     ///
     /// # Panics
-    /// When the kernel does not say.
+    /// Panics if the kernel does not report it.
     #[must_use]
     pub fn unread(&self, port: u16) -> u64 {
         let table = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/udp"));
@@ -88,10 +88,10 @@ impl Namespace {
         queues.sum()
     }
 
-    /// Datagrams that have come so far for a port at which nobody listened.
+    /// Returns the number of datagrams so far that came for a port on which nobody listened.
     ///
     /// # Panics
-    /// When the kernel does not say.
+    /// Panics if the kernel does not report it.
     #[must_use]
     pub fn unheard(&self) -> u64 {
         let counters = self.enter(|| std::fs::read_to_string("/proc/thread-self/net/snmp"));
@@ -102,7 +102,7 @@ impl Namespace {
         values.split(' ').nth(place).and_then(|n| n.parse().ok()).expect("a number")
     }
 
-    /// What other processes can call it by while this one lives.
+    /// Returns the path by which other processes can refer to it while this one lives.
     #[must_use]
     pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())

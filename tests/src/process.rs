@@ -1,9 +1,9 @@
-//! Processes that do not outlive the test that started them.
+//! Processes that end with the test that started them.
 //!
 //! A test that fails drops its [`Process`], which kills it. A test program that is itself killed drops nothing, so on
-//! Linux the kernel is asked to do the same (`PR_SET_PDEATHSIG`, by way of `setpriv` from util-linux, because asking for
-//! it between fork and exec would take unsafe code). The kernel's word is about the *thread* that started the process,
-//! so one thread that never ends starts them all.
+//! Linux the kernel is asked to kill the process (`PR_SET_PDEATHSIG`, set by `setpriv` from util-linux, because setting
+//! it between fork and exec would require unsafe code). The signal is tied to the *thread* that started the process, so
+//! one thread that never ends starts all of them.
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, 
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// A command that the kernel ends with this process.
+/// Creates a command that the kernel ends together with this process.
 #[must_use]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     if !cfg!(target_os = "linux") {
@@ -22,7 +22,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// The same, ended after so many seconds: a failure then, whatever it was doing.
+/// Creates such a command with a time limit in seconds. Exceeding it is a failure, whatever the command was doing.
 #[must_use]
 pub fn limited(seconds: u32, program: impl AsRef<OsStr>) -> Command {
     let mut limited = command("timeout");
@@ -37,20 +37,20 @@ pub fn limited(seconds: u32, program: impl AsRef<OsStr>) -> Command {
 
 const WITH_PARENT: [&str; 4] = ["setpriv", "--pdeathsig", "KILL", "--"];
 
-/// A process that runs. Dropping it kills it.
+/// A running process. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process(Child);
 
 impl Process {
-    /// Starts what [`command`] made.
+    /// Starts a command made by [`command`].
     ///
     /// # Errors
-    /// Those of [`Command::spawn`].
+    /// Returns the errors of [`Command::spawn`].
     pub fn start(command: Command) -> io::Result<Self> {
         Self::start_with(command, |command| command.spawn())
     }
 
-    /// Starts it by `spawn`, which runs on the thread that starts all processes.
+    /// Starts it with `spawn`, which runs on the thread that starts all processes.
     pub(crate) fn start_with(
         mut command: Command,
         spawn: impl FnOnce(&mut Command) -> io::Result<Child> + Send + 'static,
@@ -62,26 +62,26 @@ impl Process {
         started.recv().map_err(io::Error::other)?.map(Self)
     }
 
-    /// Its standard input, if it is a pipe and nobody has taken it.
+    /// Takes its standard input, if that is a pipe and has not been taken.
     pub fn stdin(&mut self) -> Option<ChildStdin> {
         self.0.stdin.take()
     }
 
-    /// Its standard output, if it is a pipe and nobody has taken it.
+    /// Takes its standard output, if that is a pipe and has not been taken.
     pub fn stdout(&mut self) -> Option<ChildStdout> {
         self.0.stdout.take()
     }
 
-    /// Its number.
+    /// Returns its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.0.id()
     }
 
-    /// Asks it to end, as an operator does.
+    /// Asks it to terminate, as an operator does.
     ///
     /// # Panics
-    /// When it is not there any more.
+    /// Panics if it has ended.
     #[cfg(target_os = "linux")]
     pub fn terminate(&self) {
         use nix::sys::signal::{Signal, kill};
@@ -89,19 +89,19 @@ impl Process {
         kill(id, Signal::SIGTERM).expect("it runs");
     }
 
-    /// Ends it without a word, as the kernel does when memory is short.
+    /// Kills it, as the kernel does when memory is short.
     ///
     /// # Panics
-    /// When it cannot be killed.
+    /// Panics if it cannot be killed.
     pub fn kill(mut self) {
         self.0.kill().expect("it ran");
         self.0.wait().expect("it ends");
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     ///
     /// # Errors
-    /// Those of [`Child::wait`].
+    /// Returns the errors of [`Child::wait`].
     pub fn wait(&mut self) -> io::Result<ExitStatus> {
         self.0.wait()
     }
@@ -115,10 +115,10 @@ impl Drop for Process {
     }
 }
 
-/// Runs what [`command`] made to its end, with `input` on its standard input.
+/// Runs a command made by [`command`] to its end, with `input` on its standard input.
 ///
 /// # Panics
-/// When it does not start, or cannot be listened to.
+/// Panics if it does not start, or if its output cannot be read.
 #[must_use]
 pub fn run(mut command: Command, input: &str) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -126,9 +126,9 @@ pub fn run(mut command: Command, input: &str) -> Output {
     let mut stdin = process.stdin().expect("piped");
     let mut stdout = process.stdout().expect("piped");
     let mut stderr = process.0.stderr.take().expect("piped");
-    // All at once: it may fill one pipe before it has read the other.
+    // All pipes are served at once, because it may fill one before it has read the other.
     std::thread::scope(|scope| {
-        // A program that refuses its arguments does not read.
+        // A program that refuses its arguments does not read its input.
         scope.spawn(move || drop(stdin.write_all(input.as_bytes())));
         let errors = scope.spawn(move || {
             let mut said = Vec::new();
@@ -144,7 +144,7 @@ pub fn run(mut command: Command, input: &str) -> Output {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The thread that starts all processes.
+/// Returns the thread that starts all processes.
 fn nursery() -> &'static Mutex<Sender<Job>> {
     static NURSERY: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
     NURSERY.get_or_init(|| {
@@ -159,13 +159,13 @@ mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    /// Whether it is there, and not only its name until somebody asks how it ended.
+    /// Returns whether a process is alive, and not a zombie.
     fn lives(id: u32) -> bool {
         let status = std::fs::read_to_string(format!("/proc/{id}/status"));
         status.is_ok_and(|status| !status.contains("State:\tZ"))
     }
 
-    /// A shell that starts a process of its own and says which; it would run for an hour.
+    /// Starts a shell that starts a process of its own, which would run for an hour, and prints its id.
     fn parent() -> (Process, u32) {
         let mut shell = command("sh");
         let child = WITH_PARENT.join(" ") + " sleep 3600 & echo $!; wait";
@@ -175,7 +175,7 @@ mod tests {
         let mut out = io::BufReader::new(process.stdout().unwrap());
         io::BufRead::read_line(&mut out, &mut said).unwrap();
         let child = said.trim().parse().unwrap();
-        // `setpriv` has asked when it has become the program.
+        // By the time it has become the program, `setpriv` has made its request.
         until(|| {
             let name = std::fs::read_to_string(format!("/proc/{child}/comm"));
             name.is_ok_and(|name| name.trim() == "sleep")

@@ -1,13 +1,13 @@
-//! Programs of this workspace, built with the profile of the test that runs them, so that it is never an old one that
-//! is tested.
+//! Programs of this workspace, built with the profile of the test that runs them, so that a test never runs an outdated
+//! program.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Builds what `args` of `cargo build` say, and returns where `program` is in the folder of the profile.
+/// Runs `cargo build` with `args`, and returns the path of `program` in the folder of the profile.
 ///
 /// # Panics
-/// When it does not build.
+/// Panics if it does not build.
 #[must_use]
 pub fn build(args: &[&str], program: &str) -> PathBuf {
     let me = std::env::current_exe().expect("this program");

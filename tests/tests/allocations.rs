@@ -18,15 +18,15 @@ thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-// SAFETY: hands everything on to the system's allocator; counting touches no memory of its.
+// SAFETY: every call is passed on to the system's allocator; counting does not touch its memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps `alloc`'s contract.
+        // SAFETY: the caller fulfils the contract of `alloc`.
         unsafe { System.alloc(layout) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract.
+        // SAFETY: the caller fulfils the contract of `dealloc`.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -34,7 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Every operation, each of them a lookup.
+/// Performs every operation, each of which looks up an instrument.
 fn look_up_and_record() {
     counter!("requests").increment(1);
     counter!("requests", "service" => "shop", "zone" => "a", "method" => "get").increment(1);
@@ -67,7 +67,7 @@ fn recording_allocates_nothing_when_the_instrument_exists() {
     assert_eq!(allocations, 0);
 }
 
-/// Events and spans with and without fields; those of the span come early and late.
+/// Emits events and spans with and without fields, some of which are recorded early and some late.
 fn log_and_span(i: u32) {
     info!("without fields");
     warn!(route = "/orders", status = 200 + i % 2, "with fields");
@@ -82,7 +82,7 @@ fn spans_and_events_allocate_nothing_when_their_callsites_are_known() {
     let layer = MetricsLayer::new(&client).tags(["route", "status"]);
     let subscriber = tracing_subscriber::registry().with(layer);
     let allocations = tracing::subscriber::with_default(subscriber, || {
-        // The registry makes room for spans of a thread as they are opened for the first time.
+        // The registry allocates room for a thread's spans when they are opened for the first time.
         (0..64).for_each(log_and_span);
         let before = COUNT.get();
         (0..10_000).for_each(log_and_span);

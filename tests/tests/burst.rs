@@ -11,14 +11,14 @@ use ringstat_std::{Cause, Client, Drops, Outcome, Preset, Priority, Recorder};
 
 const THREADS: u64 = 32;
 const EVENTS: u64 = 1_000_000;
-/// For what takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(60);
 
-/// What the recording threads were told.
+/// The outcomes that the recording threads received.
 #[derive(Clone, Copy, Default, Debug)]
 struct Told {
     recorded: u64,
-    /// Accepted, and an older one was given up for it.
+    /// Accepted events for which an older one was dropped.
     evicting: u64,
     dropped: Drops,
 }
@@ -62,7 +62,7 @@ fn burst(preset: Preset, policy: Policy) {
     println!("{preset:?} {policy:?}: {told:?} {ledger:?}");
     assert_eq!(told.recorded + told.evicting + told.dropped.total(), EVENTS);
     assert_eq!((ledger.recorded, ledger.in_flight), (EVENTS, 0));
-    // Whoever records an event hears of its fate but for one: that it was evicted later.
+    // Recorders learn of every fate of an event except one: that it was evicted later.
     let evicted = ledger.dropped.get(Cause::Evicted);
     let mut expected = told.dropped;
     expected.add(Cause::Evicted, evicted);
@@ -101,7 +101,8 @@ fn into_the_largest_preset_closes_the_ledger() {
     every_policy(Preset::HighThroughput);
 }
 
-/// Of 32 000 critical events at once most find no room: their recorders are told. Each of the others arrives once.
+/// Most of 32 000 simultaneous critical events find no room, which their recorders are told. All others arrive, once
+/// each.
 #[test]
 fn critical_ones_that_were_taken_arrive_once() {
     let at = ([127, 0, 0, 1], 0).into();
@@ -147,6 +148,6 @@ fn critical_ones_that_were_taken_arrive_once() {
     assert_eq!(ledger.dropped.get(Cause::Full), ledger.dropped.total());
     let report = collector.stop(100);
     let critical = report.series.iter().find(|s| s.name == "critical").unwrap();
-    // One missing, or one twice, would make another sum.
+    // A missing or duplicate event would change the sum.
     assert_eq!(critical.value, sum as f64);
 }

@@ -1,4 +1,5 @@
-//! Critical events are delivered, once each, over networks that lose, copy and reorder datagrams both ways.
+//! Critical events are delivered once each, over networks that lose, duplicate and reorder datagrams in both
+//! directions.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,12 +23,12 @@ use ringstat_std::{Client, Outcome, Recorder};
 
 const SECOND: Duration = Duration::from_secs(20); // for what takes milliseconds unless something is wrong
 
-/// How often something happened, and what it added up to, in a collector's view.
+/// Returns the total of a counter according to a collector.
 fn seen(report: &Report, name: &str) -> f64 {
     report.series.iter().filter(|s| s.name == name).map(|s| s.value).sum()
 }
 
-/// A sender and a collector in fake time, with a bad network between them.
+/// A sender and a collector in simulated time, with a bad network between them.
 struct Simulation {
     ring: mpmc::Ring<Event, [mpmc::Cell<Event>; 64]>,
     sender: Box<Sender<Encoder<64, 1024>, Keep<32>, 8>>,
@@ -39,7 +40,7 @@ struct Simulation {
     now: u64,
     recorded: u64,
     refused: u64,
-    /// Of what was not refused.
+    /// The sum of all events that were not refused.
     sum: u64,
 }
 
@@ -76,7 +77,7 @@ impl Simulation {
         }
     }
 
-    /// Ten milliseconds of everything.
+    /// Simulates ten milliseconds.
     fn step(&mut self) {
         self.now += 10_000_000;
         let now = Time { monotonic: self.now, wall: self.now };
@@ -124,7 +125,7 @@ fn each_arrives_once_over_bad_networks() {
     let worse = Faults { loss: 0.3, duplicate: 0.1, reorder: 0.1, ..Faults::NONE };
     let dreadful = Faults { loss: 0.6, duplicate: 0.3, reorder: 0.3, ..Faults::NONE };
     for (faults, seed) in [(bad, 1), (worse, 2), (dreadful, 3), (Faults::NONE, 4)] {
-        // More attempts than any of these needs.
+        // This is more attempts than any event needs.
         let mut network = Simulation::new(faults, 100, seed);
         for n in 1..=1000 {
             network.record(n);
@@ -227,7 +228,7 @@ fn a_collector_that_restarts_gets_what_the_first_had_not_and_each_has_them_once(
     assert!(report.closes);
 }
 
-/// Stands between a client and a collector, and loses, copies and reorders datagrams both ways.
+/// A proxy between a client and a collector that loses, duplicates and reorders datagrams in both directions.
 struct BadNetwork {
     address: SocketAddr,
     lost: [Arc<AtomicU64>; 2],
@@ -235,7 +236,7 @@ struct BadNetwork {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Where what comes out of the bad network goes.
+/// The destination of datagrams that leave the bad network.
 struct Onward(UdpSocket, SocketAddr);
 
 impl Transport for Onward {
@@ -255,7 +256,7 @@ impl BadNetwork {
         let address = near.local_addr().unwrap();
         let lost: [Arc<AtomicU64>; 2] = Default::default();
         let stop = Arc::new(AtomicBool::new(false));
-        // The client's address is known when it has sent something; nothing comes back before.
+        // The client's address is known once it has sent something; nothing is sent back before that.
         let client = Arc::new(OnceLock::new());
         let run = |from: &UdpSocket, to: &UdpSocket, seed, there: bool| {
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());

@@ -1,4 +1,4 @@
-//! The client's example programs, run against a collector: what they record arrives, to the last one.
+//! The client's example programs, run against a collector: everything they record arrives.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringstat_collector::{Running, Server, ServerConfig};
 
-// Their `main` functions are for users.
+// Their `main` functions are for users, not for this test.
 #[allow(dead_code, unreachable_pub)]
 #[path = "../../std-adapter/examples/axum.rs"]
 mod axum_service;
@@ -30,7 +30,7 @@ fn collector() -> (Running, String) {
     (running, to)
 }
 
-/// The value of the series with this name and these tags; 0 if there is none.
+/// Returns the value of the series with this name and these tags, or 0 if there is none.
 fn value(running: &Running, name: &str, tags: &[(&str, &str)]) -> f64 {
     let report = running.report(1000);
     let has = |s: &&ringstat_collector::SeriesReport| {

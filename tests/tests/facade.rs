@@ -1,4 +1,4 @@
-//! The recorder behind the `metrics` facade: what crates record through it arrives.
+//! The recorder behind the `metrics` facade: what other crates record through it arrives.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use ringstat_std::{Builder, Cause, Client, Protocol};
 
 const SECOND: Duration = Duration::from_secs(20); // for what takes milliseconds unless something is wrong
 
-/// A client with its recorder, and the lines that it sends.
+/// Builds a client with its recorder, and collects the lines that it sends.
 fn lines(builder: Builder) -> (Client, Facade, Arc<Mutex<Vec<String>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = lines.clone();
@@ -27,7 +27,7 @@ fn lines(builder: Builder) -> (Client, Facade, Arc<Mutex<Vec<String>>>) {
 }
 
 fn builder() -> Builder {
-    // Only what a flush asks for.
+    // Only explicit flushes send anything.
     Client::builder("unused").flush_interval(Duration::from_secs(3600))
 }
 
@@ -101,7 +101,7 @@ fn beyond_the_limit_totals_are_kept_in_the_overflow_series() {
         }
         gauge!("g").set(1.0);
         histogram!("h").record(1.0);
-        // Labels longer than any datagram's strings may be.
+        // These labels are longer than the strings of any datagram may be.
         counter!("c", "long" => "l".repeat(300)).increment(1);
     });
     client.flush(SECOND).unwrap();
@@ -116,7 +116,7 @@ fn beyond_the_limit_totals_are_kept_in_the_overflow_series() {
     assert_eq!(client.overflowed_instruments(), 14 + 1 + 1 + 1);
 }
 
-/// What `metrics-process` records about this process, over ringstat's own format, at a collector.
+/// The numbers that `metrics-process` records about this process reach a collector in ringstat's own format.
 #[test]
 fn a_crate_that_knows_nothing_of_us_is_heard_at_the_collector() {
     let spy = SpyTransport::new();

@@ -1,8 +1,8 @@
 //! The client under test, in a process of its own: this program started again inside the sender's namespace.
 //!
-//! It records under load from a thread that may make no system call but sleep: a seccomp filter ends the process at
-//! any other one. So "recording never blocks" is not measured but enforced, whatever becomes of the network. What
-//! the test wants to know it asks over standard input, a command a line; each answer is a line of JSON.
+//! It records under load from a thread that must not make any system call except to sleep: a seccomp filter kills the
+//! process at any other. "Recording never blocks" is therefore enforced, not measured, whatever happens to the network.
+//! The test sends commands on standard input, one per line, and each answer is a line of JSON.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -19,26 +19,26 @@ use serde::{Deserialize, Serialize};
 use ringstat_tests::netns::Namespace;
 use ringstat_tests::process::{self, Process};
 
-/// The argument that makes this program the client; its [`Setup`] follows.
+/// The argument that makes this program the client; a [`Setup`] follows it.
 pub(crate) const ROLE: &str = "--as-client";
 
-/// How the client is set up.
+/// The configuration of the client.
 #[derive(Clone, Serialize, Deserialize, Debug)]
 pub(crate) struct Setup {
     pub(crate) to: String,
     pub(crate) sender: u64,
     pub(crate) policy: Policy,
     pub(crate) backoff_max: Duration,
-    /// Events before each sleep of a millisecond.
+    /// Events recorded between two sleeps of a millisecond.
     pub(crate) burst: u32,
-    /// The largest datagram.
+    /// The size of the largest datagram, in bytes.
     pub(crate) payload: usize,
-    /// A second address.
+    /// A second address to send to.
     pub(crate) redundant: Option<String>,
 }
 
 impl Setup {
-    /// The load that all tests begin with: 40 000 events a second at most.
+    /// Returns the load that all tests begin with: at most 40 000 events a second.
     pub(crate) fn new(to: String, policy: Policy) -> Self {
         Self {
             to,
@@ -52,24 +52,24 @@ impl Setup {
     }
 }
 
-/// What the client knows of itself.
+/// What the client knows about itself.
 #[derive(Clone, Serialize, Deserialize, Debug)]
 pub(crate) struct Status {
     pub(crate) breaker: String,
     pub(crate) opened: u64,
-    /// Record calls that the recording thread has made, counted by itself.
+    /// Record calls that the recording thread has made, as counted by that thread.
     pub(crate) calls: u64,
-    /// So many of these were critical. Each adds its number to the counter of that name.
+    /// How many of them were critical. Each of those adds its number to the counter of that name.
     pub(crate) critical: u64,
-    /// Critical ones that were refused at the record call.
+    /// Critical events that were refused at the record call.
     pub(crate) refused: u64,
-    /// The totals of the two instruments.
+    /// The totals of both instruments, this one and the next.
     pub(crate) requests: u64,
     pub(crate) seldom: u64,
     pub(crate) recorded: u64,
-    /// Events that left.
+    /// Events that were sent.
     pub(crate) sent: u64,
-    /// Of these, known to have arrived, not to have arrived, and not known.
+    /// Sent events that are known to have arrived, known to be lost, or of unknown fate.
     pub(crate) arrived: u64,
     pub(crate) lost: u64,
     pub(crate) unconfirmed: u64,
@@ -78,7 +78,7 @@ pub(crate) struct Status {
     pub(crate) in_flight: u64,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) datagrams: u64,
-    /// Datagrams given up by the sender.
+    /// Datagrams that the sender dropped.
     pub(crate) failed: u64,
     /// Resident memory in KiB.
     pub(crate) resident: u64,
@@ -89,17 +89,17 @@ impl Status {
         self.dropped.values().sum()
     }
 
-    /// What all critical events add up to: any other sum means that one is missing, or there twice.
+    /// The sum of all critical events. Any other sum means that one is missing or counted twice.
     pub(crate) fn critical_sum(&self) -> u64 {
         self.critical * (self.critical + 1) / 2
     }
 
-    /// Events sent, critical ones aside, once all of those are settled.
+    /// Events sent, excluding critical ones, once all of those are settled.
     pub(crate) fn events(&self) -> u64 {
         self.sent - self.critical
     }
 
-    /// Asserts that every record call is accounted for, with nothing under way.
+    /// Asserts that every record call is accounted for, with nothing in flight.
     pub(crate) fn assert_closed(&self) {
         assert_eq!(self.recorded, self.calls, "every call is counted once: {self:?}");
         assert_eq!(self.in_flight, 0, "{self:?}");
@@ -108,7 +108,7 @@ impl Status {
     }
 }
 
-/// A client that runs. Dropping it kills it.
+/// A running client. Dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Client {
     process: Process,
@@ -138,7 +138,7 @@ impl Client {
         }
         let status: Status =
             serde_json::from_str(&answer).unwrap_or_else(|e| panic!("{e}: {answer}"));
-        // Also in the middle of it all: what is missing was not looked at yet, and nothing counts twice.
+        // This holds even while the client is recording: the ledger may lag behind, but nothing counts twice.
         assert!(status.recorded <= status.calls, "{status:?}");
         status
     }
@@ -147,7 +147,7 @@ impl Client {
         self.ask("status")
     }
 
-    /// Asks until `done`, for at most `within`.
+    /// Polls its status until `done` holds, for at most `within`.
     pub(crate) fn until(
         &mut self,
         what: &str,
@@ -165,7 +165,7 @@ impl Client {
         }
     }
 
-    /// Stops recording, and sends everything, until all that is critical is acknowledged.
+    /// Stops recording, and sends everything until all critical events are acknowledged.
     pub(crate) fn settle(&mut self) -> Status {
         self.ask("pause");
         self.ask("flush");
@@ -174,17 +174,17 @@ impl Client {
         status
     }
 
-    /// Goes on recording.
+    /// Continues recording.
     pub(crate) fn resume(&mut self) {
         self.ask("resume");
     }
 
-    /// Ends it without a word.
+    /// Kills it.
     pub(crate) fn kill(self) {
         self.process.kill();
     }
 
-    /// Shuts it down. Returns its final account.
+    /// Shuts it down, and returns its final account.
     pub(crate) fn end(mut self) -> Status {
         let status = self.ask("end");
         assert!(self.process.wait().expect("it ends").success());
@@ -193,12 +193,12 @@ impl Client {
     }
 }
 
-/// Goes up with every event.
+/// A counter that increases with every event.
 static REQUESTS: Counter = Counter::new("requests");
-/// Goes up once, at the start.
+/// A counter that increases once, at the start.
 static SELDOM: Counter = Counter::new("seldom");
 
-/// What the process of the client does.
+/// The main function of the client process.
 pub(crate) fn run(setup: &str) {
     let setup: Setup = serde_json::from_str(setup).expect("the setup");
     let stats = ringstat_std::Client::builder(&setup.to)
@@ -209,7 +209,7 @@ pub(crate) fn run(setup: &str) {
         .sender(Some(setup.sender))
         .payload(setup.payload)
         .redundant(setup.redundant)
-        // None may be given up for bad luck alone.
+        // No critical event may be dropped merely by bad luck.
         .ack_attempts(100)
         .build()
         .expect("a client");
@@ -222,14 +222,14 @@ pub(crate) fn run(setup: &str) {
             "status" => {}
             "pause" => load.pause(true),
             "resume" => load.pause(false),
-            // What is not sent in time shows in the answer.
+            // If something is not sent in time, the answer shows it.
             "flush" => drop(stats.flush(Duration::from_secs(10))),
             "end" => {
                 load.pause(true);
                 let after = stats.clone();
                 stats.shutdown(Duration::from_secs(10));
                 answer(&after, &load);
-                // The recording thread may not even end: that takes system calls.
+                // The recording thread cannot even end, since that takes system calls.
                 std::process::exit(0);
             }
             other => panic!("no command: {other}"),
@@ -265,7 +265,7 @@ fn answer(stats: &ringstat_std::Client, load: &Load) {
         requests: REQUESTS.total(),
         seldom: SELDOM.total(),
         resident: resident(),
-        // Last: whatever the ledger has seen is in here.
+        // This is read last, so it includes everything that the ledger has seen.
         critical: load.critical.load(Ordering::Acquire),
         refused: load.refused.load(Ordering::Acquire),
         calls: load.calls.load(Ordering::Acquire),
@@ -273,10 +273,10 @@ fn answer(stats: &ringstat_std::Client, load: &Load) {
     println!("{}", serde_json::to_string(&status).expect("plain data"));
 }
 
-/// One event in so many rounds is critical: some 500 in the longest outage, for which there must be room.
+/// One event in this many rounds is critical: some 500 in the longest outage, for which there must be room.
 const CRITICAL_EVERY: u64 = 20;
 
-/// The recording thread's orders and account.
+/// The recording thread's commands and counts.
 #[derive(Debug, Default)]
 struct Load {
     calls: AtomicU64,
@@ -290,10 +290,10 @@ impl Load {
     /// Records for ever.
     fn record(&self, stats: &ringstat_std::Client, burst: u32) {
         let once = || {
-            // Before: the ledger must never know of more.
+            // The call is counted first, because the ledger must never know of more calls.
             self.calls.fetch_add(1, Ordering::Release);
             REQUESTS.inc();
-            // That it may be dropped is what the test is about.
+            // Events may be dropped; that is what the test is about.
             let _ = stats.count("events", 1u8).record();
         };
         // A thread's first record claims its ring.
@@ -321,7 +321,7 @@ impl Load {
         }
     }
 
-    /// Stops or goes on, and waits until it is so.
+    /// Pauses or resumes recording, and waits until the thread has done so.
     fn pause(&self, pause: bool) {
         self.pause.store(pause, Ordering::Release);
         while self.paused.load(Ordering::Acquire) != pause {
@@ -330,7 +330,7 @@ impl Load {
     }
 }
 
-/// From here on, any system call of this thread but sleeping ends the process.
+/// From here on, any system call of this thread except for sleeping kills the process.
 fn only_sleep() {
     let arch = std::env::consts::ARCH.try_into().expect("a platform that seccompiler knows");
     let sleep = [(nix::libc::SYS_clock_nanosleep, Vec::new())];

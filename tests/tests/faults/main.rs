@@ -1,7 +1,8 @@
-//! Network failure for real: a client and a collector, each a process of its own in a network namespace of its own,
-//! and a cable between them that is cut, filtered, rerouted and made bad under load.
+//! Real network failures: a client and a collector, each a process in a network namespace of its own, and a cable
+//! between them that is cut, filtered, rerouted and degraded under load.
 //!
-//! Needs root, `ip` and `nft`: `.ci/faults` installs and runs it all. What cannot be set up fails; nothing is skipped.
+//! This requires root, `ip` and `nft`: `.ci/faults` installs them and runs everything. If something cannot be set up,
+//! the test fails; nothing is skipped.
 
 mod client;
 mod netns;
@@ -25,7 +26,7 @@ fn main() {
     }
     let silences =
         [Silence::Killed, Silence::BlackHole, Silence::Unheard].into_iter().flat_map(|silence| {
-            // 1000, 20 000 and 400 000 events a second at most.
+            // At most 1000, 20 000 and 400 000 events a second.
             [1, 20, 400].map(|burst| {
                 let name = format!("a_collector_that_is_silent_{silence:?}_{burst}");
                 trial(&name, move || silence::of(silence, burst))

@@ -12,28 +12,28 @@ pub(crate) const CLIENT: &str = "10.9.9.1";
 pub(crate) const COLLECTOR: &str = "10.9.9.2";
 const NETWORK: &str = "10.9.9.0/24";
 const DEVICE: &str = "veth0";
-/// The same name at both ends: each is alone with it.
+/// The name of the firewall's table, which is the same at both ends, since each has a namespace of its own.
 const TABLE: &str = "ringstat";
 
-/// How the way is blocked.
+/// How the path to the collector is blocked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Block {
-    /// A firewall on the client's machine forbids it: the sender gets EPERM.
+    /// A firewall on the client's machine rejects packets: the sender gets EPERM.
     Filter,
-    /// The route is gone: ENETUNREACH.
+    /// The route is gone: the sender gets ENETUNREACH.
     Route,
     /// The link is down, and with it the route.
     Link,
-    /// A firewall on the collector's machine drops everything and says nothing. No UDP sender can see that.
+    /// A firewall on the collector's machine silently drops everything, which no UDP sender can see.
     Silent,
 }
 
-/// Where a firewall stands.
+/// Where packets are dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hook {
-    /// On the client's machine, which tells the sender: EPERM.
+    /// On the client's machine, where the sender gets EPERM.
     Sent,
-    /// On the collector's machine, and says nothing.
+    /// On the collector's machine, silently.
     Received,
 }
 
@@ -61,7 +61,7 @@ impl Network {
         network
     }
 
-    /// The kernel takes a moment to see that a link is up, and until then loses what is sent without a word.
+    /// The kernel takes a moment to notice that a link is up, and silently loses what is sent until then.
     fn wait_for_carrier(&self) {
         let there = self.collector.enter(|| UdpSocket::bind((COLLECTOR, 9)));
         let there = there.expect("the address is there");
@@ -69,7 +69,7 @@ impl Network {
         let here =
             self.client.enter(|| UdpSocket::bind((CLIENT, 0))).expect("the address is there");
         for _ in 0..2000 {
-            // Refused or unreachable: not yet.
+            // It is refused or unreachable until the link is up.
             let _ = here.send_to(b"?", (COLLECTOR, 9));
             if there.recv(&mut [0]).is_ok() {
                 return;
@@ -97,12 +97,12 @@ impl Network {
             Block::Silent => self.drop_nothing(Hook::Received),
         }
     }
-    /// Drops what goes to a port of the collector.
+    /// Drops packets to a port of the collector.
     pub(crate) fn drop_port(&self, at: Hook, port: u16) {
         self.drop(at, &format!("udp dport {port}"));
     }
 
-    /// Drops what the collector answers, on the client's machine.
+    /// Drops the collector's answers, on the client's machine.
     pub(crate) fn drop_answers(&self) {
         filter(&self.client, "input", "meta l4proto udp");
     }
@@ -114,12 +114,12 @@ impl Network {
         }
     }
 
-    /// Sets the largest packet that the client's link takes.
+    /// Sets the MTU of the client's link.
     pub(crate) fn mtu(&self, bytes: u16) {
         self.client.run("ip", &["link", "set", DEVICE, "mtu", &bytes.to_string()]);
     }
 
-    /// Takes the firewall away.
+    /// Removes the firewall.
     pub(crate) fn drop_nothing(&self, at: Hook) {
         let machine = match at {
             Hook::Sent => &self.client,
@@ -128,7 +128,7 @@ impl Network {
         machine.run("nft", &["delete", "table", "inet", TABLE]);
     }
 
-    /// Makes the client's side of the cable as bad as `faults` say. Returns `false` where the kernel has no `netem`.
+    /// Degrades the client's side of the cable with `netem`. Returns `false` if the kernel has no `netem`.
     pub(crate) fn netem(&self, faults: &[&str]) -> bool {
         let mut args = vec!["qdisc", "replace", "dev", DEVICE, "root", "netem", "limit", "100000"];
         args.extend(
@@ -137,13 +137,13 @@ impl Network {
         let output = self.client.enter(|| Command::new("tc").args(&args).output());
         let output = output.unwrap_or_else(|e| panic!("tc: {e}; see .ci/faults"));
         let said = String::from_utf8_lossy(&output.stderr);
-        // Anything else that goes wrong is a failure.
+        // Any other error fails the test.
         let absent = said.contains("qdisc kind is unknown");
         assert!(output.status.success() || absent, "tc {}: {said}", args.join(" "));
         !absent
     }
 
-    /// A good cable again; what was delayed has arrived.
+    /// Restores the cable. Delayed packets have arrived when it returns.
     pub(crate) fn netem_off(&self) {
         self.netem(&[]);
         let waiting = || {
@@ -158,9 +158,9 @@ impl Network {
     }
 }
 
-/// Drops some packets at a hook.
+/// Drops matching packets at a hook.
 fn filter(machine: &Namespace, hook: &str, which: &str) {
-    // As one transaction: never half a firewall.
+    // The rules are applied as one transaction, so there is never half a firewall.
     let rules = format!(
         "table inet {TABLE} {{\n chain quiet {{\n type filter hook {hook} priority 0;\n {which} drop\n }}\n}}"
     );

@@ -1,4 +1,4 @@
-//! The way to the collector is blocked for ten seconds under load, in every way that the kernel has.
+//! The path to the collector is blocked for ten seconds under load, in every way that the kernel supports.
 
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use ringstat_tests::collector::Collector;
 
 const BLOCKED: Duration = Duration::from_secs(10);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// What memory may change by, in KiB, while 25 MB are recorded with nowhere to go.
+/// The allowed change of memory, in KiB, while 25 MB are recorded that cannot be sent.
 const FLAT: u64 = 256;
-/// For what takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
 fn setup(policy: Policy) -> Setup {
@@ -20,13 +20,13 @@ fn setup(policy: Policy) -> Setup {
     Setup { backoff_max: BACKOFF_MAX, ..setup }
 }
 
-/// A block that the kernel tells the sender of: nothing leaves the machine, and nothing that left is lost.
+/// A block that the kernel reports to the sender: nothing leaves the machine, and nothing that left is lost.
 pub(crate) fn told(how: Block, policy: Policy) {
     let network = Network::new();
     let setup = setup(policy);
     let collector = Collector::start(&network.collector, &[&setup.to]);
     let mut client = Client::start(&network.client, &setup);
-    // Long enough for every slot of the ring to have been used: from here on memory may not grow.
+    // By then every slot of the ring has been used, and from here on memory may not grow.
     let before = client.until("load", SOON, |s| s.sent > 20_000);
     assert_eq!((before.breaker.as_str(), before.opened), ("closed", 0));
 
@@ -43,12 +43,12 @@ pub(crate) fn told(how: Block, policy: Policy) {
     }
     let during = client.status();
     assert!(during.calls > opened.calls + 100_000, "recording went on: {during:?}");
-    // All of normal priority: a graded ring takes no more of them from 90 % on.
+    // All events have normal priority, so a graded ring accepts no more of them once it is 90 % full.
     let cause = if policy.evicts() && !policy.gates() { "evicted" } else { "full" };
     let given_up = during.dropped.get(cause).copied().unwrap_or(0);
     assert!(given_up > 50_000, "the policy decided what to give up: {during:?}");
     assert!(most <= before.resident + FLAT, "{} KiB became {most}", before.resident);
-    // 100 ms, 200, 400, 800, then seconds less at most a quarter.
+    // The probes come after 100 ms, 200, 400, 800, and then seconds, each reduced by at most a quarter.
     assert!((3..=18).contains(&during.opened), "it asks, and does not storm: {during:?}");
 
     network.unblock(how);
@@ -70,12 +70,12 @@ pub(crate) fn told(how: Block, policy: Policy) {
     let (received, lost) = (known.sender("received"), known.sender("lost"));
     assert_eq!(received + lost, last.datagrams, "received = delivered + lost");
     if how != Block::Link {
-        // A link that goes down takes along what is in its queue.
+        // A link that goes down drops the packets in its queue.
         assert_eq!(lost, 0, "nothing that was sent was lost");
         assert_eq!(events, last.events(), "each event that was not dropped, once");
     }
     assert_eq!(known.sender("restarts"), 0);
-    // A probe that got through is sent again: the answer to the first could have been that nobody listens.
+    // A probe that arrived is sent again, because the sender cannot exclude that it was refused.
     assert!(known.sender("duplicates") <= 32, "{} twice", known.sender("duplicates"));
     println!(
         "{how:?}: breaker opened {} times, {} KiB resident, {} recorded = {} sent + {:?}; {lost} datagrams lost",
@@ -83,11 +83,11 @@ pub(crate) fn told(how: Block, policy: Policy) {
     );
 }
 
-/// A tunnel takes the place of the link, and packets become smaller: what no longer goes as segments goes one by one,
-/// and what no longer fits a packet the kernel cuts. Nothing of it is an outage.
+/// A tunnel replaces the link, and packets become smaller: datagrams that no longer fit as segments are sent one by
+/// one, and those that no longer fit into a packet are fragmented by the kernel. None of that is an outage.
 pub(crate) fn smaller_packets() {
     let network = Network::new();
-    // Several datagrams at a time, for the kernel to cut.
+    // It sends several datagrams at a time, for the kernel to segment.
     let setup = Setup { burst: 400, payload: 700, ..setup(Policy::DropNewest) };
     let collector = Collector::start(&network.collector, &[&setup.to]);
     let mut client = Client::start(&network.client, &setup);

@@ -1,4 +1,4 @@
-//! Every datagram goes two ways, and one of them fails after the other. Nothing may be lost, and nothing count twice.
+//! Every datagram is sent over two paths, which fail one after the other. Nothing may be lost or counted twice.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use crate::client::{Client, Setup};
 use crate::netns::{COLLECTOR, Hook, Network};
 use ringstat_tests::collector::Collector;
 
-/// For what takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
-/// `at`: where the datagrams are dropped. The sender is told of what its own machine drops, and of nothing else.
+/// Blocks one path at a time. Datagrams are dropped `at` a hook; the sender is only told about drops on its own
+/// machine.
 pub(crate) fn one_way_at_a_time(at: Hook) {
     let network = Network::new();
     let ports = [8125, 8127];

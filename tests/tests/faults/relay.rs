@@ -1,5 +1,5 @@
-//! A bad network in user space, for kernels without `netem`: a process between client and collector would be one more
-//! thing to go wrong, so it is two threads with two sockets in the collector's namespace.
+//! A bad network in user space, for kernels without `netem`. It consists of two threads with two sockets in the
+//! collector's namespace, because a process between client and collector would be one more thing that can fail.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use ringstat_core::testkit::{FaultReport, FaultTransport, Faults};
 
 use ringstat_tests::netns::Namespace;
 
-/// Forwards datagrams both ways, with faults on purpose that it counts exactly.
+/// Forwards datagrams in both directions, with injected faults that it counts exactly.
 #[derive(Debug)]
 pub(crate) struct Relay {
     shared: Arc<Shared>,
@@ -30,7 +30,7 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// A socket to forward to: it is connected, or an address is given.
+/// A socket to forward to: it is either connected, or used with an address.
 #[derive(Debug)]
 struct Out {
     socket: Arc<UdpSocket>,
@@ -52,7 +52,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Relay {
-    /// Forwards what arrives at `at` to `to`, both on `machine`, and what is answered back.
+    /// Forwards what arrives at `at` to `to`, both on `machine`, and the answers back.
     pub(crate) fn start(machine: &Namespace, at: &str, to: &str, faults: Faults) -> Self {
         let (outer, inner) = machine.enter(|| {
             let inner = UdpSocket::bind("127.0.0.1:0").expect("a port");
@@ -60,7 +60,7 @@ impl Relay {
             (UdpSocket::bind(at).expect("the port is free"), inner)
         });
         for socket in [&outer, &inner] {
-            // The relay itself must lose nothing.
+            // The relay itself must not lose anything.
             setsockopt(socket, RcvBufForce, &(16 << 20)).expect("root may");
             socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         }
@@ -80,7 +80,7 @@ impl Relay {
             std::thread::spawn(move || {
                 there.receive(&outer, |from, datagram| {
                     *lock(&there.client) = Some(from);
-                    // What could not be forwarded shows in the report.
+                    // Datagrams that could not be forwarded show in the report.
                     let _ = lock(&there.there).send(datagram);
                 });
             }),
@@ -95,7 +95,7 @@ impl Relay {
         Self { shared, threads }
     }
 
-    /// Waits until so many datagrams of the client have come.
+    /// Waits until the client has sent this many datagrams.
     pub(crate) fn until_offered(&self, datagrams: u64) {
         let offered = || lock(&self.shared.there).report().offered;
         for _ in 0..1000 {
@@ -107,7 +107,7 @@ impl Relay {
         panic!("the cable lost some: {} of {datagrams}", offered());
     }
 
-    /// The network is well again; what was held back is on its way. Returns what it did to the client's datagrams.
+    /// Ends the faults, and sends what was held back. Returns what it did to the client's datagrams.
     pub(crate) fn recover(&self) -> FaultReport {
         for network in [&self.shared.back, &self.shared.there] {
             let mut network = lock(network);
@@ -119,11 +119,11 @@ impl Relay {
 }
 
 impl Shared {
-    /// Hands on what arrives, until it is told to stop.
+    /// Passes on what arrives, until it is told to stop.
     fn receive(&self, socket: &UdpSocket, mut hand_on: impl FnMut(SocketAddr, &[u8])) {
         let mut buf = vec![0; 65_536];
         while !self.stop.load(Ordering::Relaxed) {
-            // Nothing there, or nobody there yet: look whether to stop.
+            // There is nothing to receive, or no address yet, so it checks whether to stop.
             let Ok((length, from)) = socket.recv_from(&mut buf) else { continue };
             hand_on(from, &buf[..length]);
         }
@@ -134,7 +134,7 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            // A panic in there has been printed; this one may be unwinding, too.
+            // A panic of the thread has been printed already, and this thread may be unwinding, too.
             let _ = thread.join();
         }
     }

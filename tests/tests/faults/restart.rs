@@ -1,4 +1,4 @@
-//! Either end is killed under load and comes back.
+//! Either end is killed under load and started again.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::client::{Client, Setup};
 use crate::netns::{COLLECTOR, Network};
 use ringstat_tests::collector::Collector;
 
-/// For what takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
 fn setup() -> Setup {
     Setup::new(format!("{COLLECTOR}:8125"), Policy::DropNewest)
 }
 
-/// A new collector knows nothing, and must neither count anything twice nor take for lost what the old one had.
+/// A new collector knows nothing. It must not count anything twice, nor report as lost what the old one received.
 pub(crate) fn of_the_collector() {
     let network = Network::new();
     let setup = setup();
     let first = Collector::start(&network.collector, &[&setup.to]);
     let mut client = Client::start(&network.client, &setup);
     client.until("load", SOON, |s| s.sent > 40_000);
-    // Quiet for a moment, so that it is known who has which critical event.
+    // Recording pauses, so that it is known which collector has which critical event.
     let quiet = client.settle();
     first.until("all of it", |k| {
         k.series("requests") == quiet.requests && k.series("critical") == quiet.critical_sum()
@@ -41,7 +41,7 @@ pub(crate) fn of_the_collector() {
     });
     let events = known.series("events");
     assert!(events >= 30_000 && events < after.sent, "its own only: {events} of {}", after.sent);
-    // Those from when nobody was there, too, and none that was acknowledged before.
+    // This includes events from while there was no collector, and none that had been acknowledged before.
     let critical = after.critical_sum() - quiet.critical_sum();
     assert_eq!(known.series("critical"), critical, "each critical event once");
     assert_eq!(known.sender("dropped_at_sender"), after.drops());
@@ -54,7 +54,7 @@ pub(crate) fn of_the_collector() {
     println!("collector: {before} datagrams before it came back, {events} events since");
 }
 
-/// A new run has a new epoch: its totals are added to the old ones, and nothing is taken for lost.
+/// A new run has a new epoch: its totals are added to the old ones, and nothing is reported as lost.
 pub(crate) fn of_the_sender() {
     let network = Network::new();
     let setup = setup();
@@ -63,7 +63,7 @@ pub(crate) fn of_the_sender() {
     first.until("load", SOON, |s| s.sent > 40_000);
     collector.until("some of it", |k| k.series("requests") > 0 && k.series("seldom") == 7);
     first.kill();
-    // What the dead one had sent is still being read.
+    // Datagrams of the killed client are still being read.
     let before = collector.all_read(8125);
     let mut second = Client::start(&network.client, &setup);
     second.until("load", SOON, |s| s.sent > 40_000);

@@ -1,7 +1,8 @@
-//! A collector that is no longer there, and a network that does not tell: nothing may be called sent that did not arrive.
+//! A collector that is gone, and a network that does not report it: nothing that did not arrive may be reported as
+//! delivered.
 //!
-//! The kernel passes on at most about one refusal a second, and none from behind a firewall. What tells the client is that
-//! its questions are not answered. Each test compares the accounts of both ends, to the last event.
+//! The kernel passes on at most about one refusal per second, and none from behind a firewall. The client notices
+//! because its requests for receipts are not answered. Each test compares the accounts of both ends, to the last event.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,11 @@ use crate::client::{Client, Setup, Status};
 use crate::netns::{Block, COLLECTOR, Hook, Network};
 
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// What the breaker promises.
+/// The time within which the breaker promises to open.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
-/// Two backoff periods, and the time that a probe's answer is waited for in each.
+/// Two backoff periods, each with the time to wait for the answer to a probe.
 const BACK_WITHIN: Duration = Duration::from_secs(4);
-/// For what takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
 /// How a collector falls silent.
@@ -24,13 +25,13 @@ const SOON: Duration = Duration::from_secs(20);
 pub(crate) enum Silence {
     /// It is killed, and another one takes its place.
     Killed,
-    /// What is sent to it vanishes, and nobody says so.
+    /// Datagrams to it vanish silently.
     BlackHole,
-    /// It hears everything, and its answers vanish.
+    /// It receives everything, but its answers vanish.
     Unheard,
 }
 
-/// Under a load of `burst` events a millisecond.
+/// Tests the silence under a load of `burst` events per millisecond.
 pub(crate) fn of(silence: Silence, burst: u32) {
     let network = Network::new();
     let setup = Setup::new(format!("{COLLECTOR}:8125"), Policy::DropOldest);
@@ -80,11 +81,11 @@ pub(crate) fn of(silence: Silence, burst: u32) {
     );
 }
 
-/// The client's ledger closes against the collector's account.
+/// Checks the client's ledger against the collector's account.
 fn check(silence: Silence, during: &Status, last: &Status, stored: u64) {
     let events = |status: &Status| status.arrived - status.acknowledged;
     match silence {
-        // What the one that died had is not in the account of the next.
+        // The next collector's account does not contain what the killed one had.
         Silence::Killed => {
             assert_eq!(events(last) - events(during), stored, "{last:?}");
             assert!(last.unconfirmed <= during.unconfirmed, "{during:?} {last:?}");

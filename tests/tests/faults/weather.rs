@@ -1,5 +1,5 @@
-//! A network that loses, duplicates and reorders. By `tc netem` where the kernel has it; else by a [`Relay`], which
-//! also knows exactly what it did.
+//! A network that loses, duplicates and reorders, made with `tc netem` if the kernel has it, otherwise with a
+//! [`Relay`], which also knows exactly what it did.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use ringstat_tests::collector::Collector;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// So many events are sent through the bad network.
+/// The number of events that are sent through the bad network.
 const EVENTS: u64 = 150_000;
 
 pub(crate) fn bad(faults: Faults) {
@@ -22,7 +22,7 @@ pub(crate) fn bad(faults: Faults) {
     let netem = network.netem(&[
         &format!("loss {}%", faults.loss * 100.0),
         &format!("duplicate {}%", faults.duplicate * 100.0),
-        // `netem` reorders by letting some overtake what it delays.
+        // `netem` reorders by letting some packets overtake those that it delays.
         &(if faults.reorder > 0.0 {
             format!("delay 2ms reorder {}%", faults.reorder * 100.0)
         } else {
@@ -32,12 +32,12 @@ pub(crate) fn bad(faults: Faults) {
     let inside = "127.0.0.1:8126";
     let relay = (!netem).then(|| Relay::start(&network.collector, &to, inside, faults));
     let collector = Collector::start(&network.collector, &[if netem { &to } else { inside }]);
-    // Many small ones: many that can be lost.
+    // Small datagrams, so that there are many that can be lost.
     let setup = Setup { payload: 256, ..Setup::new(to, Policy::DropNewest) };
     let mut client = Client::start(&network.client, &setup);
     client.until("load", SOON, |s| s.sent > EVENTS);
     let through = client.settle();
-    // All that was sent has passed the relay before it says what it did.
+    // Everything that was sent has passed the relay before it reports what it did.
     let told = match &relay {
         Some(relay) => {
             relay.until_offered(through.datagrams);
@@ -48,7 +48,7 @@ pub(crate) fn bad(faults: Faults) {
             None
         }
     };
-    // One more change, one more flush: totals are exact again.
+    // After one more change and one more flush, the totals are exact again.
     client.resume();
     let sent = through.sent;
     client.until("load", SOON, |s| s.sent > sent);

@@ -1,10 +1,10 @@
-//! Batching: events come in batches of 10 to 200, and a batch closes with so many. What a larger one saves, in time and
-//! bytes an event.
+//! Batching: what larger batches save, in time and bytes per event. Events come in batches of 10 to 200, and the sender
+//! is flushed after each batch.
 //!
-//! ringstat's sender behind its ring, in its own format and in DogStatsD lines, beside cadence's buffer flushed after
-//! each batch. All of it in one thread, the transport throws away.
+//! ringstat's sender behind its ring, in its own format and as DogStatsD lines, is compared with cadence's buffer
+//! flushed after each batch. Everything runs in one thread, with a transport that discards the datagrams.
 //!
-//! Every event must be sent, and each batch when it closes.
+//! Every event must be sent, and each batch must be sent when it closes.
 //!
 //! `cargo bench -p ringstat-benches --bench batching`
 
@@ -24,10 +24,10 @@ use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::Encoder;
 
 const BATCHES: [usize; 5] = [10, 20, 50, 100, 200];
-/// A whole number of batches of each size.
+/// A whole number of batches of every size.
 const EVENTS: usize = 2000;
 
-/// Sends all events in batches of `batch`, and says what the sender made of them.
+/// Sends all events in batches of `batch`, and returns the sender's totals.
 fn send<E: Format>(events: &[Event], batch: usize, encoder: E) -> Totals {
     let config = SenderConfig {
         batch_least: batch,
@@ -43,7 +43,7 @@ fn send<E: Format>(events: &[Event], batch: usize, encoder: E) -> Totals {
     for (n, batch) in events.chunks(batch).enumerate() {
         assert_eq!(producer.push_slice(batch), batch.len());
         if (n + 1) * batch.len() == events.len() {
-            // What does not fit into the last datagram of a batch waits for the next one.
+            // Whatever does not fit into the last datagram of a batch waits for the next one.
             sender.flush();
         }
         let wall = batch[0].time();

@@ -1,7 +1,7 @@
-//! Checksums: CRC-32 (ISO-HDLC), which ends every datagram, over what datagrams are long.
+//! Checksums: CRC-32 (ISO-HDLC), which ends every datagram, over the lengths that datagrams have.
 //!
-//! ringstat takes `crc32fast` on hosts and the `crc` crate with a table of 1 KiB on chips; beside them the same crate
-//! without a table and with 16 KiB, and the eight lines that work bit by bit.
+//! ringstat uses `crc32fast` on hosts, and the `crc` crate with a table of 1 KiB on chips. They are compared with the
+//! same crate without a table and with one of 16 KiB, and with eight lines that work bit by bit.
 //!
 //! Each implementation must agree with the checksum in a datagram that ringstat packed.
 //!
@@ -13,7 +13,7 @@ use crc::{CRC_32_ISO_HDLC, Crc, NoTable, Table};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ringstat_benches::corpus;
 
-/// From a heartbeat to a jumbo frame.
+/// Lengths from a heartbeat to a jumbo frame, in bytes.
 const LENGTHS: [usize; 4] = [64, 512, 1472, 8972];
 
 static NONE: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
@@ -39,11 +39,11 @@ const IMPLEMENTATIONS: [(&str, fn(&[u8]) -> u32); 5] = [
     ("bit by bit", bit_by_bit),
 ];
 
-/// The beginning of a datagram, and its checksum by the slow way, which agrees with what ringstat wrote behind the
-/// whole.
+/// Returns the beginning of a datagram and its checksum, computed the slow way, which is checked against the checksum
+/// that ringstat wrote at the end of the whole datagram.
 fn beginning(length: usize) -> (Vec<u8>, u32) {
     let events = corpus::events(2000).expect("the corpus is sound");
-    // No datagram with events is as short as the shortest here.
+    // Datagrams with events are longer than the shortest length here.
     let mut bytes = corpus::datagrams(&events, length.max(512)).swap_remove(0);
     let sum = bytes.split_off(bytes.len() - 4);
     assert_eq!(bit_by_bit(&bytes).to_le_bytes(), *sum, "ringstat's checksum");

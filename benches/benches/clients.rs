@@ -1,12 +1,13 @@
-//! Whole clients: what the thread that records pays, with 1 thread and with 2 on the same instruments.
+//! Whole clients: what recording costs the calling thread, with 1 thread and with 2 on the same instruments.
 //!
-//! Four things that every user does, in the way that each client's own users do them: count by a handle that is kept,
-//! count with three tags, set a gauge, take a sample for a histogram. Those that have kept handles are ringstat's
-//! instruments, ringstat and metrics-exporter-dogstatsd behind the `metrics` facade, prometheus, prometheus-client
-//! and OpenTelemetry; cadence has none, and writes a line each time, into a buffer before a socket, or into a queue
-//! before that. ringstat's count with three tags is an event, which carries its own time; the others add to a total.
+//! Four operations that every user needs, each written as that client's own users would write it: count with a handle
+//! that is kept, count with three tags, set a gauge, record a value in a histogram. Kept handles exist in ringstat's
+//! instruments, in ringstat and metrics-exporter-dogstatsd behind the `metrics` facade, in prometheus,
+//! prometheus-client and OpenTelemetry. cadence has none and writes a line each time, into a buffer in front of a
+//! socket, or into a queue in front of that. ringstat's count with three tags is an event with its own time; the others
+//! add to a total.
 //!
-//! Where a client can be asked, what it counted must be what was counted.
+//! If a client can report its count, it must equal the number of calls.
 //!
 //! `cargo bench -p ringstat-benches --bench clients`
 
@@ -28,27 +29,27 @@ use ringstat_benches::threads::together;
 use ringstat_std::metrics::Facade;
 use ringstat_std::{Counter, Gauge, Histogram, Recorder, Tag};
 
-/// Calls of each thread in a row: half of what a ring of the default preset holds, so that none is given up.
+/// Calls of each thread in a row: half of what a ring of the default preset holds, so that none is dropped.
 const ROW: u64 = 4000;
 const TAGS: [Tag; 3] = [("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
 const BUCKETS: [f64; 12] =
     [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
 
-/// A client, seen as its user sees it.
+/// A client as its user sees it.
 trait Client: Sync {
-    /// Counts one, by the best handle that there is.
+    /// Counts one, with the best handle that the client offers.
     fn count(&self);
     /// Counts one, with [`TAGS`].
     fn tagged(&self);
     fn gauge(&self, value: f64);
     fn histogram(&self, value: f64);
-    /// What [`count`](Self::count) has counted, if it can be asked.
+    /// Returns what [`count`](Self::count) has counted, if the client can report it.
     fn counted(&self) -> Option<u64>;
-    /// Between two rows, while no clock runs.
+    /// Called between two rows, while no time is measured.
     fn settle(&self) {}
 }
 
-/// ringstat, as it is meant to be used.
+/// ringstat as it is meant to be used.
 struct Ours(ringstat_std::Client);
 
 static COUNTER: Counter = Counter::new("requests");
@@ -76,13 +77,13 @@ impl Client for Ours {
     }
 }
 
-/// Any recorder behind the `metrics` facade, by handles that are kept, as its macros keep none.
+/// Any recorder behind the `metrics` facade, with handles that are kept, since its macros keep none.
 struct Behind {
     counter: metrics::Counter,
     tagged: metrics::Counter,
     gauge: metrics::Gauge,
     histogram: metrics::Histogram,
-    /// ringstat, if that is what is behind it.
+    /// The client, if the recorder is ringstat.
     ours: Option<ringstat_std::Client>,
 }
 
@@ -141,7 +142,7 @@ impl Client for StatsdClient {
     }
 }
 
-/// The crate `prometheus`.
+/// The `prometheus` crate.
 struct Prometheus {
     counter: prometheus::IntCounter,
     tagged: prometheus::IntCounterVec,
@@ -182,7 +183,7 @@ impl Client for Prometheus {
     }
 }
 
-/// The crate `prometheus-client`.
+/// The `prometheus-client` crate.
 struct PrometheusClient {
     counter: prometheus_client::metrics::counter::Counter,
     tagged: Family<Labels, prometheus_client::metrics::counter::Counter>,
@@ -216,7 +217,7 @@ impl Client for PrometheusClient {
     }
 }
 
-/// OpenTelemetry's SDK, with an exporter that keeps in memory what it is asked for.
+/// OpenTelemetry's SDK, with an exporter that keeps metrics in memory.
 struct OpenTelemetry {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
@@ -270,7 +271,7 @@ impl Client for OpenTelemetry {
     }
 }
 
-/// What is done with a client.
+/// A named operation on a client.
 type Operation<C> = (&'static str, fn(&C, u64));
 
 fn run<C: Client>(criterion: &mut Criterion, name: &str, client: &C) {

@@ -1,8 +1,8 @@
 //! The whole path: from the record call through the client, loopback UDP and the collector into its store, recorded by
-//! one thread, and by two and four at the same time. Time of an event.
+//! one thread, and by two and four at the same time. Measures the time per event.
 //!
-//! Beside it cadence, whose lines a bare socket receives and nobody reads. Both wait while too much is under way, so
-//! that nothing is lost.
+//! It is compared with cadence, whose lines a bare socket receives and ignores. Both wait while too much is in flight,
+//! so that nothing is lost.
 //!
 //! Every event must arrive; the collector must have stored each one.
 //!
@@ -21,9 +21,9 @@ use ringstat_benches::threads::{Patience, together};
 use ringstat_core::format::PAYLOAD_ETHERNET;
 
 const THREADS: [u64; 3] = [1, 2, 4];
-/// Events of all threads at a time.
+/// The number of events that all threads together record at a time.
 const MANY: u64 = 20_000;
-/// Lines that may wait in the socket, whose buffer holds some 90 datagrams of 16 lines or more.
+/// The number of lines that may wait in the socket, whose buffer holds some 90 datagrams of 16 lines or more.
 const UNDER_WAY: u64 = 512;
 
 /// Counts lines until told to stop.
@@ -37,7 +37,7 @@ fn receive(socket: &UdpSocket, lines: &AtomicU64, done: &AtomicBool) {
     }
 }
 
-/// As `deliver`, by cadence.
+/// The counterpart of `deliver` for cadence.
 fn cadence(threads: u64, events: u64) -> Duration {
     let receiver = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     receiver.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");

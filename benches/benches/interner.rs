@@ -1,10 +1,11 @@
-//! Interners: a small number for a name. 1000 names of about 20 characters, looked up by one thread and by two at the
-//! same time when all are known, turned back into text, and added to an empty table.
+//! Interners, which assign small numbers to names. 1000 names of about 20 characters are looked up by one thread and by
+//! two at the same time once all are known, turned back into text, and added to an empty table.
 //!
-//! ringstat's, which has a fixed size and no lock, beside lasso's for threads and a hash map behind a lock for readers
-//! and writers. And the step above, from name and tags to a counter: ringstat's client, prometheus' labels, a map.
+//! ringstat's interner, which has a fixed size and no lock, is compared with lasso's threaded one and with a hash map
+//! behind a read-write lock. One level up, from name and tags to a counter, it compares ringstat's client, prometheus'
+//! labels and a map.
 //!
-//! Equal texts must have equal numbers, and each number the text that it came from.
+//! Equal texts must have equal numbers, and each number must lead back to its text.
 //!
 //! `cargo bench -p ringstat-benches --bench interner`
 
@@ -24,7 +25,7 @@ use ringstat_std::{Client, Counter};
 
 const NAMES_MADE: usize = 1000;
 
-/// Each name of the corpus twenty times over, as sensors with numbers have them.
+/// Each name of the corpus twenty times with a number appended, as numbered sensors have.
 fn names() -> Vec<String> {
     let numbered = |n: usize| NAMES.iter().map(move |name| format!("{name}.{n}"));
     (0..NAMES_MADE / NAMES.len()).flat_map(numbered).collect()
@@ -70,7 +71,7 @@ impl Table for ThreadedRodeo<Spur> {
     }
 }
 
-/// By name, and by number.
+/// A map by name, and a list by number.
 #[derive(Default)]
 struct Maps(HashMap<Arc<str>, u32>, Vec<Arc<str>>);
 
@@ -131,7 +132,7 @@ fn tables<T: Table>(criterion: &mut Criterion, names: &[String]) {
     });
 }
 
-/// Name and tags to a counter that is there already, and one added to it.
+/// Looks up an existing counter by name and tags, and adds one to it.
 fn series(criterion: &mut Criterion) {
     let sets: Vec<Vec<(&str, &str)>> = TAG_SETS.iter().map(|tags| tags.to_vec()).collect();
     let mut group = criterion.benchmark_group("interner/name and tags to counter");
@@ -155,7 +156,7 @@ fn series(criterion: &mut Criterion) {
     static KEPT: Counter = Counter::new("kept");
     bench("ringstat, counter kept", &|_| black_box(&KEPT).inc(), &|| KEPT.total());
 
-    // All sets of the corpus have three tags; prometheus wants their keys beforehand, and the values alone later.
+    // All sets of the corpus have three tags; prometheus takes the keys in advance, and only the values later.
     let labels = ["a", "b", "c"];
     let vec = IntCounterVec::new(Opts::new("requests", "requests"), &labels).expect("sound names");
     let of = |tags: &[(&str, &str)]| vec.with_label_values(&[tags[0].1, tags[1].1, tags[2].1]);

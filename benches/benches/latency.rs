@@ -1,11 +1,11 @@
-//! Latency: what single record calls take, each timed by itself; p50, p95, p99 and p99.9 of all of them are printed
-//! behind Criterion's mean.
+//! Latency: how long single record calls take, each timed by itself. After Criterion's mean, p50, p95, p99 and p99.9 of
+//! all calls are printed.
 //!
-//! ringstat's events and instruments, beside cadence (buffered, and behind its queue) and prometheus. What the clock
-//! takes to be read is in every number, and comes first by itself; it does not wait until a call has ended, so that
-//! a call of a few nanoseconds shows as less.
+//! ringstat's events and instruments are compared with cadence (buffered, and behind its queue) and prometheus. Every
+//! number includes the time of reading the clock, which is also measured alone and printed first. Reading the clock
+//! does not wait until a call has ended, so calls of a few nanoseconds show as less.
 //!
-//! Every call must be taken, and counted where it ends.
+//! Every call must be accepted, and counted where it ends up.
 //!
 //! `cargo bench -p ringstat-benches --bench latency`
 
@@ -24,10 +24,10 @@ use ringstat_benches::path::TAGS;
 use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Histogram, Preset, Recorder};
 
-/// Calls in a row, fewer than a ring or a queue holds; then it is emptied, unseen by the clock.
+/// Calls in a row: fewer than a ring or a queue holds. Then it is emptied while no time is measured.
 const ROW: u64 = 4000;
 
-/// Times `call`, which says whether it was taken, by itself each time. Returns how often it was called.
+/// Times each call of `call`, which returns whether it was accepted, and returns the number of calls.
 fn bench(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
@@ -95,7 +95,7 @@ fn cadence(group: &mut BenchmarkGroup<'_, WallTime>) {
         let metric = client.count_with_tags("http.requests", n);
         TAGS.iter().fold(metric, |m, (key, value)| m.with_tag(key, value)).try_send().is_ok()
     };
-    // Nobody reads there; the kernel drops what does not fit.
+    // Nobody reads from this socket; the kernel drops what does not fit.
     let nobody = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let to = nobody.local_addr().expect("its address");

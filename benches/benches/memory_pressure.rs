@@ -1,11 +1,11 @@
-//! Nearly no room left: what a record call costs when the rings are full and stay so, and what a datagram costs when
-//! the collector's store is full.
+//! Overflow: what a record call costs when the rings are full and stay full, and what a datagram costs when the
+//! collector's store is full.
 //!
-//! ringstat with policies that refuse and that push out, beside cadence's queue behind a sink that is stuck; the store
-//! with room for a few series beside one with room for all.
+//! ringstat with policies that refuse and that overwrite is compared with cadence's queue in front of a sink that is
+//! stuck, and a store with room for a few series with one that has room for all.
 //!
-//! Every outcome must be in the ledger and every record in the collector's account. The heap must not be asked for a
-//! single byte by a record call, whether it is taken or not; what it is asked for by others is printed.
+//! Every outcome must be in the ledger, and every record in the collector's account. Record calls must not allocate a
+//! single byte, whether they are accepted or not; other allocations are printed.
 //!
 //! `cargo bench -p ringstat-benches --bench memory_pressure`
 
@@ -27,9 +27,9 @@ use ringstat_core::format::PAYLOAD_ETHERNET;
 use ringstat_core::send::{SendError, from_fn};
 use ringstat_std::{Cause, Client, Outcome, Policy, Preset, Recorder};
 
-/// Kinds of records in the corpus.
+/// The number of record kinds in the corpus.
 const KINDS: usize = 4;
-/// Calls whose allocations are counted.
+/// The number of calls whose allocations are counted.
 const ROW: u64 = 1000;
 
 fn report(name: &str, counted: &AllocationInfo) {
@@ -38,19 +38,19 @@ fn report(name: &str, counted: &AllocationInfo) {
     eprintln!("{name}: {count} allocations of {bytes} bytes a call");
 }
 
-/// Record calls to a client that can send nothing.
+/// Measures record calls to a client that cannot send anything.
 fn full_rings(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, policy: Policy) {
     let builder = Client::builder("nowhere:1").preset(Preset::LowMemory).policy(policy);
     let client = builder.report_interval(None).build_with(from_fn(|_| Err(SendError::WouldBlock)));
     let client = client.expect("a client");
     let mut recorded = 0;
-    // How many were given up: themselves, or another for them.
+    // Returns how many events were dropped, whether the new ones or others to make room for them.
     let mut record = |times: u64| {
         recorded += times;
         let one = |n| client.count("http.requests", n).tags(TAGS).tag("user", "alice").record();
         (0..times).filter(|n| one(*n) != Outcome::Recorded).count() as u64
     };
-    // Until the sender has taken out what it can hold, and the rings are full behind it.
+    // This fills the sender, and then the rings behind it.
     while record(ROW) < ROW {
         std::thread::yield_now();
     }
@@ -68,7 +68,7 @@ fn full_rings(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, policy: Poli
     assert!(ledger.dropped.get(Cause::Shutdown) > 0, "what was left: {ledger:?}");
 }
 
-/// A sink that does not come back as long as somebody holds the lock.
+/// A sink that does not return as long as the lock is held.
 struct Stuck(Arc<RwLock<()>>);
 
 impl MetricSink for Stuck {
@@ -98,7 +98,7 @@ fn full_queue(group: &mut BenchmarkGroup<'_, WallTime>) {
     drop(held);
 }
 
-/// Datagrams of a thousand series to a collector with room for `series`.
+/// Measures datagrams of a thousand series to a collector with room for `series`.
 fn store(group: &mut BenchmarkGroup<'_, WallTime>, series: usize) {
     let events = corpus::events(6000).expect("the corpus is sound");
     let mut datagrams = corpus::datagrams(&events, PAYLOAD_ETHERNET);
@@ -122,7 +122,7 @@ fn store(group: &mut BenchmarkGroup<'_, WallTime>, series: usize) {
     let counts = collector.counts();
     assert!(counts.closes() && counts.accepted == u64::from(next), "{counts:?}");
     assert_eq!(counts.stored, passes * events.len() as u64, "overflow keeps the totals");
-    // And one of each kind for what overflows.
+    // There is one more series of each kind for what overflows.
     assert!(collector.store().len() <= series + KINDS, "{} series", collector.store().len());
 }
 

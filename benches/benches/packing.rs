@@ -1,9 +1,9 @@
-//! Packing: 6000 events of the corpus into datagrams of 1472 and 8972 bytes, time of an event.
+//! Packing: 6000 events of the corpus into datagrams of 1472 and 8972 bytes. Measures the time per event.
 //!
-//! ringstat's own format and its DogStatsD lines, beside cadence's buffered lines, and postcard, each event by itself
-//! behind a byte for its length. How many bytes an event takes is printed once.
+//! ringstat's own format and its DogStatsD lines are compared with cadence's buffered lines, and with postcard, where
+//! each event is preceded by a byte for its length. The number of bytes per event is printed once.
 //!
-//! Every event must be in one of the datagrams, and none of these longer than its limit.
+//! Every event must be in one of the datagrams, and no datagram may exceed its limit.
 //!
 //! `cargo bench -p ringstat-benches --bench packing`
 
@@ -22,7 +22,7 @@ use ringstat_core::wire::{Decoder, Encoder};
 
 const EVENTS: usize = 6000;
 
-/// Datagrams, added up.
+/// Counts datagrams and bytes.
 #[derive(Clone, Copy, Default)]
 struct Packed {
     events: usize,
@@ -81,7 +81,7 @@ fn ours<E: Format>(
 
 fn cadence(group: &mut BenchmarkGroup<'_, WallTime>, payload: usize) {
     let events: Vec<CorpusEvent> = Corpus::new(7).take(EVENTS).collect();
-    // What it packs goes through a channel, instead of a socket.
+    // cadence sends its datagrams into a channel instead of a socket.
     let (receiver, sink) = BufferedSpyMetricSink::with_capacity(None, Some(payload));
     let client = StatsdClient::from_sink("", sink);
     let all = |each: &mut dyn FnMut(&[u8])| {

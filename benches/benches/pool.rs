@@ -1,11 +1,11 @@
-//! Pools: room for the datagrams that are packed and not sent yet, with a pool and without one.
+//! Pools: storage for datagrams that are packed but not sent yet, with a pool and without one.
 //!
-//! 32 datagrams of 1472 bytes are written, looked through as a socket would, and given up. ringstat's pool, which is
-//! emptied as a whole and lies in one piece (so that one system call sends all of it), beside a fresh `Vec` or `Box`
-//! for each, one that is kept in a list for the next, and thingbuf's recycled slots.
+//! 32 datagrams of 1472 bytes are written, read as a socket would read them, and released. ringstat's pool, which is
+//! emptied as a whole and is contiguous (so that one system call sends all of it), is compared with a new `Vec` or
+//! `Box` for each datagram, with a free list of them, and with thingbuf's recycled slots.
 //!
-//! Every byte written must be there when it is sent. How often the heap was asked is printed; for the pools that must
-//! be never.
+//! Every byte written must be there when it is sent. The number of allocations is printed; for the pools it must be
+//! zero.
 //!
 //! `cargo bench -p ringstat-benches --bench pool`
 
@@ -19,7 +19,7 @@ use thingbuf::recycling::WithCapacity;
 const DATAGRAMS: usize = 32;
 const BYTES: usize = PAYLOAD_ETHERNET;
 
-/// What the datagrams are to be like: all of one length, each with its number.
+/// Writes the datagrams: all of one length, each with its number.
 struct Source([u8; BYTES]);
 
 impl Source {
@@ -29,7 +29,7 @@ impl Source {
     }
 }
 
-/// Looks at each datagram, as a socket does, and adds up where it begins and ends.
+/// Reads each datagram as a socket does, and adds up its first and last byte.
 fn send(datagrams: impl Iterator<Item = impl AsRef<[u8]>>) -> usize {
     datagrams.fold(0, |sum, datagram| {
         let bytes = std::hint::black_box(datagram.as_ref());
@@ -37,7 +37,7 @@ fn send(datagrams: impl Iterator<Item = impl AsRef<[u8]>>) -> usize {
     })
 }
 
-/// What [`send`] returns for datagrams that are right.
+/// What [`send`] returns if the datagrams are right.
 const EXPECTED: usize = 7 * DATAGRAMS + DATAGRAMS * (DATAGRAMS - 1) / 2;
 
 fn pooled(source: &Source, pool: &mut Pool<Box<[u8]>, DATAGRAMS>) -> usize {
@@ -91,7 +91,7 @@ fn recycled(source: &Source, slots: &ThingBuf<Vec<u8>, WithCapacity>) -> usize {
         slot.resize(BYTES, 0);
         source.write(number, &mut slot);
     }
-    // A slot is given up as soon as it was looked at.
+    // A slot is released as soon as it was read.
     std::iter::from_fn(|| slots.pop_ref()).map(|slot| send([slot].iter().map(|s| &s[..]))).sum()
 }
 
@@ -103,7 +103,7 @@ fn pools(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pool");
     group.throughput(Throughput::Elements(DATAGRAMS as u64));
     let mut bench = |name: &str, heap: Option<u64>, round: &mut dyn FnMut() -> usize| {
-        // Whatever is made once is made now.
+        // Everything that is allocated once is allocated here.
         assert_eq!(round(), EXPECTED, "{name}");
         let counted = measure(|| _ = round());
         eprintln!("{name}: {} allocations of {} bytes", counted.count_total, counted.bytes_total);

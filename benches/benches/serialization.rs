@@ -1,12 +1,12 @@
 //! Serialization: one event of the corpus at a time, written and read back, in the formats that a client could have
-//! taken.
+//! used.
 //!
 //! ringstat's own (datagrams of 1472 and 8972 bytes, whose string tables need more than one event) and its DogStatsD
-//! lines; as one flat structure postcard, JSON (serde_json), MessagePack (rmp-serde, without field names) and
-//! Protocol Buffers (prost). All of them write into a buffer that is there already, and all but prost read with
-//! borrowed strings. Bytes and heap allocations of an event are printed first; ringstat must allocate nothing.
+//! lines are compared with one flat structure in postcard, JSON (serde_json), MessagePack (rmp-serde, without field
+//! names) and Protocol Buffers (prost). All of them write into an existing buffer, and all but prost read with borrowed
+//! strings. Bytes and heap allocations per event are printed first; ringstat must not allocate at all.
 //!
-//! What is read must be what was written, event for event.
+//! What is read must equal what was written, event by event.
 //!
 //! `cargo bench -p ringstat-benches --bench serialization`
 
@@ -25,7 +25,7 @@ use ringstat_core::wire::{Decoder, Encoder};
 
 const EVENTS: usize = 6000;
 
-/// The same for prost, which owns its strings.
+/// The same structure for prost, which owns its strings.
 #[derive(Clone, PartialEq, Message)]
 struct Wide {
     #[prost(uint32, tag = "1")]
@@ -40,7 +40,7 @@ struct Wide {
     tags: Vec<WideTag>,
 }
 
-/// A tag of it.
+/// A tag of such an event.
 #[derive(Clone, PartialEq, Message)]
 struct WideTag {
     #[prost(string, tag = "1")]
@@ -62,15 +62,15 @@ impl Wide {
     }
 }
 
-/// A format that writes each event by itself: `T` is what it writes, `R` what it reads.
+/// A format that writes each event separately, as a `T`.
 struct Single<T> {
     name: &'static str,
-    /// What is written is made before the clock runs.
+    /// The events to write, prepared before any time is measured.
     events: Vec<T>,
     write: fn(&T, &mut Vec<u8>),
-    /// Reads one and says whether it is equal.
+    /// Reads an event and returns whether it equals the one written.
     reads_equal: fn(&[u8], &T) -> bool,
-    /// Reads one and drops it.
+    /// Reads an event and drops it.
     read: fn(&[u8]),
 }
 
@@ -106,7 +106,7 @@ impl<T> Single<T> {
     }
 }
 
-/// A line of the table, for one event.
+/// Prints a line of the table, with numbers per event.
 fn print(name: &str, bytes: usize, encode: u64, decode: Option<u64>) {
     let each = |n: f64| n / EVENTS as f64;
     let decode = decode.map_or("-".into(), |n| format!("{:.2}", each(n as f64)));
@@ -116,7 +116,7 @@ fn print(name: &str, bytes: usize, encode: u64, decode: Option<u64>) {
     );
 }
 
-/// ringstat's own format, in datagrams of at most `payload` bytes.
+/// Measures ringstat's own format, in datagrams of at most `payload` bytes.
 fn native(criterion: &mut Criterion, payload: usize) {
     let name = format!("ringstat {payload}");
     let flat = flat();
@@ -169,7 +169,7 @@ fn native(criterion: &mut Criterion, payload: usize) {
     });
 }
 
-/// The lines that a DogStatsD agent reads; ringstat writes them and does not read them.
+/// Measures the lines for a DogStatsD agent, which ringstat writes but does not read.
 fn lines(criterion: &mut Criterion) {
     let events: Vec<Event> = corpus::events(EVENTS).expect("the corpus is sound");
     let mut encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
@@ -193,7 +193,7 @@ fn flat() -> Vec<Flat<'static>> {
     corpus::entries(EVENTS).iter().map(Flat::of).collect()
 }
 
-/// Whether a reader got what was written.
+/// Returns whether a reader got what was written.
 fn same<E>(read: Result<Flat<'_>, E>, written: &Flat<'_>) -> bool {
     read.is_ok_and(|read| read == *written)
 }

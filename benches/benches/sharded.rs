@@ -1,9 +1,9 @@
-//! Counters: one counter that 1, 2 and 4 threads add to at the same time, time of an addition.
+//! Counters: one counter that 1, 2 and 4 threads increment at the same time. Measures the time per increment.
 //!
-//! ringstat's counter for servers, with a cell for each thread, and its single-cell counter for chips, beside one
-//! atomic, a mutex, and prometheus' counter.
+//! ringstat's counter for servers, with a cell for each thread, and its single-cell counter for chips are compared with
+//! an atomic, a mutex, and prometheus' counter.
 //!
-//! Not one addition may be lost.
+//! No increment may be lost.
 //!
 //! `cargo bench -p ringstat-benches --bench sharded`
 
@@ -21,7 +21,7 @@ use ringstat_core::instrument::Counter as OneCell;
 use ringstat_std::Counter;
 
 const THREADS: [u64; 3] = [1, 2, 4];
-/// Additions of each thread at a time: a thread costs more than a few of them.
+/// Increments of each thread at a time: enough to outweigh the cost of starting a thread.
 const ROW: u64 = 10_000;
 
 fn bench(

@@ -1,10 +1,10 @@
-//! Overload: 1, 4, 8 and 16 threads record as fast as they can, into two rings of 256 events and a shared one, far
-//! more than the sender can take out. Time of a record call.
+//! Overload: 1, 4, 8 and 16 threads record as fast as they can, into two rings of 256 events and a shared one, far more
+//! than the sender can drain. Measures the time per record call.
 //!
-//! ringstat with each of its policies, beside cadence's queue of as many.
+//! ringstat with each of its policies is compared with cadence's queue of the same capacity.
 //!
-//! The ledger must close: every record was sent or given up under a cause, none is under way at the end, and the
-//! outcomes that the threads were told are those that it shows.
+//! The ledger must balance: every record was sent, or dropped for a counted cause, none is in flight at the end, and
+//! the outcomes that the threads saw match the ledger.
 //!
 //! `cargo bench -p ringstat-benches --bench stress`
 
@@ -21,7 +21,7 @@ use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Policy, Preset, Recorder};
 
 const THREADS: [u64; 4] = [1, 4, 8, 16];
-/// Records of each thread at a time: a few rings full.
+/// Records of each thread at a time: enough to fill several rings.
 const ROW: u64 = 5000;
 
 const POLICIES: [(&str, Policy); 5] = [
@@ -32,7 +32,7 @@ const POLICIES: [(&str, Policy); 5] = [
     ("graded", Policy::Graded(10)),
 ];
 
-/// So many threads record so many events each; how long that takes, and that nothing is unaccounted for.
+/// Returns how long this many threads take to record `each` events each, and checks that every event is accounted for.
 fn ours(policy: Policy, threads: u64, each: u64) -> Duration {
     let builder = Client::builder("nowhere:1").preset(Preset::LowMemory).policy(policy);
     let client = builder.report_interval(None).build_with(from_fn(|_| Ok(())));
@@ -45,13 +45,13 @@ fn ours(policy: Policy, threads: u64, each: u64) -> Duration {
     let ledger = client.shutdown(Duration::from_secs(20));
     assert!(ledger.closes() && ledger.in_flight == 0, "{policy:?}, {threads}: {ledger:?}");
     assert_eq!(ledger.recorded, threads * each, "{policy:?}, {threads}");
-    // Those that were pushed out later had been taken at first.
+    // Events that were overwritten later had been accepted at first.
     assert!(refused.iter().sum::<u64>() <= ledger.dropped.total(), "{refused:?}: {ledger:?}");
     assert!(ledger.sent > 0, "{policy:?}, {threads}: {ledger:?}");
     taken
 }
 
-/// The same by cadence.
+/// The counterpart of `ours` for cadence.
 fn cadence(threads: u64, each: u64) -> Duration {
     let sink = QueuingMetricSink::with_capacity(NopMetricSink, 256);
     let client = StatsdClient::from_sink("", sink.clone());

@@ -6,17 +6,17 @@ use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::wire::Encoder;
 
-/// The first `count` entries of the corpus, as their user wrote them: 50 names of about 21 characters in random order, 20
-/// sets of 3 tags, integers and floats, exact nanoseconds.
+/// Returns the first `count` entries of the corpus as a user would write them: 50 names of about 21 characters in
+/// random order, 20 sets of 3 tags, integers and floats, exact nanoseconds.
 #[must_use]
 pub fn entries(count: usize) -> Vec<CorpusEvent> {
     Corpus::new(7).take(count).collect()
 }
 
-/// An entry as an event of its own kind.
+/// Converts an entry into an event of its kind.
 ///
 /// # Errors
-/// When it cannot be one, which were a defect of the corpus.
+/// Returns the cause if it cannot be an event, which would be a defect of the corpus.
 pub fn event(e: &CorpusEvent) -> Result<Event, Cause> {
     let kind = match e.kind {
         CorpusKind::Counter => Kind::Counter,
@@ -29,16 +29,16 @@ pub fn event(e: &CorpusEvent) -> Result<Event, Cause> {
     Ok(event)
 }
 
-/// The first `count` events of the corpus.
+/// Returns the first `count` events of the corpus.
 ///
 /// # Errors
-/// When one of them cannot be an event.
+/// Returns the cause if one of them cannot be an event.
 pub fn events(count: usize) -> Result<Vec<Event>, Cause> {
     entries(count).iter().map(event).collect()
 }
 
-/// Packs all events with `encoder` into datagrams of at most `buf.len()` bytes and hands each one over. Returns how many
-/// events went in: all, unless one does not fit into any datagram.
+/// Packs all events with `encoder` into datagrams of at most `buf.len()` bytes, and passes each datagram on. Returns
+/// how many events were packed: all of them, unless one does not fit into any datagram.
 pub fn pack<E: Format>(
     encoder: &mut E,
     buf: &mut [u8],
@@ -64,7 +64,7 @@ pub fn pack<E: Format>(
     at
 }
 
-/// All events in datagrams of at most `payload` bytes.
+/// Packs all events into datagrams of at most `payload` bytes.
 #[must_use]
 pub fn datagrams(events: &[Event], payload: usize) -> Vec<Vec<u8>> {
     let mut encoder: Box<Encoder> = Box::default();
@@ -73,7 +73,7 @@ pub fn datagrams(events: &[Event], payload: usize) -> Vec<Vec<u8>> {
     all
 }
 
-/// Gives datagrams the next sequence numbers, and checksums that are right again: to a collector they are new then.
+/// Gives datagrams the next sequence numbers and correct checksums, so that a collector takes them as new.
 pub fn renumber(datagrams: &mut [Vec<u8>], next: &mut u32) {
     for datagram in datagrams {
         datagram[16..20].copy_from_slice(&next.to_le_bytes());

@@ -1,5 +1,5 @@
-//! What `perf` and the Criterion benches share: events that look real, the whole path, what ringstat is measured
-//! against, and threads that begin together.
+//! Code shared by `perf` and the Criterion benches: realistic events, the whole path, the peers that ringstat is
+//! compared with, and threads that start together.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The whole path: record, client, loopback, collector.
+//! The whole path: recording, client, loopback and collector.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use ringstat_std::{Client, Recorder, Tag};
 
 use crate::threads::together;
 
-/// The static tags of what is recorded.
+/// The static tags of the recorded events.
 pub static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
 
-/// The recording threads wait while so many events are under way: neither rings nor socket overflow.
+/// The recording threads wait while more events than this are in flight, so that neither rings nor the socket overflow.
 const UNDER_WAY: u64 = 16_384;
-/// Datagrams that may wait in the socket.
+/// The number of datagrams that may wait in the socket.
 const IN_SOCKET: u64 = 64;
-/// They look after so many events.
+/// The number of events after which the recording threads check this.
 const LOOK: u64 = 1024;
-/// What has not arrived by then will not.
+/// The time limit; events that have not arrived by then are considered lost.
 const END: Duration = Duration::from_secs(30);
 
-/// What did not happen.
+/// The error when events were not delivered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Undelivered(pub String);
 
@@ -39,18 +39,19 @@ fn wrong(error: &dyn std::error::Error) -> Undelivered {
     Undelivered(error.to_string())
 }
 
-/// Records `events` timings in each of `threads` threads, as fast as it goes without loss. Returns the time until the
-/// last datagram has been received.
+/// Records `events` timings in each of `threads` threads, as fast as possible without loss. Returns the time until the
+/// last datagram was received.
 ///
 /// # Errors
-/// When client or collector do not start, or the collector has not stored every event at the end.
+/// Returns an error if the client or the collector does not start, or if the collector has not stored every event at
+/// the end.
 pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
     let config = ServerConfig {
         udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
         http: None,
         ..ServerConfig::default()
     };
-    // Counted on the way, so that looking costs next to nothing.
+    // Datagrams are counted as they arrive, so that checking costs next to nothing.
     let received = Arc::new(AtomicU64::new(0));
     let count = received.clone();
     let tap = Arc::new(move |_: &[u8]| {
@@ -58,14 +59,14 @@ pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
     });
     let collector = Server::start_tapped(config, tap).map_err(|e| wrong(&e))?;
     let to = collector.udp().first().map(ToString::to_string).unwrap_or_default();
-    // Nothing but the events: the collector counts everything that it stores.
+    // Reports are off, because the collector would count them among the events that it stores.
     let builder = Client::builder(to).shard_events(2 * UNDER_WAY as usize).report_interval(None);
     let client = builder.build().map_err(|e| wrong(&e))?;
 
     let begun = Instant::now();
     let late = || begun.elapsed() > END;
     let busy = || {
-        // The worker tells what it has sent after it has, so that more may have been received.
+        // The worker counts datagrams after it has sent them, so more may have been received than `sent` says.
         let sent = client.totals().datagrams;
         let in_socket = sent.saturating_sub(received.load(Ordering::Relaxed));
         client.ledger().in_flight > UNDER_WAY || in_socket > IN_SOCKET

@@ -1,14 +1,14 @@
-//! Threads that begin together.
+//! Threads that start together.
 
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Runs each job in a thread of its own. None begins before all are there. Returns what they returned, in order, and
+/// Runs each job in a thread of its own; none begins before all threads are ready. Returns the results in order, and
 /// the time from the first beginning to the last end.
 ///
 /// # Panics
-/// When a job does.
+/// Panics if a job does.
 pub fn together<T, F>(jobs: impl IntoIterator<Item = F>) -> (Vec<T>, Duration)
 where
     T: Send,
@@ -42,8 +42,8 @@ where
     (results, taken)
 }
 
-/// Waits for another thread: busily at first, for it may run at this moment; then so that it may run at all, where there
-/// are more threads than cores; and not for ever.
+/// Waits for another thread: first in a spin loop, because it may be running at this moment; then by yielding, so that
+/// it can run even if there are more threads than cores; and not for ever.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Patience {
     spins: u32,
@@ -54,10 +54,10 @@ impl Patience {
     const SPINS: u32 = 128;
     const END: Duration = Duration::from_secs(20);
 
-    /// There was nothing to do.
+    /// Call this when there was nothing to do.
     ///
     /// # Panics
-    /// After 20 seconds in which there was nothing to do.
+    /// Panics after 20 seconds without anything to do.
     #[inline]
     pub fn wait(&mut self) {
         if self.spins < Self::SPINS {
@@ -75,7 +75,7 @@ impl Patience {
         thread::yield_now();
     }
 
-    /// There was something to do.
+    /// Call this when there was something to do.
     #[inline]
     pub fn renew(&mut self) {
         *self = Self::default();

@@ -1,5 +1,5 @@
-//! The real `perf`, from measuring to judging. What is judged are bytes, which are the same everywhere; times are only
-//! looked at.
+//! Runs the real `perf`, from measuring to judging. Only bytes are judged, since they are the same everywhere; times
+//! are measured but not judged.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -7,13 +7,13 @@ use std::process::Output;
 use ringstat_tests::process;
 use serde_json::Value;
 
-/// A folder of its own that goes away with the test.
+/// A temporary folder that is removed with the test.
 struct Desk(PathBuf);
 
 impl Desk {
     fn new(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // Left over from a run that was killed.
+        // It may be left over from a run that was killed.
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)
@@ -23,7 +23,7 @@ impl Desk {
         self.0.join(name).to_string_lossy().into_owned()
     }
 
-    /// Runs `perf` with results kept in this folder, and expects it to end with `code`.
+    /// Runs `perf` with results kept in this folder, and expects the exit code `code`.
     fn perf(&self, args: &[&str], code: i32) -> Output {
         let mut command = process::command(env!("CARGO_BIN_EXE_perf"));
         command.args(args).args(["--db", &self.path("db")]);
@@ -72,7 +72,7 @@ fn what_is_measured_is_kept_compared_and_judged() {
         (&0.0.into(), &"unchanged".into())
     );
 
-    // A saved run in which the bytes doubled is a regression, however few samples there are.
+    // A run in which the bytes doubled is a regression, however few samples there are.
     let mut worse = second.clone();
     let doubled =
         worse["metrics"].as_array_mut().unwrap().iter_mut().find(|m| m["name"] == "encode.bytes");
@@ -112,7 +112,7 @@ fn deterministic_numbers_are_held_to_a_baseline() {
     desk.perf(&gate, 0);
     let text = std::fs::read_to_string(&baseline).unwrap();
     let line = text.lines().find(|l| l.starts_with("\"bytes.slot\"")).unwrap();
-    // As if a slot had been smaller, and as if nobody had written it down.
+    // This simulates a slot that had been smaller, and a baseline that was not updated.
     std::fs::write(&baseline, text.replace(line, "\"bytes.slot\" = 50.0")).unwrap();
     desk.perf(&gate, 1);
     std::fs::write(&baseline, text.replace(line, "")).unwrap();

@@ -1,14 +1,14 @@
 //! Rings: items of 64 bytes through ringstat's rings, and through rtrb, ringbuf, heapless, crossbeam, thingbuf and
 //! embassy-sync, of 1024, 4096 and 16 384 items each.
 //!
-//! - `one by one`: a row pushed, then popped, by one thread. What the operations themselves cost.
-//! - `batches`: the same in batches of 32; where a ring has none, one by one.
-//! - `two threads`: from one to the other, in batches.
-//! - `2 producers`, 4 and 8: from so many to one, where the ring allows it.
+//! - `one by one`: a row is pushed and then popped by one thread, which shows what the operations themselves cost.
+//! - `batches`: the same in batches of 32, or one by one if the ring has no batches.
+//! - `two threads`: from one thread to another, in batches.
+//! - `2 producers`, 4 and 8: from several threads to one, if the ring allows it.
 //!
-//! Every item must come out, once, in the order of its producer and priority.
+//! Every item must come out once, in the order of its producer and priority.
 //!
-//! `cargo bench -p ringstat-benches --bench rings`, with a part of a name behind `--` for a selection, as in
+//! Run `cargo bench -p ringstat-benches --bench rings`, with a part of a name after `--` to select some, as in
 //! `-- 'two threads/4096'`.
 
 mod others;
@@ -25,14 +25,14 @@ use ringstat_benches::peers::rings::{
 use ringstat_core::ring::priority;
 
 const BATCH: usize = 32;
-/// Items in a row of one thread, less than the smallest ring holds.
+/// Items in a row of one thread: fewer than the smallest ring holds.
 const ROW: u64 = 512;
-/// Items that go from thread to thread at a time: several rounds through the largest ring.
+/// Items that go from thread to thread at a time: several times around the largest ring.
 const MANY: u64 = 65_536;
 
-/// Checks what comes out.
+/// Checks the order of the items that come out.
 struct Order {
-    /// The place that comes next in each lane: that of one producer and one priority.
+    /// The next expected position in each lane. A lane is one producer and one priority.
     next: Vec<u64>,
     seen: u64,
     wrong: bool,
@@ -56,7 +56,7 @@ impl Order {
     }
 }
 
-/// A row through the ring, by one thread.
+/// Sends a row through the ring in one thread.
 fn row<P: Push, C: Pop>(producer: &mut P, consumer: &mut C, batch: usize, order: &mut Order) {
     let end = order.seen + ROW;
     let mut n = order.seen;
@@ -108,7 +108,7 @@ fn threads<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize) 
     });
 }
 
-/// Runs `$bench::<Ring>($arguments)` for every ring of `$n` items that is `shared`, or for all.
+/// Runs `$bench::<Ring>($arguments)` for every ring of `$n` items, or only for those that are `shared`.
 macro_rules! every_ring {
     ($n:ident, $shared_only:expr, $bench:ident($($argument:expr),*)) => {
         every_ring!(@ $n, $shared_only, $bench($($argument),*),

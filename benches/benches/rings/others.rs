@@ -1,4 +1,4 @@
-//! Rings that only these benches have as peers.
+//! Peer rings that only these benches use.
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
@@ -6,10 +6,10 @@ use ringstat_benches::peers::rings::{Item, Pop, Push, Ring};
 use ringstat_benches::shared_ring;
 use thingbuf::ThingBuf;
 
-/// An end of a ring of another crate.
+/// One end of another crate's ring.
 pub(crate) struct End<T>(T);
 
-/// Holds one item less than it says.
+/// heapless' ring for one producer and one consumer, which holds one item less than its size.
 pub(crate) struct HeaplessSpsc<const N: usize>(Box<heapless::spsc::Queue<Item, N>>);
 
 impl<const N: usize> Ring for HeaplessSpsc<N> {
@@ -41,7 +41,7 @@ impl Pop for End<heapless::spsc::Consumer<'_, Item>> {
 }
 
 shared_ring!(
-    /// The crate `thingbuf`.
+    /// The `thingbuf` crate.
     Thing,
     "thingbuf",
     ThingBuf<Item>,
@@ -50,7 +50,8 @@ shared_ring!(
     |queue| queue.pop()
 );
 shared_ring!(
-    /// Deprecated by its authors as not truly lock-free; it needs as many items as a power of two.
+    /// heapless' ring for several producers, deprecated by its authors because it is not truly lock-free. Its size must
+    /// be a power of two.
     HeaplessMpmc,
     "heapless mpmc",
     Box<heapless::mpmc::Queue<Item, N>>,
@@ -59,7 +60,7 @@ shared_ring!(
     |queue| queue.dequeue()
 );
 shared_ring!(
-    /// With the critical section of hosts, which is a mutex.
+    /// embassy-sync's channel with the critical section of hosts, which is a mutex.
     Embassy,
     "embassy-sync channel",
     Box<Channel<CriticalSectionRawMutex, Item, N>>,

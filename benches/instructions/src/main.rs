@@ -1,7 +1,8 @@
-//! Hot operations, one after the other, for callgrind: it counts what runs inside [`measured`], and nothing else.
+//! Runs hot operations under callgrind, which counts what runs inside [`measured`], and nothing else.
 //!
-//! `perf count instructions` runs this once for each operation under callgrind and divides by [`TIMES`]; `perf gate --exact`
-//! compares with the committed baseline. Instructions are the same in each run, where times are not.
+//! `perf count instructions` runs this program once for each operation under callgrind and divides by [`TIMES`]; `perf
+//! gate --exact` compares the result with the committed baseline. Unlike times, instruction counts are the same in each
+//! run.
 
 use std::hint::black_box;
 
@@ -16,7 +17,7 @@ use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::{Decoder, Encoder};
 use ringstat_std::{Client, Counter};
 
-/// Every operation, as `list` prints them.
+/// Every operation, in the order in which `list` prints them.
 const OPERATIONS: [&str; 14] = [
     "record",
     "record_dynamic",
@@ -34,12 +35,12 @@ const OPERATIONS: [&str; 14] = [
     "ack",
 ];
 
-/// An operation is run so often.
+/// How often an operation is run.
 const TIMES: usize = 1000;
 
 static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-west-1")];
 
-/// What callgrind looks at: `--toggle-collect=*measured*`.
+/// The function whose instructions callgrind counts: `--toggle-collect=*measured*`.
 #[inline(never)]
 fn measured(operation: &mut dyn FnMut(usize)) {
     for n in 0..TIMES {
@@ -60,7 +61,7 @@ fn event(n: usize) -> Event {
     event
 }
 
-/// A datagram full of events, and how many there are.
+/// Packs a datagram full of events, and returns how many it holds.
 fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
     let prologue = Prologue { base_time: events[0].time(), ..Prologue::default() };
     let mut datagram = encoder.begin(buf, &Header::default(), &prologue).expect("room");
@@ -74,10 +75,10 @@ fn pack(encoder: &mut Encoder, buf: &mut [u8], events: &[Event]) -> usize {
 
 fn client() -> Client {
     const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
-    // A ring that holds all, and a worker that looks into it once a minute.
+    // The ring holds all events, and the worker polls it only once a minute.
     let builder = Client::builder("nowhere:1").idle_sleep(MINUTE).batch_age(MINUTE);
     let client = builder.build_with(from_fn(|_| Ok(()))).expect("a client");
-    // The first record of a thread takes its ring.
+    // The first record of a thread claims its ring.
     assert!(client.count("first", 1u8).record().is_recorded());
     client
 }
@@ -108,7 +109,7 @@ fn main() {
                 done += usize::from(stats.count("requests", n as u64).record().is_recorded());
             });
         }
-        // Tags that do not fit the slot: three of 40 bytes in all, and five of 200.
+        // Tags that do not fit into the slot: three of 40 bytes in total, and five of 200.
         "record_40_bytes" => {
             let stats = client();
             measured(&mut |n| {
@@ -162,7 +163,7 @@ fn main() {
             });
         }
         "pack" => {
-            // For a datagram of 1472 bytes, checksum and all.
+            // Fills a datagram of 1472 bytes, including its checksum.
             let events: Vec<Event> = (0..100).map(event).collect();
             let (mut encoder, mut buf): (Box<Encoder>, _) = (Box::default(), [0; 1472]);
             measured(&mut |_| {
@@ -205,6 +206,6 @@ fn main() {
             std::process::exit(2);
         }
     }
-    // A fast no-op is no record.
+    // An operation that did nothing must not count as fast.
     assert_eq!(done, TIMES, "{operation} does what it should");
 }

@@ -1,4 +1,4 @@
-//! Clients that send nowhere, so that what is timed is the caller's part.
+//! Clients that discard what they send, so that only the caller's part is timed.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,48 +7,50 @@ use cadence::{BufferedUdpMetricSink, StatsdClient};
 use ringstat_core::send::from_fn;
 use ringstat_std::{BuildError, Client};
 
-/// ringstat, with a transport that throws everything away.
+/// Builds a ringstat client with a transport that discards everything.
 ///
 /// # Errors
-/// When its thread cannot be started.
+/// Returns an error if its thread cannot be started.
 pub fn ours() -> Result<Client, BuildError> {
     Client::builder("nowhere:1").report_interval(None).build_with(from_fn(|_| Ok(())))
 }
 
-/// A socket that nobody reads, for clients that want one: the kernel drops what does not fit.
+/// A socket that nobody reads, for clients that need a destination: the kernel drops what does not fit.
 #[derive(Debug)]
 pub struct Nobody(UdpSocket);
 
 impl Nobody {
+    /// Binds the socket to a free port.
+    ///
     /// # Errors
-    /// When there is no port left.
+    /// Returns an error if no port is free.
     pub fn new() -> io::Result<Self> {
         UdpSocket::bind("127.0.0.1:0").map(Self)
     }
 
-    /// Where it does not listen.
+    /// Returns the socket's address.
     ///
     /// # Errors
-    /// None, while it is open.
+    /// Does not fail while the socket is open.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
 }
 
-/// What cadence buffers before it sends to `to`.
+/// Creates cadence's buffered sink, which sends to `to`.
 ///
 /// # Errors
-/// When there is no port left.
+/// Returns an error if no port is free.
 pub fn cadence_sink(to: SocketAddr) -> io::Result<BufferedUdpMetricSink> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_nonblocking(true)?;
     BufferedUdpMetricSink::from(to, socket).map_err(io::Error::other)
 }
 
-/// cadence, buffered.
+/// Creates a buffered cadence client.
 ///
 /// # Errors
-/// When there is no port left.
+/// Returns an error if no port is free.
 pub fn cadence(to: SocketAddr) -> io::Result<StatsdClient> {
     Ok(StatsdClient::from_sink("app", cadence_sink(to)?))
 }

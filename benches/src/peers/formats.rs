@@ -1,27 +1,27 @@
-//! An event as other formats write it: one flat structure.
+//! Events as other formats represent them: as one flat structure.
 
 use ringstat_core::testkit::CorpusEvent;
 use serde::{Deserialize, Serialize};
 
-/// An event as a structure, field after field. Every event of the corpus has three tags.
+/// An event as a flat structure. Every event of the corpus has three tags.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Flat<'a> {
-    /// Counter, gauge, timing or distribution.
+    /// The kind: counter, gauge, timing or distribution.
     pub kind: u8,
-    /// Of the series.
+    /// The name of the series.
     #[serde(borrow)]
     pub name: &'a str,
-    /// Whatever it was, as a float.
+    /// The value, converted to a float.
     pub value: f64,
-    /// In nanoseconds.
+    /// The time in nanoseconds.
     pub time: u64,
-    /// Keys and values.
+    /// The keys and values of the tags.
     #[serde(borrow)]
     pub tags: [(&'a str, &'a str); 3],
 }
 
 impl Flat<'static> {
-    /// An entry of the corpus.
+    /// Converts an entry of the corpus.
     #[must_use]
     pub fn of(e: &CorpusEvent) -> Self {
         let tags = std::array::from_fn(|i| e.tags.get(i).copied().unwrap_or_default());

@@ -1,6 +1,6 @@
-//! What ringstat is measured against: said once, for the Criterion benches and `perf peers`.
+//! The peers that both the Criterion benches and `perf peers` compare ringstat with.
 //!
-//! What only a bench has as a peer stands beside that bench.
+//! Peers that only one bench needs are defined next to that bench.
 
 pub mod clients;
 pub mod formats;

@@ -1,4 +1,4 @@
-//! Rings, ringstat's and those of others, behind one trait: items of 64 bytes from producers to a consumer.
+//! Rings of ringstat and of other crates behind one trait: items of 64 bytes from producers to a consumer.
 
 mod ours;
 mod theirs;
@@ -12,25 +12,26 @@ pub use theirs::{Crossbeam, Ringbuf, Rtrb};
 
 use crate::threads::{Patience, together};
 
-/// What goes through: 64 bytes, as an event has.
+/// An item that goes through a ring: 64 bytes, the size of an event.
 #[derive(Clone, Copy, Default)]
 pub struct Item([u64; 8]);
 
 impl Item {
-    /// The `n`th item of a producer. Its priority comes in turns.
+    /// Creates the `n`th item of a producer. Priorities rotate.
     #[must_use]
     pub fn new(producer: usize, n: u64) -> Self {
         let lane = producer as u64 * LEVELS + n % LEVELS;
         Self([lane, n / LEVELS, n, n, n, n, n, n])
     }
 
-    /// Which of its producer's items it is.
+    /// Returns the item's position among those of its producer.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.0[2]
     }
 
-    /// A lane, and the place in it: each ring keeps the order of each producer's items of one priority.
+    /// Returns the item's lane and its position there: each ring keeps the order of each producer's items of one
+    /// priority.
     #[must_use]
     pub fn lane(&self) -> (usize, u64) {
         (self.0[0] as usize, self.0[1])
@@ -45,62 +46,63 @@ impl priority::Prioritized for Item {
     }
 }
 
-/// A ring of `N` items, or about as many.
+/// A ring with a capacity of `N` items, or about that.
 pub trait Ring {
-    /// What it is called in tables.
+    /// The name of the ring in tables.
     const NAME: &'static str;
-    /// Whether more than one thread may push.
+    /// Whether several threads may push.
     const SHARED: bool;
-    /// An end to push to.
+    /// The end that pushes.
     type Producer<'a>: Push + Send
     where
         Self: 'a;
-    /// The end to take from.
+    /// The end that pops.
     type Consumer<'a>: Pop + Send
     where
         Self: 'a;
-    /// An empty one.
+    /// Creates an empty ring.
     fn new() -> Self;
-    /// One end to take from, and so many to push to.
+    /// Returns this many ends that push, and the one that pops.
     fn ends(&mut self, producers: usize) -> (Vec<Self::Producer<'_>>, Self::Consumer<'_>);
 }
 
-/// An end to push to.
+/// The end of a ring that pushes.
 pub trait Push {
-    /// Whether there was room.
+    /// Pushes an item, and returns whether there was room.
     fn push(&mut self, item: Item) -> bool;
 
-    /// Pushes up to `count` items, which `next` gives, and returns how many. One by one where the ring knows no more.
+    /// Pushes up to `count` items that `next` provides, and returns how many. Pushes one by one unless the ring has
+    /// batches.
     fn push_batch(&mut self, count: usize, mut next: impl FnMut(u64) -> Item) -> usize {
         (0..count).take_while(|n| self.push(next(*n as u64))).count()
     }
 }
 
-/// An end to take from.
+/// The end of a ring that pops.
 pub trait Pop {
-    /// Takes one item, if there is one.
+    /// Pops an item, if there is one.
     fn pop(&mut self) -> Option<Item>;
 
-    /// Takes up to `max` items, and returns how many. One by one where the ring knows no more.
+    /// Pops up to `max` items, and returns how many. Pops one by one unless the ring has batches.
     fn pop_batch(&mut self, max: usize, f: impl FnMut(Item)) -> usize {
         (0..max).map_while(|_| self.pop()).map(f).count()
     }
 }
 
-/// How a consumer takes what comes.
+/// How a consumer drains a ring.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// So many items at a time, and the producers push as many.
+    /// The number of items that are popped at a time, and that producers push at a time.
     pub batch: usize,
-    /// How long it lets a batch grow, in turns of a spin loop: who looks after each single item fetches cache lines for
-    /// each single item.
+    /// How long the consumer lets a batch grow, in iterations of a spin loop. A consumer that checks for every single
+    /// item fetches the cache lines for every single item.
     pub pause: usize,
 }
 
-/// Sends `items` from each of so many producers to one consumer, which shows each to `see`. Returns how long it took.
+/// Sends `items` from each of the producers to one consumer, which passes each item to `see`. Returns how long it took.
 ///
 /// # Panics
-/// When nothing moves for twenty seconds.
+/// Panics if nothing moves for twenty seconds.
 pub fn through<R: Ring>(
     producers: usize,
     items: u64,
@@ -149,7 +151,7 @@ pub fn through<R: Ring>(
     together(jobs).1
 }
 
-/// A ring that everybody reaches by `&self`, one item at a time: its type, and how to push and to pop.
+/// Defines a ring whose operations take `&self`, one item at a time, from its type and how to push and pop.
 #[macro_export]
 macro_rules! shared_ring {
     ($(#[$doc:meta])* $name:ident, $label:literal, $queue:ty, $new:expr,

@@ -8,7 +8,7 @@ use ringstat_core::ring::{
 use super::{Item, Pop, Push, Ring};
 use crate::shared_ring;
 
-/// One producer, one consumer.
+/// The ring for one producer and one consumer.
 pub struct Spsc<const N: usize>(Box<spsc::Ring<Item, [Slot<Item>; N]>>);
 
 impl<const N: usize> Ring for Spsc<N> {
@@ -52,10 +52,10 @@ type One = overwrite::Ring<Item, Box<[Slot<Item>]>>;
 type Cells = mpmc::Ring<Item, Box<[mpmc::Cell<Item>]>>;
 type All = Shards<One, Box<[Shard<One>]>, Cells>;
 
-/// Producers at most.
+/// The largest number of producers.
 const SHARDS: usize = 8;
 
-/// A shard of `N` items for each producer.
+/// The sharded ring, with a shard of `N` items for each producer.
 pub struct Sharded<const N: usize>(All);
 
 impl<const N: usize> Ring for Sharded<N> {
@@ -97,10 +97,11 @@ impl Pop for ShardConsumer<&All, One, Box<[Shard<One>]>, Cells> {
 type Ranked = priority::BoxedRing<Item>;
 type Numbers = Box<[Slot<u32>]>;
 
-/// One ring for four levels.
+/// The priority ring, for four levels.
 pub struct Priority<const N: usize>(Ranked);
 
-/// An end of it. A full one gives up what matters least, and here nothing may be lost: so it is asked first, once in a while.
+/// Its producer. A full ring would drop the least important items, but here nothing may be lost, so the producer checks
+/// the room from time to time.
 pub struct Careful<'a> {
     producer: priority::Producer<'a, Item, Box<[Slot<Item>]>, Numbers>,
     room: usize,
@@ -125,7 +126,7 @@ impl<const N: usize> Ring for Priority<N> {
 impl Push for Careful<'_> {
     fn push(&mut self, item: Item) -> bool {
         if self.room == 0 {
-            // The place of an item that is just being taken is not free yet.
+            // A slot whose item is just being popped is not free yet.
             let places = self.producer.capacity() - 1;
             self.room = places.saturating_sub(self.producer.len());
         }
@@ -145,7 +146,7 @@ impl Pop for priority::Consumer<'_, Item, Box<[Slot<Item>]>, Numbers> {
 }
 
 shared_ring!(
-    /// Any number of producers.
+    /// The ring for several producers.
     Mpmc,
     "ringstat mpmc",
     Cells,
@@ -154,7 +155,8 @@ shared_ring!(
     |ring| ring.pop()
 );
 shared_ring!(
-    /// Four levels of a quarter each, as the items come in turns.
+    /// The priority ring with a quarter of the capacity for each of its four levels, since the items' priorities
+    /// rotate.
     PriorityShared,
     "ringstat priority shared",
     priority::Shared<Item, Box<[mpmc::Cell<Item>]>>,

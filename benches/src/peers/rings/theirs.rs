@@ -1,4 +1,4 @@
-//! The rings of others.
+//! The rings of other crates.
 
 use crossbeam_queue::ArrayQueue;
 use ringbuf::traits::{Consumer as _, Producer as _, Split as _};
@@ -6,7 +6,7 @@ use ringbuf::traits::{Consumer as _, Producer as _, Split as _};
 use super::{Item, Pop, Push, Ring};
 use crate::shared_ring;
 
-/// The crate `rtrb`.
+/// The `rtrb` crate.
 pub struct Rtrb<const N: usize>;
 
 impl<const N: usize> Ring for Rtrb<N> {
@@ -49,10 +49,10 @@ impl Pop for rtrb::Consumer<Item> {
     }
 }
 
-/// Items taken in one slice.
+/// The number of items popped in one slice.
 const BATCH: usize = 32;
 
-/// The crate `ringbuf`.
+/// The `ringbuf` crate.
 pub struct Ringbuf<const N: usize>;
 
 impl<const N: usize> Ring for Ringbuf<N> {
@@ -95,7 +95,7 @@ impl Pop for ringbuf::HeapCons<Item> {
 }
 
 shared_ring!(
-    /// `ArrayQueue` of the crate `crossbeam-queue`.
+    /// `ArrayQueue` of the `crossbeam-queue` crate.
     Crossbeam,
     "crossbeam ArrayQueue",
     ArrayQueue<Item>,

@@ -17,9 +17,9 @@ pub const PAYLOAD_ETHERNET: usize = 1472;
 pub const PAYLOAD_IPV6_MIN: usize = 1232;
 /// The UDP payload of one jumbo frame over IPv4, in bytes.
 pub const PAYLOAD_JUMBO: usize = 8972;
-/// The smallest payload limit that an encoder accepts, in bytes: enough for the header, the longest prologue, the
-/// checksum and a short record.
-pub const PAYLOAD_MIN: usize = 128;
+/// The smallest payload limit that an encoder accepts, in bytes: enough for the header, the prologue of any account that a
+/// sender can reach, the checksum, and a number with a very short name.
+pub const PAYLOAD_MIN: usize = 64;
 /// The largest payload that a UDP datagram over IPv4 can carry, in bytes.
 pub const PAYLOAD_MAX: usize = 65_507;
 

@@ -8,7 +8,7 @@ use ringstat_core::instrument::Instrument;
 use ringstat_core::send::{Beacon, Epoch, Identity};
 
 use crate::clock::micros;
-use crate::socket::{is_empty, renew};
+use crate::socket::renew;
 
 /// Where [`run_beacon`] sends, as which sender, and how often. The type also sets the size of its only buffer, which is
 /// 256 bytes by default.
@@ -80,9 +80,9 @@ pub async fn run_beacon<const PAYLOAD: usize>(
     loop {
         every.next().await;
         while stack.is_link_up() && stack.is_config_up() {
-            if !is_empty(&mut socket).await || !renew(&mut socket, config.local_port) {
-                break;
-            }
+            // What could not leave yet goes first, however long the network is away.
+            socket.flush().await;
+            renew(&mut socket, config.local_port);
             // Packs straight into the socket's buffer.
             let pack = |buf: &mut [u8]| match beacon.pack(micros(), instruments, buf) {
                 Some(packed) => (packed.len, packed.last),

@@ -22,6 +22,8 @@ mod clock;
 mod config;
 #[cfg(feature = "dns")]
 mod dns;
+#[cfg(feature = "serial")]
+mod serial;
 mod socket;
 mod task;
 
@@ -30,13 +32,15 @@ pub use clock::{CLOCK, micros};
 pub use config::TaskConfig;
 #[cfg(feature = "dns")]
 pub use dns::resolve;
+#[cfg(feature = "serial")]
+pub use serial::run_serial;
 pub use task::{Client, run, stats, totals, wake};
 
 /// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {
     pub use ringstat_core::prelude::{
-        Counter, Epoch, Gauge, Histogram, Instrument, Outcome, Policy, Priority, Recorder, Stats,
-        event_ring,
+        Counter, Epoch, Gauge, Histogram, Identity, Instrument, Outcome, Policy, Priority,
+        Recorder, Stats, event_ring,
     };
 
     pub use crate::{BeaconConfig, TaskConfig};

@@ -15,8 +15,8 @@ pub(crate) async fn is_empty(socket: &mut UdpSocket<'_>) -> bool {
 ///
 /// smoltcp 0.13 goes round in its buffer, and hands out what lies between the end of the last datagram and that of the
 /// buffer: the first datagram would be the last that finds room. A socket that is opened anew begins at the start.
-pub(crate) fn renew(socket: &mut UdpSocket<'_>, port: u16) -> bool {
+pub(crate) fn renew(socket: &mut UdpSocket<'_>, port: u16) {
     socket.close();
     // Port 0 is the only one that cannot be bound to.
-    socket.bind(port.max(1)).is_ok()
+    let _ = socket.bind(port.max(1));
 }

@@ -25,7 +25,7 @@ use crate::mutant;
 use crate::socket::{is_empty, renew};
 
 /// Signals that a batch waits. There is one task per program, and so one signal.
-static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
+pub(crate) static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
 /// The sender's account as of the task's last round.
 static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals::NONE));
@@ -45,6 +45,11 @@ pub fn wake() {
 #[must_use]
 pub fn totals() -> Totals {
     TOTALS.lock(Cell::get)
+}
+
+/// Shows the account to [`totals`].
+pub(crate) fn publish(now: &Totals) {
+    TOTALS.lock(|totals| totals.set(*now));
 }
 
 /// The shortest pause between two rounds.
@@ -223,7 +228,7 @@ where
         if let Some(liveness) = self.path.liveness() {
             self.sender.confirmed(liveness.unconfirmed(), liveness.lost());
         }
-        TOTALS.lock(|totals| totals.set(*self.sender.totals()));
+        publish(self.sender.totals());
     }
 
     /// Takes an answer. A faulty one changes nothing, and is asked for again.

@@ -27,9 +27,15 @@ pub struct Collector<'a> {
 impl<'a> Collector<'a> {
     /// Starts a collector and waits until it listens.
     pub fn start(machine: &'a Namespace, udp: &[&str]) -> Self {
+        Self::start_with(machine, udp, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(machine: &'a Namespace, udp: &[&str], more: &[&str]) -> Self {
         let mut command = process::command(program());
         command.args(["collect", "--json", "--http", HTTP]).stdout(Stdio::piped());
         udp.iter().for_each(|at| _ = command.args(["--udp", at]));
+        command.args(more);
         let mut process = machine.start(command);
         let mut out = BufReader::new(process.stdout().expect("piped"));
         let mut addresses = String::new();

@@ -26,3 +26,5 @@ pub mod netns;
 pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;
+#[cfg(target_os = "linux")]
+pub mod terminal;

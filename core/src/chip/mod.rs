@@ -20,6 +20,8 @@
 
 mod clock;
 mod lane;
+#[cfg(feature = "serial")]
+mod line;
 mod ring;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -27,6 +29,8 @@ mod tests;
 pub use clock::Clock;
 use lane::All;
 pub use lane::Lane;
+#[cfg(feature = "serial")]
+pub use line::{Line, LineConfig};
 pub use ring::{AnyRing, EventRing};
 
 use crate::format::Format;

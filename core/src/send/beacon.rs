@@ -170,6 +170,6 @@ mod tests {
         let said = round(&mut beacon(), &[&nameless, &long, &good], 128);
         assert_eq!(said, [("good".into(), Value::U64(0))]);
         assert!(round(&mut beacon(), &[], 128).is_empty());
-        assert_eq!(beacon().pack(0, &[], &mut [0; 64]), None);
+        assert_eq!(beacon().pack(0, &[], &mut [0; 63]), None);
     }
 }

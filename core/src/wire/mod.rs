@@ -28,6 +28,8 @@
 pub mod ack;
 pub(crate) mod crc;
 pub(crate) mod cursor;
+#[cfg(feature = "serial")]
+pub mod frame;
 mod header;
 pub use header::MAGIC;
 pub(crate) mod layout;

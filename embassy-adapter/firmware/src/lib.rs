@@ -6,6 +6,7 @@
 //! | `network` | mps2-an385 | tasks and an interrupt record, the adapter's task sends, and a real collector agrees |
 //! | `alone` | both | record, batch, pack, decode and compare, without a network |
 //! | `preempt` | both | a million interrupts in the middle of a record call |
+//! | `serial` | microbit | records and sends over its UART, without a network |
 //! | `instructions` | both | how many instructions each call takes |
 //! | `footprint` | both | the same firmware with and without ringstat, for comparison |
 //! | `nopanic` | both | links only if no record call can panic |

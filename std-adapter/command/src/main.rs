@@ -5,6 +5,7 @@
 //! | `demo` | a collector and a client in one process, fed with this machine's own readings |
 //! | `collect` | receives, and shows what it has on a page, as Prometheus text and as JSON |
 //! | `data` | checks and shows what `collect --data` keeps |
+//! | `bridge` | carries datagrams from serial ports and RTT to a collector, and its answers back |
 //! | `send` | sends a value, or a file of values |
 //! | `encode` | packs JSON lines into datagrams and reports what they cost |
 //! | `decode` | unpacks datagrams, from hexadecimal or a capture, into the same JSON lines |
@@ -34,6 +35,7 @@ mod jsonl;
 mod settings;
 
 // The subcommands.
+mod bridge;
 mod collect;
 mod completions;
 mod data;
@@ -82,6 +84,9 @@ enum Command {
     /// Check or show what a collector keeps in its data directory
     #[command(after_help = data::HELP)]
     Data(data::Args),
+    /// Carry datagrams from serial ports, USB or RTT to a collector, and its answers back
+    #[command(after_help = bridge::HELP)]
+    Bridge(bridge::Args),
     /// Send one value, or the records of a file
     #[command(after_help = send::HELP)]
     Send(send::Args),
@@ -122,6 +127,7 @@ fn run(cli: Cli) -> common::failure::Outcome {
     let settings = Settings::load(cli.config.as_deref())?;
     match cli.command {
         Command::Demo(args) => demo::run(&args, settings),
+        Command::Bridge(args) => bridge::run(&args),
         Command::Collect(args) => collect::run(&args, settings.collector),
         Command::Data(args) => data::run(&args),
         Command::Encode(args) => encode::run(&args),

@@ -192,7 +192,7 @@ mod tests {
             f(&mut config);
             config.validate().unwrap_err().to_string()
         };
-        assert_eq!(error(|c| c.payload = 5), "payload is 5; allowed is 128 to 65507");
+        assert_eq!(error(|c| c.payload = 5), "payload is 5; allowed is 64 to 65507");
         assert_eq!(
             error(|c| c.shard_events = usize::MAX),
             format!("shard_events is {}; allowed is 1 to 16777216", usize::MAX)

@@ -34,7 +34,7 @@ pub use protocol::Protocol;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct ClientConfig {
-    /// The largest datagram, in bytes of UDP payload: 128 to 65 507.
+    /// The largest datagram, in bytes of UDP payload: 64 to 65 507.
     pub payload: usize,
     /// How many threads get a ring of their own: 1 to 1024. Further threads share one ring.
     pub shards: usize,

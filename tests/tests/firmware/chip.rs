@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub(crate) const MICROBIT: Board =
 pub(crate) struct Setup {
     command: Command,
     emulated: bool,
+    serial: Option<PathBuf>,
     monitor: Option<PathBuf>,
 }
 
@@ -52,11 +53,11 @@ impl Setup {
         );
         let mut command = process::limited(PATIENCE, "qemu-system-arm");
         command.args(board.machine);
-        command.args(["-display", "none", "-serial", "none", "-kernel"]).arg(elf);
+        command.args(["-display", "none", "-kernel"]).arg(elf);
         let words: String = args.iter().map(|arg| format!(",arg={arg}")).collect();
         command.arg("-semihosting-config");
         command.arg(format!("enable=on,target=native,arg={program}{words}"));
-        Self { command, emulated: true, monitor: None }
+        Self { command, emulated: true, serial: None, monitor: None }
     }
 
     /// The same client as a program of this machine, with embassy-net over a TAP device.
@@ -66,7 +67,7 @@ impl Setup {
         let program = PROGRAM.get_or_init(|| program::build(&build, "examples/tap"));
         let mut command = process::limited(PATIENCE, program);
         command.args(args);
-        Self { command, emulated: false, monitor: None }
+        Self { command, emulated: false, serial: None, monitor: None }
     }
 
     /// More of QEMU's own arguments.
@@ -83,10 +84,21 @@ impl Setup {
         self
     }
 
+    /// With its serial line at a socket; it does not start before somebody is there.
+    pub(crate) fn serial(mut self, socket: &Path) -> Self {
+        self.serial = Some(socket.into());
+        self
+    }
+
     /// Starts it, inside of a namespace.
     pub(crate) fn start(mut self, machine: &Namespace) -> Chip {
         if self.emulated && self.monitor.is_none() {
             self.command.args(["-monitor", "none"]);
+        }
+        if self.emulated {
+            let unix = |path: &PathBuf| format!("unix:{},server=on,wait=on", path.display());
+            let line = self.serial.as_ref().map_or_else(|| "none".into(), unix);
+            self.command.args(["-serial", &line]);
         }
         self.command.stdout(Stdio::piped());
         Chip { process: machine.start(self.command), monitor: self.monitor }

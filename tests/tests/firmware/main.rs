@@ -6,6 +6,7 @@
 mod alone;
 mod chip;
 mod network;
+mod serial;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -19,6 +20,8 @@ fn main() {
         trial("cortex_m0_interrupted_in_the_middle_a_million_times", || {
             alone::interrupted(chip::MICROBIT);
         }),
+        trial("everything_arrives_over_a_serial_line", serial::everything_arrives),
+        trial("a_bad_serial_line_has_an_exact_account", serial::a_bad_line),
         trial("everything_arrives", network::everything_arrives),
         trial("everything_arrives_at_any_pace", network::everything_arrives_at_any_pace),
         trial("a_minute_without_a_collector", network::a_minute_without_a_collector),

@@ -1,16 +1,20 @@
 //! BBC micro:bit, a Cortex-M0 at 16 MHz: no compare-and-swap, 16 kB of memory.
 //!
+//! UART0 is a serial line without interrupts (chapter 29).
+//!
 //! TIMER0 is the clock, at 16 MHz; its first compare register wakes the executor, the third one reports that the
 //! counter has wrapped. TIMER1 and TIMER2 interrupt the program. For the registers, see the nRF51 Series Reference
 //! Manual, chapter 19.
 
 use core::cell::RefCell;
+use core::convert::Infallible;
 use core::task::Waker;
 
 use cortex_m_rt::exception;
 use critical_section::{CriticalSection, Mutex};
 use embassy_time_driver::Driver;
 use embassy_time_queue_utils::Queue;
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 use portable_atomic::{AtomicU32, Ordering};
 
 use super::{Irq, Timer, enable, read, write};
@@ -84,6 +88,66 @@ pub(super) fn arm(timer: Timer, after: u32) {
     write(base + VALUE, after.min(0xFFFF));
     write(base + INTERRUPTS, bit(0));
     write(base + START, 1);
+}
+
+/// The serial line. There is one.
+#[derive(Debug)]
+pub struct Uart(());
+
+const UART: usize = 0x4000_2000;
+const START_RX: usize = 0x000;
+const START_TX: usize = 0x008;
+const RX_READY: usize = 0x108;
+const TX_READY: usize = 0x11C;
+const ENABLE: usize = 0x500;
+const RXD: usize = 0x518;
+const TXD: usize = 0x51C;
+const ENABLED: u32 = 4;
+
+impl Uart {
+    /// Starts it, both ways.
+    #[must_use]
+    pub fn start() -> Self {
+        write(UART + ENABLE, ENABLED);
+        write(UART + START_TX, 1);
+        write(UART + START_RX, 1);
+        Self(())
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(read(UART + RX_READY) != 0)
+    }
+}
+
+impl Read for Uart {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        let Some(byte) = bytes.first_mut() else { return Ok(0) };
+        while read(UART + RX_READY) == 0 {}
+        // The event first: reading moves the next byte up, which sets it again.
+        write(UART + RX_READY, 0);
+        *byte = read(UART + RXD) as u8;
+        Ok(1)
+    }
+}
+
+impl Write for Uart {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        let Some(byte) = bytes.first() else { return Ok(0) };
+        write(UART + TX_READY, 0);
+        write(UART + TXD, u32::from(*byte));
+        while read(UART + TX_READY) == 0 {}
+        Ok(1)
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
 }
 
 struct Clock {

@@ -15,6 +15,8 @@ mod mps2;
 #[cfg(not(microbit))]
 use mps2 as chip;
 
+#[cfg(microbit)]
+pub use chip::Uart;
 pub use chip::{NAME, TICKS_PER_SECOND, ticks};
 
 /// One of the two timers that the program can use. The second one may interrupt the first.

@@ -14,8 +14,10 @@ use ringstat_collector::{
     DataConfig, Distributions, Limits, Running, Server, ServerConfig, StartError,
 };
 
+use crate::bridge::{BAUD, Bridge};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
+use crate::health::reachable;
 use crate::settings::Collector;
 use live::Live;
 use out::Out;
@@ -39,6 +41,10 @@ pub(crate) struct Args {
     /// Address to receive datagrams on; may be given several times; port 0 takes any free one [default: 127.0.0.1:8125]
     #[arg(long, value_name = "ADDR")]
     udp: Vec<SocketAddr>,
+    /// Serial port of a chip without a network, at 115200 bits a second; may be given several times. `ringstat bridge`
+    /// does the same in a process of its own
+    #[arg(long, value_name = "PORT")]
+    serial: Vec<String>,
     /// Address to serve the page, /metrics and /health on; port 0 takes any free one [default: 127.0.0.1:9125]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
@@ -119,8 +125,10 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     })?;
     let out = Out::new();
     out.text(beginning(&running, args.json)?);
+    let bridge = bridge(args, &running)?;
     supervisor::wait(&ended, &running, &out, latest.map(Live::new));
     end_in_time();
+    drop(bridge.map(Bridge::end));
     let ledger = running.stop(0);
     let text = if args.json { report::render(&ledger, true)? } else { ledger::render(&ledger) };
     out.text(text.clone());
@@ -165,6 +173,22 @@ fn data(args: &Args, set: Option<PathBuf>) -> Result<Option<DataConfig>, Failure
         return needless.map_or(Ok(None), Err);
     };
     Ok(Some(DataConfig { recover: args.recover, ..DataConfig::new(dir) }))
+}
+
+/// Carries the serial ports, if there are any, to the collector's own first address.
+fn bridge(args: &Args, running: &Running) -> Result<Option<Bridge>, Failure> {
+    if args.serial.is_empty() {
+        return Ok(None);
+    }
+    let own = running.udp().first().copied().ok_or_else(|| {
+        Failure::new(Exit::Usage, "the datagrams of serial ports need an address to go to")
+            .hint("Give one: `--udp 127.0.0.1:8125`.")
+    })?;
+    let mut bridge = Bridge::new(reachable(own));
+    for port in &args.serial {
+        bridge.serial(port, BAUD)?;
+    }
+    Ok(Some(bridge))
 }
 
 /// Exits soon after a signal, even if standard output accepts nothing any more.

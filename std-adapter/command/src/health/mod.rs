@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, http: std::net::SocketAddr) -> Outcome {
 }
 
 /// An address to connect to: a collector that listens on every address is also on this machine's own.
-fn reachable(mut at: std::net::SocketAddr) -> std::net::SocketAddr {
+pub(crate) fn reachable(mut at: std::net::SocketAddr) -> std::net::SocketAddr {
     if at.ip().is_unspecified() {
         at.set_ip(match at {
             std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),

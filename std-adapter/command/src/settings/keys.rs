@@ -44,7 +44,7 @@ pub(super) const KEYS: &[Key] = &[
         "The preset from which the client's settings start; settings below override it",
         "default, high-throughput, reliable, graded, low-memory",
     ),
-    key("client.payload", "The largest datagram, in bytes of UDP payload", "128 to 65507"),
+    key("client.payload", "The largest datagram, in bytes of UDP payload", "64 to 65507"),
     key(
         "client.shards",
         "How many threads have a ring of their own; others share one",

@@ -39,7 +39,7 @@ pub use task::{Client, run, stats, totals, wake};
 /// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {
     pub use ringstat_core::prelude::{
-        Counter, Epoch, Gauge, Histogram, Identity, Instrument, Outcome, Policy, Priority,
+        Counter, Epoch, Gauge, Histogram, Identity, Info, Instrument, Outcome, Policy, Priority,
         Recorder, Stats, event_ring,
     };
 

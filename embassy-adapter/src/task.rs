@@ -10,7 +10,7 @@ use embassy_net::{IpEndpoint, Stack};
 use embassy_sync::blocking_mutex::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::signal::Signal;
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
 use ringstat_core::chip::{EventRing, Stats};
 use ringstat_core::format::TimeUnit;
 use ringstat_core::ledger::{Cause, Ledger};
@@ -142,6 +142,53 @@ where
                 Err(until) => idle(&socket, until).await,
             }
         }
+    }
+
+    /// Sends what waits, for `limit` at most, and tells the collector that nothing follows: before a reset or a long sleep,
+    /// so that silence is not taken for a failure. Returns what became of every record. What is sent later takes the goodbye
+    /// back.
+    ///
+    /// A program that never calls it does not contain it.
+    pub async fn shutdown(&mut self, stack: Stack<'_>, limit: Duration) -> Ledger {
+        self.sender.flush();
+        // What has not left by then stays where it is, and is in the ledger.
+        let _ = with_timeout(limit, self.finish(stack)).await;
+        self.ledger()
+    }
+
+    async fn finish(&mut self, stack: Stack<'_>) {
+        let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
+        let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
+        let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
+        renew(&mut socket, self.local_port);
+        self.path.changed();
+        loop {
+            self.hear(&socket).await;
+            if !stack.is_config_up() || !stack.is_link_up() {
+                Timer::after(self.look).await;
+                continue;
+            }
+            match self.step(&mut socket).await {
+                Err(_) if self.sender.unacknowledged() == 0 && self.stats.waiting() == 0 => break,
+                Err(until) => idle(&socket, until).await,
+                Ok(()) => {}
+            }
+        }
+        while !is_empty(&mut socket).await {}
+        renew(&mut socket, self.local_port);
+        let now = self.now();
+        let Self { stats, sender, to, .. } = self;
+        let pack = |buf: &mut [u8]| {
+            let packed = stats.goodbye(sender, now, buf);
+            (packed.as_ref().map_or(0, |packed| packed.len), packed)
+        };
+        if let Ok(Some(packed)) = socket.send_to_with(PAYLOAD, *to, pack).await {
+            self.path.handed(&packed, now.monotonic);
+            self.sender.sent(packed);
+        }
+        // A socket that is gone sends nothing more. A receipt is not waited for, but taken where it comes.
+        while !is_empty(&mut socket).await {}
+        self.hear(&socket).await;
     }
 
     /// Sends one datagram, or says until when there is nothing to do.

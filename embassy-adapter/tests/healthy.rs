@@ -161,6 +161,35 @@ fn the_state_waker_is_left_to_others() {
     assert!((2..60).contains(&polls.get()), "{} polls in two idle seconds", polls.get());
 }
 
+/// What waits is sent, and the last datagram says that it is the last. What comes after it takes it back.
+#[test]
+fn an_end_on_purpose_says_goodbye() {
+    static INFO: Info = Info::new("sensor").heartbeat_ms(60_000);
+    static BEATS: Counter = Counter::new("beats");
+    static STATS: Stats<64, 8> =
+        stats(event_ring!(64)).instruments(&[&INFO, &BEATS]).critical(event_ring!(8));
+    let seen = RefCell::<Collected>::default();
+    Network::to(&seen).run(async |stack| {
+        let mut client = Client::new(&STATS, config());
+        for life in 1..3 {
+            BEATS.inc();
+            (0..40).for_each(|n| _ = STATS.level("celsius", n).record());
+            alarm(&STATS);
+            let ledger = client.shutdown(stack, Duration::from_secs(10)).await;
+            assert!(ledger.closes());
+            assert_eq!((ledger.recorded, ledger.sent + ledger.unconfirmed), (41 * life, 41 * life));
+            until(|| seen.borrow().goodbye).await;
+            let seen = seen.borrow();
+            assert_eq!((seen.events, seen.alarms, seen.total), (40 * life, life, life));
+            assert_eq!((seen.info.clone(), seen.missing), (Some(("sensor".into(), 60_000)), 0));
+        }
+        alarm(&STATS);
+        let running = async { until(|| seen.borrow().alarms == 3).await };
+        first_of([endless(client.run(stack)), task(running)]).await;
+        assert!(!seen.borrow().goodbye);
+    });
+}
+
 /// A third party that knows the sender's number and epoch could otherwise settle critical events that never arrived.
 #[test]
 fn only_the_collector_is_heard() {

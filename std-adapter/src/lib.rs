@@ -49,6 +49,9 @@ mod counter;
 // A client's configuration,
 mod config;
 
+// who it is,
+mod identity;
+
 // its instruments,
 mod registry;
 

@@ -4,12 +4,13 @@
 mod source;
 
 /// The layers of `src` from the ground up. Each imports only from those before it.
-const LAYERS: [&str; 13] = [
+const LAYERS: [&str; 14] = [
     "clock",
     "process",
     "threads",
     "counter",
     "config",
+    "identity",
     "registry",
     "rings",
     "transport",

@@ -72,6 +72,10 @@ pub(crate) struct Collected {
     /// Whether the last datagram's times count from boot.
     pub(crate) since_boot: bool,
     pub(crate) base_time: u64,
+    /// Whether the last datagram said that nothing follows.
+    pub(crate) goodbye: bool,
+    /// What the sender said of itself: its program, and how often it is heard of.
+    pub(crate) info: Option<(String, u64)>,
 }
 
 impl Collected {
@@ -85,10 +89,15 @@ impl Collected {
         self.next_sequence = header.sequence + 1;
         self.since_boot = open.prologue().since_boot;
         self.base_time = open.prologue().base_time;
+        self.goodbye = open.prologue().goodbye;
         let (floor, asks) = (open.prologue().ack_floor, open.prologue().wants_receipt);
         floor.inspect(|floor| self.ids.advance(*floor));
         while let Some(record) = open.next() {
-            match record.expect("a sound record").body {
+            let record = record.expect("a sound record");
+            match record.body {
+                Body::Info(info) => {
+                    self.info = Some((record.name.text.into(), info.heartbeat_ms));
+                }
                 Body::Event(event) => {
                     self.event_ns = event.time_ns;
                     match event.id.map(|id| self.ids.insert(id)) {

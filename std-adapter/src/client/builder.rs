@@ -154,6 +154,12 @@ impl Builder {
         timestamps: bool,
         /// See [`ClientConfig::sender`].
         sender: Option<u64>,
+        /// See [`ClientConfig::program`].
+        program: Option<String>,
+        /// See [`ClientConfig::version`].
+        version: Option<String>,
+        /// See [`ClientConfig::labels`].
+        labels: std::collections::BTreeMap<String, String>,
     }
 
     /// Resolves the receiver's name, opens the socket and starts the worker.

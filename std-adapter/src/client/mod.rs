@@ -9,7 +9,8 @@ use ringstat_core::observe::Snapshot;
 use ringstat_core::record::{Borrowed, Event, InternError, Outcome, Recorder, Symbol};
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, Protocol};
+use crate::identity::{OwnInfo, Place};
 use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
 use crate::shared::{Opening, Room, Shared, State};
 use crate::worker::{self, AnyTransport};
@@ -74,8 +75,13 @@ impl Client {
         transports: Vec<AnyTransport>,
         origin: Origin<'_>,
     ) -> Result<Self, BuildError> {
+        // A child's is random, as its parent holds the place.
+        let place = match origin {
+            Origin::New(_) if config.sender.is_none() => Place::take(),
+            _ => None,
+        };
         let identity = Identity {
-            sender: match config.sender {
+            sender: match config.sender.or(place.as_ref().map(Place::number)) {
                 Some(sender) => sender,
                 None => getrandom::u64().map_err(BuildError::Random)?,
             },
@@ -86,10 +92,15 @@ impl Client {
             acknowledged: config.protocol.acknowledges() && transports.iter().all(|t| t.hears()),
             worker_bytes: worker::bytes(&config, &transports),
         };
-        let shared = Arc::new(match origin {
+        let mut shared = match origin {
             Origin::New(instruments) => Shared::new(&config, identity, instruments, &room),
             Origin::Parent(parent) => Shared::in_child(&config, identity, parent, &room),
-        });
+        };
+        shared.place = place;
+        let shared = Arc::new(shared);
+        if config.protocol == Protocol::Native {
+            shared.registry.introduce(OwnInfo::new(&config));
+        }
         let handle =
             worker::start(shared.clone(), &config, transports).map_err(BuildError::Thread)?;
         let thread = Thread::new(handle, shared.clone(), Forks::new(to, config));

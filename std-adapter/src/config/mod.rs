@@ -3,6 +3,7 @@
 //! A [`ClientConfig`] is plain data. The builder of a client fills one in and has it [checked](ClientConfig::validate)
 //! before anything is started.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ringstat_core::observe::HealthLimits;
@@ -147,8 +148,20 @@ pub struct ClientConfig {
     /// Whether DogStatsD lines of counters and gauges carry their time, for agents from version 7.40 on. Agents do not
     /// add up such lines: of two lines of one series in the same second only one remains.
     pub timestamps: bool,
-    /// The client's number, unique among the senders of a collector. `None`: a random number.
+    /// The client's number, unique among the senders of a collector. `None`: one that is the same after a restart where
+    /// that can be had, and else a random one.
+    ///
+    /// It can be had on Linux with an `/etc/machine-id`: the number is then a hash of that, the host's name, the name of
+    /// the program's file, and the lowest place that no other client of that program holds (in the network namespace, among
+    /// 256). Two clients that live at the same time never share it. A client that is restarted gets the number that it had
+    /// unless another one took its place in the meantime; where several of one program restart at once, they may swap.
     pub sender: Option<u64>,
+    /// The program's name, which the client tells the collector. `None`: the name of its file.
+    pub program: Option<String>,
+    /// The program's version, which the client tells the collector.
+    pub version: Option<String>,
+    /// Free labels, which the client tells the collector: where it runs, for instance.
+    pub labels: BTreeMap<String, String>,
     /// The limits at which the throttle rises and falls.
     pub throttle_limits: ThrottleLimits,
     /// The limits beyond which the client is no longer healthy.

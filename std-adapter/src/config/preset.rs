@@ -147,6 +147,9 @@ fn default() -> ClientConfig {
         protocol: Protocol::Native,
         timestamps: false,
         sender: None,
+        program: None,
+        version: None,
+        labels: std::collections::BTreeMap::new(),
         throttle_limits: ThrottleLimits::DEFAULT,
         health: HealthLimits::DEFAULT,
     }

@@ -8,6 +8,8 @@ use ringstat_core::instrument::Instrument;
 #[cfg(feature = "metrics")]
 use ringstat_core::instrument::Unit;
 
+use crate::identity::OwnInfo;
+
 mod adopted;
 #[cfg(feature = "metrics")]
 mod describe;
@@ -240,6 +242,11 @@ impl Registry {
     /// Sends the histogram from now on.
     pub(crate) fn list(&self, histogram: &OwnedHistogram) {
         self.push_own(histogram.0.clone());
+    }
+
+    /// Says who the client is, with the instruments.
+    pub(crate) fn introduce(&self, info: OwnInfo) {
+        self.push_own(Arc::new(info));
     }
 
     fn push_own(&self, instrument: Arc<dyn Instrument + Send + Sync>) {

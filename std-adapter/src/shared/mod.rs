@@ -14,6 +14,7 @@ use ringstat_core::send::{BoxedKeep, Identity};
 
 use crate::clock::Clock;
 use crate::config::ClientConfig;
+use crate::identity::Place;
 use crate::process::Each;
 use crate::registry::{Entry, Registry};
 use crate::rings::Rings;
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) names: Arc<Names>,
     pub(crate) timings: Timings,
     pub(crate) identity: Identity,
+    /// What makes the sender's number last, where it does.
+    pub(crate) place: Option<Place>,
     /// Memory taken at the start, in bytes: everything but instruments made at run time.
     fixed_bytes: usize,
     pub(crate) valve: Valve,
@@ -132,6 +135,7 @@ impl Shared {
             registry,
             names,
             identity,
+            place: None,
             valve: Valve::default(),
             control: Control::default(),
             forked: Each::new(),

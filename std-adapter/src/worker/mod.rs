@@ -163,6 +163,7 @@ impl<E: Format> Worker<E> {
         // One last attempt, whatever the breakers say.
         self.routes.iter_mut().for_each(Route::try_again);
         let mut last = LastWord::new(&self.routes);
+        let mut said_goodbye = false;
         while Instant::now() < deadline {
             if matches!(self.round(events), Next::Again) {
                 continue;
@@ -171,11 +172,17 @@ impl<E: Format> Worker<E> {
                 match last.next(&self.routes, self.shared.clock.monotonic()) {
                     Word::Confirmed => break,
                     Word::Awaited => {}
-                    Word::Ask => self.probe(self.shared.clock.advance()),
-                    Word::Again => self.sender.resend_instruments(),
+                    Word::Ask => said_goodbye |= self.goodbye(self.shared.clock.advance()),
+                    Word::Again => {
+                        said_goodbye = false;
+                        self.sender.resend_instruments();
+                    }
                 }
             }
             std::thread::sleep(LAST_TRIES);
+        }
+        if !said_goodbye {
+            self.goodbye(self.shared.clock.advance());
         }
     }
 

@@ -103,7 +103,21 @@ impl<E: Format> Worker<E> {
     pub(super) fn probe(&mut self, now: Time) {
         let mut buf = [0; PAYLOAD_MIN];
         let dropped = self.shared.rings.drops().total();
-        let Some(packed) = self.sender.probe(now, dropped, &mut buf) else { return };
+        if let Some(packed) = self.sender.probe(now, dropped, &mut buf) {
+            self.send_apart(packed, &buf, now);
+        }
+    }
+
+    /// The same, and tells every receiver that nothing follows. Returns whether the network took it.
+    pub(super) fn goodbye(&mut self, now: Time) -> bool {
+        let mut buf = [0; PAYLOAD_MIN];
+        let dropped = self.shared.rings.drops().total();
+        let packed = self.sender.goodbye(now, dropped, &mut buf);
+        packed.is_some_and(|packed| self.send_apart(packed, &buf, now))
+    }
+
+    /// Sends a datagram without records on every route.
+    fn send_apart(&mut self, packed: Packed, buf: &[u8], now: Time) -> bool {
         let (mut taken, mut missed) = (false, Vec::new());
         for route in &mut self.routes {
             if !matches!(route.way(now.monotonic), Way::Wait(_))
@@ -120,6 +134,7 @@ impl<E: Format> Worker<E> {
         } else {
             self.sender.withdraw(packed);
         }
+        taken
     }
 
     /// Receives acknowledgements and signs of life.

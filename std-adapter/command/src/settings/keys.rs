@@ -161,9 +161,26 @@ pub(super) const KEYS: &[Key] = &[
     key("client.timestamps", "Whether DogStatsD lines carry their time, in seconds", YES_NO),
     optional(
         "client.sender",
-        "The client's number, unique among a collector's senders; by default a random one",
+        "The client's number, unique among a collector's senders; by default the same after a restart, or a random one",
         "any number of 64 bits",
         "42",
+    ),
+    optional(
+        "client.program",
+        "The name of the program that the collector is told; by default that of its file",
+        "any text; 255 bytes of it are sent",
+        "\"shop\"",
+    ),
+    optional(
+        "client.version",
+        "The version of the program that the collector is told",
+        "any text; 255 bytes of it are sent",
+        "\"1.4.2\"",
+    ),
+    key(
+        "client.labels",
+        "Free labels that the collector is told, such as where the program runs",
+        "names and texts, as in { zone = \"eu\" }",
     ),
     key(
         "client.throttle_limits",

@@ -1,0 +1,24 @@
+//! Who a client is: the number that it sends under, and what it says of itself.
+
+mod info;
+mod place;
+
+use std::path::Path;
+
+pub(crate) use info::OwnInfo;
+pub(crate) use place::Place;
+
+/// The name of this program: that of its file, without the ending.
+fn program() -> Option<String> {
+    let file = std::env::current_exe().ok()?;
+    let name = file.file_stem().and_then(|name| name.to_str())?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The name of this machine, as it gives itself one.
+fn host() -> Option<String> {
+    let read = |path: &str| std::fs::read_to_string(Path::new(path)).ok();
+    let name = read("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok())?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}

@@ -1,0 +1,105 @@
+//! A number for a client that is the same after a restart.
+
+#[cfg(target_os = "linux")]
+use std::os::unix::net::UnixDatagram;
+
+/// A place among the clients of one program on one machine, held as long as this lives.
+///
+/// Places are names in the abstract namespace of Unix sockets: the kernel gives each to one socket at a time, and takes
+/// it back when the process ends, however it does. Nothing is left behind, and nothing is ever sent there.
+#[derive(Debug)]
+pub(crate) struct Place {
+    number: u64,
+    #[cfg(target_os = "linux")]
+    _held: UnixDatagram,
+}
+
+/// So many clients of one program get a number that lasts; further ones a random one.
+#[cfg(target_os = "linux")]
+const PLACES: u64 = 256;
+
+impl Place {
+    /// The lowest place that is free. `None` where there is no such thing, or the machine or the program have no name: on
+    /// Linux without `/etc/machine-id`, and on other systems.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn take() -> Option<Self> {
+        let machine = std::fs::read_to_string("/etc/machine-id").ok()?;
+        let machine = machine.trim();
+        // Zeros are what some images are made with; containers of one image share the file, but not the host's name.
+        if machine.trim_matches('0').is_empty() {
+            return None;
+        }
+        Self::of(&[machine, &super::host()?, &super::program()?])
+    }
+
+    /// As on Linux, where there is something to hold a place with.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn take() -> Option<Self> {
+        None
+    }
+
+    /// The lowest place that is free among those of that name.
+    #[cfg(target_os = "linux")]
+    fn of(name: &[&str]) -> Option<Self> {
+        use std::io::ErrorKind::AddrInUse;
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::SocketAddr;
+
+        let program = hash(name.iter().flat_map(|part| part.bytes().chain([0])));
+        for place in 0..PLACES {
+            let address =
+                SocketAddr::from_abstract_name(format!("ringstat-{program:016x}-{place}")).ok()?;
+            match UnixDatagram::bind_addr(&address) {
+                Ok(held) => {
+                    let number = hash(program.to_le_bytes().into_iter().chain(place.to_le_bytes()));
+                    return Some(Self { number, _held: held });
+                }
+                Err(e) if e.kind() == AddrInUse => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
+    /// The number of whoever holds the place.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+/// FNV-1a, mixed once more: the same in every version of this crate.
+#[cfg(target_os = "linux")]
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325, step);
+    let hash = (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^ hash >> 32
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_held_by_one_at_a_time_and_is_the_same_afterwards() {
+        let name = ["a machine", "a host", "a test of places"];
+        let take = || Place::of(&name).unwrap();
+        let (first, second) = (take(), take());
+        let (a, b) = (first.number(), second.number());
+        assert_ne!(a, b);
+        drop(first);
+        assert_eq!(take().number(), a, "a restart is a restart");
+        assert_ne!(Place::of(&["a machine", "a host", "another"]).unwrap().number(), a);
+    }
+
+    #[test]
+    fn when_all_are_held_there_is_none() {
+        let name = ["a machine", "a host", "a test of many places"];
+        let held: Vec<_> = (0..PLACES).map(|_| Place::of(&name).unwrap()).collect();
+        assert!(Place::of(&name).is_none());
+        let mut numbers: Vec<_> = held.iter().map(Place::number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), PLACES as usize);
+    }
+}

@@ -1,4 +1,4 @@
-//! The families of all shards, and the name of each.
+//! The families on the page of `/metrics`, and how their names are chosen: the same for all shards.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -182,7 +182,7 @@ impl Table {
         self.free.push(number);
     }
 
-    /// A name that nobody has.
+    /// Chooses a name that no other family has.
     fn choose(&self, nature: Nature<'_>) -> String {
         let Nature { sent, kind, suffix } = nature;
         let mut stem = clean(sent);

@@ -1,4 +1,5 @@
-//! Long answers, a slice at a time, each from short looks at the shards; between two slices, datagrams come in.
+//! Long answers, written in slices. Each slice takes short looks at the shards, and between two slices datagrams are
+//! received.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::shared::Shared;
 
 /// The longest duration of a slice.
 const SLICE: Duration = Duration::from_micros(400);
-/// What lies between two of them.
+/// The pause between two slices.
 const BETWEEN: Duration = Duration::from_millis(1);
 
 /// The page of `/metrics`; each slice is written when the client has room for it.

@@ -48,8 +48,8 @@ pub use shards::{Shards, shard_of};
 
 /// Takes datagrams, and keeps what they say.
 ///
-/// One of them is all that a test or a transport of its own needs. For several threads there are
-/// [`shards`](Self::shards): collectors that keep within the same limits and agree on names, and otherwise share nothing.
+/// A test, or a transport of your own, needs only one. For several threads there are [`shards`](Self::shards): collectors
+/// that share limits and the names of families, and nothing else.
 ///
 /// ```
 /// use ringstat_collector::{Collector, Limits};

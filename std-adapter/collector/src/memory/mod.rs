@@ -99,7 +99,7 @@ impl<'b> Room<'b> {
         self.taken -= bytes as isize;
     }
 
-    /// Takes what is charged elsewhere, if it is there.
+    /// Takes bytes that are charged elsewhere, if they are there.
     #[must_use]
     pub(crate) fn spend(&mut self, bytes: usize) -> bool {
         let there = bytes <= self.left && self.claim(bytes, false);
@@ -109,12 +109,12 @@ impl<'b> Room<'b> {
         there
     }
 
-    /// What is to be charged.
+    /// The number of bytes to charge.
     pub(crate) fn taken(&self) -> isize {
         self.taken
     }
 
-    /// What was claimed of the budget.
+    /// The number of bytes claimed from the budget.
     pub(crate) fn claimed(&self) -> usize {
         self.claimed
     }

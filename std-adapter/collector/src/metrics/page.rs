@@ -24,10 +24,10 @@ pub(crate) struct Page {
     io: Io,
     shown: Distributions,
     at: Stage,
-    /// The senders that there were when it was begun, with their shards.
+    /// The senders that existed when the page was begun, with their shards.
     ids: Vec<(usize, u64)>,
     names: Arc<Names>,
-    /// Series that there were when it was begun, and the most bytes it may have.
+    /// The number of series when the page was begun, and its largest length in bytes.
     there: usize,
     limit: usize,
     /// The length of the slices before this one, in bytes.
@@ -101,7 +101,7 @@ impl Page {
                     self.omitted = self.there.saturating_sub(self.series) as u64;
                     Stage::End
                 }
-                // It may be gone since, and another one have its number.
+                // The family may have disappeared, and another one may have its number.
                 Stage::Series(of, ..) if !self.names.is_family(of.number, &of.name) => {
                     Stage::Families(Some(of.name))
                 }
@@ -161,7 +161,7 @@ impl Page {
         let next = rest.iter().take(AT_ONCE).take_while(|(s, _)| s == shard);
         let written = shards.look(*shard, |collector| {
             let each = next.map(|(_, id)| {
-                // One that was forgotten meanwhile is not missed.
+                // A sender that was forgotten meanwhile is skipped.
                 if let Some(sender) = collector.sender(*id) {
                     senders::sample(out, of, *id, sender, self.now_ms);
                 }

@@ -8,8 +8,8 @@ use super::sender::note;
 use super::{Health, Io, Own, Report, SenderReport, SeriesReport, Totals};
 use crate::intake::{Collector, Shards};
 
-/// Which series are shown: those last heard of, in steps of five seconds, so that the order does not flicker; then by
-/// sender. The last are the shard and the place in its store.
+/// The order of series, which decides which ones are shown: first those heard from most recently, in steps of five
+/// seconds so that the order does not flicker; then by sender. The last parts are the shard and the place in its store.
 type Rank = (Reverse<u64>, u64, usize, usize);
 
 /// A report in progress. Its size is bounded by the number of senders and of requested series.
@@ -17,16 +17,16 @@ type Rank = (Reverse<u64>, u64, usize, usize);
 pub(crate) struct Draft {
     now_ms: u64,
     shown: usize,
-    /// The shard that it is looking at,
+    /// The shard that is being looked at,
     shard: usize,
-    /// the senders of it that are to be done, if it has begun with it,
+    /// its senders that are still to be done, once it is begun,
     ids: Option<Vec<u64>>,
-    /// and how far it has come with the series.
+    /// and the number of its places that have been looked at.
     place: usize,
     /// When each was last heard of, and its shard.
     senders: Vec<(u64, usize, u64, SenderReport)>,
     own: HashMap<u64, Own>,
-    /// The best so far.
+    /// The best series so far.
     newest: Vec<Rank>,
 }
 
@@ -101,7 +101,7 @@ impl Draft {
             shards.look(*shard, |collector| {
                 let store = collector.store();
                 let (at, series) = store.places(*place).next()?;
-                // It may have been forgotten since, and another be there.
+                // The series may have been forgotten since, and another be in its place.
                 let same = at == *place && series.sender == *sender;
                 same.then(|| ((*seen, *sender), SeriesReport::of(store, series)))
             })

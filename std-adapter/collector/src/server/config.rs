@@ -21,9 +21,10 @@ use crate::metrics::Distributions;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Where datagrams arrive; port 0 takes a free one. What comes twice, at one address or at two, is taken once.
+    /// The addresses on which to receive datagrams; port 0 picks a free one. A datagram that arrives twice, at one address
+    /// or at two, is taken once.
     pub udp: Vec<SocketAddr>,
-    /// How many threads receive, at least one. By default as many as the machine has cores.
+    /// The number of threads that receive, at least one. The default is the number of cores.
     pub threads: usize,
     /// The address on which to serve pages and metrics, or `None` for no HTTP.
     pub http: Option<SocketAddr>,

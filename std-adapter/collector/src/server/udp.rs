@@ -1,4 +1,4 @@
-//! A receiving thread: datagrams from the kernel to its shard, answers back.
+//! A receiving thread: passes datagrams from the kernel to its shard, and sends answers.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -136,7 +136,7 @@ impl Receiver {
                     ConnectionReset => return Heard::Something,
                     _ => {}
                 }
-                // Nothing a receiver could do about.
+                // A receiver cannot do anything about it.
                 count(&shared.receive_errors);
                 return Heard::Failure;
             }

@@ -1,4 +1,4 @@
-//! The receiving sockets: who gets which datagram, how much the kernel buffers, and what it drops.
+//! The receiving sockets: which socket gets which datagram, how much the kernel buffers, and how many datagrams it drops.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// What is asked of the kernel for an address: about 5800 datagrams of 1432 bytes for each of its sockets.
+/// The requested size of a socket's receive buffer: about 5800 datagrams of 1432 bytes.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// Sockets at one address, one for each thread.
@@ -20,9 +20,9 @@ pub(crate) struct Group {
     pub(crate) receive_buffer: usize,
 }
 
-/// Opens UDP sockets at `address`, one for each of `threads`, with as large receive buffers as the system gives. Where it
-/// can, the kernel gives each datagram to the socket of [`shard_of`](crate::intake::shard_of); elsewhere to any of them, or
-/// all to the first.
+/// Opens UDP sockets at `address`, one for each of `threads`, with receive buffers as large as the system grants. On
+/// Linux, the kernel puts each datagram into the socket that [`shard_of`](crate::intake::shard_of) names. If it refuses the
+/// filter, it picks any socket; other systems get a single one.
 pub(crate) fn open(address: SocketAddr, threads: usize) -> io::Result<Group> {
     let (first, mut receive_buffer) = buffered(address)?;
     // Bound alone, so that an address that another process has is refused; from here on there may be more of ours.
@@ -113,9 +113,9 @@ mod steer {
     }
 }
 
-/// Datagrams that the kernel dropped since the sockets at `address` were opened, because nobody read them in time. Those
-/// that came in one train of segments, which a sender on this machine makes, are dropped together and count as one.
-/// `None` where the system does not tell.
+/// The number of datagrams that the kernel dropped since the sockets at `address` were opened, because they were not read
+/// in time. Segments sent together by a sender on this machine are dropped together and count as one. `None` if the
+/// system does not provide the number.
 pub(crate) fn drops(address: SocketAddr) -> Option<u64> {
     let table = if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
     let text = std::fs::read_to_string(table).ok()?;

@@ -1,0 +1,196 @@
+//! A collector with a data directory, killed again and again: critical events once each, states of instruments exact, and
+//! whatever else came after the last commit lost and counted.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{ChildStdout, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{json, run, stderr, stdout};
+use ringstat_core::format::{Header, Prologue};
+use ringstat_core::record::{Event, Kind, NoNames, Priority, Recorder as _};
+use ringstat_core::testkit::Rng;
+use ringstat_core::wire::Encoder;
+use ringstat_std::Client;
+use ringstat_tests::process::Process;
+use serde_json::Value;
+
+/// `ringstat collect` with a data directory.
+struct Collector {
+    process: Process,
+    _out: BufReader<ChildStdout>,
+    udp: String,
+}
+
+impl Collector {
+    fn start(dir: &Path, udp: &str, threads: u64) -> Self {
+        let threads = threads.to_string();
+        let dir = dir.to_str().expect("a path of text");
+        let args = ["collect", "--udp", udp, "--http", "127.0.0.1:0", "--json"];
+        let mut command = common::ringstat(&args);
+        command.args(["--data", dir, "--threads", &threads]).stdout(Stdio::piped());
+        let mut process = Process::start(command).expect("the collector starts");
+        let mut out = BufReader::new(process.stdout().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("the addresses");
+        let udp = json(&line)["udp"][0].as_str().expect("an address").to_owned();
+        Self { process, _out: out, udp }
+    }
+
+    /// Ends it without a word.
+    fn kill(self) {
+        self.process.kill();
+    }
+
+    /// Ends it as an operator does.
+    fn end(mut self) {
+        self.process.terminate();
+        assert!(self.process.wait().expect("it ends").success(), "its ledger closes");
+    }
+}
+
+/// What is in a data directory.
+struct Shown(Value);
+
+impl Shown {
+    fn of(dir: &Path) -> Self {
+        let shown = run(&["data", "show", dir.to_str().unwrap(), "--json"], "");
+        assert!(shown.status.success(), "{}", stderr(&shown));
+        Self(json(stdout(&shown)))
+    }
+
+    fn series(&self, name: &str) -> u64 {
+        let all = self.0["state"]["series"].as_array().expect("series");
+        let of_name = all.iter().filter(|s| s["name"] == name);
+        of_name.map(|s| s["value"].as_f64().expect("a number") as u64).sum()
+    }
+
+    fn sender(&self, number: u64, field: &str) -> u64 {
+        let id = format!("{number:016x}");
+        let all = self.0["state"]["senders"].as_array().expect("senders");
+        let sender = all.iter().find(|s| s["id"] == id.as_str()).expect("the sender is known");
+        sender[field].as_u64().expect("a number")
+    }
+}
+
+/// Sends datagrams with one event each, as fast as every half millisecond; returns how many there were.
+fn send_plain(to: &str, ends: &AtomicBool, sent: &AtomicU64) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut sequence = 0;
+    while !ends.load(Ordering::Acquire) {
+        let mut buf = [0; 200];
+        let header = Header { sender: PLAIN, epoch: 1, sequence, ..Header::default() };
+        let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+        let event: Event = Event::new(Kind::Counter, "plain".into(), 1u8.into(), 0).unwrap();
+        open.event(&event, &NoNames).unwrap();
+        let length = open.finish(false);
+        // Refused or not: its number is used up.
+        let _ = socket.send_to(&buf[..length], to);
+        sequence += 1;
+        sent.store(sequence.into(), Ordering::Release);
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+const PLAIN: u64 = 0x706c_6169;
+
+#[test]
+fn a_collector_that_is_killed_again_and_again_keeps_its_account() {
+    let lives = std::env::var("RINGSTAT_LIVES").map_or(8, |n| n.parse().expect("a number"));
+    let seed = std::env::var("RINGSTAT_SEED").map_or(1, |n| n.parse().expect("a number"));
+    println!("{lives} lives, seed {seed}");
+    let mut rng = Rng::new(seed);
+    let dir = tempfile::tempdir().unwrap();
+    let first = Collector::start(dir.path(), "127.0.0.1:0", 1);
+    let udp = first.udp.clone();
+    let mut collector = Some(first);
+    let stats = Client::builder(&udp)
+        .report_interval(None)
+        .critical_events(1024)
+        .ack_timeout(Duration::from_millis(50))
+        .ack_timeout_max(Duration::from_millis(500))
+        .ack_attempts(255)
+        .flush_interval(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let counter = stats.counter("total", &[]);
+    let histogram = stats.histogram("sizes", &[]);
+    let (mut counted, mut recorded, mut critical) = (0, 0, 0);
+    let (ends, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| send_plain(&udp, &ends, &sent));
+        for life in 0..lives {
+            let until = Instant::now() + Duration::from_millis(200 + rng.below(2000));
+            while Instant::now() < until {
+                counter.add(3);
+                counted += 3;
+                histogram.record(rng.below(1000));
+                recorded += 1;
+                // No more than are acknowledged within the longest outage.
+                if critical < (life + 1) * 300
+                    && stats.event("alarm").priority(Priority::Critical).record().is_recorded()
+                {
+                    critical += 1;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            collector.take().expect("it runs").kill();
+            collector = Some(Collector::start(dir.path(), &udp, 1 + life % 3));
+        }
+        stats.flush(Duration::from_secs(20)).expect("everything is acknowledged");
+        // What comes last has to arrive, so that all that is missing before it shows.
+        let last = sent.load(Ordering::Acquire) + 100;
+        while sent.load(Ordering::Acquire) < last {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        ends.store(true, Ordering::Release);
+    });
+    let ledger = stats.shutdown(Duration::from_secs(20));
+    assert!(ledger.closes(), "{ledger:?}");
+    collector.take().expect("it runs").end();
+    let shown = Shown::of(dir.path());
+    assert_eq!(shown.series("alarm"), critical, "each once over all lives");
+    assert_eq!(shown.series("total"), counted);
+    assert_eq!(shown.series("sizes"), recorded);
+    let of = |field| shown.sender(PLAIN, field);
+    let plain = shown.series("plain");
+    let missing = of("lost") + of("outstanding") + of("missed_before_start");
+    println!("{critical} critical events; {plain} plain ones and {missing} lost");
+    assert_eq!(of("received"), plain, "one in each datagram");
+    assert_eq!(plain + missing, sent.load(Ordering::Acquire));
+    assert!(missing > 0, "what came after a commit is lost");
+    let check = run(&["data", "check", dir.path().to_str().unwrap()], "");
+    assert!(check.status.success(), "{}", stderr(&check));
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    let none = run(&["data", "check", path], "");
+    assert_eq!(none.status.code(), Some(3), "{}", stderr(&none));
+    let collector = Collector::start(dir.path(), "127.0.0.1:0", 1);
+    for args in [
+        &["data", "check", path][..],
+        &["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", path],
+    ] {
+        let used = run(args, "");
+        assert_eq!(used.status.code(), Some(3), "{args:?}");
+        assert!(stderr(&used).contains("another process uses"), "{}", stderr(&used));
+    }
+    collector.end();
+    std::fs::write(dir.path().join("state.redb"), "not what it was").unwrap();
+    let damaged = run(&["data", "check", path], "");
+    assert_eq!(damaged.status.code(), Some(1));
+    assert!(stderr(&damaged).contains("--recover"), "{}", stderr(&damaged));
+    let refused =
+        run(&["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", path], "");
+    assert_eq!(refused.status.code(), Some(3), "{}", stderr(&refused));
+    let needless = run(&["collect", "--recover"], "");
+    assert_eq!(needless.status.code(), Some(2), "{}", stderr(&needless));
+}

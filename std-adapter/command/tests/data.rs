@@ -1,5 +1,5 @@
 //! A collector with a data directory, killed again and again: critical events once each, states of instruments exact, and
-//! whatever else came after the last commit lost and counted.
+//! whatever else came after the last commit lost and counted. `.ci/restarts` does so for longer.
 
 mod common;
 

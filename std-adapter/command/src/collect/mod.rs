@@ -31,6 +31,9 @@ Examples:
   RUST_LOG=warn ringstat collect --log json
   ringstat collect --data /var/lib/ringstat
 
+Without --data everything is in memory, and a restart forgets it. With it, acknowledged critical events are on
+disk and count once over all restarts; of the rest, a crash loses at most the last second and counts it as lost.
+
 Datagrams are protected against damage, not against forgery: listen only where trusted machines send.
 
 Exit codes: 0 the ledger closes (including what the network lost), 1 it does not, 2 usage,

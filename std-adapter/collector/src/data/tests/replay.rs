@@ -133,3 +133,63 @@ fn receipts_count_from_this_life_on() {
     let account = opened.collectors[0].sender(7).unwrap().sequence();
     assert_eq!((account.received, account.outstanding), (12, 4), "11 to 14");
 }
+
+/// A chip that restarts with the epoch that it had: its identifiers begin again, and mean other events.
+#[test]
+fn another_run_of_the_same_epoch_has_identifiers_of_its_own() {
+    for late_cut in [false, true] {
+        let dir = directory();
+        let mut opened = open(dir.path(), 1).unwrap();
+        (0..6).for_each(|n| receive(&mut opened, 1, n, 0, &[Says::Critical(n.into())]));
+        keep_critical(&mut opened);
+        cut(&mut opened, 5);
+        // Refused for so long that nothing else explains it.
+        for n in 0..6 {
+            let again = datagram(7, (1, n), Some(0), &[Says::Critical(n.into())]);
+            opened.collectors[0].receive(&again, 60_000 + u64::from(n));
+        }
+        let sender = opened.collectors[0].sender(7).unwrap();
+        assert_eq!(sender.resyncs(), 1, "the test is about that");
+        let before = critical(&opened);
+        assert!(before > 6.0);
+        keep_critical(&mut opened);
+        if late_cut {
+            cut(&mut opened, 60_010);
+        }
+        drop(opened);
+        let opened = open(dir.path(), 2).unwrap();
+        assert_eq!(critical(&opened), before, "with a cut after it: {late_cut}");
+    }
+}
+
+#[test]
+fn processes_that_share_a_number_are_told_apart_in_the_next_life_too() {
+    for late_cut in [false, true] {
+        let dir = directory();
+        let mut opened = open(dir.path(), 1).unwrap();
+        for n in 0..5 {
+            receive(&mut opened, 1, n, 0, &[Says::Critical(n.into())]);
+            receive(&mut opened, 2, n, 0, &[Says::Critical(n.into())]);
+        }
+        assert_eq!(opened.collectors[0].sender_count(), 2, "the test is about that");
+        keep_critical(&mut opened);
+        if late_cut {
+            cut(&mut opened, 5);
+        }
+        drop(opened);
+        let mut opened = open(dir.path(), 3).unwrap();
+        let senders: usize = opened.collectors.iter().map(Collector::sender_count).sum();
+        assert_eq!(senders, 2);
+        let all = |opened: &Opened| {
+            let report =
+                Report::of(&opened.collectors[..], &Io::default(), opened.now_ms, usize::MAX);
+            let of_name = report.series.iter().filter(|s| s.name == "critical");
+            of_name.map(|s| s.value).sum::<f64>()
+        };
+        assert_eq!(all(&opened), 10.0, "with a cut after it: {late_cut}");
+        for epoch in [1, 2] {
+            receive(&mut opened, epoch, 5, 0, &[4, 5].map(Says::Critical));
+        }
+        assert_eq!(all(&opened), 12.0, "4 was here");
+    }
+}

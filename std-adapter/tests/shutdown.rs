@@ -11,7 +11,9 @@ const LONG: Duration = Duration::from_secs(60); // for what takes milliseconds u
 
 #[test]
 fn every_record_of_threads_that_meet_a_shutdown_is_sent_or_given_up() {
-    for _ in 0..20 {
+    // The long form: `.ci/stress`.
+    let rounds = if std::env::var_os("RINGSTAT_LONG_TESTS").is_some() { 400 } else { 20 };
+    for _ in 0..rounds {
         let builder = Client::builder("a spy").shard_events(1024).report_interval(None);
         let stats = builder.build_with(SpyTransport::new()).unwrap();
         let (calls, refused) = (AtomicU64::new(0), AtomicU64::new(0));

@@ -1,4 +1,4 @@
-//! A client and a collector over a bad network, in one process: what was lost is known, and totals heal.
+//! A client and a collector over a bad network, in one process: losses are known, and totals heal.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn through_loss_duplication_and_reordering_totals_are_exact_and_loss_is_known() 
         }
     }
     stats.flush(SECOND).unwrap();
-    // The network becomes good again, and one more flush heals.
+    // The network is good again, and one more flush repairs the totals.
     network.lock().unwrap().set_faults(Faults::NONE);
     REQUESTS.inc();
     LATENCY.record(1);

@@ -1,12 +1,12 @@
-//! The files that the READMEs and CONTRIBUTING lead to are there.
+//! The files that the READMEs and CONTRIBUTING refer to exist.
 
 use std::path::Path;
 
-/// The paths in backquotes and links of a page, as far as they are in this repository.
+/// Returns the paths in backquotes and links of a page that refer to this repository.
 fn paths(page: &str) -> Vec<&str> {
     let roots = ["core", "std-adapter", "embassy-adapter", "benches", "tests", ".ci", ".github"];
     let words = page.split(['`', '(', ')', ' ', '\n', ',', ';']);
-    // Pages that registries show lead to the repository by whole addresses.
+    // Pages that registries show refer to the repository by full addresses.
     let hosted = "https://github.com/ringstat/ringstat/";
     let path = |word| match str::strip_prefix(word, hosted) {
         Some(rest) => rest.trim_start_matches("blob/main/").trim_start_matches("tree/main/"),
@@ -23,7 +23,7 @@ fn check(name: &str, page: &str, least: usize) {
     let paths = paths(page);
     assert!(paths.len() >= least, "{name} names {} files", paths.len());
     for path in paths {
-        // A sentence may end behind it.
+        // A sentence may end after the path.
         let path = path.trim_end_matches(['.', ':']);
         assert!(root.join(path).exists(), "{name} leads to {path}, which is not there");
     }

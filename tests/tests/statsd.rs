@@ -1,5 +1,5 @@
-//! The lines of the client as the original StatsD server of Etsy understands them: version 0.9.0 from npm, on
-//! 127.0.0.1, asked over its management port. `.ci/statsd` installs it and runs this.
+//! The client's lines as Etsy's original StatsD server understands them: version 0.9.0 from npm, on 127.0.0.1, queried
+//! over its management port. `.ci/statsd` installs it and runs this.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream, UdpSocket};
@@ -12,7 +12,7 @@ use ringstat_tests::process::{self, Process};
 
 const PATIENCE: Duration = Duration::from_secs(30); // for what takes milliseconds unless something is wrong
 
-/// The server as a process of ours.
+/// The running server.
 struct Statsd {
     _process: Process,
     directory: PathBuf,
@@ -39,7 +39,7 @@ impl Statsd {
             std::env::temp_dir().join(format!("ringstat-statsd-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let config = directory.join("config.js");
-        // No backend, and no flush within the test: counters keep their sums.
+        // There is no backend, and no flush during the test, so counters keep their sums.
         let text = format!(
             "{{ address: '127.0.0.1', port: {port}, mgmt_address: '127.0.0.1', mgmt_port: {management}, \
              backends: [], flushInterval: 3600000 }}"
@@ -66,14 +66,14 @@ impl Statsd {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.management)).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).ok()?;
         writeln!(stream, "{command}").ok()?;
-        // It ends the conversation when we do, behind its answer.
+        // The server closes the connection when we do, after its answer.
         stream.shutdown(Shutdown::Write).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         Some(answer)
     }
 
-    /// What stands behind `key` in the answer to `command`, a number or an array.
+    /// Returns what follows `key` in the answer to `command`, a number or an array.
     fn value(&self, command: &str, key: &str) -> Option<String> {
         let answer = self.try_ask(command)?;
         let (_, rest) = answer.split_once(&format!("'{key}': "))?;
@@ -82,7 +82,7 @@ impl Statsd {
         Some(rest[..end].split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
-    /// Waits until it has taken everything that it was sent.
+    /// Waits until the server has received everything that was sent to it.
     fn wait_for(&self, command: &str, key: &str, expected: &str) {
         let begun = Instant::now();
         loop {
@@ -95,7 +95,7 @@ impl Statsd {
         }
     }
 
-    /// Not one line was refused.
+    /// Checks that no line was refused.
     fn took_every_line(&self) {
         self.wait_for("counters", "statsd.bad_lines_seen", "0");
     }

@@ -1,7 +1,7 @@
-//! 16 threads record as fast as they can for a minute, into the smallest and the largest preset: everything goes on,
-//! memory stays as it is, and the account is exact at the end.
+//! 16 threads record as fast as they can for a minute, with the smallest and the largest preset: all of them make
+//! progress, memory stays constant, and the ledger is exact at the end.
 //!
-//! `.ci/stress` runs it; `RINGSTAT_STRESS_SECONDS` makes it shorter or longer.
+//! `.ci/stress` runs it; `RINGSTAT_STRESS_SECONDS` changes its duration.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,20 +10,20 @@ use ringstat_collector::{Limits, Report, Running, Server, ServerConfig};
 use ringstat_std::{Cause, Client, Counter, Drops, Outcome, Preset, Priority, Recorder};
 
 const THREADS: usize = 16;
-/// What memory may change by, in KiB, once every ring was full.
+/// The allowed change of memory, in KiB, once every ring has been full.
 const FLAT: u64 = 1024;
-/// Whoever gets nowhere for so long is stuck.
+/// A thread that makes no progress for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// Goes up with every event.
+/// A counter that increases with every event.
 static REQUESTS: Counter = Counter::new("requests");
 
-/// What one thread did and was told.
+/// What a thread did, and the outcomes that it received.
 #[derive(Debug, Default)]
 struct Tally {
     calls: AtomicU64,
     dropped: [AtomicU64; Cause::COUNT],
-    /// It was told once that there is no room.
+    /// Whether it was told once that there is no room.
     met_full: AtomicBool,
 }
 
@@ -34,7 +34,7 @@ impl Tally {
         let mut i = 0_usize;
         while !stop.load(Ordering::Relaxed) {
             i = i.wrapping_add(1);
-            // Before: the ledger must never know of more.
+            // The call is counted first, because the ledger must never know of more calls.
             self.calls.fetch_add(1, Ordering::Release);
             REQUESTS.inc();
             let priority = Priority::ALL[i % 3];
@@ -56,7 +56,7 @@ impl Tally {
     }
 }
 
-/// Waits until `done`. What is stuck ends the process: its threads would never let go of it.
+/// Waits until `done` holds. If it is stuck, it ends the process, since stuck threads could not be joined.
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
@@ -88,7 +88,7 @@ fn stress(preset: Preset) {
         for tally in &tallies {
             scope.spawn(|| tally.record(&stats, &stop));
         }
-        // Also when an assertion fails: else the threads would never end.
+        // This also runs when an assertion fails; otherwise the threads would never end.
         let _stop = StopAtEnd(&stop);
         overload(&stats, &collector, &tallies, Duration::from_secs(seconds));
     });
@@ -128,12 +128,12 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Looks on while the threads record.
+/// Watches while the threads record.
 fn overload(stats: &Client, collector: &Running, tallies: &[Tally], time: Duration) {
     until("nobody finds the rings full", || {
         tallies.iter().all(|t| t.met_full.load(Ordering::Relaxed))
     });
-    // The collector uses all of its buffers, too: it is in the same process.
+    // The collector is in the same process and has to use all of its buffers first, too.
     until("the collector", || collector.report(0).datagrams > 20_000);
     let (begun, base) = (Instant::now(), resident());
     let mut most = base;
@@ -154,9 +154,9 @@ fn overload(stats: &Client, collector: &Running, tallies: &[Tally], time: Durati
     println!("{most} KiB resident, {} of it rings", stats.ring_bytes() >> 10);
 }
 
-/// What the receiver lost under load is known, and the next flush that gets through makes the counter exact.
+/// Losses at the receiver under load are known, and the next flush that gets through makes the counter exact.
 ///
-/// A client's counter says what came since the client began: `before` came earlier.
+/// A client's counter starts at zero with the client: `before` was counted earlier.
 fn heal(stats: &Client, collector: &Running, before: u64) {
     let mut last = 0;
     until("the collector reads what waits", || {
@@ -175,7 +175,7 @@ fn heal(stats: &Client, collector: &Running, before: u64) {
     });
 }
 
-/// Shuts down and returns how many datagrams were sent.
+/// Shuts the client down, and returns the number of datagrams that were sent.
 fn end(stats: Client) -> u64 {
     let after = stats.clone();
     assert!(stats.shutdown(STUCK).closes());

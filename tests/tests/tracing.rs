@@ -1,4 +1,4 @@
-//! The layer for `tracing`: spans are timed and events counted, under the tags that were asked for.
+//! The layer for `tracing`: spans are timed and events counted, with the requested tags.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn client() -> Client {
     Client::builder("unused").build_with(from_fn(|_| Ok(()))).unwrap()
 }
 
-/// Runs `program` under the layer.
+/// Runs `program` with the layer.
 fn under(layer: MetricsLayer, program: impl FnOnce()) {
     with_default(tracing_subscriber::registry().with(layer), program);
 }
@@ -54,12 +54,12 @@ fn a_span_is_timed_from_its_creation_to_its_end() {
         for _ in 0..3 {
             info_span!("query").in_scope(|| std::thread::sleep(Duration::from_millis(5)));
         }
-        // On another thread, entered often, kept beyond its parent.
+        // This span is on another thread, entered often, and outlives its parent.
         let task = info_span!("task");
         let dispatch = tracing::dispatcher::get_default(Clone::clone);
         let moved = task.clone();
         let running = std::thread::spawn(move || {
-            // The span goes while its dispatcher is there: it is what ends the parent.
+            // The span must be dropped while its dispatcher exists, because it is what ends its parent.
             let task = move || (0..9).for_each(|_| moved.in_scope(|| ()));
             tracing::dispatcher::with_default(&dispatch, task);
         });
@@ -149,10 +149,10 @@ fn what_is_too_long_or_too_many_goes_to_the_overflow_series() {
     let mut found = BTreeMap::new();
     for key in 0..10 {
         let tags = [("level", "info"), TARGET, ("key", &*key.to_string())];
-        // Asking for what is not there gives the overflow.
+        // Asking for a missing series returns the overflow series.
         found.insert(key, events(&client, &tags));
     }
-    // `tracing.spans.untimed` and the overflow are two of the four.
+    // `tracing.spans.untimed` and the overflow series are two of the four.
     let own: Vec<_> = (0..10).filter(|key| found[key] == 1).collect();
     assert_eq!(own, [0, 1]);
     assert!((2..10).all(|key| found[&key] == 9), "{found:?}");

@@ -4,21 +4,21 @@ use ringstat_tests::netns::Namespace;
 
 use crate::chip::{Board, Setup};
 
-/// Record, batch, pack, decode, compare.
+/// Records, batches, packs, decodes and compares.
 pub(crate) fn checks_itself(board: Board) {
     let chip = Setup::new(board, "alone", &["events=10000".into()]);
     let said = chip.start(&Namespace::new()).end();
     said.assert_closed();
     assert_eq!((said.number("seen"), said.number("sent")), (10_000, 10_000));
-    // The ring was full again and again: that was part of it.
+    // Overflowing the ring repeatedly is part of the test.
     assert!(said.number("dropped_total") > 0);
 }
 
-/// A million interrupts that record, each of them while something else is recording.
+/// A million interrupts record, each while something else is recording.
 pub(crate) fn interrupted(board: Board) {
     let times = 1_000_000;
     let chip = Setup::new(board, "preempt", &[format!("times={times}")]);
-    // With instructions counted an interrupt comes between any two of them.
+    // With instruction counting, an interrupt can occur between any two instructions.
     let said = chip.with(&["-icount", "shift=6,sleep=off"]).start(&Namespace::new()).end();
     said.assert_closed();
     assert!(said.number("middle") >= times);

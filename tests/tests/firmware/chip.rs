@@ -1,4 +1,4 @@
-//! An emulated chip: QEMU with one of the firmwares.
+//! An emulated chip: QEMU running one of the firmwares.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -12,27 +12,27 @@ use ringstat_tests::process::{self, Process};
 use ringstat_tests::program;
 use serde_json::Value;
 
-/// No program takes longer: QEMU is ended then, and with it the test.
+/// The time limit in seconds, after which QEMU is stopped and the test fails.
 const PATIENCE: u32 = 240;
 
-/// A board, as QEMU and rustc name it.
+/// A board, with its names in QEMU and rustc.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Board {
     machine: &'static [&'static str],
     target: &'static str,
 }
 
-/// Arm MPS2, AN385: Cortex-M3 with Ethernet.
+/// Arm MPS2, AN385: a Cortex-M3 with Ethernet.
 pub(crate) const MPS2: Board = Board {
     machine: &["-machine", "mps2-an385", "-cpu", "cortex-m3"],
     target: "thumbv7m-none-eabi",
 };
 
-/// BBC micro:bit: Cortex-M0, no network.
+/// BBC micro:bit: a Cortex-M0 without a network.
 pub(crate) const MICROBIT: Board =
     Board { machine: &["-machine", "microbit"], target: "thumbv6m-none-eabi" };
 
-/// A firmware that is to run.
+/// A firmware to run.
 #[derive(Debug)]
 pub(crate) struct Setup {
     command: Command,
@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// A program on a board, with its arguments.
+    /// Creates the setup of a program on a board, with its arguments.
     pub(crate) fn new(board: Board, program: &str, args: &[String]) -> Self {
         let firmware = concat!(env!("CARGO_MANIFEST_DIR"), "/../embassy-adapter/firmware/target");
         let elf = PathBuf::from(firmware).join(board.target).join("release").join(program);
@@ -60,7 +60,7 @@ impl Setup {
         Self { command, emulated: true, serial: None, monitor: None }
     }
 
-    /// The same client as a program of this machine, with embassy-net over a TAP device.
+    /// Creates the setup of the same client as a program of this machine, with embassy-net over a TAP device.
     pub(crate) fn host(args: &[String]) -> Self {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let build = ["-p", "ringstat-embassy", "--example", "tap"];
@@ -70,13 +70,13 @@ impl Setup {
         Self { command, emulated: false, serial: None, monitor: None }
     }
 
-    /// More of QEMU's own arguments.
+    /// Adds arguments of QEMU itself.
     pub(crate) fn with(mut self, args: &[&str]) -> Self {
         self.command.args(args);
         self
     }
 
-    /// With QEMU's monitor at a socket of that name, which is how its cable is pulled out.
+    /// Adds QEMU's monitor on a socket of that name, which can unplug the network cable.
     pub(crate) fn monitored(mut self, name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("ringstat-{name}-{}", std::process::id()));
         self.command.args(["-monitor", &format!("unix:{},server,nowait", path.display())]);
@@ -84,13 +84,13 @@ impl Setup {
         self
     }
 
-    /// With its serial line at a socket; it does not start before somebody is there.
+    /// Connects its serial line to a socket; it does not start before somebody connects there.
     pub(crate) fn serial(mut self, socket: &Path) -> Self {
         self.serial = Some(socket.into());
         self
     }
 
-    /// Starts it, inside of a namespace.
+    /// Starts it inside a namespace.
     pub(crate) fn start(mut self, machine: &Namespace) -> Chip {
         if self.emulated && self.monitor.is_none() {
             self.command.args(["-monitor", "none"]);
@@ -105,7 +105,7 @@ impl Setup {
     }
 }
 
-/// A chip that runs. Dropping it ends it.
+/// A running chip. Dropping it stops it.
 #[derive(Debug)]
 pub(crate) struct Chip {
     process: Process,
@@ -113,7 +113,7 @@ pub(crate) struct Chip {
 }
 
 impl Chip {
-    /// Waits for its end and returns its last word.
+    /// Waits until it ends, and returns its final report.
     pub(crate) fn end(mut self) -> Said {
         let mut said = String::new();
         let mut out = self.process.stdout().expect("piped");
@@ -123,13 +123,13 @@ impl Chip {
         Said(serde_json::from_str(&said).unwrap_or_else(|e| panic!("{e}: {said}")))
     }
 
-    /// Tells the emulator something, and waits until it is done.
+    /// Sends a command to the emulator, and waits until it is done.
     pub(crate) fn tell(&self, command: &str) {
         let path = self.monitor.as_ref().expect("it has a monitor");
         let mut monitor = UnixStream::connect(path).expect("the monitor answers");
         monitor.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
         writeln!(monitor, "{command}").expect("it reads");
-        // It repeats the command, answers and prompts again.
+        // The monitor echoes the command, answers, and prompts again.
         let mut out = BufReader::new(monitor);
         let mut prompts = 0;
         while prompts < 2 {
@@ -149,18 +149,18 @@ impl Drop for Chip {
     }
 }
 
-/// The account that a firmware gives of itself in the end.
+/// The account that a firmware prints at its end.
 #[derive(Debug)]
 pub(crate) struct Said(Value);
 
 impl Said {
-    /// A number.
+    /// Returns a number of the account.
     pub(crate) fn number(&self, field: &str) -> u64 {
         self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
-    /// Every record has arrived, left and is not known to have arrived, was lost, or was dropped for a cause; none is
-    /// still there.
+    /// Asserts that every record has arrived, was sent without confirmation, was lost, or was dropped for a counted
+    /// cause, and that none is left.
     pub(crate) fn assert_closed(&self) {
         assert_eq!(self.0["closes"], true, "{}", self.0);
         assert_eq!(self.number("in_flight"), 0, "{}", self.0);

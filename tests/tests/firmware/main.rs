@@ -1,7 +1,8 @@
 //! Firmware on emulated chips, and the same client over a TAP device, with the real collector:
 //! `embassy-adapter/firmware/check.sh` builds both and runs this.
 //!
-//! Each test has a network namespace of its own, which takes root. What cannot be set up fails; nothing is skipped.
+//! Each test has its own network namespace, which requires root. If something cannot be set up, the test fails; nothing
+//! is skipped.
 
 mod alone;
 mod chip;

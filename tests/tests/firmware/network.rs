@@ -1,4 +1,4 @@
-//! Chips with Ethernet, and the collector.
+//! Chips with Ethernet, and a collector.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -14,19 +14,19 @@ use crate::chip::{Chip, MPS2, Said, Setup};
 
 const EVENTS: u64 = 10_000;
 const CRITICAL: u64 = 1_000;
-/// Where the machine is for a chip behind QEMU's own network, and for one on a TAP device.
+/// The collector's address for a chip behind QEMU's own network; the next one is for a chip on a TAP device.
 const BEHIND: &str = "10.0.2.2:8125";
 const TAP: &str = "tap0";
 const MACHINE: &str = "10.5.0.1";
 const LISTEN: &str = "127.0.0.1:8125";
 const LISTEN_TAP: &str = "10.5.0.1:8125";
 
-/// A firmware that records, with what is the same in all tests.
+/// Creates the setup of a firmware that records, with the arguments that all tests share.
 fn load(to: &str, more: &[&str]) -> Setup {
     Setup::new(MPS2, "network", &args(to, more))
 }
 
-/// The same on this machine, over a TAP device.
+/// Creates the same setup on this machine, over a TAP device.
 fn host_load(more: &[&str]) -> Setup {
     let tap = [format!("tap={TAP}"), "ip=10.5.0.2".into()];
     Setup::host(&[args(LISTEN_TAP, more), tap.into()].concat())
@@ -37,7 +37,7 @@ fn args(to: &str, more: &[&str]) -> Vec<String> {
     always.into_iter().chain(more.iter().map(ToString::to_string)).collect()
 }
 
-/// The network that QEMU itself makes, which reaches the loopback of the machine. No cable that could be pulled.
+/// QEMU's user-mode network, which reaches the loopback interface of the machine and has no cable to unplug.
 const USER: [&str; 2] = ["-nic", "user,model=lan9118"];
 
 fn assert_complete(said: &Said) {
@@ -48,12 +48,12 @@ fn assert_complete(said: &Said) {
     assert_eq!(said.number("acknowledged"), CRITICAL);
 }
 
-/// From an emulated chip, whose address is from DHCP.
+/// An emulated chip with an address from DHCP.
 pub(crate) fn everything_arrives() {
     arrives(&Namespace::new(), LISTEN, load(BEHIND, &["sender=7"]).with(&USER));
 }
 
-/// From a chip that records ten times as fast.
+/// A chip that records ten times as fast.
 pub(crate) fn everything_arrives_at_any_pace() {
     for pace in ["pace=2000", "pace=100", "pace=40"] {
         arrives(&Namespace::new(), LISTEN, load(BEHIND, &["sender=7", pace]).with(&USER));
@@ -65,7 +65,7 @@ pub(crate) fn a_minute_without_a_collector() {
     let machine = Namespace::new();
     let first = Collector::start(&machine, &[LISTEN]);
     let chip = load(BEHIND, &["sender=7", "keep=1", "pause=3000"]).with(&USER).start(&machine);
-    // It pauses after half of them, so that it is known who has which.
+    // The firmware pauses after half of its events, so that it is known which collector has which.
     first.until("half of it", |k| k.series("requests") == EVENTS * 3 / 4 / 2);
     let before = first.all_read(8125).series("critical");
     first.kill();
@@ -77,12 +77,12 @@ pub(crate) fn a_minute_without_a_collector() {
     assert_eq!(before + second.state().series("critical"), CRITICAL, "each once");
 }
 
-/// From the same client on this machine.
+/// The same client on this machine.
 pub(crate) fn everything_arrives_from_the_host() {
     arrives(&tap(), LISTEN_TAP, host_load(&["sender=7"]));
 }
 
-/// 10 000 events and 1 000 critical ones, none lost, and both ledgers say so.
+/// 10 000 events and 1 000 critical ones arrive without loss, according to both ledgers.
 fn arrives(machine: &Namespace, listen: &str, load: Setup) {
     let collector = Collector::start(machine, &[listen]);
     let said = load.start(machine).end();
@@ -96,7 +96,7 @@ fn arrives(machine: &Namespace, listen: &str, load: Setup) {
     assert_eq!(known.sender("dropped_at_sender"), 0);
 }
 
-/// Two at a time, each with an account of its own.
+/// Two devices at a time, each with an account of its own.
 pub(crate) fn two_devices() {
     let machine = Namespace::new();
     let collector = Collector::start(&machine, &[LISTEN]);
@@ -116,24 +116,26 @@ pub(crate) fn two_devices() {
     }
 }
 
-/// For an emulated chip.
+/// The restart with an emulated chip.
 pub(crate) fn collector_restarted() {
     restarted(&Namespace::new(), LISTEN, load(BEHIND, &["pause=3000"]).with(&USER));
 }
 
-/// For the same client on this machine.
+/// The restart with the same client on this machine.
 pub(crate) fn collector_restarted_for_the_host() {
     restarted(&tap(), LISTEN_TAP, host_load(&["pause=3000"]));
 }
 
-/// The collector ends in the middle, and another one takes its place: critical events arrive once, totals are exact.
+/// The collector is stopped in the middle and another one takes its place: critical events arrive once, and totals are
+/// exact.
 fn restarted(machine: &Namespace, listen: &str, load: Setup) {
     let first = Collector::start(machine, &[listen]);
     let chip = load.start(machine);
-    // Three quarters of the events come from the task, which now pauses: so it is known who has which critical event.
+    // Three quarters of the events come from the task, which now pauses, so that it is known which collector has which
+    // critical event.
     first.until("half of it", |k| k.series("requests") == EVENTS * 3 / 4 / 2);
     let before = (first.all_read(8125).series("critical"), first.end());
-    // The chip goes on, first to somebody who does not answer, then to nobody.
+    // The chip keeps sending, first to a receiver that does not answer, then to nobody.
     hear_critical(machine, listen);
     let heard = machine.unheard();
     until("somebody is missed", || machine.unheard() > heard);
@@ -156,7 +158,7 @@ fn restarted(machine: &Namespace, listen: &str, load: Setup) {
     );
 }
 
-/// Listens in the collector's place until a critical event comes, and says nothing.
+/// Listens in the collector's place until a critical event comes, without answering.
 fn hear_critical(machine: &Namespace, listen: &str) {
     let socket = machine.enter(|| UdpSocket::bind(listen)).expect("the port is free");
     socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
@@ -174,7 +176,7 @@ fn hear_critical(machine: &Namespace, listen: &str) {
     }
 }
 
-/// Waits until `done`, looking now and then.
+/// Polls until `done` holds.
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
@@ -183,7 +185,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A machine with a TAP device, and a collector that listens there.
+/// Creates a machine with a TAP device.
 fn tap() -> Namespace {
     let machine = Namespace::new();
     machine.run("ip", &["tuntap", "add", "dev", TAP, "mode", "tap"]);
@@ -197,8 +199,8 @@ fn on_tap(name: &str) -> Setup {
     load(LISTEN_TAP, &["ip=10.5.0.2/24", "gateway=10.5.0.1"]).with(&["-nic", &nic]).monitored(name)
 }
 
-/// What holds after any trouble on the way: critical events once, totals exact, every datagram received or known as
-/// lost.
+/// Checks what must hold after any network failure: critical events arrived once, totals are exact, and every datagram
+/// was received or is known to be lost.
 fn assert_accounted(collector: Collector<'_>, said: &Said) {
     said.assert_closed();
     assert_eq!(said.number("acknowledged"), CRITICAL);
@@ -224,7 +226,7 @@ fn assert_accounted(collector: Collector<'_>, said: &Said) {
     );
 }
 
-/// The chip sees that the link is down, and keeps what it can.
+/// The chip notices that the link is down, and keeps as much as it can.
 pub(crate) fn link_down_and_up() {
     let machine = tap();
     let collector = Collector::start(&machine, &[LISTEN_TAP]);
@@ -232,7 +234,7 @@ pub(crate) fn link_down_and_up() {
     collector.until("load", |k| k.sum("events") > EVENTS / 5);
     chip.tell("set_link cable off");
     let there = collector.all_read(8125);
-    // Longer than the ring can hold what is recorded.
+    // This is longer than the ring can hold what is recorded.
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(collector.state().number("datagrams"), there.number("datagrams"), "it is down");
     chip.tell("set_link cable on");
@@ -241,14 +243,14 @@ pub(crate) fn link_down_and_up() {
     assert_accounted(collector, &said);
 }
 
-/// The other end is down, which the chip cannot see: what it sends meanwhile is lost, and known to be.
+/// The other end is down, which the chip cannot notice: what it sends meanwhile is lost, and known to be lost.
 pub(crate) fn dead_cable() {
     let machine = tap();
     let collector = Collector::start(&machine, &[LISTEN_TAP]);
     let chip = on_tap("cable").start(&machine);
     collector.until("load", |k| k.sum("events") > EVENTS / 5);
     machine.run("ip", &["link", "set", TAP, "down"]);
-    // For so long datagrams leave the chip for nowhere.
+    // During this time datagrams leave the chip and are lost.
     std::thread::sleep(Duration::from_millis(1500));
     machine.run("ip", &["link", "set", TAP, "up"]);
     let said = chip.end();

@@ -1,4 +1,4 @@
-//! Clocks that go backwards: the wall clock that somebody sets, and a monotonic one that is not.
+//! Clocks that go backwards: a wall clock that somebody sets, and a monotonic clock that is not monotonic.
 
 use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::chip::{Clock, Stats};
@@ -23,7 +23,7 @@ fn sender(epoch: u32) -> LeanSender {
     Sender::new(Identity { sender: 1, epoch }, &SenderConfig::new(TimeUnit::Nanos))
 }
 
-/// Everything that is due at `now`.
+/// Returns every datagram that is due at `now`.
 fn due(ring: &Ring, sender: &mut LeanSender, now: Time) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
     let mut buf = [0; 1472];
@@ -39,8 +39,8 @@ fn at(monotonic: u64, wall: u64) -> Time {
     Time { monotonic, wall }
 }
 
-/// It should not, but a chip's timer that is reset does. Batches, walks and heartbeats begin again; nothing waits for
-/// the old time to come back.
+/// This should not happen, but a chip's timer may be reset. Batches, walks and heartbeats start again; nothing waits
+/// until the old time has been reached again.
 #[test]
 fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
     static LEVEL: Gauge = Gauge::new("level");
@@ -56,7 +56,7 @@ fn a_monotonic_clock_that_falls_back_delays_by_one_interval_at_most() {
     assert!(RING.count("a", 1u8).record().is_recorded());
     LEVEL.set(5.0);
     take(HOUR + 1);
-    // Back to the start, and from there in steps.
+    // The clock goes back to the start, and from there in steps.
     let sent: usize = (0..=20).map(|step| take(step * SECOND / 10).0).sum();
     assert!((1..=6).contains(&sent), "neither silence nor a storm: {sent}");
     let (_, report) = take(2 * SECOND);
@@ -114,8 +114,8 @@ fn events_keep_their_exact_times_whatever_the_wall_clock_says_when_they_are_pack
     }
 }
 
-/// A value is newer because it was sent later, not because its clock says so: else a gauge would stand still for as long
-/// as the clock was set back.
+/// A value is newer because it was sent later, not because its clock says so; otherwise a gauge would stand still for
+/// as long as the clock was set back.
 #[test]
 fn a_gauge_follows_a_wall_clock_that_is_set_back() {
     static LEVEL: Gauge = Gauge::new("level");
@@ -134,7 +134,7 @@ fn a_gauge_follows_a_wall_clock_that_is_set_back() {
     }
 }
 
-/// A chip counts its time from its start.
+/// A chip's time counts from its start.
 #[test]
 fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
     static LEVEL: Gauge = Gauge::new("level");
@@ -143,7 +143,7 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
     for (epoch, wall, level) in [(7, 48 * HOUR, 1u8), (9, SECOND, 2)] {
         let mut sender = sender(epoch);
         LEVEL.set(f64::from(level));
-        // Several, so that the new run's numbers are below the old one's.
+        // There are several, so that the new run's sequence numbers are below the old one's.
         for _ in epoch..10 {
             assert!(RING.level("event", level).at(wall).record().is_recorded());
             sender.flush();
@@ -155,7 +155,7 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
     }
 }
 
-/// Its times are differences, so that one that falls back forgets nobody.
+/// The collector uses time differences, so a clock that goes back makes it forget nobody.
 #[test]
 fn a_collector_whose_clock_falls_back_forgets_nobody() {
     static RING: Ring = Stats::new(event_ring!(64), Clock::nanos(|| 0));

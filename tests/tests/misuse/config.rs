@@ -1,4 +1,4 @@
-//! Configurations and arguments of nothing and of far too much.
+//! Configurations and arguments that are zero or far too large.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use ringstat_std::{BuildError, Cause, Client, ClientConfig, Outcome, Preset, Pri
 
 use crate::{SOON, client, end, value};
 
-/// Between two looks at something that changes by itself.
+/// The pause between two checks of a condition.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What `build` says about a configuration: the field that it refuses, if any.
+/// Returns the field that `build` refuses in a configuration, if any.
 fn refused(change: impl FnOnce(&mut ClientConfig)) -> Option<&'static str> {
     let mut config = Preset::LowMemory.config();
     change(&mut config);
@@ -56,7 +56,7 @@ fn every_size_is_refused_by_name_outside_its_bounds_and_works_at_them() {
         assert_eq!(with(most + 1), Some(name));
         assert_eq!(with(usize::MAX), Some(name));
         assert_eq!(with(least), None, "{name} {least}");
-        // 1 GiB of slots is not for a test.
+        // 1 GiB of slots is too much for a test.
         if most < 1 << 24 {
             assert_eq!(with(most), None, "{name} {most}");
         }
@@ -91,7 +91,8 @@ fn sampling_keeps_one_in_2_to_64() {
     }
 }
 
-/// A limit below what any process takes throttles from the start; the account says so, and what matters gets through.
+/// A limit below what any process needs throttles from the start. The ledger shows it, and important events get
+/// through.
 #[test]
 fn a_memory_limit_of_nothing_throttles_and_one_of_everything_does_not() {
     for (limit, throttles) in [(0, cfg!(target_os = "linux")), (u64::MAX, false)] {
@@ -103,7 +104,7 @@ fn a_memory_limit_of_nothing_throttles_and_one_of_everything_does_not() {
             stats.flush(SOON).unwrap();
             stats.ledger().dropped.get(Cause::Throttled) > 0
         };
-        // It looks at memory now and then.
+        // Memory is checked from time to time.
         let seen = (0..if throttles { 2000 } else { 50 }).any(|_| {
             std::thread::sleep(TICK);
             throttled()
@@ -119,7 +120,7 @@ fn a_memory_limit_of_nothing_throttles_and_one_of_everything_does_not() {
     }
 }
 
-/// Each bound is fine by itself; together they would be a tebibyte.
+/// Each of these limits is valid alone; together they would amount to a tebibyte.
 #[test]
 fn rings_that_no_machine_holds_are_refused_before_memory_is_asked_for() {
     let huge = |c: &mut ClientConfig| (c.shards, c.shard_events) = (1024, 1 << 24);
@@ -174,7 +175,7 @@ fn a_receiver_that_is_none_is_an_error_with_its_name() {
             Err(BuildError::Resolve { name, .. }) => assert_eq!(name, to),
             other => panic!("{to}: {other:?}"),
         }
-        // The second one is no less wanted.
+        // The second address is just as mandatory.
         match Client::builder("127.0.0.1:9").redundant(Some(to.into())).build() {
             Err(BuildError::Resolve { name, .. }) => assert_eq!(name, to),
             other => panic!("{to}: {other:?}"),
@@ -182,14 +183,14 @@ fn a_receiver_that_is_none_is_an_error_with_its_name() {
     }
 }
 
-/// `Instant::now() + Duration::MAX` panics; waiting for ever does not.
+/// `Instant::now() + Duration::MAX` panics; waiting for ever must not.
 #[test]
 fn waiting_for_ever_and_not_at_all_are_both_fine() {
     let forever = ClientConfig { linger: Duration::MAX, ..ClientConfig::default() };
     let (stats, spy) = client(forever.clone());
     assert_eq!(stats.count("a", 1u8).record(), Outcome::Recorded);
     stats.flush(Duration::MAX).unwrap();
-    // Whether nothing at all is enough is up to the threads.
+    // Whether no time at all suffices depends on the threads.
     let _ = stats.flush(Duration::ZERO);
     let other = stats.clone();
     assert_eq!(end(stats, &spy).0.sent, 1);
@@ -206,7 +207,7 @@ fn waiting_for_ever_and_not_at_all_are_both_fine() {
     assert_eq!(ledger.sent + ledger.dropped.get(Cause::Shutdown), 1);
 }
 
-/// The core takes any configuration: what makes no sense is brought to the nearest that does.
+/// The core accepts any configuration, and replaces invalid values by the nearest valid ones.
 #[test]
 fn a_sender_of_nothing_or_everything_still_sends() {
     let times = [Duration::ZERO, Duration::MAX];
@@ -230,7 +231,7 @@ fn a_sender_of_nothing_or_everything_still_sends() {
         };
         assert_eq!(packed.events, 1);
         sender.sent(packed);
-        // A buffer that holds nothing gets nothing, and nothing is lost by it.
+        // An empty buffer receives nothing, and nothing is lost by that.
         assert_eq!(ring.count("a", 1u8).record(), Outcome::Recorded);
         for room in [0, 1, 63] {
             let polled = ring.poll(&mut sender, now, &mut buf[..room]);

@@ -1,5 +1,5 @@
-//! What a caller can do wrong, and what becomes of it: an error with a type, or a record that is counted under its
-//! cause. Never a panic, never silence, and never harm to what others recorded.
+//! Mistakes that a caller can make: each leads to a typed error, or to a record that is counted under its cause, and
+//! never to a panic, silent loss, or damage to other records.
 
 mod clock;
 mod config;
@@ -13,18 +13,18 @@ use ringstat_collector::{Collector, Io, Limits, Report};
 use ringstat_core::testkit::SpyTransport;
 use ringstat_std::{Cause, Client, ClientConfig, Ledger};
 
-/// For what takes milliseconds unless something is wrong.
+/// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A client whose datagrams are kept.
+/// Builds a client whose datagrams are kept.
 fn client(config: ClientConfig) -> (Client, SpyTransport) {
     let spy = SpyTransport::new();
     let builder = Client::builder("unused").config(config);
     (builder.build_with(spy.clone()).unwrap(), spy)
 }
 
-/// Shuts the client down. Returns its ledger and what a collector makes of everything that it sent; both must close,
-/// and nothing that was sent may be malformed.
+/// Shuts the client down, and returns its ledger and a collector's report about everything that it sent. Both must
+/// balance, and nothing that was sent may be malformed.
 fn end(stats: Client, spy: &SpyTransport) -> (Ledger, Report) {
     let ledger = stats.shutdown(SOON);
     assert!(ledger.closes() && ledger.in_flight == 0, "{ledger:?}");
@@ -38,17 +38,17 @@ fn end(stats: Client, spy: &SpyTransport) -> (Ledger, Report) {
     (ledger, report)
 }
 
-/// Asserts that so many records were given up for `cause`, and none for another.
+/// Asserts that this many records were dropped for `cause`, and none for another.
 fn assert_only(ledger: &Ledger, cause: Cause, count: u64) {
     assert_eq!((ledger.dropped.get(cause), ledger.dropped.total()), (count, count), "{ledger:?}");
 }
 
-/// The value of the series of that name.
+/// Returns the value of the series of that name.
 fn value(report: &Report, name: &str) -> Option<f64> {
     report.series.iter().find(|s| s.name == name).map(|s| s.value)
 }
 
-/// A text of that many bytes that lives for ever.
+/// Returns a static text of that many bytes.
 fn text(length: usize) -> &'static str {
     Box::leak("x".repeat(length).into_boxed_str())
 }

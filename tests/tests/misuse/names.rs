@@ -1,4 +1,4 @@
-//! Names that are empty, as long as they may be, and longer.
+//! Names that are empty, of the maximum length, and longer.
 
 use ringstat_core::record::InternError;
 use ringstat_core::record::Outcome::{Dropped, Recorded};
@@ -61,7 +61,8 @@ fn too_many_at_run_time_are_refused_and_the_earlier_ones_stay() {
     assert_eq!(value(&report, "user.0"), Some(2.0));
 }
 
-/// Nobody is told at the record call, which cannot fail: so it goes to a series that says that something is wrong.
+/// The record call cannot fail, so it cannot report the mistake. It records to a series that shows that something is
+/// wrong.
 #[test]
 fn of_instruments_made_at_run_time_go_to_the_overflow_series() {
     let (stats, spy) = client(ClientConfig::default());

@@ -1,4 +1,4 @@
-//! Tags and texts that just fit, and that just do not. None is ever cut.
+//! Tags and texts that just fit, and that just do not fit. None is ever truncated.
 
 use ringstat_core::record::Outcome::{self, Dropped, Recorded};
 use ringstat_core::record::{DEFAULT_INLINE, DYNAMIC_TAG_LIMIT, TEXT_LIMIT};
@@ -6,10 +6,10 @@ use ringstat_std::{Cause, Client, ClientConfig, Counter, Recorder, Tag};
 
 use crate::{SOON, assert_only, client, end, text, value};
 
-/// What a tag takes in a slot beside its bytes.
+/// The bytes that a tag takes in a slot besides its text.
 const OVERHEAD: usize = 2;
 
-/// A client whose datagrams have room for the longest event.
+/// Returns a configuration whose datagrams have room for the longest event.
 fn roomy() -> ClientConfig {
     ClientConfig { payload: 16_384, ..ClientConfig::default() }
 }
@@ -19,7 +19,7 @@ fn record(stats: &Client, tags: &[(&str, &str)]) -> Outcome {
     tags.iter().fold(draft, |draft, (key, value)| draft.tag(key, value)).record()
 }
 
-/// Each is recorded, and arrives as it was.
+/// Checks that each set is recorded, and arrives unchanged.
 fn arrive(config: ClientConfig, sets: &[&[(&str, &str)]]) {
     let (stats, spy) = client(config);
     for tags in sets {
@@ -32,7 +32,7 @@ fn arrive(config: ClientConfig, sets: &[&[(&str, &str)]]) {
     let owned = |(key, value): &(&str, &str)| (key.to_string(), value.to_string());
     let mut expected: Vec<Vec<_>> =
         sets.iter().map(|tags| tags.iter().map(owned).collect()).collect();
-    // The collector puts them in order.
+    // The collector sorts them.
     expected.iter_mut().for_each(|tags| tags.sort());
     expected.sort();
     assert_eq!(arrived, expected);
@@ -69,7 +69,7 @@ fn dynamic_ones_are_at_most_16_of_at_most_255_bytes() {
     assert_eq!(record(&stats, &[(text(256), "v")]), Dropped(Cause::TagTooLong));
     assert_eq!(record(&stats, &[("a", text(100)), ("k", text(256))]), Dropped(Cause::TagTooLong));
     assert_eq!(record(&stats, &[("k", text(9)); 17]), Dropped(Cause::TooManyTags));
-    // One that is too large for a datagram is noticed when it is packed.
+    // An event that is too large for a datagram is only noticed when it is packed.
     let (small, small_spy) = client(ClientConfig::default());
     assert_eq!(record(&small, &longest), Recorded);
     assert_eq!(record(&small, &[("k", text(255))]), Recorded);
@@ -107,7 +107,7 @@ fn a_text_is_at_most_1000_bytes_and_comes_before_tags() {
     assert_eq!(behind.record(), Dropped(Cause::Invalid));
     let long = stats.event("said").text(text(TEXT_LIMIT + 1));
     assert_eq!(long.record(), Dropped(Cause::TextTooLong));
-    // The last one, which is shown.
+    // The last event, whose text is shown.
     let said = stats.event("said").text(text(TEXT_LIMIT)).tag("k", text(100));
     assert_eq!(said.record(), Recorded);
     let (ledger, report) = end(stats, &spy);
@@ -119,7 +119,7 @@ fn a_text_is_at_most_1000_bytes_and_comes_before_tags() {
     assert_eq!(tagged.text.as_deref(), Some(text(TEXT_LIMIT)));
 }
 
-/// So many tags that share a value of that many bytes, which is on the wire once.
+/// Returns this many tags that share a value of that many bytes, which is on the wire once.
 fn tags(count: usize, value: usize) -> &'static [Tag] {
     let value = text(value);
     let tag = |i| (&*Box::leak(format!("k{i}").into_boxed_str()), value);
@@ -132,7 +132,7 @@ fn static_ones_are_at_most_255_of_at_most_255_bytes_in_one_datagram() {
     assert_eq!(stats.level("fits", 1u8).tags(tags(0, 0)).record(), Recorded);
     assert_eq!(stats.level("fits", 1u8).tags(tags(100, 255)).record(), Recorded);
     assert_eq!(stats.level("no", 1u8).tags(tags(256, 1)).record(), Dropped(Cause::TooManyTags));
-    // These pass the record call and are noticed when they are packed.
+    // The record call accepts these; the mistake is noticed when they are packed.
     assert_eq!(stats.level("no", 1u8).tags(tags(1, 256)).record(), Recorded);
     assert_eq!(stats.level("no", 1u8).tags(tags(1, 70_000)).record(), Recorded);
     assert_eq!(stats.level("fits", 1u8).tags(tags(255, 1)).record(), Recorded);
@@ -174,8 +174,8 @@ fn of_instruments_that_can_never_be_sent_cost_the_others_nothing() {
     assert_eq!((value(&report, "huge"), value(&report, "long")), (None, None));
 }
 
-/// Strings are told apart by where they are and how long: these two begin at the same place, and the lengths are the
-/// same in their lowest byte.
+/// Strings are identified by address and length. These two start at the same address, and their lengths have the same
+/// lowest byte.
 #[test]
 fn a_value_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it() {
     let (stats, spy) = client(ClientConfig::default());
@@ -189,7 +189,7 @@ fn a_value_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it()
     assert_eq!((value(&report, "fits"), value(&report, "no")), (Some(1.0), None));
 }
 
-/// As above, for sets.
+/// The same for tag sets.
 #[test]
 fn a_set_that_is_too_long_is_not_taken_for_a_shorter_one_that_begins_like_it() {
     let all = tags(3 + 256, 1);

@@ -1,4 +1,4 @@
-//! Numbers that are none, and the ends of what numbers can be.
+//! Values that are not numbers, and the limits of numbers.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The thread that keeps critical events, a few at a time, and acknowledges them when they are on disk.
+//! The thread that writes critical events in small groups, and acknowledges them once they are on disk.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use super::critical::CriticalFile;
 use super::keeper::{Alarm, Kept, Wire};
 use crate::intake::Critical;
 
-/// How long a group waits for more: together with a commit no more than 50 ms on a disk that is well.
+/// How long a group waits for more events. Together with a commit, this is at most 50 ms on a healthy disk.
 pub(super) const GROUP: Duration = Duration::from_millis(20);
-/// How long nothing is tried after a failure.
+/// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A sender that asks for an acknowledgement.
@@ -23,11 +23,11 @@ pub(crate) struct Asked {
     pub(crate) to: SocketAddr,
     /// The length of the longest datagram that asked.
     pub(crate) length: usize,
-    /// Where the answer leaves.
+    /// The socket that sends the answer.
     pub(crate) socket: Arc<UdpSocket>,
 }
 
-/// An acknowledgement that waits.
+/// An acknowledgement that waits for the disk.
 struct Answer {
     shard: usize,
     bytes: Vec<u8>,
@@ -35,29 +35,29 @@ struct Answer {
     socket: Arc<UdpSocket>,
 }
 
-/// The thread's work.
+/// The state of the thread.
 pub(super) struct Acks<K> {
     pub(super) file: CriticalFile,
     pub(super) kept: Arc<K>,
     pub(super) wire: Arc<Wire>,
-    /// Of each shard, what is being written,
+    /// For each shard, the events that are being written,
     pub(super) batches: Vec<Critical>,
-    /// and up to which number a cut has to have it before anything is acknowledged: there was no room, or it could not be
-    /// written.
+    /// and the number up to which a cut must contain its events before anything is acknowledged, because there was no
+    /// room for them or they could not be written.
     pub(super) needs_cut: Vec<u64>,
     pub(super) failed: Option<Instant>,
     pub(super) failing: Alarm,
 }
 
 impl<K: Kept> Acks<K> {
-    /// Works until told to stop, and until nothing waits then.
+    /// Runs until told to stop and nothing waits any more.
     pub(super) fn run(mut self) {
         while let Some(asked) = self.wire.asked() {
             self.round(asked);
         }
     }
 
-    /// Keeps what has come, and answers those who have asked.
+    /// Writes the events that have come, and answers the senders that asked.
     fn round(&mut self, asked: Vec<Asked>) {
         let mut answers = Vec::new();
         for shard in 0..self.kept.count() {
@@ -65,7 +65,7 @@ impl<K: Kept> Acks<K> {
             let of_shard = asked.iter().filter(|asked| asked.shard == shard);
             self.kept.change(shard, |collector| {
                 batch.take(collector.critical());
-                // What an answer says is in this batch, or was in one before.
+                // The events that an answer acknowledges are in this batch or in an earlier one.
                 for Asked { sender, to, length, socket, .. } in of_shard {
                     let mut buf = [0; Ack::MAX_LEN];
                     if let Some(length) = collector.write_ack(*sender, *length, &mut buf) {

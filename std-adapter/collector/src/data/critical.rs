@@ -1,6 +1,6 @@
-//! Critical events since the last cut: the datagrams that brought them, as they came.
+//! Critical events since the last cut, stored as the datagrams that brought them.
 //!
-//! A file of its own, so that its small commits never wait for a large one.
+//! They have a file of their own, so that its small commits never wait for a large one.
 
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 
@@ -9,9 +9,9 @@ use super::disk::Disk;
 use super::error::{DataError, Failed};
 use super::file::{META, StoreFile};
 
-/// By shard and number; numbers grow over all lives.
+/// Datagrams by shard and number. Numbers keep growing over restarts.
 const EVENTS: TableDefinition<'static, (u32, u64), &[u8]> = TableDefinition::new("events");
-/// Under this name, which state the file belongs to.
+/// The key for the identifier of the state that the file belongs to.
 const ID: &str = "id";
 
 /// The file.
@@ -22,7 +22,7 @@ pub(super) struct CriticalFile {
 }
 
 impl CriticalFile {
-    /// An empty one.
+    /// Creates an empty file.
     pub(super) fn make(dir: &Directory, disk: &Disk, id: u64) -> Result<Self, DataError> {
         let file = StoreFile::make(dir, CRITICAL, disk, |txn| {
             txn.open_table(EVENTS)?;
@@ -32,7 +32,7 @@ impl CriticalFile {
         Ok(Self { file, id })
     }
 
-    /// One that is there.
+    /// Opens an existing file.
     pub(super) fn open(dir: &Directory, disk: &Disk) -> Result<Self, DataError> {
         let file = StoreFile::open(dir, CRITICAL, disk)?;
         let id = file.meta(ID)?.and_then(|id| Some(u64::from_le_bytes(id.try_into().ok()?)));
@@ -40,7 +40,7 @@ impl CriticalFile {
         Ok(Self { file, id })
     }
 
-    /// Reads all of it, in the order in which it came.
+    /// Reads all datagrams, in the order in which they came.
     pub(super) fn load(&self, mut each: impl FnMut(u32, u64, &[u8])) -> Result<(), DataError> {
         self.file.read(|txn| {
             for row in txn.open_table(EVENTS)?.iter()? {
@@ -52,12 +52,12 @@ impl CriticalFile {
         })
     }
 
-    /// How many there are.
+    /// Returns the number of datagrams.
     pub(super) fn len(&self) -> Result<u64, DataError> {
         self.file.read(|txn| Ok(txn.open_table(EVENTS)?.len()?))
     }
 
-    /// Adds some, and takes those away that a cut has: of each shard up to a number.
+    /// Adds datagrams, and removes those that a cut contains: for each shard, those up to a number.
     pub(super) fn add<'a>(
         &mut self,
         more: impl Iterator<Item = (u32, u64, &'a [u8])>,
@@ -75,7 +75,7 @@ impl CriticalFile {
         })
     }
 
-    /// Takes all of it away.
+    /// Removes all datagrams.
     pub(super) fn clear(&mut self) -> Result<(), Failed> {
         self.file.write(|txn| Ok(txn.open_table(EVENTS)?.retain(|_, _| false)?))
     }

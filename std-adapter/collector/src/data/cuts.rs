@@ -1,4 +1,4 @@
-//! The thread that keeps the state: once a second what has changed of each shard, in one transaction.
+//! The thread that writes the state: once a second, the changes of each shard, in one transaction.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use super::state::{About, State};
 use super::status::unix_ms;
 use crate::rows::Rows;
 
-/// The pause between two cuts; what comes in between is lost when the machine crashes.
+/// The pause between two cuts. What comes after the last cut is lost if the machine crashes.
 const PAUSE: Duration = Duration::from_secs(1);
-/// And the longest, while nothing can be written.
+/// The longest pause, while nothing can be written.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
-/// How long datagrams wait at most for what is copied.
+/// The longest time that datagrams wait while state is copied.
 const SLICE: Duration = Duration::from_micros(300);
-/// A commit that takes longer is told.
+/// A commit that takes longer than this is reported.
 const SLOW: Duration = Duration::from_secs(2);
 
-/// The thread's work.
+/// The state of the thread.
 pub(super) struct Cuts<K> {
     pub(super) state: State,
     pub(super) kept: Arc<K>,
@@ -25,7 +25,7 @@ pub(super) struct Cuts<K> {
 }
 
 impl<K: Kept> Cuts<K> {
-    /// Works until told to stop, and then once more.
+    /// Runs until told to stop, and then makes a last cut.
     pub(super) fn run(mut self) {
         let (mut pause, mut failing, mut slow) = (PAUSE, Alarm::default(), Alarm::default());
         let mut rows = Default::default();
@@ -67,7 +67,7 @@ impl<K: Kept> Cuts<K> {
         }
     }
 
-    /// One cut of a shard.
+    /// Makes a cut of a shard.
     fn cut(&mut self, shard: usize, rows: &mut [Rows; 2]) -> Result<(), super::error::Failed> {
         let now_ms = self.kept.now_ms();
         let Some(begun) = self.kept.change(shard, |c| c.begin_cut(now_ms)) else {

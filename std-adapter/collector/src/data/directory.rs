@@ -1,4 +1,4 @@
-//! The directory: who has it, and which files are in it.
+//! The directory: its lock, and the files in it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -9,28 +9,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::DataError;
 
-/// A data directory that nobody else uses while this is there.
+/// A data directory that is locked for this process as long as this exists.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Locked. The system unlocks it when the process ends, however it does.
+    /// The locked file. The system unlocks it when the process ends, in whatever way.
     _lock: File,
 }
 
-/// What is kept once a second.
+/// The file of the state, which is written once a second.
 pub(super) const STATE: &str = "state.redb";
-/// Critical events since then.
+/// The file of critical events since then.
 pub(super) const CRITICAL: &str = "critical.redb";
 
 impl Directory {
-    /// Takes a directory, which is made where there is none if `make`.
+    /// Locks a directory. With `make`, it is created if it does not exist.
     pub(super) fn take(path: &Path, make: bool) -> Result<Self, DataError> {
         let io = |at: &Path| {
             let at = at.to_owned();
             move |e| DataError::Io(at, e)
         };
         if make {
-            // What is in there is as private as what was measured.
+            // The data are as private as the measurements.
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true);
             #[cfg(unix)]
@@ -44,7 +44,7 @@ impl Directory {
             Err(TryLockError::WouldBlock) => return Err(DataError::InUse(path.to_owned())),
             Err(TryLockError::Error(e)) => return Err(DataError::Io(lock, e)),
         }
-        // For whoever looks who has it.
+        // The process id, for anybody who wants to know who holds the lock.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { path: path.to_owned(), _lock: file })
     }
@@ -65,23 +65,23 @@ impl Directory {
         &self.path
     }
 
-    /// Whether a file is there, whatever is in it.
+    /// Returns whether a file exists, whatever it contains.
     pub(super) fn has(&self, name: &str) -> Result<bool, DataError> {
         let file = self.file(name);
         file.try_exists().map_err(|e| DataError::Io(file, e))
     }
 
-    /// Gives a file that was made under another name its own, once and for all.
+    /// Renames a file that was created under another name to its final one, durably.
     pub(super) fn settle(&self, made: &str, name: &str) -> Result<(), DataError> {
         let (from, to) = (self.file(made), self.file(name));
         let settled = fs::rename(&from, &to);
-        // The name has to be on disk as well.
+        // The new name has to reach the disk as well.
         #[cfg(unix)]
         let settled = settled.and_then(|()| File::open(&self.path)?.sync_all());
         settled.map_err(|e| DataError::Io(to, e))
     }
 
-    /// Puts a damaged file away, under a name that says when; returns that.
+    /// Moves a damaged file out of the way, to a name that contains the time, and returns that name.
     pub(super) fn set_aside(&self, name: &str) -> Result<PathBuf, DataError> {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
         let from = self.file(name);

@@ -1,4 +1,4 @@
-//! A file, as the store sees it: reads, writes and waits for the disk.
+//! The files as the database sees them: reads, writes and syncs.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redb::backends::FileBackend;
 use redb::{DatabaseError, StorageBackend};
 
-/// What is done to files, counted; and in tests, what goes wrong with them.
+/// Counts what is done to files, and in tests injects faults.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Disk {
     /// Bytes written so far.
@@ -33,7 +33,7 @@ impl Disk {
     }
 }
 
-/// One file. The directory's lock keeps others away.
+/// A file, which the directory's lock protects from other processes.
 #[derive(Debug)]
 pub(super) struct OnDisk {
     file: FileBackend,

@@ -1,4 +1,4 @@
-//! What is the matter with a data directory.
+//! Errors of a data directory.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -11,25 +11,25 @@ use super::FORMAT;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DataError {
-    /// Another process has it.
+    /// Another process is using it.
     InUse(PathBuf),
-    /// A file is not as it was written.
+    /// A file is damaged.
     Damaged {
-        /// Which one.
+        /// The damaged file.
         file: PathBuf,
         /// What is wrong with it.
         what: String,
     },
     /// It was written by a later version.
     Newer {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Its format.
+        /// Its format version.
         format: u32,
     },
-    /// There is nothing in it.
+    /// There is no data in it.
     Empty(PathBuf),
-    /// The system does not allow it.
+    /// The system refuses an operation.
     Io(PathBuf, io::Error),
 }
 
@@ -65,14 +65,14 @@ impl DataError {
         Self::Damaged { file: file.into(), what: what.to_string() }
     }
 
-    /// What the store says of a file.
+    /// Converts a database error about a file.
     pub(super) fn of(file: impl Into<PathBuf>, error: impl Into<redb::Error>) -> Self {
         let file = file.into();
         match error.into() {
             redb::Error::Io(e)
                 if !matches!(
                     e.kind(),
-                    // What a file says that is not as the store writes it.
+                    // The file's contents are not what the database writes.
                     io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
                 ) =>
             {
@@ -89,10 +89,10 @@ impl DataError {
     }
 }
 
-/// What a commit may fail with, as one.
+/// The error of a commit.
 pub(super) type Failed = redb::Error;
 
-/// A database error that is about the machine, as the others are.
+/// Converts an error of opening a database into the general one.
 pub(super) fn failed(error: DatabaseError) -> Failed {
     match error {
         DatabaseError::Storage(StorageError::Io(e)) => Failed::Io(e),

@@ -1,18 +1,18 @@
-//! A disk that fails, for tests.
+//! A failing disk, for tests.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// What goes wrong with files.
+/// The faults to inject.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    /// Bytes that may still be written.
+    /// How many bytes may still be written.
     room: AtomicU64,
     fails_to_sync: AtomicBool,
     stalled: Mutex<bool>,
     goes_on: Condvar,
-    /// Files that have waited.
+    /// The files that have waited.
     waiting: Mutex<Vec<String>>,
     acknowledges_early: AtomicBool,
 }
@@ -31,29 +31,29 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// The disk takes so many bytes more, and is full then.
+    /// Lets the disk accept this many bytes more; then it is full.
     pub(crate) fn leave_room(&self, bytes: u64) {
         self.room.store(bytes, Ordering::SeqCst);
     }
 
-    /// What was written does not reach the disk.
+    /// Makes syncs fail, so that written data does not reach the disk.
     pub(crate) fn fail_to_sync(&self, fails: bool) {
         self.fails_to_sync.store(fails, Ordering::SeqCst);
     }
 
-    /// The disk does not answer.
+    /// Makes the disk hang.
     pub(crate) fn stall(&self, stalled: bool) {
         *self.stalled.lock().unwrap_or_else(PoisonError::into_inner) = stalled;
         self.goes_on.notify_all();
     }
 
-    /// How many times a file waited for a disk that did not answer.
+    /// Returns how many times a file waited for a disk that hung.
     pub(crate) fn waiting_for(&self, name: &str) -> usize {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.iter().filter(|of| *of == name).count()
     }
 
-    /// A bug on purpose: what is not on disk yet is acknowledged.
+    /// Introduces a deliberate bug: events are acknowledged before they are on disk.
     pub(crate) fn acknowledge_early(&self) {
         self.acknowledges_early.store(true, Ordering::SeqCst);
     }

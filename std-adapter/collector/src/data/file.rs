@@ -1,4 +1,4 @@
-//! A store in one file. After a failure it is opened anew: what it last committed is still there.
+//! A database in one file. After a failure it is opened again, with everything that was last committed.
 
 use std::path::{Path, PathBuf};
 
@@ -9,24 +9,24 @@ use super::directory::Directory;
 use super::disk::Disk;
 use super::error::{DataError, Failed, failed};
 
-/// What a file says of itself.
+/// The file's metadata.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-/// Under this name its format, as four bytes, the low ones first: what all versions can read.
+/// The key for its format, as four bytes, low ones first, which all versions can read.
 const FORMAT_KEY: &str = "format";
-/// The store's cache. More would not be faster: nothing is read back while the collector runs.
+/// The size of the database's cache. More would not be faster, since nothing is read back while the collector runs.
 const CACHE: usize = 16 << 20;
 
-/// A store in one file.
+/// A database in one file.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     path: PathBuf,
     disk: Disk,
-    /// Not there after a failure.
+    /// `None` after a failure.
     db: Option<Database>,
 }
 
 impl StoreFile {
-    /// Makes one with what `first` puts into it. It has its name only when that is on disk.
+    /// Creates a file with what `first` writes to it. It gets its final name only when its contents are on disk.
     pub(super) fn make(
         dir: &Directory,
         name: &str,
@@ -52,12 +52,12 @@ impl StoreFile {
         Self::open(dir, name, disk)
     }
 
-    /// Opens one that is there. Every page of it is checked.
+    /// Opens an existing file, and checks every page of it.
     pub(super) fn open(dir: &Directory, name: &str, disk: &Disk) -> Result<Self, DataError> {
         let path = dir.file(name);
         let length = std::fs::metadata(&path).map_err(|e| DataError::Io(path.clone(), e))?.len();
         if length == 0 {
-            // The store would take it for one that is still to be made.
+            // The database would take it for one that has yet to be created.
             return Err(DataError::damaged(path, "it is empty"));
         }
         let mut file = Self { path, disk: disk.clone(), db: None };
@@ -87,7 +87,7 @@ impl StoreFile {
         }
     }
 
-    /// What it says of itself under that name.
+    /// Returns the metadata under that name.
     pub(super) fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, DataError> {
         self.read(|txn| {
             let table = txn.open_table(META)?;
@@ -95,7 +95,7 @@ impl StoreFile {
         })
     }
 
-    /// Looks at what was committed last.
+    /// Reads what was committed last.
     pub(super) fn read<T>(
         &self,
         look: impl FnOnce(&ReadTransaction) -> Result<T, Failed>,
@@ -107,12 +107,12 @@ impl StoreFile {
         seen.map_err(|e| DataError::of(&self.path, e))
     }
 
-    /// Commits what `change` does, or nothing of it. What is committed is on disk.
+    /// Commits everything that `change` does, or nothing. When this returns, committed data is on disk.
     pub(super) fn write<T>(
         &mut self,
         change: impl FnOnce(&WriteTransaction) -> Result<T, Failed>,
     ) -> Result<T, Failed> {
-        // After a failure the store takes nothing more until it is opened again.
+        // After a failure the database refuses everything until it is opened again.
         let db = match self.db.take() {
             Some(db) => db,
             None => self.database()?,
@@ -128,7 +128,7 @@ impl StoreFile {
         &self.path
     }
 
-    /// How long the file is.
+    /// Returns the length of the file.
     pub(super) fn length(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |m| m.len())
     }

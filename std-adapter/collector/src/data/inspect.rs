@@ -1,4 +1,4 @@
-//! What is in a data directory, without starting a collector.
+//! Inspects a data directory without starting a collector.
 
 use std::path::{Path, PathBuf};
 
@@ -12,39 +12,39 @@ use super::{FORMAT, status};
 use crate::limits::Limits;
 use crate::report::{Io, Report};
 
-/// What is in a data directory.
+/// The contents of a data directory.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct DataReport {
     /// The directory.
     pub dir: PathBuf,
-    /// The form of the data.
+    /// The format version of the data.
     pub format: u32,
-    /// Into how many parts it is divided: as many as threads received.
+    /// The number of shards, which is that of the receiving threads.
     pub shards: u32,
-    /// How long ago it was written last, in seconds.
+    /// The time since it was last written, in seconds.
     pub age_seconds: f64,
-    /// Bytes of all files.
+    /// The size of all files, in bytes.
     pub bytes: u64,
-    /// Senders.
+    /// The number of senders.
     pub senders: usize,
-    /// Series.
+    /// The number of series.
     pub series: usize,
-    /// Datagrams with critical events that came after the last cut.
+    /// The number of datagrams with critical events that came after the last cut.
     pub critical: u64,
 }
 
-/// Reads all of a data directory, and checks whatever is in it. Nothing is changed.
+/// Reads a whole data directory, and checks everything in it. Nothing is changed.
 ///
 /// # Errors
-/// What is the matter with it.
+/// Returns an error if the directory cannot be used.
 pub fn check_data(dir: &Path) -> Result<DataReport, DataError> {
     look(dir).map(|(report, _)| report)
 }
 
-/// What a collector would know if it began with a data directory, with at most `series` series.
+/// Returns what a collector would know if it started from a data directory, with at most `series` series.
 ///
 /// # Errors
-/// As [`check_data`].
+/// Returns the same errors as [`check_data`].
 pub fn show_data(dir: &Path, series: usize) -> Result<(DataReport, Report), DataError> {
     let (report, restored) = look(dir)?;
     let shown = Report::of(&restored.collectors[..], &Io::default(), restored.now_ms, series);
@@ -58,7 +58,7 @@ fn look(dir: &Path) -> Result<(DataReport, super::load::Restored), DataError> {
     let held = Directory::take(dir, false)?;
     let files = Files::open(&held, &Disk::default(), false, false)?;
     let about = files.state.about;
-    // Whatever is there, however much.
+    // Everything is read, however much it is.
     let all = Limits {
         senders: usize::MAX >> 1,
         series: usize::MAX >> 1,

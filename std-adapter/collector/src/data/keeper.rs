@@ -1,4 +1,4 @@
-//! What keeps a collector's data: two threads, and what they and the receiving threads say to each other.
+//! Keeps a collector's data on disk: two threads, and how they communicate with the receiving threads.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,29 +16,29 @@ use super::load::Files;
 use super::status::Status;
 use crate::intake::{Collector, Critical};
 
-/// The shards, to those who keep what is in them.
+/// Gives the threads access to the shards.
 pub(crate) trait Kept: Send + Sync + 'static {
-    /// How many there are.
+    /// Returns the number of shards.
     fn count(&self) -> usize;
 
-    /// Works on one of them. Datagrams wait meanwhile.
+    /// Works on one of them while its datagrams wait.
     fn change<T>(&self, shard: usize, work: impl FnOnce(&mut Collector) -> T) -> T;
 
-    /// The collector's clock.
+    /// Returns the time of the collector's clock.
     fn now_ms(&self) -> u64;
 }
 
-/// So many senders wait for an acknowledgement at most; others ask again.
+/// The largest number of senders that wait for an acknowledgement; others ask again.
 const WAITING: usize = 1 << 16;
-/// How long the end waits for the disk.
+/// How long shutdown waits for the disk.
 const END: Duration = Duration::from_secs(2);
 
-/// What the threads share.
+/// The state that the threads share.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(super) status: Status,
     pub(super) disk: Disk,
-    /// Of each shard, up to which number a cut has critical events.
+    /// For each shard, the number up to which a cut contains critical events.
     through: Vec<AtomicU64>,
     said: Mutex<Said>,
     asks: Condvar,
@@ -48,7 +48,7 @@ pub(crate) struct Wire {
 #[derive(Default, Debug)]
 struct Said {
     asked: HashMap<(u64, SocketAddr), Asked>,
-    /// Whether the thread of acknowledgements is to end, and then that of cuts.
+    /// Whether the thread of acknowledgements should end, followed by that of cuts.
     ends: [bool; 2],
 }
 
@@ -57,7 +57,7 @@ impl Wire {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a sender that is to be told what is on disk, when it is.
+    /// Notes a sender that is to get an acknowledgement once its events are on disk.
     pub(crate) fn ask(&self, asked: Asked) {
         let mut said = self.said();
         if said.asked.is_empty() {
@@ -72,7 +72,7 @@ impl Wire {
         said.asked.insert(key, Asked { length: asked.length.max(length), ..asked });
     }
 
-    /// Waits for senders that ask, and a little for others. `None` at the end.
+    /// Waits for senders that ask, and a little longer for others. Returns `None` when the thread should end.
     pub(super) fn asked(&self) -> Option<Vec<Asked>> {
         let mut said = self.said();
         while said.asked.is_empty() && !said.ends[0] {
@@ -91,7 +91,7 @@ impl Wire {
         (!asked.is_empty()).then_some(asked)
     }
 
-    /// Waits so long, or until the end. Returns whether that is it.
+    /// Waits for the pause, or until the thread should end. Returns whether it should.
     pub(super) fn wait(&self, pause: Duration) -> bool {
         let said = self.said();
         let waited = self.ends.wait_timeout_while(said, pause, |said| !said.ends[1]);
@@ -112,13 +112,13 @@ impl Wire {
         self.through[shard].load(Ordering::Acquire)
     }
 
-    /// How it is going.
+    /// Returns the current status.
     pub(crate) fn status(&self) -> &Status {
         &self.status
     }
 }
 
-/// A data directory whose data is in memory. Nothing is written before it is [started](Keeper::start).
+/// A data directory whose data has been read. Nothing is written before it is [started](Keeper::start).
 #[derive(Debug)]
 pub(crate) struct Keeper {
     pub(super) dir: Directory,
@@ -128,7 +128,7 @@ pub(crate) struct Keeper {
     pub(super) latest: u64,
 }
 
-/// The threads that keep it.
+/// The threads that write to it.
 #[derive(Debug)]
 pub(crate) struct Keeping {
     wire: Arc<Wire>,
@@ -155,7 +155,7 @@ impl Keeper {
         Self { dir, files, wire: Arc::new(wire), latest }
     }
 
-    /// Where acknowledgements are asked for, and how it is going.
+    /// Returns the shared state, for requests of acknowledgements and for the status.
     pub(crate) fn wire(&self) -> &Arc<Wire> {
         &self.wire
     }
@@ -189,11 +189,11 @@ impl Keeper {
 }
 
 impl Keeping {
-    /// Writes what is left, unless the disk takes too long. Call it when nothing comes in any more. Returns whether all of
-    /// it is on disk.
+    /// Writes what is left, unless the disk takes too long. Call it when no more datagrams arrive. Returns whether
+    /// everything is on disk.
     pub(crate) fn end(&self) -> bool {
         let until = Instant::now() + END;
-        // What is acknowledged last is in the last cut.
+        // The events that were acknowledged last are in the last cut.
         let done = (0..2).all(|which| {
             self.wire.end(which);
             self.ended.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
@@ -208,7 +208,7 @@ impl Keeping {
     }
 }
 
-/// What goes wrong again and again is told at once, and then once a minute.
+/// Limits reports of a repeated failure: the first is made at once, later ones once a minute.
 #[derive(Default, Debug)]
 pub(super) struct Alarm {
     told: Option<Instant>,
@@ -216,7 +216,7 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
-    /// It went wrong. Whether to tell.
+    /// Notes a failure. Returns whether to report it.
     pub(super) fn rings(&mut self) -> bool {
         self.on = true;
         let tell = self.told.is_none_or(|told| told.elapsed() > Duration::from_secs(60));
@@ -226,7 +226,7 @@ impl Alarm {
         tell
     }
 
-    /// It went well. Whether it had gone wrong.
+    /// Notes a success. Returns whether there had been a failure.
     pub(super) fn ends(&mut self) -> bool {
         std::mem::take(&mut self.on)
     }

@@ -1,4 +1,4 @@
-//! From the disk into collectors: the last cut of each shard, and then the critical events that came after it.
+//! Restores collectors from the disk: the last cut of each shard, then the critical events that came after it.
 
 use std::collections::HashMap;
 
@@ -19,8 +19,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens those that are there. With `make`, makes those that are not; with `recover`, also in place of damaged ones,
-    /// which are kept under another name.
+    /// Opens the existing files. With `make`, missing ones are created; with `recover`, damaged ones are replaced and
+    /// kept under another name.
     pub(super) fn open(
         dir: &Directory,
         disk: &Disk,
@@ -53,7 +53,7 @@ impl Files {
                 (state, critical)
             }
             (Some(_), None) => return Err(missing(CRITICAL)),
-            // It is made last: so this is a directory that was being made.
+            // The state is created last, so this directory was still being created.
             (None, Some(critical)) if make && (recover || critical.len()? == 0) => {
                 (State::make(dir, disk, new(critical.id))?, critical)
             }
@@ -69,7 +69,7 @@ impl Files {
     }
 }
 
-/// Opens a file if it is there. A damaged one is none if that is to be mended.
+/// Opens a file if it exists. With recovery, a damaged one counts as missing.
 fn found<T>(
     dir: &Directory,
     name: &str,
@@ -97,19 +97,20 @@ fn set_aside(dir: &Directory, name: &str, what: &str) -> Result<(), DataError> {
     Ok(())
 }
 
-/// What was on disk, in memory again.
+/// The restored data.
 #[derive(Debug)]
 pub(super) struct Restored {
     pub(super) collectors: Vec<Collector>,
-    /// Where their clock goes on.
+    /// The time at which the clock continues.
     pub(super) now_ms: u64,
-    /// Numbers of critical events go on behind this.
+    /// Numbers of critical events continue after this one.
     pub(super) latest: u64,
-    /// How many datagrams with critical events came after the last cut.
+    /// The number of datagrams with critical events that came after the last cut.
     pub(super) replayed: u64,
 }
 
-/// Reads everything into so many shards. Rows that cannot be read are left out if `recover`, and an error if not.
+/// Restores everything into this many shards. Rows that cannot be read are skipped with `recover`, and otherwise an
+/// error.
 pub(super) fn restore(
     files: &Files,
     limits: Limits,
@@ -172,7 +173,7 @@ pub(super) fn restore(
     Ok(Restored { collectors, now_ms, latest, replayed })
 }
 
-/// Whether series may stay at their places: not where most of these are empty.
+/// Returns whether series may keep their places, which they may unless most places are empty.
 fn is_dense(state: &State) -> Result<bool, DataError> {
     let (highest, series) = state.places()?;
     let places = highest.iter().fold(0u64, |sum, place| sum.saturating_add(*place));

@@ -1,13 +1,13 @@
-//! The data directory: what a collector knows, on disk, so that a restart forgets nothing.
+//! The data directory keeps what a collector knows on disk, so that a restart forgets nothing.
 //!
-//! Two files. `state.redb` has cuts of the shards: once a second what has changed of a shard is copied, a slice at a time, and
-//! written in one transaction. `critical.redb` has the datagrams that brought critical events since then, written in small
-//! transactions of their own; only when they are on disk are the events acknowledged. What is read at the next start is the
-//! last cut of each shard and the critical events that came after it. Whatever else came after it is lost, and shows as
-//! lost, since the trackers of sequence numbers are part of the cut.
+//! There are two files. `state.redb` contains cuts of the shards: once a second, the changes of each shard are copied,
+//! a slice at a time, and written in one transaction. `critical.redb` contains the datagrams that brought critical
+//! events since then, written in small transactions of their own; events are acknowledged only when they are on disk.
+//! The next start reads the last cut of each shard and the critical events that came after it. Anything else that came
+//! after the cut is lost, and is counted as lost, since the trackers of sequence numbers are part of the cut.
 //!
-//! [`open`] reads the directory into collectors; a [`Keeper`] then runs two threads ([`cuts`], [`acks`]). Neither holds a
-//! shard while it writes.
+//! [`open`] reads the directory into collectors; a [`Keeper`] then runs two threads ([`cuts`], [`acks`]). Neither of
+//! them holds a shard while it writes.
 
 mod acks;
 mod critical;
@@ -40,20 +40,20 @@ use crate::intake::Collector;
 use crate::limits::Limits;
 use crate::rows::Rows;
 
-/// The form in which the data is kept; another one for each change of it.
+/// The version of the format in which the data is kept; it increases with each change.
 const FORMAT: u32 = 1;
 
 /// Where a collector keeps its data.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataConfig {
-    /// The directory, which is made if there is none. It belongs to one process at a time.
+    /// The directory, which is created if it does not exist. Only one process can use it at a time.
     pub dir: PathBuf,
-    /// Whether a damaged file is put aside and the collector begins with what is left. Without it, it does not begin.
+    /// Whether to set aside a damaged file and continue with the rest. Otherwise the collector does not start.
     pub recover: bool,
 }
 
 impl DataConfig {
-    /// This directory, as it is.
+    /// Uses this directory, without recovery.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into(), recover: false }
@@ -64,12 +64,12 @@ impl DataConfig {
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) collectors: Vec<Collector>,
-    /// Where the collector's clock goes on.
+    /// The time at which the collector's clock continues.
     pub(crate) now_ms: u64,
     pub(crate) keeper: Keeper,
 }
 
-/// Takes a data directory, and reads it into so many shards.
+/// Locks a data directory, and reads it into this many shards.
 pub(crate) fn open(
     config: &DataConfig,
     limits: Limits,
@@ -88,7 +88,7 @@ fn open_on(
     let mut files = Files::open(&dir, disk, true, config.recover)?;
     let load::Restored { mut collectors, now_ms, latest, replayed } =
         restore(&files, limits, shards, config.recover)?;
-    // From here on the critical events of lives before are in the state, however it is divided now.
+    // From here on the critical events of earlier runs are in the state, whatever its division into shards.
     let about = state::About {
         shards: collectors.len() as u32,
         floor: latest,

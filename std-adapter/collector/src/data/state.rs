@@ -1,4 +1,4 @@
-//! What is kept once a second: cuts of the shards.
+//! The state that is written once a second: cuts of the shards.
 
 use redb::{ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::intake::{SenderRow, ShardRow};
 use crate::rows::{self, Rows};
 use crate::store::{SeriesRow, ValueRow};
 
-/// A shard, and a number in it.
+/// A shard, and a number within it.
 type Key = (u32, u64);
 type Definition = TableDefinition<'static, Key, &'static [u8]>;
 
@@ -20,25 +20,25 @@ const SENDERS: Definition = TableDefinition::new("senders");
 const SERIES: Definition = TableDefinition::new("series");
 const VALUES: Definition = TableDefinition::new("values");
 
-/// Under this name, what the state says of itself.
+/// The key for the state's metadata.
 const ABOUT: &str = "about";
 
-/// What the state says of itself.
+/// The metadata of the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct About {
-    /// Which other file belongs to it.
+    /// The identifier of the other file that belongs to it.
     pub(super) id: u64,
-    /// Into how many shards it is divided.
+    /// The number of shards.
     pub(super) shards: u32,
-    /// Critical events up to this number are in it, whatever shard they are of.
+    /// Critical events up to this number are in the state, whatever their shard.
     pub(super) floor: u64,
-    /// What members of sets are hashed with.
+    /// The key with which members of sets are hashed.
     pub(super) key: (u64, u64),
-    /// When it was written: milliseconds of Unix time.
+    /// The time at which it was written, in milliseconds since 1970.
     pub(super) saved_unix_ms: u64,
 }
 
-/// A row that was read.
+/// A row as it was read.
 #[derive(Debug)]
 pub(super) enum Loaded<'a> {
     Shard(u32, Box<ShardRow>),
@@ -46,7 +46,7 @@ pub(super) enum Loaded<'a> {
     Series(u32, u32, SeriesRow<'a>, ValueRow),
 }
 
-/// The file.
+/// The file of the state.
 #[derive(Debug)]
 pub(super) struct State {
     file: StoreFile,
@@ -54,7 +54,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// An empty one.
+    /// Creates an empty file.
     pub(super) fn make(dir: &Directory, disk: &Disk, about: About) -> Result<Self, DataError> {
         let file = StoreFile::make(dir, STATE, disk, |txn| {
             Tables::open(txn)?;
@@ -63,7 +63,7 @@ impl State {
         Ok(Self { file, about })
     }
 
-    /// One that is there.
+    /// Opens an existing file.
     pub(super) fn open(dir: &Directory, disk: &Disk) -> Result<Self, DataError> {
         let file = StoreFile::open(dir, STATE, disk)?;
         let about = file.meta(ABOUT)?;
@@ -74,7 +74,7 @@ impl State {
     }
 
     /// Reads all rows: shards, senders, and series in the order of their places. A row that cannot be read is an error,
-    /// unless `skip` takes it.
+    /// unless `skip` accepts it.
     pub(super) fn load(
         &self,
         mut each: impl FnMut(Loaded<'_>),
@@ -123,7 +123,7 @@ impl State {
         }
     }
 
-    /// The highest place of each shard, and how many series there are.
+    /// Returns the highest place of each shard, and the number of series.
     pub(super) fn places(&self) -> Result<(Vec<u64>, u64), DataError> {
         use redb::ReadableTableMetadata;
         self.file.read(|txn| {
@@ -137,7 +137,7 @@ impl State {
         })
     }
 
-    /// Commits what `change` does, or nothing of it.
+    /// Commits everything that `change` does, or nothing.
     pub(super) fn write(
         &mut self,
         about: About,
@@ -162,7 +162,7 @@ fn put_about(txn: &WriteTransaction, about: &About) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The tables, while they are written.
+/// The tables during a write.
 pub(super) struct Tables<'t> {
     shards: Table<'t, Key, &'static [u8]>,
     senders: Table<'t, Key, &'static [u8]>,
@@ -197,7 +197,7 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
-    /// Deletes all rows of a shard, or of all.
+    /// Deletes all rows of one shard, or of all.
     pub(super) fn clear(&mut self, shard: Option<u32>) -> Result<(), Failed> {
         let (from, to) = shard.map_or((0, u32::MAX), |shard| (shard, shard));
         let Self { shards, senders, series, values } = self;

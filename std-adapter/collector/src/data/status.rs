@@ -1,11 +1,11 @@
-//! How the data directory is doing, for health and metrics.
+//! The status of the data directory, for health and metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::report::{DataCounts, DataNow};
 
-/// [`DataCounts`] and [`DataNow`], which the writing threads keep.
+/// The source of [`DataCounts`] and [`DataNow`], which the writing threads update.
 #[derive(Default, Debug)]
 pub(crate) struct Status {
     cuts: AtomicU64,
@@ -78,7 +78,7 @@ impl Status {
     }
 }
 
-/// The time, as it is told to people.
+/// The current time, in milliseconds since 1970.
 pub(super) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! Answers to senders. An answer that is lost, here or on the way, is asked for again.
+//! Answers to senders. Senders ask again for an answer that is lost, here or on the way.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -11,10 +11,10 @@ use crate::data::Asked;
 use crate::intake::Asks;
 use crate::shared::Shared;
 
-/// Who asked for what in a batch of datagrams: each gets one answer of a kind.
+/// The answers that a batch of datagrams asks for. Each sender gets one answer of each kind.
 #[derive(Default, Debug)]
 pub(super) struct Answers {
-    /// Acknowledgements to send, by sender and address, with the length of the longest datagram that asked.
+    /// The acknowledgements to send, by sender and address, with the length of the longest datagram that asked.
     acks: HashMap<(u64, SocketAddr), usize>,
     receipts: HashMap<(u64, SocketAddr), Receipt>,
 }
@@ -33,7 +33,7 @@ impl Answers {
 
     /// Sends the answers.
     ///
-    /// Where data is kept, acknowledgements leave when what they say is on disk.
+    /// If data is kept on disk, acknowledgements are sent once the events are on disk.
     pub(super) fn send(&mut self, socket: &Arc<UdpSocket>, shared: &Shared, number: usize) {
         if let Some(wire) = shared.wire() {
             for ((sender, to), length) in self.acks.drain() {

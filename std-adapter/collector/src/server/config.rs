@@ -21,8 +21,8 @@ use crate::metrics::Distributions;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// The addresses on which to receive datagrams; port 0 picks a free one. A datagram that arrives twice, at one address
-    /// or at two, is taken once.
+    /// The addresses on which to receive datagrams; port 0 picks a free one. A datagram that arrives twice, at one
+    /// address or at two, is counted once.
     pub udp: Vec<SocketAddr>,
     /// The number of threads that receive, at least one. The default is the number of cores.
     pub threads: usize,
@@ -30,7 +30,7 @@ pub struct ServerConfig {
     pub http: Option<SocketAddr>,
     /// The limits on what is kept.
     pub limits: Limits,
-    /// Where everything is kept, so that a restart forgets nothing; `None`: nowhere.
+    /// Where to keep all data, so that a restart forgets nothing, or `None` to keep it in memory only.
     pub data: Option<DataConfig>,
     /// How `/metrics` shows timings, distributions and histogram instruments.
     pub distributions: Distributions,

@@ -1,7 +1,8 @@
-//! From thread to thread: datagrams that came to another thread than the one that has their sender.
+//! Passes datagrams between threads, when they came to another thread than the one that owns their sender.
 //!
-//! Few, where the kernel chooses the socket by sender: those of several senders in one train of segments. Where it does
-//! not, all but one in as many as there are threads. No thread waits for another: what finds no place is counted.
+//! If the kernel chooses the socket by sender, there are few: those of several senders in one train of segments.
+//! Otherwise it is all of them but the share of one thread. No thread waits for another: datagrams without a place are
+//! counted.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,25 +14,25 @@ use ringstat_core::ring::mpmc::{Cell, Ring};
 
 use super::wait::Bell;
 
-/// Datagrams that may wait.
+/// The number of datagrams that may wait.
 const PLACES: usize = 512;
 
-/// Places by number: the ones that hold something, or the ones that do not.
+/// The numbers of places: of those that hold something, or of those that are free.
 type Numbers = Ring<u32, Box<[Cell<u32>]>>;
 
-/// What waits for one thread.
+/// The datagrams that wait for one thread.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    /// A place belongs to whoever has taken its number off a ring, so nobody ever waits for its lock.
+    /// A place belongs to whoever has taken its number off a ring, so its lock is never contended.
     places: Vec<Mutex<Letter>>,
     free: Numbers,
     full: Numbers,
-    /// Whether the thread sleeps, and what wakes it.
+    /// Whether the thread sleeps.
     asleep: AtomicBool,
     bell: Bell,
 }
 
-/// A datagram, the number of the address that it came to, and where it came from.
+/// A datagram, the number of the address that it was sent to, and its source.
 #[derive(Default, Debug)]
 pub(super) struct Letter {
     pub(super) datagram: Vec<u8>,
@@ -42,7 +43,7 @@ pub(super) struct Letter {
 impl Inbox {
     pub(super) fn new() -> std::io::Result<Self> {
         let free = Ring::new(boxed(PLACES));
-        // It has as many places as there are numbers.
+        // The ring has as many places as there are numbers.
         (0..PLACES as u32).for_each(|n| _ = free.push(n));
         Ok(Self {
             places: (0..PLACES).map(|_| Mutex::default()).collect(),
@@ -53,7 +54,7 @@ impl Inbox {
         })
     }
 
-    /// Puts a datagram in. Says whether there was a place.
+    /// Puts a datagram in. Returns whether there was a place.
     pub(super) fn put(&self, datagram: &[u8], to: usize, from: SocketAddr) -> bool {
         let Some(number) = self.free.pop() else { return false };
         {
@@ -69,20 +70,20 @@ impl Inbox {
         put
     }
 
-    /// Takes what is there, as much as there is room for at a time. Returns how many.
+    /// Takes the datagrams that are there, up to the number of places at a time, and returns how many.
     pub(super) fn take(&self, mut each: impl FnMut(&Letter)) -> usize {
         let next = || self.full.pop();
         std::iter::from_fn(next)
             .take(PLACES)
             .map(|number| {
                 each(&self.place(number));
-                // It came from there.
+                // There is room, since the number was taken from there.
                 let _ = self.free.push(number);
             })
             .count()
     }
 
-    /// Sleeps until something is put in or arrives at one of the thread's sockets, or for `limit`.
+    /// Sleeps until something is put in or arrives at one of the thread's sockets, for at most `limit`.
     pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
         self.asleep.store(true, Ordering::SeqCst);
         if self.full.is_empty() {
@@ -107,7 +108,7 @@ mod tests {
         let put = (0..2 * PLACES as u64).filter(|n| inbox.put(&n.to_le_bytes(), 3, from)).count();
         assert_eq!(put, PLACES);
         let long = Duration::from_secs(600);
-        // There is something, so it does not sleep.
+        // Something is waiting, so it does not sleep.
         inbox.wait(std::iter::empty(), long);
         let mut taken = Vec::new();
         let mut take = || {

@@ -1,8 +1,8 @@
 //! Sockets and threads around the collector: where bytes come in, and where its answers go out.
 //!
-//! Each receiving thread has a shard of the state and a socket at every address, and each sender belongs to one of them:
-//! the kernel gives its datagrams to that thread's sockets, and what comes to another thread is handed on ([`inbox`]). One
-//! more thread is for HTTP: it looks at a shard for a moment at a time.
+//! Each receiving thread has a shard of the state and a socket at every address, and each sender belongs to one thread.
+//! The kernel passes a sender's datagrams to that thread's sockets; those that come to another thread are handed on
+//! ([`inbox`]). One more thread serves HTTP, and holds a shard only briefly at a time.
 
 mod answers;
 mod config;
@@ -115,7 +115,7 @@ impl Server {
     }
 }
 
-/// The sockets of the address with this number, one for each thread. Threads for which there is none answer from another's.
+/// Assigns the sockets of one address to the threads. A thread without a socket of its own answers through another's.
 fn doors(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> Vec<Door> {
     let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
     let lent: Vec<_> = (sockets.len()..threads).map(|_| sockets[0].clone()).collect();
@@ -123,7 +123,7 @@ fn doors(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> Vec<Door> {
     let own = sockets.into_iter().map(|socket| Door { socket, borrowed: false });
     let mut doors: Vec<_> = own.chain(lent.map(|socket| Door { socket, borrowed: true })).collect();
     if doors.iter().any(|door| door.borrowed) {
-        // Each address has another thread then.
+        // Each address then has a different thread.
         doors.rotate_right(number % threads);
     }
     doors
@@ -200,7 +200,7 @@ impl Running {
             let _ = thread.join();
         }
         if let Some(keeping) = self.keeping.take() {
-            // What could not be written is in the log.
+            // Whatever could not be written has been logged.
             keeping.end();
         }
     }

@@ -22,12 +22,12 @@ const DRAIN: Duration = Duration::from_secs(1);
 /// The largest size of a datagram, or of several coalesced ones, in bytes.
 const ROOM: usize = 65_536;
 
-/// What the receiving threads share.
+/// The state that the receiving threads share.
 pub(super) struct Post {
     pub(super) shared: Arc<Shared>,
-    /// One for each thread.
+    /// One inbox for each thread.
     pub(super) inboxes: Vec<Inbox>,
-    /// How many threads have taken all that the kernel had when they were told to stop.
+    /// How many threads have received everything that the kernel had when they were told to stop.
     pub(super) drained: AtomicUsize,
     pub(super) tap: Arc<TapFn>,
 }
@@ -41,22 +41,23 @@ pub(super) struct Receiver {
     pub(super) sockets: Vec<Door>,
 }
 
-/// One of the addresses.
+/// A thread's socket at one of the addresses.
 #[derive(Debug)]
 pub(super) struct Door {
     pub(super) socket: Arc<UdpSocket>,
-    /// Whether the socket is another thread's: where the kernel does not share addresses, this one only answers there.
+    /// Whether the socket belongs to another thread: if the kernel does not share addresses, this thread only answers
+    /// through it.
     pub(super) borrowed: bool,
 }
 
-/// What a thread receives with.
+/// The buffers that a thread receives into.
 struct Buffers {
     memory: Vec<u8>,
     meta: Vec<RecvMeta>,
     answers: Answers,
 }
 
-/// What a look at a socket came to.
+/// The result of one receive call.
 enum Heard {
     Something,
     Nothing,
@@ -107,7 +108,7 @@ impl Receiver {
                 drained = true;
                 self.post.drained.fetch_add(1, Ordering::AcqRel);
             }
-            // Others may still have something for it.
+            // Other threads may still have something for this one.
             let all = self.post.drained.load(Ordering::Acquire) == self.post.inboxes.len();
             if late || drained && all && self.take_inbox(&mut buffers.answers) == 0 {
                 return;
@@ -120,7 +121,7 @@ impl Receiver {
         &self.post.shared.shards()[self.number]
     }
 
-    /// Takes what one call receives.
+    /// Processes what one call receives.
     fn receive(&self, state: &UdpSocketState, to: usize, buffers: &mut Buffers) -> Heard {
         let Buffers { memory, meta, answers } = buffers;
         let shared = &*self.post.shared;
@@ -132,7 +133,8 @@ impl Receiver {
                 use io::ErrorKind::{ConnectionReset, Interrupted, WouldBlock};
                 match e.kind() {
                     WouldBlock | Interrupted => return Heard::Nothing,
-                    // On Windows, an answer was sent to a port that is closed by now. It says nothing about what arrives.
+                    // On Windows, this means that an answer was sent to a port that is closed by now. It says nothing
+                    // about incoming datagrams.
                     ConnectionReset => return Heard::Something,
                     _ => {}
                 }
@@ -164,7 +166,7 @@ impl Receiver {
         Heard::Something
     }
 
-    /// Gives a datagram to the thread whose it is.
+    /// Hands a datagram on to the thread that owns its sender.
     #[cold]
     fn hand_on(&self, of: usize, datagram: &[u8], to: usize, from: SocketAddr) {
         let shared = &*self.post.shared;
@@ -172,7 +174,7 @@ impl Receiver {
         count(if put { &shared.handed_on } else { &shared.hand_on_drops });
     }
 
-    /// Takes what other threads have handed on.
+    /// Processes what other threads have handed on.
     fn take_inbox(&self, answers: &mut Answers) -> usize {
         let (shared, shard) = (&*self.post.shared, self.shard());
         self.post.inboxes[self.number].take(|letter| {
@@ -185,7 +187,7 @@ impl Receiver {
         })
     }
 
-    /// Sleeps until something arrives, or for `limit`.
+    /// Sleeps until something arrives, for at most `limit`.
     fn wait(&self, limit: Duration) {
         let own = self.sockets.iter().filter(|door| !door.borrowed);
         self.post.inboxes[self.number].wait(own.map(|door| &*door.socket), limit);

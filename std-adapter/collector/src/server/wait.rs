@@ -1,10 +1,10 @@
-//! How a receiving thread sleeps until something arrives, at its sockets or from another thread.
+//! Puts a receiving thread to sleep until something arrives, at its sockets or from another thread.
 
 use std::io;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-/// What one thread waits with, and others wake it with. It may wake early; the next receive call tells why.
+/// What a thread waits on, and what others wake it with. It may wake early; the next receive call shows why.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(super) struct Bell(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream);
@@ -20,11 +20,11 @@ impl Bell {
 
     /// Wakes the thread.
     pub(super) fn ring(&self) {
-        // If it is full of rings that have not been heard yet, one more makes no difference.
+        // If the pipe is full of unread wake-ups, one more makes no difference.
         let _ = io::Write::write(&mut &self.0, &[0]);
     }
 
-    /// Sleeps until the bell rings or there is something to receive, for `limit` at most.
+    /// Sleeps until the bell rings or there is something to receive, for at most `limit`.
     pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
@@ -40,7 +40,8 @@ impl Bell {
 }
 
 /// The same without `poll`: a thread that has sockets blocks at each in turn and peeks at what arrives. (On Windows,
-/// peeking at a datagram that is larger than the buffer is an error, and leaves it in place.) One that has none is parked.
+/// peeking at a datagram that is larger than the buffer is an error, and leaves it in place.) A thread without sockets
+/// is parked.
 #[cfg(not(unix))]
 #[derive(Debug)]
 pub(super) struct Bell(std::sync::OnceLock<std::thread::Thread>);
@@ -59,9 +60,9 @@ impl Bell {
         }
     }
 
-    /// Sleeps until the bell rings or there is something to receive, for `limit` at most.
+    /// Sleeps until the bell rings or there is something to receive, for at most `limit`.
     pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
-        /// What comes at one socket waits so long for the others.
+        /// How long one socket may be blocked on while datagrams wait at the others.
         const TURN: Duration = Duration::from_millis(5);
         let mut parked = true;
         for socket in sockets {

@@ -1,8 +1,8 @@
-//! The clock of a chip: a function, and what it counts.
+//! The clock of a chip: a function, and the unit that it counts.
 
 use crate::format::TimeUnit;
 
-/// What events are stamped with, and deadlines are counted in: a function that never goes back, with its unit.
+/// The clock for the times of events and for deadlines: a function that never goes back, with its unit.
 ///
 /// It counts from the chip's start, or [from 1970](Self::since_1970).
 #[derive(Clone, Copy, Debug)]
@@ -13,45 +13,45 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that counts nanoseconds since the chip's start.
+    /// Creates a clock that counts nanoseconds since the chip's start.
     #[must_use]
     pub const fn nanos(now: fn() -> u64) -> Self {
         Self { now, unit: TimeUnit::Nanos, since_boot: true }
     }
 
-    /// A clock that counts microseconds since the chip's start.
+    /// Creates a clock that counts microseconds since the chip's start.
     #[must_use]
     pub const fn micros(now: fn() -> u64) -> Self {
         Self { now, unit: TimeUnit::Micros, since_boot: true }
     }
 
-    /// A clock that counts milliseconds since the chip's start.
+    /// Creates a clock that counts milliseconds since the chip's start.
     #[must_use]
     pub const fn millis(now: fn() -> u64) -> Self {
         Self { now, unit: TimeUnit::Millis, since_boot: true }
     }
 
-    /// The same clock, which counts from 1970: there is a battery. Where somebody only learns the time later, see
-    /// [`Stats::set_time`](super::Stats::set_time).
+    /// Makes the clock count from 1970, for a chip with a battery-backed clock. A chip that learns the time only later
+    /// calls [`Stats::set_time`](super::Stats::set_time).
     #[must_use]
     pub const fn since_1970(self) -> Self {
         Self { since_boot: false, ..self }
     }
 
-    /// What it says now.
+    /// Returns the current time.
     #[inline]
     #[must_use]
     pub fn now(&self) -> u64 {
         (self.now)()
     }
 
-    /// What it counts.
+    /// Returns the unit that it counts.
     #[must_use]
     pub const fn unit(&self) -> TimeUnit {
         self.unit
     }
 
-    /// Whether it counts from the chip's start.
+    /// Returns whether it counts from the chip's start.
     #[must_use]
     pub const fn is_since_boot(&self) -> bool {
         self.since_boot

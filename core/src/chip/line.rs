@@ -5,8 +5,8 @@
 //!              ▲── deframe ◄────── bytes ◄──────┘ receipts, acknowledgements
 //! ```
 //!
-//! [`Line`] does no IO: it says which bytes to write and takes those that were read, so that it suits a blocking loop, an
-//! interrupt, DMA or an async task alike.
+//! [`Line`] does no I/O: it says which bytes to write and takes those that were read, so that it suits a blocking loop,
+//! an interrupt, DMA or an async task alike.
 
 use super::Stats;
 use crate::ledger::Ledger;
@@ -19,21 +19,21 @@ use crate::wire::ack::Ack;
 use crate::wire::frame::{self, Deframer};
 use crate::wire::receipt::Receipt;
 
-/// The longest frame of an answer.
+/// The length of the longest frame of an answer.
 const ANSWER: usize = frame::len(Ack::MAX_LEN);
 
-/// How a [`Line`] works. Begin with [`LineConfig::new`] and change what must differ.
+/// The configuration of a [`Line`]. Start from [`LineConfig::new`] and change what must differ.
 #[derive(Debug)]
 pub struct LineConfig {
-    /// Who sends, and in which run.
+    /// The sender's number, and its run.
     pub identity: Identity,
-    /// Batches, flushes, heartbeats, and how long critical events are kept. Unit, origin of times and size of datagrams
-    /// are those of the clock and of the line.
+    /// Batches, flushes, heartbeats, and how long critical events are kept. The unit and origin of times and the size
+    /// of datagrams are taken from the clock and the line.
     pub sender: SenderConfig,
-    /// When the collector is asked for a sign of life; `None` for a line that only goes one way, such as RTT read by a
+    /// When to ask the collector for a receipt, or `None` for a line that only goes one way, such as RTT read by a
     /// probe. Nothing can be acknowledged then.
     pub liveness: Option<LivenessConfig>,
-    /// When to stop trying while the collector is silent or the line takes nothing, in units of the clock.
+    /// When to pause while the collector is silent or the line accepts nothing, in units of the clock.
     pub breaker: BreakerConfig,
 }
 
@@ -53,7 +53,7 @@ impl LineConfig {
         }
     }
 
-    /// The same for a line on which nothing comes back.
+    /// Creates the same configuration for a line on which nothing comes back.
     #[must_use]
     pub fn one_way(self) -> Self {
         Self { liveness: None, ..self }
@@ -62,8 +62,8 @@ impl LineConfig {
 
 /// Sends what a [`Stats`] records as frames of at most `FRAME` bytes, and reads the answers.
 ///
-/// `NAMES` strings and tag sets of a datagram are said once only. It takes `FRAME` bytes twice, some 500 for answers, and
-/// room for as many critical events as have a ring.
+/// A datagram spells out up to `NAMES` strings and tag sets only once. The line takes twice `FRAME` bytes, some 500 for
+/// answers, and room for as many critical events as have a ring.
 ///
 /// ```
 /// use ringstat_core::chip::{Line, LineConfig};
@@ -89,7 +89,7 @@ pub struct Line<'a, const N: usize, const C: usize, M, const FRAME: usize, const
     path: Path,
     datagram: [u8; FRAME],
     frame: [u8; FRAME],
-    /// What the frame holds, and its length, until it was written.
+    /// The datagram in the frame and its length, until it is written.
     held: Option<(Packed, usize)>,
     answers: Deframer<ANSWER>,
 }
@@ -99,7 +99,7 @@ impl<'a, const N: usize, const C: usize, M, const FRAME: usize, const NAMES: usi
 where
     M: Resolve,
 {
-    /// Creates a line on which nothing was sent yet.
+    /// Creates a line on which nothing has been sent yet.
     #[must_use]
     pub fn new(stats: &'a Stats<N, C, M>, config: LineConfig) -> Self {
         const { assert!(frame::capacity(FRAME) >= crate::format::PAYLOAD_MIN, "no frame is that small") };
@@ -122,11 +122,12 @@ where
         }
     }
 
-    /// Returns the next frame, to be written as it is. The same one comes again until [`written`](Self::written) is called:
-    /// a line that was interrupted in the middle of a frame begins again with all of it.
+    /// Returns the next frame, to be written unchanged. It returns the same frame until [`written`](Self::written) is
+    /// called: a line that was interrupted in the middle of a frame starts again with the whole frame.
     ///
     /// # Errors
-    /// If there is nothing to write, when to come back; earlier when bytes arrive or the program is woken.
+    /// If there is nothing to write, returns the time at which to call it again, or earlier if bytes arrive or the
+    /// program is woken.
     pub fn next(&mut self, now: Time) -> Result<&[u8], u64> {
         if self.held.is_none() {
             self.held = Some(self.pack(now)?);
@@ -151,14 +152,14 @@ where
                 self.stats.pack(&mut self.sender, now, buf)
             }
         };
-        // Both fit: the format has heartbeats, and the frame is as long as the longest datagram needs.
+        // Neither can fail: the format has heartbeats, and the frame is as long as the longest datagram needs.
         let packed = packed.ok_or(at)?;
         let datagram = self.datagram.get(..packed.len).unwrap_or(&[]);
         let length = frame::write(datagram, &mut self.frame).unwrap_or(0);
         Ok((packed, length))
     }
 
-    /// Takes note that the line took the frame.
+    /// Notes that the whole frame was written.
     pub fn written(&mut self, now: Time) {
         if let Some((packed, _)) = self.held.take() {
             self.path.handed(&packed, now.monotonic);
@@ -167,8 +168,8 @@ where
         }
     }
 
-    /// Takes note that the line did not take all of the frame, for instance since a USB cable is out. It is kept, and after
-    /// some failures in a row the next attempts wait. Returns when to try again.
+    /// Notes that the frame could not be written completely, for instance because a USB cable is unplugged. The frame
+    /// is kept, and after several failures in a row further attempts are delayed. Returns when to try again.
     pub fn failed(&mut self, now: Time) -> u64 {
         self.path.failed(now.monotonic);
         match self.path.way(now.monotonic) {
@@ -177,11 +178,11 @@ where
         }
     }
 
-    /// Takes bytes that were read, in any pieces.
+    /// Processes bytes that were read, in pieces of any size.
     pub fn receive(&mut self, bytes: &[u8], now: Time) {
         for byte in bytes {
             let Some(answer) = self.answers.feed(*byte) else { continue };
-            // A faulty answer changes nothing, and is asked for again.
+            // A faulty answer changes nothing, and is requested again.
             if !Receipt::is_one(answer) {
                 let _ = self.stats.acknowledged(&mut self.sender, answer);
             } else if let Ok(receipt) = self.sender.receipt(answer) {
@@ -197,8 +198,8 @@ where
         }
     }
 
-    /// Does all that is due on a port that blocks while it writes: reads the answers that have come, and writes frames. Returns
-    /// when to come back; earlier when bytes arrive or the program is woken.
+    /// Does everything that is due on a port that blocks while it writes: reads the answers that have come, and writes
+    /// frames. Returns the time at which to call it again, or earlier if bytes arrive or the program is woken.
     ///
     /// ```
     /// # use embedded_io::{Read, ReadReady, Write};
@@ -231,19 +232,19 @@ where
         }
     }
 
-    /// What it sends.
+    /// Returns the sender's identity.
     #[must_use]
     pub fn stats(&self) -> &'a Stats<N, C, M> {
         self.stats
     }
 
-    /// What the sender has done so far.
+    /// Returns the totals of the sender so far.
     #[must_use]
     pub fn totals(&self) -> &Totals {
         self.sender.totals()
     }
 
-    /// What became of every record so far.
+    /// Returns the ledger, which accounts for every record so far.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         self.stats.ledger(&self.sender)
@@ -273,7 +274,7 @@ mod tests {
         NOW.load(Ordering::Relaxed)
     }
 
-    /// The other end of the line: a collector, and what it writes back.
+    /// The other end of the line: a collector, and the bytes that it writes back.
     struct Other {
         frames: Deframer<256>,
         decoder: Box<Decoder>,
@@ -330,7 +331,7 @@ mod tests {
         }
     }
 
-    /// Flips, cuts and doubles bytes, one in so many.
+    /// Flips, drops and duplicates bytes, one in `one_in`.
     fn spoil(bytes: &[u8], one_in: u64, rng: &mut Rng) -> Vec<u8> {
         let mut out = Vec::new();
         for byte in bytes {
@@ -387,7 +388,7 @@ mod tests {
         let (ledger, other) = run(u64::MAX / 3);
         assert_eq!((ledger.lost, ledger.sent), (0, other.events + 100));
         assert_eq!(other.alarms, 100);
-        // A byte in a thousand, both ways.
+        // One byte in a thousand is damaged, in both directions.
         let (ledger, other) = run(1000);
         assert!(ledger.closes() && ledger.lost > 0);
         assert_eq!((ledger.sent, other.alarms), (other.events + 100, 100), "each alarm once");

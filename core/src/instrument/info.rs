@@ -1,4 +1,4 @@
-//! Who a sender is, said like an instrument.
+//! Information about the sender, which is sent like an instrument.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,10 @@ use super::{Head, Instrument, State, described_by_head};
 use crate::record::{STRING_LIMIT, Tag};
 use crate::sync::const_fn;
 
-/// Who the sender is: its program and free labels, and how often it is heard of at the least.
+/// Says who the sender is: its program and free labels, and how often it sends at least.
 ///
-/// It is named among the instruments and sent like them: in the first datagrams, and again within every refresh
-/// interval. A sender that names none costs nothing. What OpenMetrics calls an info metric.
+/// It is listed among the instruments and sent like them: in the first datagrams, and again within every refresh
+/// interval. A sender without one has no cost. OpenMetrics calls this an info metric.
 ///
 /// ```
 /// use core::time::Duration;
@@ -25,24 +25,24 @@ pub struct Info {
     details: Details,
 }
 
-/// What an [`Info`] says besides the program and the labels. On the wire: as postcard writes it.
+/// The details of an [`Info`] besides the program and the labels, serialized by postcard.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Details<S = &'static str> {
-    /// In milliseconds: while the sender lives, a datagram comes at least this often. 0: it makes no promise.
+    /// The heartbeat in milliseconds: while the sender lives, a datagram comes at least this often. 0 means no promise.
     pub heartbeat_ms: u64,
-    /// When it started, in milliseconds since 1970. 0: not known.
+    /// When it started, in milliseconds since 1970; 0 if unknown.
     pub started_ms: u64,
-    /// The number of its process. 0: it has none.
+    /// The number of its process; 0 if it has none.
     pub process: u32,
-    /// The machine that it runs on. Empty: not known.
+    /// The machine that it runs on; empty if unknown.
     pub host: S,
-    /// The version of the program. Empty: not known.
+    /// The version of the program; empty if unknown.
     pub version: S,
 }
 
 impl Info {
     const_fn! {
-        /// The info of a program. Its heartbeat is one second, which is the default of senders.
+        /// Creates the info of a program. Its heartbeat is one second, the default of senders.
         ///
         /// A name that is empty or longer than 255 bytes is never sent.
         #[must_use]
@@ -108,16 +108,17 @@ impl Instrument for Info {
     }
 }
 
-/// [`Details`], whatever their texts are made of. Nothing else is one, as the format relies on it.
+/// [`Details`] with texts of any type. The format relies on it being the only implementation.
 pub trait Describe: sealed::Sealed {
-    /// Writes them to the beginning of `buf`. Returns how many bytes they take, or `None` if there is no room.
+    /// Writes them to the beginning of `buf`. Returns the number of bytes written, or `None` if there is not enough
+    /// room.
     fn write(&self, buf: &mut [u8]) -> Option<usize>;
 }
 
 impl<S: AsRef<str>> Describe for Details<S> {
     fn write(&self, buf: &mut [u8]) -> Option<usize> {
         let Self { heartbeat_ms, started_ms, process, .. } = *self;
-        // A receiver refuses longer ones, and the datagram from there on.
+        // A receiver would refuse longer texts, and the rest of the datagram.
         let short = |text: &'_ S| text.as_ref().len() <= STRING_LIMIT;
         let host = if short(&self.host) { self.host.as_ref() } else { "" };
         let version = if short(&self.version) { self.version.as_ref() } else { "" };
@@ -127,7 +128,7 @@ impl<S: AsRef<str>> Describe for Details<S> {
 }
 
 mod sealed {
-    /// Nobody else implements `Describe`.
+    /// Prevents other implementations of `Describe`.
     pub trait Sealed {}
 
     impl<S: AsRef<str>> Sealed for super::Details<S> {}

@@ -1,11 +1,11 @@
-//! One instrument for several senders.
+//! An instrument that several senders send.
 
 use super::{Instrument, Mark, State, Unit};
 use crate::record::Tag;
 use crate::sync::const_fn;
 
-/// An instrument that a further sender sends, with a [`Mark`] of that sender's: without it one of two senders would take
-/// what the other has sent for its own. The client of a server does this by itself; on a chip it is one line.
+/// An instrument for one further sender, with a [`Mark`] of its own. Without it, each of two senders would take what
+/// the other has sent for its own. The client of a server does this automatically; on a chip it is one line.
 ///
 /// ```
 /// use ringstat_core::instrument::{Counter, Instrument, Marked};
@@ -23,7 +23,7 @@ pub struct Marked {
 
 impl Marked {
     const_fn! {
-        /// That instrument, as if it had never been sent.
+        /// Wraps an instrument, as if it had never been sent.
         #[must_use]
         pub const fn new(instrument: &'static dyn Instrument) -> Self {
             Self { instrument, mark: Mark::new() }

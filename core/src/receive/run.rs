@@ -1,21 +1,21 @@
-//! Which run of a sender is the current one, and what may be another.
+//! Decides which run of a sender is the current one, and what to do with datagrams of others.
 
 use serde::{Deserialize, Serialize};
 
 use super::{END, LEFT, MAX_GAP, OLD_EPOCHS, OVER, SequenceTracker, Verdict};
 
-/// Datagrams of another run than the current one, which are kept aside until it is clear what they are.
+/// Datagrams of a run other than the current one, which are kept aside until it is clear what they are.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Stranger {
     epoch: u32,
-    /// Their numbers, `len` of them.
+    /// Their sequence numbers, of which `len` are used.
     numbers: [u32; Self::LIMIT],
     len: u8,
-    /// How many new datagrams of the current run came since the first of them, up to 2.
+    /// The number of new datagrams of the current run since the first of them, up to 2.
     meanwhile: u8,
 }
 
-/// All datagrams that are kept aside: of two epochs at most.
+/// All datagrams that are kept aside, of at most two epochs.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Strangers {
     /// The first place is kept for a while, so that several runs beside the current one are told apart one after the
@@ -27,25 +27,25 @@ pub(super) struct Strangers {
 
 impl Strangers {
     pub(super) const NONE: Self = Self { places: [Stranger::NONE; 2], passed: 0 };
-    /// So often the first place is passed by.
+    /// How often the first place may be passed by.
     const PATIENCE: u8 = 64;
 
     pub(super) fn is_sound(&self) -> bool {
         self.places.iter().all(|s| usize::from(s.len) <= Stranger::LIMIT)
     }
 
-    /// The place of those that a datagram agrees with.
+    /// Returns the place of the datagrams that a datagram agrees with.
     fn find(&self, epoch: u32, sequence: u32) -> Option<usize> {
         self.places.iter().position(|s| s.agrees(epoch, sequence))
     }
 
-    /// Takes out those that a datagram agrees with.
+    /// Takes out the datagrams that a datagram agrees with.
     fn take(&mut self, epoch: u32, sequence: u32) -> Option<Stranger> {
         let place = self.find(epoch, sequence)?;
         Some(core::mem::replace(self.places.get_mut(place)?, Stranger::NONE))
     }
 
-    /// The place for the first of an epoch.
+    /// Returns the place for the first datagram of an epoch.
     fn make_place(&mut self, epoch: u32) -> usize {
         let [first, second] = &self.places;
         let (is_first, is_second) = (first.is_of(epoch), second.is_of(epoch));
@@ -58,7 +58,7 @@ impl Strangers {
     }
 }
 
-/// An epoch that ended, and the number that would have been its next.
+/// An epoch that ended, and the sequence number that would have been its next.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Ended {
     epoch: u32,
@@ -74,7 +74,7 @@ impl Ended {
 }
 
 impl Stranger {
-    /// So many are kept aside.
+    /// The largest number of datagrams that are kept aside.
     const LIMIT: usize = 3;
     const NONE: Self = Self { epoch: 0, numbers: [0; Self::LIMIT], len: 0, meanwhile: 0 };
 
@@ -86,17 +86,17 @@ impl Stranger {
         self.len > 0 && self.epoch == epoch
     }
 
-    /// Whether a datagram may belong to them.
+    /// Returns whether a datagram may belong to them.
     fn agrees(&self, epoch: u32, sequence: u32) -> bool {
         self.is_of(epoch)
             && (sequence.wrapping_sub(self.numbers[0]).cast_signed()).unsigned_abs() <= MAX_GAP
     }
 
-    /// What one more of them shows.
+    /// Returns the verdict on one more of them.
     fn judge(&self) -> Verdict {
         match self.meanwhile {
             0 => Verdict::Restart,
-            // The last one of a run that has ended may have been overtaken.
+            // The last datagram of a run that has ended may have been overtaken.
             1 if usize::from(self.len) < Self::LIMIT => Verdict::Stranger,
             1 => Verdict::Restart,
             _ => Verdict::Twin,
@@ -105,7 +105,7 @@ impl Stranger {
 }
 
 impl SequenceTracker {
-    /// The verdict on a datagram of another epoch than the current one, which is neither authentic nor old.
+    /// Returns the verdict on a datagram of an epoch that is neither the current one nor an old one.
     pub(super) fn judge_stranger(&self, epoch: u32, sequence: u32) -> Verdict {
         let strangers = &self.aside;
         let agreed = strangers.find(epoch, sequence).and_then(|i| strangers.places.get(i));
@@ -117,13 +117,13 @@ impl SequenceTracker {
         }
     }
 
-    /// Where that epoch ended, if it did.
+    /// Returns where that epoch ended, if it did.
     pub(super) fn ended(&self, epoch: u32) -> Option<u64> {
         let ended = self.ended.get(..usize::from(self.ended_len)).unwrap_or(&[]);
         ended.iter().find(|e| e.epoch == epoch).map(|e| e.next)
     }
 
-    /// Takes note that the current run goes on.
+    /// Notes that the current run goes on.
     #[inline]
     pub(super) fn go_on(&mut self) {
         self.flags &= !(OVER | LEFT);
@@ -151,7 +151,7 @@ impl SequenceTracker {
         self.strangers = self.strangers.saturating_add(1);
     }
 
-    /// Forgets the strangers, who are a sender of their own, with the one that showed it.
+    /// Forgets the strangers that turned out to be a sender of their own, including the datagram that showed it.
     #[cold]
     pub(super) fn part(&mut self, epoch: u32, sequence: u32) {
         let parted = self.aside.take(epoch, sequence).map_or(0, |s| s.len.into());
@@ -159,7 +159,7 @@ impl SequenceTracker {
         self.twins = self.twins.saturating_add(parted + 1);
     }
 
-    /// Ends the current epoch and goes over to another: one that begins with this datagram, or with those kept aside
+    /// Ends the current epoch and switches to another: one that begins with this datagram, or with those kept aside
     /// that it agrees with, or one that had not ended after all.
     #[cold]
     pub(super) fn restart(&mut self, epoch: u32, sequence: u32) {
@@ -174,16 +174,16 @@ impl SequenceTracker {
         let mut agreed = [sequence; Stranger::LIMIT + 1];
         agreed[..usize::from(stranger.len)].copy_from_slice(stranger.numbers());
         let agreed = &mut agreed[..=usize::from(stranger.len)];
-        // From the lowest on, also where they wrap.
+        // They are sorted from the lowest on, even if they wrap around.
         agreed.sort_unstable_by_key(|n| n.wrapping_sub(sequence).cast_signed());
         for number in agreed {
             self.agreed(*number);
         }
     }
 
-    /// Ends the current epoch; the next one is empty.
+    /// Ends the current epoch, and starts the next one without any datagrams.
     pub(super) fn turn(&mut self, epoch: u32) {
-        // Nothing comes behind a run that has said that it ends.
+        // Nothing can follow in a run that has said goodbye.
         let next = if self.is(LEFT) { u64::MAX } else { self.next };
         self.remember(Ended { epoch: self.epoch, next });
         self.close();
@@ -193,7 +193,7 @@ impl SequenceTracker {
         self.flags &= !(OVER | LEFT);
     }
 
-    /// The first datagram of a run, alone.
+    /// Takes the first datagram of a run, which has no strangers to agree with.
     fn begin_with(&mut self, sequence: u32) {
         let ahead = sequence.wrapping_sub(self.next as u32);
         match self.judge_step(ahead) {
@@ -203,7 +203,7 @@ impl SequenceTracker {
         }
     }
 
-    /// A number that others agree with, however far ahead it is.
+    /// Takes a number that others agree with, however far ahead it is.
     fn agreed(&mut self, sequence: u32) {
         let ahead = sequence.wrapping_sub(self.next as u32);
         let number = self.next + u64::from(ahead);
@@ -223,33 +223,33 @@ impl SequenceTracker {
         self.ended_len = (self.ended_len + 1).min(OLD_EPOCHS as u8);
     }
 
-    /// Whether a datagram is one of those to be kept aside: what was called [`Verdict::Stranger`] may have given way since.
+    /// Returns whether a datagram is still kept aside. One judged [`Verdict::Stranger`] may have been displaced since.
     #[must_use]
     pub fn is_aside(&self, epoch: u32, sequence: u32) -> bool {
         self.aside.places.iter().any(|s| s.is_of(epoch) && s.numbers().contains(&sequence))
     }
 
-    /// Forgets the datagrams kept aside: for a receiver that has not kept them.
+    /// Forgets the datagrams kept aside, for a receiver that has not stored them.
     pub fn forget_aside(&mut self) {
         self.aside = Strangers::NONE;
     }
 
-    /// Takes note that a datagram of the current run, which has just been taken, said goodbye. If it is the highest one,
-    /// whatever comes of another run is a restart. New datagrams of the current run take it back.
+    /// Notes that a datagram of the current run, which has just been accepted, said goodbye. If it is the highest one,
+    /// whatever comes of another run is a restart. New datagrams of the current run revoke this.
     pub fn leave(&mut self, sequence: u32) {
         if sequence.wrapping_add(1) == self.next as u32 {
             self.flags |= OVER | LEFT;
         }
     }
 
-    /// Whether the current run has said goodbye.
+    /// Returns whether the current run has said goodbye.
     #[must_use]
     pub const fn has_left(&self) -> bool {
         self.is(LEFT)
     }
 
-    /// The same for a run that has been silent for longer than it would be if it were alive. Should it not have
-    /// ended, it may go on where it was.
+    /// Notes that the current run is presumed over, because it was silent for too long. If it has not ended after all,
+    /// it may continue where it was.
     pub fn presume_over(&mut self) {
         self.flags |= OVER;
     }

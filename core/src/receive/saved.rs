@@ -1,7 +1,7 @@
-//! The saved form of what a receiver knows: trackers and windows, as serde writes and reads them.
+//! The saved form of trackers and windows, for serde.
 //!
-//! The form names its version first, so that a later version of this crate can still read it. What is read is checked:
-//! bytes that no tracker can have written are refused, so that a damaged file does no harm.
+//! The form starts with its version, so that a later version of this crate can still read it. What is read is
+//! validated: values that no tracker can have are refused, so that a damaged file does no harm.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +10,10 @@ use super::{
     END, HELD, IdWindow, JOINED, OLD_EPOCHS, STARTED, SequenceTracker, WINDOW, Window, ids,
 };
 
-/// The words of a window; those of a tracker are inverted, so that the usual values are short as varints.
+/// The words of a window. Those of a tracker are inverted, so that the usual values are short as varints.
 type Words = [u64; 16];
 
-/// A [`SequenceTracker`] as it is saved.
+/// The saved form of a [`SequenceTracker`].
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum SavedTracker {
     V1 {
@@ -128,7 +128,7 @@ impl TryFrom<SavedTracker> for SequenceTracker {
 }
 
 impl SequenceTracker {
-    /// The invariants that every step keeps, and on which later ones rely.
+    /// Checks the invariants that every operation keeps and relies on.
     fn is_sound(&self) -> bool {
         let epochs = usize::from(self.ended_len) <= OLD_EPOCHS
             && self.ended.iter().all(Ended::is_sound)
@@ -142,14 +142,14 @@ impl SequenceTracker {
             let number = self.held_number();
             number < END && number - self.next > u64::from(super::MAX_GAP)
         };
-        // Only numbers that were expected can be missing, and never the highest one seen.
+        // Only expected numbers can be missing, and never the highest one seen.
         let asked = self.first.max(self.next.saturating_sub(WINDOW))..self.next.saturating_sub(1);
         let missing = asked.filter(|n| !self.window.contains(*n)).count() as u64;
         idle && held && missing == self.window.outstanding()
     }
 }
 
-/// An [`IdWindow`] as it is saved.
+/// The saved form of an [`IdWindow`].
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum SavedIds {
     V1 { base: u64, bits: Words },
@@ -191,7 +191,7 @@ mod tests {
         postcard::from_bytes(bytes).ok()
     }
 
-    /// Numbers as they may arrive: in order, with gaps, late, far ahead, from other epochs.
+    /// Generates numbers as they may arrive: in order, with gaps, late, far ahead, and from other epochs.
     fn arrivals() -> impl Strategy<Value = Vec<(u32, u32)>> {
         let step = prop_oneof![
             8 => Just(1i64),

@@ -1,4 +1,4 @@
-//! The strings of a draft that stay where they are until the event is recorded: see [`draft`](super::draft).
+//! The strings of a draft that remain in place until the event is recorded: see [`draft`](super::draft).
 
 #![allow(unsafe_code)] // Strings are written once, without a look at each byte's place.
 
@@ -9,27 +9,28 @@ use crate::record::{
     DYNAMIC_TAG_LIMIT, DraftStrings, Event, Outcome, Recorder, STRING_LIMIT, TEXT_LIMIT,
 };
 
-/// The strings of a draft stay where they are until the event is recorded.
+/// References to the strings of a draft, which remain in place until the event is recorded.
 #[derive(Clone, Copy)]
 pub struct Borrowed<'a> {
     text: Option<&'a str>,
-    /// So many tags were added, of which more than there is room for are not in `tags`.
+    /// The number of tags that were added. Those for which there is no room are not in `tags`.
     count: usize,
-    /// The bytes that the tags take: each string behind one with its length.
+    /// The bytes that the tags take: each string is preceded by a byte with its length.
     tag_bytes: usize,
-    /// All lengths, bit by bit: above [`STRING_LIMIT`] if one of them is.
+    /// The bitwise OR of all lengths, which is above [`STRING_LIMIT`] if one of them is.
     lengths: usize,
-    /// The first `count` are written.
+    /// The tags, of which the first `count` are written.
     tags: MaybeUninit<[(&'a str, &'a str); DYNAMIC_TAG_LIMIT]>,
 }
 
 impl<'a> DraftStrings<'a> for Borrowed<'a> {
     #[inline(always)]
     fn new() -> Self {
-        // Field by field: said at once, all that is constant would be copied here, 512 bytes of nothing included.
+        // The fields are written one by one: a struct literal would copy all constants here, including 512 unused
+        // bytes.
         let mut new = MaybeUninit::<Self>::uninit();
         let fields = new.as_mut_ptr();
-        // SAFETY: every field is written but the last, which need not be.
+        // SAFETY: every field is written except the last, which need not be.
         unsafe {
             (&raw mut (*fields).text).write(None);
             (&raw mut (*fields).count).write(0);
@@ -59,10 +60,10 @@ impl<'a> DraftStrings<'a> for Borrowed<'a> {
         key: &'a str,
         value: &'a str,
     ) -> Result<(), Cause> {
-        // Without a branch, so that where all tags are added in a row each has its place when this is compiled. What is
-        // wrong is found when the event is recorded.
+        // There is no branch, so that in a chain of tags each place is known at compile time. Errors are detected when
+        // the event is recorded.
         let first = self.tags.as_mut_ptr().cast::<(&str, &str)>();
-        // SAFETY: there is room for so many.
+        // SAFETY: the index is below the array's length.
         unsafe { first.add(self.count % DYNAMIC_TAG_LIMIT).write((key, value)) };
         self.count += 1;
         self.tag_bytes = self.tag_bytes.wrapping_add(2 + key.len()).wrapping_add(value.len());
@@ -77,23 +78,23 @@ impl<'a> DraftStrings<'a> for Borrowed<'a> {
 }
 
 impl<'a> Borrowed<'a> {
-    /// The text, if there is one.
+    /// Returns the text, if there is one.
     #[inline(always)]
     #[must_use]
     pub fn text(&self) -> Option<&'a str> {
         self.text
     }
 
-    /// The dynamic tags, in the order they were added.
+    /// Returns the dynamic tags, in the order in which they were added.
     #[inline(always)]
     #[must_use]
     pub fn tags(&self) -> &[(&'a str, &'a str)] {
         let count = self.count.min(DYNAMIC_TAG_LIMIT);
-        // SAFETY: `push_tag` alone counts, and what it counts it has written.
+        // SAFETY: only `push_tag` counts, and it has written what it counts.
         unsafe { core::slice::from_raw_parts(self.tags.as_ptr().cast(), count) }
     }
 
-    /// Why it does not fit a slot that has room for so many bytes, where there is no other memory.
+    /// Returns why the strings do not fit a slot with room for `room` bytes when there is no other memory.
     #[must_use]
     pub fn too_long(&self, room: usize) -> Cause {
         if self.text.is_some_and(|text| text.len() >= room) {
@@ -103,7 +104,7 @@ impl<'a> Borrowed<'a> {
         }
     }
 
-    /// Looks whether all of it can be recorded.
+    /// Checks whether everything can be recorded.
     ///
     /// # Errors
     /// [`Cause::TagTooLong`] and [`Cause::TooManyTags`].
@@ -120,42 +121,42 @@ impl<'a> Borrowed<'a> {
     }
 }
 
-/// Strings that can be recorded: no tag is too long, none is missing, and `tag_bytes` is what they take.
+/// Strings that can be recorded: no tag is too long or missing, and they take `tag_bytes` bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Sound<'s, 'a>(&'s Borrowed<'a>);
 
 impl Sound<'_, '_> {
-    /// Whether there is a text.
+    /// Returns whether there is a text.
     #[inline(always)]
     pub(crate) fn has_text(self) -> bool {
         self.0.text.is_some()
     }
 
-    /// The bytes that the tags take.
+    /// Returns the bytes that the tags take.
     #[inline(always)]
     pub(crate) fn tag_bytes(self) -> usize {
         self.0.tag_bytes
     }
 
-    /// The bytes that all takes in a slot, where a text has one byte of length, too.
+    /// Returns the bytes that everything takes in a slot, where a text has one byte of length, too.
     #[inline(always)]
     pub(crate) fn len_in_slot(self) -> usize {
         self.0.text.map_or(0, |text| 1 + text.len()) + self.0.tag_bytes
     }
 
-    /// The bytes that all takes beside the ring, where a text has two bytes of length.
+    /// Returns the bytes that everything takes next to the ring, where a text has two bytes of length.
     #[inline(always)]
     pub(crate) fn len_beside(self) -> usize {
         self.0.text.map_or(0, |text| 2 + text.len()) + self.0.tag_bytes
     }
 
-    /// Writes all of it as it stands in a slot.
+    /// Writes everything in the layout of a slot.
     ///
     /// # Safety
-    /// There is room for as many bytes as it takes there, and a text is at most 255 bytes long.
+    /// There must be room for the bytes that it takes there, and a text must be at most 255 bytes long.
     #[inline]
     pub(crate) unsafe fn write_in_slot(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let mut pen = Pen(to);
             if let Some(text) = self.0.text {
@@ -166,13 +167,13 @@ impl Sound<'_, '_> {
         }
     }
 
-    /// Writes all of it as it stands beside a ring.
+    /// Writes everything in the layout of the memory next to a ring.
     ///
     /// # Safety
-    /// There is room for as many bytes as it takes there.
+    /// There must be room for the bytes that it takes there.
     #[inline]
     pub(crate) unsafe fn write_beside(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller guarantees it.
         unsafe {
             let mut pen = Pen(to);
             if let Some(text) = self.0.text {
@@ -183,13 +184,13 @@ impl Sound<'_, '_> {
         }
     }
 
-    /// Writes the tags, which are the same everywhere.
+    /// Writes the tags, whose layout is the same everywhere.
     ///
     /// # Safety
-    /// There is room for as many bytes as they take.
+    /// There must be room for the bytes that they take.
     #[inline(always)]
     pub(crate) unsafe fn write_tags(self, to: *mut u8) {
-        // SAFETY: as the caller says.
+        // SAFETY: the caller guarantees it.
         unsafe { Pen(to).write_tags(self.0.tags()) }
     }
 }
@@ -200,15 +201,15 @@ impl core::fmt::Debug for Borrowed<'_> {
     }
 }
 
-/// Where to write next.
+/// The position to write at.
 struct Pen(*mut u8);
 
 impl Pen {
     /// # Safety
-    /// There is room for as many bytes.
+    /// There must be room for that many bytes.
     #[inline(always)]
     unsafe fn write(&mut self, bytes: &[u8]) {
-        // SAFETY: as the caller says; what was borrowed to be read is not written meanwhile.
+        // SAFETY: the caller guarantees it, and what is borrowed for reading is not written at the same time.
         unsafe {
             copy(bytes, self.0);
             self.0 = self.0.add(bytes.len());
@@ -216,12 +217,12 @@ impl Pen {
     }
 
     /// # Safety
-    /// There is room for each string and a byte more, and none is longer than 255 bytes.
+    /// There must be room for each string and one more byte, and no string may be longer than 255 bytes.
     #[inline(always)]
     unsafe fn write_tags(&mut self, tags: &[(&str, &str)]) {
         for (key, value) in tags {
             for string in [key, value] {
-                // SAFETY: as the caller says.
+                // SAFETY: the caller guarantees it.
                 unsafe {
                     self.0.write(string.len() as u8);
                     self.0 = self.0.add(1);
@@ -232,19 +233,19 @@ impl Pen {
     }
 }
 
-/// Copies a string. Most are short, and two pieces that overlap take less than a call; where code has to be small, it is
-/// a call.
+/// Copies a string. Most are short, and copying two overlapping pieces is faster than a call; where code size matters,
+/// it is a call.
 ///
 /// # Safety
-/// There is room for as many bytes.
+/// There must be room for that many bytes.
 #[inline(always)]
 unsafe fn copy(from: &[u8], to: *mut u8) {
     /// # Safety
-    /// There are at least `N` bytes, and room for as many as there are.
+    /// There must be at least `N` bytes, and room for all of them.
     #[inline(always)]
     unsafe fn ends<const N: usize>(from: &[u8], to: *mut u8) {
         let last = from.len() - N;
-        // SAFETY: the first `N` bytes and the last, within what the caller says.
+        // SAFETY: the first and the last `N` bytes are within what the caller guarantees.
         unsafe {
             let (head, tail) = (
                 from.as_ptr().cast::<[u8; N]>().read(),
@@ -255,7 +256,7 @@ unsafe fn copy(from: &[u8], to: *mut u8) {
         }
     }
     let length = from.len();
-    // SAFETY: as the caller says; each arm has as many bytes as it takes.
+    // SAFETY: the caller guarantees it, and each arm copies only as many bytes as there are.
     unsafe {
         if cfg!(not(target_pointer_width = "64")) {
             to.copy_from_nonoverlapping(from.as_ptr(), length);

@@ -1,6 +1,6 @@
-//! An event in the making, and where its text and dynamic tags are meanwhile.
+//! A draft of an event, and where its text and dynamic tags are until it is recorded.
 //!
-//! A [`Recorder`] says which of two ways its drafts go:
+//! A [`Recorder`] chooses between two kinds of drafts:
 //!
 //! - [`Copied`]: each string goes into the slot at once, and what does not fit is refused. A draft is then little more
 //!   than its event, as chips want it.
@@ -13,13 +13,13 @@ use crate::record::{
     DEFAULT_INLINE, Event, Kind, Name, Outcome, Priority, Recorder, Symbol, Tag, Value,
 };
 
-/// An event in the making. Nothing is recorded until [`record`](Draft::record).
+/// A draft of an event. Nothing is recorded until [`record`](Draft::record) is called.
 #[must_use = "nothing is recorded until `.record()`"]
 pub struct Draft<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize = DEFAULT_INLINE> {
     recorder: &'a R,
     event: Event<INLINE>,
     strings: R::Strings<'a>,
-    /// The first thing that does not fit decides the cause.
+    /// The cause of the first failure.
     refused: Option<Cause>,
 }
 
@@ -99,7 +99,8 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     }
 }
 
-/// Where the text and the dynamic tags of a draft are until the event is recorded: [`Copied`] or [`Borrowed`](crate::record::Borrowed). Sealed.
+/// Where the text and the dynamic tags of a draft are until the event is recorded: [`Copied`] or
+/// [`Borrowed`](crate::record::Borrowed). Sealed.
 pub trait DraftStrings<'a>: sealed::DraftStrings {
     #[doc(hidden)]
     fn new() -> Self;
@@ -119,14 +120,14 @@ pub trait DraftStrings<'a>: sealed::DraftStrings {
     fn record<const I: usize>(&self, to: &(impl Recorder<I> + ?Sized), e: &Event<I>) -> Outcome;
 }
 
-/// Keeps others from implementing the trait.
+/// Prevents other implementations of the trait.
 mod sealed {
     pub trait DraftStrings {}
     impl DraftStrings for super::Copied {}
     impl DraftStrings for crate::record::Borrowed<'_> {}
 }
 
-/// The strings of a draft go into its event at once.
+/// Copies the strings of a draft into its event at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Copied;
 

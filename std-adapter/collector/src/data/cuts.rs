@@ -30,12 +30,13 @@ impl<K: Kept> Cuts<K> {
         let (mut pause, mut failing, mut slow) = (PAUSE, Alarm::default(), Alarm::default());
         let mut rows = Default::default();
         loop {
-            let stopping = self.wire.wait(pause);
+            let stopping = self.wire.wait(pause, pause == PAUSE);
             let mut failed = None;
             for shard in 0..self.kept.count() {
                 let begun = Instant::now();
                 match self.cut(shard, &mut rows) {
-                    Ok(()) => {
+                    Ok(false) => self.wire.status.idle(),
+                    Ok(true) => {
                         let took = begun.elapsed();
                         self.wire.status.cut(took);
                         if took > SLOW && slow.rings() {
@@ -67,12 +68,12 @@ impl<K: Kept> Cuts<K> {
         }
     }
 
-    /// Makes a cut of a shard.
-    fn cut(&mut self, shard: usize, rows: &mut [Rows; 2]) -> Result<(), super::error::Failed> {
+    /// Makes a cut of a shard. Returns whether there was something to write.
+    fn cut(&mut self, shard: usize, rows: &mut [Rows; 2]) -> Result<bool, super::error::Failed> {
         let now_ms = self.kept.now_ms();
         let Some(begun) = self.kept.change(shard, |c| c.begin_cut(now_ms)) else {
             // Nothing has changed.
-            return Ok(());
+            return Ok(false);
         };
         rows.iter_mut().for_each(Rows::clear);
         let number = shard as u32;
@@ -94,9 +95,8 @@ impl<K: Kept> Cuts<K> {
             }
         });
         self.kept.change(shard, |c| c.end_cut(written.is_ok()));
-        if written.is_ok() {
-            self.wire.is_through(shard, begun.through);
-        }
-        written
+        written?;
+        self.wire.is_through(shard, begun.through);
+        Ok(true)
     }
 }

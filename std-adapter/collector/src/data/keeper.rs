@@ -50,6 +50,8 @@ struct Said {
     asked: HashMap<(u64, SocketAddr), Asked>,
     /// Whether the thread of acknowledgements should end, followed by that of cuts.
     ends: [bool; 2],
+    /// Whether a cut is wanted at once.
+    hurry: bool,
 }
 
 impl Wire {
@@ -91,11 +93,21 @@ impl Wire {
         (!asked.is_empty()).then_some(asked)
     }
 
-    /// Waits for the pause, or until the thread should end. Returns whether it should.
-    pub(super) fn wait(&self, pause: Duration) -> bool {
-        let said = self.said();
-        let waited = self.ends.wait_timeout_while(said, pause, |said| !said.ends[1]);
-        waited.unwrap_or_else(PoisonError::into_inner).0.ends[1]
+    /// Waits for the pause, until the thread should end or, with `may_hurry`, until somebody asks for a cut. Returns whether
+    /// it should end.
+    pub(super) fn wait(&self, pause: Duration, may_hurry: bool) -> bool {
+        let goes_on = |said: &mut Said| !(said.ends[1] || may_hurry && said.hurry);
+        let waited = self.ends.wait_timeout_while(self.said(), pause, goes_on);
+        let mut said = waited.unwrap_or_else(PoisonError::into_inner).0;
+        said.hurry = false;
+        said.ends[1]
+    }
+
+    /// Asks for a cut now. Whoever has read counters is to find them again after a crash: Prometheus takes one that went
+    /// back for one that began anew.
+    pub(crate) fn hurry(&self) {
+        self.said().hurry = true;
+        self.ends.notify_all();
     }
 
     fn end(&self, which: usize) {

@@ -32,6 +32,11 @@ impl Status {
         self.failing.store(0, Ordering::Relaxed);
     }
 
+    /// What is on disk is how things are.
+    pub(super) fn idle(&self) {
+        self.last_unix_ms.store(unix_ms(), Ordering::Relaxed);
+    }
+
     pub(super) fn cut_failed(&self) {
         self.cut_failures.fetch_add(1, Ordering::Relaxed);
         self.failing.store(1, Ordering::Relaxed);

@@ -25,6 +25,9 @@ pub(super) fn metrics(shared: Arc<Shared>) -> Body {
         let (mut page, shared) = state?;
         let mut slice = String::new();
         let more = page.write(&mut slice, &*shared, SLICE);
+        if !more && let Some(wire) = shared.wire() {
+            wire.hurry();
+        }
         if more {
             sleep(BETWEEN).await;
         } else if page.omitted() > 0 {

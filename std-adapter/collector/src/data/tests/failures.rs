@@ -165,7 +165,12 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     bench.until("critical events failed", |c| c.critical_failures > 0);
     bench.until("withheld", |c| c.withheld == 1);
     bench.until("a cut failed", |c| c.commit_failures > 0);
-    assert!(bench.wire.status().now().failing);
+    let now = bench.wire.status().now();
+    assert!(now.failing);
+    let io = Io { data: Some(now), ..Io::default() };
+    let report = Report::of(&Collector::new(Limits::default()), &io, 5, 0);
+    assert_eq!(report.health.status, crate::report::Status::Unhealthy);
+    assert!(report.health.reasons[0].contains("data directory"), "{:?}", report.health);
     bench.send(&[2]);
     bench.until("withheld again", |c| c.withheld == 2);
     assert_eq!(bench.answer(Duration::from_millis(1), 9), None);
@@ -180,6 +185,21 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     assert!(bench.keeping.end());
     drop(bench);
     assert_eq!(kept(dir.path()), 4.0, "all of them, once");
+}
+
+/// What was read is soon on disk, and not only after a second.
+#[test]
+fn a_cut_that_is_wanted_comes_at_once() {
+    let (dir, disk) = (directory(), Disk::default());
+    let mut bench = Bench::new(dir.path(), &disk);
+    let begun = Instant::now();
+    for n in 1..=6 {
+        bench.send(&[n]);
+        bench.wire.hurry();
+        bench.until("a cut", |c| c.commits >= n);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert!(bench.keeping.end());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is kept, against what was known; with disks that fail, files that are damaged, and threads that are others.
 
+#[cfg(unix)]
 mod cost;
 mod cuts;
 mod damage;

@@ -1,4 +1,4 @@
-//! The task without a network: core's line over a UART, USB CDC or whatever else moves bytes both ways.
+//! The task without a network: core's line over a UART, USB CDC or anything else that moves bytes in both directions.
 
 use embassy_futures::select::{Either3, select, select3};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
@@ -8,17 +8,17 @@ use ringstat_core::record::Resolve;
 
 use crate::task::{self, WAKE};
 
-/// How long the line may take for one frame. A USB port that nobody reads takes none, for ever.
+/// The time limit for writing one frame. A USB port that nobody reads never accepts one.
 const FRAME_TIME: Duration = Duration::from_secs(1);
-/// How long to wait after the line failed, for instance with a cable that is out.
+/// How long to wait after the line failed, for instance because a cable is unplugged.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Sends what the stats of `line` record over a serial line, for ever, and hears the answers on it: the same as
-/// [`run`](crate::run), without a network. On the other end of the line runs `ringstat bridge`, or
-/// `ringstat collect --serial`. A program can run one such task, and not `run` as well.
+/// Sends what the stats of `line` record over a serial line, for ever, and receives the answers on it: the same as
+/// [`run`](crate::run), without a network. The other end of the line runs `ringstat bridge`, or `ringstat collect
+/// --serial`. A program can run one such task, and not `run` as well.
 ///
-/// The two halves of a buffered UART are a good pair: what arrives while a frame is written waits in its buffer. The
-/// future can be dropped at any time, and the same line goes on with another one.
+/// The two halves of a buffered UART are well suited: what arrives while a frame is written waits in its buffer. The
+/// future can be dropped at any time, and the same line can be continued with a new one.
 ///
 /// ```
 /// use embedded_io_async::{Read, Write};
@@ -53,7 +53,7 @@ where
                 };
                 if let Ok(Ok(())) = with_timeout(FRAME_TIME, whole).await {
                     line.written(line.stats().time());
-                    // Answers are heard between two frames as well.
+                    // Answers are received between two frames as well.
                     line.stats().time().monotonic
                 } else {
                     let until = line.failed(line.stats().time());
@@ -70,7 +70,7 @@ where
                 let now = line.stats().time();
                 line.receive(bytes.get(..read).unwrap_or(&[]), now);
             }
-            // A line that fails at once must not keep others from their turn.
+            // A line that fails at once must not starve other tasks.
             Either3::First(Err(_)) => _ = select(Timer::after(RETRY), WAKE.wait()).await,
             Either3::Second(()) | Either3::Third(()) => {}
         }

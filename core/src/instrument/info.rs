@@ -87,8 +87,9 @@ impl Info {
         self
     }
 
-    /// Says how often a datagram comes at the least, in milliseconds: the sender's heartbeat interval, or the interval of a
-    /// beacon. After three times as long without one the collector says that the sender is silent. 0 promises nothing.
+    /// Sets the longest time between datagrams, in milliseconds: the sender's heartbeat interval, or the interval of a
+    /// beacon. After three times as long without a datagram the collector reports that the sender is silent. 0 promises
+    /// nothing.
     #[must_use]
     pub const fn heartbeat_ms(mut self, heartbeat_ms: u64) -> Self {
         self.details.heartbeat_ms = heartbeat_ms;

@@ -18,8 +18,8 @@ pub(super) struct Stranger {
 /// All datagrams that are kept aside, of at most two epochs.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Strangers {
-    /// The first place is kept for a while, so that several runs beside the current one are told apart one after the
-    /// other; the second one is for each that comes, so that a stray in the first keeps none out.
+    /// The first place is reserved for a while, so that several runs besides the current one are distinguished one
+    /// after the other. The second one is for any newcomer, so that a stray in the first keeps nothing out.
     places: [Stranger; 2],
     /// How often another epoch took the second place since the first was taken.
     passed: u8,

@@ -1,7 +1,7 @@
-//! A ring of events, and beside it the memory for those of their tags that do not fit a slot.
+//! A ring of events, with memory next to it for tags that do not fit into a slot.
 //!
-//! Whoever has the recording end of the ring is the only one that takes blocks of the memory, which makes that cheap:
-//! see [`spill`](crate::record::spill). Events are given back from anywhere, in any order.
+//! Only the owner of the ring's recording end takes blocks of the memory, which makes that cheap: see
+//! [`spill`](crate::record::spill). Blocks are released from anywhere, in any order.
 
 use super::ShardRing;
 use super::sealed::{self, Reserve};
@@ -17,13 +17,13 @@ pub struct WithTags<L> {
 }
 
 impl<L> WithTags<L> {
-    /// Puts memory beside a ring.
+    /// Adds memory to a ring.
     #[must_use]
     pub fn new(ring: L, memory: Option<OwnedTagMemory>) -> Self {
         Self { ring, memory }
     }
 
-    /// The memory, if there is any.
+    /// Returns the memory, if there is any.
     #[inline]
     #[must_use]
     pub fn memory(&self) -> Option<&OwnedTagMemory> {
@@ -46,14 +46,14 @@ impl<L: ShardRing> ShardRing for WithTags<L> {
 
     #[inline(always)]
     unsafe fn producer(&self) -> Recording<'_, L> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other producer.
         let ring = unsafe { self.ring.producer() };
         Recording { ring, memory: self.memory.as_ref() }
     }
 
     #[inline(always)]
     unsafe fn consumer(&self) -> L::Consumer<'_> {
-        // SAFETY: the caller says that there is no other one.
+        // SAFETY: the caller guarantees that there is no other consumer.
         unsafe { self.ring.consumer() }
     }
 
@@ -66,7 +66,7 @@ impl<L: ShardRing> ShardRing for WithTags<L> {
     }
 }
 
-/// The recording end of a ring, and with it the right to take memory for long tags.
+/// The recording end of a ring, with the right to take memory for long tags.
 #[derive(Debug)]
 pub struct Recording<'a, L: ShardRing + 'a> {
     ring: L::Producer<'a>,
@@ -74,16 +74,16 @@ pub struct Recording<'a, L: ShardRing + 'a> {
 }
 
 impl<'a, L: ShardRing + 'a> Recording<'a, L> {
-    /// The ring's own end.
+    /// Returns the ring's own end.
     #[inline(always)]
     pub fn ring(&mut self) -> &mut L::Producer<'a> {
         &mut self.ring
     }
 
-    /// Takes blocks of the memory, if there is any.
+    /// Returns the right to take blocks of the memory, if there is any.
     #[inline(always)]
     pub fn owner(&mut self) -> Option<Owner<'_>> {
-        // SAFETY: this is the one recording end, and it is borrowed as long as the owner lives.
+        // SAFETY: this is the only recording end, and it is borrowed as long as the owner lives.
         self.memory.map(|memory| unsafe { memory.owner() })
     }
 }
@@ -92,14 +92,14 @@ impl<'a, L> Recording<'a, L>
 where
     L: ShardRing<Item = Event, Producer<'a>: Reserve<Event>> + 'a,
 {
-    /// A free slot, if there is one, that becomes the next event.
+    /// Returns a free slot for the next event, if there is one.
     #[inline(always)]
     pub fn reserve(&mut self) -> Option<Vacancy<'_>> {
         Some(Vacancy { slot: self.ring.reserve()?, memory: self.memory })
     }
 }
 
-/// A free slot in a ring, and with it the right to take memory for long tags.
+/// A free slot in a ring, with the right to take memory for long tags.
 #[derive(Debug)]
 pub struct Vacancy<'a> {
     slot: Reserved<'a, Event>,
@@ -107,10 +107,10 @@ pub struct Vacancy<'a> {
 }
 
 impl Vacancy<'_> {
-    /// Adds a copy of an event. Text and tags that stand in its slot are left out.
+    /// Adds a copy of an event, without the text and tags in its slot.
     #[inline(always)]
     pub fn put_bare(self, event: &Event) {
-        // SAFETY: all of the event is written but what stands in its slot, of which there is nothing.
+        // SAFETY: everything of the event is written except for strings in its slot, of which there are none.
         unsafe {
             self.slot.put_with(|place| {
                 event.copy_bare(place);
@@ -119,13 +119,14 @@ impl Vacancy<'_> {
         };
     }
 
-    /// Adds a copy of an event with its tags, unless it needs care: [`Event::keep_strings`] has it for an event with a text,
-    /// for tags that cannot be recorded, and where there are no free blocks at hand. Whether it was added.
+    /// Adds a copy of an event with its tags, and returns whether it was added. It is not if it needs
+    /// [`Event::keep_strings`]: an event with a text, with tags that cannot be recorded, or for which no free blocks
+    /// are at hand.
     #[inline(always)]
     pub fn put_with(self, event: &Event, strings: &Borrowed<'_>) -> bool {
-        // SAFETY: this comes from the one recording end, which is borrowed meanwhile.
+        // SAFETY: this comes from the only recording end, which is borrowed at the same time.
         let owner = self.memory.map(|memory| unsafe { memory.owner() });
-        // SAFETY: all of the event is written, and what it says stands in its slot, unless it is none.
+        // SAFETY: everything of the event is written, including the strings in its slot, if it was copied.
         unsafe { self.slot.put_with(|place| event.copy_with(place, strings, owner)) }.is_some()
     }
 }

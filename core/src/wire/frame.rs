@@ -1,9 +1,9 @@
 //! Frames: datagrams over a stream of bytes, such as a serial line, USB or RTT.
 //!
-//! A frame is a zero, the datagram as COBS (Cheshire and Baker 1999) writes it, and a zero. COBS writes no zeros, so a
-//! receiver that comes in the middle, or that reads damaged bytes, is in step again at the next zero: of one damaged
-//! frame the next one is not lost. What lies between two zeros and is no datagram, such as the words of a boot loader, is
-//! refused by its checksum. Datagrams and the answers to them are framed alike.
+//! A frame is a zero, the datagram encoded with COBS (Cheshire and Baker 1999), and a zero. Encoded data contain no
+//! zeros, so a receiver that starts in the middle, or that reads damaged bytes, is synchronized again at the next zero:
+//! a damaged frame does not affect the next one. Anything else between two zeros, such as the output of a boot loader,
+//! is refused by its checksum. Datagrams and the answers to them are framed alike.
 //!
 //! ```
 //! use ringstat_core::wire::frame::{self, Deframer};
@@ -15,23 +15,23 @@
 //! assert_eq!(read.next().unwrap(), b"a\0b\0c");
 //! ```
 
-/// What stands before and behind each frame, and nowhere in it.
+/// The byte before and after each frame, which does not occur inside.
 pub const DELIMITER: u8 = 0;
 
-/// The most bytes that the frame of a datagram of `datagram` bytes takes, delimiters included.
+/// Returns the largest length of the frame of a datagram of `datagram` bytes, delimiters included.
 #[must_use]
 pub const fn len(datagram: usize) -> usize {
     cobs::max_encoding_length(datagram).saturating_add(2)
 }
 
-/// The longest datagram whose frame always fits `frame` bytes.
+/// Returns the length of the longest datagram whose frame always fits into `frame` bytes.
 #[must_use]
 pub const fn capacity(frame: usize) -> usize {
-    // One byte in 254 is added, and one more; so a little too few at the worst.
+    // COBS adds one byte in 254, and one more; so this is a little too small at worst.
     frame.saturating_sub(3 + frame.div_ceil(254))
 }
 
-/// Writes the frame of a datagram, and returns its length. `None` if `out` is too short.
+/// Writes the frame of a datagram, and returns its length, or `None` if `out` is too short.
 #[must_use]
 pub fn write(datagram: &[u8], out: &mut [u8]) -> Option<usize> {
     let body = out.get_mut(1..)?;
@@ -41,12 +41,12 @@ pub fn write(datagram: &[u8], out: &mut [u8]) -> Option<usize> {
     Some(length + 2)
 }
 
-/// Finds the datagrams in a stream of bytes, frames of up to `N` bytes.
+/// Finds the datagrams in a stream of bytes, in frames of up to `N` bytes.
 #[derive(Clone, Debug)]
 pub struct Deframer<const N: usize> {
     frame: [u8; N],
     datagram: [u8; N],
-    /// Bytes since the last delimiter; more than fit if it is too long.
+    /// The number of bytes since the last delimiter, which is more than fit if the frame is too long.
     length: usize,
     damaged: u64,
 }
@@ -58,14 +58,14 @@ impl<const N: usize> Default for Deframer<N> {
 }
 
 impl<const N: usize> Deframer<N> {
-    /// Waits for the first delimiter, since it may have come in the middle of a frame.
+    /// Starts by waiting for the first delimiter, since it may have started in the middle of a frame.
     #[must_use]
     pub const fn new() -> Self {
         Self { frame: [0; N], datagram: [0; N], length: usize::MAX, damaged: 0 }
     }
 
-    /// Takes a byte. Returns what was between the delimiter that it is and the one before, as COBS reads it: if nothing
-    /// happened to it, a datagram, which has to be checked.
+    /// Takes a byte. If it is a delimiter, returns the decoded bytes since the one before: a datagram, which has to be
+    /// checked because it may be damaged.
     pub fn feed(&mut self, byte: u8) -> Option<&[u8]> {
         if byte != DELIMITER {
             if let Some(place) = self.frame.get_mut(self.length) {
@@ -75,7 +75,7 @@ impl<const N: usize> Deframer<N> {
             return None;
         }
         let length = core::mem::replace(&mut self.length, 0);
-        // Two delimiters with nothing between them are the end of a frame and the beginning of another.
+        // Two adjacent delimiters are the end of a frame and the beginning of another.
         if length == 0 {
             return None;
         }
@@ -83,14 +83,14 @@ impl<const N: usize> Deframer<N> {
         match frame.and_then(|frame| cobs::decode(frame, &mut self.datagram).ok()) {
             Some(length) => self.datagram.get(..length),
             None => {
-                // The first one may have been cut by the late beginning.
+                // The first frame may be incomplete only because of the late start.
                 self.damaged += u64::from(length != usize::MAX);
                 None
             }
         }
     }
 
-    /// How many frames were too long, or not as COBS writes them.
+    /// Returns how many frames were too long, or not valid COBS.
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damaged
@@ -124,7 +124,7 @@ mod tests {
         }
         let mut deframer: Deframer<64> = Deframer::new();
         assert_eq!(read(&mut deframer, &line), datagrams);
-        // A delimiter in the middle of the fifth one, and the end of the eighth is missing.
+        // There is a delimiter in the middle of the fifth frame, and the end of the eighth is missing.
         let at = line.windows(20).position(|w| w == [4; 20]).unwrap();
         line[at + 3] = 0;
         let at = line.windows(20).position(|w| w == [7; 20]).unwrap();

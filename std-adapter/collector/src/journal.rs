@@ -1,4 +1,4 @@
-//! The log: what an operator should hear of, each kind only so often that nobody who sends can fill a disk.
+//! The log for operators, with a limited rate for each kind of line, so that no sender can fill the disk.
 //!
 //! All shards share one journal. It is written through `tracing`, so whoever embeds the collector decides where it goes.
 
@@ -10,7 +10,7 @@ use ringstat_core::wire::DecodeError;
 
 use crate::limits::Limit;
 
-/// Lines of a kind within a minute; the rest are counted.
+/// The largest number of lines of a kind within a minute; the rest are counted.
 const PER_MINUTE: u64 = 10;
 /// How long nothing more is logged about the same limit.
 const QUIET_MS: u64 = 60_000;
@@ -18,7 +18,7 @@ const QUIET_MS: u64 = 60_000;
 /// The id of a sender, and its address.
 type Process = (u64, Option<SocketAddr>);
 
-/// The kinds of lines that come as often as somebody sends.
+/// The kinds of lines that can come as often as somebody sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Topic {
@@ -55,7 +55,7 @@ impl Topic {
     }
 }
 
-/// What has been logged so far, so that no kind of line comes too often.
+/// What has been logged so far, to limit the rate of each kind.
 #[derive(Default, Debug)]
 pub(crate) struct Journal {
     topics: [Quota; Topic::ALL.len()],
@@ -98,7 +98,7 @@ impl Journal {
         }
     }
 
-    /// Logs that a sender's life is another one now.
+    /// Logs that the state of a sender's life has changed.
     pub(crate) fn life(&self, topic: Topic, id: u64, now_ms: u64) {
         if self.may_tell(topic, now_ms) {
             let sender = format!("{id:016x}");
@@ -144,7 +144,7 @@ impl Journal {
         }
     }
 
-    /// Says what was not logged in minutes that are over.
+    /// Logs how many lines were suppressed in past minutes.
     pub(crate) fn tick(&self, now_ms: u64) {
         Topic::ALL.into_iter().for_each(|topic| self.end_minute(topic, now_ms));
     }

@@ -1,6 +1,6 @@
-//! A chip without a network: records, and sends over its UART; in the end it says what it knows.
+//! A chip without a network, which records, sends over its UART, and prints its account at the end.
 //!
-//! Arguments, all of them optional: `events=N`, `critical=N`, `pace=MICROSECONDS` between two records.
+//! All arguments are optional: `events=N`, `critical=N`, `pace=MICROSECONDS` between two records.
 #![no_std]
 #![no_main]
 
@@ -67,7 +67,7 @@ mod line {
                 REQUESTS.inc();
                 STATS.count("events", 1u8).record();
             }
-            // As many as have room, so that none is refused.
+            // No more than there is room for, so that none is refused.
             let due = u64::from(recorded) * u64::from(critical) / u64::from(events.max(1));
             if u64::from(alarms) < due && line.totals().acknowledged + 8 > u64::from(alarms) {
                 alarms += 1;
@@ -79,7 +79,7 @@ mod line {
                 break;
             }
         }
-        // The counter as it is in the end, several times, since the line may lose it.
+        // The final state of the counter is sent several times, since the line may lose it.
         let end = micros() + 5_000_000;
         while micros() < end {
             line.serve(&mut uart);

@@ -1,26 +1,26 @@
-//! How members of sets are told apart: by hashes with a secret key.
+//! Distinguishes the members of sets by hashes with a secret key.
 
 use std::hash::{BuildHasher, RandomState};
 
 use siphasher::sip::SipHasher13;
 
-/// What members of sets are hashed with. Secret, so that nobody can choose members that look alike; and kept with the sets,
-/// so that they are known again after a restart.
+/// The key for hashing the members of sets. It is secret, so that nobody can choose members that collide, and saved
+/// with the sets, so that members are recognized after a restart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct MemberKey(u64, u64);
 
 impl MemberKey {
-    /// One that nobody knows.
+    /// Creates a random key.
     pub(crate) fn random() -> Self {
         Self(RandomState::new().hash_one(0), RandomState::new().hash_one(1))
     }
 
-    /// One that was kept.
+    /// Restores a saved key.
     pub(crate) const fn of((a, b): (u64, u64)) -> Self {
         Self(a, b)
     }
 
-    /// To be kept.
+    /// Returns the key to save.
     pub(crate) const fn parts(self) -> (u64, u64) {
         (self.0, self.1)
     }

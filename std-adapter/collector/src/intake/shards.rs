@@ -1,15 +1,15 @@
-//! Which shard a datagram belongs to, and all shards as one.
+//! Decides which shard a datagram belongs to, and presents all shards as one.
 
 use super::Collector;
 
-/// The collectors that a reader takes for one, each looked at for a moment.
+/// The collectors that a reader sees as one, each of which is locked only briefly.
 ///
 /// Implemented for one [`Collector`], and for a slice of all [`shards`](Collector::shards).
 pub trait Shards {
-    /// How many there are.
+    /// Returns the number of shards.
     fn count(&self) -> usize;
 
-    /// Looks at one of them. Who waits for it waits until `at` is done.
+    /// Calls `at` with one of them, which blocks whoever else waits for that shard.
     fn look<T>(&self, shard: usize, at: impl FnOnce(&Collector) -> T) -> T;
 }
 
@@ -33,17 +33,17 @@ impl Shards for [Collector] {
     }
 }
 
-/// Which of `count` shards takes this datagram: always the same one for a sender, whatever address it comes from.
+/// Returns which of `count` shards takes this datagram: always the same one for a sender, whatever its address.
 ///
 /// The kernel computes the same when it chooses among sockets, in a machine of 32 bits whose numbers are big-endian.
 #[must_use]
 pub fn shard_of(datagram: &[u8], count: usize) -> usize {
-    // Nobody's: refused by whoever has it.
+    // A datagram without a sender is refused by any shard.
     let sender = datagram.get(4..12).and_then(|sender| sender.try_into().ok());
     sender.map_or(0, |sender| shard_of_bytes(sender, count))
 }
 
-/// The same, for the number of a sender.
+/// Returns the shard for the number of a sender.
 pub(crate) fn shard_of_sender(sender: u64, count: usize) -> usize {
     shard_of_bytes(sender.to_le_bytes(), count)
 }
@@ -57,14 +57,14 @@ fn shard_of_bytes(sender: [u8; 8], count: usize) -> usize {
     mixed as usize % count.max(1)
 }
 
-/// The golden ratio: numbers that differ a little become numbers that differ much.
+/// The golden ratio, which spreads numbers that differ only a little.
 pub(crate) const MIX: u32 = 0x9E37_79B1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// How many of these senders go to each shard.
+    /// Returns how many of these senders go to each shard.
     fn spread(senders: impl Iterator<Item = u64>, shards: usize) -> Vec<usize> {
         let mut counts = vec![0; shards];
         for sender in senders {

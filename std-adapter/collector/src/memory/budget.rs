@@ -1,18 +1,20 @@
-//! What all shards may keep together.
+//! The limits that all shards share.
 //!
-//! A shard claims memory before it takes it, in pieces, so that the sum of all claims never exceeds the limit and the
-//! shards seldom meet at the counter. Places for series and senders are claimed one by one: they are made seldom.
+//! A shard claims memory before it uses it, in pieces, so that the sum of all claims never exceeds the limit and the
+//! shards seldom contend for the counter. Places for series and senders are claimed one by one, because they are seldom
+//! created.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::limits::Limits;
 
-/// This part of the memory is for overflow series, of which each sender may have one a class, and for senders.
+/// The fraction of the memory, as a divisor, that is reserved for overflow series, of which each sender may have one of
+/// each class, and for senders.
 const RESERVE: usize = 16;
-/// A shard claims this much more than it needs now.
+/// A shard claims this much more than it needs at the moment.
 const PIECE: usize = 16 << 10;
 
-/// How much of the limits is taken, by all shards.
+/// How much of the limits all shards have taken.
 #[derive(Debug)]
 pub(crate) struct Budget {
     limits: Limits,
@@ -36,18 +38,18 @@ impl Budget {
         self.shards
     }
 
-    /// Bytes that nobody has claimed, but for the reserve.
+    /// Returns the bytes that nobody has claimed, excluding the reserve.
     pub(crate) fn free_bytes(&self) -> usize {
         self.most(false).saturating_sub(self.bytes.load(Ordering::Relaxed))
     }
 
-    /// What may be claimed at most.
+    /// Returns how much may be claimed at most.
     fn most(&self, reserve: bool) -> usize {
         let Limits { bytes, .. } = self.limits;
         if reserve { bytes } else { bytes - bytes / RESERVE }
     }
 
-    /// Claims at least so many bytes, or none. Returns how many.
+    /// Claims at least this many bytes, or none. Returns how many were claimed.
     pub(crate) fn claim(&self, bytes: usize, reserve: bool) -> Option<usize> {
         let most = self.most(reserve);
         let take = |claim: usize| {
@@ -60,7 +62,7 @@ impl Budget {
     /// What a shard that keeps `kept` bytes and has claimed `claimed` should have claimed: what it keeps, and not much more.
     pub(crate) fn balance(&self, claimed: usize, kept: usize) -> usize {
         if kept > claimed {
-            // An estimate was too low. It is there, so it counts.
+            // An estimate was too low. The memory is in use, so it counts.
             self.bytes.fetch_add(kept - claimed, Ordering::Relaxed);
             return kept;
         }
@@ -71,12 +73,12 @@ impl Budget {
         kept + PIECE
     }
 
-    /// How many series there are.
+    /// Returns the number of series.
     pub(crate) fn series(&self) -> usize {
         self.series.load(Ordering::Relaxed)
     }
 
-    /// Takes a place for a series; beyond the limit, if it is one for overflow.
+    /// Takes a place for a series. Overflow series may exceed the limit.
     pub(crate) fn take_series(&self, overflow: bool) -> bool {
         add(&self.series, |n| (overflow || n < self.limits.series).then_some(n + 1))
     }
@@ -85,13 +87,13 @@ impl Budget {
         self.series.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// Whether half the places for senders are taken.
+    /// Returns whether half the places for senders are taken.
     pub(crate) fn is_half_full(&self) -> bool {
         self.senders.load(Ordering::Relaxed) >= self.limits.senders / 2
     }
 
-    /// Takes a place for a sender in a shard that has `own` already. The last places are for shards with fewer than their
-    /// part, so that a flood of numbers of one shard keeps nobody out of another.
+    /// Takes a place for a sender in a shard that has `own` already. The last places are for shards with fewer than
+    /// their share, so that a flood of numbers of one shard keeps nobody out of another.
     pub(crate) fn take_sender(&self, own: usize) -> bool {
         let most = if own < self.part() { self.limits.senders } else { self.lent() };
         add(&self.senders, |n| (n < most).then_some(n + 1))
@@ -106,17 +108,17 @@ impl Budget {
         self.senders.fetch_sub(count, Ordering::Relaxed);
     }
 
-    /// Whether a shard that has `own` senders has taken places that others may need.
+    /// Returns whether a shard that has `own` senders has taken places that others may need.
     pub(crate) fn owes_senders(&self, own: usize) -> bool {
         own > self.part() && self.senders.load(Ordering::Relaxed) > self.lent()
     }
 
-    /// A shard's part of the places for senders.
+    /// Returns a shard's share of the places for senders.
     fn part(&self) -> usize {
         self.limits.senders.div_ceil(self.shards)
     }
 
-    /// So many places are for whoever comes.
+    /// Returns the number of places that any shard may take.
     fn lent(&self) -> usize {
         if self.shards == 1 {
             return self.limits.senders;
@@ -125,7 +127,7 @@ impl Budget {
     }
 }
 
-/// Changes a count, if there is what to change it to. Says whether.
+/// Changes a count if `change` returns a new value, and returns whether it did.
 fn add(count: &AtomicUsize, change: impl FnMut(usize) -> Option<usize>) -> bool {
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_ok()
 }

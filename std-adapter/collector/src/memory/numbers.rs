@@ -1,4 +1,4 @@
-//! A hash table of numbers that never grows as a whole.
+//! A hash table of numbers that never has to be rehashed as a whole.
 //!
 //! A table that doubles moves everything it has: at a million entries that takes a quarter of a second, in which no
 //! datagram is received. Here the hash chooses one of many small tables, and only that one grows.
@@ -10,7 +10,7 @@ use super::table;
 /// The number of small tables: at a million entries, one of them moves 4000, in a fraction of a millisecond.
 const PARTS: usize = 256;
 
-/// Numbers by the hash of what they stand for, which is kept elsewhere.
+/// Numbers by the hash of what they represent, which is stored elsewhere.
 #[derive(Debug)]
 pub(crate) struct Numbers {
     parts: Box<[HashTable<u32>]>,
@@ -26,13 +26,13 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    /// The number with this hash that `is` the right one.
+    /// Returns the number with this hash for which `is` holds.
     #[inline]
     pub(crate) fn find(&self, hash: u64, is: impl FnMut(&u32) -> bool) -> Option<u32> {
         self.parts[part(hash)].find(hash, is).copied()
     }
 
-    /// Adds a number that is not there yet. `again` hashes what another number stands for.
+    /// Adds a number that is not there yet. `again` hashes what another number represents.
     pub(crate) fn insert(&mut self, hash: u64, number: u32, again: impl Fn(&u32) -> u64) {
         let part = &mut self.parts[part(hash)];
         let before = part.capacity();
@@ -55,7 +55,7 @@ impl Numbers {
         self.len
     }
 
-    /// Makes tables smaller that are less than a quarter full.
+    /// Shrinks tables that are less than a quarter full.
     pub(crate) fn shrink(&mut self, again: impl Fn(&u32) -> u64) {
         for part in &mut self.parts {
             let before = part.capacity();
@@ -66,13 +66,13 @@ impl Numbers {
         }
     }
 
-    /// Its memory.
+    /// Returns its memory in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-/// The small table for a hash. It uses bits that the table itself does not: those are the lowest and the highest.
+/// Returns the small table for a hash. It uses other bits than the table itself, which uses the lowest and the highest.
 #[inline]
 fn part(hash: u64) -> usize {
     (hash >> 40) as usize % PARTS
@@ -104,7 +104,7 @@ mod tests {
             numbers.insert(hash(n), n, again);
             most = most.max(moved.get());
         }
-        // In one table it were 57 344.
+        // A single table would need 57 344.
         assert!((100..1000).contains(&most), "{most}");
         assert_eq!(numbers.len(), 100_000);
         assert!((0..100_000).all(|n| numbers.find(hash(n), |m| *m == n) == Some(n)));

@@ -32,10 +32,12 @@ function show(s) {
     ["outstanding", "n"], ["late", "n"], ["duplicates", "n"], ["restarts", "n"], ["dropped at sender", "n"], ["silent", "n"]]);
   for (const x of s.senders.slice(0, 100)) {
     const row = body.insertRow(), was = last?.senders.get(x.id), r = rate(x.records, was?.records);
-    cell(row, x.id); cell(row, x.health.status, x.health.status).title = x.health.reasons.join("\n");
+    const who = x.info ? [x.info.program, x.info.version].filter(t => t).join(" ") + (x.info.host ? " on " + x.info.host : "") : "";
+    cell(row, who || x.id).title = [x.id, x.number && "sends as " + x.number, x.address, ...(x.info?.labels ?? []).map(t => t.join("="))].filter(t => t).join("\n");
+    cell(row, x.health.status, x.health.status).title = x.health.reasons.join("\n");
     cell(row, short(r), "n"); spark(cell(row, ""), "s" + x.id, r);
     for (const v of [x.records, x.received, x.lost, x.lost_at_sender, x.outstanding, x.late, x.duplicates, x.restarts, x.dropped_at_sender]) cell(row, short(v), "n");
-    cell(row, (x.silent_ms / 1000).toFixed(0) + " s", "n");
+    cell(row, x.life === "gone" ? "gone" : (x.silent_ms / 1000).toFixed(0) + " s", "n");
   }
   if (!s.senders.length) cell(body.insertRow(), "Nobody has sent anything yet. Try: ringstat send hello 1").colSpan = 14;
   const filter = $("filter").value.toLowerCase();

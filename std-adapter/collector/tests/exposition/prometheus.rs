@@ -140,6 +140,65 @@ fn prometheus_scrapes_what_is_honest_beside_what_is_not() {
     assert_eq!(added, sent as f64 + 5.0);
 }
 
+/// A client's counter over restarts of the client, of the collector and of both, while Prometheus scrapes: what
+/// Prometheus adds up is what was counted.
+#[test]
+fn prometheus_adds_up_truly_over_restarts_of_sender_and_collector() {
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let begin = |udp, http| {
+        let config = ServerConfig { udp: vec![udp], http: Some(http), ..ServerConfig::default() };
+        Server::start(config).unwrap()
+    };
+    let mut collector = begin(any, any);
+    let (udp, http) = (collector.udp()[0], collector.http().unwrap());
+    let client = || {
+        let built = ringstat_std::Client::builder(udp.to_string()).sender(Some(7));
+        built.flush_interval(Duration::from_millis(20)).build().unwrap()
+    };
+    let prometheus = Prometheus::scraping(http);
+    let resets = || prometheus.value("sum(resets(work_total[10m]))").unwrap_or(0.0);
+    let seen = |value: f64| {
+        let query = "work_total{sender=\"0000000000000007\"}";
+        eventually(&prometheus, query, |now| now == value);
+    };
+    let mut stats = client();
+    let mut work = stats.counter("work", &[]);
+    work.add(1_000_000);
+    seen(1e6);
+    // The sender alone.
+    stats.shutdown(Duration::from_secs(5));
+    stats = client();
+    work = stats.counter("work", &[]);
+    work.add(10);
+    seen(10.0);
+    assert_eq!(resets(), 1.0);
+    // The collector alone: it learns the total anew, and nothing seems to have happened.
+    let _ = collector.stop(0);
+    collector = begin(udp, http);
+    work.add(5);
+    seen(15.0);
+    assert_eq!(resets(), 1.0);
+    // Both.
+    stats.shutdown(Duration::from_secs(5));
+    let _ = collector.stop(0);
+    collector = begin(udp, http);
+    stats = client();
+    work = stats.counter("work", &[]);
+    work.add(7);
+    seen(7.0);
+    assert_eq!(resets(), 2.0);
+    let most = prometheus.value("max(max_over_time(work_total[10m]))");
+    assert_eq!(most, Some(1e6), "1 000 010 stood nowhere");
+    let rise = prometheus.value("sum(increase(work_total[10m]))").unwrap();
+    // The first million was the first value that it saw. 10 + 5 + 7 came since; the function extrapolates a little.
+    assert!((22.0..22.0 * 1.6).contains(&rise), "{rise}");
+    let process = std::process::id();
+    let info = format!("count(ringstat_sender_info{{process=\"{process}\"}})");
+    assert_eq!(prometheus.value(&info), Some(1.0));
+    stats.shutdown(Duration::from_secs(5));
+    let _ = collector.stop(0);
+}
+
 /// Timings of two senders, from whose buckets Prometheus computes quantiles over both.
 #[test]
 fn prometheus_finds_quantiles_over_all_senders() {

@@ -73,7 +73,12 @@ impl<'a> DraftStrings<'a> for Borrowed<'a> {
 
     #[inline(always)]
     fn record<const I: usize>(&self, to: &(impl Recorder<I> + ?Sized), e: &Event<I>) -> Outcome {
-        if self.count == 0 && self.text.is_none() { to.push(e) } else { to.push_with(e, self) }
+        if self.count == 0 && self.text.is_none() {
+            // A copy, which costs nothing: what is lent out has to lie in memory, and the rest of the draft need not.
+            let event = *e;
+            return to.push(&event);
+        }
+        to.push_with(e, self)
     }
 }
 
@@ -132,6 +137,7 @@ impl Sound<'_, '_> {
         self.0.text.is_some()
     }
 
+    #[cfg(feature = "alloc")]
     /// Returns the bytes that the tags take.
     #[inline(always)]
     pub(crate) fn tag_bytes(self) -> usize {
@@ -184,6 +190,7 @@ impl Sound<'_, '_> {
         }
     }
 
+    #[cfg(feature = "alloc")]
     /// Writes the tags, whose layout is the same everywhere.
     ///
     /// # Safety

@@ -154,6 +154,11 @@ impl DraftStrings<'_> for Copied {
 
     #[inline(always)]
     fn record<const I: usize>(&self, to: &(impl Recorder<I> + ?Sized), e: &Event<I>) -> Outcome {
+        if e.is_bare() {
+            // A copy, which costs nothing: what is lent out has to lie in memory, and the rest of the draft need not.
+            let event = *e;
+            return to.push(&event);
+        }
         to.push(e)
     }
 }

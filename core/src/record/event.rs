@@ -9,7 +9,9 @@
 use core::mem::MaybeUninit;
 
 use crate::ledger::Cause;
-use crate::record::spill::{Owner, Spilled};
+#[cfg(feature = "alloc")]
+use crate::record::spill::Owner;
+use crate::record::spill::Spilled;
 use crate::record::strings::{EventStrings, InSlot};
 use crate::record::{Borrowed, Name, Resolve, Symbol, Tag, Value, uninit};
 
@@ -539,6 +541,7 @@ impl<const INLINE: usize> Event<INLINE> {
             && self.inline_len == 0
     }
 
+    #[cfg(feature = "alloc")]
     /// Copies everything but what stands in the slot, and says what will: so many bytes, or a ticket.
     ///
     /// Field by field, as they were just written: a core waits before it can read in one piece what it has written in
@@ -561,12 +564,14 @@ impl<const INLINE: usize> Event<INLINE> {
         }
     }
 
+    #[cfg(feature = "alloc")]
     /// Copies an event that has nothing in its slot.
     #[inline(always)]
     pub(crate) fn copy_bare(&self, place: &mut MaybeUninit<Self>) {
         self.copy_head(place, 0);
     }
 
+    #[cfg(feature = "alloc")]
     /// Copies the event with its tags, and keeps them as [`keep_strings`](Self::keep_strings) does. One with a text is
     /// left to that; then, and where the memory beside the ring has no block at hand, nothing is written and this is
     /// `None`.

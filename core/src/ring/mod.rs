@@ -177,6 +177,7 @@ impl<T> RingRef for alloc::sync::Arc<T> {}
 /// Keeps others from implementing the traits that unsafe code relies on. Each trait has one of its own, so that none
 /// opens another.
 mod sealed {
+    #[cfg(feature = "alloc")]
     /// A recording end that has items written in place.
     pub trait Reserve<T> {
         /// A free slot, if there is one, that becomes the next item.

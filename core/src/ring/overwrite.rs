@@ -302,6 +302,7 @@ impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl<T: Copy, S: Storage<Slot<T>>> sealed::Reserve<T> for Producer<'_, T, S> {
     #[inline(always)]
     fn reserve(&mut self) -> Option<Reserved<'_, T>> {

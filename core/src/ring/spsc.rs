@@ -303,6 +303,7 @@ impl<T: Copy, S: Storage<Slot<T>>> Drop for Publishing<'_, '_, T, S> {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl<T: Copy, S: Storage<Slot<T>>> sealed::Reserve<T> for Producer<'_, T, S> {
     #[inline(always)]
     fn reserve(&mut self) -> Option<Reserved<'_, T>> {

@@ -3,7 +3,9 @@
 use core::mem::MaybeUninit;
 
 use super::sealed;
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell, const_fn, prefetch_to_write};
+#[cfg(feature = "alloc")]
+use crate::sync::prefetch_to_write;
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, const_fn};
 
 /// Memory for one item.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ impl<T: Copy> Slot<T> {
         self.0.with_mut(|slot| unsafe { slot.cast::<T>().copy_from_nonoverlapping(item, 1) });
     }
 
+    #[cfg(feature = "alloc")]
     /// Has the item written in place.
     ///
     /// # Safety
@@ -70,11 +73,13 @@ impl<T: Copy> Default for Slot<T> {
 // thread to another, hence `Send`.
 unsafe impl<T: Send> Sync for Slot<T> {}
 
+#[cfg(feature = "alloc")]
 /// A recording end asks for the slot that it will write so many items later.
 const AHEAD: usize = 8;
 
 /// A free slot at a recording end, and what makes it the next item. Forgotten, it stays free.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "alloc"), expect(unreachable_pub, reason = "one trait names it"))]
 pub struct Reserved<'a, T> {
     slot: &'a Slot<T>,
     position: &'a AtomicUsize,
@@ -103,6 +108,7 @@ impl<'a, T: Copy> Reserved<'a, T> {
         self.position.store(self.next, self.publish);
     }
 
+    #[cfg(feature = "alloc")]
     /// Adds the item that `fill` writes; `None` if it does not.
     ///
     /// # Safety

@@ -27,7 +27,9 @@ pub(crate) use wide::AtomicU64;
 #[cfg(all(not(loom), not(target_has_atomic = "64"), not(feature = "critical-section")))]
 compile_error!("this target has no 64-bit atomics: enable the feature `critical-section`");
 
+#[cfg(feature = "alloc")]
 mod prefetch;
+#[cfg(feature = "alloc")]
 pub(crate) use prefetch::prefetch_to_write;
 
 /// `core::cell::UnsafeCell` with loom's closure interface, so that one source serves both.

@@ -32,6 +32,7 @@ const GENERATION: u32 = 4;
 fn acquire_free() -> Ordering {
     if mutant("spill_take") { Ordering::Relaxed } else { Ordering::Acquire }
 }
+#[cfg(feature = "alloc")]
 /// The same, for the owner, who finds the block free.
 #[inline(always)]
 fn acquire_clear() -> Ordering {
@@ -97,6 +98,7 @@ impl Claim {
         stamp
     }
 
+    #[cfg(feature = "alloc")]
     /// Whether the block is free, and whoever had it before is done with its bytes.
     #[inline]
     fn is_clear(&self) -> bool {
@@ -146,6 +148,7 @@ pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
     }
 }
 
+#[cfg(feature = "alloc")]
 /// The `count` blocks at `cursor`, if all are free, for the one party that takes any: they stay so until that one parks
 /// them. The first one's number, and their claims.
 #[inline(always)]
@@ -164,6 +167,7 @@ pub(super) fn next_clear<'a>(
     Some((first, run))
 }
 
+#[cfg(feature = "alloc")]
 /// Looks for `count` free blocks in a row, from about `cursor` on, for the one party that takes any: they stay so until
 /// that one [parks](park_found) them. Returns the first.
 pub(super) fn find(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option<usize> {
@@ -192,11 +196,13 @@ pub(super) fn find(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
     }
 }
 
+#[cfg(feature = "alloc")]
 /// Leaves a run that [`find`] has found to whoever is given the stamp that this returns.
 pub(super) fn park_found(claims: &[Claim], first: usize, count: usize) -> u32 {
     claims.get(first..first + count).map_or(0, park_all)
 }
 
+#[cfg(feature = "alloc")]
 /// Leaves blocks in a row that were found free to whoever is given the stamp that this returns.
 #[inline(always)]
 pub(super) fn park_all(run: &[Claim]) -> u32 {

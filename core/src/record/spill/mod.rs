@@ -30,7 +30,9 @@ use crate::ledger::Cause;
 use crate::record::borrowed::{Borrowed, Sound};
 use crate::record::strings::Tags;
 use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT, uninit};
-use crate::sync::{AtomicU32, prefetch_to_write};
+use crate::sync::AtomicU32;
+#[cfg(feature = "alloc")]
+use crate::sync::prefetch_to_write;
 
 mod claims;
 #[cfg(all(test, loom))]
@@ -47,8 +49,10 @@ pub use memory::{BoxedTagMemory, OwnedTagMemory};
 /// The size of a block in bytes.
 pub const BLOCK: usize = 128;
 
+#[cfg(feature = "alloc")]
 /// An owner asks for the blocks that come after so many events of the same size.
 const AHEAD: usize = 8;
+#[cfg(feature = "alloc")]
 /// The bytes of a cache line.
 const LINE: usize = 64;
 
@@ -195,10 +199,12 @@ impl Run<'_> {
     }
 }
 
+#[cfg(feature = "alloc")]
 /// The one that takes blocks of [`OwnedTagMemory`].
 #[derive(Debug)]
 pub struct Owner<'a>(Area<'a>);
 
+#[cfg(feature = "alloc")]
 impl Owner<'_> {
     /// Keeps the strings of an event, as [`Area::write`] does.
     ///

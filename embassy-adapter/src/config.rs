@@ -62,6 +62,33 @@ impl TaskConfig {
 }
 
 impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
+    /// Little memory: datagrams of up to 256 bytes, and 8 names told apart in each.
+    #[must_use]
+    pub fn tiny(self) -> TaskConfig<256, 8> {
+        self.payload::<256>().names::<8>()
+    }
+
+    /// Critical events are kept until they are acknowledged, as long as there is room, however long the collector is away.
+    #[must_use]
+    pub fn reliable(mut self) -> Self {
+        self.sender.patience = self.sender.patience.without_end();
+        self
+    }
+
+    /// Few wakes of the radio: heartbeats, changed instruments and questions to the collector once a minute, and batches
+    /// that are a minute old or half a ring. Critical events are sent at once all the same.
+    #[must_use]
+    pub fn low_power(mut self) -> Self {
+        let minute = core::time::Duration::from_secs(60);
+        self.sender.batch_age = minute;
+        self.sender.flush_interval = minute;
+        self.sender.heartbeat_interval = minute;
+        self.sender.refresh_interval = minute * 60;
+        self.liveness.interval = minute;
+        self.look = Duration::from_secs(1);
+        self
+    }
+
     /// The same configuration with datagrams of up to `BYTES` bytes, at least [`PAYLOAD_MIN`]: the socket has one buffer of that size.
     #[must_use]
     pub fn payload<const BYTES: usize>(self) -> TaskConfig<BYTES, NAMES> {

@@ -34,7 +34,7 @@ pub use config::TaskConfig;
 pub use dns::resolve;
 #[cfg(feature = "serial")]
 pub use serial::run_serial;
-pub use task::{Client, run, stats, totals, wake};
+pub use task::{Client, flush, run, stats, totals, wake};
 
 /// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {

@@ -27,6 +27,24 @@ use crate::socket::{is_empty, renew};
 /// Signals that a batch waits. There is one task per program, and so one signal.
 pub(crate) static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
+/// Sends everything that waits at once, and waits until all of it has arrived, but no longer than `within`: before a
+/// sleep or a reset. Returns whether it has. The task must be running.
+pub async fn flush<const N: usize, const C: usize, M: Resolve>(
+    stats: &Stats<N, C, M>,
+    within: Duration,
+) -> bool {
+    stats.flush();
+    let arrived = async {
+        while stats.waiting() > 0 || totals().in_flight() + totals().unconfirmed > 0 {
+            Timer::after(LOOK).await;
+        }
+    };
+    with_timeout(within, arrived).await.is_ok()
+}
+
+/// How often [`flush`] looks.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// The sender's account as of the task's last round.
 static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals::NONE));
 

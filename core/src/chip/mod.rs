@@ -75,12 +75,17 @@ pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     policy: Policy,
     /// The function to call once this many events wait.
     wake: Option<(usize, fn())>,
-    /// It was called since the last poll.
+    /// What was asked of the sender's task since the last poll: [`WOKEN`], [`FLUSH`].
     woken: AtomicU8,
     instruments: &'static [&'static dyn Instrument],
     tag_memory: M,
     drops: [AtomicU32; Cause::COUNT],
 }
+
+/// The function to call was called.
+const WOKEN: u8 = 1;
+/// Everything is to be sent.
+const FLUSH: u8 = 2;
 
 impl core::fmt::Debug for dyn Instrument {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -286,6 +291,14 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         self.shift.store(since_1970.wrapping_sub(self.clock.now()), Ordering::Relaxed);
     }
 
+    /// Makes the sender's next polls send everything that waits, and all instruments that have changed; wakes its task.
+    pub fn flush(&self) {
+        self.woken.fetch_or(FLUSH, Ordering::AcqRel);
+        if let Some((_, wake)) = self.wake {
+            wake();
+        }
+    }
+
     /// Creates the usual configuration of a sender for this clock: [`SenderConfig::new`] with the clock's unit and origin.
     #[must_use]
     pub const fn config(&self) -> SenderConfig {
@@ -350,7 +363,11 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         const { assert!(C == 0 || E::ACKNOWLEDGES, "nobody acknowledges critical events") };
         // Before the look into the rings: who records behind it wakes again. AcqRel, as in `wake_once`: of two that
         // change this, the later one sees what the earlier one did before.
-        self.woken.swap(0, Ordering::AcqRel);
+        if self.woken.swap(0, Ordering::AcqRel) & FLUSH != 0 {
+            sender.flush();
+            // Whoever flushes wants to know what has arrived.
+            sender.ask();
+        }
         match self.shift.load(Ordering::Relaxed) {
             0 => {}
             shift => sender.set_wall(shift),
@@ -442,8 +459,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// Each wake costs the task a look, so one is enough until it has looked.
     #[inline(never)]
     fn wake_once(&self, wake: fn()) {
-        // A swap, not a look: whoever changes it later sees what was recorded before, see `poll`.
-        if self.woken.swap(1, Ordering::AcqRel) == 0 {
+        // A change, not a look: whoever changes it later sees what was recorded before, see `feed`.
+        if self.woken.fetch_or(WOKEN, Ordering::AcqRel) & WOKEN == 0 {
             wake();
         }
     }

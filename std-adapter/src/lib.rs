@@ -82,7 +82,7 @@ pub mod where_you_may_call {}
 pub use client::{BuildError, Builder, Client, FlushError};
 #[cfg(feature = "async")]
 pub use client::{Ended, Flushed};
-pub use config::{Budget, ClientConfig, ConfigError, Load, Preset, Protocol};
+pub use config::{Aggregation, Budget, ClientConfig, ConfigError, Load, Preset, Protocol};
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 

@@ -8,7 +8,7 @@ use ringstat_core::policy::{Policy, ThrottleLimits};
 use ringstat_core::send::Transport;
 
 use super::{BuildError, Client, Origin};
-use crate::config::{ClientConfig, Preset, Protocol};
+use crate::config::{Aggregation, ClientConfig, Preset, Protocol};
 use crate::registry::{Entry, Source};
 use crate::transport::{ConnectError, Udp};
 use crate::worker::AnyTransport;
@@ -136,8 +136,6 @@ impl Builder {
         ack_attempts: u8,
         /// See [`ClientConfig::redundant`].
         redundant: Option<String>,
-        /// See [`ClientConfig::aggregate`].
-        aggregate: bool,
         /// See [`ClientConfig::throttle`].
         throttle: bool,
         /// See [`ClientConfig::memory_limit`].
@@ -160,6 +158,12 @@ impl Builder {
         version: Option<String>,
         /// See [`ClientConfig::labels`].
         labels: std::collections::BTreeMap<String, String>,
+    }
+
+    /// See [`ClientConfig::aggregate`]; `true` is [`Aggregation::ALL`].
+    pub fn aggregate(mut self, aggregate: impl Into<Aggregation>) -> Self {
+        self.config.aggregate = aggregate.into();
+        self
     }
 
     /// Resolves the receiver's name, opens the socket and starts the worker.

@@ -9,11 +9,13 @@ use std::time::Duration;
 use ringstat_core::observe::HealthLimits;
 use ringstat_core::policy::{Policy, ThrottleLimits};
 
+mod aggregation;
 mod budget;
 mod check;
 mod preset;
 mod protocol;
 
+pub use aggregation::Aggregation;
 pub use budget::{Budget, Load};
 pub use check::ConfigError;
 pub(crate) use check::MAX_SEGMENTS;
@@ -125,10 +127,10 @@ pub struct ClientConfig {
     /// collector that hears both takes each datagram once. Agents cannot recognize duplicates: what reached only one of
     /// two agents never reaches the other, and a database behind both counts everything twice.
     pub redundant: Option<String>,
-    /// Whether to merge repeated events into instruments of the same name and tags: counters are added up, gauges keep
+    /// Which repeated events to merge into instruments of the same name and tags: counters are added up, levels keep
     /// the last value, timings go into a histogram. This takes fewer datagrams, and the next one makes up for a lost
     /// one; the time of each event is given up.
-    pub aggregate: bool,
+    pub aggregate: Aggregation,
     /// Whether to keep only some of the low- and normal-priority records while the client is unhealthy: rings over 80 %
     /// full, records given up for lack of room, or memory above its limit. What is kept carries its sampling rate, and
     /// the collector scales it up.

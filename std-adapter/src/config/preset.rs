@@ -6,7 +6,7 @@ use ringstat_core::format::{PAYLOAD_ETHERNET, PAYLOAD_IPV6_MIN};
 use ringstat_core::observe::HealthLimits;
 use ringstat_core::policy::{Policy, ThrottleLimits};
 
-use super::{ClientConfig, MAX_SEGMENTS, Protocol};
+use super::{Aggregation, ClientConfig, MAX_SEGMENTS, Protocol};
 
 /// A configuration to start from. Every setting of a preset can be changed: each is a field of its [`ClientConfig`].
 ///
@@ -138,7 +138,7 @@ fn default() -> ClientConfig {
         ack_timeout_max: Duration::from_secs(5),
         ack_attempts: 10,
         redundant: None,
-        aggregate: false,
+        aggregate: Aggregation::NONE,
         throttle: false,
         memory_limit: None,
         report_interval: Some(Duration::from_secs(5)),

@@ -14,11 +14,13 @@ use heapless::Vec;
 use ringstat_core::record::{Content, Event, EventStrings, Kind, Name, Priority, Resolve, Value};
 use ringstat_core::ring::Source;
 
+use crate::config::Aggregation;
 use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Walk};
 
 /// The instruments into which events have been merged so far.
 #[derive(Debug, Default)]
 pub(crate) struct Aggregate {
+    kinds: Aggregation,
     made: HashMap<Key, Made>,
     /// The number of events merged.
     pub(crate) merged: u64,
@@ -109,6 +111,20 @@ fn nanos(value: Value) -> Option<u64> {
 }
 
 impl Aggregate {
+    /// `None` if no kind is to be merged.
+    pub(crate) fn new(kinds: Aggregation) -> Option<Self> {
+        (kinds != Aggregation::NONE).then(|| Self { kinds, ..Self::default() })
+    }
+
+    fn merges(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Counter => self.kinds.counters,
+            Kind::Gauge => self.kinds.levels,
+            Kind::Timing => self.kinds.timings,
+            Kind::Distribution | Kind::Set | Kind::Event => false,
+        }
+    }
+
     /// Merges an event into its instrument. Returns `false` if it must stay an event.
     pub(crate) fn take(
         &mut self,
@@ -116,6 +132,9 @@ impl Aggregate {
         registry: &Walk<'_>,
         names: &impl Resolve,
     ) -> bool {
+        if !self.merges(event.kind()) {
+            return false;
+        }
         let Some(change) = Change::of(event) else { return false };
         let Some(strings) = event.strings(names) else { return false };
         let mut dynamic = Vec::new();
@@ -233,7 +252,7 @@ mod tests {
     fn what_repeats_becomes_one_instrument_for_each_name_and_tags() {
         let registry = Registry::new(std::vec::Vec::new(), 10);
         let walk = registry.walk();
-        let mut aggregate = Aggregate::default();
+        let mut aggregate = Aggregate::new(Aggregation::ALL).unwrap();
         for i in 0..100u32 {
             let mut count = event(Kind::Counter, 2u8.into());
             count.set_tags(&[("a", "b")]).unwrap();
@@ -254,10 +273,30 @@ mod tests {
     }
 
     #[test]
+    fn kinds_that_are_not_asked_for_stay_events() {
+        assert!(Aggregate::new(Aggregation::NONE).is_none());
+        let registry = Registry::new(std::vec::Vec::new(), 10);
+        let walk = registry.walk();
+        let each = [
+            (Kind::Counter, Aggregation { counters: true, ..Aggregation::NONE }),
+            (Kind::Gauge, Aggregation { levels: true, ..Aggregation::NONE }),
+            (Kind::Timing, Aggregation { timings: true, ..Aggregation::NONE }),
+        ];
+        for (asked, kinds) in each {
+            let mut aggregate = Aggregate::new(kinds).unwrap();
+            for (number, (kind, _)) in each.into_iter().enumerate() {
+                let name = ["counter", "level", "timing"][number];
+                let event = Event::new(kind, name.into(), 1u8.into(), 0).unwrap();
+                assert_eq!(aggregate.take(&event, &walk, &NoNames), kind == asked, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
     fn what_an_instrument_cannot_hold_stays_an_event() {
         let registry = Registry::new(std::vec::Vec::new(), 1);
         let walk = registry.walk();
-        let mut aggregate = Aggregate::default();
+        let mut aggregate = Aggregate::new(Aggregation::ALL).unwrap();
         let mut take = |event: &Event| aggregate.take(event, &walk, &NoNames);
         assert!(!take(&event(Kind::Counter, 1.5f64.into())));
         assert!(!take(&event(Kind::Counter, (-1i32).into())));
@@ -277,7 +316,7 @@ mod tests {
     fn what_is_remembered_is_bounded_also_for_the_same_tags_in_other_places() {
         let registry = Registry::new(std::vec::Vec::new(), 4);
         let walk = registry.walk();
-        let mut aggregate = Aggregate::default();
+        let mut aggregate = Aggregate::new(Aggregation::ALL).unwrap();
         let taken = (0..100).filter(|_| {
             let mut count = event(Kind::Counter, 1u8.into());
             count.set_tags(vec![("a", "b")].leak()).unwrap();

@@ -118,7 +118,7 @@ impl<E: Format> Worker<E> {
                 vec![0; config.payload * segments].into_boxed_slice(),
                 config.payload,
             ),
-            aggregate: config.aggregate.then(Aggregate::default),
+            aggregate: Aggregate::new(config.aggregate),
             monitor: Monitor::new(config.health, heard, throttle, config.memory_limit),
             report: config.report_interval.map(Report::new),
             tally: Tally::default(),

@@ -133,7 +133,11 @@ pub(super) const KEYS: &[Key] = &[
         HOST,
         "\"10.0.0.2:8125\"",
     ),
-    key("client.aggregate", "Whether repeated events are merged into instruments", YES_NO),
+    key(
+        "client.aggregate",
+        "Which repeated events are merged into instruments",
+        "true, false, or a table of counters, levels and timings",
+    ),
     key("client.throttle", "Whether fewer records are kept while the client is unhealthy", YES_NO),
     optional(
         "client.memory_limit",
@@ -185,12 +189,12 @@ pub(super) const KEYS: &[Key] = &[
     key(
         "client.throttle_limits",
         "When the throttle rises, and when it falls after a number of calm readings, ten a second",
-        "percentages; calm_looks: 0 to 255",
+        "1 to 100 percent, calm ones up to those that rise; calm_looks: 0 to 255",
     ),
     key(
         "client.health",
         "The limits beyond which the client is degraded",
-        "percentages; any number",
+        "0 to 100 percent; milliseconds and bytes from 1 on",
     ),
     key("collector.udp", "The addresses on which datagrams are received", ADDRESS),
     key("collector.http", "The address of the page, /metrics and /health", ADDRESS),

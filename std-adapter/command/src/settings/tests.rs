@@ -48,6 +48,8 @@ fn errors_name_key_value_and_what_is_allowed() {
         ("[client]\nbatch_age = \"soon\"", &["client.batch_age", "soon"]),
         ("[client]\nbatch_age = \"2days\"", &["client.batch_age is", "1ms to 1min"]),
         ("[client]\npolicy = { graded = 0 }", &["client.policy is one in 0", "2 to 64"]),
+        ("[client]\naggregate = { sets = true }", &["client.aggregate", "levels"]),
+        ("[client.health]\ndrops_percent = 101", &["health.drops_percent is 101", "0 to 100"]),
         ("[client]\npolicy = \"fair\"", &["client.policy", "fair", "drop-newest"]),
         ("preset = \"huge\"", &["preset", "huge", "reliable"]),
         ("[collector]\nmax_series = 0", &["collector.max_series is 0", "1 to"]),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
-use ringstat_collector::{Server, ServerConfig};
+use ringstat_collector::{Report, Server, ServerConfig};
 use ringstat_std::{Client, Recorder, Tag};
 
 use crate::threads::together;
@@ -74,7 +74,7 @@ pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
     let record = || {
         for i in 0..events {
             let took = Duration::from_micros(i & 0xffff);
-            client.timing("http.request.duration", took).tags(TAGS).record();
+            client.timing(TIMING, took).tags(TAGS).record();
             while i % LOOK == 0 && busy() && !late() {
                 thread::yield_now();
             }
@@ -88,16 +88,21 @@ pub fn deliver(threads: u64, events: u64) -> Result<Duration, Undelivered> {
     }
     let taken = begun.elapsed();
 
-    let report = collector.stop(0);
-    if report.stored != threads * events {
-        let ledger = client.ledger();
-        return Err(Undelivered(format!(
-            "{} of {} arrived: {ledger:?}",
-            report.stored,
-            threads * events
-        )));
+    let stored = timings(&collector.stop(16));
+    if stored != threads * events {
+        let (ledger, events) = (client.ledger(), threads * events);
+        return Err(Undelivered(format!("{stored} of {events} arrived: {ledger:?}")));
     }
     Ok(taken)
+}
+
+/// The name of the events.
+pub const TIMING: &str = "http.request.duration";
+
+/// How many of these events a collector has stored. It also stores who the client is, so its count of records is higher.
+#[must_use]
+pub fn timings(report: &Report) -> u64 {
+    report.series.iter().filter(|s| s.name == TIMING).map(|s| s.value as u64).sum()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn what_is_printed_is_a_file_to_begin_with() {
     let again = run(&["--config", path, "settings"], "");
     assert_eq!((again.status.code(), again.stdout), (Some(0), printed.stdout.clone()));
     let text = stdout(&printed);
-    assert!(text.contains("# Allowed: 128 to 65507. Default: 1472\npayload = 1472\n"), "{text}");
+    assert!(text.contains("# Allowed: 64 to 65507. Default: 1472\npayload = 1472\n"), "{text}");
 }
 
 #[test]

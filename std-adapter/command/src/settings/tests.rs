@@ -76,6 +76,8 @@ fn every_key_is_described_and_nothing_else() {
             redundant: Some("b:2".into()),
             memory_limit: Some(1),
             sender: Some(1),
+            program: Some("p".into()),
+            version: Some("1".into()),
             ..ClientConfig::default()
         },
         collector: Collector { threads: Some(2), data: Some("/d".into()), ..Collector::default() },

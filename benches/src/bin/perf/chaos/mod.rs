@@ -15,6 +15,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use ringstat_benches::path::{TIMING, timings};
 use ringstat_collector::{Running, Server, ServerConfig};
 use ringstat_std::{Client, Recorder, Tag};
 
@@ -148,7 +149,7 @@ fn work(client: &Client, rate: f64, stop: &AtomicBool) {
         while recorded < due {
             // The return value is ignored, because the ledger counts what becomes of the event.
             let took = Duration::from_micros(recorded & 0xffff);
-            let _ = client.timing("http.request.duration", took).tags(TAGS).record();
+            let _ = client.timing(TIMING, took).tags(TAGS).record();
             recorded += 1;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -172,7 +173,7 @@ fn watch(
     loop {
         std::thread::sleep(LOOK);
         let now = begun.elapsed();
-        timeline.look(now, far.records());
+        timeline.look(now, far.events());
         if !struck && now >= fault_at {
             struck = true;
             resident_before = resident();
@@ -217,7 +218,7 @@ fn resident() -> Option<u64> {
 struct FarEnd {
     running: Option<Running>,
     address: SocketAddr,
-    /// Records that earlier collectors received.
+    /// Events that earlier collectors stored.
     before: u64,
 }
 
@@ -229,13 +230,13 @@ impl FarEnd {
         Ok(Self { running: Some(running), address, before: 0 })
     }
 
-    fn records(&self) -> u64 {
-        self.before + self.running.as_ref().map_or(0, |r| r.report(0).records)
+    fn events(&self) -> u64 {
+        self.before + self.running.as_ref().map_or(0, |r| timings(&r.report(16)))
     }
 
     fn stop(&mut self) {
         if let Some(running) = self.running.take() {
-            self.before += running.stop(0).records;
+            self.before += timings(&running.stop(16));
         }
     }
 
@@ -250,7 +251,7 @@ impl FarEnd {
     /// total.
     fn finish(mut self, sent: u64) -> u64 {
         let deadline = Instant::now() + Duration::from_secs(1);
-        while self.records() < sent && Instant::now() < deadline {
+        while self.events() < sent && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.stop();

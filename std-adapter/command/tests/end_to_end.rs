@@ -175,7 +175,7 @@ fn a_file_arrives_whole_and_the_totals_are_its_own() {
     assert_eq!((&ledger["lost"], &ledger["outstanding"]), (&0.into(), &0.into()), "{ledger}");
     // Besides the events, the sender has said who it is, once a flush interval at most.
     let records = ledger["records"].as_u64().unwrap();
-    let (events, flushes) = (EVENTS as u64, 100);
+    let (events, flushes) = (EVENTS, 100);
     assert!((events + 1..events + flushes).contains(&records), "{records}");
     assert_eq!(ledger["stored"], records);
     assert_eq!(ledger["datagrams"], report["datagrams"]);

@@ -142,9 +142,10 @@ impl Dense {
         let Layout { precision, min_exponent } = self.layout;
         let layout = precision <= of.precision && min_exponent == of.min_exponent;
         // Octaves of all exponents that there are.
-        let most = (2 * 1152) << precision;
+        let most = (2 * 1152_usize).checked_shl(precision.into());
         let reach = self.first.saturating_add(self.counts.len());
-        layout && (self.counts.is_empty() || self.first > 0) && reach <= most
+        let placed = self.counts.is_empty() || self.first > 0;
+        layout && placed && most.is_some_and(|most| reach <= most)
     }
 }
 

@@ -87,9 +87,9 @@ const REPLIES: usize = 8;
 /// static STATS: Stats<64> = ringstat_embassy::stats(event_ring!(64));
 ///
 /// // #[embassy_executor::task]
-/// async fn metrics(stack: Stack<'static>) -> ! {
+/// async fn metrics(stack: Stack<'static>, epoch: Epoch) -> ! {
 ///     let collector = (IpAddress::v4(192, 168, 0, 2), 8125);
-///     ringstat_embassy::run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, 1)).await
+///     ringstat_embassy::run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, epoch)).await
 /// }
 /// ```
 pub async fn run<const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>(

@@ -58,7 +58,8 @@ use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 ///
 /// fn now() -> u64 { 0 } // the chip's timer
 ///
-/// static STATS: Stats<64, 8> = Stats::new(event_ring!(64), now).critical(event_ring!(8));
+/// static STATS: Stats<64, 8> =
+///     Stats::new(event_ring!(64), Clock::micros(now)).critical(event_ring!(8));
 ///
 /// assert!(STATS.event("door.open").priority(Priority::Critical).record().is_recorded());
 /// assert_eq!(STATS.waiting(), 1);

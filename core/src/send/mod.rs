@@ -64,10 +64,12 @@ use crate::wire::LeanEncoder;
 /// kept until they are acknowledged, in 80 to 96 bytes each. With `KEEP` = 0 the code for them is left out.
 ///
 /// ```
+/// use ringstat_core::format::TimeUnit;
 /// use ringstat_core::send::{Identity, LeanSender, SenderConfig};
 ///
 /// // 16 names per datagram, and room for 4 critical events.
-/// let sender = <LeanSender<16, 4>>::new(Identity { sender: 7, epoch: 1 }, &SenderConfig::DEFAULT);
+/// let config = SenderConfig::new(TimeUnit::Micros);
+/// let sender = <LeanSender<16, 4>>::new(Identity { sender: 7, epoch: 1 }, &config);
 /// assert_eq!(sender.payload(), 1472);
 /// ```
 pub type LeanSender<const NAMES: usize = 16, const KEEP: usize = 0> =

@@ -30,7 +30,7 @@ pub use protocol::Protocol;
 /// let mut config: ClientConfig = Preset::LowMemory.config();
 /// config.shards = 4;
 /// assert!(config.validate().is_ok());
-/// config.payload = 64;
+/// config.payload = 63;
 /// assert_eq!(config.validate().unwrap_err().field, "payload");
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -143,8 +143,9 @@ fn a_gauge_follows_a_sender_that_restarts_with_its_clock_at_zero() {
     for (epoch, wall, level) in [(7, 48 * HOUR, 1u8), (9, SECOND, 2)] {
         let mut sender = sender(epoch);
         LEVEL.set(f64::from(level));
-        // There are several, so that the new run's sequence numbers are below the old one's.
-        for _ in epoch..10 {
+        // There are several, so that the new run's sequence numbers are below the old one's; one alone would not yet be
+        // believed to begin a run.
+        for _ in epoch..12 {
             assert!(RING.level("event", level).at(wall).record().is_recorded());
             sender.flush();
             due(&RING, &mut sender, at(0, wall)).iter().for_each(|d| _ = collector.receive(d, 0));

@@ -79,14 +79,12 @@ pub const SAMPLE_ONE_IN: u32 = 64;
 /// `TextSender` for agents.
 ///
 /// ```
-/// use ringstat_core::format::TimeUnit;
 /// use ringstat_core::prelude::*;
 ///
 /// fn millis() -> u64 { 0 } // the clock
-/// static STATS: Stats<16> = Stats::new(event_ring!(16), millis);
+/// static STATS: Stats<16> = Stats::new(event_ring!(16), Clock::millis(millis));
 ///
-/// let config = SenderConfig { unit: TimeUnit::Millis, ..SenderConfig::DEFAULT };
-/// let mut sender = STATS.sender(Identity { sender: 7, epoch: 1 }, &config);
+/// let mut sender = STATS.sender(Identity { sender: 7, epoch: 1 }, &STATS.config());
 /// STATS.count("cache.miss", 1u8).record();
 /// sender.flush();
 /// let mut buf = [0; 1472];

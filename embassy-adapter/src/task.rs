@@ -124,7 +124,7 @@ where
     /// Creates a sender of what `stats` records, which has sent nothing yet.
     ///
     /// # Panics
-    /// When the clock of `stats` does not count microseconds, as [`CLOCK`](crate::CLOCK) does.
+    /// When the clock of `stats` does not count microseconds, as [`CLOCK`] does.
     #[must_use]
     pub fn new(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES>) -> Self {
         assert!(stats.clock().unit() as u8 == TimeUnit::Micros as u8, "the clock is not embassy's");

@@ -22,7 +22,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// # static STATS: Stats<64> = ringstat_embassy::stats(event_ring!(64));
 /// async fn metrics(stack: Stack<'static>) -> ! {
 ///     let collector = resolve(stack, "metrics.example.org", 8125).await;
-///     run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, 1)).await
+///     run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, Epoch::unknown())).await
 /// }
 /// ```
 pub async fn resolve(stack: Stack<'_>, name: &str, port: u16) -> IpEndpoint {

@@ -112,7 +112,7 @@ impl Set {
 }
 
 impl Serialize for Set {
-    /// As a [`SavedSet`].
+    /// Writes the hashes while they are few, and the estimator's registers after that.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let members = match &self.members {
             Members::Known(members) => SavedMembers::Known(Hashes(members)),

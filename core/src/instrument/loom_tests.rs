@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::total::{Halves, Total};
+use super::total::{Total, TwoWords};
 use super::{Buckets, Histogram, Instrument, Owners};
 use crate::record::Value;
 
@@ -51,7 +51,7 @@ fn histogram_lacks_nothing_of_its_version() {
 fn total_in_halves_does_not_tear() {
     const FROM: u64 = (1 << 31) - 1;
     model(10, || {
-        let total = Arc::new(Halves::new());
+        let total = Arc::new(TwoWords::new());
         total.add(FROM);
         let adding = {
             let total = total.clone();

@@ -1,14 +1,14 @@
 //! A 64-bit total that only grows, on targets with and without 64-bit atomics.
 
+#[cfg(any(target_has_atomic = "64", loom))]
+mod one_word;
 #[cfg(any(not(any(target_has_atomic = "64", loom)), test))]
-mod halves;
-#[cfg(any(target_has_atomic = "64", loom))]
-mod whole;
+mod two_words;
 
-#[cfg(not(any(target_has_atomic = "64", loom)))]
-pub(crate) use halves::Total;
 #[cfg(any(target_has_atomic = "64", loom))]
-pub(crate) use whole::Total;
+pub(crate) use one_word::Total;
+#[cfg(not(any(target_has_atomic = "64", loom)))]
+pub(crate) use two_words::Total;
 
 #[cfg(all(test, loom))]
-pub(super) use halves::Total as Halves;
+pub(super) use two_words::Total as TwoWords;

@@ -246,7 +246,7 @@ impl SequenceTracker {
                 self.go_on();
             }
             Verdict::Stranger => self.keep_aside(epoch, sequence),
-            Verdict::Twin => self.part(epoch, sequence),
+            Verdict::Twin => self.split_off_twin(epoch, sequence),
             Verdict::TooLate => self.too_late = self.too_late.saturating_add(1),
             Verdict::OldEpoch => self.old_epoch = self.old_epoch.saturating_add(1),
         }
@@ -269,7 +269,7 @@ impl SequenceTracker {
                 self.epoch = epoch;
                 self.flags |= STARTED;
             }
-            _ if epoch != self.epoch => self.turn(epoch),
+            _ if epoch != self.epoch => self.start_epoch(epoch),
             _ => {}
         }
     }

@@ -12,44 +12,44 @@ pub(super) struct Stranger {
     numbers: [u32; Self::LIMIT],
     len: u8,
     /// The number of new datagrams of the current run since the first of them, up to 2.
-    meanwhile: u8,
+    current_since: u8,
 }
 
 /// All datagrams that are kept aside, of at most two epochs.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Strangers {
-    /// The first place is reserved for a while, so that several runs besides the current one are distinguished one
+    /// The first slot is reserved for a while, so that several runs besides the current one are distinguished one
     /// after the other. The second one is for any newcomer, so that a stray in the first keeps nothing out.
-    places: [Stranger; 2],
-    /// How often another epoch took the second place since the first was taken.
+    slots: [Stranger; 2],
+    /// How often another epoch took the second slot since the first was taken.
     passed: u8,
 }
 
 impl Strangers {
-    pub(super) const NONE: Self = Self { places: [Stranger::NONE; 2], passed: 0 };
-    /// How often the first place may be passed by.
-    const PATIENCE: u8 = 64;
+    pub(super) const NONE: Self = Self { slots: [Stranger::NONE; 2], passed: 0 };
+    /// How often the first slot may be passed by.
+    const MAX_PASSES: u8 = 64;
 
     pub(super) fn is_sound(&self) -> bool {
-        self.places.iter().all(|s| usize::from(s.len) <= Stranger::LIMIT)
+        self.slots.iter().all(|s| usize::from(s.len) <= Stranger::LIMIT)
     }
 
-    /// Returns the place of the datagrams that a datagram agrees with.
+    /// Returns the slot of the datagrams that a datagram agrees with.
     fn find(&self, epoch: u32, sequence: u32) -> Option<usize> {
-        self.places.iter().position(|s| s.agrees(epoch, sequence))
+        self.slots.iter().position(|s| s.agrees(epoch, sequence))
     }
 
     /// Takes out the datagrams that a datagram agrees with.
     fn take(&mut self, epoch: u32, sequence: u32) -> Option<Stranger> {
-        let place = self.find(epoch, sequence)?;
-        Some(core::mem::replace(self.places.get_mut(place)?, Stranger::NONE))
+        let slot = self.find(epoch, sequence)?;
+        Some(core::mem::replace(self.slots.get_mut(slot)?, Stranger::NONE))
     }
 
-    /// Returns the place for the first datagram of an epoch.
-    fn make_place(&mut self, epoch: u32) -> usize {
-        let [first, second] = &self.places;
+    /// Returns the slot for the first datagram of an epoch.
+    fn slot_for(&mut self, epoch: u32) -> usize {
+        let [first, second] = &self.slots;
         let (is_first, is_second) = (first.is_of(epoch), second.is_of(epoch));
-        if !is_second && (is_first || first.len == 0 || self.passed >= Self::PATIENCE) {
+        if !is_second && (is_first || first.len == 0 || self.passed >= Self::MAX_PASSES) {
             self.passed = 0;
             return 0;
         }
@@ -76,7 +76,7 @@ impl Ended {
 impl Stranger {
     /// The largest number of datagrams that are kept aside.
     const LIMIT: usize = 3;
-    const NONE: Self = Self { epoch: 0, numbers: [0; Self::LIMIT], len: 0, meanwhile: 0 };
+    const NONE: Self = Self { epoch: 0, numbers: [0; Self::LIMIT], len: 0, current_since: 0 };
 
     fn numbers(&self) -> &[u32] {
         self.numbers.get(..usize::from(self.len)).unwrap_or(&[])
@@ -94,7 +94,7 @@ impl Stranger {
 
     /// Returns the verdict on one more of them.
     fn judge(&self) -> Verdict {
-        match self.meanwhile {
+        match self.current_since {
             0 => Verdict::Restart,
             // The last datagram of a run that has ended may have been overtaken.
             1 if usize::from(self.len) < Self::LIMIT => Verdict::Stranger,
@@ -108,7 +108,7 @@ impl SequenceTracker {
     /// Returns the verdict on a datagram of an epoch that is neither the current one nor an old one.
     pub(super) fn judge_stranger(&self, epoch: u32, sequence: u32) -> Verdict {
         let strangers = &self.aside;
-        let agreed = strangers.find(epoch, sequence).and_then(|i| strangers.places.get(i));
+        let agreed = strangers.find(epoch, sequence).and_then(|i| strangers.slots.get(i));
         match agreed {
             Some(stranger) if stranger.numbers().contains(&sequence) => Verdict::Duplicate,
             _ if self.is(OVER) => Verdict::Restart,
@@ -127,8 +127,8 @@ impl SequenceTracker {
     #[inline]
     pub(super) fn go_on(&mut self) {
         self.flags &= !(OVER | LEFT);
-        for stranger in &mut self.aside.places {
-            stranger.meanwhile = (stranger.meanwhile + 1).min(2);
+        for stranger in &mut self.aside.slots {
+            stranger.current_since = (stranger.current_since + 1).min(2);
         }
     }
 
@@ -137,15 +137,15 @@ impl SequenceTracker {
     pub(super) fn keep_aside(&mut self, epoch: u32, sequence: u32) {
         let aside = &mut self.aside;
         let stranger = match aside.find(epoch, sequence) {
-            Some(place) => &mut aside.places[place],
+            Some(slot) => &mut aside.slots[slot],
             None => {
-                let place = aside.make_place(epoch);
-                aside.places[place] = Stranger { epoch, ..Stranger::NONE };
-                &mut aside.places[place]
+                let slot = aside.slot_for(epoch);
+                aside.slots[slot] = Stranger { epoch, ..Stranger::NONE };
+                &mut aside.slots[slot]
             }
         };
-        if let Some(place) = stranger.numbers.get_mut(usize::from(stranger.len)) {
-            *place = sequence;
+        if let Some(slot) = stranger.numbers.get_mut(usize::from(stranger.len)) {
+            *slot = sequence;
             stranger.len += 1;
         }
         self.strangers = self.strangers.saturating_add(1);
@@ -153,10 +153,10 @@ impl SequenceTracker {
 
     /// Forgets the strangers that turned out to be a sender of their own, including the datagram that showed it.
     #[cold]
-    pub(super) fn part(&mut self, epoch: u32, sequence: u32) {
-        let parted = self.aside.take(epoch, sequence).map_or(0, |s| s.len.into());
-        self.strangers = self.strangers.saturating_sub(parted);
-        self.twins = self.twins.saturating_add(parted + 1);
+    pub(super) fn split_off_twin(&mut self, epoch: u32, sequence: u32) {
+        let removed = self.aside.take(epoch, sequence).map_or(0, |s| s.len.into());
+        self.strangers = self.strangers.saturating_sub(removed);
+        self.twins = self.twins.saturating_add(removed + 1);
     }
 
     /// Ends the current epoch and switches to another: one that begins with this datagram, or with those kept aside
@@ -165,7 +165,7 @@ impl SequenceTracker {
     pub(super) fn restart(&mut self, epoch: u32, sequence: u32) {
         let resumed = self.ended(epoch);
         let stranger = self.aside.take(epoch, sequence);
-        self.turn(epoch);
+        self.start_epoch(epoch);
         if let Some(next) = resumed {
             (self.first, self.next) = (next, next);
         }
@@ -182,7 +182,7 @@ impl SequenceTracker {
     }
 
     /// Ends the current epoch, and starts the next one without any datagrams.
-    pub(super) fn turn(&mut self, epoch: u32) {
+    pub(super) fn start_epoch(&mut self, epoch: u32) {
         // Nothing can follow in a run that has said goodbye.
         let next = if self.is(LEFT) { u64::MAX } else { self.next };
         self.remember(Ended { epoch: self.epoch, next });
@@ -226,7 +226,7 @@ impl SequenceTracker {
     /// Returns whether a datagram is still kept aside. One judged [`Verdict::Stranger`] may have been displaced since.
     #[must_use]
     pub fn is_aside(&self, epoch: u32, sequence: u32) -> bool {
-        self.aside.places.iter().any(|s| s.is_of(epoch) && s.numbers().contains(&sequence))
+        self.aside.slots.iter().any(|s| s.is_of(epoch) && s.numbers().contains(&sequence))
     }
 
     /// Forgets the datagrams kept aside, for a receiver that has not stored them.

@@ -114,7 +114,7 @@ impl<'a> Borrowed<'a> {
     /// # Errors
     /// [`Cause::TagTooLong`] and [`Cause::TooManyTags`].
     #[inline(always)]
-    pub(crate) fn check(&self) -> Result<Sound<'_, 'a>, Cause> {
+    pub(crate) fn check(&self) -> Result<Checked<'_, 'a>, Cause> {
         const { assert!((STRING_LIMIT + 1).is_power_of_two(), "lengths can be compared bit by bit") };
         if self.lengths > STRING_LIMIT {
             return Err(Cause::TagTooLong);
@@ -122,15 +122,15 @@ impl<'a> Borrowed<'a> {
         if self.count > DYNAMIC_TAG_LIMIT {
             return Err(Cause::TooManyTags);
         }
-        Ok(Sound(self))
+        Ok(Checked(self))
     }
 }
 
 /// Strings that can be recorded: no tag is too long or missing, and they take `tag_bytes` bytes.
 #[derive(Clone, Copy)]
-pub(crate) struct Sound<'s, 'a>(&'s Borrowed<'a>);
+pub(crate) struct Checked<'s, 'a>(&'s Borrowed<'a>);
 
-impl Sound<'_, '_> {
+impl Checked<'_, '_> {
     /// Returns whether there is a text.
     #[inline(always)]
     pub(crate) fn has_text(self) -> bool {
@@ -164,12 +164,12 @@ impl Sound<'_, '_> {
     pub(crate) unsafe fn write_in_slot(self, to: *mut u8) {
         // SAFETY: the caller guarantees it.
         unsafe {
-            let mut pen = Pen(to);
+            let mut writer = Writer(to);
             if let Some(text) = self.0.text {
-                pen.write(&[text.len() as u8]);
-                pen.write(text.as_bytes());
+                writer.write(&[text.len() as u8]);
+                writer.write(text.as_bytes());
             }
-            pen.write_tags(self.0.tags());
+            writer.write_tags(self.0.tags());
         }
     }
 
@@ -181,12 +181,12 @@ impl Sound<'_, '_> {
     pub(crate) unsafe fn write_beside(self, to: *mut u8) {
         // SAFETY: the caller guarantees it.
         unsafe {
-            let mut pen = Pen(to);
+            let mut writer = Writer(to);
             if let Some(text) = self.0.text {
-                pen.write(&(text.len() as u16).to_le_bytes());
-                pen.write(text.as_bytes());
+                writer.write(&(text.len() as u16).to_le_bytes());
+                writer.write(text.as_bytes());
             }
-            pen.write_tags(self.0.tags());
+            writer.write_tags(self.0.tags());
         }
     }
 
@@ -198,7 +198,7 @@ impl Sound<'_, '_> {
     #[inline(always)]
     pub(crate) unsafe fn write_tags(self, to: *mut u8) {
         // SAFETY: the caller guarantees it.
-        unsafe { Pen(to).write_tags(self.0.tags()) }
+        unsafe { Writer(to).write_tags(self.0.tags()) }
     }
 }
 
@@ -209,9 +209,9 @@ impl core::fmt::Debug for Borrowed<'_> {
 }
 
 /// The position to write at.
-struct Pen(*mut u8);
+struct Writer(*mut u8);
 
-impl Pen {
+impl Writer {
     /// # Safety
     /// There must be room for that many bytes.
     #[inline(always)]

@@ -20,9 +20,9 @@ pub(crate) use portable_atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 pub(crate) use portable_atomic::AtomicU64;
 
 #[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "critical-section"))]
-mod wide;
+mod atomic64;
 #[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "critical-section"))]
-pub(crate) use wide::AtomicU64;
+pub(crate) use atomic64::AtomicU64;
 
 #[cfg(all(not(loom), not(target_has_atomic = "64"), not(feature = "critical-section")))]
 compile_error!("this target has no 64-bit atomics: enable the feature `critical-section`");

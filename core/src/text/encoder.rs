@@ -1,8 +1,8 @@
 //! The encoder, and a datagram of lines being filled.
 
 use super::Dialect;
+use super::checked::CheckedStrings;
 use super::clean::{Place, Rule};
-use super::known::Known;
 use super::number::Rate;
 use super::sent::Sent;
 use crate::format::{Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused};
@@ -19,7 +19,7 @@ use crate::wire::cursor::Writer;
 pub struct Encoder<S, const SLOTS: usize = 256, const ARENA: usize = 4096> {
     dialect: Dialect,
     timestamps: bool,
-    known: Known<SLOTS, ARENA>,
+    checked: CheckedStrings<SLOTS, ARENA>,
     sent: S,
     rate: Rate,
     altered: u64,
@@ -32,7 +32,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Encoder<S, SLOTS, ARENA> {
         Self {
             dialect,
             timestamps: false,
-            known: Known::new(),
+            checked: CheckedStrings::new(),
             sent,
             rate: Rate::new(),
             altered: 0,
@@ -83,7 +83,7 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Format for Encoder<S, SLOT
             shift: 0,
             sequence: header.sequence,
             records: 0,
-            known: &mut self.known,
+            checked: &mut self.checked,
             rate: &mut self.rate,
             sent: &mut self.sent,
             altered: &mut self.altered,
@@ -114,7 +114,7 @@ pub struct Lines<'a, S, const SLOTS: usize, const ARENA: usize> {
     pub(super) now: u64,
     sequence: u32,
     records: u16,
-    pub(super) known: &'a mut Known<SLOTS, ARENA>,
+    pub(super) checked: &'a mut CheckedStrings<SLOTS, ARENA>,
     pub(super) rate: &'a mut Rate,
     sent: &'a mut S,
     pub(super) altered: &'a mut u64,

@@ -190,11 +190,11 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
 
     #[inline]
     fn write_static_name(&mut self, name: &'static str) -> Result<(), NoRoom> {
-        if self.known.has_name(name) {
+        if self.checked.has_name(name) {
             return self.w.bytes(name.as_bytes());
         }
         if self.word.allows(name) {
-            self.known.add_name(name);
+            self.checked.add_name(name);
         }
         self.word.write(&mut self.w, name, self.altered)
     }
@@ -248,7 +248,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
 
     #[inline]
     fn write_static_tags(&mut self, tags: &'static [Tag]) -> Result<(), NoRoom> {
-        match self.known.set(tags) {
+        match self.checked.set(tags) {
             Some(written) => self.w.bytes(written),
             None => self.write_new_tags(tags),
         }
@@ -262,7 +262,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         }
         // An altered string is counted each time, so it is not remembered.
         if *self.altered == altered {
-            self.known.add_set(tags, &self.w.written()[start..]);
+            self.checked.add_set(tags, &self.w.written()[start..]);
         }
         Ok(())
     }

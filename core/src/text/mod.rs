@@ -36,7 +36,7 @@
 // The encoder, with its memory
 mod encoder;
 // of strings
-mod known;
+mod checked;
 // and of the amounts sent.
 mod sent;
 

@@ -49,7 +49,7 @@ mod http;
 mod server;
 
 pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
-pub use intake::{Asks, Collector, Counts, Life, Sender, SenderInfo, Shards, shard_of};
+pub use intake::{Collector, Counts, Life, Replies, Sender, SenderInfo, Shards, shard_of};
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{

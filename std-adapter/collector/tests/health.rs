@@ -7,8 +7,8 @@ use ringstat_core::observe::Reason;
 use ringstat_core::wire::Encoder;
 
 static HEALTH: Gauge = Gauge::new("ringstat.client.health");
-static DROPS: Gauge = Gauge::new("ringstat.client.unwell").tags(&[("reason", "drops")]);
-static BUFFER: Gauge = Gauge::new("ringstat.client.unwell").tags(&[("reason", "buffer")]);
+static DROPS: Gauge = Gauge::new("ringstat.client.degraded").tags(&[("reason", "drops")]);
+static BUFFER: Gauge = Gauge::new("ringstat.client.degraded").tags(&[("reason", "buffer")]);
 static RECORDED: Counter = Counter::new("ringstat.client.recorded");
 
 fn says(collector: &mut Collector, sender: u64, sequence: u32, instruments: &[&dyn Instrument]) {
@@ -24,7 +24,7 @@ fn says(collector: &mut Collector, sender: u64, sequence: u32, instruments: &[&d
 }
 
 #[test]
-fn a_sender_that_says_it_is_unwell_is_shown_as_such_until_it_recovers() {
+fn a_sender_that_says_it_is_degraded_is_shown_as_such_until_it_recovers() {
     let mut collector = Collector::new(Limits::default());
     HEALTH.set(2.0);
     DROPS.set(1.0);
@@ -40,10 +40,10 @@ fn a_sender_that_says_it_is_unwell_is_shown_as_such_until_it_recovers() {
         [format!("it says that too many records are given up ({})", Reason::Drops.advice())]
     );
     assert_eq!(sender("1").own["recorded"], 77.0);
-    assert_eq!(sender("1").own["unwell.drops"], 1.0);
+    assert_eq!(sender("1").own["degraded.drops"], 1.0);
     assert_eq!(sender("2").health.status, Status::Healthy, "each speaks for itself");
     assert_eq!(report.health.status, Status::Healthy, "a sender's trouble is its own");
-    assert_eq!(report.unwell, 1);
+    assert_eq!(report.degraded_senders, 1);
 
     HEALTH.set(0.0);
     DROPS.set(0.0);

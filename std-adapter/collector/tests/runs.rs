@@ -171,7 +171,7 @@ fn two_processes_with_one_number_are_told_apart_and_nothing_is_lost() {
         assert!(both.iter().all(|what| complains(&of.health, what)), "{:?}", of.health);
     }
     assert_eq!((one.number.as_deref(), twin.number.as_deref()), (None, Some(ID)));
-    assert_eq!((report.duplicates, report.old_epoch, report.unwell), (0, 0, 2));
+    assert_eq!((report.duplicates, report.old_epoch, report.degraded_senders), (0, 0, 2));
     let text = page(&collector, 10_000);
     let info = format!(
         "ringstat_sender_info{{sender=\"{}\",address=\"10.0.0.1:4001\",number=\"{ID}\"}} 1\n",

@@ -1,12 +1,12 @@
 //! Who a client is: the number that it sends under, and what it says of itself.
 
 mod info;
-mod place;
+mod instance;
 
 use std::path::Path;
 
 pub(crate) use info::OwnInfo;
-pub(crate) use place::Place;
+pub(crate) use instance::InstanceNumber;
 
 /// The name of this program: that of its file, without the ending.
 fn program() -> Option<String> {

@@ -37,7 +37,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
 use ringstat_core::instrument::Instrument;
 
 use crate::client::{BuildError, Client};
-use crate::process::Each;
+use crate::process::PerProcess;
 use crate::shared::Shared;
 
 pub use crate::registry::Described;
@@ -115,12 +115,12 @@ pub struct Facade {
 struct Instruments<H> {
     table: Table<Key, H>,
     /// The handle for everything that has no place in the table.
-    overflow: Each<H>,
+    overflow: PerProcess<H>,
 }
 
 impl<H: Clone> Instruments<H> {
     fn new(limit: usize) -> Self {
-        Self { table: Table::new(limit), overflow: Each::new() }
+        Self { table: Table::new(limit), overflow: PerProcess::new() }
     }
 
     /// The handle of a key; if it is new, `make` asks the client for it. `None` in a child without a client.

@@ -7,12 +7,12 @@ use ringstat_core::instrument::Instrument;
 
 use super::Source;
 use super::adopted::Adopted;
-use super::made::Made;
+use super::dynamic::Dynamic;
 
 /// An instrument that was there before the client, one made at run time, or one in which the client tells of itself.
 pub(crate) enum Entry {
     Adopted(Adopted),
-    Made(Made),
+    Dynamic(Dynamic),
     Own(Arc<dyn Instrument + Send + Sync>),
 }
 
@@ -32,7 +32,7 @@ impl Entry {
     pub(super) fn source(&self) -> Option<Source> {
         match self {
             Self::Adopted(adopted) => Some(adopted.source().clone()),
-            Self::Made(made) => Some(Source::Made(made.clone())),
+            Self::Dynamic(made) => Some(Source::Dynamic(made.clone())),
             Self::Own(_) => None,
         }
     }
@@ -45,7 +45,7 @@ impl Entry {
     pub(super) fn get(&self) -> &dyn Instrument {
         match self {
             Self::Adopted(adopted) => adopted,
-            Self::Made(made) => made.get(),
+            Self::Dynamic(made) => made.get(),
             Self::Own(instrument) => instrument.as_ref(),
         }
     }

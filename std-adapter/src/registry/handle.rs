@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringstat_core::instrument::{Buckets, Counter, Gauge, Histogram};
 use ringstat_core::observe::Quantiles;
 
-use super::made::Owned;
+use super::dynamic::Owned;
 
 /// A counter made at run time. Its name and tags were looked up once; recording is one atomic operation.
 #[derive(Clone, Debug)]

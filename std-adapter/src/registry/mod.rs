@@ -13,12 +13,12 @@ use crate::identity::OwnInfo;
 mod adopted;
 #[cfg(feature = "metrics")]
 mod describe;
+mod dynamic;
 mod entry;
 #[cfg(feature = "metrics")]
 mod float;
 mod handle;
 mod key;
-mod made;
 mod source;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 mod table;
@@ -28,13 +28,13 @@ mod walk;
 pub use describe::Described;
 #[cfg(feature = "metrics")]
 use describe::Descriptions;
+pub(crate) use dynamic::Owned;
+use dynamic::{Dynamic, Make};
 pub(crate) use entry::Entry;
 #[cfg(feature = "metrics")]
 pub(crate) use float::FloatHistogram;
 pub use handle::{OwnedCounter, OwnedGauge, OwnedHistogram};
 use key::Key;
-pub(crate) use made::Owned;
-use made::{Made, Make};
 pub(crate) use source::Source;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 pub(crate) use table::Table;
@@ -55,7 +55,7 @@ pub(crate) struct Registry {
     pub(crate) descriptions: Descriptions,
 }
 
-type Index = HashMap<Key, Made>;
+type Index = HashMap<Key, Dynamic>;
 
 /// The name of the series for what is beyond the limit.
 const OVERFLOW: &str = "ringstat.overflow";
@@ -78,7 +78,7 @@ impl Registry {
         let mut registry = Self::new(Vec::new(), parent.limit);
         let made = registry.made.get_mut().unwrap_or_else(PoisonError::into_inner);
         for source in parent.entries.iter().filter_map(|(_, entry)| entry.source()) {
-            if let Source::Made(one) = &source {
+            if let Source::Dynamic(one) = &source {
                 made.insert(one.key().clone(), one.clone());
             }
             registry.entries.push(Entry::adopt(source));
@@ -144,7 +144,7 @@ impl Registry {
         }
         let made = Arc::new(Owned { key: key.clone(), inner: I::make() });
         let one = I::wrap(made.clone());
-        self.entries.push(Entry::Made(one.clone()));
+        self.entries.push(Entry::Dynamic(one.clone()));
         index.insert(key, one);
         Some(made)
     }
@@ -192,7 +192,7 @@ impl Registry {
     #[cfg(feature = "metrics")]
     pub(crate) fn set_unit(&self, name: &str, unit: Unit) {
         for (key, made) in &*self.lock() {
-            if let Made::Floats(histogram) = made
+            if let Dynamic::Floats(histogram) = made
                 && *key.name == *name
             {
                 histogram.inner.set_unit(unit);

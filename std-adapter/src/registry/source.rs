@@ -2,7 +2,7 @@
 
 use ringstat_core::instrument::Instrument;
 
-use super::made::Made;
+use super::dynamic::Dynamic;
 
 /// An instrument that was there before the client took it up.
 #[derive(Clone)]
@@ -10,14 +10,14 @@ pub(crate) enum Source {
     /// It lives as long as the program.
     Static(&'static dyn Instrument),
     /// A client made it at run time, in the process that this one was forked from.
-    Made(Made),
+    Dynamic(Dynamic),
 }
 
 impl Source {
     pub(super) fn get(&self) -> &dyn Instrument {
         match self {
             Self::Static(instrument) => *instrument,
-            Self::Made(made) => made.get(),
+            Self::Dynamic(made) => made.get(),
         }
     }
 }

@@ -25,7 +25,7 @@ type Shared = mpmc::Ring<Event, Cells>;
 type RankedShared = priority::Shared<Event, Cells>;
 
 type Shards<L, F> = Sharded<L, Box<[Shard<L>]>, F>;
-type Seat<L, F> = Lease<L, Box<[Shard<L>]>, F>;
+type ShardLease<L, F> = Lease<L, Box<[Shard<L>]>, F>;
 type Drain<L, F> = ShardConsumer<Arc<Shards<L, F>>, L, Box<[Shard<L>]>, F>;
 
 /// All rings of a client, of the kind that the policy needs.
@@ -138,9 +138,9 @@ impl All {
 
 /// A thread's claim on a shard. It does not keep the rings alive.
 pub(super) enum End {
-    Refusing(Seat<Refusing, Shared>),
-    Evicting(Seat<Evicting, Shared>),
-    Ranked(Seat<Ranked, RankedShared>),
+    Refusing(ShardLease<Refusing, Shared>),
+    Evicting(ShardLease<Evicting, Shared>),
+    Ranked(ShardLease<Ranked, RankedShared>),
     /// No shard was free when this many had been given back.
     None {
         vacated: usize,
@@ -151,9 +151,9 @@ impl End {
     /// Whether the rings are gone, or may be.
     pub(super) fn is_stale(&self) -> bool {
         match self {
-            Self::Refusing(seat) => seat.is_stale(),
-            Self::Evicting(seat) => seat.is_stale(),
-            Self::Ranked(seat) => seat.is_stale(),
+            Self::Refusing(lease) => lease.is_stale(),
+            Self::Evicting(lease) => lease.is_stale(),
+            Self::Ranked(lease) => lease.is_stale(),
             // This does not keep track of the rings; a thread that still records there looks again.
             Self::None { .. } => true,
         }

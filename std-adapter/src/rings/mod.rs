@@ -18,14 +18,14 @@ use ringstat_core::ring::{
 
 mod counts;
 mod kinds;
-mod seats;
 #[cfg(test)]
 mod tests;
+mod thread_shards;
 
 use counts::Counts;
 pub(crate) use kinds::Consumer;
 use kinds::{All, Cells, End, RankedEnd, RefusingEnd};
-use seats::{Seat, Seats};
+use thread_shards::{ThreadShard, ThreadShards};
 
 /// The rings of one client.
 #[derive(Debug)]
@@ -156,8 +156,8 @@ impl Rings {
 
     /// Claims a shard for the calling thread now, rather than at its first record. Returns whether it has one.
     pub(crate) fn register(&self) -> bool {
-        let has_one = |seat: &mut Seat| !matches!(seat.end, End::None { .. });
-        seats::with(|seats| self.seat(seats).is_some_and(has_one)).unwrap_or(false)
+        let has_one = |shard: &mut ThreadShard| !matches!(shard.end, End::None { .. });
+        thread_shards::with(|shards| self.shard(shards).is_some_and(has_one)).unwrap_or(false)
     }
 
     /// Blocks of the memory for long tags: how many are in use, and how many there are.
@@ -198,9 +198,9 @@ impl Rings {
         if event.priority() == Priority::Critical {
             return None;
         }
-        seats::with(|seats| {
+        thread_shards::with(|shards| {
             let (mut refusing, mut evicting);
-            let slot = match (&mut seats.first_mut()?.end, &self.all) {
+            let slot = match (&mut shards.first_mut()?.end, &self.all) {
                 (End::Refusing(lease), All::Refusing(all)) if !self.policy.gates() => {
                     refusing = lease.on(all)?;
                     refusing.reserve()?
@@ -224,11 +224,12 @@ impl Rings {
                 Some(strings) => self.keep_and(event, strings, |event| self.push_critical(event)),
             };
         }
-        seats::with(|seats| {
-            let pushed = seats.first_mut().and_then(|seat| self.push_owned(seat, event, strings));
-            pushed.unwrap_or_else(|| self.push_slowly(seats, event, strings))
+        thread_shards::with(|shards| {
+            let pushed =
+                shards.first_mut().and_then(|shard| self.push_owned(shard, event, strings));
+            pushed.unwrap_or_else(|| self.push_slowly(shards, event, strings))
         })
-        // This thread is looking at its seats already: nothing in there records.
+        // This thread is looking at its shards already: nothing in there records.
         .unwrap_or_else(|| self.push_shared(event, strings))
     }
 
@@ -272,7 +273,7 @@ impl Rings {
         let n = Throttle::one_in(level);
         // A record whose rate cannot be raised is kept, so that totals stay right.
         if event.priority() <= Priority::Normal && event.can_thin(n) {
-            if !seats::keeps_one_in(n) {
+            if !thread_shards::keeps_one_in(n) {
                 return self.refuse(Cause::Throttled);
             }
             event.thin(n);
@@ -280,20 +281,20 @@ impl Rings {
         self.push(&event)
     }
 
-    /// Puts an event into the shard of a seat; `None` if that has none of these rings.
+    /// Puts an event into this thread's shard; `None` if that has none of these rings.
     fn push_owned(
         &self,
-        seat: &mut Seat,
+        shard: &mut ThreadShard,
         event: &Event,
         strings: Option<&Borrowed<'_>>,
     ) -> Option<Outcome> {
-        Some(match (&mut seat.end, &self.all) {
+        Some(match (&mut shard.end, &self.all) {
             (End::Refusing(lease), All::Refusing(all)) => {
                 let shard = lease.index();
                 let mut end = lease.on(all)?;
                 self.push_kept(shard, event, strings, &mut end, |event, end| {
                     if self.policy.gates() {
-                        self.push_gated(shard, end.ring(), &mut seat.gate, *event)
+                        self.push_gated(shard, end.ring(), &mut shard.gate, *event)
                     } else if end.ring().try_push(event) {
                         Outcome::Recorded
                     } else {
@@ -316,7 +317,7 @@ impl Rings {
                 let shard = lease.index();
                 let mut end = lease.on(all)?;
                 self.push_kept(shard, event, strings, &mut end, |event, end| {
-                    self.push_ranked(shard, end.ring(), &mut seat.gate, *event)
+                    self.push_ranked(shard, end.ring(), &mut shard.gate, *event)
                 })
             }
             _ => return None,
@@ -400,39 +401,39 @@ impl Rings {
     #[cold]
     fn push_slowly(
         &self,
-        seats: &mut Seats,
+        shards: &mut ThreadShards,
         event: &Event,
         strings: Option<&Borrowed<'_>>,
     ) -> Outcome {
-        let pushed = self.seat(seats).and_then(|seat| self.push_owned(seat, event, strings));
+        let pushed = self.shard(shards).and_then(|shard| self.push_owned(shard, event, strings));
         pushed.unwrap_or_else(|| self.push_shared(event, strings))
     }
 
-    /// This thread's seat, which is made if necessary and put first. `None` if the thread has too many.
-    fn seat<'a>(&self, seats: &'a mut Seats) -> Option<&'a mut Seat> {
-        match seats.iter().position(|seat| seat.client == self.id) {
-            Some(index) => seats.swap(0, index),
+    /// This thread's shard, which is made if necessary and put first. `None` if the thread has too many.
+    fn shard<'a>(&self, shards: &'a mut ThreadShards) -> Option<&'a mut ThreadShard> {
+        match shards.iter().position(|shard| shard.client == self.id) {
+            Some(index) => shards.swap(0, index),
             None => {
-                seats::forget_stale(seats);
+                thread_shards::forget_stale(shards);
                 let gate = Gate::new(self.policy, self.id as u16);
-                let seat = Seat { client: self.id, end: self.find(), gate };
-                seats.insert(0, seat).ok()?;
+                let shard = ThreadShard { client: self.id, end: self.find(), gate };
+                shards.insert(0, shard).ok()?;
             }
         }
-        let seat = seats.first_mut()?;
-        if let End::None { vacated } = seat.end
+        let shard = shards.first_mut()?;
+        if let End::None { vacated } = shard.end
             && vacated != self.all.vacated()
         {
-            seat.end = self.find();
+            shard.end = self.find();
         }
-        Some(seat)
+        Some(shard)
     }
 
     /// Claims a shard for this thread, if one is free and will be given back.
     fn find(&self) -> End {
         // Before looking, so that a shard that is given back meanwhile is looked for again.
         let vacated = self.all.vacated();
-        let claimed = if seats::are_given_back() { self.all.claim() } else { None };
+        let claimed = if thread_shards::release_on_exit() { self.all.claim() } else { None };
         claimed.unwrap_or(End::None { vacated })
     }
 

@@ -80,7 +80,7 @@ fn a_thread_keeps_no_rings_alive() {
     }
 }
 
-/// What a thread records at its very end, after its seats were given back, goes to the shared ring and is not lost.
+/// What a thread records at its very end, after its shards were given back, goes to the shared ring and is not lost.
 #[test]
 fn what_destructors_record_is_kept() {
     use std::cell::RefCell;
@@ -276,7 +276,7 @@ fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome
 }
 
 #[test]
-fn long_tags_are_given_back_whatever_becomes_of_their_events() {
+fn long_tags_release_on_exit_whatever_becomes_of_their_events() {
     for policy in [
         Policy::DropNewest,
         Policy::DropOldest,

@@ -15,7 +15,7 @@ use ringstat_core::send::{BoxedKeep, Identity};
 use crate::clock::Clock;
 use crate::config::ClientConfig;
 use crate::identity::Place;
-use crate::process::Each;
+use crate::process::PerProcess;
 use crate::registry::{Entry, Registry};
 use crate::rings::Rings;
 
@@ -65,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) valve: Valve,
     pub(crate) control: Control,
     /// In a child: records that came here since.
-    forked: Each<AtomicU64>,
+    forked: PerProcess<AtomicU64>,
 }
 
 /// The largest amount of memory that an instrument takes besides its name and tags.
@@ -138,7 +138,7 @@ impl Shared {
             place: None,
             valve: Valve::default(),
             control: Control::default(),
-            forked: Each::new(),
+            forked: PerProcess::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::thread::Thread;
 
 use ringstat_core::policy::Throttle;
 
-use crate::process::{Byte, FORKED};
+use crate::process::{FORKED, ForkByte};
 
 /// Lets all records through, only some of them, or none. It is one byte, read by every record call.
 ///
@@ -15,7 +15,7 @@ use crate::process::{Byte, FORKED};
 #[derive(Debug)]
 pub(crate) struct Valve {
     /// [`FORKED`], one of the values below, or [`OPEN`] plus the throttle's level.
-    opening: Byte,
+    opening: ForkByte,
     /// The thread to wake.
     worker: OnceLock<Thread>,
 }
@@ -43,7 +43,7 @@ pub(crate) enum Opening {
 
 impl Default for Valve {
     fn default() -> Self {
-        Self { opening: Byte::new(OPEN), worker: OnceLock::new() }
+        Self { opening: ForkByte::new(OPEN), worker: OnceLock::new() }
     }
 }
 

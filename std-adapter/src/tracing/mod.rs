@@ -34,12 +34,12 @@ use tracing_subscriber::layer::Context;
 use crate::client::Client;
 use crate::registry::{OwnedCounter, OwnedHistogram};
 use fields::{FIELDS_MAX, Fields};
-use known::Known;
-use open::OpenSpans;
+use instruments::Instruments;
+use open_spans::OpenSpans;
 
 mod fields;
-mod known;
-mod open;
+mod instruments;
+mod open_spans;
 
 /// Times the spans of a program and counts its events; see the [module](self).
 #[derive(Debug)]
@@ -47,8 +47,8 @@ pub struct MetricsLayer {
     client: Client,
     /// The fields whose values become tags.
     chosen: Box<[&'static str]>,
-    events: Option<Known<OwnedCounter>>,
-    spans: Option<Known<OwnedHistogram>>,
+    events: Option<Instruments<OwnedCounter>>,
+    spans: Option<Instruments<OwnedHistogram>>,
     open: OpenSpans,
     untimed: OwnedCounter,
     /// The origin of the times of spans.
@@ -67,8 +67,8 @@ impl MetricsLayer {
         Self {
             client: client.clone(),
             chosen: Box::new([]),
-            events: Some(Known::new("tracing.events", limit)),
-            spans: Some(Known::new("tracing.spans", limit)),
+            events: Some(Instruments::new("tracing.events", limit)),
+            spans: Some(Instruments::new("tracing.spans", limit)),
             open: OpenSpans::new(OPEN_SPANS),
             untimed: client.counter("tracing.spans.untimed", &[]),
             start: Instant::now(),
@@ -88,7 +88,7 @@ impl MetricsLayer {
     #[must_use]
     pub fn events(mut self, name: impl Into<Option<&'static str>>) -> Self {
         let limit = self.client.max_instruments();
-        self.events = name.into().map(|name| Known::new(name, limit));
+        self.events = name.into().map(|name| Instruments::new(name, limit));
         self
     }
 
@@ -96,7 +96,7 @@ impl MetricsLayer {
     #[must_use]
     pub fn spans(mut self, name: impl Into<Option<&'static str>>) -> Self {
         let limit = self.client.max_instruments();
-        self.spans = name.into().map(|name| Known::new(name, limit));
+        self.spans = name.into().map(|name| Instruments::new(name, limit));
         self
     }
 

@@ -21,7 +21,7 @@ use crate::registry::{OwnedCounter, OwnedGauge, OwnedHistogram, Walk};
 #[derive(Debug, Default)]
 pub(crate) struct Aggregate {
     kinds: Aggregation,
-    made: HashMap<Key, Made>,
+    made: HashMap<Key, Registered>,
     /// The number of events merged.
     pub(crate) merged: u64,
 }
@@ -39,7 +39,7 @@ struct Key {
 }
 
 #[derive(Debug)]
-enum Made {
+enum Registered {
     Counter(OwnedCounter),
     Gauge(OwnedGauge),
     Histogram(OwnedHistogram),
@@ -159,9 +159,9 @@ impl Aggregate {
             },
         };
         match (made, change) {
-            (Made::Counter(counter), Change::Add(n)) => counter.add(n),
-            (Made::Gauge(gauge), Change::Set(value)) => _ = gauge.set(value),
-            (Made::Histogram(histogram), Change::Record(times, nanos)) => {
+            (Registered::Counter(counter), Change::Add(n)) => counter.add(n),
+            (Registered::Gauge(gauge), Change::Set(value)) => _ = gauge.set(value),
+            (Registered::Histogram(histogram), Change::Record(times, nanos)) => {
                 (0..times).for_each(|_| histogram.record(nanos));
             }
             // The key includes the kind, and the kind determines the change.
@@ -179,7 +179,7 @@ fn make(
     strings: &EventStrings<'_>,
     registry: &Walk<'_>,
     names: &impl Resolve,
-) -> Option<Made> {
+) -> Option<Registered> {
     let name = match event.name() {
         Name::Static(name) => name,
         Name::Interned(symbol) => names.resolve(symbol)?,
@@ -187,9 +187,9 @@ fn make(
     let tags: std::vec::Vec<(&str, &str)> =
         event.tags().iter().copied().chain(strings.tags()).collect();
     match event.kind() {
-        Kind::Counter => registry.try_counter(name, &tags).map(Made::Counter),
-        Kind::Gauge => registry.try_gauge(name, &tags).map(Made::Gauge),
-        Kind::Timing => registry.try_histogram(name, &tags).map(Made::Histogram),
+        Kind::Counter => registry.try_counter(name, &tags).map(Registered::Counter),
+        Kind::Gauge => registry.try_gauge(name, &tags).map(Registered::Gauge),
+        Kind::Timing => registry.try_histogram(name, &tags).map(Registered::Histogram),
         Kind::Distribution | Kind::Set | Kind::Event => None,
     }
 }

@@ -23,8 +23,8 @@ use crate::rings::Consumer;
 use crate::shared::Shared;
 
 mod aggregate;
+mod final_flush;
 mod guard;
-mod last_word;
 mod monitor;
 mod pace;
 mod publish;
@@ -34,7 +34,7 @@ mod route;
 mod start;
 
 use aggregate::Aggregate;
-use last_word::{LastWord, Word};
+use final_flush::{FinalFlush, FinalStep};
 use monitor::Monitor;
 use pace::{Pace, Seen};
 use report::Report;
@@ -162,7 +162,7 @@ impl<E: Format> Worker<E> {
         self.flushing = None;
         // One last attempt, whatever the breakers say.
         self.routes.iter_mut().for_each(Route::try_again);
-        let mut last = LastWord::new(&self.routes);
+        let mut last = FinalFlush::new(&self.routes);
         let mut said_goodbye = false;
         while Instant::now() < deadline {
             if matches!(self.round(events), Next::Again) {
@@ -170,10 +170,10 @@ impl<E: Format> Worker<E> {
             }
             if self.pool.is_empty() && self.sender.unacknowledged() == 0 {
                 match last.next(&self.routes, self.shared.clock.monotonic()) {
-                    Word::Confirmed => break,
-                    Word::Awaited => {}
-                    Word::Ask => said_goodbye |= self.goodbye(self.shared.clock.advance()),
-                    Word::Again => {
+                    FinalStep::Confirmed => break,
+                    FinalStep::Awaited => {}
+                    FinalStep::Ask => said_goodbye |= self.goodbye(self.shared.clock.advance()),
+                    FinalStep::Again => {
                         said_goodbye = false;
                         self.sender.resend_instruments();
                     }

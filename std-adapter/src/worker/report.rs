@@ -122,7 +122,7 @@ impl Report {
         for (gauge, reason) in self.reasons.iter_mut().zip(Reason::ALL) {
             let has = snapshot.health.has(reason);
             if has || gauge.is_some() {
-                set(gauge, "unwell", &[("reason", reason.as_str())], has.into());
+                set(gauge, "degraded", &[("reason", reason.as_str())], has.into());
             }
         }
     }

@@ -2,9 +2,9 @@
 //! where records are read and written, some of them several at once.
 
 mod reader;
-mod sevens;
 #[cfg(test)]
 mod tests;
+mod varint;
 mod writer;
 
 pub(crate) use reader::Reader;

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::sevens::CONTINUE;
+use super::varint::CONTINUE;
 #[cfg(target_pointer_width = "64")]
-use super::sevens::gather_sevens;
+use super::varint::gather_sevens;
 use crate::record::{STRING_LIMIT, TEXT_LIMIT};
 use crate::wire::error::DecodeError;
 

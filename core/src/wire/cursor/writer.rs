@@ -4,8 +4,8 @@ use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
 #[cfg(target_pointer_width = "64")]
-use super::sevens::{CONTINUE, spread_sevens};
-use super::sevens::{CONTINUED, spread_two_sevens, two_bytes, varint_length};
+use super::varint::{CONTINUE, spread_sevens};
+use super::varint::{CONTINUED, spread_two_sevens, two_bytes, varint_length};
 use crate::wire::crc::crc32;
 use crate::wire::sixbit;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ringstat_core::wire::ack::Ack;
 
 use super::critical::CriticalFile;
-use super::keeper::{Alarm, Kept, Wire};
+use super::keeper::{KeeperShared, ReportLimiter, ShardsMut};
 use crate::intake::Critical;
 
 /// How long a group waits for more events. Together with a commit, this is at most 50 ms on a healthy disk.
@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A sender that asks for an acknowledgement.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct AckRequest {
     pub(crate) shard: usize,
     pub(crate) sender: u64,
     pub(crate) to: SocketAddr,
@@ -36,37 +36,37 @@ struct Answer {
 }
 
 /// The state of the thread.
-pub(super) struct Acks<K> {
+pub(super) struct AckWriter<K> {
     pub(super) file: CriticalFile,
-    pub(super) kept: Arc<K>,
-    pub(super) wire: Arc<Wire>,
+    pub(super) shards: Arc<K>,
+    pub(super) shared: Arc<KeeperShared>,
     /// For each shard, the events that are being written,
     pub(super) batches: Vec<Critical>,
     /// and the number up to which a cut must contain its events before anything is acknowledged, because there was no
     /// room for them or they could not be written.
     pub(super) needs_cut: Vec<u64>,
     pub(super) failed: Option<Instant>,
-    pub(super) failing: Alarm,
+    pub(super) failing: ReportLimiter,
 }
 
-impl<K: Kept> Acks<K> {
+impl<K: ShardsMut> AckWriter<K> {
     /// Runs until told to stop and nothing waits any more.
     pub(super) fn run(mut self) {
-        while let Some(asked) = self.wire.asked() {
+        while let Some(asked) = self.shared.next_ack_requests() {
             self.round(asked);
         }
     }
 
     /// Writes the events that have come, and answers the senders that asked.
-    fn round(&mut self, asked: Vec<Asked>) {
+    fn round(&mut self, asked: Vec<AckRequest>) {
         let mut answers = Vec::new();
-        for shard in 0..self.kept.count() {
+        for shard in 0..self.shards.count() {
             let batch = &mut self.batches[shard];
             let of_shard = asked.iter().filter(|asked| asked.shard == shard);
-            self.kept.change(shard, |collector| {
+            self.shards.change(shard, |collector| {
                 batch.take(collector.critical());
                 // The events that an answer acknowledges are in this batch or in an earlier one.
-                for Asked { sender, to, length, socket, .. } in of_shard {
+                for AckRequest { sender, to, length, socket, .. } in of_shard {
                     let mut buf = [0; Ack::MAX_LEN];
                     if let Some(length) = collector.write_ack(*sender, *length, &mut buf) {
                         let (bytes, socket) = (buf[..length].to_vec(), socket.clone());
@@ -77,22 +77,22 @@ impl<K: Kept> Acks<K> {
             self.needs_cut[shard] = self.needs_cut[shard].max(batch.omitted());
         }
         #[cfg(test)]
-        if self.wire.disk.faults.acknowledges_early() {
+        if self.shared.disk.faults.acknowledges_early() {
             answers.iter().for_each(|a| _ = a.socket.send_to(&a.bytes, a.to));
         }
         self.write();
-        let mut sent = vec![0; self.kept.count()];
+        let mut sent = vec![0; self.shards.count()];
         let mut withheld = 0;
         for Answer { shard, bytes, to, socket } in answers {
-            if self.wire.through(shard) < self.needs_cut[shard] {
+            if self.shared.through(shard) < self.needs_cut[shard] {
                 withheld += 1;
             } else if socket.send_to(&bytes, to).is_ok() {
                 sent[shard] += 1;
             }
         }
-        self.wire.status.withheld(withheld);
+        self.shared.status.withheld(withheld);
         for (shard, sent) in sent.into_iter().enumerate().filter(|(_, sent)| *sent > 0) {
-            self.kept.change(shard, |collector| collector.count_acks(sent));
+            self.shards.change(shard, |collector| collector.count_acks(sent));
         }
     }
 
@@ -109,20 +109,20 @@ impl<K: Kept> Acks<K> {
             let more = self.batches.iter().enumerate().flat_map(|(shard, batch)| {
                 batch.iter().map(move |(n, datagram)| (number(shard), n, datagram))
             });
-            let through = (0..self.batches.len()).map(|s| (number(s), self.wire.through(s)));
+            let through = (0..self.batches.len()).map(|s| (number(s), self.shared.through(s)));
             match self.file.add(more, through) {
                 Ok(()) => {
                     self.failed = None;
-                    self.wire.status.critical();
-                    if self.failing.ends() {
+                    self.shared.status.critical();
+                    if self.failing.recovered() {
                         tracing::info!("critical events are kept again");
                     }
                     true
                 }
                 Err(e) => {
                     self.failed = Some(Instant::now());
-                    self.wire.status.critical_failed();
-                    if self.failing.rings() {
+                    self.shared.status.critical_failed();
+                    if self.failing.failed() {
                         tracing::error!(
                             "critical events cannot be kept: {e}; none is acknowledged before the whole state can"
                         );

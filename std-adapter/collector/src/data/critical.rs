@@ -6,7 +6,7 @@ use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 
 use super::directory::{CRITICAL, Directory};
 use super::disk::Disk;
-use super::error::{DataError, Failed};
+use super::error::{CommitError, DataError};
 use super::file::{META, StoreFile};
 
 /// Datagrams by shard and number. Numbers keep growing over restarts.
@@ -23,8 +23,8 @@ pub(super) struct CriticalFile {
 
 impl CriticalFile {
     /// Creates an empty file.
-    pub(super) fn make(dir: &Directory, disk: &Disk, id: u64) -> Result<Self, DataError> {
-        let file = StoreFile::make(dir, CRITICAL, disk, |txn| {
+    pub(super) fn create(dir: &Directory, disk: &Disk, id: u64) -> Result<Self, DataError> {
+        let file = StoreFile::create(dir, CRITICAL, disk, |txn| {
             txn.open_table(EVENTS)?;
             txn.open_table(META)?.insert(ID, &id.to_le_bytes()[..])?;
             Ok(())
@@ -62,7 +62,7 @@ impl CriticalFile {
         &mut self,
         more: impl Iterator<Item = (u32, u64, &'a [u8])>,
         through: impl Iterator<Item = (u32, u64)>,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), CommitError> {
         self.file.write(|txn| {
             let mut events = txn.open_table(EVENTS)?;
             for (shard, through) in through {
@@ -76,7 +76,7 @@ impl CriticalFile {
     }
 
     /// Removes all datagrams.
-    pub(super) fn clear(&mut self) -> Result<(), Failed> {
+    pub(super) fn clear(&mut self) -> Result<(), CommitError> {
         self.file.write(|txn| Ok(txn.open_table(EVENTS)?.retain(|_, _| false)?))
     }
 

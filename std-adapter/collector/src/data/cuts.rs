@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::keeper::{Alarm, Kept, Wire};
+use super::keeper::{KeeperShared, ReportLimiter, ShardsMut};
 use super::state::{About, State};
 use super::status::unix_ms;
 use crate::rows::Rows;
@@ -18,48 +18,49 @@ const SLICE: Duration = Duration::from_micros(300);
 const SLOW: Duration = Duration::from_secs(2);
 
 /// The state of the thread.
-pub(super) struct Cuts<K> {
+pub(super) struct CutWriter<K> {
     pub(super) state: State,
-    pub(super) kept: Arc<K>,
-    pub(super) wire: Arc<Wire>,
+    pub(super) shards: Arc<K>,
+    pub(super) shared: Arc<KeeperShared>,
 }
 
-impl<K: Kept> Cuts<K> {
+impl<K: ShardsMut> CutWriter<K> {
     /// Runs until told to stop, and then makes a last cut.
     pub(super) fn run(mut self) {
-        let (mut pause, mut failing, mut slow) = (PAUSE, Alarm::default(), Alarm::default());
+        let (mut pause, mut failing, mut slow) =
+            (PAUSE, ReportLimiter::default(), ReportLimiter::default());
         let mut rows = Default::default();
         loop {
-            let stopping = self.wire.wait(pause, pause == PAUSE);
+            let stopping = self.shared.wait(pause, pause == PAUSE);
             let mut failed = None;
-            for shard in 0..self.kept.count() {
+            for shard in 0..self.shards.count() {
                 let begun = Instant::now();
                 match self.cut(shard, &mut rows) {
-                    Ok(false) => self.wire.status.idle(),
+                    Ok(false) => self.shared.status.idle(),
                     Ok(true) => {
                         let took = begun.elapsed();
-                        self.wire.status.cut(took);
-                        if took > SLOW && slow.rings() {
+                        self.shared.status.cut(took);
+                        if took > SLOW && slow.failed() {
                             tracing::warn!("a commit took {took:.1?}: the disk is slow");
                         }
                     }
                     Err(e) => {
-                        self.wire.status.cut_failed();
+                        self.shared.status.cut_failed();
                         failed = Some(e);
                     }
                 }
             }
-            let written = self.wire.disk.written();
-            self.wire.status.written(written, self.state.file().length());
+            let written = self.shared.disk.written();
+            self.shared.status.written(written, self.state.file().length());
             pause = match &failed {
                 Some(_) => (pause * 2).min(LONG_PAUSE),
                 None => PAUSE,
             };
             match failed {
-                Some(e) if failing.rings() => tracing::error!(
+                Some(e) if failing.failed() => tracing::error!(
                     "the state cannot be kept: {e}; the collector goes on in memory, and acknowledges nothing that is not on disk"
                 ),
-                None if failing.ends() => tracing::info!("the state is kept again"),
+                None if failing.recovered() => tracing::info!("the state is kept again"),
                 _ => {}
             }
             if stopping {
@@ -69,22 +70,26 @@ impl<K: Kept> Cuts<K> {
     }
 
     /// Makes a cut of a shard. Returns whether there was something to write.
-    fn cut(&mut self, shard: usize, rows: &mut [Rows; 2]) -> Result<bool, super::error::Failed> {
-        let now_ms = self.kept.now_ms();
-        let Some(begun) = self.kept.change(shard, |c| c.begin_cut(now_ms)) else {
+    fn cut(
+        &mut self,
+        shard: usize,
+        rows: &mut [Rows; 2],
+    ) -> Result<bool, super::error::CommitError> {
+        let now_ms = self.shards.now_ms();
+        let Some(begun) = self.shards.change(shard, |c| c.begin_cut(now_ms)) else {
             // Nothing has changed.
             return Ok(false);
         };
         rows.iter_mut().for_each(Rows::clear);
         let number = shard as u32;
         let about = About { saved_unix_ms: unix_ms(), ..self.state.about };
-        let kept = &self.kept;
+        let shards = &self.shards;
         let written = self.state.write(about, |tables| {
             if begun.has_all {
                 tables.clear(Some(number))?;
             }
             loop {
-                let more = kept.change(shard, |c| c.cut_some(SLICE, rows));
+                let more = shards.change(shard, |c| c.cut_some(SLICE, rows));
                 for rows in rows.iter_mut() {
                     tables.apply(number, rows)?;
                     rows.clear();
@@ -94,9 +99,9 @@ impl<K: Kept> Cuts<K> {
                 }
             }
         });
-        self.kept.change(shard, |c| c.end_cut(written.is_ok()));
+        self.shards.change(shard, |c| c.end_cut(written.is_ok()));
         written?;
-        self.wire.is_through(shard, begun.through);
+        self.shared.set_through(shard, begun.through);
         Ok(true)
     }
 }

@@ -23,13 +23,13 @@ pub(super) const STATE: &str = "state.redb";
 pub(super) const CRITICAL: &str = "critical.redb";
 
 impl Directory {
-    /// Locks a directory. With `make`, it is created if it does not exist.
-    pub(super) fn take(path: &Path, make: bool) -> Result<Self, DataError> {
+    /// Locks a directory. With `create`, it is created if it does not exist.
+    pub(super) fn lock(path: &Path, create: bool) -> Result<Self, DataError> {
         let io = |at: &Path| {
             let at = at.to_owned();
             move |e| DataError::Io(at, e)
         };
-        if make {
+        if create {
             // The data are as private as the measurements.
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true);

@@ -90,12 +90,12 @@ impl DataError {
 }
 
 /// The error of a commit.
-pub(super) type Failed = redb::Error;
+pub(super) type CommitError = redb::Error;
 
 /// Converts an error of opening a database into the general one.
-pub(super) fn failed(error: DatabaseError) -> Failed {
+pub(super) fn commit_error(error: DatabaseError) -> CommitError {
     match error {
-        DatabaseError::Storage(StorageError::Io(e)) => Failed::Io(e),
+        DatabaseError::Storage(StorageError::Io(e)) => CommitError::Io(e),
         other => other.into(),
     }
 }

@@ -7,7 +7,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, TableDefinition, WriteTr
 use super::FORMAT;
 use super::directory::Directory;
 use super::disk::Disk;
-use super::error::{DataError, Failed, failed};
+use super::error::{CommitError, DataError, commit_error};
 
 /// The file's metadata.
 pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -27,11 +27,11 @@ pub(super) struct StoreFile {
 
 impl StoreFile {
     /// Creates a file with what `first` writes to it. It gets its final name only when its contents are on disk.
-    pub(super) fn make(
+    pub(super) fn create(
         dir: &Directory,
         name: &str,
         disk: &Disk,
-        first: impl FnOnce(&WriteTransaction) -> Result<(), Failed>,
+        first: impl FnOnce(&WriteTransaction) -> Result<(), CommitError>,
     ) -> Result<Self, DataError> {
         let made = format!("{name}.new");
         let path = dir.file(&made);
@@ -66,12 +66,12 @@ impl StoreFile {
         Ok(file)
     }
 
-    fn database(&self) -> Result<Database, Failed> {
+    fn database(&self) -> Result<Database, CommitError> {
         let file = Directory::options().open(&self.path)?;
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let file = self.disk.file(file, &name).map_err(failed)?;
+        let file = self.disk.file(file, &name).map_err(commit_error)?;
         builder.create_with_backend(file).map_err(failed)
     }
 
@@ -98,9 +98,9 @@ impl StoreFile {
     /// Reads what was committed last.
     pub(super) fn read<T>(
         &self,
-        look: impl FnOnce(&ReadTransaction) -> Result<T, Failed>,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, CommitError>,
     ) -> Result<T, DataError> {
-        let seen = self.db.as_ref().ok_or(Failed::DatabaseClosed).and_then(|db| {
+        let seen = self.db.as_ref().ok_or(CommitError::DatabaseClosed).and_then(|db| {
             let txn = db.begin_read()?;
             look(&txn)
         });
@@ -110,8 +110,8 @@ impl StoreFile {
     /// Commits everything that `change` does, or nothing. When this returns, committed data is on disk.
     pub(super) fn write<T>(
         &mut self,
-        change: impl FnOnce(&WriteTransaction) -> Result<T, Failed>,
-    ) -> Result<T, Failed> {
+        change: impl FnOnce(&WriteTransaction) -> Result<T, CommitError>,
+    ) -> Result<T, CommitError> {
         // After a failure the database refuses everything until it is opened again.
         let db = match self.db.take() {
             Some(db) => db,

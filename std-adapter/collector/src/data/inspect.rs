@@ -55,7 +55,7 @@ fn look(dir: &Path) -> Result<(DataReport, super::load::Restored), DataError> {
     if !dir.is_dir() {
         return Err(DataError::Empty(dir.to_owned()));
     }
-    let held = Directory::take(dir, false)?;
+    let held = Directory::lock(dir, false)?;
     let files = Files::open(&held, &Disk::default(), false, false)?;
     let about = files.state.about;
     // Everything is read, however much it is.

@@ -8,8 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use super::acks::{Acks, Asked, GROUP};
-use super::cuts::Cuts;
+use super::acks::{AckRequest, AckWriter, GROUP};
+use super::cuts::CutWriter;
 use super::directory::Directory;
 use super::disk::Disk;
 use super::load::Files;
@@ -17,7 +17,7 @@ use super::status::Status;
 use crate::intake::{Collector, Critical};
 
 /// Gives the threads access to the shards.
-pub(crate) trait Kept: Send + Sync + 'static {
+pub(crate) trait ShardsMut: Send + Sync + 'static {
     /// Returns the number of shards.
     fn count(&self) -> usize;
 
@@ -35,88 +35,88 @@ const END: Duration = Duration::from_secs(2);
 
 /// The state that the threads share.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct KeeperShared {
     pub(super) status: Status,
     pub(super) disk: Disk,
     /// For each shard, the number up to which a cut contains critical events.
     through: Vec<AtomicU64>,
-    said: Mutex<Said>,
-    asks: Condvar,
-    ends: Condvar,
+    requests: Mutex<Requests>,
+    ack_requested: Condvar,
+    cut_requested: Condvar,
 }
 
 #[derive(Default, Debug)]
-struct Said {
-    asked: HashMap<(u64, SocketAddr), Asked>,
+struct Requests {
+    asked: HashMap<(u64, SocketAddr), AckRequest>,
     /// Whether the thread of acknowledgements should end, followed by that of cuts.
     ends: [bool; 2],
     /// Whether a cut is wanted at once.
-    hurry: bool,
+    cut: bool,
 }
 
-impl Wire {
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+impl KeeperShared {
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a sender that is to get an acknowledgement once its events are on disk.
-    pub(crate) fn ask(&self, asked: Asked) {
-        let mut said = self.said();
-        if said.asked.is_empty() {
-            self.asks.notify_one();
+    pub(crate) fn request_ack(&self, asked: AckRequest) {
+        let mut requests = self.requests();
+        if requests.asked.is_empty() {
+            self.ack_requested.notify_one();
         }
-        if said.asked.len() >= WAITING {
+        if requests.asked.len() >= WAITING {
             self.status.withheld(1);
             return;
         }
         let key = (asked.sender, asked.to);
-        let length = said.asked.get(&key).map_or(0, |before| before.length);
-        said.asked.insert(key, Asked { length: asked.length.max(length), ..asked });
+        let length = requests.asked.get(&key).map_or(0, |before| before.length);
+        requests.asked.insert(key, AckRequest { length: asked.length.max(length), ..asked });
     }
 
     /// Waits for senders that ask, and a little longer for others. Returns `None` when the thread should end.
-    pub(super) fn asked(&self) -> Option<Vec<Asked>> {
-        let mut said = self.said();
-        while said.asked.is_empty() && !said.ends[0] {
-            said = self.asks.wait(said).unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn next_ack_requests(&self) -> Option<Vec<AckRequest>> {
+        let mut requests = self.requests();
+        while requests.asked.is_empty() && !requests.ends[0] {
+            requests = self.ack_requested.wait(requests).unwrap_or_else(PoisonError::into_inner);
         }
         let until = Instant::now() + GROUP;
-        while !said.ends[0] {
+        while !requests.ends[0] {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            let waited = self.asks.wait_timeout(said, left);
-            said = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.ack_requested.wait_timeout(requests, left);
+            requests = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let asked: Vec<_> = said.asked.drain().map(|(_, asked)| asked).collect();
+        let asked: Vec<_> = requests.asked.drain().map(|(_, asked)| asked).collect();
         (!asked.is_empty()).then_some(asked)
     }
 
     /// Waits for the pause, until the thread should end or, with `may_hurry`, until somebody asks for a cut. Returns whether
     /// it should end.
     pub(super) fn wait(&self, pause: Duration, may_hurry: bool) -> bool {
-        let goes_on = |said: &mut Said| !(said.ends[1] || may_hurry && said.hurry);
-        let waited = self.ends.wait_timeout_while(self.said(), pause, goes_on);
-        let mut said = waited.unwrap_or_else(PoisonError::into_inner).0;
-        said.hurry = false;
-        said.ends[1]
+        let goes_on = |requests: &mut Requests| !(requests.ends[1] || may_hurry && requests.cut);
+        let waited = self.cut_requested.wait_timeout_while(self.requests(), pause, goes_on);
+        let mut requests = waited.unwrap_or_else(PoisonError::into_inner).0;
+        requests.cut = false;
+        requests.ends[1]
     }
 
     /// Asks for a cut now. Whoever has read counters is to find them again after a crash: Prometheus takes one that went
     /// back for one that began anew.
-    pub(crate) fn hurry(&self) {
-        self.said().hurry = true;
-        self.ends.notify_all();
+    pub(crate) fn request_cut(&self) {
+        self.requests().cut = true;
+        self.cut_requested.notify_all();
     }
 
     fn end(&self, which: usize) {
-        self.said().ends[which] = true;
-        self.asks.notify_all();
-        self.ends.notify_all();
+        self.requests().ends[which] = true;
+        self.ack_requested.notify_all();
+        self.cut_requested.notify_all();
     }
 
-    pub(super) fn is_through(&self, shard: usize, number: u64) {
+    pub(super) fn set_through(&self, shard: usize, number: u64) {
         self.through[shard].store(number, Ordering::Release);
     }
 
@@ -135,15 +135,15 @@ impl Wire {
 pub(crate) struct Keeper {
     pub(super) dir: Directory,
     pub(super) files: Files,
-    pub(super) wire: Arc<Wire>,
+    pub(super) shared: Arc<KeeperShared>,
     /// Critical events up to this number are in the state.
     pub(super) latest: u64,
 }
 
 /// The threads that write to it.
 #[derive(Debug)]
-pub(crate) struct Keeping {
-    wire: Arc<Wire>,
+pub(crate) struct KeeperThreads {
+    shared: Arc<KeeperShared>,
     ended: Receiver<()>,
     _dir: Directory,
 }
@@ -156,36 +156,36 @@ impl Keeper {
         latest: u64,
         shards: usize,
     ) -> Self {
-        let wire = Wire {
+        let shared = KeeperShared {
             status: Status::default(),
             disk,
             through: (0..shards).map(|_| AtomicU64::new(latest)).collect(),
-            said: Mutex::default(),
-            asks: Condvar::new(),
-            ends: Condvar::new(),
+            requests: Mutex::default(),
+            ack_requested: Condvar::new(),
+            cut_requested: Condvar::new(),
         };
-        Self { dir, files, wire: Arc::new(wire), latest }
+        Self { dir, files, shared: Arc::new(shared), latest }
     }
 
     /// Returns the shared state, for requests of acknowledgements and for the status.
-    pub(crate) fn wire(&self) -> &Arc<Wire> {
-        &self.wire
+    pub(crate) fn shared(&self) -> &Arc<KeeperShared> {
+        &self.shared
     }
 
     /// Starts the threads.
-    pub(crate) fn start<K: Kept>(self, kept: &Arc<K>) -> std::io::Result<Keeping> {
-        let Self { dir, files, wire, latest } = self;
-        let shards = kept.count();
-        let acks = Acks {
+    pub(crate) fn start<K: ShardsMut>(self, shards: &Arc<K>) -> std::io::Result<KeeperThreads> {
+        let Self { dir, files, shared, latest } = self;
+        let count = shards.count();
+        let acks = AckWriter {
             file: files.critical,
-            kept: kept.clone(),
-            wire: wire.clone(),
-            batches: (0..shards).map(|_| Critical::default()).collect(),
-            needs_cut: vec![latest; shards],
+            shards: shards.clone(),
+            shared: shared.clone(),
+            batches: (0..count).map(|_| Critical::default()).collect(),
+            needs_cut: vec![latest; count],
             failed: None,
-            failing: Alarm::default(),
+            failing: ReportLimiter::default(),
         };
-        let cuts = Cuts { state: files.state, kept: kept.clone(), wire: wire.clone() };
+        let cuts = CutWriter { state: files.state, shards: shards.clone(), shared: shared.clone() };
         let (tell, ended) = channel();
         let start = |name: &str, tell: Sender<()>, work: Box<dyn FnOnce() + Send>| {
             Builder::new().name(name.into()).spawn(move || {
@@ -193,24 +193,24 @@ impl Keeper {
                 let _ = tell.send(());
             })
         };
-        let keeping = Keeping { wire, ended, _dir: dir };
+        let keeper_threads = KeeperThreads { shared, ended, _dir: dir };
         start("ringstat-acks", tell.clone(), Box::new(move || acks.run()))?;
         start("ringstat-data", tell, Box::new(move || cuts.run()))?;
-        Ok(keeping)
+        Ok(keeper_threads)
     }
 }
 
-impl Keeping {
+impl KeeperThreads {
     /// Writes what is left, unless the disk takes too long. Call it when no more datagrams arrive. Returns whether
     /// everything is on disk.
     pub(crate) fn end(&self) -> bool {
         let until = Instant::now() + END;
         // The events that were acknowledged last are in the last cut.
         let done = (0..2).all(|which| {
-            self.wire.end(which);
+            self.shared.end(which);
             self.ended.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok()
         });
-        let written = done && !self.wire.status.now().failing;
+        let written = done && !self.shared.status.now().failing;
         if !written {
             tracing::error!(
                 "not everything could be kept: what came last is lost with this process"
@@ -222,24 +222,25 @@ impl Keeping {
 
 /// Limits reports of a repeated failure: the first is made at once, later ones once a minute.
 #[derive(Default, Debug)]
-pub(super) struct Alarm {
-    told: Option<Instant>,
-    on: bool,
+pub(super) struct ReportLimiter {
+    reported: Option<Instant>,
+    failing: bool,
 }
 
-impl Alarm {
+impl ReportLimiter {
     /// Notes a failure. Returns whether to report it.
-    pub(super) fn rings(&mut self) -> bool {
-        self.on = true;
-        let tell = self.told.is_none_or(|told| told.elapsed() > Duration::from_secs(60));
-        if tell {
-            self.told = Some(Instant::now());
+    pub(super) fn failed(&mut self) -> bool {
+        self.failing = true;
+        let report =
+            self.reported.is_none_or(|reported| reported.elapsed() > Duration::from_secs(60));
+        if report {
+            self.reported = Some(Instant::now());
         }
-        tell
+        report
     }
 
     /// Notes a success. Returns whether there had been a failure.
-    pub(super) fn ends(&mut self) -> bool {
-        std::mem::take(&mut self.on)
+    pub(super) fn recovered(&mut self) -> bool {
+        std::mem::take(&mut self.failing)
     }
 }

@@ -19,12 +19,12 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens the existing files. With `make`, missing ones are created; with `recover`, damaged ones are replaced and
+    /// Opens the existing files. With `create`, missing ones are created; with `recover`, damaged ones are replaced and
     /// kept under another name.
     pub(super) fn open(
         dir: &Directory,
         disk: &Disk,
-        make: bool,
+        create: bool,
         recover: bool,
     ) -> Result<Self, DataError> {
         let state = found(dir, STATE, recover, || State::open(dir, disk))?;
@@ -41,7 +41,7 @@ impl Files {
             (Some(state), Some(critical)) if state.about.id == critical.id => (state, critical),
             (Some(state), Some(_)) if recover => {
                 set_aside(dir, CRITICAL, "it belongs to another state")?;
-                let critical = CriticalFile::make(dir, disk, state.about.id)?;
+                let critical = CriticalFile::create(dir, disk, state.about.id)?;
                 (state, critical)
             }
             (Some(_), Some(_)) => {
@@ -49,19 +49,19 @@ impl Files {
                 return Err(DataError::damaged(dir.file(CRITICAL), what));
             }
             (Some(state), None) if recover => {
-                let critical = CriticalFile::make(dir, disk, state.about.id)?;
+                let critical = CriticalFile::create(dir, disk, state.about.id)?;
                 (state, critical)
             }
             (Some(_), None) => return Err(missing(CRITICAL)),
             // The state is created last, so this directory was still being created.
-            (None, Some(critical)) if make && (recover || critical.len()? == 0) => {
-                (State::make(dir, disk, new(critical.id))?, critical)
+            (None, Some(critical)) if create && (recover || critical.len()? == 0) => {
+                (State::create(dir, disk, new(critical.id))?, critical)
             }
             (None, Some(_)) => return Err(missing(STATE)),
-            (None, None) if make => {
+            (None, None) if create => {
                 let about = new(MemberKey::random().parts().0);
-                let critical = CriticalFile::make(dir, disk, about.id)?;
-                (State::make(dir, disk, about)?, critical)
+                let critical = CriticalFile::create(dir, disk, about.id)?;
+                (State::create(dir, disk, about)?, critical)
             }
             (None, None) => return Err(DataError::Empty(dir.path().to_owned())),
         };

@@ -28,12 +28,12 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub(crate) use acks::Asked;
+pub(crate) use acks::AckRequest;
 use directory::Directory;
 use disk::Disk;
 pub use error::DataError;
 pub use inspect::{DataReport, check_data, show_data};
-pub(crate) use keeper::{Keeper, Keeping, Kept, Wire};
+pub(crate) use keeper::{Keeper, KeeperShared, KeeperThreads, ShardsMut};
 use load::{Files, restore};
 
 use crate::intake::Collector;
@@ -84,7 +84,7 @@ fn open_on(
     limits: Limits,
     shards: usize,
 ) -> Result<Opened, DataError> {
-    let dir = Directory::take(&config.dir, true)?;
+    let dir = Directory::lock(&config.dir, true)?;
     let mut files = Files::open(&dir, disk, true, config.recover)?;
     let load::Restored { mut collectors, now_ms, latest, replayed } =
         restore(&files, limits, shards, config.recover)?;
@@ -128,7 +128,7 @@ fn apply(
     tables: &mut state::Tables<'_>,
     shard: u32,
     rows: &mut [Rows; 2],
-) -> Result<(), error::Failed> {
+) -> Result<(), error::CommitError> {
     for rows in rows {
         tables.apply(shard, rows)?;
         rows.clear();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{Directory, STATE};
 use super::disk::Disk;
-use super::error::{DataError, Failed};
+use super::error::{CommitError, DataError};
 use super::file::{META, StoreFile};
 use crate::intake::{SenderRow, ShardRow};
 use crate::rows::{self, Rows};
@@ -55,8 +55,8 @@ pub(super) struct State {
 
 impl State {
     /// Creates an empty file.
-    pub(super) fn make(dir: &Directory, disk: &Disk, about: About) -> Result<Self, DataError> {
-        let file = StoreFile::make(dir, STATE, disk, |txn| {
+    pub(super) fn create(dir: &Directory, disk: &Disk, about: About) -> Result<Self, DataError> {
+        let file = StoreFile::create(dir, STATE, disk, |txn| {
             Tables::open(txn)?;
             put_about(txn, &about)
         })?;
@@ -141,8 +141,8 @@ impl State {
     pub(super) fn write(
         &mut self,
         about: About,
-        change: impl FnOnce(&mut Tables<'_>) -> Result<(), Failed>,
-    ) -> Result<(), Failed> {
+        change: impl FnOnce(&mut Tables<'_>) -> Result<(), CommitError>,
+    ) -> Result<(), CommitError> {
         self.file.write(|txn| {
             change(&mut Tables::open(txn)?)?;
             put_about(txn, &about)
@@ -156,7 +156,7 @@ impl State {
     }
 }
 
-fn put_about(txn: &WriteTransaction, about: &About) -> Result<(), Failed> {
+fn put_about(txn: &WriteTransaction, about: &About) -> Result<(), CommitError> {
     let bytes = postcard::to_allocvec(about).unwrap_or_default();
     txn.open_table(META)?.insert(ABOUT, &*bytes)?;
     Ok(())
@@ -171,7 +171,7 @@ pub(super) struct Tables<'t> {
 }
 
 impl<'t> Tables<'t> {
-    fn open(txn: &'t WriteTransaction) -> Result<Self, Failed> {
+    fn open(txn: &'t WriteTransaction) -> Result<Self, CommitError> {
         Ok(Self {
             shards: txn.open_table(SHARDS)?,
             senders: txn.open_table(SENDERS)?,
@@ -181,7 +181,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Writes and deletes rows of a shard.
-    pub(super) fn apply(&mut self, shard: u32, rows: &Rows) -> Result<(), Failed> {
+    pub(super) fn apply(&mut self, shard: u32, rows: &Rows) -> Result<(), CommitError> {
         for (table, key, row) in rows.iter() {
             let table = match table {
                 rows::Table::Shard => &mut self.shards,
@@ -198,7 +198,7 @@ impl<'t> Tables<'t> {
     }
 
     /// Deletes all rows of one shard, or of all.
-    pub(super) fn clear(&mut self, shard: Option<u32>) -> Result<(), Failed> {
+    pub(super) fn clear(&mut self, shard: Option<u32>) -> Result<(), CommitError> {
         let (from, to) = shard.map_or((0, u32::MAX), |shard| (shard, shard));
         let Self { shards, senders, series, values } = self;
         for table in [shards, senders, series, values] {

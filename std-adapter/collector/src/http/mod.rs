@@ -3,12 +3,12 @@
 //!
 //! No client can hold up the collector or other clients. There are limits on the number of connections in all and of
 //! one address ([`gate`]), on the head of a request in bytes, fields and time, on the time to read an answer
-//! ([`patience`]), and on the lifetime of a connection. No body is ever read.
+//! ([`write_timeout`]), and on the lifetime of a connection. No body is ever read.
 
 mod gate;
-mod patience;
 mod routes;
 mod slices;
+mod write_timeout;
 
 use std::future::Future;
 use std::io;
@@ -31,8 +31,8 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
 use crate::shared::{Shared, count};
-use gate::{Admission, Gate, Place};
-use patience::{PATIENCE, Patient};
+use gate::{Admission, Gate, Permit};
+use write_timeout::{TimedStream, WRITE_TIMEOUT};
 
 /// The largest size of the head of a request, in bytes.
 const HEAD_BYTES: usize = 16 << 10;
@@ -95,12 +95,12 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
     loop {
         match listener.accept().await {
             Ok((stream, from)) => match gate.admit(from.ip()) {
-                Admission::Taken { place, displaced } => {
+                Admission::Taken { permit, displaced } => {
                     count(&shared.http.connections);
                     if displaced {
                         count(&shared.http.displaced);
                     }
-                    tokio::spawn(serve(stream, place, router.clone(), shared.clone()));
+                    tokio::spawn(serve(stream, permit, router.clone(), shared.clone()));
                 }
                 Admission::Refused => count(&shared.http.refused),
             },
@@ -119,10 +119,10 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
 }
 
 /// Serves one connection until it ends, its time is over, or it is displaced.
-async fn serve(stream: TcpStream, place: Place, router: Router, shared: Arc<Shared>) {
-    let io = TokioIo::new(Patient::new(stream, shared.clone()));
+async fn serve(stream: TcpStream, permit: Permit, router: Router, shared: Arc<Shared>) {
+    let io = TokioIo::new(TimedStream::new(stream, shared.clone()));
     let service = service_fn(|request| {
-        place.asked();
+        permit.asked();
         answer(request, router.clone(), &shared)
     });
     let mut connection = pin!(
@@ -135,13 +135,13 @@ async fn serve(stream: TcpStream, place: Place, router: Router, shared: Arc<Shar
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
-        () = place.displaced() => return,
+        () = permit.displaced() => return,
         () = sleep(LIFE) => None,
     };
     // If a connection fails, that is its client's concern.
     if ended.is_none() {
         connection.as_mut().graceful_shutdown();
-        let _ = timeout(PATIENCE, connection).await;
+        let _ = timeout(WRITE_TIMEOUT, connection).await;
     }
 }
 

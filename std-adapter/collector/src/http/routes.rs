@@ -81,7 +81,7 @@ async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     struct Answer<'a> {
         #[serde(flatten)]
         health: &'a Health,
-        unwell: usize,
+        degraded_senders: usize,
         senders: BTreeMap<&'a str, &'a Health>,
     }
     let report = slices::report(&shared, 0).await;
@@ -89,7 +89,14 @@ async fn health(State(shared): State<Arc<Shared>>, uri: Uri) -> Response {
     let unhealthy = report.health.status == Status::Unhealthy;
     let asked = uri.query().is_some_and(|q| q.split('&').any(|p| p == "fail=unhealthy"));
     let status = if unhealthy && asked { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, json(&Answer { health: &report.health, unwell: report.unwell, senders }))
+    (
+        status,
+        json(&Answer {
+            health: &report.health,
+            degraded_senders: report.degraded_senders,
+            senders,
+        }),
+    )
         .into_response()
 }
 

@@ -25,8 +25,8 @@ pub(super) fn metrics(shared: Arc<Shared>) -> Body {
         let (mut page, shared) = state?;
         let mut slice = String::new();
         let more = page.write(&mut slice, &*shared, SLICE);
-        if !more && let Some(wire) = shared.wire() {
-            wire.hurry();
+        if !more && let Some(keeper) = shared.keeper() {
+            keeper.request_cut();
         }
         if more {
             sleep(BETWEEN).await;

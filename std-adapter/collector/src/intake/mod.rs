@@ -3,14 +3,14 @@
 //! A datagram is checked, tracked by its sequence number, and stored. A datagram that was received before is not stored
 //! again, so several sockets, or two paths through the network, may feed one collector.
 
+mod baseline;
 mod counts;
 mod critical;
-mod heard;
+mod cut;
 mod info;
-mod kept;
-mod lately;
 mod members;
 mod records;
+mod replies;
 mod sender;
 mod senders;
 mod shards;
@@ -29,16 +29,16 @@ use crate::exposition::Names;
 use crate::journal::Topic;
 use crate::limits::{Hits, Limit, Limits};
 use crate::memory::heap;
-use crate::store::{Cache, Common, Store};
+use crate::store::{Common, Store};
+pub(crate) use baseline::Baseline;
 pub use counts::Counts;
 pub(crate) use critical::{Critical, Entry};
-pub use heard::Asks;
+use cut::Begun;
+pub(crate) use cut::{SenderRow, ShardRow};
 pub use info::SenderInfo;
-use kept::Begun;
-pub(crate) use kept::{SenderRow, ShardRow};
-pub(crate) use lately::Lately;
 pub(crate) use members::MemberKey;
-use records::Taken;
+use records::{RecordSink, Stored};
+pub use replies::Replies;
 pub use sender::{Life, Sender};
 use senders::Senders;
 #[cfg(target_os = "linux")]
@@ -63,19 +63,17 @@ pub use shards::{Shards, shard_of};
 pub struct Collector {
     common: Arc<Common>,
     decoder: Box<DecoderDebug>,
-    cache: Cache,
     store: Store,
     senders: Senders,
-    hasher: RandomState,
+    sink: RecordSink,
     counts: Counts,
     /// When idle senders and idle series were last looked for.
     swept_ms: (u64, u64),
-    hits_before: Lately<Hits>,
-    datagrams_before: Lately<u64>,
-    /// How often each limit had been reached when the journal was last told.
-    told: Hits,
-    counts_before: Lately<Counts>,
-    members: MemberKey,
+    hits_before: Baseline<Hits>,
+    datagrams_before: Baseline<u64>,
+    /// How often each limit had been reached when that was last logged.
+    logged_hits: Hits,
+    counts_before: Baseline<Counts>,
     /// Where something is kept: critical events on their way to the disk,
     critical: Critical,
     /// whether the next cut is to have everything, the one under way,
@@ -125,7 +123,7 @@ impl Collector {
     /// The same; members of sets are told apart as in a life before.
     pub(crate) fn shards_with_key(limits: Limits, count: usize, key: MemberKey) -> Vec<Self> {
         let mut shards = Self::shards(limits, count);
-        shards.iter_mut().for_each(|shard| shard.members = key);
+        shards.iter_mut().for_each(|shard| shard.sink.members = key);
         shards
     }
 
@@ -133,18 +131,16 @@ impl Collector {
         let hasher = RandomState::new();
         Self {
             store: Store::new(common.clone()),
-            common,
             decoder: Box::new(DecoderDebug(Decoder::new())),
-            cache: Cache::default(),
             senders: Senders::new(hasher.clone()),
-            hasher,
+            sink: RecordSink::new(common.clone(), hasher),
+            common,
             counts: Counts::default(),
             swept_ms: (0, 0),
-            hits_before: Lately::new(0, Hits::default()),
-            datagrams_before: Lately::new(0, 0),
-            told: Hits::default(),
-            counts_before: Lately::new(0, Counts::default()),
-            members: MemberKey::random(),
+            hits_before: Baseline::new(0, Hits::default()),
+            datagrams_before: Baseline::new(0, 0),
+            logged_hits: Hits::default(),
+            counts_before: Baseline::new(0, Counts::default()),
             critical: Critical::default(),
             keeps_all: false,
             cut: Begun::default(),
@@ -154,25 +150,30 @@ impl Collector {
 
     /// Takes one datagram that arrived at `now_ms`, in milliseconds of any clock that does not go back, and counts what
     /// became of it. Returns the answers that the sender asks for.
-    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Asks {
+    pub fn receive(&mut self, datagram: &[u8], now_ms: u64) -> Replies {
         self.receive_from(datagram, None, now_ms)
     }
 
     /// As [`receive`](Self::receive), for a datagram that came from that address.
-    pub fn receive_from(&mut self, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Asks {
+    pub fn receive_from(
+        &mut self,
+        datagram: &[u8],
+        from: Option<SocketAddr>,
+        now_ms: u64,
+    ) -> Replies {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.len() as u64;
         self.arrive(datagram, from, now_ms)
     }
 
-    fn arrive(&mut self, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Asks {
+    fn arrive(&mut self, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Replies {
         let mut opened = match self.decoder.0.open(datagram) {
             Ok(opened) => opened,
             Err(e) => {
                 self.counts.malformed[e as usize] += 1;
                 self.common.journal.refused(e);
                 self.counts.statsd_lines += u64::from(is_statsd(datagram));
-                return Asks::default();
+                return Replies::default();
             }
         };
         let header = *opened.header();
@@ -183,7 +184,7 @@ impl Collector {
         self.counts.displaced_series += displaced.series;
         let Some(sender) = admitted else {
             self.counts.refused_senders += 1;
-            return Asks::default();
+            return Replies::default();
         };
         if sender.datagrams == 0 {
             self.common.journal.sender(Topic::NewSender, &header, now_ms);
@@ -206,48 +207,36 @@ impl Collector {
                     _ => &mut self.counts.duplicates,
                 } += 1;
                 // The answer to the first copy may have been lost.
-                return Asks::of(&opened, id, sender.heard.as_ref());
+                return Replies::of(&opened, id, sender.received.as_ref());
             }
         }
         sender.from = from.or(sender.from);
-        let taken = Taken {
-            common: &self.common,
-            store: &mut self.store,
-            cache: &mut self.cache,
-            hasher: &self.hasher,
-            members: &self.members,
-            counts: &mut self.counts,
-        };
-        let took = taken.take(id, sender, &mut opened, now_ms);
-        self.grow(took.grown);
-        if took.critical {
-            self.critical.add(id, took.resyncs, datagram);
-        }
-        took.asks
+        let (store, counts) = (&mut self.store, &mut self.counts);
+        let stored = self.sink.store(store, counts, id, sender, &mut opened, now_ms);
+        self.settle(id, datagram, &stored)
     }
 
     /// Takes a datagram that the sender's tracker has counted already.
-    fn take(&mut self, id: u64, datagram: &[u8], now_ms: u64) -> Asks {
+    fn take(&mut self, id: u64, datagram: &[u8], now_ms: u64) -> Replies {
         // It was sound when it came.
         let (Ok(mut opened), Some(sender)) =
             (self.decoder.0.open(datagram), self.senders.get_mut(id))
         else {
-            return Asks::default();
+            return Replies::default();
         };
-        let taken = Taken {
-            common: &self.common,
-            store: &mut self.store,
-            cache: &mut self.cache,
-            hasher: &self.hasher,
-            members: &self.members,
-            counts: &mut self.counts,
-        };
-        let took = taken.take(id, sender, &mut opened, now_ms);
-        self.grow(took.grown);
-        if took.critical {
-            self.critical.add(id, took.resyncs, datagram);
+        let (store, counts) = (&mut self.store, &mut self.counts);
+        let stored = self.sink.store(store, counts, id, sender, &mut opened, now_ms);
+        self.settle(id, datagram, &stored)
+    }
+
+    /// Accounts for a datagram that was stored, and returns the replies that its sender asks for.
+    #[inline]
+    fn settle(&mut self, id: u64, datagram: &[u8], stored: &Stored) -> Replies {
+        self.grow(stored.grown);
+        if stored.critical {
+            self.critical.add(id, stored.resyncs, datagram);
         }
-        took.asks
+        stored.replies
     }
 
     /// Takes note that senders keep so much more memory.
@@ -261,7 +250,7 @@ impl Collector {
 
     /// Keeps a datagram of another run aside, if there is room.
     #[cold]
-    fn keep_aside(&mut self, id: u64, datagram: &[u8]) -> Asks {
+    fn keep_aside(&mut self, id: u64, datagram: &[u8]) -> Replies {
         self.counts.strangers += 1;
         let has_room = self.store.claim(heap(datagram.len()) + 64);
         if let Some(sender) = self.senders.get_mut(id) {
@@ -271,7 +260,7 @@ impl Collector {
             self.grow(grown);
         }
         // It is not known yet whether this will have been received.
-        Asks::default()
+        Replies::default()
     }
 
     /// What was kept aside for a sender of a datagram's epoch, and is that no longer.
@@ -288,7 +277,13 @@ impl Collector {
 
     /// A run begins with this datagram and those kept aside that are of it.
     #[cold]
-    fn begin(&mut self, id: u64, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Asks {
+    fn begin(
+        &mut self,
+        id: u64,
+        datagram: &[u8],
+        from: Option<SocketAddr>,
+        now_ms: u64,
+    ) -> Replies {
         for aside in self.take_aside(id, datagram) {
             self.counts.believed += 1;
             self.take(id, &aside, now_ms);
@@ -307,19 +302,19 @@ impl Collector {
         datagram: &[u8],
         from: Option<SocketAddr>,
         now_ms: u64,
-    ) -> Asks {
+    ) -> Replies {
         let aside = self.take_aside(id, datagram);
         let twin = Header::parse(datagram).ok().and_then(|h| self.senders.tell_apart(&h, now_ms));
         let Some(twin) = twin else {
             self.store.hits.count(Limit::Senders, id, 1);
             self.counts.refused_senders += 1;
-            return Asks::default();
+            return Replies::default();
         };
         for aside in aside {
             self.counts.believed += 1;
             self.arrive(&aside, from, now_ms);
         }
-        let asks = self.arrive(datagram, from, now_ms);
+        let replies = self.arrive(datagram, from, now_ms);
         self.senders.pair(id, twin);
         let at = |id| self.senders.get(id).and_then(Sender::address);
         self.common.journal.twins((id, at(id)), (twin, at(twin)), now_ms);
@@ -385,9 +380,9 @@ impl Collector {
             self.store.set_outside(self.senders.bytes());
             self.tell(now_ms);
             let hits = &self.store.hits;
-            self.hits_before.turn(now_ms, || hits.clone());
-            self.datagrams_before.turn(now_ms, || self.counts.datagrams);
-            self.counts_before.turn(now_ms, || self.counts.clone());
+            self.hits_before.rotate(now_ms, || hits.clone());
+            self.datagrams_before.rotate(now_ms, || self.counts.datagrams);
+            self.counts_before.rotate(now_ms, || self.counts.clone());
         }
     }
 
@@ -395,11 +390,11 @@ impl Collector {
     fn tell(&mut self, now_ms: u64) {
         let hits = &self.store.hits;
         for limit in Limit::ALL {
-            let more = hits.times(limit) - self.told.times(limit);
+            let more = hits.times(limit) - self.logged_hits.times(limit);
             let by = hits.by(limit).unwrap_or_default();
             self.common.journal.limit(limit, by, more, now_ms);
         }
-        self.told.clone_from(hits);
+        self.logged_hits.clone_from(hits);
         self.common.journal.tick(now_ms);
     }
 
@@ -448,7 +443,7 @@ impl Collector {
     }
 
     /// The number of datagrams received in the last minutes.
-    pub(crate) fn received_lately(&self) -> u64 {
+    pub(crate) fn received_recently(&self) -> u64 {
         self.counts.datagrams - self.datagrams_before.before()
     }
 

@@ -1,6 +1,7 @@
 //! From the records of a datagram to the series that hold them.
 
 use std::hash::RandomState;
+use std::sync::Arc;
 
 use ringstat_core::format::Header;
 use ringstat_core::instrument::Details;
@@ -9,8 +10,8 @@ use ringstat_core::record::Kind;
 use ringstat_core::wire::DecodeError;
 use ringstat_core::wire::decode::{Body, Content, Datagram, Event, Record};
 
-use super::heard::Heard;
-use super::{Asks, Counts, MemberKey, Sender, SenderInfo};
+use super::replies::RunCounts;
+use super::{Counts, MemberKey, Replies, Sender, SenderInfo};
 use crate::memory::Room;
 use crate::series::{Class, Data, say};
 use crate::store::{Cache, Common, Series, Store, Wanted};
@@ -53,68 +54,77 @@ pub(super) struct Tally {
     pub(super) critical: u64,
 }
 
-/// What takes a datagram.
-pub(super) struct Taken<'a> {
-    pub(super) common: &'a Common,
-    pub(super) store: &'a mut Store,
-    pub(super) cache: &'a mut Cache,
-    pub(super) hasher: &'a RandomState,
-    pub(super) members: &'a MemberKey,
-    pub(super) counts: &'a mut Counts,
+/// Stores the records of datagrams, and keeps what is used again for the next datagram.
+#[derive(Debug)]
+pub(super) struct RecordSink {
+    common: Arc<Common>,
+    cache: Cache,
+    hasher: RandomState,
+    /// The key with which members of sets are hashed.
+    pub(super) members: MemberKey,
 }
 
-/// What came of a datagram.
-pub(super) struct Took {
-    /// What the sender asks for.
-    pub(super) asks: Asks,
-    /// What is known of it takes so many bytes more.
+/// The result of storing a datagram.
+pub(super) struct Stored {
+    /// The replies that the sender asks for.
+    pub(super) replies: Replies,
+    /// How many bytes more the collector now keeps about the sender.
     pub(super) grown: isize,
-    /// Whether there were critical events that had not been here before.
+    /// Whether the datagram brought critical events that had not been received before.
     pub(super) critical: bool,
-    /// How often the sender had restarted with the epoch that it had.
+    /// How often the sender had restarted when its epoch began.
     pub(super) resyncs: u32,
 }
 
-impl Taken<'_> {
+impl RecordSink {
+    pub(super) fn new(common: Arc<Common>, hasher: RandomState) -> Self {
+        Self { common, cache: Cache::default(), hasher, members: MemberKey::random() }
+    }
+
     /// Stores a datagram's records and counts them.
     #[inline]
-    pub(super) fn take(
-        self,
+    pub(super) fn store(
+        &mut self,
+        store: &mut Store,
+        counts: &mut Counts,
         id: u64,
         sender: &mut Sender,
         opened: &mut Datagram<'_>,
         now_ms: u64,
-    ) -> Took {
+    ) -> Stored {
         let (header, prologue) = (*opened.header(), *opened.prologue());
-        self.counts.accepted += 1;
-        if sender.heard.as_ref().is_none_or(|heard| !heard.counts(&header)) {
-            sender.heard = Some(Heard::new(self.hasher, &header));
+        counts.accepted += 1;
+        if sender.received.as_ref().is_none_or(|received| !received.counts(&header)) {
+            sender.received = Some(RunCounts::new(&self.hasher, &header));
         }
         sender.take_prologue(&header, prologue, now_ms);
-        self.take_records(id, sender, opened, now_ms, false)
+        self.store_records(store, counts, (id, sender), opened, now_ms, false)
     }
 
     /// Stores the critical events of a datagram that was received in a life before, and is not counted.
-    pub(super) fn take_critical(
-        self,
+    pub(super) fn store_critical(
+        &mut self,
+        store: &mut Store,
+        counts: &mut Counts,
         id: u64,
         sender: &mut Sender,
         opened: &mut Datagram<'_>,
         now_ms: u64,
-    ) -> Took {
-        self.take_records(id, sender, opened, now_ms, true)
+    ) -> Stored {
+        self.store_records(store, counts, (id, sender), opened, now_ms, true)
     }
 
     #[inline]
-    fn take_records(
-        self,
-        id: u64,
-        sender: &mut Sender,
+    fn store_records(
+        &mut self,
+        store: &mut Store,
+        counts: &mut Counts,
+        (id, sender): (u64, &mut Sender),
         opened: &mut Datagram<'_>,
         now_ms: u64,
         only_critical: bool,
-    ) -> Took {
-        let Self { common, store, cache, members, counts, .. } = self;
+    ) -> Stored {
+        let Self { common, cache, members, .. } = self;
         if let Some(floor) = opened.prologue().ack_floor {
             sender.ids.get_or_insert_default().advance(floor);
         }
@@ -136,8 +146,8 @@ impl Taken<'_> {
         let error = target.take_all(opened);
         let Target { room, tally, store, .. } = target;
         store.settle(id, &room);
-        if let Some(heard) = sender.heard.as_mut().filter(|_| !only_critical) {
-            heard.count(tally.events);
+        if let Some(received) = sender.received.as_mut().filter(|_| !only_critical) {
+            received.count(tally.events);
         }
         sender.records += tally.read;
         counts.add(&tally);
@@ -147,8 +157,8 @@ impl Taken<'_> {
             counts.broken += 1;
             common.journal.refused(e);
         }
-        Took {
-            asks: Asks::of(opened, id, sender.heard.as_ref()),
+        Stored {
+            replies: Replies::of(opened, id, sender.received.as_ref()),
             grown: tally.grown,
             critical: tally.critical > 0,
             resyncs: sender.resyncs(),

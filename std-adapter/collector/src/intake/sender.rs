@@ -7,9 +7,9 @@ use ringstat_core::receive::{Account, IdWindow, SequenceTracker, Verdict};
 use ringstat_core::wire::ack::Ack;
 
 use super::SenderInfo;
-use super::heard::Heard;
+use super::baseline::Baseline;
 use super::kept::SenderRow;
-use super::lately::Lately;
+use super::replies::RunCounts;
 use crate::memory::heap;
 
 /// What is known about one sender.
@@ -51,10 +51,10 @@ pub struct Sender {
     /// What its life was when it was last looked at.
     pub(super) was: Life,
     /// The counts for receipts, once there are any in this run.
-    pub(super) heard: Option<Heard>,
+    pub(super) received: Option<RunCounts>,
     /// The critical events of this run, once there are any.
     pub(super) ids: Option<Box<IdWindow>>,
-    lately: Lately<Losses>,
+    baseline: Baseline<Losses>,
     /// The number of the cut before which it last changed, and whether it was ever in one.
     pub(super) cut: u32,
     pub(super) kept: bool,
@@ -141,9 +141,9 @@ impl Sender {
             clock: Clock::default(),
             start_ms: None,
             was: Life::Living,
-            heard: None,
+            received: None,
             ids: None,
-            lately: Lately::new(now_ms, Losses::default()),
+            baseline: Baseline::new(now_ms, Losses::default()),
             cut: 0,
             kept: false,
         }
@@ -220,7 +220,7 @@ impl Sender {
         self.told = Prologue::default();
         self.epoch = epoch;
         self.ids = None;
-        self.heard = None;
+        self.received = None;
         self.clock.ahead = None;
     }
 
@@ -345,7 +345,7 @@ impl Sender {
         };
         sender.was = sender.life(now_ms);
         // What was lost in a life before is not lost lately.
-        sender.lately = Lately::new(now_ms, sender.losses());
+        sender.baseline = Baseline::new(now_ms, sender.losses());
         sender
     }
 
@@ -431,9 +431,9 @@ impl Sender {
     }
 
     /// Starts a new period if some minutes have passed.
-    pub(super) fn turn(&mut self, now_ms: u64) {
+    pub(super) fn rotate(&mut self, now_ms: u64) {
         let losses = self.losses();
-        self.lately.turn(now_ms, || losses);
+        self.baseline.rotate(now_ms, || losses);
     }
 
     /// The account of sequence numbers.
@@ -461,8 +461,8 @@ impl Sender {
     }
 
     /// The losses of the last minutes, by which the sender is judged.
-    pub(crate) fn losses_lately(&self) -> Losses {
-        let (now, before) = (self.losses(), self.lately.before());
+    pub(crate) fn recent_losses(&self) -> Losses {
+        let (now, before) = (self.losses(), self.baseline.before());
         Losses {
             lost: now.lost.saturating_sub(before.lost),
             expected: now.expected.saturating_sub(before.expected),

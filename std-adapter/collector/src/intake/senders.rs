@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use ringstat_core::format::Header;
 use ringstat_core::receive::IdWindow;
 
-use super::kept::KeptSenders;
+use super::cut::ChangedSenders;
 use super::{Life, Sender};
 use crate::limits::Limit;
 use crate::memory::{Budget, heap, table};
@@ -53,7 +53,7 @@ pub(super) struct Senders {
     twins: HashMap<(u64, u32), u64, foldhash::fast::RandomState>,
     /// Memory behind the senders, besides identifiers.
     kept: usize,
-    pub(super) cuts: KeptSenders,
+    pub(super) cuts: ChangedSenders,
 }
 
 /// As many processes may share a number with another one.
@@ -75,7 +75,7 @@ impl Senders {
             hasher,
             twins: HashMap::default(),
             kept: 0,
-            cuts: KeptSenders::default(),
+            cuts: ChangedSenders::default(),
         }
     }
 
@@ -268,7 +268,7 @@ impl Senders {
         }
         let all = &mut self.all;
         self.newcomers.retain(|id| all.get(id).is_some_and(|s| is_newcomer(s, now_ms)));
-        all.values_mut().for_each(|s| s.turn(now_ms));
+        all.values_mut().for_each(|s| s.rotate(now_ms));
         let forgotten = before - all.len();
         budget.give_senders(forgotten);
         if all.len() < all.capacity() / 4 {

@@ -45,10 +45,10 @@ impl Health {
     /// The health of the collector itself.
     pub(super) fn of_collector(totals: &Totals, io: &Io) -> Self {
         let mut health = Self::default();
-        let lately = |of: fn(&super::IoCounts) -> u64| of(&io.now).saturating_sub(of(&io.before));
-        let drops = lately(|i| i.kernel_drops);
+        let recent = |of: fn(&super::IoCounts) -> u64| of(&io.now).saturating_sub(of(&io.before));
+        let drops = recent(|i| i.kernel_drops);
         if drops > 0 {
-            let much = drops as f64 > MUCH * (drops + totals.received_lately) as f64;
+            let much = drops as f64 > MUCH * (drops + totals.received_recently) as f64;
             let status = if much { Status::Unhealthy } else { Status::Degraded };
             health.because(
                 status,
@@ -57,11 +57,11 @@ impl Health {
                 ),
             );
         }
-        let errors = lately(|i| i.receive_errors);
+        let errors = recent(|i| i.receive_errors);
         if errors > 0 {
             health.because(Status::Degraded, format!("{errors} receive calls failed: see the log"));
         }
-        let late = lately(|i| i.hand_on_drops);
+        let late = recent(|i| i.hand_on_drops);
         if late > 0 {
             health.because(
                 Status::Degraded,
@@ -78,14 +78,14 @@ impl Health {
         let (reason, most) = malformed.iter().copied().max_by_key(|(_, n)| *n).unwrap_or_default();
         let malformed = malformed.iter().map(|(_, n)| n).sum::<u64>() - lines;
         if malformed > 0 {
-            let much = malformed as f64 > MUCH * totals.received_lately as f64;
+            let much = malformed as f64 > MUCH * totals.received_recently as f64;
             let status = if much { Status::Unhealthy } else { Status::Degraded };
             health.because(
                 status,
                 format!("{malformed} datagrams were malformed (most often {reason}: {most}): see what else sends to this port, or which sender is of another version"),
             );
         }
-        let no_descriptors = lately(|i| i.http.no_descriptors);
+        let no_descriptors = recent(|i| i.http.no_descriptors);
         if no_descriptors > 0 {
             health.because(
                 Status::Degraded,
@@ -119,10 +119,10 @@ impl Health {
                 "the data directory cannot be written: see the log; a restart would forget what has come since the last commit, and critical events are not acknowledged".into(),
             );
         } else if failures > before {
-            let lately = failures - before;
+            let recent = failures - before;
             self.because(
                 Status::Degraded,
-                format!("{lately} commits to the data directory failed: see the log"),
+                format!("{recent} commits to the data directory failed: see the log"),
             );
         }
     }
@@ -130,17 +130,17 @@ impl Health {
     /// The health of a sender, which reports `own` about itself.
     pub(super) fn of_sender(sender: &Sender, own: &Own, now_ms: u64) -> Self {
         let mut health = Self::default();
-        let lately = sender.losses_lately();
+        let recent = sender.recent_losses();
         let share =
             |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        let loss = share(lately.lost, lately.expected);
+        let loss = share(recent.lost, recent.expected);
         if loss > MUCH {
             let percent = loss * 100.0;
             health.because(Status::Unhealthy, format!("{percent:.1} % of its datagrams lost"));
-        } else if lately.lost > 0 {
-            health.because(Status::Degraded, format!("{} of its datagrams lost", lately.lost));
+        } else if recent.lost > 0 {
+            health.because(Status::Degraded, format!("{} of its datagrams lost", recent.lost));
         }
-        let drops = share(lately.dropped, lately.dropped.saturating_add(lately.records));
+        let drops = share(recent.dropped, recent.dropped.saturating_add(recent.records));
         if drops > 0.01 {
             let percent = drops * 100.0;
             health.because(Status::Degraded, format!("it dropped {percent:.1} % of its events"));
@@ -163,12 +163,12 @@ impl Health {
                 format!("it has been silent for {silent} s without a goodbye, and promised to be heard every {promised} s: look whether its process and its network are up"),
             );
         }
-        if lately.clock_jumps > 0 {
+        if recent.clock_jumps > 0 {
             let (_, by_ms) = sender.clock_jumps();
             let by = by_ms as f64 / 1000.0;
             health.because(
                 Status::Degraded,
-                format!("its clock was set {} times, by {by:+.1} s the last time: times of its events are off; see to its time synchronization", lately.clock_jumps),
+                format!("its clock was set {} times, by {by:+.1} s the last time: times of its events are off; see to its time synchronization", recent.clock_jumps),
             );
         }
         health.complain(own);
@@ -182,7 +182,8 @@ impl Health {
             return;
         }
         let status = if grade < 2.0 { Status::Degraded } else { Status::Unhealthy };
-        let says = |reason: &Reason| own.get(&format!("unwell.{}", reason.as_str())) == Some(&1.0);
+        let says =
+            |reason: &Reason| own.get(&format!("degraded.{}", reason.as_str())) == Some(&1.0);
         for reason in Reason::ALL.into_iter().filter(says) {
             // By limits of its own, which nobody here knows.
             let (meaning, advice) = (reason.explain(None), reason.advice());

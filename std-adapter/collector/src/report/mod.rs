@@ -36,8 +36,8 @@ use crate::limits::Limit;
 pub struct Report {
     /// The health of the collector; that of each sender is listed with the sender.
     pub health: Health,
-    /// How many senders are not healthy.
-    pub unwell: usize,
+    /// The number of senders whose health is degraded or worse.
+    pub degraded_senders: usize,
     /// Datagrams received.
     pub datagrams: u64,
     /// Bytes of the datagrams received.
@@ -116,7 +116,7 @@ impl Report {
         let limits = Limit::ALL.into_iter().map(|l| (l.as_str(), totals.hits.times(l)));
         Self {
             health: Health::of_collector(totals, io),
-            unwell: senders.iter().filter(|s| s.health.status > Status::Healthy).count(),
+            degraded_senders: senders.iter().filter(|s| s.health.status > Status::Healthy).count(),
             datagrams: counts.datagrams,
             bytes: counts.bytes,
             accepted: counts.accepted,

@@ -14,7 +14,7 @@ pub(crate) struct Totals {
     /// How often each limit had been reached some minutes ago.
     pub(crate) hits_before: Hits,
     /// Datagrams of the last minutes.
-    pub(crate) received_lately: u64,
+    pub(crate) received_recently: u64,
     /// What had been counted some minutes ago.
     pub(crate) counts_before: Counts,
     pub(crate) senders: usize,
@@ -35,7 +35,7 @@ impl Totals {
                 totals.counts.add_up(collector.counts());
                 totals.hits.add_up(&store.hits);
                 totals.hits_before.add_up(collector.hits_before());
-                totals.received_lately += collector.received_lately();
+                totals.received_recently += collector.received_recently();
                 totals.counts_before.add_up(collector.counts_before());
                 totals.senders += collector.sender_count();
                 totals.series += store.len();

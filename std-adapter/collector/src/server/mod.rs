@@ -1,14 +1,14 @@
-//! Sockets and threads around the collector: where bytes come in, and where its answers go out.
+//! Sockets and threads around the collector: where bytes come in, and where its replies go out.
 //!
 //! Each receiving thread has a shard of the state and a socket at every address, and each sender belongs to one thread.
 //! The kernel passes a sender's datagrams to that thread's sockets; those that come to another thread are handed on
-//! ([`inbox`]). One more thread serves HTTP, and holds a shard only briefly at a time.
+//! ([`handoff`]). One more thread serves HTTP, and holds a shard only briefly at a time.
 
-mod answers;
 mod config;
-mod inbox;
+mod handoff;
+mod replies;
 mod udp;
-mod wait;
+mod waker;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use std::{fmt, io};
 
 pub use config::{ServerConfig, StartError};
 
-use crate::data::{self, Keeping};
+use crate::data::{self, KeeperThreads};
 use crate::http::HttpServer;
 use crate::intake::Collector;
 use crate::report::Report;
 use crate::shared::{Shared, kernel};
-use inbox::Inbox;
-use udp::{Door, Post, Receiver};
+use handoff::Handoff;
+use udp::{Endpoint, Receiver, ReceiverContext};
 
 /// A function that sees datagrams as they arrive.
 pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
@@ -77,7 +77,7 @@ impl Server {
         let addresses = groups.iter().map(|group| group.address).collect();
         let shared = Shared::new(shards, addresses, config.distributions);
         let shared = Arc::new(match &keeper {
-            Some((now_ms, keeper)) => shared.kept(*now_ms, keeper.wire().clone()),
+            Some((now_ms, keeper)) => shared.with_keeper(*now_ms, keeper.shared().clone()),
             None => shared,
         });
         let receive_buffer = groups.iter().map(|group| group.receive_buffer).min().unwrap_or(0);
@@ -86,26 +86,33 @@ impl Server {
             http: None,
             receive_buffer,
             threads: Vec::new(),
-            keeping: None,
+            keeper_threads: None,
         };
         if let Some((_, keeper)) = keeper {
-            running.keeping = Some(keeper.start(&shared).map_err(StartError::Thread)?);
+            running.keeper_threads = Some(keeper.start(&shared).map_err(StartError::Thread)?);
         }
         if let Some(at) = config.http {
             let started = HttpServer::start(at, &shared);
             running.http = Some(started.map_err(|e| StartError::Http(at, e))?);
         }
-        let inboxes: io::Result<_> = (0..threads).map(|_| Inbox::new()).collect();
-        let inboxes = inboxes.map_err(StartError::Thread)?;
-        let post =
-            Arc::new(Post { shared: shared.clone(), inboxes, drained: AtomicUsize::new(0), tap });
-        let mut sockets: Vec<Vec<Door>> = (0..threads).map(|_| Vec::new()).collect();
+        let handoffs: io::Result<_> = (0..threads).map(|_| Handoff::new()).collect();
+        let handoffs = handoffs.map_err(StartError::Thread)?;
+        let context = Arc::new(ReceiverContext {
+            shared: shared.clone(),
+            handoffs,
+            drained: AtomicUsize::new(0),
+            tap,
+        });
+        let mut sockets: Vec<Vec<Endpoint>> = (0..threads).map(|_| Vec::new()).collect();
         for (number, group) in groups.into_iter().enumerate() {
-            let doors = doors(number, group.sockets, threads);
-            sockets.iter_mut().zip(doors).for_each(|(of_thread, door)| of_thread.push(door));
+            let endpoints = endpoints(number, group.sockets, threads);
+            sockets
+                .iter_mut()
+                .zip(endpoints)
+                .for_each(|(of_thread, endpoint)| of_thread.push(endpoint));
         }
         for (number, sockets) in sockets.into_iter().enumerate() {
-            let receiver = Receiver { post: post.clone(), number, sockets };
+            let receiver = Receiver { context: context.clone(), number, sockets };
             let thread = std::thread::Builder::new().name(format!("ringstat-udp-{number}"));
             let receiving = thread.spawn(move || receiver.run());
             running.threads.push(receiving.map_err(StartError::Thread)?);
@@ -115,18 +122,19 @@ impl Server {
     }
 }
 
-/// Assigns the sockets of one address to the threads. A thread without a socket of its own answers through another's.
-fn doors(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> Vec<Door> {
+/// Assigns the sockets of one address to the threads. A thread without a socket of its own replies through another's.
+fn endpoints(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> Vec<Endpoint> {
     let sockets: Vec<_> = sockets.into_iter().map(Arc::new).collect();
     let lent: Vec<_> = (sockets.len()..threads).map(|_| sockets[0].clone()).collect();
     let lent = lent.into_iter();
-    let own = sockets.into_iter().map(|socket| Door { socket, borrowed: false });
-    let mut doors: Vec<_> = own.chain(lent.map(|socket| Door { socket, borrowed: true })).collect();
-    if doors.iter().any(|door| door.borrowed) {
+    let own = sockets.into_iter().map(|socket| Endpoint { socket, borrowed: false });
+    let mut endpoints: Vec<_> =
+        own.chain(lent.map(|socket| Endpoint { socket, borrowed: true })).collect();
+    if endpoints.iter().any(|endpoint| endpoint.borrowed) {
         // Each address then has a different thread.
-        doors.rotate_right(number % threads);
+        endpoints.rotate_right(number % threads);
     }
-    doors
+    endpoints
 }
 
 /// A running collector. Dropping it stops it.
@@ -135,7 +143,7 @@ pub struct Running {
     http: Option<HttpServer>,
     receive_buffer: usize,
     threads: Vec<JoinHandle<()>>,
-    keeping: Option<Keeping>,
+    keeper_threads: Option<KeeperThreads>,
 }
 
 impl fmt::Debug for Running {
@@ -199,9 +207,9 @@ impl Running {
             // A thread that panicked has reported it on standard error.
             let _ = thread.join();
         }
-        if let Some(keeping) = self.keeping.take() {
+        if let Some(keeper_threads) = self.keeper_threads.take() {
             // Whatever could not be written has been logged.
-            keeping.end();
+            keeper_threads.end();
         }
     }
 }

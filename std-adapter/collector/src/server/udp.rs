@@ -1,4 +1,4 @@
-//! A receiving thread: passes datagrams from the kernel to its shard, and sends answers.
+//! A receiving thread: passes datagrams from the kernel to its shard, and sends replies.
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
@@ -9,24 +9,24 @@ use std::time::{Duration, Instant};
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 
 use super::TapFn;
-use super::answers::Answers;
-use super::inbox::Inbox;
+use super::handoff::Handoff;
+use super::replies::ReplyBatch;
 use crate::intake::shard_of;
 use crate::shared::{Shard, Shared, count};
 
 /// How long a thread waits before it checks whether to stop.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a thread that was told to stop keeps reading what the kernel has already received, so that a flood cannot
 /// keep it running.
 const DRAIN: Duration = Duration::from_secs(1);
 /// The largest size of a datagram, or of several coalesced ones, in bytes.
-const ROOM: usize = 65_536;
+const BUFFER_LEN: usize = 65_536;
 
 /// The state that the receiving threads share.
-pub(super) struct Post {
+pub(super) struct ReceiverContext {
     pub(super) shared: Arc<Shared>,
-    /// One inbox for each thread.
-    pub(super) inboxes: Vec<Inbox>,
+    /// One queue for each thread.
+    pub(super) handoffs: Vec<Handoff>,
     /// How many threads have received everything that the kernel had when they were told to stop.
     pub(super) drained: AtomicUsize,
     pub(super) tap: Arc<TapFn>,
@@ -34,31 +34,31 @@ pub(super) struct Post {
 
 /// One of the receiving threads.
 pub(super) struct Receiver {
-    pub(super) post: Arc<Post>,
+    pub(super) context: Arc<ReceiverContext>,
     /// Its number, which is that of its shard.
     pub(super) number: usize,
     /// Its sockets, one for each address.
-    pub(super) sockets: Vec<Door>,
+    pub(super) sockets: Vec<Endpoint>,
 }
 
 /// A thread's socket at one of the addresses.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Endpoint {
     pub(super) socket: Arc<UdpSocket>,
-    /// Whether the socket belongs to another thread: if the kernel does not share addresses, this thread only answers
+    /// Whether the socket belongs to another thread: if the kernel does not share addresses, this thread only replies
     /// through it.
     pub(super) borrowed: bool,
 }
 
-/// The buffers that a thread receives into.
+/// The buffers that a thread receives into, and the replies that it owes.
 struct Buffers {
     memory: Vec<u8>,
     meta: Vec<RecvMeta>,
-    answers: Answers,
+    replies: ReplyBatch,
 }
 
 /// The result of one receive call.
-enum Heard {
+enum Received {
     Something,
     Nothing,
     Failure,
@@ -67,130 +67,133 @@ enum Heard {
 impl Receiver {
     /// Receives until told to stop, and then until the kernel has nothing left or [`DRAIN`] is over.
     pub(super) fn run(self) {
-        let shared = &*self.post.shared;
+        let shared = &*self.context.shared;
         let mut states = Vec::new();
-        for (to, door) in self.sockets.iter().enumerate().filter(|(_, door)| !door.borrowed) {
-            match UdpSocketState::new((&*door.socket).into()) {
+        for (to, endpoint) in
+            self.sockets.iter().enumerate().filter(|(_, endpoint)| !endpoint.borrowed)
+        {
+            match UdpSocketState::new((&*endpoint.socket).into()) {
                 Ok(state) => states.push((to, state)),
                 Err(_) => count(&shared.receive_errors),
             }
         }
         let mut buffers = Buffers {
-            memory: vec![0; ROOM * quinn_udp::BATCH_SIZE],
+            memory: vec![0; BUFFER_LEN * quinn_udp::BATCH_SIZE],
             meta: vec![RecvMeta::default(); quinn_udp::BATCH_SIZE],
-            answers: Answers::default(),
+            replies: ReplyBatch::default(),
         };
         let (mut deadline, mut drained) = (None, false);
         loop {
             let stopping = shared.stopping();
             let late = stopping
                 && *deadline.get_or_insert_with(|| Instant::now() + DRAIN) < Instant::now();
-            let mut heard = Heard::Nothing;
+            let mut received = Received::Nothing;
             for (to, state) in &states {
                 match self.receive(state, *to, &mut buffers) {
-                    Heard::Nothing => {}
-                    other => heard = other,
+                    Received::Nothing => {}
+                    other => received = other,
                 }
             }
-            if self.take_inbox(&mut buffers.answers) > 0 {
-                heard = Heard::Something;
+            if self.take_forwarded(&mut buffers.replies) > 0 {
+                received = Received::Something;
             }
             self.shard().write().tick(shared.now_ms());
             if self.number == 0 {
                 shared.tick();
             }
-            match heard {
-                Heard::Something if !late => continue,
-                Heard::Failure if !stopping => std::thread::sleep(LOOK),
+            match received {
+                Received::Something if !late => continue,
+                Received::Failure if !stopping => std::thread::sleep(POLL_INTERVAL),
                 _ => {}
             }
             if stopping && !drained {
                 drained = true;
-                self.post.drained.fetch_add(1, Ordering::AcqRel);
+                self.context.drained.fetch_add(1, Ordering::AcqRel);
             }
             // Other threads may still have something for this one.
-            let all = self.post.drained.load(Ordering::Acquire) == self.post.inboxes.len();
-            if late || drained && all && self.take_inbox(&mut buffers.answers) == 0 {
+            let all = self.context.drained.load(Ordering::Acquire) == self.context.handoffs.len();
+            if late || drained && all && self.take_forwarded(&mut buffers.replies) == 0 {
                 return;
             }
-            self.wait(if stopping { LOOK / 50 } else { LOOK });
+            self.wait(if stopping { POLL_INTERVAL / 50 } else { POLL_INTERVAL });
         }
     }
 
     fn shard(&self) -> &Shard {
-        &self.post.shared.shards()[self.number]
+        &self.context.shared.shards()[self.number]
     }
 
     /// Processes what one call receives.
-    fn receive(&self, state: &UdpSocketState, to: usize, buffers: &mut Buffers) -> Heard {
-        let Buffers { memory, meta, answers } = buffers;
-        let shared = &*self.post.shared;
+    fn receive(&self, state: &UdpSocketState, to: usize, buffers: &mut Buffers) -> Received {
+        let Buffers { memory, meta, replies } = buffers;
+        let shared = &*self.context.shared;
         let socket = &self.sockets[to].socket;
-        let mut slices: Vec<_> = memory.chunks_exact_mut(ROOM).map(IoSliceMut::new).collect();
+        let mut slices: Vec<_> = memory.chunks_exact_mut(BUFFER_LEN).map(IoSliceMut::new).collect();
         let received = match state.recv(UdpSockRef::from(socket), &mut slices, meta) {
             Ok(received) => received,
             Err(e) => {
                 use io::ErrorKind::{ConnectionReset, Interrupted, WouldBlock};
                 match e.kind() {
-                    WouldBlock | Interrupted => return Heard::Nothing,
+                    WouldBlock | Interrupted => return Received::Nothing,
                     // On Windows, this means that an answer was sent to a port that is closed by now. It says nothing
                     // about incoming datagrams.
-                    ConnectionReset => return Heard::Something,
+                    ConnectionReset => return Received::Something,
                     _ => {}
                 }
                 // A receiver cannot do anything about it.
                 count(&shared.receive_errors);
-                return Heard::Failure;
+                return Received::Failure;
             }
         };
         let trains = || slices.iter().map(|b| &**b).zip(&meta[..received]);
         for (buffer, meta) in trains() {
-            segments(buffer, meta).for_each(&*self.post.tap);
+            segments(buffer, meta).for_each(&*self.context.tap);
         }
         let now_ms = shared.now_ms();
-        let threads = self.post.inboxes.len();
+        let threads = self.context.handoffs.len();
         let mut collector = self.shard().write();
         for (buffer, meta) in trains() {
             for datagram in segments(buffer, meta) {
                 let of = if threads == 1 { 0 } else { shard_of(datagram, threads) };
                 if of == self.number {
-                    let asks = collector.receive_from(datagram, Some(meta.addr), now_ms);
-                    answers.note(asks, meta.addr, datagram.len());
+                    let reply = collector.receive_from(datagram, Some(meta.addr), now_ms);
+                    replies.note(reply, meta.addr, datagram.len());
                 } else {
-                    self.hand_on(of, datagram, to, meta.addr);
+                    self.forward(of, datagram, to, meta.addr);
                 }
             }
         }
         drop(collector);
-        answers.send(socket, shared, self.number);
-        Heard::Something
+        replies.send(socket, shared, self.number);
+        Received::Something
     }
 
     /// Hands a datagram on to the thread that owns its sender.
     #[cold]
-    fn hand_on(&self, of: usize, datagram: &[u8], to: usize, from: SocketAddr) {
-        let shared = &*self.post.shared;
-        let put = self.post.inboxes[of].put(datagram, to, from);
+    fn forward(&self, of: usize, datagram: &[u8], to: usize, from: SocketAddr) {
+        let shared = &*self.context.shared;
+        let put = self.context.handoffs[of].put(datagram, to, from);
         count(if put { &shared.handed_on } else { &shared.hand_on_drops });
     }
 
     /// Processes what other threads have handed on.
-    fn take_inbox(&self, answers: &mut Answers) -> usize {
-        let (shared, shard) = (&*self.post.shared, self.shard());
-        self.post.inboxes[self.number].take(|letter| {
-            let Some(from) = letter.from else { return };
-            let asks = shard.write().receive_from(&letter.datagram, Some(from), shared.now_ms());
-            answers.note(asks, from, letter.datagram.len());
-            if let Some(door) = self.sockets.get(letter.to) {
-                answers.send(&door.socket, shared, self.number);
+    fn take_forwarded(&self, replies: &mut ReplyBatch) -> usize {
+        let (shared, shard) = (&*self.context.shared, self.shard());
+        self.context.handoffs[self.number].take(|forwarded| {
+            let Some(from) = forwarded.from else { return };
+            let reply =
+                shard.write().receive_from(&forwarded.datagram, Some(from), shared.now_ms());
+            replies.note(reply, from, forwarded.datagram.len());
+            if let Some(endpoint) = self.sockets.get(forwarded.to) {
+                replies.send(&endpoint.socket, shared, self.number);
             }
         })
     }
 
     /// Sleeps until something arrives, for at most `limit`.
     fn wait(&self, limit: Duration) {
-        let own = self.sockets.iter().filter(|door| !door.borrowed);
-        self.post.inboxes[self.number].wait(own.map(|door| &*door.socket), limit);
+        let own = self.sockets.iter().filter(|endpoint| !endpoint.borrowed);
+        self.context.handoffs[self.number].wait(own.map(|endpoint| &*endpoint.socket), limit);
     }
 }
 

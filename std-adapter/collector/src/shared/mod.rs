@@ -13,8 +13,8 @@ use std::time::Instant;
 pub(crate) use http::{HttpCounters, count};
 pub(crate) use shard::Shard;
 
-use crate::data::{Kept, Wire};
-use crate::intake::{Collector, Lately, Shards};
+use crate::data::{KeeperShared, ShardsMut};
+use crate::intake::{Baseline, Collector, Shards};
 use crate::metrics::Distributions;
 use crate::report::{Io, IoCounts, Report};
 
@@ -25,7 +25,7 @@ pub(crate) struct Shared {
     start: Instant,
     /// Where its clock began: it goes on where a life before has ended.
     clock_ms: u64,
-    wire: Option<Arc<Wire>>,
+    keeper: Option<Arc<KeeperShared>>,
     ready: AtomicBool,
     stop: AtomicBool,
     addresses: Vec<SocketAddr>,
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) hand_on_drops: AtomicU64,
     /// The largest number that was read: reading fails while no descriptor is free, and a counter must not decrease.
     kernel_drops: AtomicU64,
-    before: Mutex<Lately<IoCounts>>,
+    before: Mutex<Baseline<IoCounts>>,
     pub(crate) http: HttpCounters,
 }
 
@@ -52,7 +52,7 @@ impl Shared {
             shards: shards.into_iter().map(Shard::new).collect(),
             start: Instant::now(),
             clock_ms: 0,
-            wire: None,
+            keeper: None,
             ready: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             addresses,
@@ -61,7 +61,7 @@ impl Shared {
             handed_on: AtomicU64::new(0),
             hand_on_drops: AtomicU64::new(0),
             kernel_drops: AtomicU64::new(0),
-            before: Mutex::new(Lately::new(0, IoCounts::default())),
+            before: Mutex::new(Baseline::new(0, IoCounts::default())),
             http: HttpCounters::default(),
         }
     }
@@ -76,13 +76,13 @@ impl Shared {
     }
 
     /// The same, with a data directory behind it.
-    pub(crate) fn kept(self, clock_ms: u64, wire: Arc<Wire>) -> Self {
-        Self { clock_ms, wire: Some(wire), ..self }
+    pub(crate) fn with_keeper(self, clock_ms: u64, keeper: Arc<KeeperShared>) -> Self {
+        Self { clock_ms, keeper: Some(keeper), ..self }
     }
 
     /// Where acknowledgements are asked for, if what they say is to be on disk.
-    pub(crate) fn wire(&self) -> Option<&Wire> {
-        self.wire.as_deref()
+    pub(crate) fn keeper(&self) -> Option<&KeeperShared> {
+        self.keeper.as_deref()
     }
 
     /// The addresses on which datagrams are received.
@@ -99,7 +99,7 @@ impl Shared {
             before: *self.before().before(),
             longest_pause: longest_pause.unwrap_or_default(),
             process: None,
-            data: self.wire().map(|wire| wire.status().now()),
+            data: self.keeper().map(|keeper| keeper.status().now()),
         }
     }
 
@@ -116,16 +116,16 @@ impl Shared {
             handed_on: self.handed_on.load(Ordering::Relaxed),
             hand_on_drops: self.hand_on_drops.load(Ordering::Relaxed),
             http: self.http.read(),
-            data: self.wire().map(|wire| wire.status().counts()).unwrap_or_default(),
+            data: self.keeper().map(|keeper| keeper.status().counts()).unwrap_or_default(),
         }
     }
 
     /// Does what time asks for, beside what each shard does.
     pub(crate) fn tick(&self) {
-        self.before().turn(self.now_ms(), || self.io_counts());
+        self.before().rotate(self.now_ms(), || self.io_counts());
     }
 
-    fn before(&self) -> MutexGuard<'_, Lately<IoCounts>> {
+    fn before(&self) -> MutexGuard<'_, Baseline<IoCounts>> {
         self.before.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,7 +153,7 @@ impl Shared {
     }
 }
 
-impl Kept for Shared {
+impl ShardsMut for Shared {
     fn count(&self) -> usize {
         self.shards.len()
     }

@@ -4,7 +4,7 @@ use metrics_process::collector::{Metrics, collect};
 
 use crate::report::Process;
 
-/// Asks the system; on Linux it reads `/proc`.
+/// Replies the system; on Linux it reads `/proc`.
 pub(super) fn look() -> Process {
     let Metrics {
         cpu_seconds_total,

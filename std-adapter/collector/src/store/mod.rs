@@ -8,10 +8,10 @@
 
 mod cache;
 mod common;
-mod kept;
+mod cut;
+mod page_index;
 mod series;
 mod shares;
-mod shown;
 mod strings;
 mod tags;
 
@@ -29,13 +29,13 @@ use crate::series::{Class, Data};
 
 pub(crate) use cache::Cache;
 pub(crate) use common::Common;
-use kept::Kept;
-pub(crate) use kept::{SeriesRow, ValueRow};
+use cut::Changes;
+pub(crate) use cut::{SeriesRow, ValueRow};
+use page_index::PageIndex;
+pub(crate) use page_index::PageKey;
 pub use series::Series;
 use series::{Key, Place};
 use shares::Shares;
-use shown::Shown;
-pub(crate) use shown::Spot;
 use strings::Strings;
 use tags::TagSets;
 
@@ -50,7 +50,7 @@ pub struct Store {
     series: Vec<Option<Series>>,
     free: Vec<u32>,
     shares: Shares,
-    shown: Shown,
+    shown: PageIndex,
     /// The memory of the series' contents, in bytes.
     data_bytes: usize,
     /// Memory kept elsewhere that counts towards the same limit.
@@ -65,7 +65,7 @@ pub struct Store {
     pub overflowed: u64,
     /// How often each limit was reached.
     pub hits: Hits,
-    kept: Kept,
+    changes: Changes,
 }
 
 /// The name of the series that take what is beyond a limit.
@@ -86,7 +86,7 @@ pub(crate) struct Wanted<'a, 't> {
 
 impl Store {
     /// The bookkeeping for a series, in bytes: its entry, and its places in index and page.
-    const OVERHEAD: usize = size_of::<Option<Series>>() + 10 + Shown::OVERHEAD;
+    const OVERHEAD: usize = size_of::<Option<Series>>() + 10 + PageIndex::OVERHEAD;
 
     /// The empty store of a shard.
     #[must_use]
@@ -102,7 +102,7 @@ impl Store {
             series: vec![None],
             free: Vec::new(),
             shares: Shares::default(),
-            shown: Shown::new(families),
+            shown: PageIndex::new(families),
             data_bytes: 0,
             outside: 0,
             claimed: 0,
@@ -110,7 +110,7 @@ impl Store {
             made: 0,
             overflowed: 0,
             hits: Hits::default(),
-            kept: Kept::default(),
+            changes: Changes::default(),
         }
     }
 
@@ -191,7 +191,7 @@ impl Store {
             Some(place) => place,
             None => self.admit(cache, room, wanted)?,
         };
-        if !self.kept.knows(place) {
+        if !self.changes.knows(place) {
             self.before_change(place);
         }
         self.series.get_mut(place as usize)?.as_mut()
@@ -301,7 +301,7 @@ impl Store {
             seen_ms: 0,
             name,
             tags,
-            spot: Spot::default(),
+            page_key: PageKey::default(),
             twin: 0,
             before: None,
             behind,
@@ -312,9 +312,9 @@ impl Store {
         let place = Place::new(number);
         let family = FamilyKey::of(name, class, unit);
         let sorted = || self.tag_sets.get(tags);
-        let (spot, twin) = self.shown.insert(family, sent, sender, sorted, number);
+        let (page_key, twin) = self.shown.insert(family, sent, sender, sorted, number);
         if let Some(series) = self.at(number) {
-            (series.spot, series.twin) = (spot, twin);
+            (series.page_key, series.twin) = (page_key, twin);
         }
         if let Some(newest) = behind.and_then(|p| self.at(p.get())) {
             newest.before = place;
@@ -399,7 +399,7 @@ impl Store {
         if let Some(behind) = series.behind.and_then(|p| self.at(p.get())) {
             behind.before = series.before;
         }
-        self.shown.remove(series.spot);
+        self.shown.remove(series.page_key);
         let shares = &mut self.shares;
         let mut back = |owner, bytes| {
             shares.change(owner, |share| share.bytes = share.bytes.saturating_sub(bytes));
@@ -437,7 +437,7 @@ impl Store {
     pub fn bytes(&self) -> usize {
         self.data_bytes
             + self.outside
-            + self.kept.bytes()
+            + self.changes.bytes()
             + self.names.bytes()
             + self.tag_sets.bytes()
             + self.shown.bytes()
@@ -458,20 +458,22 @@ impl Store {
         rest.filter_map(|(place, series)| Some((place, series.as_ref()?)))
     }
 
-    /// The series of a family after a spot on the page.
+    /// The series of a family after that position on the page.
     pub(crate) fn of_family(
         &self,
         family: u32,
-        behind: Option<Spot>,
-    ) -> impl Iterator<Item = (Spot, &Series)> {
+        behind: Option<PageKey>,
+    ) -> impl Iterator<Item = (PageKey, &Series)> {
         let all = self.shown.of_family(family, behind);
-        all.filter_map(|(spot, place)| Some((spot, self.series.get(place as usize)?.as_ref()?)))
+        all.filter_map(|(page_key, place)| {
+            Some((page_key, self.series.get(place as usize)?.as_ref()?))
+        })
     }
 
     /// Notes that a family has a series with values that were scaled up.
     #[cold]
-    pub(crate) fn mark_scaled(&mut self, spot: Spot) {
-        self.shown.mark_scaled(spot);
+    pub(crate) fn mark_scaled(&mut self, page_key: PageKey) {
+        self.shown.mark_scaled(page_key);
     }
 
     /// Writes the labels of a series.

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use ringstat_core::instrument::Unit;
 
-use super::shown::Spot;
+use super::page_index::PageKey;
 use crate::series::{Class, Data};
 
 /// One series.
@@ -25,7 +25,7 @@ pub struct Series {
     pub(super) name: u32,
     pub(super) tags: u32,
     /// The position of the series on the page.
-    pub(super) spot: Spot,
+    pub(super) page_key: PageKey,
     /// What tells it apart from those that look like it there; 0 for the first.
     pub(super) twin: u64,
     /// The places of its sender's previous and next series.
@@ -37,8 +37,8 @@ pub struct Series {
 pub(super) type Place = std::num::NonZeroU32;
 
 impl Series {
-    pub(crate) fn spot(&self) -> Spot {
-        self.spot
+    pub(crate) fn page_key(&self) -> PageKey {
+        self.page_key
     }
 
     pub(super) fn key(&self) -> Key {

@@ -92,10 +92,10 @@ fn describe(health: &Value) -> String {
     text += &format!(
         "senders    {}, of which {} are not healthy\n",
         senders.map_or(0, serde_json::Map::len),
-        health["unwell"]
+        health["degraded_senders"]
     );
-    let unwell = senders.into_iter().flatten().filter(|(_, of)| of["status"] != "healthy");
-    for (id, of) in unwell {
+    let degraded = senders.into_iter().flatten().filter(|(_, of)| of["status"] != "healthy");
+    for (id, of) in degraded {
         text += &format!("  {id}  {}\n", grade(of));
     }
     text
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn who_is_not_healthy_is_named_with_the_reason() {
         let text = describe(&json!({
-            "status": "degraded", "reasons": ["a", "b"], "unwell": 1,
+            "status": "degraded", "reasons": ["a", "b"], "degraded_senders": 1,
             "senders": {
                 "01": {"status": "healthy", "reasons": []},
                 "02": {"status": "unhealthy", "reasons": ["loss"]},

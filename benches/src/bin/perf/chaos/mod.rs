@@ -95,11 +95,11 @@ fn strike(
     (rate, threads): (u64, u64),
     [before, during, after]: [Duration; 3],
 ) -> Result<Vec<Metric>, Failure> {
-    let mut far = FarEnd::start()?;
-    let way = Way::to(far.address)?;
+    let mut collector = RestartableCollector::start()?;
+    let way = Way::to(collector.address)?;
     let client = match fault {
         // After a restart the client has to notice through its own socket.
-        Fault::Restart => Client::builder(far.address.to_string()).build(),
+        Fault::Restart => Client::builder(collector.address.to_string()).build(),
         _ => Client::builder("a way that fails:1").build_with(way.clone()),
     };
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
@@ -109,12 +109,12 @@ fn strike(
             let (client, stop) = (&client, &stop);
             scope.spawn(move || work(client, rate as f64 / threads as f64, stop));
         }
-        let timeline = watch(&mut far, fault, &way, &client, [before, during, after]);
+        let timeline = watch(&mut collector, fault, &way, &client, [before, during, after]);
         stop.store(true, Ordering::Relaxed);
         timeline
     })?;
     let ledger = client.shutdown(Duration::from_secs(10));
-    let arrived = far.finish(ledger.left());
+    let arrived = collector.finish(ledger.left());
     if !ledger.closes() || arrived > ledger.left() {
         let what = format_args!("{arrived} arrived of {ledger:?}").to_string();
         return Err(Failure::new(Exit::Verdict, what).hint("This is a bug in ringstat."));
@@ -158,7 +158,7 @@ fn work(client: &Client, rate: f64, stop: &AtomicBool) {
 
 /// Samples the collector repeatedly, and starts and ends the fault. Returns as soon as the throughput has recovered.
 fn watch(
-    far: &mut FarEnd,
+    collector: &mut RestartableCollector,
     fault: Fault,
     way: &Way,
     client: &Client,
@@ -173,13 +173,13 @@ fn watch(
     loop {
         std::thread::sleep(LOOK);
         let now = begun.elapsed();
-        timeline.look(now, far.events());
+        timeline.look(now, collector.events());
         if !struck && now >= fault_at {
             struck = true;
             resident_before = resident();
             way.set(fault);
             if fault == Fault::Restart {
-                far.stop();
+                collector.stop();
             }
         }
         if struck && seen.opened.is_none() && client.breaker().1 > 0 {
@@ -188,7 +188,7 @@ fn watch(
         if struck && !mended && now >= well_at {
             mended = true;
             way.clear();
-            far.start_again()?;
+            collector.start_again()?;
         }
         if timeline.recovery().is_some() || now >= well_at + after {
             let grown = |(before, now): (u64, u64)| now.saturating_sub(before);
@@ -215,14 +215,14 @@ fn resident() -> Option<u64> {
 }
 
 /// A collector that can be stopped and started again.
-struct FarEnd {
+struct RestartableCollector {
     running: Option<Running>,
     address: SocketAddr,
     /// Events that earlier collectors stored.
     before: u64,
 }
 
-impl FarEnd {
+impl RestartableCollector {
     fn start() -> Result<Self, Failure> {
         let running = listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let address = running.udp().first().copied();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use nix::sys::resource::{UsageWho, getrusage};
 use ringstat_core::record::Kind;
 
-use super::super::keeper::Kept;
+use super::super::keeper::ShardsMut;
 use super::wire::{Says, datagram};
 use super::*;
 
@@ -20,7 +20,7 @@ struct Shard {
     begun: Instant,
 }
 
-impl Kept for Shard {
+impl ShardsMut for Shard {
     fn count(&self) -> usize {
         1
     }
@@ -72,8 +72,8 @@ fn what_keeping_costs() {
             wanted: AtomicBool::new(false),
             begun: Instant::now(),
         });
-        let wire = keeper.wire().clone();
-        let keeping = keeps.then(|| keeper.start(&shard).unwrap());
+        let shared = keeper.shared().clone();
+        let keeper_threads = keeps.then(|| keeper.start(&shard).unwrap());
         let (begun, before) = (Instant::now(), cpu_seconds());
         let (mut records, mut round, mut longest) = (0u64, 0u32, Duration::ZERO);
         while begun.elapsed() < Duration::from_secs(6) {
@@ -102,7 +102,7 @@ fn what_keeping_costs() {
             round += 1;
         }
         let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - before);
-        let counts = wire.status().counts();
+        let counts = shared.status().counts();
         let collector = shard.collector.lock().unwrap();
         assert_eq!(collector.counts().stored, records);
         println!(
@@ -114,8 +114,8 @@ fn what_keeping_costs() {
             counts.bytes as f64 / wall / 1e6,
         );
         drop(collector);
-        if let Some(keeping) = keeping {
-            assert!(keeping.end());
+        if let Some(keeper_threads) = keeper_threads {
+            assert!(keeper_threads.end());
         }
     }
 }

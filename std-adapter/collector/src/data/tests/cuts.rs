@@ -44,7 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A collector whose cuts are begun and written one step at a time, and what it should know after a crash.
-struct Kept {
+struct KeptShard {
     dir: TempDir,
     opened: Option<Opened>,
     /// What is on disk, and what will be when the cut under way is.
@@ -55,7 +55,7 @@ struct Kept {
     at: [(u32, u32); 4],
 }
 
-impl Kept {
+impl KeptShard {
     fn new() -> Self {
         let dir = directory();
         let opened = open(dir.path(), 1).unwrap();
@@ -160,7 +160,7 @@ proptest! {
 
     #[test]
     fn a_crash_leaves_the_last_cut(steps in steps()) {
-        let mut kept = Kept::new();
+        let mut kept = KeptShard::new();
         for step in &steps {
             kept.step(step);
         }

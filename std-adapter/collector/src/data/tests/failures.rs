@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use ringstat_core::wire::ack::Ack;
 
-use super::super::keeper::{Keeping, Kept, Wire};
-use super::super::{Asked, Keeper};
+use super::super::keeper::{KeeperShared, KeeperThreads, ShardsMut};
+use super::super::{AckRequest, Keeper};
 use super::wire::{Says, datagram};
 use super::*;
 use crate::report::DataCounts;
@@ -16,7 +16,7 @@ use crate::report::DataCounts;
 /// Shards as the server has them, and the clock that stands still.
 struct Shards(Vec<Mutex<Collector>>);
 
-impl Kept for Shards {
+impl ShardsMut for Shards {
     fn count(&self) -> usize {
         self.0.len()
     }
@@ -34,8 +34,8 @@ impl Kept for Shards {
 struct Bench {
     disk: Disk,
     shards: Arc<Shards>,
-    keeping: Keeping,
-    wire: Arc<Wire>,
+    keeper_threads: KeeperThreads,
+    shared: Arc<KeeperShared>,
     sender: UdpSocket,
     answering: Arc<UdpSocket>,
     sequence: u32,
@@ -46,12 +46,12 @@ impl Bench {
         let opened = open_on(disk, &DataConfig::new(dir), Limits::default(), 2).unwrap();
         let Opened { collectors, keeper, .. } = opened;
         let shards = Arc::new(Shards(collectors.into_iter().map(Mutex::new).collect()));
-        let wire = Keeper::wire(&keeper).clone();
-        let keeping = keeper.start(&shards).unwrap();
+        let shared = Keeper::shared(&keeper).clone();
+        let keeper_threads = keeper.start(&shards).unwrap();
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         sender.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let answering = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
-        Self { disk: disk.clone(), shards, keeping, wire, sender, answering, sequence: 0 }
+        Self { disk: disk.clone(), shards, keeper_threads, shared, sender, answering, sequence: 0 }
     }
 
     /// The sender sends these, and asks for an acknowledgement.
@@ -61,7 +61,7 @@ impl Bench {
         self.sequence += 1;
         let shard = crate::intake::shard_of(&datagram, 2);
         self.shards.change(shard, |c| c.receive(&datagram, 5));
-        self.wire.ask(Asked {
+        self.shared.request_ack(AckRequest {
             shard,
             sender: 7,
             to: self.sender.local_addr().unwrap(),
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     fn counts(&self) -> DataCounts {
-        self.wire.status().counts()
+        self.shared.status().counts()
     }
 
     fn until(&self, what: &str, done: impl Fn(&DataCounts) -> bool) {
@@ -121,7 +121,7 @@ fn acknowledged_too_early(early: bool) -> bool {
     disk.faults.stall(false);
     let mut answers = std::iter::from_fn(|| bench.answer(Duration::from_secs(10), 3));
     assert!(answers.any(|settled| settled == [0, 1]));
-    assert!(bench.keeping.end());
+    assert!(bench.keeper_threads.end());
     drop(bench);
     assert_eq!(kept(dir.path()), 2.0);
     too_early
@@ -165,7 +165,7 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     bench.until("critical events failed", |c| c.critical_failures > 0);
     bench.until("withheld", |c| c.withheld == 1);
     bench.until("a cut failed", |c| c.commit_failures > 0);
-    let now = bench.wire.status().now();
+    let now = bench.shared.status().now();
     assert!(now.failing);
     let io = Io { data: Some(now), ..Io::default() };
     let report = Report::of(&Collector::new(Limits::default()), &io, 5, 0);
@@ -175,14 +175,14 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     bench.until("withheld again", |c| c.withheld == 2);
     assert_eq!(bench.answer(Duration::from_millis(1), 9), None);
     mend(&bench.disk);
-    bench.until("a cut", |c| c.commits > 0 && !bench.wire.status().now().failing);
+    bench.until("a cut", |c| c.commits > 0 && !bench.shared.status().now().failing);
     // It asks again, as it was not answered.
     let mut told = None;
     while told != Some(vec![0, 1, 2, 3]) {
         bench.send(&[3]);
         told = bench.answer(Duration::from_secs(2), 9).or(told);
     }
-    assert!(bench.keeping.end());
+    assert!(bench.keeper_threads.end());
     drop(bench);
     assert_eq!(kept(dir.path()), 4.0, "all of them, once");
 }
@@ -195,11 +195,11 @@ fn a_cut_that_is_wanted_comes_at_once() {
     let begun = Instant::now();
     for n in 1..=6 {
         bench.send(&[n]);
-        bench.wire.hurry();
+        bench.shared.request_cut();
         bench.until("a cut", |c| c.commits >= n);
     }
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    assert!(bench.keeping.end());
+    assert!(bench.keeper_threads.end());
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn the_end_does_not_wait_for_a_disk_that_does_not_answer() {
     disk.faults.stall(true);
     bench.send(&[0]);
     let begun = Instant::now();
-    assert!(!bench.keeping.end());
+    assert!(!bench.keeper_threads.end());
     assert!(begun.elapsed() < Duration::from_secs(4));
     disk.faults.stall(false);
 }

@@ -37,7 +37,7 @@ fn open(dir: &Path, shards: usize) -> Result<Opened, DataError> {
 fn known(collectors: &[Collector], now_ms: u64) -> Value {
     let report = Report::of(collectors, &Io::default(), now_ms, usize::MAX);
     let mut known = serde_json::to_value(report).unwrap();
-    for of_this_life in ["health", "unwell", "io", "data", "series_bytes"] {
+    for of_this_life in ["health", "degraded_senders", "io", "data", "series_bytes"] {
         known.as_object_mut().unwrap().remove(of_this_life);
     }
     for sender in known["senders"].as_array_mut().unwrap() {

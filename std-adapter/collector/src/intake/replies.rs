@@ -11,7 +11,7 @@ use ringstat_core::wire::receipt::Receipt;
 /// They are of this life of the collector, whatever it keeps on disk: if they went on after a crash, what came between the
 /// last commit and the crash would seem to have arrived when as much has arrived again.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Heard {
+pub(super) struct RunCounts {
     instance: u32,
     epoch: u32,
     first: u32,
@@ -19,7 +19,7 @@ pub(super) struct Heard {
     events: u64,
 }
 
-impl Heard {
+impl RunCounts {
     /// Creates counts at zero; `header` is that of the first datagram. The random `hasher` gives it an instance number
     /// that differs from those of earlier collectors, and from that of this collector before it forgot the sender.
     pub(super) fn new(hasher: &RandomState, header: &Header) -> Self {
@@ -54,20 +54,21 @@ impl Heard {
 
 /// The answers that a datagram asks of the collector.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Asks {
+pub struct Replies {
     /// The sender, if it asks for an [acknowledgement](crate::Collector::ack) of critical events.
     pub ack: Option<u64>,
     /// The receipt to send, if the sender asks for a sign of life.
     pub receipt: Option<Receipt>,
 }
 
-impl Asks {
-    pub(super) fn of(datagram: &Datagram<'_>, id: u64, heard: Option<&Heard>) -> Self {
+impl Replies {
+    pub(super) fn of(datagram: &Datagram<'_>, id: u64, received: Option<&RunCounts>) -> Self {
         let (header, prologue) = (datagram.header(), datagram.prologue());
-        let heard = heard.filter(|heard| prologue.wants_receipt && heard.counts(header));
+        let received =
+            received.filter(|received| prologue.wants_receipt && received.counts(header));
         Self {
             ack: prologue.ack_floor.map(|_| id),
-            receipt: heard.map(|heard| heard.receipt(header)),
+            receipt: received.map(|received| received.receipt(header)),
         }
     }
 }

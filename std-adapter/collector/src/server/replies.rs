@@ -1,4 +1,4 @@
-//! Answers to senders. Senders ask again for an answer that is lost, here or on the way.
+//! Replies to senders. A reply that is lost does no harm: the sender asks again.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,38 +7,38 @@ use std::sync::Arc;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
 
-use crate::data::Asked;
-use crate::intake::Asks;
+use crate::data::AckRequest;
+use crate::intake::Replies;
 use crate::shared::Shared;
 
-/// The answers that a batch of datagrams asks for. Each sender gets one answer of each kind.
+/// The replies that a batch of datagrams asks for. Each sender gets one reply of each kind.
 #[derive(Default, Debug)]
-pub(super) struct Answers {
+pub(super) struct ReplyBatch {
     /// The acknowledgements to send, by sender and address, with the length of the longest datagram that asked.
     acks: HashMap<(u64, SocketAddr), usize>,
     receipts: HashMap<(u64, SocketAddr), Receipt>,
 }
 
-impl Answers {
+impl ReplyBatch {
     /// Notes what a datagram of that length asks for.
-    pub(super) fn note(&mut self, asks: Asks, from: SocketAddr, length: usize) {
-        if let Some(sender) = asks.ack {
+    pub(super) fn note(&mut self, wanted: Replies, from: SocketAddr, length: usize) {
+        if let Some(sender) = wanted.ack {
             let longest = self.acks.entry((sender, from)).or_default();
             *longest = length.max(*longest);
         }
-        if let Some(receipt) = asks.receipt {
+        if let Some(receipt) = wanted.receipt {
             self.receipts.insert((receipt.sender, from), receipt);
         }
     }
 
-    /// Sends the answers.
+    /// Sends the replies.
     ///
     /// If data is kept on disk, acknowledgements are sent once the events are on disk.
     pub(super) fn send(&mut self, socket: &Arc<UdpSocket>, shared: &Shared, number: usize) {
-        if let Some(wire) = shared.wire() {
+        if let Some(keeper) = shared.keeper() {
             for ((sender, to), length) in self.acks.drain() {
                 let socket = socket.clone();
-                wire.ask(Asked { shard: number, sender, to, length, socket });
+                keeper.request_ack(AckRequest { shard: number, sender, to, length, socket });
             }
         }
         let shard = &shared.shards()[number];

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::critical::Critical;
 use super::critical::Entry;
-use super::records::Taken;
 use super::senders::Senders;
-use super::{Collector, Counts, Lately, Sender, SenderInfo};
+use super::{Baseline, Collector, Counts, Sender, SenderInfo};
 use crate::limits::Hits;
 use crate::memory::{heap, table};
 use crate::rows::{Rows, Table};
@@ -69,7 +68,7 @@ pub(crate) struct SenderRow {
 /// A sender has the number of the cut that it has last changed before, so that it is looked up here once a cut and not once
 /// a datagram. Where nothing is kept that number is 0 for ever.
 #[derive(Default, Debug)]
-pub(super) struct KeptSenders {
+pub(super) struct ChangedSenders {
     /// The number of the cut that comes next.
     cut: u32,
     changed: HashSet<u64>,
@@ -80,7 +79,7 @@ pub(super) struct KeptSenders {
     rows: Rows,
 }
 
-impl KeptSenders {
+impl ChangedSenders {
     /// The sender is about to change.
     #[inline]
     pub(super) fn before_change(&mut self, id: u64, sender: &mut Sender) {
@@ -173,10 +172,10 @@ impl Collector {
     /// numbered from `after` on.
     pub(crate) fn keep(&mut self, all: bool, after: u64, now_ms: u64) {
         // What happened in a life before is not of the last minutes.
-        self.hits_before = Lately::new(now_ms, self.store.hits.clone());
-        self.told = self.store.hits.clone();
-        self.datagrams_before = Lately::new(now_ms, self.counts.datagrams);
-        self.counts_before = Lately::new(now_ms, self.counts.clone());
+        self.hits_before = Baseline::new(now_ms, self.store.hits.clone());
+        self.logged_hits = self.store.hits.clone();
+        self.datagrams_before = Baseline::new(now_ms, self.counts.datagrams);
+        self.counts_before = Baseline::new(now_ms, self.counts.clone());
         self.senders.keep();
         self.store.keep();
         self.keeps_all = all;
@@ -280,16 +279,9 @@ impl Collector {
         if !sender.go_on(&header, entry.resyncs) {
             return;
         }
-        let taken = Taken {
-            common: &self.common,
-            store: &mut self.store,
-            cache: &mut self.cache,
-            hasher: &self.hasher,
-            members: &self.members,
-            counts: &mut self.counts,
-        };
-        let took = taken.take_critical(entry.id, sender, &mut opened, now_ms);
-        self.grow(took.grown);
+        let (store, counts) = (&mut self.store, &mut self.counts);
+        let stored = self.sink.store_critical(store, counts, entry.id, sender, &mut opened, now_ms);
+        self.grow(stored.grown);
     }
 }
 

@@ -10,24 +10,24 @@ use crate::exposition::{Families, FamilyKey, labels};
 
 /// The position of a series on the page: its family, and the hash of its labels, which is unique.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub(crate) struct Spot {
+pub(crate) struct PageKey {
     family: u32,
     labels: u64,
 }
 
 /// The series of a shard that `/metrics` shows, in the order of the page.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct PageIndex {
     families: Families,
-    series: BTreeMap<Spot, u32>,
+    series: BTreeMap<PageKey, u32>,
     /// Seeded, so that nobody outside can make two series collide.
     hasher: RandomState,
     text: String,
 }
 
-impl Shown {
+impl PageIndex {
     /// The memory for a series, in bytes: a third of the places in a tree's nodes are empty.
-    pub(super) const OVERHEAD: usize = (size_of::<Spot>() + size_of::<u32>()) * 3 / 2 + 8;
+    pub(super) const OVERHEAD: usize = (size_of::<PageKey>() + size_of::<u32>()) * 3 / 2 + 8;
 
     pub(super) fn new(families: Families) -> Self {
         Self {
@@ -46,43 +46,44 @@ impl Shown {
         sender: u64,
         tags: impl Fn() -> T,
         place: u32,
-    ) -> (Spot, u64) {
+    ) -> (PageKey, u64) {
         let family = self.families.take(key, sent);
         let mut twin = 0;
         loop {
             self.text.clear();
             labels(&mut self.text, sender, tags(), twin);
-            let spot = Spot { family, labels: self.hasher.hash_one(&self.text) };
-            if let std::collections::btree_map::Entry::Vacant(vacant) = self.series.entry(spot) {
+            let page_key = PageKey { family, labels: self.hasher.hash_one(&self.text) };
+            if let std::collections::btree_map::Entry::Vacant(vacant) = self.series.entry(page_key)
+            {
                 vacant.insert(place);
-                return (spot, twin);
+                return (page_key, twin);
             }
             twin = if twin == 0 { fingerprint(tags()) } else { twin.wrapping_add(1).max(1) };
         }
     }
 
-    pub(super) fn remove(&mut self, spot: Spot) {
-        self.series.remove(&spot);
-        self.families.release(spot.family);
+    pub(super) fn remove(&mut self, page_key: PageKey) {
+        self.series.remove(&page_key);
+        self.families.release(page_key.family);
     }
 
     /// Notes that a series of this family has values that were scaled up.
-    pub(super) fn mark_scaled(&mut self, spot: Spot) {
-        self.families.mark_scaled(spot.family);
+    pub(super) fn mark_scaled(&mut self, page_key: PageKey) {
+        self.families.mark_scaled(page_key.family);
     }
 
-    /// The places of a family's series after a spot, or all of them.
+    /// The places of a family's series after that position, or all of them.
     pub(super) fn of_family(
         &self,
         family: u32,
-        behind: Option<Spot>,
-    ) -> impl Iterator<Item = (Spot, u32)> + '_ {
+        behind: Option<PageKey>,
+    ) -> impl Iterator<Item = (PageKey, u32)> + '_ {
         let from = match behind {
-            Some(spot) => Bound::Excluded(spot),
-            None => Bound::Included(Spot { family, labels: 0 }),
+            Some(page_key) => Bound::Excluded(page_key),
+            None => Bound::Included(PageKey { family, labels: 0 }),
         };
-        let to = Bound::Included(Spot { family, labels: u64::MAX });
-        self.series.range((from, to)).map(|(spot, place)| (*spot, *place))
+        let to = Bound::Included(PageKey { family, labels: u64::MAX });
+        self.series.range((from, to)).map(|(page_key, place)| (*page_key, *place))
     }
 
     /// The memory of this table, in bytes.

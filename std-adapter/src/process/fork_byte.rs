@@ -11,9 +11,9 @@ const FREE: u8 = u8::MAX - 2;
 
 /// A byte that its owner may set to anything but 0 and 253.
 #[derive(Debug)]
-pub(crate) struct Byte(&'static AtomicU8);
+pub(crate) struct ForkByte(&'static AtomicU8);
 
-impl Byte {
+impl ForkByte {
     /// A byte with that value in this process.
     pub(crate) fn new(value: u8) -> Self {
         loop {
@@ -32,7 +32,7 @@ impl Byte {
     }
 }
 
-impl Deref for Byte {
+impl Deref for ForkByte {
     type Target = AtomicU8;
 
     #[inline]
@@ -41,7 +41,7 @@ impl Deref for Byte {
     }
 }
 
-impl Drop for Byte {
+impl Drop for ForkByte {
     /// Gives the place back. That of a child it is not to give: there the parent's bytes stay 0 for good.
     fn drop(&mut self) {
         let free = |now| (now != FORKED).then_some(FREE);
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn places_are_used_again_and_two_bytes_never_share_one() {
-        let first: Vec<_> = (0..200).map(|_| Byte::new(7)).collect();
+        let first: Vec<_> = (0..200).map(|_| ForkByte::new(7)).collect();
         let mut places: Vec<_> = first.iter().map(|byte| std::ptr::from_ref(byte.0)).collect();
         places.sort_unstable();
         places.dedup();
@@ -180,7 +180,7 @@ mod tests {
         drop(first);
         let pages = PAGES.count();
         for _ in 0..1000 {
-            assert_eq!(Byte::new(1).load(Ordering::Relaxed), 1);
+            assert_eq!(ForkByte::new(1).load(Ordering::Relaxed), 1);
         }
         // Other tests make clients meanwhile, but not hundreds.
         assert_eq!(PAGES.count(), pages);
@@ -191,7 +191,7 @@ mod tests {
         for by_hook in [true, false] {
             let bytes = Box::leak((0..PAGE).map(|_| AtomicU8::new(FORKED)).collect());
             let page = Page { bytes, used: AtomicUsize::new(0), by_hook };
-            let byte = Byte(page.take(7).unwrap());
+            let byte = ForkByte(page.take(7).unwrap());
             page.wipe();
             assert_eq!(byte.is_forked(), by_hook);
             drop(byte);

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixDatagram;
 /// Places are names in the abstract namespace of Unix sockets: the kernel gives each to one socket at a time, and takes
 /// it back when the process ends, however it does. Nothing is left behind, and nothing is ever sent there.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct InstanceNumber {
     number: u64,
     #[cfg(target_os = "linux")]
     _held: UnixDatagram,
@@ -16,9 +16,9 @@ pub(crate) struct Place {
 
 /// So many clients of one program get a number that lasts; further ones a random one.
 #[cfg(target_os = "linux")]
-const PLACES: u64 = 256;
+const MAX_INSTANCES: u64 = 256;
 
-impl Place {
+impl InstanceNumber {
     /// The lowest place that is free. `None` where there is no such thing, or the machine or the program have no name: on
     /// Linux without `/etc/machine-id`, and on other systems.
     #[cfg(target_os = "linux")]
@@ -46,7 +46,7 @@ impl Place {
         use std::os::unix::net::SocketAddr;
 
         let program = hash(name.iter().flat_map(|part| part.bytes().chain([0])));
-        for place in 0..PLACES {
+        for place in 0..MAX_INSTANCES {
             let address =
                 SocketAddr::from_abstract_name(format!("ringstat-{program:016x}-{place}")).ok()?;
             match UnixDatagram::bind_addr(&address) {
@@ -83,23 +83,23 @@ mod tests {
     #[test]
     fn a_place_is_held_by_one_at_a_time_and_is_the_same_afterwards() {
         let name = ["a machine", "a host", "a test of places"];
-        let take = || Place::of(&name).unwrap();
+        let take = || InstanceNumber::of(&name).unwrap();
         let (first, second) = (take(), take());
         let (a, b) = (first.number(), second.number());
         assert_ne!(a, b);
         drop(first);
         assert_eq!(take().number(), a, "a restart is a restart");
-        assert_ne!(Place::of(&["a machine", "a host", "another"]).unwrap().number(), a);
+        assert_ne!(InstanceNumber::of(&["a machine", "a host", "another"]).unwrap().number(), a);
     }
 
     #[test]
     fn when_all_are_held_there_is_none() {
         let name = ["a machine", "a host", "a test of many places"];
-        let held: Vec<_> = (0..PLACES).map(|_| Place::of(&name).unwrap()).collect();
-        assert!(Place::of(&name).is_none());
-        let mut numbers: Vec<_> = held.iter().map(Place::number).collect();
+        let held: Vec<_> = (0..MAX_INSTANCES).map(|_| InstanceNumber::of(&name).unwrap()).collect();
+        assert!(InstanceNumber::of(&name).is_none());
+        let mut numbers: Vec<_> = held.iter().map(InstanceNumber::number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(numbers.len(), PLACES as usize);
+        assert_eq!(numbers.len(), MAX_INSTANCES as usize);
     }
 }

@@ -8,7 +8,7 @@ use tracing_core::Metadata;
 
 use super::fields::{Fields, Values};
 use crate::client::Client;
-use crate::process::Each;
+use crate::process::PerProcess;
 use crate::registry::{OwnedCounter, OwnedHistogram, Table};
 
 /// An instrument that a client makes at run time.
@@ -30,13 +30,13 @@ impl Make for OwnedHistogram {
 
 /// The instruments under one name, numbered so that an open span can refer to its own.
 #[derive(Debug)]
-pub(super) struct Known<I> {
+pub(super) struct Instruments<I> {
     name: &'static str,
     hasher: RandomState,
     numbers: Table<Key, usize>,
     instruments: AppendOnly<Numbered<I>>,
     /// The number of the instrument for whatever has no place in the table.
-    overflow: Each<usize>,
+    overflow: PerProcess<usize>,
 }
 
 /// What distinguishes two instruments.
@@ -60,14 +60,14 @@ impl Key {
     }
 }
 
-impl<I: Make> Known<I> {
+impl<I: Make> Instruments<I> {
     pub(super) fn new(name: &'static str, limit: usize) -> Self {
         Self {
             name,
             hasher: RandomState::default(),
             numbers: Table::new(limit),
             instruments: AppendOnly::new(),
-            overflow: Each::new(),
+            overflow: PerProcess::new(),
         }
     }
 

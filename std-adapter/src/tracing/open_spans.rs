@@ -1,18 +1,18 @@
 //! The spans that are open: when each began, and for which instrument.
 //!
 //! A table of fixed size, so that neither opening nor closing a span takes a lock or the heap. A span may be in any of
-//! the [`REACH`] places from the one that the hash of its number selects.
+//! the [`PROBES`] slots from the one that the hash of its number selects.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// All open spans.
 #[derive(Debug)]
 pub(super) struct OpenSpans {
-    places: Box<[Place]>,
+    slots: Box<[Slot]>,
 }
 
 #[derive(Default, Debug)]
-struct Place {
+struct Slot {
     /// [`FREE`], [`TAKEN`], or the number of the span.
     span: AtomicU64,
     begun: AtomicU64,
@@ -21,35 +21,35 @@ struct Place {
 
 /// Numbers of spans are not 0.
 const FREE: u64 = 0;
-/// Somebody is writing to this place.
+/// Somebody is writing to this slot.
 const TAKEN: u64 = u64::MAX;
-/// How many places are examined: two and a half cache lines, which are hardly ever all taken when the table is half
+/// How many slots are examined: two and a half cache lines, which are hardly ever all taken when the table is half
 /// full.
-const REACH: usize = 16;
+const PROBES: usize = 16;
 /// 24 MiB.
-const PLACES_MAX: usize = 1 << 20;
+const MAX_SLOTS: usize = 1 << 20;
 
 impl OpenSpans {
     pub(super) fn new(most: usize) -> Self {
-        let places = most.clamp(REACH, PLACES_MAX).next_power_of_two();
-        Self { places: (0..places).map(|_| Place::default()).collect() }
+        let slots = most.clamp(PROBES, MAX_SLOTS).next_power_of_two();
+        Self { slots: (0..slots).map(|_| Slot::default()).collect() }
     }
 
     /// Adds a span. Returns whether there was room.
     pub(super) fn begin(&self, span: u64, begun: u64, kind: usize) -> bool {
-        let free = |place: &&Place| {
+        let free = |slot: &&Slot| {
             let (load, take) = (Ordering::Relaxed, Ordering::Acquire);
             // Load first, because a failed exchange costs as much as a successful one.
-            place.span.load(load) == FREE
-                && place.span.compare_exchange(FREE, TAKEN, take, load).is_ok()
+            slot.span.load(load) == FREE
+                && slot.span.compare_exchange(FREE, TAKEN, take, load).is_ok()
         };
-        let Some(place) = self.reach(span).filter(|_| span != TAKEN).find(free) else {
+        let Some(slot) = self.reach(span).filter(|_| span != TAKEN).find(free) else {
             return false;
         };
-        place.begun.store(begun, Ordering::Relaxed);
-        place.kind.store(kind, Ordering::Relaxed);
+        slot.begun.store(begun, Ordering::Relaxed);
+        slot.kind.store(kind, Ordering::Relaxed);
         // Release: whoever finds the number finds the rest.
-        place.span.store(span, Ordering::Release);
+        slot.span.store(span, Ordering::Release);
         true
     }
 
@@ -60,31 +60,31 @@ impl OpenSpans {
 
     /// Changes the instrument of an open span.
     pub(super) fn set_kind(&self, span: u64, kind: usize) {
-        if let Some(place) = self.find(span) {
-            place.kind.store(kind, Ordering::Relaxed);
+        if let Some(slot) = self.find(span) {
+            slot.kind.store(kind, Ordering::Relaxed);
         }
     }
 
     /// Removes a span, and returns when it began and its instrument.
     pub(super) fn end(&self, span: u64) -> Option<(u64, usize)> {
-        let place = self.find(span)?;
-        let was = (place.begun.load(Ordering::Relaxed), place.kind.load(Ordering::Relaxed));
-        // The fields are read before another span can use the place.
-        place.span.store(FREE, Ordering::Release);
+        let slot = self.find(span)?;
+        let was = (slot.begun.load(Ordering::Relaxed), slot.kind.load(Ordering::Relaxed));
+        // The fields are read before another span can use the slot.
+        slot.span.store(FREE, Ordering::Release);
         Some(was)
     }
 
-    fn find(&self, span: u64) -> Option<&Place> {
+    fn find(&self, span: u64) -> Option<&Slot> {
         // Not a valid number: `FREE` and `TAKEN` would be found.
         let valid = span != FREE && span != TAKEN;
         let mut reach = self.reach(span).filter(|_| valid);
-        reach.find(|place| place.span.load(Ordering::Acquire) == span)
+        reach.find(|slot| slot.span.load(Ordering::Acquire) == span)
     }
 
-    fn reach(&self, span: u64) -> impl Iterator<Item = &Place> {
-        let mask = self.places.len() - 1;
+    fn reach(&self, span: u64) -> impl Iterator<Item = &Slot> {
+        let mask = self.slots.len() - 1;
         let first = (span.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize;
-        (0..REACH).map(move |step| &self.places[(first + step) & mask])
+        (0..PROBES).map(move |step| &self.slots[(first + step) & mask])
     }
 }
 

@@ -1,12 +1,12 @@
 //! Something that each process has of its own.
 
-use super::Byte;
+use super::ForkByte;
 
 /// A `T` of this process. That of the parent is still there in a child, and not seen.
 #[derive(Debug)]
-pub(crate) struct Each<T>(boxcar::Vec<(Byte, T)>);
+pub(crate) struct PerProcess<T>(boxcar::Vec<(ForkByte, T)>);
 
-impl<T> Each<T> {
+impl<T> PerProcess<T> {
     pub(crate) const fn new() -> Self {
         Self(boxcar::Vec::new())
     }
@@ -29,7 +29,7 @@ impl<T> Each<T> {
 
     /// Puts the value in. It counts only where there is none.
     pub(crate) fn put(&self, value: T) {
-        self.0.push((Byte::new(MINE), value));
+        self.0.push((ForkByte::new(MINE), value));
     }
 
     /// What was put in last, by this process or one that it was forked from.
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn the_first_counts_and_a_parents_does_not() {
-        let each = Each::new();
+        let each = PerProcess::new();
         assert_eq!((each.get(), each.latest()), (None, None));
         assert_eq!(each.get_or(|| 1), &1);
         each.put(2);

@@ -9,7 +9,7 @@ use crate::record::Tag;
 
 /// A table of `SLOTS` names and tag sets, with `ARENA` bytes for tags in the form in which they are written. Whatever
 /// does not fit is examined each time, which is correct but slower.
-pub(super) struct Known<const SLOTS: usize, const ARENA: usize> {
+pub(super) struct CheckedStrings<const SLOTS: usize, const ARENA: usize> {
     slots: [Slot; SLOTS],
     arena: Vec<u8, ARENA>,
 }
@@ -28,7 +28,7 @@ struct Slot {
 /// How many slots are examined for one string.
 const PROBES: usize = 4;
 
-impl<const SLOTS: usize, const ARENA: usize> Known<SLOTS, ARENA> {
+impl<const SLOTS: usize, const ARENA: usize> CheckedStrings<SLOTS, ARENA> {
     pub(super) const fn new() -> Self {
         const { assert!(ARENA <= u16::MAX as usize, "the arena has at most 65535 bytes") };
         const EMPTY: Slot = Slot { address: 0, length: 0, start: 0, end: 0 };

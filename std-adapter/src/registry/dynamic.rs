@@ -44,7 +44,7 @@ impl<I: Instrument> Instrument for Owned<I> {
 
 /// The registry's reference to one of them.
 #[derive(Clone, Debug)]
-pub(crate) enum Made {
+pub(crate) enum Dynamic {
     Counter(Arc<Owned<Counter>>),
     Gauge(Arc<Owned<Gauge>>),
     Histogram(Arc<Owned<Histogram>>),
@@ -52,7 +52,7 @@ pub(crate) enum Made {
     Floats(Arc<Owned<FloatHistogram>>),
 }
 
-impl Made {
+impl Dynamic {
     pub(super) fn get(&self) -> &dyn Instrument {
         match self {
             Self::Counter(made) => &**made,
@@ -77,8 +77,8 @@ impl Made {
 /// An instrument that can be made at run time.
 pub(super) trait Make: Instrument + Send + Sync + Sized + 'static {
     fn make() -> Self;
-    fn wrap(made: Arc<Owned<Self>>) -> Made;
-    fn unwrap(made: &Made) -> Option<&Arc<Owned<Self>>>;
+    fn wrap(made: Arc<Owned<Self>>) -> Dynamic;
+    fn unwrap(made: &Dynamic) -> Option<&Arc<Owned<Self>>>;
 }
 
 macro_rules! make {
@@ -87,12 +87,12 @@ macro_rules! make {
             fn make() -> Self {
                 $new
             }
-            fn wrap(made: Arc<Owned<Self>>) -> Made {
-                Made::$variant(made)
+            fn wrap(made: Arc<Owned<Self>>) -> Dynamic {
+                Dynamic::$variant(made)
             }
-            fn unwrap(made: &Made) -> Option<&Arc<Owned<Self>>> {
+            fn unwrap(made: &Dynamic) -> Option<&Arc<Owned<Self>>> {
                 match made {
-                    Made::$variant(made) => Some(made),
+                    Dynamic::$variant(made) => Some(made),
                     _ => None,
                 }
             }

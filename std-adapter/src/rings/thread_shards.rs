@@ -17,39 +17,39 @@ use crate::threads;
 pub(super) const CLIENTS: usize = 4;
 
 /// This thread's place at the rings of one client.
-pub(super) struct Seat {
+pub(super) struct ThreadShard {
     pub(super) client: u64,
     pub(super) end: End,
     pub(super) gate: Gate,
 }
 
 /// The most recently used one first.
-pub(super) type Seats = Vec<Seat, CLIENTS>;
+pub(super) type ThreadShards = Vec<ThreadShard, CLIENTS>;
 
 thread_local! {
-    static SEATS: RefCell<ManuallyDrop<Seats>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
+    static SHARDS: RefCell<ManuallyDrop<ThreadShards>> = const { RefCell::new(ManuallyDrop::new(Vec::new())) };
     /// Chooses which records this thread keeps while a client is throttled.
     static THROTTLED: Cell<Sampler> = const { Cell::new(Sampler::new(1)) };
 }
 
-/// Passes this thread's seats to `f`; `None` if the thread is already using them.
+/// Passes this thread's shards to `f`; `None` if the thread is already using them.
 #[inline(always)]
-pub(super) fn with<T>(f: impl FnOnce(&mut Seats) -> T) -> Option<T> {
+pub(super) fn with<T>(f: impl FnOnce(&mut ThreadShards) -> T) -> Option<T> {
     // `try_with`, which can be inlined; without a destructor it cannot fail.
-    SEATS.try_with(|seats| seats.try_borrow_mut().ok().map(|mut seats| f(&mut seats))).ok()?
+    SHARDS.try_with(|shards| shards.try_borrow_mut().ok().map(|mut shards| f(&mut shards))).ok()?
 }
 
-/// Arranges for the seats to be given back when this thread ends, and returns whether that succeeded. If not, the
+/// Arranges for the shards to be given back when this thread ends, and returns whether that succeeded. If not, the
 /// thread must not have any.
-pub(super) fn are_given_back() -> bool {
+pub(super) fn release_on_exit() -> bool {
     threads::on_exit(|| {
-        with(|seats| seats.clear());
+        with(|shards| shards.clear());
     })
 }
 
-/// Removes the seats at rings that no longer exist, and frees what little was left of those.
-pub(super) fn forget_stale(seats: &mut Seats) {
-    seats.retain(|seat| !seat.end.is_stale());
+/// Removes the shards at rings that no longer exist, and frees what little was left of those.
+pub(super) fn forget_stale(shards: &mut ThreadShards) {
+    shards.retain(|shard| !shard.end.is_stale());
 }
 
 /// Whether this thread keeps a record, if one in `n` is kept while a client is throttled.

@@ -7,24 +7,24 @@ use std::time::Duration;
 /// What a thread waits on, and what others wake it with. It may wake early; the next receive call shows why.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(super) struct Bell(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream);
+pub(super) struct Waker(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream);
 
 #[cfg(unix)]
-impl Bell {
+impl Waker {
     pub(super) fn new() -> io::Result<Self> {
-        let (ring, hear) = std::os::unix::net::UnixStream::pair()?;
-        ring.set_nonblocking(true)?;
-        hear.set_nonblocking(true)?;
-        Ok(Self(ring, hear))
+        let (tx, rx) = std::os::unix::net::UnixStream::pair()?;
+        tx.set_nonblocking(true)?;
+        rx.set_nonblocking(true)?;
+        Ok(Self(tx, rx))
     }
 
     /// Wakes the thread.
-    pub(super) fn ring(&self) {
+    pub(super) fn wake(&self) {
         // If the pipe is full of unread wake-ups, one more makes no difference.
         let _ = io::Write::write(&mut &self.0, &[0]);
     }
 
-    /// Sleeps until the bell rings or there is something to receive, for at most `limit`.
+    /// Sleeps until [`wake`](Self::wake) is called or there is something to receive, for at most `limit`.
     pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
@@ -34,8 +34,8 @@ impl Bell {
         fds.push(readable(self.1.as_fd()));
         let timeout = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
         let _ = poll(&mut fds, timeout);
-        let mut rings = [0; 64];
-        while io::Read::read(&mut &self.1, &mut rings).is_ok_and(|n| n == rings.len()) {}
+        let mut wakes = [0; 64];
+        while io::Read::read(&mut &self.1, &mut wakes).is_ok_and(|n| n == wakes.len()) {}
     }
 }
 
@@ -44,31 +44,31 @@ impl Bell {
 /// is parked.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub(super) struct Bell(std::sync::OnceLock<std::thread::Thread>);
+pub(super) struct Waker(std::sync::OnceLock<std::thread::Thread>);
 
 #[cfg(not(unix))]
-impl Bell {
+impl Waker {
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self(std::sync::OnceLock::new()))
     }
 
     /// Wakes the thread, if it is parked.
-    pub(super) fn ring(&self) {
+    pub(super) fn wake(&self) {
         if let Some(thread) = self.0.get() {
             thread.unpark();
         }
     }
 
-    /// Sleeps until the bell rings or there is something to receive, for at most `limit`.
+    /// Sleeps until [`wake`](Self::wake) is called or there is something to receive, for at most `limit`.
     pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
         /// How long one socket may be blocked on while datagrams wait at the others.
-        const TURN: Duration = Duration::from_millis(5);
+        const PEEK_TIMEOUT: Duration = Duration::from_millis(5);
         let mut parked = true;
         for socket in sockets {
             parked = false;
             let _ = socket
-                .set_read_timeout(Some(limit.min(TURN)))
+                .set_read_timeout(Some(limit.min(PEEK_TIMEOUT)))
                 .and_then(|()| socket.set_nonblocking(false))
                 .and_then(|()| socket.peek(&mut [0]));
             let _ = socket.set_nonblocking(true);

@@ -14,17 +14,17 @@ use tokio::time::{Sleep, sleep};
 use crate::shared::{Shared, count};
 
 /// How long a client may take to read what is buffered for it: one chunk of an answer.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A stream that fails if pending output could not be written for [`PATIENCE`].
-pub(super) struct Patient {
+/// A stream that fails if pending output could not be written for [`WRITE_TIMEOUT`].
+pub(super) struct TimedStream {
     stream: TcpStream,
     /// Runs from when the client first made us wait until everything buffered is written.
     waiting: Option<Pin<Box<Sleep>>>,
     shared: Arc<Shared>,
 }
 
-impl Patient {
+impl TimedStream {
     pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
         Self { stream, waiting: None, shared }
     }
@@ -38,14 +38,14 @@ impl Patient {
         if written.is_ready() {
             return written;
         }
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
         ready!(waiting.as_mut().poll(cx));
         count(&self.shared.http.unread);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for Patient {
+impl AsyncRead for TimedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -55,7 +55,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl AsyncWrite for TimedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

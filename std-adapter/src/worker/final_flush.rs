@@ -10,7 +10,7 @@ use super::route::Route;
 
 /// What to do when nothing is left to send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Word {
+pub(crate) enum FinalStep {
     /// Ask for a sign of life.
     Ask,
     /// Wait for the answer.
@@ -22,7 +22,7 @@ pub(crate) enum Word {
 }
 
 /// The progress of the end.
-pub(crate) struct LastWord {
+pub(crate) struct FinalFlush {
     /// The number of datagrams that each receiver missed before the last ones.
     missing: Vec<u64>,
     /// When the receivers were asked, in nanoseconds of the monotonic clock.
@@ -36,42 +36,42 @@ fn missing(routes: &[Route]) -> Vec<u64> {
     routes.iter().map(|r| r.liveness().map_or(0, Liveness::missing_datagrams)).collect()
 }
 
-impl LastWord {
+impl FinalFlush {
     /// Starts before the client sends its last datagrams.
     pub(crate) fn new(routes: &[Route]) -> Self {
         Self { missing: missing(routes), asked: None }
     }
 
     /// What to do at `now`, once nothing is left to send.
-    pub(crate) fn next(&mut self, routes: &[Route], now: u64) -> Word {
+    pub(crate) fn next(&mut self, routes: &[Route], now: u64) -> FinalStep {
         let knows_all = |route: &Route| {
             // If a receiver cannot answer, all that is known is what the network has accepted.
             route.liveness().is_none_or(|l| l.is_confirmed() && !l.owes())
         };
         if routes.iter().any(knows_all) {
-            return Word::Confirmed;
+            return FinalStep::Confirmed;
         }
         let Some(asked) = self.asked else {
             self.asked = Some(now);
-            return Word::Ask;
+            return FinalStep::Ask;
         };
         let answered = |route: &Route| {
             route.liveness().and_then(Liveness::last_answer).is_some_and(|at| at >= asked)
         };
         if !routes.iter().any(answered) {
             if routes.iter().any(Route::awaits) || now.saturating_sub(asked) < AGAIN {
-                return Word::Awaited;
+                return FinalStep::Awaited;
             }
             self.asked = Some(now);
-            return Word::Ask;
+            return FinalStep::Ask;
         }
         let now_missing = missing(routes);
         let mut both = routes.iter().zip(self.missing.iter().zip(&now_missing));
         if both.any(|(route, (before, now))| answered(route) && now <= before) {
-            return Word::Confirmed;
+            return FinalStep::Confirmed;
         }
         self.missing = now_missing;
         self.asked = None;
-        Word::Again
+        FinalStep::Again
     }
 }

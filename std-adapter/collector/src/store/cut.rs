@@ -45,17 +45,17 @@ pub(crate) struct ValueRow {
 ///
 /// Empty where nothing is kept: then no place is ever marked, at the cost of one comparison a record.
 #[derive(Default, Debug)]
-pub(super) struct Kept {
+pub(super) struct Changes {
     is_on: bool,
     /// Changed since the last cut began.
-    changed: Places,
+    changed: PlaceSet,
     /// Those of them whose series is another one now, or gone.
-    renewed: Places,
+    renewed: PlaceSet,
     /// The same for the cut under way, as far as they are not copied yet.
-    to_copy: Places,
-    to_describe: Places,
+    to_copy: PlaceSet,
+    to_describe: PlaceSet,
     /// What the cut under way began with, for the case that it fails.
-    begun: (Places, Places),
+    begun: (PlaceSet, PlaceSet),
     /// How far the copying has come.
     next: usize,
     rows: Rows,
@@ -63,9 +63,9 @@ pub(super) struct Kept {
 
 /// A set of places: one bit each.
 #[derive(Clone, Default, Debug)]
-struct Places(Vec<u64>);
+struct PlaceSet(Vec<u64>);
 
-impl Places {
+impl PlaceSet {
     #[inline]
     fn contains(&self, place: u32) -> bool {
         self.0.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 != 0)
@@ -116,12 +116,12 @@ impl Places {
     }
 }
 
-impl Kept {
+impl Changes {
     /// Their memory. Rows that wait to be written are not in it: they are on their way out.
     pub(super) fn bytes(&self) -> usize {
         let Self { changed, renewed, to_copy, to_describe, begun, .. } = self;
         let all = [changed, renewed, to_copy, to_describe, &begun.0, &begun.1];
-        all.into_iter().map(Places::bytes).sum()
+        all.into_iter().map(PlaceSet::bytes).sum()
     }
 
     /// Whether the place is marked, or need not be.
@@ -134,41 +134,41 @@ impl Kept {
 impl Store {
     /// From now on what changes is marked.
     pub(crate) fn keep(&mut self) {
-        self.kept.is_on = true;
+        self.changes.is_on = true;
     }
 
     /// Marks everything.
     pub(crate) fn keep_all(&mut self) {
-        let all = Places::up_to(self.series.len());
-        self.kept.changed.extend(&all);
-        self.kept.renewed.extend(&all);
+        let all = PlaceSet::up_to(self.series.len());
+        self.changes.changed.extend(&all);
+        self.changes.renewed.extend(&all);
     }
 
     /// The series at that place is about to change.
     #[cold]
     pub(super) fn before_change(&mut self, place: u32) {
-        if self.kept.is_on {
+        if self.changes.is_on {
             self.copy(place);
-            self.kept.changed.insert(place);
+            self.changes.changed.insert(place);
         }
     }
 
     /// The series at that place is about to be another one, or gone.
     pub(super) fn before_renewal(&mut self, place: u32) {
-        if self.kept.is_on {
+        if self.changes.is_on {
             self.before_change(place);
-            self.kept.renewed.insert(place);
+            self.changes.renewed.insert(place);
         }
     }
 
     /// Whether anything has changed since the last cut began.
     pub(crate) fn has_changed(&self) -> bool {
-        self.kept.changed.next(0).is_some()
+        self.changes.changed.next(0).is_some()
     }
 
     /// Begins a cut: what has changed up to now is to be copied. The one before has to be done.
     pub(crate) fn begin_cut(&mut self) {
-        let Kept { changed, renewed, to_copy, to_describe, begun, next, .. } = &mut self.kept;
+        let Changes { changed, renewed, to_copy, to_describe, begun, next, .. } = &mut self.changes;
         *begun = (std::mem::take(changed), std::mem::take(renewed));
         (*to_copy, *to_describe) = begun.clone();
         *next = 0;
@@ -177,8 +177,8 @@ impl Store {
     /// Copies at most `count` series of the cut. Returns whether there may be more.
     pub(crate) fn copy_some(&mut self, count: usize) -> bool {
         for _ in 0..count {
-            let Some(place) = self.kept.to_copy.next(self.kept.next) else { return false };
-            self.kept.next = place as usize + 1;
+            let Some(place) = self.changes.to_copy.next(self.changes.next) else { return false };
+            self.changes.next = place as usize + 1;
             self.copy(place);
         }
         true
@@ -186,12 +186,12 @@ impl Store {
 
     /// Copies a series into the cut under way, if it is still to be.
     fn copy(&mut self, place: u32) {
-        if !self.kept.to_copy.remove(place) {
+        if !self.changes.to_copy.remove(place) {
             return;
         }
-        let mut rows = std::mem::take(&mut self.kept.rows);
+        let mut rows = std::mem::take(&mut self.changes.rows);
         let key = u64::from(place);
-        let describe = self.kept.to_describe.contains(place);
+        let describe = self.changes.to_describe.contains(place);
         match self.series.get(place as usize).and_then(Option::as_ref) {
             Some(series) => {
                 let value =
@@ -214,17 +214,17 @@ impl Store {
             }
             None => {}
         }
-        self.kept.rows = rows;
+        self.changes.rows = rows;
     }
 
     /// What has been copied so far, to be written; `empty` takes its place.
     pub(crate) fn copied(&mut self, empty: &mut Rows) {
-        std::mem::swap(&mut self.kept.rows, empty);
+        std::mem::swap(&mut self.changes.rows, empty);
     }
 
     /// The cut is on disk, or it is not: then what was in it is in the next one.
     pub(crate) fn end_cut(&mut self, written: bool) {
-        let Kept { changed, renewed, to_copy, to_describe, begun, rows, .. } = &mut self.kept;
+        let Changes { changed, renewed, to_copy, to_describe, begun, rows, .. } = &mut self.changes;
         (*to_copy, *to_describe) = Default::default();
         let (changed_before, renewed_before) = std::mem::take(begun);
         if !written {
@@ -244,8 +244,8 @@ impl Store {
         if let Some(limit) = self.refuse_restored(sender, cost) {
             self.hits.count(limit, sender, 1);
             if let Some(place) = place {
-                self.kept.changed.insert(place);
-                self.kept.renewed.insert(place);
+                self.changes.changed.insert(place);
+                self.changes.renewed.insert(place);
             }
             return;
         }
@@ -266,9 +266,9 @@ impl Store {
         let Some(series) = self.at(number) else { return };
         let (empty, bytes) = (series.data.bytes(), value.data.bytes());
         (series.seen_ms, series.scaled, series.data) = (value.seen_ms, value.scaled, value.data);
-        let spot = series.spot;
+        let page_key = series.page_key;
         if value.scaled {
-            self.mark_scaled(spot);
+            self.mark_scaled(page_key);
         }
         self.data_bytes = self.data_bytes - empty + bytes;
         self.shares.change(sender, |s| s.bytes = (s.bytes + bytes).saturating_sub(empty));
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn places_are_found_in_their_order() {
-        let mut places = Places::default();
+        let mut places = PlaceSet::default();
         for place in [0, 5, 63, 64, 1000] {
             places.insert(place);
         }
@@ -310,11 +310,11 @@ mod tests {
         }
         assert_eq!(found, [0, 5, 63, 64, 1000]);
         assert!(places.remove(64) && !places.remove(64) && !places.remove(5000));
-        let mut others = Places::default();
+        let mut others = PlaceSet::default();
         others.insert(2000);
         places.extend(&others);
         assert_eq!(places.next(64), Some(1000));
         assert_eq!(places.next(1001), Some(2000));
-        assert_eq!((Places::up_to(1).next(0), Places::default().next(0)), (Some(0), None));
+        assert_eq!((PlaceSet::up_to(1).next(0), PlaceSet::default().next(0)), (Some(0), None));
     }
 }

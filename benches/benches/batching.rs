@@ -18,7 +18,7 @@ use ringstat_core::format::{Format, PAYLOAD_ETHERNET, TimeUnit};
 use ringstat_core::instrument::Instrument;
 use ringstat_core::record::{Event, NoNames};
 use ringstat_core::ring::{Slot, spsc};
-use ringstat_core::send::{Identity, Inputs, Keep, Sender, SenderConfig, Step, Time, Totals};
+use ringstat_core::send::{ArrayStore, Identity, Inputs, Sender, SenderConfig, Step, Time, Totals};
 use ringstat_core::testkit::{Corpus, CorpusEvent};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::Encoder;
@@ -35,7 +35,7 @@ fn send<E: Format>(events: &[Event], batch: usize, encoder: E) -> Totals {
         ..SenderConfig::new(TimeUnit::Nanos)
     };
     let identity = Identity { sender: 1, epoch: 1 };
-    let mut sender: Sender<E> = Sender::with_parts(identity, &config, encoder, Keep::new());
+    let mut sender: Sender<E> = Sender::with_parts(identity, &config, encoder, ArrayStore::new());
     let mut ring: Box<spsc::Ring<Event, [Slot<Event>; 256]>> = Box::default();
     let (mut producer, mut consumer) = ring.split();
     let mut buf = [0; PAYLOAD_ETHERNET];

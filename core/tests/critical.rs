@@ -9,7 +9,7 @@ use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::ring::mpmc;
 use ringstat_core::send::{
-    AckError, BoxedKeep, Identity, Inputs, Patience, Sender, SenderConfig, Step, Time,
+    AckError, BoxedStore, Identity, Inputs, RetryConfig, Sender, SenderConfig, Step, Time,
 };
 use ringstat_core::wire::ack::{Ack, ID_WINDOW};
 use ringstat_core::wire::decode::Body;
@@ -17,7 +17,7 @@ use ringstat_core::wire::{Decoder, Encoder};
 
 const NONE: &[&dyn Instrument] = &[];
 const IDENTITY: Identity = Identity { sender: 7, epoch: 3 };
-const PATIENCE: Patience = Patience {
+const RETRY: RetryConfig = RetryConfig {
     timeout: Duration::from_nanos(1_000),
     timeout_max: Duration::from_nanos(8_000),
     attempts: 5,
@@ -25,7 +25,7 @@ const PATIENCE: Patience = Patience {
 /// Only critical events are due, unless a test says otherwise.
 const CONFIG: SenderConfig = SenderConfig {
     payload: 256,
-    patience: PATIENCE,
+    retry: RETRY,
     batch_age: Duration::from_secs(1),
     flush_interval: Duration::from_secs(1),
     heartbeat_interval: Duration::from_secs(1),
@@ -36,7 +36,7 @@ type Ring = mpmc::Ring<Event, Box<[mpmc::Cell<Event>]>>;
 
 /// A sender with its two rings.
 struct Station {
-    sender: Box<Sender<Encoder<64, 1024>, BoxedKeep, 8>>,
+    sender: Box<Sender<Encoder<64, 1024>, BoxedStore, 8>>,
     critical: Ring,
     others: Ring,
 }
@@ -65,7 +65,7 @@ fn event(name: &'static str, n: u64, priority: Priority) -> Event {
 
 impl Station {
     fn new(config: &SenderConfig, store: usize) -> Self {
-        let store = BoxedKeep::new(store);
+        let store = BoxedStore::new(store);
         Self {
             sender: Box::new(Sender::with_parts(IDENTITY, config, Encoder::new(), store)),
             critical: ring(2048),
@@ -158,9 +158,8 @@ fn a_clock_that_goes_back_delays_none_for_longer_than_the_longest_pause() {
 
 #[test]
 fn identifiers_under_way_never_span_more_than_the_window() {
-    let patience = Patience { attempts: 200, ..PATIENCE };
-    let mut station =
-        Station::new(&SenderConfig { payload: 1472, patience, ..CONFIG }, 2 * ID_WINDOW);
+    let retry = RetryConfig { attempts: 200, ..RETRY };
+    let mut station = Station::new(&SenderConfig { payload: 1472, retry, ..CONFIG }, 2 * ID_WINDOW);
     (0..2048).for_each(|n| station.alarm("alarm", n));
     let mut now = 0;
     let mut settled = 0;

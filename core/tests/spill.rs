@@ -5,7 +5,7 @@ use ringstat_core::format::{Format, TimeUnit};
 use ringstat_core::ledger::Cause;
 use ringstat_core::policy::Policy;
 use ringstat_core::record::{Outcome, Priority, Recorder, TagMemory};
-use ringstat_core::send::{Identity, Keep, Sender, SenderConfig, Step, Time};
+use ringstat_core::send::{ArrayStore, Identity, Sender, SenderConfig, Step, Time};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::{Body, Content};
@@ -38,7 +38,7 @@ fn config(payload: usize) -> SenderConfig {
 /// Returns datagrams until none are due.
 fn all<E: Format, const C: usize>(
     stats: &Stats<8, C, Memory>,
-    sender: &mut Sender<E, Keep<C>, 4>,
+    sender: &mut Sender<E, ArrayStore<C>, 4>,
     now: Time,
 ) -> Vec<Vec<u8>> {
     let mut datagrams = Vec::new();
@@ -58,7 +58,7 @@ fn all<E: Format, const C: usize>(
 #[test]
 fn long_tags_and_texts_arrive_and_leave_nothing_behind() {
     let (stats, memory) = plain();
-    let mut sender: Sender<wire::Encoder, Keep<0>, 4> = Sender::new(IDENTITY, &config(9000));
+    let mut sender: Sender<wire::Encoder, ArrayStore<0>, 4> = Sender::new(IDENTITY, &config(9000));
     let (key, value, text) = ("k".repeat(255), "é".repeat(127), "t".repeat(1000));
     let draft = stats.event("said").text(&text);
     let said = (0..16).fold(draft, |draft, _| draft.tag(&key, &value)).record();
@@ -90,7 +90,7 @@ fn long_tags_and_texts_arrive_and_leave_nothing_behind() {
 #[test]
 fn what_is_given_up_gives_its_memory_back() {
     let (stats, memory) = with_critical();
-    let mut sender: Sender<wire::Encoder, Keep<1>, 4> = Sender::new(IDENTITY, &config(256));
+    let mut sender: Sender<wire::Encoder, ArrayStore<1>, 4> = Sender::new(IDENTITY, &config(256));
     let long = "v".repeat(200);
     let wide = |n: usize| (0..n).fold(stats.count("n", 1u8), |d, _| d.tag("key", &long));
     // These events are never recorded, refused because of a later tag, or too large for any datagram.
@@ -133,8 +133,8 @@ fn what_is_given_up_gives_its_memory_back() {
 fn lines_for_agents_say_them_too() {
     let (stats, memory) = plain();
     let encoder = <text::Encoder<_>>::new(Dialect::DogStatsD, Growing::new());
-    let mut sender: Sender<_, Keep<0>, 4> =
-        Sender::with_parts(IDENTITY, &config(1472), encoder, Keep::new());
+    let mut sender: Sender<_, ArrayStore<0>, 4> =
+        Sender::with_parts(IDENTITY, &config(1472), encoder, ArrayStore::new());
     let draft = stats.count("requests", 1u8).tag("route", "/users/{id}/orders");
     assert!(draft.tag("method", "GET").tag("status", "200").record().is_recorded());
     let member = "3f9a1c77-52e0-4c1b-9a60-1d2e3f405162";

@@ -71,7 +71,7 @@ impl<const PAYLOAD: usize, const NAMES: usize> TaskConfig<PAYLOAD, NAMES> {
     /// Critical events are kept until they are acknowledged, as long as there is room, however long the collector is away.
     #[must_use]
     pub fn reliable(mut self) -> Self {
-        self.sender.patience = self.sender.patience.without_end();
+        self.sender.retry = self.sender.retry.without_end();
         self
     }
 

@@ -232,7 +232,7 @@ fn only_the_collector_is_heard() {
     network.acks.set(PORT + 1);
     network.run(async |stack| {
         let mut config = config();
-        config.sender.patience.timeout = millis(20);
+        config.sender.retry.timeout = millis(20);
         let mut client = Client::new(&STATS, config);
         alarm(&STATS);
         select(client.run(stack), until(|| seen.borrow().repeated >= 3)).await;

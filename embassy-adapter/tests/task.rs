@@ -33,7 +33,7 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
     let mut config = TaskConfig::new((IpAddress::from(COLLECTOR), PORT), 7, Epoch::stored(1));
     config.sender.flush_interval = Duration::from_millis(20);
     config.sender.batch_age = Duration::from_millis(10);
-    config.sender.patience.timeout = Duration::from_millis(50);
+    config.sender.retry.timeout = Duration::from_millis(50);
     config.sender.heartbeat_interval = Duration::from_millis(50);
     config.liveness = LivenessConfig {
         interval: Duration::from_millis(50),

@@ -70,9 +70,9 @@ fn a_shutdown_does_not_wait_for_a_transport_that_blocks() {
     );
     assert_eq!(last.count("n", 1u8).record(), Outcome::Dropped(Cause::Shutdown));
     drop(release);
-    let patience = Instant::now() + LONG;
+    let deadline = Instant::now() + LONG;
     while last.ledger().in_flight > 0 {
-        assert!(Instant::now() < patience, "{:?}", last.ledger());
+        assert!(Instant::now() < deadline, "{:?}", last.ledger());
         std::thread::yield_now();
     }
     assert_eq!((last.ledger().recorded, last.ledger().closes()), (11, true));
@@ -146,9 +146,9 @@ fn a_panic_while_it_hears_is_survived_counted_and_told() {
     let stats = builder.build_with(PanicsWhenHearing(spy.clone())).unwrap();
     assert_eq!(stats.count("n", 1u8).record(), Outcome::Recorded);
     stats.flush(LONG).unwrap();
-    let patience = Instant::now() + LONG;
+    let deadline = Instant::now() + LONG;
     while !stats.snapshot().health.has(Reason::Transport) {
-        assert!(Instant::now() < patience, "{}", stats.snapshot());
+        assert!(Instant::now() < deadline, "{}", stats.snapshot());
         std::thread::sleep(Duration::from_millis(10));
     }
     let snapshot = stats.snapshot();

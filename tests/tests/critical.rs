@@ -14,7 +14,8 @@ use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::ring::mpmc;
 use ringstat_core::send::{
-    Identity, Inputs, Keep, Patience, SendError, Sender, SenderConfig, Step, Time, Transport,
+    ArrayStore, Identity, Inputs, RetryConfig, SendError, Sender, SenderConfig, Step, Time,
+    Transport,
 };
 use ringstat_core::testkit::{FaultTransport, Faults, LinkReceiver, LinkSender, link};
 use ringstat_core::wire::Encoder;
@@ -31,7 +32,7 @@ fn seen(report: &Report, name: &str) -> f64 {
 /// A sender and a collector in simulated time, with a bad network between them.
 struct Simulation {
     ring: mpmc::Ring<Event, [mpmc::Cell<Event>; 64]>,
-    sender: Box<Sender<Encoder<64, 1024>, Keep<32>, 8>>,
+    sender: Box<Sender<Encoder<64, 1024>, ArrayStore<32>, 8>>,
     there: FaultTransport<LinkSender>,
     arriving: LinkReceiver,
     back: FaultTransport<LinkSender>,
@@ -48,7 +49,7 @@ impl Simulation {
     fn new(faults: Faults, attempts: u8, seed: u64) -> Self {
         let ((there, arriving), (back, answers)) = (link(64), link(64));
         let config = SenderConfig {
-            patience: Patience { attempts, ..Patience::DEFAULT },
+            retry: RetryConfig { attempts, ..RetryConfig::DEFAULT },
             ..SenderConfig::new(TimeUnit::Nanos)
         };
         let identity = Identity { sender: 7, epoch: 1 };

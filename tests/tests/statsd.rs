@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ringstat_std::{Cause, Client, Counter, Histogram, Protocol, Recorder, Unit};
 use ringstat_tests::process::{self, Process};
 
-const PATIENCE: Duration = Duration::from_secs(30); // for what takes milliseconds unless something is wrong
+const TIMEOUT: Duration = Duration::from_secs(30); // for what takes milliseconds unless something is wrong
 
 /// The running server.
 struct Statsd {
@@ -51,7 +51,7 @@ impl Statsd {
         let server = Self { _process: process, directory, port, management };
         let begun = Instant::now();
         while server.try_ask("health").is_none() {
-            assert!(begun.elapsed() < PATIENCE, "the server does not answer");
+            assert!(begun.elapsed() < TIMEOUT, "the server does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
         server
@@ -64,7 +64,7 @@ impl Statsd {
 
     fn try_ask(&self, command: &str) -> Option<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.management)).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        stream.set_read_timeout(Some(TIMEOUT)).ok()?;
         writeln!(stream, "{command}").ok()?;
         // The server closes the connection when we do, after its answer.
         stream.shutdown(Shutdown::Write).ok()?;
@@ -90,7 +90,7 @@ impl Statsd {
             if value.as_deref() == Some(expected) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{key} is {value:?}, not {expected}");
+            assert!(begun.elapsed() < TIMEOUT, "{key} is {value:?}, not {expected}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -118,11 +118,11 @@ fn counters_are_exact() {
         stats.count("events.plain", 2u8).record();
         stats.count("events.sampled", 1u8).sampled(if i % 2 == 0 { 7 } else { 50 }).record();
         if i % 100 == 99 {
-            stats.flush(PATIENCE).unwrap();
+            stats.flush(TIMEOUT).unwrap();
         }
     }
     let totals = stats.totals();
-    let ledger = stats.shutdown(PATIENCE);
+    let ledger = stats.shutdown(TIMEOUT);
     assert_eq!((ledger.recorded, ledger.sent), (2000, 2000));
     assert!(totals.altered > 0, "the made counter's name and tag");
     server.wait_for("counters", "shop.requests;zone=a", "100000");
@@ -141,11 +141,11 @@ fn gauges_have_the_latest_value_whatever_its_sign() {
     for value in [5.0, -3.5, -1.25, 2.0, -7.5] {
         made.set(value);
         stats.level("events.level", value).tag("zone", "a").record();
-        stats.flush(PATIENCE).unwrap();
+        stats.flush(TIMEOUT).unwrap();
         server.wait_for("gauges", "queue.depth", &value.to_string());
         server.wait_for("gauges", "events.level;zone=a", &value.to_string());
     }
-    assert!(stats.shutdown(PATIENCE).closes());
+    assert!(stats.shutdown(TIMEOUT).closes());
     server.took_every_line();
 }
 
@@ -163,7 +163,7 @@ fn timings_samples_and_sets_are_taken_and_events_are_not_sent() {
     stats.distribution("samples.negative", -17).record();
     stats.set("users.seen", 0u8).text("some:body").record();
     stats.event("deployed").record();
-    let ledger = stats.shutdown(PATIENCE);
+    let ledger = stats.shutdown(TIMEOUT);
     assert_eq!((ledger.sent, ledger.dropped.get(Cause::Unsupported)), (4, 2));
     server.wait_for("timers", "upload.size", &format!("[ {middle} ]"));
     server.wait_for("timers", "db.query", "[ 1.25, 0.000001 ]");

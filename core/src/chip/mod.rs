@@ -43,7 +43,8 @@ use crate::record::{
 };
 use crate::ring::Source;
 use crate::send::{
-    AckError, Identity, Inputs, Keep, LeanSender, Packed, Sender, SenderConfig, Step, Time, Totals,
+    AckError, ArrayStore, Identity, Inputs, LeanSender, Packed, Sender, SenderConfig, Step, Time,
+    Totals,
 };
 use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -324,7 +325,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// Polls the sender with what was recorded here: see [`Sender::poll`]. `now` is in the unit of the clock in here.
     pub fn poll<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Step {
@@ -338,7 +339,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// When to come back if there is nothing.
     pub fn due<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         now: Time,
     ) -> Result<(), u64> {
         self.feed(sender, now);
@@ -348,7 +349,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// Packs what was recorded here: see [`Sender::pack`].
     pub fn pack<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Option<Packed> {
@@ -358,7 +359,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// What the sender is given before it is asked.
     fn feed<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         now: Time,
     ) {
         const { assert!(C == 0 || E::ACKNOWLEDGES, "nobody acknowledges critical events") };
@@ -394,7 +395,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// Calls [`Sender::probe`] with the number of records that the recorders have given up.
     pub fn probe<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Option<Packed> {
@@ -404,7 +405,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// Calls [`Sender::goodbye`] with what the recorders have given up so far.
     pub fn goodbye<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Option<Packed> {
@@ -417,7 +418,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// As [`Sender::acknowledged`].
     pub fn acknowledged<E: Format, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, Keep<C>, CARRY>,
+        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
         datagram: &[u8],
     ) -> Result<u64, AckError> {
         sender.acknowledged(datagram, &self.tag_memory)
@@ -428,7 +429,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     #[must_use]
     pub fn ledger<E: Format, const CARRY: usize>(
         &self,
-        sender: &Sender<E, Keep<C>, CARRY>,
+        sender: &Sender<E, ArrayStore<C>, CARRY>,
     ) -> Ledger {
         self.account(sender.totals())
     }

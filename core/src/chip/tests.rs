@@ -5,7 +5,7 @@ use crate::event_ring;
 use crate::format::TimeUnit;
 use crate::instrument::{Counter, Marked};
 use crate::send::{AckError, Identity, SenderConfig};
-use crate::send::{Keep, LeanSender};
+use crate::send::{ArrayStore, LeanSender};
 use crate::wire::Encoder;
 use crate::wire::ack::Ack;
 use crate::wire::decode::Body;
@@ -22,7 +22,7 @@ fn critical_events_are_kept_until_they_are_acknowledged() {
         Stats::new(event_ring!(8), Clock::nanos(now)).critical(event_ring!(2));
     let identity = Identity { sender: 1, epoch: 1 };
     let config = SenderConfig { payload: 256, ..SenderConfig::new(TimeUnit::Nanos) };
-    let mut sender: Sender<Encoder<16, 0>, Keep<2>, 2> = Sender::new(identity, &config);
+    let mut sender: Sender<Encoder<16, 0>, ArrayStore<2>, 2> = Sender::new(identity, &config);
     let alarm = |n: u32| STATS.event("alarm").at(n.into()).priority(Priority::Critical).record();
     assert_eq!([0, 1].map(alarm), [Outcome::Recorded; 2]);
     assert_eq!(alarm(2), Outcome::Dropped(Cause::Full));

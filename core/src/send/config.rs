@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::format::{PAYLOAD_ETHERNET, TimeUnit};
-use crate::send::Patience;
+use crate::send::RetryConfig;
 
 /// The time at a poll by two clocks, in the unit of the client's clock.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -88,7 +88,7 @@ pub struct SenderConfig {
     /// shows.
     pub heartbeat_interval: Duration,
     /// How long critical events wait for their acknowledgement, if they are kept for it.
-    pub patience: Patience,
+    pub retry: RetryConfig,
     /// Whether full datagrams are padded to the limit, so that several can be sent as segments of one size.
     pub pad_full: bool,
 }
@@ -108,7 +108,7 @@ impl SenderConfig {
             flush_interval: Duration::from_secs(1),
             refresh_interval: Duration::from_secs(30),
             heartbeat_interval: Duration::from_secs(1),
-            patience: Patience::DEFAULT,
+            retry: RetryConfig::DEFAULT,
             pad_full: false,
         }
     }

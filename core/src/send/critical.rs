@@ -10,7 +10,7 @@
 use core::time::Duration;
 
 use super::backoff::Backoff;
-use super::{Kept, Store};
+use super::{Store, StoredEvent};
 use crate::format::AnyEvent;
 use crate::ledger::{Cause, Drops};
 use crate::record::Resolve;
@@ -18,7 +18,7 @@ use crate::wire::ack::{Ack, ID_WINDOW};
 
 /// How often a critical event is sent, and how long each attempt waits for its acknowledgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Patience {
+pub struct RetryConfig {
     /// How long to wait for an acknowledgement before the event is sent again, plus or minus a quarter. Each further
     /// attempt waits twice as long.
     pub timeout: Duration,
@@ -29,7 +29,7 @@ pub struct Patience {
     pub attempts: u8,
 }
 
-impl Patience {
+impl RetryConfig {
     /// 200 ms, up to 5 s, ten attempts: about half a minute in all.
     pub const DEFAULT: Self = Self {
         timeout: Duration::from_millis(200),
@@ -84,7 +84,7 @@ impl<K: Store> Critical<K> {
     /// differ between senders.
     pub(crate) fn new(
         store: K,
-        patience: Patience,
+        retry: RetryConfig,
         units: impl Fn(Duration) -> u64,
         seed: u32,
     ) -> Self {
@@ -95,8 +95,8 @@ impl<K: Store> Critical<K> {
             floor: 0,
             unsent: 0,
             next_due: u64::MAX,
-            waits: Backoff::new(units(patience.timeout), units(patience.timeout_max), seed),
-            attempts: patience.attempts,
+            waits: Backoff::new(units(retry.timeout), units(retry.timeout_max), seed),
+            attempts: retry.attempts,
             open: 0,
         }
     }
@@ -128,7 +128,7 @@ impl<K: Store> Critical<K> {
             return Err(event);
         }
         let at = self.place(self.len);
-        self.store.places_mut()[at] = Kept { event: Some(event), due: now, attempts: 0 };
+        self.store.places_mut()[at] = StoredEvent { event: Some(event), due: now, attempts: 0 };
         self.len += 1;
         self.open += 1;
         self.next_due = self.next_due.min(now);
@@ -157,7 +157,7 @@ impl<K: Store> Critical<K> {
         let (mut next_due, mut full) = (u64::MAX, false);
         for offset in 0..self.len {
             let at = self.place(offset);
-            let Kept { event: Some(event), due, attempts } = self.store.places()[at] else {
+            let StoredEvent { event: Some(event), due, attempts } = self.store.places()[at] else {
                 continue;
             };
             if !self.is_over(due, now) {
@@ -267,19 +267,19 @@ mod tests {
     use super::*;
     use crate::receive::{IdWindow, Seen};
     use crate::record::{Event, Kind, NoNames};
-    use crate::send::Keep;
+    use crate::send::ArrayStore;
     use alloc::collections::VecDeque;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    const PATIENCE: Patience = Patience {
+    const RETRY: RetryConfig = RetryConfig {
         timeout: Duration::from_nanos(100),
         timeout_max: Duration::from_nanos(800),
         attempts: 3,
     };
 
-    fn store<const N: usize>() -> Critical<Keep<N>> {
-        Critical::new(Keep::new(), PATIENCE, |d| d.as_nanos() as u64, 1)
+    fn store<const N: usize>() -> Critical<ArrayStore<N>> {
+        Critical::new(ArrayStore::new(), RETRY, |d| d.as_nanos() as u64, 1)
     }
 
     fn event(n: u64) -> Event {
@@ -288,7 +288,7 @@ mod tests {
 
     /// Packs at most `room` of the events that are due, and returns their identifiers.
     fn sent<const N: usize>(
-        store: &mut Critical<Keep<N>>,
+        store: &mut Critical<ArrayStore<N>>,
         now: u64,
         drops: &mut Drops,
         room: usize,
@@ -327,9 +327,9 @@ mod tests {
 
     #[test]
     fn without_an_end_it_is_sent_until_it_is_acknowledged() {
-        let patience = PATIENCE.without_end();
-        let mut store: Critical<Keep<1>> =
-            Critical::new(Keep::new(), patience, |d| d.as_nanos() as u64, 1);
+        let retry = RETRY.without_end();
+        let mut store: Critical<ArrayStore<1>> =
+            Critical::new(ArrayStore::new(), retry, |d| d.as_nanos() as u64, 1);
         let mut drops = Drops::NONE;
         store.keep(event(0), 0).unwrap();
         let mut now = 0;

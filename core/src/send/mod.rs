@@ -43,14 +43,14 @@ mod transport;
 pub use beacon::{Beacon, BeaconDatagram};
 pub use breaker::{Breaker, BreakerConfig, BreakerState, Permit};
 pub use config::{Epoch, Identity, SenderConfig, Time};
-pub use critical::Patience;
+pub use critical::RetryConfig;
 pub use liveness::{Liveness, LivenessConfig, ReceiptError};
 pub use path::{Path, Way};
 pub use pool::Pool;
 pub use sender::{AckError, Inputs, Packed, SAMPLE_ONE_IN, Sender, Step};
 #[cfg(feature = "alloc")]
-pub use store::BoxedKeep;
-pub use store::{Keep, Kept, Store};
+pub use store::BoxedStore;
+pub use store::{ArrayStore, Store, StoredEvent};
 pub use totals::Totals;
 pub use transport::{FromFn, SendError, Transport, from_fn};
 
@@ -73,12 +73,12 @@ use crate::wire::LeanEncoder;
 /// assert_eq!(sender.payload(), 1472);
 /// ```
 pub type LeanSender<const NAMES: usize = 16, const KEEP: usize = 0> =
-    Sender<LeanEncoder<NAMES>, Keep<KEEP>, 4>;
+    Sender<LeanEncoder<NAMES>, ArrayStore<KEEP>, 4>;
 
 /// The [`Sender`] of a server, with room for critical events that is chosen at run time. `E` is the encoder of the
 /// format.
 #[cfg(feature = "alloc")]
-pub type HostSender<E = Encoder, T = crate::record::Event> = Sender<E, BoxedKeep<T>>;
+pub type HostSender<E = Encoder, T = crate::record::Event> = Sender<E, BoxedStore<T>>;
 
 /// A [`Sender`] of StatsD lines, with `S` to remember what was sent; its tables are those of
 /// [`text::Encoder`](crate::text::Encoder). Agents acknowledge nothing, so it keeps no critical events.

@@ -52,7 +52,7 @@ pub struct Path {
     /// `None` if the receiver cannot answer.
     liveness: Option<Liveness>,
     /// How long to wait for a probe's answer.
-    patience: u64,
+    probe_timeout: u64,
     /// The time since which the receiver has been probed.
     probing: Option<u64>,
 }
@@ -70,12 +70,12 @@ impl Path {
         unit: TimeUnit,
         seed: u32,
     ) -> Self {
-        let patience = liveness
+        let probe_timeout = liveness
             .map_or(0, |config| super::config::units(config.retry.saturating_mul(PROBES), unit));
         Self {
             breaker: Breaker::new(breaker, seed),
             liveness: liveness.map(|config| Liveness::new(config, unit)),
-            patience,
+            probe_timeout,
             probing: None,
         }
     }
@@ -97,7 +97,7 @@ impl Path {
                     liveness.ask_anew();
                     now
                 });
-                let end = since.saturating_add(self.patience);
+                let end = since.saturating_add(self.probe_timeout);
                 if now >= end || now < since {
                     self.breaker.failed(now);
                     return self.way(now);

@@ -8,23 +8,23 @@ use crate::wire::ack::ID_WINDOW;
 
 /// Room for critical events until they are acknowledged.
 ///
-/// It is a type parameter of [`Sender`](super::Sender), and determines the size of all its events. [`Keep`] has room
-/// for a number of events that is known at compile time, `BoxedKeep` (with the feature `alloc`) for a number chosen at
+/// It is a type parameter of [`Sender`](super::Sender), and determines the size of all its events. [`ArrayStore`] has room
+/// for a number of events that is known at compile time, `BoxedStore` (with the feature `alloc`) for a number chosen at
 /// run time. A store may be larger, but only [`ID_WINDOW`] places are used.
 pub trait Store {
     /// An [`Event`] of the size that the sender's rings hold.
     type Event: AnyEvent;
 
     /// All places, whether used or not.
-    fn places(&self) -> &[Kept<Self::Event>];
+    fn places(&self) -> &[StoredEvent<Self::Event>];
 
     /// All places, for writing.
-    fn places_mut(&mut self) -> &mut [Kept<Self::Event>];
+    fn places_mut(&mut self) -> &mut [StoredEvent<Self::Event>];
 }
 
 /// A place for one event.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<T> {
+pub struct StoredEvent<T> {
     /// The event, or `None` once it is settled.
     pub(super) event: Option<T>,
     /// The time at which it is sent, or sent again.
@@ -33,68 +33,68 @@ pub struct Kept<T> {
     pub(super) attempts: u8,
 }
 
-impl<T> Kept<T> {
+impl<T> StoredEvent<T> {
     /// A place that holds nothing.
     const EMPTY: Self = Self { event: None, due: 0, attempts: 0 };
 }
 
-/// Room for `N` events, in place. `Keep<0>` keeps nothing, takes no memory, and links no code.
+/// Room for `N` events, in place. `ArrayStore<0>` keeps nothing, takes no memory, and links no code.
 ///
 /// `N` is at most [`ID_WINDOW`]; a larger number does not compile.
 #[derive(Clone)]
-pub struct Keep<const N: usize, T = Event>([Kept<T>; N]);
+pub struct ArrayStore<const N: usize, T = Event>([StoredEvent<T>; N]);
 
-impl<const N: usize, T> Keep<N, T> {
+impl<const N: usize, T> ArrayStore<N, T> {
     /// Creates an empty store.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(N <= ID_WINDOW, "acknowledgements reach no further than their window") };
-        Self([const { Kept::EMPTY }; N])
+        Self([const { StoredEvent::EMPTY }; N])
     }
 }
 
-impl<const N: usize, T> Default for Keep<N, T> {
+impl<const N: usize, T> Default for ArrayStore<N, T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const N: usize, T> fmt::Debug for Keep<N, T> {
+impl<const N: usize, T> fmt::Debug for ArrayStore<N, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "room for {N} critical events")
     }
 }
 
-impl<const N: usize, T: AnyEvent> Store for Keep<N, T> {
+impl<const N: usize, T: AnyEvent> Store for ArrayStore<N, T> {
     type Event = T;
 
-    fn places(&self) -> &[Kept<T>] {
+    fn places(&self) -> &[StoredEvent<T>] {
         &self.0
     }
 
-    fn places_mut(&mut self) -> &mut [Kept<T>] {
+    fn places_mut(&mut self) -> &mut [StoredEvent<T>] {
         &mut self.0
     }
 }
 
 /// Room for a number of events that is chosen at run time and never changes afterwards.
 #[cfg(feature = "alloc")]
-pub struct BoxedKeep<T = Event>(alloc::boxed::Box<[Kept<T>]>);
+pub struct BoxedStore<T = Event>(alloc::boxed::Box<[StoredEvent<T>]>);
 
 #[cfg(feature = "alloc")]
-impl<T> BoxedKeep<T> {
+impl<T> BoxedStore<T> {
     /// The size of the place for one event, in bytes.
-    pub const PLACE: usize = size_of::<Kept<T>>();
+    pub const PLACE: usize = size_of::<StoredEvent<T>>();
 
     /// Creates a store for `events` events, of which at most [`ID_WINDOW`] are used. With 0, nothing is kept.
     #[must_use]
     pub fn new(events: usize) -> Self {
-        Self((0..events.min(ID_WINDOW)).map(|_| Kept::EMPTY).collect())
+        Self((0..events.min(ID_WINDOW)).map(|_| StoredEvent::EMPTY).collect())
     }
 }
 
 #[cfg(feature = "alloc")]
-impl<T> Default for BoxedKeep<T> {
+impl<T> Default for BoxedStore<T> {
     /// A store that keeps nothing.
     fn default() -> Self {
         Self::new(0)
@@ -102,21 +102,21 @@ impl<T> Default for BoxedKeep<T> {
 }
 
 #[cfg(feature = "alloc")]
-impl<T> fmt::Debug for BoxedKeep<T> {
+impl<T> fmt::Debug for BoxedStore<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "room for {} critical events", self.0.len())
     }
 }
 
 #[cfg(feature = "alloc")]
-impl<T: AnyEvent> Store for BoxedKeep<T> {
+impl<T: AnyEvent> Store for BoxedStore<T> {
     type Event = T;
 
-    fn places(&self) -> &[Kept<T>] {
+    fn places(&self) -> &[StoredEvent<T>] {
         &self.0
     }
 
-    fn places_mut(&mut self) -> &mut [Kept<T>] {
+    fn places_mut(&mut self) -> &mut [StoredEvent<T>] {
         &mut self.0
     }
 }

@@ -7,7 +7,7 @@ use crate::ledger::Cause;
 use crate::record::{Event, Interner, Kind, Name, NoNames, Priority, Value};
 use crate::ring::{Slot, overwrite};
 use crate::send::{
-    Identity, Inputs, Keep, Packed, Sender, SenderConfig, Step, TextSender, Time, Totals,
+    ArrayStore, Identity, Inputs, Packed, Sender, SenderConfig, Step, TextSender, Time, Totals,
 };
 use alloc::boxed::Box;
 use alloc::format;
@@ -39,7 +39,7 @@ impl Bench {
         Self {
             ring: Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new()))),
             names: Interner::new(),
-            sender: Sender::with_parts(IDENTITY, &config, encoder, Keep::new()),
+            sender: Sender::with_parts(IDENTITY, &config, encoder, ArrayStore::new()),
             instruments: Vec::new(),
             time: 0,
         }
@@ -323,8 +323,12 @@ fn a_chip_without_room_counts_what_it_cannot_send() {
     let instruments: Vec<&'static dyn Instrument> = COUNTERS.iter().map(|c| c as _).collect();
     COUNTERS.iter().for_each(Counter::inc);
     let encoder = Encoder::new(Dialect::StatsD, Fixed::<2, 4>::new());
-    let mut sender: TextSender<Fixed<2, 4>, 4, 64> =
-        Sender::with_parts(IDENTITY, &SenderConfig::new(TimeUnit::Nanos), encoder, Keep::new());
+    let mut sender: TextSender<Fixed<2, 4>, 4, 64> = Sender::with_parts(
+        IDENTITY,
+        &SenderConfig::new(TimeUnit::Nanos),
+        encoder,
+        ArrayStore::new(),
+    );
     let mut ring: Box<overwrite::Ring<Event, [Slot<Event>; 2]>> =
         Box::new(overwrite::Ring::new(core::array::from_fn(|_| Slot::new())));
     let mut buf = [0; 512];

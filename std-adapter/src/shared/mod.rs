@@ -10,7 +10,7 @@ use ringstat_core::policy::{Level, Throttle};
 use ringstat_core::record::spill::{Area, BLOCK};
 use ringstat_core::record::{Interner, Outcome, Resolve, Symbol};
 use ringstat_core::ring::percent;
-use ringstat_core::send::{BoxedKeep, Identity};
+use ringstat_core::send::{BoxedStore, Identity};
 
 use crate::clock::Clock;
 use crate::config::ClientConfig;
@@ -125,7 +125,7 @@ impl Shared {
         names: Arc<Names>,
         room: &Room,
     ) -> Self {
-        let kept = rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedKeep>::PLACE;
+        let kept = rings.critical().map_or(0, |ring| ring.capacity()) * <BoxedStore>::PLACE;
         let fixed = size_of::<Self>() + size_of::<Names>() + room.worker_bytes + kept;
         Self {
             fixed_bytes: rings.bytes() + fixed,

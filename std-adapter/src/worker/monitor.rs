@@ -116,7 +116,7 @@ impl Monitor {
             panics: now.panics,
         };
         let readings = Readings {
-            lately: self.window.growth(counts),
+            recent: self.window.growth(counts),
             buffer_percent: now.fullest_percent,
             unacknowledged_percent: now.unacknowledged_percent,
             unreachable: now.breaker.state != BreakerState::Closed,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ringstat_core::format::{Format, TimeUnit};
 use ringstat_core::policy::Throttle;
 use ringstat_core::send::{
-    BoxedKeep, BreakerConfig, LivenessConfig, Patience, Sender, SenderConfig, Transport,
+    BoxedStore, BreakerConfig, LivenessConfig, RetryConfig, Sender, SenderConfig, Transport,
 };
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire;
@@ -82,7 +82,7 @@ impl<E: Format> Worker<E> {
             flush_interval: config.flush_interval,
             refresh_interval: config.refresh_interval,
             heartbeat_interval: config.heartbeat_interval,
-            patience: Patience {
+            retry: RetryConfig {
                 timeout: config.ack_timeout,
                 timeout_max: config.ack_timeout_max,
                 attempts: config.ack_attempts,
@@ -111,7 +111,7 @@ impl<E: Format> Worker<E> {
                 shared.identity,
                 &config_of_sender,
                 encoder,
-                BoxedKeep::new(shared.rings.critical().map_or(0, |ring| ring.capacity())),
+                BoxedStore::new(shared.rings.critical().map_or(0, |ring| ring.capacity())),
             ),
             routes: (0..).zip(transports).map(route).collect(),
             pool: Datagrams::new(

@@ -13,7 +13,7 @@ use ringstat_tests::program;
 use serde_json::Value;
 
 /// The time limit in seconds, after which QEMU is stopped and the test fails.
-const PATIENCE: u32 = 240;
+const TIMEOUT: u32 = 240;
 
 /// A board, with its names in QEMU and rustc.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ impl Setup {
             "{} is missing: run embassy-adapter/firmware/check.sh",
             elf.display()
         );
-        let mut command = process::limited(PATIENCE, "qemu-system-arm");
+        let mut command = process::limited(TIMEOUT, "qemu-system-arm");
         command.args(board.machine);
         command.args(["-display", "none", "-kernel"]).arg(elf);
         let words: String = args.iter().map(|arg| format!(",arg={arg}")).collect();
@@ -65,7 +65,7 @@ impl Setup {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
         let build = ["-p", "ringstat-embassy", "--example", "tap"];
         let program = PROGRAM.get_or_init(|| program::build(&build, "examples/tap"));
-        let mut command = process::limited(PATIENCE, program);
+        let mut command = process::limited(TIMEOUT, program);
         command.args(args);
         Self { command, emulated: false, serial: None, monitor: None }
     }

@@ -48,26 +48,26 @@ impl HealthLimits {
         let more = |part: u64, whole: u64, percent: u8| {
             u128::from(part) * 100 > u128::from(whole) * u128::from(percent)
         };
-        let lately = &now.lately;
+        let recent = &now.recent;
         match reason {
             Reason::Buffer => now.buffer_percent > self.buffer_percent,
-            Reason::Drops => more(lately.dropped, lately.recorded, self.drops_percent),
-            Reason::SendErrors => more(lately.send_errors, lately.sends, self.send_errors_percent),
+            Reason::Drops => more(recent.dropped, recent.recorded, self.drops_percent),
+            Reason::SendErrors => more(recent.send_errors, recent.sends, self.send_errors_percent),
             // The 99th percentile exceeds a bound exactly if more than 1 % of all values do.
-            Reason::Latency => more(lately.slow, lately.timed, 1),
+            Reason::Latency => more(recent.slow, recent.timed, 1),
             Reason::Unreachable => now.unreachable,
-            Reason::Flapping => !now.unreachable && lately.opened > self.breaker_opened,
+            Reason::Flapping => !now.unreachable && recent.opened > self.breaker_opened,
             Reason::Unacknowledged => {
-                lately.unacknowledged > 0
+                recent.unacknowledged > 0
                     || now.unacknowledged_percent > self.unacknowledged_percent
             }
-            Reason::Tags => lately.tags_refused > 0,
-            Reason::Names => lately.names_refused > 0,
-            Reason::Instruments => lately.instruments_refused > 0,
+            Reason::Tags => recent.tags_refused > 0,
+            Reason::Names => recent.names_refused > 0,
+            Reason::Instruments => recent.instruments_refused > 0,
             Reason::Memory => now.memory_bytes > self.memory_bytes,
             Reason::Unconfirmed => now.unconfirmed > 0 && now.silent_ms >= self.unconfirmed_ms,
-            Reason::Loss => more(lately.lost, lately.left, self.loss_percent),
-            Reason::Transport => lately.panics > 0,
+            Reason::Loss => more(recent.lost, recent.left, self.loss_percent),
+            Reason::Transport => recent.panics > 0,
             // Where no worker is, none judges.
             Reason::Forked | Reason::Died => false,
         }
@@ -84,7 +84,7 @@ impl Default for HealthLimits {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Readings {
     /// How much the totals grew within a [`HealthWindow`](super::HealthWindow).
-    pub lately: HealthCounts,
+    pub recent: HealthCounts,
     /// How full the fullest ring is, in percent.
     pub buffer_percent: u8,
     /// How much of the room for critical events waits for acknowledgements, in percent.

@@ -75,8 +75,8 @@ impl Health {
     /// ```
     /// use ringstat_core::observe::{Grade, Health, HealthCounts, HealthLimits, Readings, Reason};
     ///
-    /// let lately = HealthCounts { recorded: 1000, dropped: 20, ..HealthCounts::NONE };
-    /// let readings = Readings { lately, ..Readings::default() };
+    /// let recent = HealthCounts { recorded: 1000, dropped: 20, ..HealthCounts::NONE };
+    /// let readings = Readings { recent, ..Readings::default() };
     /// let health = Health::judge(&readings, &HealthLimits::DEFAULT);
     /// assert_eq!(health.grade(), Grade::Degraded);
     /// assert!(health.reasons().eq([Reason::Drops]));
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn each_limit_is_crossed_just_above_it() {
-        let lately = HealthCounts {
+        let recent = HealthCounts {
             recorded: 1000,
             dropped: 10,
             sends: 100,
@@ -211,7 +211,7 @@ mod tests {
             ..HealthCounts::NONE
         };
         let fine = Readings {
-            lately,
+            recent,
             buffer_percent: 90,
             unacknowledged_percent: 50,
             unreachable: false,
@@ -222,9 +222,9 @@ mod tests {
         let judge = |now: &Readings| Health::judge(now, &HealthLimits::DEFAULT);
         assert_eq!(judge(&fine).grade(), Grade::Healthy);
         let count = |f: fn(&mut HealthCounts)| {
-            let mut lately = lately;
-            f(&mut lately);
-            Readings { lately, ..fine }
+            let mut recent = recent;
+            f(&mut recent);
+            Readings { recent, ..fine }
         };
         for (reason, readings) in [
             (Reason::Buffer, Readings { buffer_percent: 91, ..fine }),
@@ -279,10 +279,10 @@ mod tests {
             memory_bytes: 1_500_000,
             ..HealthLimits::DEFAULT
         };
-        let lately =
+        let recent =
             HealthCounts { recorded: 100, dropped: 50, timed: 1, slow: 1, ..HealthCounts::NONE };
         let now = Readings {
-            lately,
+            recent,
             buffer_percent: 43,
             memory_bytes: u64::MAX,
             unconfirmed: 1,

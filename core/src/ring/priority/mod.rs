@@ -22,7 +22,7 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 /// The number of levels; the last one is the highest.
 pub const LEVELS: usize = 4;
 /// The largest number of items of higher levels that a level waits for.
-const PATIENCE: u32 = 15;
+const STARVED_AFTER: u32 = 15;
 
 /// Says how much an item matters.
 pub trait Prioritized {
@@ -309,7 +309,8 @@ where
     /// Takes the item whose turn it is, or returns `None` if the ring is empty.
     pub fn pop(&mut self) -> Option<T> {
         // Relaxed: only sending ends touch it, one after the other.
-        let starved = self.ring.waited.iter().position(|w| w.load(Ordering::Relaxed) >= PATIENCE);
+        let starved =
+            self.ring.waited.iter().position(|w| w.load(Ordering::Relaxed) >= STARVED_AFTER);
         let order = starved.into_iter().chain((0..LEVELS).rev());
         let (level, number) =
             order.into_iter().find_map(|l| self.level(l).pop().map(|number| (l, number)))?;

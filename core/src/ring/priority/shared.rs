@@ -1,6 +1,6 @@
 //! A priority ring that any number of producers and consumers share.
 
-use super::{LEVELS, PATIENCE, Prioritized};
+use super::{LEVELS, Prioritized, STARVED_AFTER};
 use crate::ring::{Fallback, Full, Storage, mpmc, sealed};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
@@ -34,8 +34,8 @@ impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
         let turn = self.turn.load(Ordering::Relaxed);
         self.turn.store(turn.wrapping_add(1), Ordering::Relaxed);
         // Every 16th item is the turn of a lower level; the lower levels alternate.
-        let favoured = (turn % (PATIENCE + 1) == PATIENCE)
-            .then_some((turn / (PATIENCE + 1)) as usize % (LEVELS - 1));
+        let favoured = (turn % (STARVED_AFTER + 1) == STARVED_AFTER)
+            .then_some((turn / (STARVED_AFTER + 1)) as usize % (LEVELS - 1));
         let order = favoured.into_iter().chain((0..LEVELS).rev());
         order.into_iter().find_map(|level| self.levels[level].pop())
     }

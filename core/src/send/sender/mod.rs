@@ -9,7 +9,7 @@ use heapless::Vec;
 use super::batch::{BatchLimits, Batcher};
 use super::config::units;
 use super::critical::{Critical, Packing};
-use super::{Identity, Keep, SenderConfig, Store, Time, Totals};
+use super::{ArrayStore, Identity, SenderConfig, Store, Time, Totals};
 use crate::format::{
     AnyEvent, Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused, TimeUnit,
 };
@@ -97,7 +97,7 @@ pub const SAMPLE_ONE_IN: u32 = 64;
 /// }
 /// assert_eq!(STATS.ledger(&sender).sent, 1);
 /// ```
-pub struct Sender<E, K: Store = Keep<0>, const CARRY: usize = 32> {
+pub struct Sender<E, K: Store = ArrayStore<0>, const CARRY: usize = 32> {
     identity: Identity,
     payload: usize,
     unit: TimeUnit,
@@ -164,7 +164,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
             carried: 0,
             critical: Critical::new(
                 store,
-                config.patience,
+                config.retry,
                 |d| units(d, config.unit),
                 identity.seed(),
             ),

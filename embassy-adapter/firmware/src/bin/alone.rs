@@ -8,7 +8,7 @@ use ringstat_core::event_ring;
 use ringstat_core::format::TimeUnit;
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
 use ringstat_core::record::Value;
-use ringstat_core::send::{Identity, Keep, Sender, SenderConfig, Step, Time};
+use ringstat_core::send::{ArrayStore, Identity, Sender, SenderConfig, Step, Time};
 use ringstat_core::wire::decode::Body;
 use ringstat_core::wire::{DecodeError, Decoder, Encoder};
 use ringstat_firmware::report::Report;
@@ -35,7 +35,7 @@ fn main() -> ! {
     let events: u32 = host::Args::read().parse("events", 10_000);
     let config = SenderConfig { payload: PAYLOAD, ..SenderConfig::new(TimeUnit::Micros) };
     // The encoder of servers, with small tables: it fits, too.
-    let mut sender: Sender<Encoder<16, 0>, Keep<0>, 4> =
+    let mut sender: Sender<Encoder<16, 0>, ArrayStore<0>, 4> =
         Sender::new(Identity { sender: 7, epoch: 1 }, &config);
     let decoder = DECODER.init(Decoder::new());
     let mut buf = [0; PAYLOAD];

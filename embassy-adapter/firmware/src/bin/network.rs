@@ -78,7 +78,7 @@ async fn start(spawner: Spawner) {
     let to = args.parse("to", SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 8125));
     let mut config = TaskConfig::new((*to.ip(), to.port()), sender, Epoch::stored(epoch));
     if args.parse("keep", 0) == 1 {
-        config.sender.patience = config.sender.patience.without_end();
+        config.sender.retry = config.sender.retry.without_end();
     }
     spawner.spawn(metrics(stack, config).unwrap());
     let events: u32 = args.parse("events", 10_000);

@@ -54,7 +54,7 @@ mod line {
             (args.parse("events", 2000), args.parse("critical", 100));
         let pace: u64 = args.parse("pace", 1000);
         let mut config = LineConfig::new(&STATS, Identity::new(7, Epoch::stored(1)));
-        config.sender.patience = config.sender.patience.without_end();
+        config.sender.retry = config.sender.retry.without_end();
         let line = LINE.init(Line::new(&STATS, config));
         let mut uart = Uart::start();
         let (mut recorded, mut alarms) = (0, 0);

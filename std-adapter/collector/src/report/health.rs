@@ -68,7 +68,7 @@ impl Health {
                 format!("{late} datagrams were lost between threads: a thread is behind, and this system does not spread senders over sockets"),
             );
         }
-        let (lines, malformed) = totals.malformed_lately();
+        let (lines, malformed) = totals.recent_malformed();
         if lines > 0 {
             health.because(
                 Status::Degraded,

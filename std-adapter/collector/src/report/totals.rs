@@ -49,7 +49,7 @@ impl Totals {
 
 impl Totals {
     /// Of the last minutes: datagrams that were lines of StatsD, and malformed ones by reason, these included.
-    pub(crate) fn malformed_lately(&self) -> (u64, [(&'static str, u64); DecodeError::ALL.len()]) {
+    pub(crate) fn recent_malformed(&self) -> (u64, [(&'static str, u64); DecodeError::ALL.len()]) {
         let (before, now) = (&self.counts_before, &self.counts);
         let by_reason = DecodeError::ALL.map(|e| {
             let i = e as usize;

@@ -51,10 +51,10 @@ impl Out {
         }
     }
 
-    /// Waits until everything is written, but not longer than `patience`: `None` then.
-    pub(super) fn end(self, patience: Duration) -> Option<io::Result<()>> {
+    /// Waits until everything is written, but not longer than `limit`: `None` then.
+    pub(super) fn end(self, limit: Duration) -> Option<io::Result<()>> {
         drop(self.work);
-        self.ended.recv_timeout(patience).ok()
+        self.ended.recv_timeout(limit).ok()
     }
 }
 

@@ -1,10 +1,9 @@
 //! Nothing allocates after start-up: not recording of any kind, nor packing, nor unpacking.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
+use allocation_counter::measure;
 use ringstat_core::format::{Format, Header, Packer, Prologue};
 use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
 use ringstat_core::ledger::Cause;
@@ -14,33 +13,8 @@ use ringstat_core::testkit::Corpus;
 use ringstat_core::text::{self, Dialect};
 use ringstat_core::wire::{Decoder, Encoder};
 
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator; counting does not touch its memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller fulfils the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller fulfils the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 fn allocations(f: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    f();
-    COUNT.get() - before
+    measure(f).count_total
 }
 
 static RING: mpmc::Ring<Event, [mpmc::Cell<Event>; 64]> =

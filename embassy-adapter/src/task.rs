@@ -141,24 +141,10 @@ where
 
     /// Sends, for ever.
     pub async fn run(&mut self, stack: Stack<'_>) -> ! {
-        let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
-        let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
-        let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
-        renew(&mut socket, self.local_port);
-        self.path.changed();
+        let mut buffers = Buffers::<PAYLOAD>::new();
+        let mut socket = self.open(stack, &mut buffers);
         loop {
-            self.hear(&socket).await;
-            if !stack.is_config_up() || !stack.is_link_up() {
-                // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile.
-                self.path.changed();
-                // A batch is a reason to look earlier: the network may be there by now.
-                select(Timer::after(self.look), WAKE.wait()).await;
-                continue;
-            }
-            match self.step(&mut socket).await {
-                Ok(()) => {}
-                Err(until) => idle(&socket, until).await,
-            }
+            self.send_until(&mut socket, stack, |_| false).await;
         }
     }
 
@@ -175,23 +161,11 @@ where
     }
 
     async fn finish(&mut self, stack: Stack<'_>) {
-        let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 2]);
-        let (mut rx, mut tx) = ([0; 2 * Ack::MAX_LEN], [0; PAYLOAD]);
-        let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
-        renew(&mut socket, self.local_port);
-        self.path.changed();
-        loop {
-            self.hear(&socket).await;
-            if !stack.is_config_up() || !stack.is_link_up() {
-                Timer::after(self.look).await;
-                continue;
-            }
-            match self.step(&mut socket).await {
-                Err(_) if self.sender.unacknowledged() == 0 && self.stats.waiting() == 0 => break,
-                Err(until) => idle(&socket, until).await,
-                Ok(()) => {}
-            }
-        }
+        let mut buffers = Buffers::<PAYLOAD>::new();
+        let mut socket = self.open(stack, &mut buffers);
+        let has_sent_all =
+            |this: &Self| this.sender.unacknowledged() == 0 && this.stats.waiting() == 0;
+        self.send_until(&mut socket, stack, has_sent_all).await;
         while !is_empty(&mut socket).await {}
         renew(&mut socket, self.local_port);
         let now = self.now();
@@ -207,6 +181,39 @@ where
         // A socket that is gone sends nothing more. A receipt is not waited for, but taken where it comes.
         while !is_empty(&mut socket).await {}
         self.hear(&socket).await;
+    }
+
+    /// Opens the socket, which may be another one than before.
+    fn open<'s>(&mut self, stack: Stack<'s>, buffers: &'s mut Buffers<PAYLOAD>) -> UdpSocket<'s> {
+        let Buffers { rx_meta, rx, tx_meta, tx } = buffers;
+        let mut socket = UdpSocket::new(stack, rx_meta, rx, tx_meta, tx);
+        renew(&mut socket, self.local_port);
+        self.path.changed();
+        socket
+    }
+
+    /// Sends until nothing is due and `is_done` agrees that nothing will be.
+    async fn send_until(
+        &mut self,
+        socket: &mut UdpSocket<'_>,
+        stack: Stack<'_>,
+        is_done: impl Fn(&Self) -> bool,
+    ) {
+        loop {
+            self.hear(socket).await;
+            if !stack.is_config_up() || !stack.is_link_up() {
+                // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile.
+                self.path.changed();
+                // A batch is a reason to look earlier: the network may be there by now.
+                select(Timer::after(self.look), WAKE.wait()).await;
+                continue;
+            }
+            match self.step(socket).await {
+                Ok(()) => {}
+                Err(_) if is_done(self) => return,
+                Err(until) => idle(socket, until).await,
+            }
+        }
     }
 
     /// Sends one datagram, or says until when there is nothing to do.
@@ -305,6 +312,21 @@ where
         } else {
             let _ = self.stats.acknowledged(&mut self.sender, answer);
         }
+    }
+}
+
+/// The memory of the socket: one datagram on its way out, and replies of the collector.
+struct Buffers<const PAYLOAD: usize> {
+    rx_meta: [PacketMetadata; 2],
+    rx: [u8; 2 * Ack::MAX_LEN],
+    tx_meta: [PacketMetadata; 2],
+    tx: [u8; PAYLOAD],
+}
+
+impl<const PAYLOAD: usize> Buffers<PAYLOAD> {
+    const fn new() -> Self {
+        let meta = [PacketMetadata::EMPTY; 2];
+        Self { rx_meta: meta, rx: [0; 2 * Ack::MAX_LEN], tx_meta: meta, tx: [0; PAYLOAD] }
     }
 }
 

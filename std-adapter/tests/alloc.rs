@@ -1,34 +1,10 @@
 //! A record call to a running client allocates nothing, not even a thread's first one.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 
+use allocation_counter::measure;
 use ringstat_core::send::from_fn;
 use ringstat_std::{Client, Counter, Gauge, Histogram, Recorder};
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator; counting does not touch its memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller fulfils the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller fulfils the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 static COUNTER: Counter = Counter::new("c");
 static GAUGE: Gauge = Gauge::new("g");
@@ -43,8 +19,7 @@ fn recording_allocates_nothing() {
     let made = stats.counter("made", &[("at", "run time")]);
     let name = stats.intern("made.at.run.time").unwrap();
     let allocations = std::thread::scope(|scope| {
-        let recording = scope.spawn(|| {
-            let before = COUNT.get();
+        let record = || {
             for i in 0..20_000u32 {
                 stats.count("c", 1u8).tags(&[("a", "b")]).record();
                 stats.level(name, f64::from(i)).record();
@@ -59,9 +34,8 @@ fn recording_allocates_nothing() {
                 HISTOGRAM.record(u64::from(i));
                 made.inc();
             }
-            COUNT.get() - before
-        });
-        recording.join().unwrap()
+        };
+        scope.spawn(move || measure(record).count_total).join().unwrap()
     });
     assert_eq!(allocations, 0);
     let ledger = stats.shutdown(Duration::from_secs(5));

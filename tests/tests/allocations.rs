@@ -1,8 +1,6 @@
 //! Recording through the `metrics` facade and through the `tracing` layer allocates nothing once an instrument exists.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocation_counter::measure;
 use metrics::{counter, gauge, histogram};
 use ringstat_core::send::from_fn;
 use ringstat_std::Client;
@@ -10,29 +8,6 @@ use ringstat_std::metrics::Facade;
 use ringstat_std::tracing::MetricsLayer;
 use tracing::{field, info, info_span, warn};
 use tracing_subscriber::layer::SubscriberExt;
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call is passed on to the system's allocator; counting does not touch its memory.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller fulfils the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller fulfils the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Performs every operation, each of which looks up an instrument.
 fn look_up_and_record() {
@@ -47,12 +22,12 @@ fn look_up_and_record() {
 fn recording_allocates_nothing_when_the_instrument_exists() {
     let client = Client::builder("unused").build_with(from_fn(|_| Ok(()))).unwrap();
     Facade::new(&client).install().unwrap();
-    assert!(COUNT.get() > 0, "allocations are counted");
+    let counted = measure(|| drop(std::hint::black_box(Box::new(1))));
+    assert_eq!(counted.count_total, 1, "allocations are counted");
     look_up_and_record();
     let (kept, level, sizes) = (counter!("requests"), gauge!("level"), histogram!("sizes"));
     let allocations = std::thread::scope(|scope| {
-        let recording = scope.spawn(|| {
-            let before = COUNT.get();
+        let record = || {
             for i in 0..10_000u32 {
                 look_up_and_record();
                 kept.increment(1);
@@ -60,9 +35,8 @@ fn recording_allocates_nothing_when_the_instrument_exists() {
                 level.set(f64::NAN);
                 sizes.record(f64::from(i));
             }
-            COUNT.get() - before
-        });
-        recording.join().unwrap()
+        };
+        scope.spawn(move || measure(record).count_total).join().unwrap()
     });
     assert_eq!(allocations, 0);
 }
@@ -84,9 +58,7 @@ fn spans_and_events_allocate_nothing_when_their_callsites_are_known() {
     let allocations = tracing::subscriber::with_default(subscriber, || {
         // The registry allocates room for a thread's spans when they are opened for the first time.
         (0..64).for_each(log_and_span);
-        let before = COUNT.get();
-        (0..10_000).for_each(log_and_span);
-        COUNT.get() - before
+        measure(|| (0..10_000).for_each(log_and_span)).count_total
     });
     assert_eq!(allocations, 0);
     let tags =

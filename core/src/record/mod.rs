@@ -17,6 +17,7 @@ mod borrowed;
 mod draft;
 pub(crate) mod event;
 mod interner;
+mod kind;
 mod name;
 mod recorder;
 pub mod spill;
@@ -26,8 +27,9 @@ mod value;
 
 pub use borrowed::Borrowed;
 pub use draft::{Copied, Draft, DraftStrings};
-pub use event::{Content, DEFAULT_INLINE, Event, Kind, Priority};
+pub use event::{Content, DEFAULT_INLINE, Event};
 pub use interner::{InternError, Interner};
+pub use kind::{Kind, Priority};
 pub use name::{DYNAMIC_TAG_LIMIT, Name, NoNames, Resolve, STRING_LIMIT, Symbol, TEXT_LIMIT, Tag};
 pub use recorder::{Outcome, Recorder};
 pub use spill::TagMemory;

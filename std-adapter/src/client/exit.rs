@@ -8,10 +8,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use super::thread::{Thread, after};
-use crate::process::Each;
+use crate::process::PerProcess;
 
 /// The clients of this process to end. A child does not end its parent's clients.
-static CLIENTS: Each<Mutex<Vec<Weak<Thread>>>> = Each::new();
+static CLIENTS: PerProcess<Mutex<Vec<Weak<Thread>>>> = PerProcess::new();
 
 pub(super) fn clients() -> MutexGuard<'static, Vec<Weak<Thread>>> {
     CLIENTS.get_or(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
@@ -42,7 +42,7 @@ fn end_all() {
 mod system {
     #![allow(unsafe_code)] // One call of the C library that has no safe wrapper.
 
-    use crate::process::Each;
+    use crate::process::PerProcess;
 
     use nix::libc;
 
@@ -53,7 +53,7 @@ mod system {
 
     /// Registers the hook, once per process. A child inherits what its parent registered; a second call does no harm.
     pub(super) fn register() -> bool {
-        static REGISTERED: Each<bool> = Each::new();
+        static REGISTERED: PerProcess<bool> = PerProcess::new();
         // SAFETY: `atexit` takes any function without arguments, keeps it until the process ends, and then calls it on
         // the thread that ends the process. `at_exit` is such a function, lives as long as the program, and does not
         // unwind.

@@ -15,7 +15,7 @@ use ringstat_core::send::Transport;
 
 use super::{BuildError, Client, Origin, builder};
 use crate::config::ClientConfig;
-use crate::process::Each;
+use crate::process::PerProcess;
 use crate::worker::AnyTransport;
 
 /// How a client was made, and those that go on for it in children.
@@ -24,9 +24,9 @@ pub(super) struct Forks {
     /// The receiver; `None` where the transport was the caller's.
     to: Option<String>,
     config: ClientConfig,
-    clients: Each<Client>,
+    clients: PerProcess<Client>,
     /// Held while one is begun.
-    beginning: Each<Mutex<()>>,
+    beginning: PerProcess<Mutex<()>>,
     /// The client is to end with the process.
     at_exit: AtomicBool,
 }
@@ -36,8 +36,8 @@ impl Forks {
         Self {
             to,
             config,
-            clients: Each::new(),
-            beginning: Each::new(),
+            clients: PerProcess::new(),
+            beginning: PerProcess::new(),
             at_exit: AtomicBool::new(false),
         }
     }

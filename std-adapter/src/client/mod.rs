@@ -10,7 +10,7 @@ use ringstat_core::record::{Borrowed, Event, InternError, Outcome, Recorder, Sym
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
 use crate::config::{ClientConfig, Protocol};
-use crate::identity::{OwnInfo, Place};
+use crate::identity::{InstanceNumber, OwnInfo};
 use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
 use crate::shared::{Opening, Room, Shared, State};
 use crate::worker::{self, AnyTransport};
@@ -75,13 +75,13 @@ impl Client {
         transports: Vec<AnyTransport>,
         origin: Origin<'_>,
     ) -> Result<Self, BuildError> {
-        // A child's is random, as its parent holds the place.
-        let place = match origin {
-            Origin::New(_) if config.sender.is_none() => Place::take(),
+        // A child's is random, as its parent holds the number.
+        let instance = match origin {
+            Origin::New(_) if config.sender.is_none() => InstanceNumber::take(),
             _ => None,
         };
         let identity = Identity {
-            sender: match config.sender.or(place.as_ref().map(Place::number)) {
+            sender: match config.sender.or(instance.as_ref().map(InstanceNumber::number)) {
                 Some(sender) => sender,
                 None => getrandom::u64().map_err(BuildError::Random)?,
             },
@@ -96,7 +96,7 @@ impl Client {
             Origin::New(instruments) => Shared::new(&config, identity, instruments, &room),
             Origin::Parent(parent) => Shared::in_child(&config, identity, parent, &room),
         };
-        shared.place = place;
+        shared.instance = instance;
         let shared = Arc::new(shared);
         if config.protocol == Protocol::Native {
             shared.registry.introduce(OwnInfo::new(&config));

@@ -3,10 +3,10 @@
 #[cfg(target_os = "linux")]
 use std::os::unix::net::UnixDatagram;
 
-/// A place among the clients of one program on one machine, held as long as this lives.
+/// The number of a client among those of one program on one machine, reserved for as long as this lives.
 ///
-/// Places are names in the abstract namespace of Unix sockets: the kernel gives each to one socket at a time, and takes
-/// it back when the process ends, however it does. Nothing is left behind, and nothing is ever sent there.
+/// A number is reserved by a name in the abstract namespace of Unix sockets: the kernel gives each name to one socket at a
+/// time, and frees it when the process ends, in whatever way. Nothing is left behind, and nothing is ever sent there.
 #[derive(Debug)]
 pub(crate) struct InstanceNumber {
     number: u64,
@@ -14,13 +14,13 @@ pub(crate) struct InstanceNumber {
     _held: UnixDatagram,
 }
 
-/// So many clients of one program get a number that lasts; further ones a random one.
+/// The number of clients of one program that get a lasting number; further clients get a random one.
 #[cfg(target_os = "linux")]
 const MAX_INSTANCES: u64 = 256;
 
 impl InstanceNumber {
-    /// The lowest place that is free. `None` where there is no such thing, or the machine or the program have no name: on
-    /// Linux without `/etc/machine-id`, and on other systems.
+    /// Reserves the lowest number that is free. Returns `None` where that is not possible, or where the machine or the
+    /// program has no name: on Linux without `/etc/machine-id`, and on other systems.
     #[cfg(target_os = "linux")]
     pub(crate) fn take() -> Option<Self> {
         let machine = std::fs::read_to_string("/etc/machine-id").ok()?;
@@ -32,13 +32,13 @@ impl InstanceNumber {
         Self::of(&[machine, &super::host()?, &super::program()?])
     }
 
-    /// As on Linux, where there is something to hold a place with.
+    /// Always `None`: other systems have nothing that could reserve a number.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn take() -> Option<Self> {
         None
     }
 
-    /// The lowest place that is free among those of that name.
+    /// Reserves the lowest number that is free among those of that name.
     #[cfg(target_os = "linux")]
     fn of(name: &[&str]) -> Option<Self> {
         use std::io::ErrorKind::AddrInUse;
@@ -46,12 +46,14 @@ impl InstanceNumber {
         use std::os::unix::net::SocketAddr;
 
         let program = hash(name.iter().flat_map(|part| part.bytes().chain([0])));
-        for place in 0..MAX_INSTANCES {
+        for instance in 0..MAX_INSTANCES {
             let address =
-                SocketAddr::from_abstract_name(format!("ringstat-{program:016x}-{place}")).ok()?;
+                SocketAddr::from_abstract_name(format!("ringstat-{program:016x}-{instance}"))
+                    .ok()?;
             match UnixDatagram::bind_addr(&address) {
                 Ok(held) => {
-                    let number = hash(program.to_le_bytes().into_iter().chain(place.to_le_bytes()));
+                    let number =
+                        hash(program.to_le_bytes().into_iter().chain(instance.to_le_bytes()));
                     return Some(Self { number, _held: held });
                 }
                 Err(e) if e.kind() == AddrInUse => {}
@@ -61,7 +63,7 @@ impl InstanceNumber {
         None
     }
 
-    /// The number of whoever holds the place.
+    /// The client's number.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
@@ -81,8 +83,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_held_by_one_at_a_time_and_is_the_same_afterwards() {
-        let name = ["a machine", "a host", "a test of places"];
+    fn a_number_is_held_by_one_at_a_time_and_is_the_same_afterwards() {
+        let name = ["a machine", "a host", "a test of numbers"];
         let take = || InstanceNumber::of(&name).unwrap();
         let (first, second) = (take(), take());
         let (a, b) = (first.number(), second.number());
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn when_all_are_held_there_is_none() {
-        let name = ["a machine", "a host", "a test of many places"];
+        let name = ["a machine", "a host", "a test of many numbers"];
         let held: Vec<_> = (0..MAX_INSTANCES).map(|_| InstanceNumber::of(&name).unwrap()).collect();
         assert!(InstanceNumber::of(&name).is_none());
         let mut numbers: Vec<_> = held.iter().map(InstanceNumber::number).collect();

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::process::{Byte, Each};
+use crate::process::{ForkByte, PerProcess};
 
 /// A table of at most `limit` keys of type `K`, each with a handle of type `H`.
 #[derive(Debug)]
@@ -19,9 +19,9 @@ pub(crate) struct Table<K, H> {
     /// Held while a key is added.
     adding: Mutex<()>,
     /// Whether this is the process in which the table was made.
-    mine: Byte,
+    mine: ForkByte,
     /// The keys that a child adds: another thread may have been adding one here at the fork.
-    in_children: Each<Self>,
+    in_children: PerProcess<Self>,
 }
 
 type Link<K, H> = OnceLock<Box<Node<K, H>>>;
@@ -44,8 +44,8 @@ impl<K, H> Table<K, H> {
             length: AtomicUsize::new(0),
             limit,
             adding: Mutex::new(()),
-            mine: Byte::new(1),
-            in_children: Each::new(),
+            mine: ForkByte::new(1),
+            in_children: PerProcess::new(),
         }
     }
 

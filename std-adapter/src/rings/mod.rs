@@ -284,17 +284,17 @@ impl Rings {
     /// Puts an event into this thread's shard; `None` if that has none of these rings.
     fn push_owned(
         &self,
-        shard: &mut ThreadShard,
+        own: &mut ThreadShard,
         event: &Event,
         strings: Option<&Borrowed<'_>>,
     ) -> Option<Outcome> {
-        Some(match (&mut shard.end, &self.all) {
+        Some(match (&mut own.end, &self.all) {
             (End::Refusing(lease), All::Refusing(all)) => {
                 let shard = lease.index();
                 let mut end = lease.on(all)?;
                 self.push_kept(shard, event, strings, &mut end, |event, end| {
                     if self.policy.gates() {
-                        self.push_gated(shard, end.ring(), &mut shard.gate, *event)
+                        self.push_gated(shard, end.ring(), &mut own.gate, *event)
                     } else if end.ring().try_push(event) {
                         Outcome::Recorded
                     } else {
@@ -317,7 +317,7 @@ impl Rings {
                 let shard = lease.index();
                 let mut end = lease.on(all)?;
                 self.push_kept(shard, event, strings, &mut end, |event, end| {
-                    self.push_ranked(shard, end.ring(), &mut shard.gate, *event)
+                    self.push_ranked(shard, end.ring(), &mut own.gate, *event)
                 })
             }
             _ => return None,

@@ -16,7 +16,7 @@ use crate::threads;
 /// A thread that records to more clients than this uses the shared ring of the others.
 pub(super) const CLIENTS: usize = 4;
 
-/// This thread's place at the rings of one client.
+/// This thread's shard of one client's rings.
 pub(super) struct ThreadShard {
     pub(super) client: u64,
     pub(super) end: End,

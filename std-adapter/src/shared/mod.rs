@@ -14,7 +14,7 @@ use ringstat_core::send::{BoxedStore, Identity};
 
 use crate::clock::Clock;
 use crate::config::ClientConfig;
-use crate::identity::Place;
+use crate::identity::InstanceNumber;
 use crate::process::PerProcess;
 use crate::registry::{Entry, Registry};
 use crate::rings::Rings;
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     pub(crate) timings: Timings,
     pub(crate) identity: Identity,
     /// What makes the sender's number last, where it does.
-    pub(crate) place: Option<Place>,
+    pub(crate) instance: Option<InstanceNumber>,
     /// Memory taken at the start, in bytes: everything but instruments made at run time.
     fixed_bytes: usize,
     pub(crate) valve: Valve,
@@ -135,7 +135,7 @@ impl Shared {
             registry,
             names,
             identity,
-            place: None,
+            instance: None,
             valve: Valve::default(),
             control: Control::default(),
             forked: PerProcess::new(),

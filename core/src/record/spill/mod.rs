@@ -27,7 +27,7 @@ use core::mem::MaybeUninit;
 use core::ops::Range;
 
 use crate::ledger::Cause;
-use crate::record::borrowed::{Borrowed, Sound};
+use crate::record::borrowed::{Borrowed, Checked};
 use crate::record::strings::Tags;
 use crate::record::{DYNAMIC_TAG_LIMIT, STRING_LIMIT, TEXT_LIMIT, uninit};
 use crate::sync::AtomicU32;
@@ -186,7 +186,7 @@ impl Run<'_> {
         }
     }
 
-    fn write(&mut self, length: usize, strings: Sound<'_, '_>) {
+    fn write(&mut self, length: usize, strings: Checked<'_, '_>) {
         let head = length as u16 | if strings.has_text() { WITH_TEXT } else { 0 };
         if let Some(room) = self.bytes_mut().get_mut(..length)
             && let Some((place, room)) = room.split_first_chunk_mut::<HEAD>()
@@ -222,7 +222,7 @@ impl Owner<'_> {
 
     /// The same for tags alone, in blocks that are at hand; `None` if there are none.
     #[inline(always)]
-    pub(crate) fn write_tags(self, strings: Sound<'_, '_>) -> Option<Spilled> {
+    pub(crate) fn write_tags(self, strings: Checked<'_, '_>) -> Option<Spilled> {
         let Self(area) = self;
         let length = HEAD + strings.tag_bytes();
         let count = length.div_ceil(BLOCK);

@@ -33,11 +33,11 @@ fn both<const N: usize>(
     test(owned.area(), &mut |strings| unsafe { owned.owner() }.write(strings));
     // In blocks at hand where there are some, as events are recorded.
     test(owned.area(), &mut |strings| {
-        let sound = strings.check()?;
-        if !sound.has_text() {
+        let checked = strings.check()?;
+        if !checked.has_text() {
             // SAFETY: as above.
             let owner = unsafe { owned.owner() };
-            if let Some(ticket) = owner.write_tags(sound) {
+            if let Some(ticket) = owner.write_tags(checked) {
                 return Ok(ticket);
             }
         }

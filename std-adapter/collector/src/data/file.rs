@@ -72,7 +72,7 @@ impl StoreFile {
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let file = self.disk.file(file, &name).map_err(commit_error)?;
-        builder.create_with_backend(file).map_err(failed)
+        builder.create_with_backend(file).map_err(commit_error)
     }
 
     fn check_format(&self) -> Result<(), DataError> {

@@ -318,7 +318,7 @@ impl Collector {
         self.senders.pair(id, twin);
         let at = |id| self.senders.get(id).and_then(Sender::address);
         self.common.journal.twins((id, at(id)), (twin, at(twin)), now_ms);
-        asks
+        replies
     }
 
     /// Writes an acknowledgement of the sender's critical events, once they are stored, and returns its length.

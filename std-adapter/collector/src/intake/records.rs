@@ -216,7 +216,7 @@ impl Target<'_, '_> {
                 continue;
             };
             series.seen_ms = self.now_ms;
-            let (scaled, spot) = (series.scaled, series.spot());
+            let (scaled, page_key) = (series.scaled, series.page_key());
             let stored = apply(
                 series,
                 &record.body,
@@ -226,7 +226,7 @@ impl Target<'_, '_> {
                 &mut self.room,
             );
             if series.scaled && !scaled {
-                self.store.mark_scaled(spot);
+                self.store.mark_scaled(page_key);
             }
             self.tally.stored += u64::from(stored);
             self.tally.refused_values += u64::from(!stored);

@@ -8,7 +8,7 @@ use ringstat_core::wire::ack::Ack;
 
 use super::SenderInfo;
 use super::baseline::Baseline;
-use super::kept::SenderRow;
+use super::cut::SenderRow;
 use super::replies::RunCounts;
 use crate::memory::heap;
 

@@ -12,7 +12,7 @@ use crate::exposition::{Family, Names, RESERVED};
 use crate::intake::{Collector, Life, Sender, Shards};
 use crate::report::{Io, Totals};
 use crate::series::Data;
-use crate::store::Spot;
+use crate::store::PageKey;
 
 /// The approximate length of a slice, in bytes.
 const SLICE: usize = 32 << 10;
@@ -45,8 +45,8 @@ enum Stage {
     Senders(usize, usize),
     /// The series of the families after this one.
     Families(Option<Arc<str>>),
-    /// The series of a family and a shard, behind a spot.
-    Series(Family, usize, Option<Spot>),
+    /// The series of a family and a shard, behind a page_key.
+    Series(Family, usize, Option<PageKey>),
     End,
     Nothing,
 }
@@ -181,24 +181,24 @@ impl Page {
         collector.sender(id).is_some_and(over)
     }
 
-    /// The next series of a family. Returns the last one's spot, if there may be more in this shard.
+    /// The next series of a family. Returns the last one's page_key, if there may be more in this shard.
     fn series(
         &mut self,
         out: &mut String,
         collector: &Collector,
         of: &Family,
-        behind: Option<Spot>,
-    ) -> Option<Spot> {
+        behind: Option<PageKey>,
+    ) -> Option<PageKey> {
         const AT_ONCE: usize = 16;
         let store = collector.store();
         let (mut written, mut last, end) = (0, None, out.len() + SLICE);
-        for (spot, series) in store.of_family(of.number, behind).take(AT_ONCE) {
+        for (page_key, series) in store.of_family(of.number, behind).take(AT_ONCE) {
             if matches!(series.data, Data::Gauge(_)) && self.is_stale(collector, series.sender) {
-                (last, written) = (Some(spot), written + 1);
+                (last, written) = (Some(page_key), written + 1);
                 continue;
             }
             series::samples(out, store, &of.name, series, self.shown, &mut self.labels);
-            last = Some(spot);
+            last = Some(page_key);
             written += 1;
             if out.len() > end {
                 break;

@@ -23,12 +23,14 @@ use core::ops::Deref;
 pub mod mpmc;
 pub mod overwrite;
 pub mod priority;
+mod shard_ring;
 pub mod sharded;
 pub mod spsc;
 mod storage;
 #[cfg(feature = "alloc")]
 mod with_tags;
 
+pub use shard_ring::ShardRing;
 #[cfg(feature = "alloc")]
 pub use storage::boxed;
 pub use storage::{MAX_CAPACITY, Slot, Storage};
@@ -71,44 +73,6 @@ pub const fn percent(used: usize, capacity: usize) -> u8 {
     // Exact to one part in a hundred, without a product that could overflow.
     (if capacity > usize::MAX / 100 { used / (capacity / 100) } else { used * 100 / capacity })
         as u8
-}
-
-/// A ring with one recording and one sending end, as a shard needs. Sealed.
-pub trait ShardRing: sealed::ShardRing {
-    /// The items in the ring.
-    type Item;
-    /// The recording end: a reference, so that creating one costs nothing.
-    type Producer<'a>
-    where
-        Self: 'a;
-    /// The sending end.
-    type Consumer<'a>: Source<Self::Item>
-    where
-        Self: 'a;
-
-    /// Creates the recording end.
-    ///
-    /// # Safety
-    /// No other recording end of the ring may exist while this one lives, and everything done through this one must
-    /// happen before the next one is used (between threads, by a lock or a release and an acquire).
-    unsafe fn producer(&self) -> Self::Producer<'_>;
-
-    /// Creates the sending end.
-    ///
-    /// # Safety
-    /// As for [`producer`](Self::producer), among sending ends.
-    unsafe fn consumer(&self) -> Self::Consumer<'_>;
-
-    /// The number of items; both ends may have moved on since.
-    fn len(&self) -> usize;
-
-    /// The number of items that fit.
-    fn capacity(&self) -> usize;
-
-    /// Whether the ring holds no items; see [`len`](Self::len).
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// A ring that anybody may push to and take from, for producers without a shard. Sealed.

@@ -12,7 +12,7 @@ const PREFIX: &str = RESERVED[1];
 /// The rest of the name, the type, what it counts, and how to read it.
 type Reading = (&'static str, &'static str, &'static str, fn(&Sender, u64) -> u64);
 
-const READINGS: [Reading; 21] = [
+const READINGS: [Reading; 22] = [
     ("silent_seconds", "gauge", "Seconds since it was last heard of.", |s, now_ms| {
         now_ms.saturating_sub(s.seen_ms) / 1000
     }),
@@ -53,6 +53,9 @@ const READINGS: [Reading; 21] = [
     ("clock_jumps_total", "counter", "How often its clock was set.", |s, _| s.clock_jumps().0),
     ("up", "gauge", "1 while it lives, 0 if it is silent or has said goodbye.", |s, now_ms| {
         u64::from(s.life(now_ms) == Life::Living)
+    }),
+    ("gone", "gauge", "1 if it has said goodbye.", |s, now_ms| {
+        u64::from(s.life(now_ms) == Life::Gone)
     }),
     (
         "start_time_seconds",

@@ -110,6 +110,12 @@ impl Known {
         self.0[field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0))
     }
 
+    /// Returns one of the counts of its sockets.
+    #[must_use]
+    pub fn io(&self, field: &str) -> u64 {
+        self.0["io"][field].as_u64().unwrap_or_else(|| panic!("{field} in {}", self.0["io"]))
+    }
+
     /// Returns the number of senders it has heard from.
     pub fn senders(&self) -> usize {
         self.0["senders"].as_array().map_or(0, Vec::len)

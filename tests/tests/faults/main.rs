@@ -11,6 +11,7 @@ mod redundant;
 mod relay;
 mod restart;
 mod silence;
+mod steering;
 mod weather;
 
 use libtest_mimic::{Arguments, Trial};
@@ -49,6 +50,7 @@ fn main() {
         trial("two_ways_and_one_of_them_is_silent", || {
             redundant::one_way_at_a_time(Hook::Received)
         }),
+        trial("the_kernel_gives_each_sender_to_its_thread", steering::by_sender),
         trial("5_percent_loss", || weather::bad(Faults { loss: 0.05, ..Faults::NONE })),
         trial("30_percent_loss", || weather::bad(Faults { loss: 0.3, ..Faults::NONE })),
         trial("10_percent_reordered_and_10_percent_twice", || {

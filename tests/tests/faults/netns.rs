@@ -78,6 +78,11 @@ impl Network {
         panic!("no link between the namespaces");
     }
 
+    /// Gives the client's machine one more address.
+    pub(crate) fn add_address(&self, address: &str) {
+        self.client.run("ip", &["address", "add", &format!("{address}/24"), "dev", DEVICE]);
+    }
+
     pub(crate) fn block(&self, how: Block) {
         match how {
             Block::Filter => self.drop(Hook::Sent, "meta l4proto udp"),

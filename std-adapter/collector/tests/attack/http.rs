@@ -187,3 +187,77 @@ fn what_a_good_server_does() {
     assert!(post.starts_with("HTTP/1.1 405") && post.contains("allow: GET,HEAD"), "{post}");
     stops_soon(running);
 }
+
+#[test]
+fn a_head_that_never_ends_ends_although_it_goes_on() {
+    let running = collector(Limits::default());
+    let mut genuine = Genuine::new(&running);
+    let http = running.http().unwrap();
+    let mut trickle = connect_from(3, http);
+    trickle.write_all(b"GET /metrics HTTP/1.1\r\n").unwrap();
+    // Each byte comes in time, and the whole of it never.
+    trickle.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let begun = Instant::now();
+    let mut closed = false;
+    while !closed && begun.elapsed() < SOON {
+        genuine.send();
+        closed = trickle.write_all(b"X").is_err();
+        match trickle.read(&mut [0; 256]) {
+            Ok(0) => closed = true,
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => closed = true,
+            _ => {}
+        }
+    }
+    assert!(closed, "it is still open after {:?}", begun.elapsed());
+    genuine.is_exact(&running);
+    stops_soon(running);
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order_and_holds_nobody_up() {
+    const REQUESTS: usize = 500;
+    let running = collector(Limits::default());
+    let mut genuine = Genuine::new(&running);
+    let http = running.http().unwrap();
+    let mut eager: Vec<_> = (0..8).map(|n| connect_from(100 + n, http)).collect();
+    for stream in &mut eager {
+        let live = "GET /live HTTP/1.1\r\nHost: x\r\n\r\n".repeat(REQUESTS - 1);
+        let last = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all((live + last).as_bytes()).unwrap();
+    }
+    genuine.send();
+    genuine.is_exact(&running);
+    for stream in &mut eager {
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200").count(), REQUESTS);
+        assert_eq!(answers.matches("\r\n\r\nlive\n").count(), REQUESTS - 1);
+        assert!(answers.ends_with("\r\n\r\nready\n"));
+    }
+    stops_soon(running);
+}
+
+#[test]
+fn what_is_no_http_is_refused_and_nothing_more() {
+    let running = collector(Limits::default());
+    let mut genuine = Genuine::new(&running);
+    let http = running.http().unwrap();
+    let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 500]].concat();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let binary: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+    for nonsense in
+        [hello, preface, binary, b"\r\n".repeat(1000), b"GET /\0 HTTP/1.1\r\n\r\n".into()]
+    {
+        let mut stream = connect_from(4, http);
+        let _ = stream.write_all(&nonsense);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut said = Vec::new();
+        // It may be reset while some of it is still on its way.
+        let _ = stream.read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+        genuine.send();
+        genuine.is_exact(&running);
+    }
+    stops_soon(running);
+}

@@ -1,0 +1,305 @@
+//! A collector with a data directory at work for a while: 2000 senders, 200 000 events a second from threads that come and
+//! go, a scrape every second, and now and then a `kill -9`. After each of them every datagram and every event is accounted
+//! for, no number that was scraped has gone back, and neither memory nor the directory has grown.
+//!
+//! `RINGSTAT_SOAK` is the time in seconds and `RINGSTAT_SOAK_LIFE` that of one life; `.ci/soak` asks for a minute.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{ChildStdout, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::json;
+use ringstat_core::format::{Header, Prologue};
+use ringstat_core::record::{Event, Kind, NoNames};
+use ringstat_core::wire::Encoder;
+use ringstat_tests::process::Process;
+
+const SENDERS: usize = 2000;
+/// Threads that send at a time, each for its part of the senders.
+const THREADS: usize = 4;
+const EVENTS_IN_DATAGRAM: u64 = 20;
+/// Datagrams a second, of all threads.
+const RATE: f64 = 10_000.0;
+/// A thread lives so long, and then another one takes its place.
+const LIFE_OF_THREAD: Duration = Duration::from_secs(1);
+/// The time limit for things that take milliseconds unless something is wrong.
+const SOON: Duration = Duration::from_secs(60);
+
+/// A life of the collector.
+struct Collector {
+    process: Process,
+    _out: BufReader<ChildStdout>,
+    udp: String,
+    http: String,
+}
+
+impl Collector {
+    fn start(dir: &Path, udp: &str) -> Self {
+        let args = ["collect", "--udp", udp, "--http", "127.0.0.1:0", "--json", "--data"];
+        let mut command = common::ringstat(&args);
+        command.arg(dir).stdout(Stdio::piped());
+        let mut process = Process::start(command).expect("the collector starts");
+        let mut out = BufReader::new(process.stdout().expect("piped"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("the addresses");
+        let addresses = json(&line);
+        let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
+        let (udp, http) = (text(&addresses["udp"][0]), text(&addresses["http"]));
+        Self { process, _out: out, udp, http }
+    }
+
+    fn scrape(&self) -> Page {
+        let mut stream = TcpStream::connect(&self.http).expect("it serves");
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        // Of HTTP 1.0, so that the page comes without the sizes of its chunks.
+        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        let (head, page) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+        assert!(page.contains("\nringstat_collector_page_omitted_series 0\n"), "all of it");
+        Page::of(page)
+    }
+
+    /// Its resident memory, in bytes. Its command may run under others that end it with this test.
+    fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("its memory");
+        line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
+    }
+}
+
+/// A page of `/metrics`.
+struct Page(HashMap<String, f64>);
+
+impl Page {
+    fn of(text: &str) -> Self {
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let samples = samples.filter_map(|line| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        });
+        Self(samples.collect())
+    }
+
+    fn own(&self, name: &str) -> f64 {
+        self.0[&format!("ringstat_collector_{name}")]
+    }
+
+    /// A number about a sender, or 0 if it is not known.
+    fn of_sender(&self, name: &str, sender: usize) -> u64 {
+        self.0.get(&format!("{name}{{sender=\"{:016x}\"}}", sender + 1)).map_or(0, |n| *n as u64)
+    }
+
+    /// What only grows in the data directory: counters of senders and their series.
+    fn kept(&self) -> impl Iterator<Item = (&str, f64)> {
+        let all = self.0.iter().map(|(name, value)| (&**name, *value));
+        all.filter(|(name, _)| {
+            let family = name.split('{').next().unwrap_or_default();
+            let of_data = family.starts_with("ringstat_sender_") || family.starts_with("soak_");
+            of_data && ["_total", "_count", "_bucket"].iter().any(|end| family.ends_with(end))
+        })
+    }
+}
+
+/// The next sequence number of each sender.
+type Sent = Vec<u32>;
+
+/// What sends: the threads, and whether they are to wait.
+struct Load<'a> {
+    to: &'a str,
+    parts: Vec<Mutex<Sent>>,
+    rests: AtomicBool,
+    ends: AtomicBool,
+}
+
+impl Load<'_> {
+    fn socket(&self) -> UdpSocket {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(self.to).unwrap();
+        socket
+    }
+
+    /// Sends for a part of the senders, in turn, for the life of a thread.
+    fn send(&self, number: usize) {
+        let (socket, mut sent) = (self.socket(), self.parts[number].lock().unwrap());
+        let first = number * (SENDERS / THREADS);
+        let mut encoder: Box<Encoder> = Box::default();
+        let (begun, mut done) = (Instant::now(), 0);
+        while begun.elapsed() < LIFE_OF_THREAD && !self.rests.load(Ordering::Acquire) {
+            if f64::from(done) > begun.elapsed().as_secs_f64() * RATE / THREADS as f64 {
+                thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            let which = done as usize % sent.len();
+            send(&socket, &mut encoder, first + which, sent[which]);
+            sent[which] += 1;
+            done += 1;
+        }
+    }
+
+    /// Waits until no thread sends, and returns what each sender has sent.
+    fn rest(&self) -> Vec<u32> {
+        self.rests.store(true, Ordering::Release);
+        self.parts.iter().flat_map(|part| part.lock().unwrap().clone()).collect()
+    }
+
+    fn go_on(&self) {
+        self.rests.store(false, Ordering::Release);
+    }
+}
+
+fn send(socket: &UdpSocket, encoder: &mut Encoder, sender: usize, sequence: u32) {
+    let mut buf = [0; 1472];
+    let header = Header { sender: sender as u64 + 1, sequence, epoch: 1, ..Header::default() };
+    let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+    for n in 0..EVENTS_IN_DATAGRAM {
+        let kind = if n == 0 { Kind::Timing } else { Kind::Counter };
+        let event: Event = Event::new(kind, "soak".into(), 1u8.into(), n).unwrap();
+        open.event(&event, &NoNames).unwrap();
+    }
+    let length = open.finish(false);
+    // While there is no collector it is refused; its number is used up all the same.
+    let _ = socket.send(&buf[..length]);
+}
+
+/// One more datagram of each sender, slowly, so that all that is missing before it shows; then everything is accounted for.
+/// Returns how many datagrams were lost so far.
+fn settle(collector: &Collector, load: &Load<'_>) -> u64 {
+    let sent = load.rest();
+    let (mut encoder, socket) = (Box::default(), load.socket());
+    let mut page = collector.scrape();
+    // What the kernel still has is read first, so that it drops none of these.
+    let mut before = -1.0;
+    while page.own("datagrams_total") != before {
+        before = page.own("datagrams_total");
+        thread::sleep(Duration::from_millis(20));
+        page = collector.scrape();
+    }
+    for part in 0..SENDERS / 100 {
+        let part = part * 100..(part + 1) * 100;
+        part.clone().for_each(|sender| send(&socket, &mut encoder, sender, sent[sender]));
+        let is_there = |page: &Page, sender: usize| {
+            ["received_total", "lost_total", "outstanding", "missed_before_start"]
+                .iter()
+                .map(|of| page.of_sender(&format!("ringstat_sender_{of}"), sender))
+                .sum::<u64>()
+                == u64::from(sent[sender]) + 1
+        };
+        let begun = Instant::now();
+        while !part.clone().all(|sender| is_there(&page, sender)) {
+            assert!(begun.elapsed() < SOON, "the account of senders {part:?} does not close");
+            thread::sleep(Duration::from_millis(10));
+            page = collector.scrape();
+        }
+    }
+    for sender in 0..SENDERS {
+        let received = page.of_sender("ringstat_sender_received_total", sender);
+        let counted = page.of_sender("soak_total", sender);
+        let timed = page.of_sender("soak_seconds_count", sender);
+        assert_eq!(counted, received * (EVENTS_IN_DATAGRAM - 1), "sender {sender}");
+        assert_eq!(timed, received, "sender {sender}");
+    }
+    for part in &load.parts {
+        part.lock().unwrap().iter_mut().for_each(|next| *next += 1);
+    }
+    let all: u64 = sent.iter().map(|n| u64::from(*n) + 1).sum();
+    let received = (0..SENDERS).map(|s| page.of_sender("ringstat_sender_received_total", s));
+    load.go_on();
+    all - received.sum::<u64>()
+}
+
+fn seconds(variable: &str, default: u64) -> Duration {
+    let given = std::env::var(variable);
+    Duration::from_secs(given.map_or(default, |s| s.parse().expect("seconds")))
+}
+
+#[test]
+fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
+    let (time, life) = (seconds("RINGSTAT_SOAK", 6), seconds("RINGSTAT_SOAK_LIFE", 2));
+    let dir = tempfile::tempdir().unwrap();
+    let mut collector = Collector::start(dir.path(), "127.0.0.1:0");
+    let udp = collector.udp.clone();
+    let part = || Mutex::new(vec![0; SENDERS / THREADS]);
+    let load = Load {
+        to: &udp,
+        parts: (0..THREADS).map(|_| part()).collect(),
+        rests: AtomicBool::new(false),
+        ends: AtomicBool::new(false),
+    };
+    let (mut scrapes, mut memory, mut files, mut lost) = (0, Vec::new(), Vec::new(), 0);
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let load = &load;
+            scope.spawn(move || {
+                while !load.ends.load(Ordering::Acquire) {
+                    // A thread of its own, with a port of its own.
+                    scope.spawn(move || load.send(number)).join().unwrap();
+                    while load.rests.load(Ordering::Acquire) && !load.ends.load(Ordering::Acquire) {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                }
+            });
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            let since = Instant::now();
+            let mut last = collector.scrape();
+            while since.elapsed() < life {
+                thread::sleep(Duration::from_secs(1).min(life / 2));
+                last = collector.scrape();
+                scrapes += 1;
+            }
+            memory.push(collector.resident());
+            files.push(last.own("data_file_bytes"));
+            // In the middle of the load, and right after a scrape.
+            let last = collector.scrape();
+            collector.process.kill();
+            let again = Instant::now();
+            collector = Collector::start(dir.path(), &udp);
+            let first = collector.scrape();
+            let took = again.elapsed();
+            for (name, value) in last.kept() {
+                let now = first.0.get(name).copied().unwrap_or(0.0);
+                assert!(now >= value, "{name} was {value}, and is {now} after the crash");
+            }
+            lost = settle(&collector, &load);
+            println!(
+                "after {:.0?}: back in {took:.1?}, {lost} datagrams lost so far, {} MiB, {:.0} MiB on disk",
+                begun.elapsed(),
+                memory.last().unwrap() >> 20,
+                files.last().unwrap() / 1048576.0
+            );
+        }
+        load.rest();
+        load.ends.store(true, Ordering::Release);
+    });
+    assert!(scrapes > 0 && lost > 0, "what comes while there is no collector is lost");
+    // Of the first life everything is new.
+    let (early, late) = memory[1..].split_at(memory[1..].len().div_ceil(2));
+    let most = |of: &[usize]| of.iter().max().copied().unwrap_or(0);
+    let grown = most(late).saturating_sub(most(early));
+    assert!(grown < 8 << 20, "{memory:?}");
+    let (first, last) = (files[1], files[files.len() - 1]);
+    assert!(last < 2.0 * first, "{files:?}");
+    let events: u64 =
+        load.parts.iter().flat_map(|p| p.lock().unwrap().clone()).map(u64::from).sum();
+    let rate = (events * EVENTS_IN_DATAGRAM) as f64 / time.as_secs_f64();
+    println!(
+        "{} lives, {scrapes} scrapes, {rate:.0} events a second, {lost} datagrams lost",
+        memory.len()
+    );
+    collector.process.terminate();
+    assert!(collector.process.wait().unwrap().success(), "its ledger closes");
+}

@@ -16,18 +16,31 @@ function spark(td, key, value) {
   const points = h.map((v, i) => `${i * 1.6},${15 - (v - min) / span * 13}`).join(" ");
   td.insertAdjacentHTML("beforeend", `<svg width="96" height="17" aria-hidden="true"><polyline points="${points}" fill="none" stroke="currentColor" opacity=".6"/></svg>`);
 }
-function show(s) {
+function tiles(id, list) {
+  $(id).replaceChildren(...list.map(([name, value]) => { const d = document.createElement("div"); d.className = "tile";
+    const b = document.createElement("b"); b.textContent = value; const n = document.createElement("span"); n.textContent = name; d.append(b, n); return d; }));
+}
+function kept(s, at) {
+  $("data").hidden = !s.data;
+  if (!s.data) return;
+  const { data, io } = s, time = d => { const ms = d.secs * 1e3 + d.nanos / 1e6; return ms < 1e3 ? ms.toPrecision(3) + " ms" : (ms / 1e3).toPrecision(3) + " s"; };
+  $("keeping").textContent = data.failing ? "cannot be written" : "written"; $("keeping").className = data.failing ? "unhealthy" : "healthy";
+  tiles("kept", [["last written", data.last_unix_ms ? Math.max(0, (at - data.last_unix_ms) / 1e3).toFixed(0) + " s ago" : "never"], ["a commit takes", time(data.duration)],
+    ["the longest took", time(data.longest)], ["bytes", short(data.file_bytes)], ["commits", short(io.data.commits + io.data.critical_commits)],
+    ["commits that failed", short(io.data.commit_failures + io.data.critical_failures)], ["acknowledgements withheld", short(io.data.withheld)]]);
+}
+function show(s, at) {
   const now = performance.now(), dt = last ? (now - last.now) / 1000 : 0;
   const rate = (a, b) => dt && b !== undefined ? Math.max(0, (a - b) / dt) : 0;
   $("status").textContent = s.health.status; $("status").className = s.health.status;
   $("when").textContent = new Date().toLocaleTimeString();
   $("reasons").replaceChildren(...s.health.reasons.slice(0, 8).map(r => { const li = document.createElement("li"); li.textContent = r; return li; }));
   const malformed = Object.values(s.malformed).reduce((a, b) => a + b, 0);
-  const tiles = [["records / s", short(rate(s.records, last?.s.records))], ["datagrams / s", short(rate(s.datagrams, last?.s.datagrams))],
+  const overall = [["records / s", short(rate(s.records, last?.s.records))], ["datagrams / s", short(rate(s.datagrams, last?.s.datagrams))],
     ["records", short(s.records)], ["lost datagrams", short(s.lost)], ["outstanding", short(s.outstanding)], ["duplicates", short(s.duplicates)],
     ["malformed", short(malformed)], ["kernel drops", short(s.kernel_drops)], ["series", short(s.series_count)], ["senders", short(s.senders.length)]];
-  $("tiles").replaceChildren(...tiles.map(([name, value]) => { const d = document.createElement("div"); d.className = "tile";
-    const b = document.createElement("b"); b.textContent = value; const n = document.createElement("span"); n.textContent = name; d.append(b, n); return d; }));
+  tiles("tiles", overall);
+  kept(s, at);
   const body = table("senders", [["sender"], ["health"], ["records / s", "n"], [""], ["records", "n"], ["received", "n"], ["lost", "n"], ["of these at sender", "n"],
     ["outstanding", "n"], ["late", "n"], ["duplicates", "n"], ["restarts", "n"], ["dropped at sender", "n"], ["silent", "n"]]);
   for (const x of s.senders.slice(0, 100)) {
@@ -53,7 +66,8 @@ function show(s) {
   if (history.size > 2000) history.clear();
 }
 async function tick() {
-  try { show(await (await fetch("/api/state")).json()); }
+  // By the collector's clock, which need not be that of the browser.
+  try { const answer = await fetch("/api/state"); show(await answer.json(), Date.parse(answer.headers.get("date"))); }
   catch (e) { $("status").textContent = "collector does not answer"; $("status").className = "unhealthy"; }
   setTimeout(tick, 1000);
 }

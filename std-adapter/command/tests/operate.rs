@@ -71,6 +71,22 @@ fn the_doctor_names_what_stands_in_the_way() {
 
 #[test]
 #[cfg(target_os = "linux")]
+fn the_doctor_looks_at_a_data_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |data: &std::path::Path| {
+        let output = run(&["doctor", "--json", "--data", data.to_str().unwrap()], "");
+        let mut findings = stdout(&output).lines().map(json);
+        findings.find(|f| f["what"] == "data directory").unwrap()
+    };
+    assert_ne!(of(&dir.path().join("new"))["verdict"], "mend");
+    // Memory that belongs to the kernel: not even root makes a file there.
+    let refused = of(std::path::Path::new("/proc/ringstat"));
+    assert_eq!(refused["verdict"], "mend");
+    assert!(refused["mend"].as_str().unwrap().ends_with(" /proc/ringstat"), "{refused}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
 fn a_supervisor_hears_that_it_is_ready_that_it_works_and_that_it_ends() {
     use std::os::unix::net::UnixDatagram;
 

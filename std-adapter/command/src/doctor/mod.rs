@@ -1,8 +1,11 @@
 //! `ringstat doctor`: what of this machine stands in the way of a collector or a client, and the command that mends it.
 //!
-//! [`checks`] looks; each check returns one or more [`Finding`]s. Nothing is changed.
+//! [`checks`] and [`data`] look; each check returns one or more [`Finding`]s. Nothing is changed.
 
 mod checks;
+mod data;
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -13,14 +16,18 @@ use crate::settings::Settings;
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat doctor
+  ringstat doctor --data /var/lib/ringstat
   ringstat --config /etc/ringstat.toml doctor --json
 
-Nothing is changed: the commands are printed, not run.
+Nothing is changed: the commands are printed, not run. A data directory is tried with a file that is removed again.
 
 Exit codes: 0 nothing stands in the way, 2 usage, 3 something does";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
+    /// Data directory to look at, as given to `collect --data` [default: that of the settings, if there is one]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// Print one JSON object for each finding
     #[arg(long)]
     json: bool,
@@ -81,7 +88,11 @@ impl Finding {
 }
 
 pub(crate) fn run(args: &Args, settings: &Settings) -> Outcome {
-    let findings = checks::all(settings);
+    let mut findings = checks::all(settings);
+    let collector = &settings.collector;
+    if let Some(dir) = args.data.as_deref().or(collector.data.as_deref()) {
+        findings.extend(data::directory(dir, collector.max_bytes as u64));
+    }
     for finding in &findings {
         if args.json {
             println!("{}", serde_json::to_string(finding).map_err(std::io::Error::from)?);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::netns::Namespace;
 use super::process::{self, Process};
-use super::program;
+use super::program::build;
 
 /// The address of its HTTP server, inside its namespace.
 const HTTP: &str = "127.0.0.1:9125";
@@ -156,8 +156,10 @@ impl Known {
     }
 }
 
-fn program() -> &'static PathBuf {
+/// Returns the path of the command, which is built first.
+#[must_use]
+pub fn program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let args = ["-p", "ringstat"];
-    PROGRAM.get_or_init(|| program::build(&args, "ringstat"))
+    PROGRAM.get_or_init(|| build(&args, "ringstat"))
 }

@@ -1,10 +1,11 @@
 //! Real network failures: a client and a collector, each a process in a network namespace of its own, and a cable
-//! between them that is cut, filtered, rerouted and degraded under load.
+//! between them that is cut, filtered, rerouted and degraded under load; and a disk without room.
 //!
 //! This requires root, `ip` and `nft`: `.ci/faults` installs them and runs everything. If something cannot be set up,
 //! the test fails; nothing is skipped.
 
 mod client;
+mod disk;
 mod netns;
 mod outage;
 mod redundant;
@@ -50,6 +51,7 @@ fn main() {
         trial("two_ways_and_one_of_them_is_silent", || {
             redundant::one_way_at_a_time(Hook::Received)
         }),
+        trial("a_disk_that_is_full", disk::full),
         trial("the_kernel_gives_each_sender_to_its_thread", steering::by_sender),
         trial("5_percent_loss", || weather::bad(Faults { loss: 0.05, ..Faults::NONE })),
         trial("30_percent_loss", || weather::bad(Faults { loss: 0.3, ..Faults::NONE })),

@@ -10,6 +10,5 @@ mod forged;
 mod hostile;
 mod http;
 #[path = "../exposition/parser.rs"]
-#[expect(dead_code, reason = "other tests use the rest")]
 mod parser;
 mod wire;

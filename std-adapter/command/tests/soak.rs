@@ -32,6 +32,8 @@ const EVENTS_IN_DATAGRAM: u64 = 20;
 const RATE: f64 = 10_000.0;
 /// A thread lives so long, and then another one takes its place.
 const LIFE_OF_THREAD: Duration = Duration::from_secs(1);
+/// There are at least so many lives, however slow the machine is.
+const LIVES: usize = 3;
 /// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -160,6 +162,16 @@ impl Load<'_> {
     }
 }
 
+/// Ends the threads that send, also when the test fails.
+struct End<'a>(&'a Load<'a>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.rests.store(true, Ordering::Release);
+        self.0.ends.store(true, Ordering::Release);
+    }
+}
+
 fn send(socket: &UdpSocket, encoder: &mut Encoder, sender: usize, sequence: u32) {
     let mut buf = [0; 1472];
     let header = Header { sender: sender as u64 + 1, sequence, epoch: 1, ..Header::default() };
@@ -174,36 +186,28 @@ fn send(socket: &UdpSocket, encoder: &mut Encoder, sender: usize, sequence: u32)
     let _ = socket.send(&buf[..length]);
 }
 
-/// One more datagram of each sender, slowly, so that all that is missing before it shows; then everything is accounted for.
-/// Returns how many datagrams were lost so far.
+/// Sends one more datagram of each sender, and again of those whose last one the kernel has dropped, so that all that is
+/// missing before it shows; then everything is accounted for. Returns how many datagrams were lost so far.
 fn settle(collector: &Collector, load: &Load<'_>) -> u64 {
-    let sent = load.rest();
+    let mut sent = load.rest();
     let (mut encoder, socket) = (Box::default(), load.socket());
-    let mut page = collector.scrape();
-    // What the kernel still has is read first, so that it drops none of these.
-    let mut before = -1.0;
-    while page.own("datagrams_total") != before {
-        before = page.own("datagrams_total");
-        thread::sleep(Duration::from_millis(20));
-        page = collector.scrape();
-    }
-    for part in 0..SENDERS / 100 {
-        let part = part * 100..(part + 1) * 100;
-        part.clone().for_each(|sender| send(&socket, &mut encoder, sender, sent[sender]));
-        let is_there = |page: &Page, sender: usize| {
-            ["received_total", "lost_total", "outstanding", "missed_before_start"]
-                .iter()
-                .map(|of| page.of_sender(&format!("ringstat_sender_{of}"), sender))
-                .sum::<u64>()
-                == u64::from(sent[sender]) + 1
-        };
-        let begun = Instant::now();
-        while !part.clone().all(|sender| is_there(&page, sender)) {
-            assert!(begun.elapsed() < SOON, "the account of senders {part:?} does not close");
-            thread::sleep(Duration::from_millis(10));
-            page = collector.scrape();
+    let mut open: Vec<usize> = (0..SENDERS).collect();
+    let begun = Instant::now();
+    let page = loop {
+        for some in open.chunks(50) {
+            for sender in some {
+                send(&socket, &mut encoder, *sender, sent[*sender]);
+                sent[*sender] += 1;
+            }
+            thread::sleep(Duration::from_millis(1));
         }
-    }
+        let page = collector.scrape();
+        open.retain(|sender| accounted(&page, *sender) != u64::from(sent[*sender]));
+        if open.is_empty() {
+            break page;
+        }
+        assert!(begun.elapsed() < SOON, "the account of {} senders does not close", open.len());
+    };
     for sender in 0..SENDERS {
         let received = page.of_sender("ringstat_sender_received_total", sender);
         let counted = page.of_sender("soak_total", sender);
@@ -211,13 +215,17 @@ fn settle(collector: &Collector, load: &Load<'_>) -> u64 {
         assert_eq!(counted, received * (EVENTS_IN_DATAGRAM - 1), "sender {sender}");
         assert_eq!(timed, received, "sender {sender}");
     }
-    for part in &load.parts {
-        part.lock().unwrap().iter_mut().for_each(|next| *next += 1);
-    }
-    let all: u64 = sent.iter().map(|n| u64::from(*n) + 1).sum();
-    let received = (0..SENDERS).map(|s| page.of_sender("ringstat_sender_received_total", s));
+    let numbers = sent.chunks(SENDERS / THREADS);
+    load.parts.iter().zip(numbers).for_each(|(part, of)| part.lock().unwrap().copy_from_slice(of));
     load.go_on();
-    all - received.sum::<u64>()
+    let received = (0..SENDERS).map(|s| page.of_sender("ringstat_sender_received_total", s));
+    sent.into_iter().map(u64::from).sum::<u64>() - received.sum::<u64>()
+}
+
+/// How many datagrams of a sender the collector has, or knows to be missing.
+fn accounted(page: &Page, sender: usize) -> u64 {
+    let of = ["received_total", "lost_total", "outstanding", "missed_before_start"];
+    of.iter().map(|of| page.of_sender(&format!("ringstat_sender_{of}"), sender)).sum()
 }
 
 fn seconds(variable: &str, default: u64) -> Duration {
@@ -239,7 +247,8 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
         ends: AtomicBool::new(false),
     };
     let (mut scrapes, mut memory, mut files, mut lost) = (0, Vec::new(), Vec::new(), 0);
-    thread::scope(|scope| {
+    let mut collector = thread::scope(|scope| {
+        let _end = End(&load);
         for number in 0..THREADS {
             let load = &load;
             scope.spawn(move || {
@@ -253,7 +262,7 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
             });
         }
         let begun = Instant::now();
-        while begun.elapsed() < time {
+        while begun.elapsed() < time || memory.len() < LIVES {
             let since = Instant::now();
             let mut last = collector.scrape();
             while since.elapsed() < life {
@@ -282,8 +291,7 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
                 files.last().unwrap() / 1048576.0
             );
         }
-        load.rest();
-        load.ends.store(true, Ordering::Release);
+        collector
     });
     assert!(scrapes > 0 && lost > 0, "what comes while there is no collector is lost");
     // Of the first life everything is new.

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use ringstat_core::format::Header;
 use ringstat_core::wire::DecodeError;
@@ -27,10 +28,12 @@ pub(crate) enum Topic {
     Twins,
     Silent,
     Gone,
+    SlowCommit,
 }
 
 impl Topic {
-    const ALL: [Self; 5] = [Self::NewSender, Self::Restart, Self::Twins, Self::Silent, Self::Gone];
+    const ALL: [Self; 6] =
+        [Self::NewSender, Self::Restart, Self::Twins, Self::Silent, Self::Gone, Self::SlowCommit];
 
     const fn one(self) -> &'static str {
         match self {
@@ -41,6 +44,7 @@ impl Topic {
             }
             Self::Silent => "a sender is silent, and has not said goodbye",
             Self::Gone => "a sender has said goodbye",
+            Self::SlowCommit => "a commit to the data directory was slow",
         }
     }
 
@@ -51,6 +55,7 @@ impl Topic {
             Self::Twins => "processes under the number of another",
             Self::Silent => "senders that are silent",
             Self::Gone => "goodbyes",
+            Self::SlowCommit => "slow commits",
         }
     }
 }
@@ -103,6 +108,13 @@ impl Journal {
         if self.may_tell(topic, now_ms) {
             let sender = format!("{id:016x}");
             tracing::info!(sender, "{}", topic.one());
+        }
+    }
+
+    /// Logs that a commit to the data directory, of what its file is for, took long.
+    pub(crate) fn slow_commit(&self, of: &'static str, took: Duration, now_ms: u64) {
+        if self.may_tell(Topic::SlowCommit, now_ms) {
+            tracing::warn!(of, ?took, "{}", Topic::SlowCommit.one());
         }
     }
 

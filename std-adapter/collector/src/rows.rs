@@ -6,6 +6,8 @@
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
+use crate::memory::heap;
+
 /// The tables. Keys are numbers within a shard.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Table {
@@ -19,10 +21,20 @@ pub(crate) enum Table {
     Value,
 }
 
+/// A row's table and key, and the length of its contents; `None` if it is to be deleted.
+type Row = (Table, u64, Option<usize>);
+
+/// How much memory rows keep for the next, in bytes.
+const SPARE: usize = 256 << 10;
+
+/// More has changed while a cut was written than may wait in memory: the disk is that slow. The cut is void.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Outrun;
+
 /// Rows to be written, or deleted.
 #[derive(Default, Debug)]
 pub(crate) struct Rows {
-    rows: Vec<(Table, u64, Option<usize>)>,
+    rows: Vec<Row>,
     bytes: Vec<u8>,
 }
 
@@ -53,10 +65,17 @@ impl Rows {
         })
     }
 
-    /// Forgets them, and keeps the memory for the next.
+    /// Forgets them, and keeps some of the memory for the next.
     pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.bytes.clear();
+        self.rows.shrink_to(SPARE / size_of::<Row>());
+        self.bytes.shrink_to(SPARE);
+    }
+
+    /// Their memory in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        heap(self.rows.capacity() * size_of::<Row>()) + heap(self.bytes.capacity())
     }
 }
 

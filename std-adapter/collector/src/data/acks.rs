@@ -8,10 +8,12 @@ use ringstat_core::wire::ack::Ack;
 
 use super::critical::CriticalFile;
 use super::keeper::{KeeperShared, ReportLimiter, ShardsMut};
-use crate::intake::Critical;
+use crate::intake::{Collector, Critical};
 
 /// How long a group waits for more events. Together with a commit, this is at most 50 ms on a healthy disk.
 pub(super) const GROUP: Duration = Duration::from_millis(20);
+/// A commit that takes longer than this is reported.
+const SLOW: Duration = Duration::from_millis(250);
 /// How long to wait after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -110,7 +112,18 @@ impl<K: ShardsMut> AckWriter<K> {
                 batch.iter().map(move |(n, datagram)| (number(shard), n, datagram))
             });
             let through = (0..self.batches.len()).map(|s| (number(s), self.shared.through(s)));
-            match self.file.add(more, through) {
+            let begun = Instant::now();
+            let added = self.file.add(more, through);
+            let took = begun.elapsed();
+            if took > SLOW {
+                self.shared.status.slow();
+                let now_ms = self.shards.now_ms();
+                let tell = |c: &mut Collector| {
+                    c.journal().slow_commit("critical events", took, now_ms);
+                };
+                self.shards.change(0, tell);
+            }
+            match added {
                 Ok(()) => {
                     self.failed = None;
                     self.shared.status.critical();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::keeper::{KeeperShared, ReportLimiter, ShardsMut};
 use super::state::{About, State};
 use super::status::unix_ms;
+use crate::intake::Collector;
 use crate::rows::Rows;
 
 /// The pause between two cuts. What comes after the last cut is lost if the machine crashes.
@@ -27,11 +28,10 @@ pub(super) struct CutWriter<K> {
 impl<K: ShardsMut> CutWriter<K> {
     /// Runs until told to stop, and then makes a last cut.
     pub(super) fn run(mut self) {
-        let (mut pause, mut failing, mut slow) =
-            (PAUSE, ReportLimiter::default(), ReportLimiter::default());
+        let (mut pause, mut failing) = (PAUSE, ReportLimiter::default());
         let mut rows = Default::default();
         loop {
-            let stopping = self.shared.wait(pause, pause == PAUSE);
+            let stopping = self.shared.begin_round(pause, pause == PAUSE);
             let mut failed = None;
             for shard in 0..self.shards.count() {
                 let begun = Instant::now();
@@ -40,8 +40,13 @@ impl<K: ShardsMut> CutWriter<K> {
                     Ok(true) => {
                         let took = begun.elapsed();
                         self.shared.status.cut(took);
-                        if took > SLOW && slow.failed() {
-                            tracing::warn!("a commit took {took:.1?}: the disk is slow");
+                        if took > SLOW {
+                            self.shared.status.slow();
+                            let now_ms = self.shards.now_ms();
+                            let tell = |c: &mut Collector| {
+                                c.journal().slow_commit("state", took, now_ms);
+                            };
+                            self.shards.change(shard, tell);
                         }
                     }
                     Err(e) => {
@@ -52,6 +57,7 @@ impl<K: ShardsMut> CutWriter<K> {
             }
             let written = self.shared.disk.written();
             self.shared.status.written(written, self.state.file().length());
+            self.shared.end_round(failed.is_none());
             pause = match &failed {
                 Some(_) => (pause * 2).min(LONG_PAUSE),
                 None => PAUSE,
@@ -89,7 +95,7 @@ impl<K: ShardsMut> CutWriter<K> {
                 tables.clear(Some(number))?;
             }
             loop {
-                let more = shards.change(shard, |c| c.cut_some(SLICE, rows));
+                let more = shards.change(shard, |c| c.cut_some(SLICE, rows))?;
                 for rows in rows.iter_mut() {
                     tables.apply(number, rows)?;
                     rows.clear();

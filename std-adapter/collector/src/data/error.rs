@@ -6,6 +6,7 @@ use std::{fmt, io};
 use redb::{DatabaseError, StorageError};
 
 use super::FORMAT;
+use crate::rows::Outrun;
 
 /// Why a data directory cannot be used.
 #[derive(Debug)]
@@ -91,6 +92,13 @@ impl DataError {
 
 /// The error of a commit.
 pub(super) type CommitError = redb::Error;
+
+impl From<Outrun> for CommitError {
+    fn from(_: Outrun) -> Self {
+        let why = "more has changed meanwhile than may wait in memory: the disk is too slow";
+        Self::Io(io::Error::other(why))
+    }
+}
 
 /// Converts an error of opening a database into the general one.
 pub(super) fn commit_error(error: DatabaseError) -> CommitError {

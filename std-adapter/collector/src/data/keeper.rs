@@ -8,6 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+use tokio::time::timeout;
+
 use super::acks::{AckRequest, AckWriter, GROUP};
 use super::cuts::CutWriter;
 use super::directory::Directory;
@@ -30,6 +33,8 @@ pub(crate) trait ShardsMut: Send + Sync + 'static {
 
 /// The largest number of senders that wait for an acknowledgement; others ask again.
 const WAITING: usize = 1 << 16;
+/// How long a reader waits for a round of cuts.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long shutdown waits for the disk.
 const END: Duration = Duration::from_secs(2);
 
@@ -41,6 +46,7 @@ pub(crate) struct KeeperShared {
     /// For each shard, the number up to which a cut contains critical events.
     through: Vec<AtomicU64>,
     requests: Mutex<Requests>,
+    rounds: watch::Sender<Rounds>,
     ack_requested: Condvar,
     cut_requested: Condvar,
 }
@@ -52,6 +58,16 @@ struct Requests {
     ends: [bool; 2],
     /// Whether a cut is wanted at once.
     cut: bool,
+    /// The number of the latest round of cuts, and since when it has been running, if it is.
+    round: u64,
+    running_since: Option<Instant>,
+}
+
+/// Rounds of cuts, by number: the latest that is over, and the latest that is on disk as a whole.
+#[derive(Clone, Copy, Default, Debug)]
+struct Rounds {
+    over: u64,
+    written: u64,
 }
 
 impl KeeperShared {
@@ -93,21 +109,51 @@ impl KeeperShared {
         (!asked.is_empty()).then_some(asked)
     }
 
-    /// Waits for the pause, until the thread should end or, with `may_hurry`, until somebody asks for a cut. Returns whether
-    /// it should end.
-    pub(super) fn wait(&self, pause: Duration, may_hurry: bool) -> bool {
+    /// Waits for the pause, until the thread should end or, with `may_hurry`, until somebody asks for a cut; then a round of
+    /// cuts begins, one of each shard. Returns whether the thread should end after it.
+    pub(super) fn begin_round(&self, pause: Duration, may_hurry: bool) -> bool {
         let goes_on = |requests: &mut Requests| !(requests.ends[1] || may_hurry && requests.cut);
         let waited = self.cut_requested.wait_timeout_while(self.requests(), pause, goes_on);
         let mut requests = waited.unwrap_or_else(PoisonError::into_inner).0;
         requests.cut = false;
+        requests.round += 1;
+        requests.running_since = Some(Instant::now());
         requests.ends[1]
     }
 
-    /// Asks for a cut now. Whoever has read counters is to find them again after a crash: Prometheus takes one that went
+    /// The round is over: all of it is on disk, or not.
+    pub(super) fn end_round(&self, written: bool) {
+        let mut requests = self.requests();
+        requests.running_since = None;
+        let round = requests.round;
+        drop(requests);
+        self.rounds.send_modify(|rounds| {
+            rounds.over = round;
+            if written {
+                rounds.written = round;
+            }
+        });
+    }
+
+    /// Waits until everything that is known now is on disk: a cut is made at once. Returns `false` if it is not, because the
+    /// disk fails or takes too long.
+    ///
+    /// Whoever shows counters waits for this, so that a crash takes none of them back: Prometheus takes a counter that went
     /// back for one that began anew.
-    pub(crate) fn request_cut(&self) {
-        self.requests().cut = true;
+    pub(crate) async fn written(&self) -> bool {
+        let wanted = {
+            let mut requests = self.requests();
+            let hangs = requests.running_since.is_some_and(|since| since.elapsed() > PATIENCE);
+            if hangs || self.status.is_failing() {
+                return false;
+            }
+            requests.cut = true;
+            requests.round + 1
+        };
         self.cut_requested.notify_all();
+        let mut rounds = self.rounds.subscribe();
+        let over = timeout(PATIENCE, rounds.wait_for(|rounds| rounds.over >= wanted)).await;
+        over.is_ok_and(|rounds| rounds.is_ok_and(|rounds| rounds.written >= wanted))
     }
 
     fn end(&self, which: usize) {
@@ -161,6 +207,7 @@ impl Keeper {
             disk,
             through: (0..shards).map(|_| AtomicU64::new(latest)).collect(),
             requests: Mutex::default(),
+            rounds: watch::Sender::default(),
             ack_requested: Condvar::new(),
             cut_requested: Condvar::new(),
         };

@@ -106,7 +106,7 @@ fn open_on(
             if begun.has_all {
                 tables.clear(Some(shard))?;
             }
-            while collector.cut_some(std::time::Duration::from_millis(10), &mut rows) {
+            while collector.cut_some(std::time::Duration::from_millis(10), &mut rows)? {
                 apply(tables, shard, &mut rows)?;
             }
             apply(tables, shard, &mut rows)?;

@@ -13,6 +13,7 @@ pub(crate) struct Status {
     critical: AtomicU64,
     critical_failures: AtomicU64,
     withheld: AtomicU64,
+    slow: AtomicU64,
     bytes: AtomicU64,
     last_unix_ms: AtomicU64,
     duration_us: AtomicU64,
@@ -50,6 +51,10 @@ impl Status {
         self.critical_failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn slow(&self) {
+        self.slow.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn withheld(&self, acks: u64) {
         self.withheld.fetch_add(acks, Ordering::Relaxed);
     }
@@ -67,8 +72,14 @@ impl Status {
             critical_commits: read(&self.critical),
             critical_failures: read(&self.critical_failures),
             withheld: read(&self.withheld),
+            slow: read(&self.slow),
             bytes: read(&self.bytes),
         }
+    }
+
+    /// Returns whether the latest attempt failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn now(&self) -> DataNow {
@@ -78,7 +89,7 @@ impl Status {
             duration: Duration::from_micros(read(&self.duration_us)),
             longest: Duration::from_micros(read(&self.longest_us)),
             file_bytes: read(&self.file_bytes),
-            failing: read(&self.failing) > 0,
+            failing: self.is_failing(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Long answers, written in slices. Each slice takes short looks at the shards, and between two slices datagrams are
 //! received.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,12 @@ use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep;
 
-use crate::metrics::Page;
+use crate::metrics::{self, Page};
 use crate::report::{Draft, Report};
 use crate::shared::Shared;
 
+/// The memory of all answers to `/metrics` that wait for the disk, in bytes. Each may have an equal share.
+const HELD: usize = 32 << 20;
 /// The longest duration of a slice.
 const SLICE: Duration = Duration::from_micros(400);
 /// The pause between two slices.
@@ -20,23 +23,75 @@ const BETWEEN: Duration = Duration::from_millis(1);
 
 /// The page of `/metrics`; each slice is written when the client has room for it.
 pub(super) fn metrics(shared: Arc<Shared>) -> Body {
-    let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
-    let slices = stream::unfold(Some((page, shared)), async |state| {
-        let (mut page, shared) = state?;
-        let mut slice = String::new();
-        let more = page.write(&mut slice, &*shared, SLICE);
-        if !more && let Some(keeper) = shared.keeper() {
-            keeper.request_cut();
-        }
-        if more {
-            sleep(BETWEEN).await;
-        } else if page.omitted() > 0 {
-            shared.shards()[0].write().cut_page(page.omitted());
-        }
-        Some((Ok::<_, Infallible>(slice), more.then_some((page, shared))))
+    let answer = Answer::new(shared);
+    let slices = stream::unfold(answer, async |mut answer| {
+        let slice = answer.next().await?;
+        Some((Ok::<_, Infallible>(slice), answer))
     });
     // The stream may be polled once more after its end.
     Body::from_stream(slices.fuse())
+}
+
+/// An answer to `/metrics` in progress.
+struct Answer {
+    shared: Arc<Shared>,
+    page: Page,
+    more: bool,
+    /// Slices that may leave.
+    ready: VecDeque<String>,
+    /// Whether all that has left was on disk before.
+    on_disk: bool,
+    /// There are as many of these as answers in progress, and one more.
+    share: Arc<()>,
+}
+
+impl Answer {
+    fn new(shared: Arc<Shared>) -> Self {
+        let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
+        let share = shared.pages.clone();
+        Self { shared, page, more: true, ready: VecDeque::new(), on_disk: true, share }
+    }
+
+    async fn next(&mut self) -> Option<String> {
+        if self.ready.is_empty() && self.more {
+            self.write().await;
+        }
+        self.ready.pop_front()
+    }
+
+    /// Writes more of the page. With a data directory it leaves when what it shows is on disk: so it is written as far as
+    /// there is memory for it, and then waits for a commit.
+    async fn write(&mut self) {
+        let Some(keeper) = self.shared.keeper() else {
+            self.write_slice();
+            if self.more {
+                sleep(BETWEEN).await;
+            }
+            return;
+        };
+        let share = HELD / (Arc::strong_count(&self.share) - 1).max(1);
+        let mut held = 0;
+        while self.more && held < share {
+            held += self.write_slice();
+            sleep(BETWEEN).await;
+        }
+        self.on_disk &= keeper.written().await;
+        if !self.more {
+            self.ready.push_back(metrics::on_disk(self.on_disk));
+        }
+    }
+
+    /// Writes a slice, and returns its length.
+    fn write_slice(&mut self) -> usize {
+        let mut slice = String::new();
+        self.more = self.page.write(&mut slice, &*self.shared, SLICE);
+        if !self.more && self.page.omitted() > 0 {
+            self.shared.shards()[0].write().cut_page(self.page.omitted());
+        }
+        let length = slice.len();
+        self.ready.push_back(slice);
+        length
+    }
 }
 
 /// A report of the present state with at most `series` series.

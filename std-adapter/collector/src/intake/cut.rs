@@ -13,8 +13,8 @@ use super::senders::Senders;
 use super::{Baseline, Collector, Counts, Sender, SenderInfo};
 use crate::limits::Hits;
 use crate::memory::{heap, table};
-use crate::rows::{Rows, Table};
-use crate::store::{SeriesRow, ValueRow};
+use crate::rows::{Outrun, Rows, Table};
+use crate::store::{SeriesRow, Store, ValueRow};
 
 /// A cut that is begun.
 #[derive(Clone, Copy, Default, Debug)]
@@ -77,6 +77,10 @@ pub(super) struct ChangedSenders {
     begun: Vec<u64>,
     next: usize,
     rows: Rows,
+    /// How much may wait in them, in bytes.
+    most_rows: usize,
+    /// Whether the cut under way is void, because more has changed meanwhile than may wait.
+    outrun: bool,
 }
 
 impl ChangedSenders {
@@ -93,12 +97,22 @@ impl ChangedSenders {
         self.copy(id, Some(sender));
         self.changed.insert(id);
         sender.cut = self.cut;
+        self.give_up_if_outrun();
+    }
+
+    /// Makes the cut under way void if too much waits. What was in it is in the next one.
+    fn give_up_if_outrun(&mut self) {
+        if self.rows.memory() > self.most_rows {
+            (self.to_copy, self.rows) = Default::default();
+            self.outrun = true;
+        }
     }
 
     /// The sender is about to be forgotten.
     pub(super) fn before_removal(&mut self, id: u64, sender: &mut Sender) {
         if self.cut > 0 {
             self.copy(id, Some(sender));
+            self.give_up_if_outrun();
             if sender.kept {
                 self.changed.insert(id);
             } else {
@@ -125,14 +139,14 @@ impl ChangedSenders {
     /// Their memory.
     pub(super) fn bytes(&self) -> usize {
         let sets = [&self.changed, &self.to_copy].map(|set| table(set.capacity(), 8));
-        sets.iter().sum::<usize>() + heap(8 * self.begun.capacity())
+        sets.iter().sum::<usize>() + heap(8 * self.begun.capacity()) + self.rows.memory()
     }
 }
 
 impl Senders {
     /// From now on what changes is noted.
-    fn keep(&mut self) {
-        self.cuts.cut = 1;
+    fn keep(&mut self, most_rows: usize) {
+        (self.cuts.cut, self.cuts.most_rows) = (1, most_rows);
     }
 
     fn keep_all(&mut self) {
@@ -143,18 +157,21 @@ impl Senders {
         let kept = &mut self.cuts;
         kept.to_copy = std::mem::take(&mut kept.changed);
         kept.begun = kept.to_copy.iter().copied().collect();
-        kept.next = 0;
+        (kept.next, kept.outrun) = (0, false);
         kept.cut = kept.cut.wrapping_add(1).max(1);
     }
 
     /// Copies at most `count` senders of the cut. Returns whether there may be more.
-    fn copy_some(&mut self, count: usize) -> bool {
+    fn copy_some(&mut self, count: usize) -> Result<bool, Outrun> {
+        if self.cuts.outrun {
+            return Err(Outrun);
+        }
         for _ in 0..count {
-            let Some(id) = self.cuts.begun.get(self.cuts.next).copied() else { return false };
+            let Some(id) = self.cuts.begun.get(self.cuts.next).copied() else { return Ok(false) };
             self.cuts.next += 1;
             self.cuts.copy(id, self.all.get_mut(&id));
         }
-        true
+        Ok(true)
     }
 
     fn end_cut(&mut self, written: bool) {
@@ -176,7 +193,7 @@ impl Collector {
         self.logged_hits = self.store.hits.clone();
         self.datagrams_before = Baseline::new(now_ms, self.counts.datagrams);
         self.counts_before = Baseline::new(now_ms, self.counts.clone());
-        self.senders.keep();
+        self.senders.keep(self.common.budget.waiting_rows());
         self.store.keep();
         self.keeps_all = all;
         self.critical.begin(after);
@@ -187,8 +204,10 @@ impl Collector {
         // Senders that came and went while nothing could be written.
         let gone = self.senders.cuts.changed.len() > 2 * self.senders.len() + 10_000;
         let has_all = std::mem::take(&mut self.keeps_all) || gone;
-        let is_idle = self.kept_counts.as_ref() == Some(&self.counts)
-            && self.senders.cuts.changed.is_empty()
+        let Store { hits, overflowed, .. } = &self.store;
+        let is_idle = self.kept_row.as_ref().is_some_and(|kept| {
+            (&kept.counts, &kept.hits, kept.overflowed) == (&self.counts, hits, *overflowed)
+        }) && self.senders.cuts.changed.is_empty()
             && !self.store.has_changed();
         if is_idle && !has_all {
             return None;
@@ -208,7 +227,7 @@ impl Collector {
             through,
         };
         self.senders.cuts.rows.put(Table::Shard, 0, &row);
-        self.kept_counts = Some(row.counts);
+        self.kept_row = Some(row);
         let begun = Begun { has_all, through };
         self.cut = begun;
         Some(begun)
@@ -221,16 +240,20 @@ impl Collector {
 
     /// Goes on copying the cut for so long, or a little longer, and hands over what has been copied. Returns whether there
     /// is more.
-    pub(crate) fn cut_some(&mut self, time: Duration, rows: &mut [Rows; 2]) -> bool {
+    pub(crate) fn cut_some(
+        &mut self,
+        time: Duration,
+        rows: &mut [Rows; 2],
+    ) -> Result<bool, Outrun> {
         let begun = Instant::now();
         let mut more = true;
         while more && begun.elapsed() < time {
-            more = self.senders.copy_some(AT_ONCE) || self.store.copy_some(AT_ONCE);
+            more = self.senders.copy_some(AT_ONCE)? || self.store.copy_some(AT_ONCE)?;
         }
         let [of_senders, of_store] = rows;
         std::mem::swap(of_senders, &mut self.senders.cuts.rows);
-        self.store.copied(of_store);
-        more
+        self.store.copied(of_store, of_senders.memory());
+        Ok(more)
     }
 
     /// The cut is on disk, or it is not: then what was in it is in the next one.
@@ -239,7 +262,7 @@ impl Collector {
         self.store.end_cut(written);
         if !written {
             self.keeps_all |= self.cut.has_all;
-            self.kept_counts = None;
+            self.kept_row = None;
         }
     }
 

@@ -26,7 +26,7 @@ use ringstat_core::wire::Decoder;
 use ringstat_core::wire::ack::Ack;
 
 use crate::exposition::Names;
-use crate::journal::Topic;
+use crate::journal::{Journal, Topic};
 use crate::limits::{Hits, Limit, Limits};
 use crate::memory::heap;
 use crate::store::{Common, Store};
@@ -80,7 +80,7 @@ pub struct Collector {
     keeps_all: bool,
     cut: Begun,
     /// and what was counted when the last one began.
-    kept_counts: Option<Counts>,
+    kept_row: Option<ShardRow>,
 }
 
 /// The decoder, with a `Debug` implementation that does not print its tables.
@@ -144,7 +144,7 @@ impl Collector {
             critical: Critical::default(),
             keeps_all: false,
             cut: Begun::default(),
-            kept_counts: None,
+            kept_row: None,
         }
     }
 
@@ -450,6 +450,11 @@ impl Collector {
     /// What had been counted some minutes ago.
     pub(crate) fn counts_before(&self) -> &Counts {
         self.counts_before.before()
+    }
+
+    /// The journal of all shards.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.common.journal
     }
 
     /// The limits in force.

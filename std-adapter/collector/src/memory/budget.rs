@@ -11,6 +11,8 @@ use crate::limits::Limits;
 /// The fraction of the memory, as a divisor, that is reserved for overflow series, of which each sender may have one of
 /// each class, and for senders.
 const RESERVE: usize = 16;
+/// The fraction of the memory, as a divisor, that may be in use for copies that wait for the disk.
+const ROWS: usize = 32;
 /// A shard claims this much more than it needs at the moment.
 const PIECE: usize = 16 << 10;
 
@@ -47,6 +49,13 @@ impl Budget {
     fn most(&self, reserve: bool) -> usize {
         let Limits { bytes, .. } = self.limits;
         if reserve { bytes } else { bytes - bytes / RESERVE }
+    }
+
+    /// Returns how much of what has changed may wait in a shard for a disk that is slow.
+    pub(crate) fn waiting_rows(&self) -> usize {
+        /// A cut copies this much at once, however low the limit is.
+        const LEAST: usize = 1 << 20;
+        (self.limits.bytes / ROWS / self.shards).max(LEAST)
     }
 
     /// Claims at least this many bytes, or none. Returns how many were claimed.

@@ -33,6 +33,15 @@ pub fn metrics<S: Shards + ?Sized>(
     out
 }
 
+/// The end of a page that is answered by a collector with a data directory: whether what it shows was on disk before it left.
+pub(crate) fn on_disk(was: bool) -> String {
+    let (mut out, name) = (String::new(), "ringstat_collector_page_on_disk");
+    let help = "1 if a crash after this scrape takes nothing on this page back.";
+    family(&mut out, name, "gauge", help);
+    let _ = writeln!(out, "{name} {}", u8::from(was));
+    out
+}
+
 /// The name of one of ringstat's own families, what it counts, and how to read it.
 type Reading<T> = (&'static str, &'static str, fn(&T) -> u64);
 

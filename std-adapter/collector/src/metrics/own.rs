@@ -41,7 +41,7 @@ const COUNTERS: [Reading<Counts>; 21] = [
     ("forgotten_series", "Idle series forgotten.", |c| c.forgotten_series),
 ];
 
-const IO: [Reading<IoCounts>; 17] = [
+const IO: [Reading<IoCounts>; 18] = [
     (
         "kernel_drops",
         "Datagrams that the kernel dropped; a train of segments counts as one.",
@@ -70,6 +70,7 @@ const IO: [Reading<IoCounts>; 17] = [
     ("acknowledgements_withheld", "Acknowledgements of what was not on disk, not sent.", |i| {
         i.data.withheld
     }),
+    ("slow_commits", "Commits that took so long that the log says so.", |i| i.data.slow),
     ("committed_bytes", "Bytes written to the data directory.", |i| i.data.bytes),
 ];
 

@@ -64,6 +64,8 @@ pub struct DataCounts {
     pub critical_failures: u64,
     /// Acknowledgements that were not sent, because what they would have said was not on disk.
     pub withheld: u64,
+    /// Commits, of either kind, that took so long that the log says so.
+    pub slow: u64,
     /// Bytes written.
     pub bytes: u64,
 }

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     kernel_drops: AtomicU64,
     before: Mutex<Baseline<IoCounts>>,
     pub(crate) http: HttpCounters,
+    /// Each answer to `/metrics` in progress has a copy.
+    pub(crate) pages: Arc<()>,
 }
 
 impl Shared {
@@ -63,6 +65,7 @@ impl Shared {
             kernel_drops: AtomicU64::new(0),
             before: Mutex::new(Baseline::new(0, IoCounts::default())),
             http: HttpCounters::default(),
+            pages: Arc::default(),
         }
     }
 

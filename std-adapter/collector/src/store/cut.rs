@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use crate::limits::Limit;
 use crate::memory::heap;
-use crate::rows::{Rows, Table};
+use crate::rows::{Outrun, Rows, Table};
 use crate::series::{Class, Data};
 
 /// What a series is, in the table of series.
@@ -59,6 +59,12 @@ pub(super) struct Changes {
     /// How far the copying has come.
     next: usize,
     rows: Rows,
+    /// How much may wait in them, in bytes.
+    most_rows: usize,
+    /// The memory of the rows that are being written, in bytes.
+    lent: usize,
+    /// Whether the cut under way is void, because more has changed meanwhile than may wait.
+    outrun: bool,
 }
 
 /// A set of places: one bit each.
@@ -117,11 +123,11 @@ impl PlaceSet {
 }
 
 impl Changes {
-    /// Their memory. Rows that wait to be written are not in it: they are on their way out.
+    /// Their memory, with the rows that wait to be written.
     pub(super) fn bytes(&self) -> usize {
         let Self { changed, renewed, to_copy, to_describe, begun, .. } = self;
         let all = [changed, renewed, to_copy, to_describe, &begun.0, &begun.1];
-        all.into_iter().map(PlaceSet::bytes).sum()
+        all.into_iter().map(PlaceSet::bytes).sum::<usize>() + self.rows.memory() + self.lent
     }
 
     /// Whether the place is marked, or need not be.
@@ -135,6 +141,7 @@ impl Store {
     /// From now on what changes is marked.
     pub(crate) fn keep(&mut self) {
         self.changes.is_on = true;
+        self.changes.most_rows = self.common.budget.waiting_rows();
     }
 
     /// Marks everything.
@@ -150,7 +157,17 @@ impl Store {
         if self.changes.is_on {
             self.copy(place);
             self.changes.changed.insert(place);
+            if self.changes.rows.memory() > self.changes.most_rows {
+                self.give_up_cut();
+            }
         }
+    }
+
+    /// Makes the cut under way void. What was in it is in the next one.
+    fn give_up_cut(&mut self) {
+        let Changes { to_copy, to_describe, rows, outrun, .. } = &mut self.changes;
+        (*to_copy, *to_describe, *rows) = Default::default();
+        *outrun = true;
     }
 
     /// The series at that place is about to be another one, or gone.
@@ -172,16 +189,22 @@ impl Store {
         *begun = (std::mem::take(changed), std::mem::take(renewed));
         (*to_copy, *to_describe) = begun.clone();
         *next = 0;
+        self.changes.outrun = false;
     }
 
     /// Copies at most `count` series of the cut. Returns whether there may be more.
-    pub(crate) fn copy_some(&mut self, count: usize) -> bool {
+    pub(crate) fn copy_some(&mut self, count: usize) -> Result<bool, Outrun> {
+        if self.changes.outrun {
+            return Err(Outrun);
+        }
         for _ in 0..count {
-            let Some(place) = self.changes.to_copy.next(self.changes.next) else { return false };
+            let Some(place) = self.changes.to_copy.next(self.changes.next) else {
+                return Ok(false);
+            };
             self.changes.next = place as usize + 1;
             self.copy(place);
         }
-        true
+        Ok(true)
     }
 
     /// Copies a series into the cut under way, if it is still to be.
@@ -217,16 +240,20 @@ impl Store {
         self.changes.rows = rows;
     }
 
-    /// What has been copied so far, to be written; `empty` takes its place.
-    pub(crate) fn copied(&mut self, empty: &mut Rows) {
+    /// What has been copied so far, to be written together with `others` bytes of rows; `empty` takes its place.
+    pub(crate) fn copied(&mut self, empty: &mut Rows, others: usize) {
         std::mem::swap(&mut self.changes.rows, empty);
+        self.changes.lent = empty.memory() + others;
+        self.balance();
     }
 
     /// The cut is on disk, or it is not: then what was in it is in the next one.
     pub(crate) fn end_cut(&mut self, written: bool) {
-        let Changes { changed, renewed, to_copy, to_describe, begun, rows, .. } = &mut self.changes;
+        let Changes { to_copy, to_describe, begun, .. } = &mut self.changes;
         (*to_copy, *to_describe) = Default::default();
         let (changed_before, renewed_before) = std::mem::take(begun);
+        self.changes.lent = 0;
+        let Changes { changed, renewed, rows, .. } = &mut self.changes;
         if !written {
             rows.clear();
             changed.extend(&changed_before);

@@ -146,7 +146,7 @@ impl KeptShard {
     fn copy(&mut self, time: Duration) {
         loop {
             let mut rows: [Rows; 2] = Default::default();
-            let more = self.opened().collectors[0].cut_some(time, &mut rows);
+            let more = self.opened().collectors[0].cut_some(time, &mut rows).unwrap();
             self.rows.push(rows);
             if !more || time.is_zero() {
                 return;
@@ -192,6 +192,39 @@ fn everything_is_kept_at_once_and_series_that_went_are_not() {
     assert_eq!(opened.now_ms, 700_000);
     assert!(opened.collectors.iter().all(|c| c.sender_count() > 0), "each has a part");
     assert_eq!(known(&opened.collectors, 700_000), before);
+}
+
+#[test]
+fn what_waits_for_a_slow_disk_is_charged_and_bounded() {
+    let dir = directory();
+    let limits = Limits { bytes: 32 << 20, ..Limits::default() };
+    let opened = open_on(&Disk::default(), &DataConfig::new(dir.path()), limits, 1);
+    let mut opened = opened.unwrap();
+    let says: Vec<_> = (0..100).map(|n| Says::Event(Kind::Counter, n, 1)).collect();
+    let receive = |opened: &mut Opened, sequence| {
+        let receive = |sender| {
+            let datagram = datagram(sender, (1, sequence), None, &says);
+            opened.collectors[0].receive(&datagram, 5);
+            opened.collectors[0].store().bytes()
+        };
+        (0..200).map(receive).max().unwrap()
+    };
+    let before = receive(&mut opened, 0);
+    assert!(opened.collectors[0].begin_cut(7).is_some());
+    // The disk takes nothing, and everything changes.
+    let most = receive(&mut opened, 1);
+    assert!(most > before + (900 << 10), "it is charged: {most} after {before}");
+    assert!(most < before + (4 << 20), "and bounded: {most} after {before}");
+    let mut rows: [Rows; 2] = Default::default();
+    assert_eq!(opened.collectors[0].cut_some(Duration::MAX, &mut rows), Err(Outrun));
+    opened.collectors[0].end_cut(false);
+    let after = receive(&mut opened, 2);
+    assert!(after < before + (700 << 10), "nothing waits any more: {after} after {before}");
+    cut(&mut opened, 8);
+    let expected = known(&opened.collectors, 8);
+    drop(opened);
+    let opened = open(dir.path(), 1).unwrap();
+    assert_eq!(known(&opened.collectors, 8), expected, "the next cut has all of it");
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl Bench {
         Some((0..ids).filter(|id| ack.settles(*id)).collect())
     }
 
+    /// Waits until what is known is on disk, as a scrape does.
+    fn written(&self) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(self.shared.written())
+    }
+
     fn counts(&self) -> DataCounts {
         self.shared.status().counts()
     }
@@ -167,6 +173,7 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     bench.until("a cut failed", |c| c.commit_failures > 0);
     let now = bench.shared.status().now();
     assert!(now.failing);
+    assert!(!bench.written(), "nobody waits for what cannot be");
     let io = Io { data: Some(now), ..Io::default() };
     let report = Report::of(&Collector::new(Limits::default()), &io, 5, 0);
     assert_eq!(report.health.status, crate::report::Status::Unhealthy);
@@ -176,6 +183,7 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     assert_eq!(bench.answer(Duration::from_millis(1), 9), None);
     mend(&bench.disk);
     bench.until("a cut", |c| c.commits > 0 && !bench.shared.status().now().failing);
+    assert!(bench.written());
     // It asks again, as it was not answered.
     let mut told = None;
     while told != Some(vec![0, 1, 2, 3]) {
@@ -187,16 +195,16 @@ fn failing(break_it: impl Fn(&Disk), mend: impl Fn(&Disk)) {
     assert_eq!(kept(dir.path()), 4.0, "all of them, once");
 }
 
-/// What was read is soon on disk, and not only after a second.
+/// Whoever shows what is known waits until it is on disk, which takes no second.
 #[test]
-fn a_cut_that_is_wanted_comes_at_once() {
+fn what_is_shown_is_on_disk_at_once() {
     let (dir, disk) = (directory(), Disk::default());
     let mut bench = Bench::new(dir.path(), &disk);
     let begun = Instant::now();
     for n in 1..=6 {
         bench.send(&[n]);
-        bench.shared.request_cut();
-        bench.until("a cut", |c| c.commits >= n);
+        assert!(bench.written());
+        assert!(bench.counts().commits >= n);
     }
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(bench.keeper_threads.end());
@@ -210,6 +218,26 @@ fn a_full_disk_is_told_and_survived() {
 #[test]
 fn a_disk_that_does_not_keep_what_it_takes_is_told_and_survived() {
     failing(|disk| disk.faults.fail_to_sync(true), |disk| disk.faults.fail_to_sync(false));
+}
+
+#[test]
+fn a_reader_waits_for_a_disk_that_does_not_answer_and_not_for_ever() {
+    let (dir, disk) = (directory(), Disk::default());
+    let mut bench = Bench::new(dir.path(), &disk);
+    bench.send(&[0]);
+    assert!(bench.written());
+    disk.faults.stall(true);
+    bench.send(&[1]);
+    assert!(!bench.written(), "it has waited in vain");
+    // The first one waited from the beginning of the round; by now it is known that the disk hangs.
+    let begun = Instant::now();
+    assert!(!bench.written());
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    disk.faults.stall(false);
+    bench.until("a cut", |c| c.commits > 1);
+    assert!(bench.written());
+    assert!(bench.counts().slow > 0, "it was told");
+    assert!(bench.keeper_threads.end());
 }
 
 #[test]

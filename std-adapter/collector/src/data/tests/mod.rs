@@ -19,7 +19,7 @@ use super::{DataConfig, DataError, Opened, open_on};
 use crate::intake::Collector;
 use crate::limits::Limits;
 use crate::report::{Io, Report};
-use crate::rows::Rows;
+use crate::rows::{Outrun, Rows};
 
 /// How often what is chosen by a seed is tried.
 const ROUNDS: u8 = 16;
@@ -59,7 +59,7 @@ fn cut(opened: &mut Opened, now_ms: u64) {
             if begun.has_all {
                 tables.clear(Some(shard))?;
             }
-            while collector.cut_some(Duration::from_secs(1), &mut rows) {}
+            while collector.cut_some(Duration::from_secs(1), &mut rows)? {}
             super::apply(tables, shard, &mut rows)
         });
         collector.end_cut(written.is_ok());

@@ -62,7 +62,8 @@ impl Answer {
     /// Writes more of the page. With a data directory it leaves when what it shows is on disk: so it is written as far as
     /// there is memory for it, and then waits for a commit.
     async fn write(&mut self) {
-        let Some(keeper) = self.shared.keeper() else {
+        let shared = self.shared.clone();
+        let Some(keeper) = shared.keeper() else {
             self.write_slice();
             if self.more {
                 sleep(BETWEEN).await;

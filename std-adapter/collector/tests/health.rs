@@ -24,6 +24,22 @@ fn says(collector: &mut Collector, sender: u64, sequence: u32, instruments: &[&d
 }
 
 #[test]
+fn what_was_missing_long_before_is_no_more_than_all_of_it() {
+    let mut collector = Collector::new(Limits::default());
+    says(&mut collector, 1, 0, &[]);
+    says(&mut collector, 1, 900, &[]);
+    // Minutes later it is still outstanding, and then it is lost.
+    for minute in 1..=4 {
+        collector.tick(minute * 120_000);
+    }
+    (901..=903).for_each(|n| says(&mut collector, 1, n, &[]));
+    collector.finish();
+    let report = Report::of(&collector, &Io::default(), 480_000, 0);
+    assert_eq!(report.senders[0].lost, 899);
+    assert_eq!(report.senders[0].health.reasons, ["99.7 % of its datagrams lost"]);
+}
+
+#[test]
 fn a_sender_that_says_it_is_degraded_is_shown_as_such_until_it_recovers() {
     let mut collector = Collector::new(Limits::default());
     HEALTH.set(2.0);

@@ -40,7 +40,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// A life of the collector.
 struct Collector {
     process: Process,
-    _out: BufReader<ChildStdout>,
+    out: BufReader<ChildStdout>,
     udp: String,
     http: String,
 }
@@ -49,7 +49,7 @@ impl Collector {
     fn start(dir: &Path, udp: &str) -> Self {
         let args = ["collect", "--udp", udp, "--http", "127.0.0.1:0", "--json", "--data"];
         let mut command = common::ringstat(&args);
-        command.arg(dir).stdout(Stdio::piped());
+        command.arg(dir).stdout(Stdio::piped()).env("RUST_LOG", "warn");
         let mut process = Process::start(command).expect("the collector starts");
         let mut out = BufReader::new(process.stdout().expect("piped"));
         let mut line = String::new();
@@ -57,7 +57,7 @@ impl Collector {
         let addresses = json(&line);
         let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
         let (udp, http) = (text(&addresses["udp"][0]), text(&addresses["http"]));
-        Self { process, _out: out, udp, http }
+        Self { process, out, udp, http }
     }
 
     fn scrape(&self) -> Page {
@@ -247,6 +247,7 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
         ends: AtomicBool::new(false),
     };
     let (mut scrapes, mut memory, mut files, mut lost) = (0, Vec::new(), Vec::new(), 0);
+    let begun = Instant::now();
     let mut collector = thread::scope(|scope| {
         let _end = End(&load);
         for number in 0..THREADS {
@@ -261,7 +262,6 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
                 }
             });
         }
-        let begun = Instant::now();
         while begun.elapsed() < time || memory.len() < LIVES {
             let since = Instant::now();
             let mut last = collector.scrape();
@@ -293,6 +293,7 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
         }
         collector
     });
+    let took = begun.elapsed();
     assert!(scrapes > 0 && lost > 0, "what comes while there is no collector is lost");
     // Of the first life everything is new.
     let (early, late) = memory[1..].split_at(memory[1..].len().div_ceil(2));
@@ -303,11 +304,14 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
     assert!(last < 2.0 * first, "{files:?}");
     let events: u64 =
         load.parts.iter().flat_map(|p| p.lock().unwrap().clone()).map(u64::from).sum();
-    let rate = (events * EVENTS_IN_DATAGRAM) as f64 / time.as_secs_f64();
+    let rate = (events * EVENTS_IN_DATAGRAM) as f64 / took.as_secs_f64();
     println!(
         "{} lives, {scrapes} scrapes, {rate:.0} events a second, {lost} datagrams lost",
         memory.len()
     );
     collector.process.terminate();
+    let mut ledger = String::new();
+    collector.out.read_to_string(&mut ledger).expect("its ledger");
+    assert_eq!(json(&ledger)["closes"], true);
     assert!(collector.process.wait().unwrap().success(), "its ledger closes");
 }

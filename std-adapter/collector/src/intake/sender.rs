@@ -65,8 +65,8 @@ pub struct Sender {
 pub(crate) struct Losses {
     /// Datagrams lost for good.
     pub(crate) lost: u64,
-    /// Datagrams that the sender is known to have sent.
-    pub(crate) expected: u64,
+    /// Datagrams received.
+    pub(crate) received: u64,
     /// Events that the sender gave up.
     pub(crate) dropped: u64,
     /// Records received.
@@ -465,7 +465,7 @@ impl Sender {
         let (now, before) = (self.losses(), self.baseline.before());
         Losses {
             lost: now.lost.saturating_sub(before.lost),
-            expected: now.expected.saturating_sub(before.expected),
+            received: now.received.saturating_sub(before.received),
             dropped: now.dropped.saturating_sub(before.dropped),
             records: now.records.saturating_sub(before.records),
             clock_jumps: now.clock_jumps.saturating_sub(before.clock_jumps),
@@ -476,7 +476,7 @@ impl Sender {
         let account = self.sequence();
         Losses {
             lost: account.lost,
-            expected: account.expected(),
+            received: account.received,
             dropped: self.dropped(),
             records: self.records,
             clock_jumps: self.clock.jumps,

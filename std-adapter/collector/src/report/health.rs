@@ -133,7 +133,8 @@ impl Health {
         let recent = sender.recent_losses();
         let share =
             |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-        let loss = share(recent.lost, recent.expected);
+        // What is lost may have been sent before these minutes, so it need not be a part of what was sent in them.
+        let loss = share(recent.lost, recent.lost.saturating_add(recent.received));
         if loss > MUCH {
             let percent = loss * 100.0;
             health.because(Status::Unhealthy, format!("{percent:.1} % of its datagrams lost"));

@@ -26,7 +26,6 @@ for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
   for config in none small full; do
     features=()
     [ $config = none ] || features=(--features $config)
-    [ $config = full ] || features+=(--no-default-features)
     thumb_cargo build -q --release --locked --target $target --bin footprint "${features[@]}"
     elf=target/$target/release/footprint
     read -r text data bss _ < <(size "$elf" | tail -1)

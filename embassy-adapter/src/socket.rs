@@ -4,7 +4,7 @@ use embassy_net::udp::UdpSocket;
 use embassy_time::{Duration, with_timeout};
 
 /// How long to wait for room before everything is checked again, since a link that is down makes no room.
-const BUSY: Duration = Duration::from_millis(100);
+pub(crate) const BUSY: Duration = Duration::from_millis(100);
 
 /// Waits until everything that was given to the socket has been sent. Returns `false` if it has not: then nothing more
 /// fits.

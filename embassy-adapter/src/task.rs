@@ -14,15 +14,19 @@ use embassy_time::{Duration, Instant, Timer, with_timeout};
 use ringstat_core::chip::{EventRing, Stats};
 use ringstat_core::format::TimeUnit;
 use ringstat_core::ledger::{Cause, Ledger};
+use ringstat_core::record::Event;
 use ringstat_core::record::Resolve;
-use ringstat_core::send::{LeanSender, Path, Sender, Time, Totals, Way};
+use ringstat_core::send::{
+    ArrayStore, Path, Recovered, Retained, RetainedStore, Sender, Store, Time, Totals, Way,
+};
+use ringstat_core::wire::LeanEncoder;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
 
 use crate::clock::{self, CLOCK};
 use crate::config::TaskConfig;
 use crate::mutant;
-use crate::socket::{is_empty, renew};
+use crate::socket::{BUSY, is_empty, renew};
 
 /// Signals that a batch waits. There is one task per program, and so one signal.
 pub(crate) static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
@@ -107,12 +111,23 @@ where
 ///
 /// [`run`](Self::run) can be cancelled at any time, for example to let a radio sleep, and called again: the sender
 /// continues in the same epoch. Only a datagram that the stack had not sent yet is lost by it, and counted as lost.
-pub struct Client<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize> {
+///
+/// `K` says where critical events wait for their acknowledgement: in memory that a reset clears, or
+/// [that it does not](Self::retaining).
+pub struct Client<
+    'a,
+    const N: usize,
+    const C: usize,
+    M,
+    const PAYLOAD: usize,
+    const NAMES: usize,
+    K: Store = ArrayStore<C>,
+> {
     stats: &'a Stats<N, C, M>,
     to: IpEndpoint,
     local_port: u16,
     look: Duration,
-    sender: LeanSender<NAMES, C>,
+    sender: Sender<LeanEncoder<NAMES>, K, 4>,
     path: Path,
 }
 
@@ -127,10 +142,72 @@ where
     /// When the clock of `stats` does not count microseconds, as [`CLOCK`] does.
     #[must_use]
     pub fn new(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES>) -> Self {
+        Self::with_store(stats, config, ArrayStore::new())
+    }
+}
+
+impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>
+    Client<'a, N, C, M, PAYLOAD, NAMES, RetainedStore<C>>
+where
+    M: Resolve,
+{
+    /// Creates a sender whose critical events outlive a reset of the chip, in `memory`.
+    ///
+    /// What an earlier run has left there is sent first, in that run's name, and nothing else until it is acknowledged;
+    /// events wait in their rings meanwhile. From then on a critical event outlives a reset as soon as the task has taken
+    /// it out of its ring. Each is stored once by the collector.
+    ///
+    /// ```
+    /// use embassy_net::{IpAddress, Stack};
+    /// use ringstat_core::send::Retained;
+    /// use ringstat_embassy::{Client, prelude::*};
+    ///
+    /// # fn random() -> u32 { 5 }
+    /// // On a chip: #[unsafe(link_section = ".uninit.ringstat")]
+    /// static RETAINED: Retained<8> = Retained::new();
+    /// static STATS: Stats<64, 8> =
+    ///     ringstat_embassy::stats(event_ring!(64)).critical(event_ring!(8));
+    ///
+    /// // #[embassy_executor::task]
+    /// async fn metrics(stack: Stack<'static>) -> ! {
+    ///     let collector = (IpAddress::v4(192, 168, 0, 2), 8125);
+    ///     // One higher after each reset, and random when the power was gone.
+    ///     let epoch = RETAINED.epoch(Epoch::random(random()));
+    ///     let config = TaskConfig::new(collector, 0xC0FFEE, epoch);
+    ///     Client::retaining(&STATS, config, &RETAINED).run(stack).await
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn retaining<const BYTES: usize>(
+        stats: &'a Stats<N, C, M>,
+        config: TaskConfig<PAYLOAD, NAMES>,
+        memory: &'static Retained<C, BYTES>,
+    ) -> Self {
+        Self::with_store(stats, config, RetainedStore::new(memory))
+    }
+
+    /// What became of the events that a reset left behind.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.sender.recovered()
+    }
+}
+
+impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, K>
+    Client<'a, N, C, M, PAYLOAD, NAMES, K>
+where
+    M: Resolve,
+    K: Store<Event = Event>,
+{
+    fn with_store(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES>, store: K) -> Self {
         assert!(stats.clock().unit() as u8 == TimeUnit::Micros as u8, "the clock is not embassy's");
         let TaskConfig { to, local_port, identity, sender, breaker, liveness, look } = config;
         let path = Path::new(breaker, Some(&liveness), TimeUnit::Micros, identity.seed());
-        Self { stats, to, local_port, look, sender: Sender::new(identity, &sender), path }
+        let sender = Sender::with_parts(identity, &sender, LeanEncoder::new(), store);
+        Self { stats, to, local_port, look, sender, path }
     }
 
     /// What became of every record so far.
@@ -220,7 +297,9 @@ where
     async fn step(&mut self, socket: &mut UdpSocket<'_>) -> Result<(), u64> {
         let now = self.now();
         let at = now.monotonic;
-        let probing = match self.path.way(at) {
+        // What an earlier run has left behind is repeated until it is acknowledged, with pauses of its own.
+        let recovering = self.sender.is_recovering();
+        let probing = match if recovering { Way::Clear } else { self.path.way(at) } {
             Way::Clear => {
                 if self.path.asks(at) {
                     self.sender.ask();
@@ -248,11 +327,14 @@ where
         };
         match socket.send_to_with(PAYLOAD, *to, pack).await {
             Ok(Some(packed)) => {
-                self.path.handed(&packed, at);
+                if !recovering {
+                    self.path.handed(&packed, at);
+                }
                 self.sender.sent(packed);
             }
             Ok(None) => {}
             // There is no route, and nothing was packed.
+            Err(_) if recovering => Timer::after(BUSY).await,
             Err(_) => {
                 self.path.failed(at);
                 self.lose("no_route");

@@ -22,6 +22,7 @@ mod clock;
 mod lane;
 #[cfg(feature = "serial")]
 mod line;
+mod policy;
 mod ring;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -31,6 +32,7 @@ use lane::All;
 pub use lane::Lane;
 #[cfg(feature = "serial")]
 pub use line::{Line, LineConfig};
+pub use policy::{ByPolicy, PolicyRing};
 pub use ring::{AnyRing, EventRing};
 
 use crate::format::Format;
@@ -43,10 +45,11 @@ use crate::record::{
 };
 use crate::ring::Source;
 use crate::send::{
-    AckError, ArrayStore, Identity, Inputs, LeanSender, Packed, Sender, SenderConfig, Step, Time,
-    Totals,
+    AckError, Identity, Inputs, LeanSender, Packed, Retained, RetainedStore, RetainingSender,
+    Sender, SenderConfig, Step, Store, Time, Totals,
 };
 use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::wire::LeanEncoder;
 
 /// Where a chip's records go, and where the sender finds them: room for `N` events, and for `C` critical ones. `M` is
 /// the memory for tags that do not fit a slot; there is none unless it is [provided](Self::tag_memory).
@@ -194,7 +197,8 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         self
     }
 
-    /// Sets what a full ring gives up: [`Policy::DropNewest`], the default, or [`Policy::DropOldest`].
+    /// Sets what a full ring gives up: [`Policy::DropNewest`], the default, or [`Policy::DropOldest`]. For other policies
+    /// there is the [`PolicyRing`].
     ///
     /// ```
     /// # use ringstat_core::prelude::*;
@@ -213,7 +217,10 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// ```
     #[must_use]
     pub const fn policy(mut self, policy: Policy) -> Self {
-        assert!(policy.is_plain(), "a chip's ring drops its newest or its oldest event");
+        assert!(
+            policy.is_plain(),
+            "a chip's ring drops its newest or its oldest event; for other policies there is PolicyRing"
+        );
         self.policy = policy;
         self
     }
@@ -322,10 +329,44 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         Sender::new(identity, config)
     }
 
-    /// Polls the sender with what was recorded here: see [`Sender::poll`]. `now` is in the unit of the clock in here.
-    pub fn poll<E: Format, const CARRY: usize>(
+    /// Creates a sender as [`sender`](Self::sender) does, whose critical events outlive a reset of the chip in `memory`.
+    ///
+    /// If an earlier run has left events there, they are sent first, in that run's name, and nothing else until they are
+    /// acknowledged. Events that are recorded meanwhile wait in their rings. From then on a critical event outlives a
+    /// reset once a [`poll`](Self::poll) has taken it out of its ring.
+    ///
+    /// ```
+    /// use ringstat_core::prelude::*;
+    /// use ringstat_core::send::Retained;
+    /// # fn micros() -> u64 { 0 } fn random() -> u32 { 5 }
+    ///
+    /// // On a chip: #[unsafe(link_section = ".uninit.ringstat")]
+    /// static RETAINED: Retained<8> = Retained::new();
+    /// static STATS: Stats<64, 8> =
+    ///     Stats::new(event_ring!(64), Clock::micros(micros)).critical(event_ring!(8));
+    ///
+    /// let epoch = RETAINED.epoch(Epoch::random(random()));
+    /// let sender = STATS.retaining_sender(Identity::new(7, epoch), &STATS.config(), &RETAINED);
+    /// assert!(!sender.is_recovering(), "there was no run before");
+    /// ```
+    ///
+    /// # Panics
+    /// As [`sender`](Self::sender).
+    #[must_use]
+    pub fn retaining_sender<const BYTES: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        identity: Identity,
+        config: &SenderConfig,
+        memory: &'static Retained<C, BYTES>,
+    ) -> RetainingSender<16, C> {
+        assert!(config.unit as u8 == self.clock.unit() as u8, "the clock counts in another unit");
+        Sender::with_parts(identity, config, LeanEncoder::new(), RetainedStore::new(memory))
+    }
+
+    /// Polls the sender with what was recorded here: see [`Sender::poll`]. `now` is in the unit of the clock in here.
+    pub fn poll<E: Format, K: Store<Event = Event>, const CARRY: usize>(
+        &self,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Step {
@@ -337,9 +378,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     ///
     /// # Errors
     /// When to come back if there is nothing.
-    pub fn due<E: Format, const CARRY: usize>(
+    pub fn due<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
     ) -> Result<(), u64> {
         self.feed(sender, now);
@@ -347,9 +388,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     }
 
     /// Packs what was recorded here: see [`Sender::pack`].
-    pub fn pack<E: Format, const CARRY: usize>(
+    pub fn pack<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Option<Packed> {
@@ -357,9 +398,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     }
 
     /// What the sender is given before it is asked.
-    fn feed<E: Format, const CARRY: usize>(
+    fn feed<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
     ) {
         const { assert!(C == 0 || E::ACKNOWLEDGES, "nobody acknowledges critical events") };
@@ -375,7 +416,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
             shift => sender.set_wall(shift),
         }
         if let Some(mut critical) = self.critical {
-            sender.keep(now, &mut critical);
+            sender.keep_with(now, &mut critical, &self.tag_memory);
         }
     }
 
@@ -393,9 +434,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     }
 
     /// Calls [`Sender::probe`] with the number of records that the recorders have given up.
-    pub fn probe<E: Format, const CARRY: usize>(
+    pub fn probe<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Option<Packed> {
@@ -403,9 +444,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     }
 
     /// Calls [`Sender::goodbye`] with what the recorders have given up so far.
-    pub fn goodbye<E: Format, const CARRY: usize>(
+    pub fn goodbye<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        sender: &mut Sender<E, K, CARRY>,
         now: Time,
         buf: &mut [u8],
     ) -> Option<Packed> {
@@ -416,9 +457,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     ///
     /// # Errors
     /// As [`Sender::acknowledged`].
-    pub fn acknowledged<E: Format, const CARRY: usize>(
+    pub fn acknowledged<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &mut Sender<E, ArrayStore<C>, CARRY>,
+        sender: &mut Sender<E, K, CARRY>,
         datagram: &[u8],
     ) -> Result<u64, AckError> {
         sender.acknowledged(datagram, &self.tag_memory)
@@ -427,9 +468,9 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// What became of every record, from this static and the sender that it is polled with. Exact whenever no call is
     /// in progress.
     #[must_use]
-    pub fn ledger<E: Format, const CARRY: usize>(
+    pub fn ledger<E: Format, K: Store<Event = Event>, const CARRY: usize>(
         &self,
-        sender: &Sender<E, ArrayStore<C>, CARRY>,
+        sender: &Sender<E, K, CARRY>,
     ) -> Ledger {
         self.account(sender.totals())
     }

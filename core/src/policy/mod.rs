@@ -23,7 +23,8 @@ pub use sampler::Sampler;
 pub use throttle::{Pressure, Throttle, ThrottleLimits};
 
 /// What a client gives up when there is more than its rings can hold. Chips and servers share
-/// this type; a chip accepts the policies for which [`is_plain`](Self::is_plain) holds.
+/// this type; the ring of a chip accepts the policies for which [`is_plain`](Self::is_plain) holds, and its
+/// [`PolicyRing`](crate::chip::PolicyRing) all of them.
 ///
 /// ```
 /// use ringstat_core::policy::Policy;
@@ -90,8 +91,7 @@ impl Policy {
         }
     }
 
-    /// Whether the policy needs nothing but a plain ring, without priorities and without a gate. Only these are
-    /// available on chips.
+    /// Whether the policy needs nothing but a plain ring, without priorities and without a gate.
     #[must_use]
     pub const fn is_plain(self) -> bool {
         !self.ranks() && !self.gates()

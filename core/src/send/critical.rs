@@ -10,7 +10,7 @@
 use core::time::Duration;
 
 use super::backoff::Backoff;
-use super::{Store, StoredEvent};
+use super::{Retention, Store, StoredEvent};
 use crate::format::AnyEvent;
 use crate::ledger::{Cause, Drops};
 use crate::record::Resolve;
@@ -104,6 +104,28 @@ impl<K: Store> Critical<K> {
     /// The largest number of events that it holds.
     pub(crate) fn capacity(&self) -> usize {
         self.store.places().len().min(ID_WINDOW)
+    }
+
+    /// What makes the events outlive a reset, if anything does.
+    pub(crate) fn retention(&self) -> Option<&Retention> {
+        self.store.retention()
+    }
+
+    /// The same, for writing.
+    pub(crate) fn retention_mut(&mut self) -> Option<&mut Retention> {
+        self.store.retention_mut()
+    }
+
+    /// The number of places in use from the head on.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The event that is `offset` places behind the head, with its place and its identifier.
+    pub(crate) fn get(&self, offset: usize) -> Option<(usize, u64, K::Event)> {
+        let at = self.place(offset);
+        let event = self.store.places().get(at)?.event?;
+        Some((at, self.floor.wrapping_add(offset as u64), event))
     }
 
     /// How many more events it can take at the moment.
@@ -243,6 +265,9 @@ impl<K: Store> Critical<K> {
     fn settle(&mut self, at: usize, names: &impl Resolve) {
         if let Some(event) = self.store.places_mut()[at].event.take() {
             event.give_back(names);
+        }
+        if let Some(retention) = self.store.retention_mut() {
+            retention.release(at);
         }
         self.open -= 1;
     }

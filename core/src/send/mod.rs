@@ -35,6 +35,7 @@ mod critical;
 mod liveness;
 mod path;
 mod pool;
+mod retained;
 mod sender;
 mod store;
 mod totals;
@@ -47,6 +48,7 @@ pub use critical::RetryConfig;
 pub use liveness::{Liveness, LivenessConfig, ReceiptError};
 pub use path::{Path, Way};
 pub use pool::Pool;
+pub use retained::{Recovered, Retained, RetainedStore, Retention};
 pub use sender::{AckError, Inputs, Packed, SAMPLE_ONE_IN, Sender, Step};
 #[cfg(feature = "alloc")]
 pub use store::BoxedStore;
@@ -74,6 +76,10 @@ use crate::wire::LeanEncoder;
 /// ```
 pub type LeanSender<const NAMES: usize = 16, const KEEP: usize = 0> =
     Sender<LeanEncoder<NAMES>, ArrayStore<KEEP>, 4>;
+
+/// A [`LeanSender`] whose critical events outlive a reset: see [`Retained`].
+pub type RetainingSender<const NAMES: usize, const KEEP: usize> =
+    Sender<LeanEncoder<NAMES>, RetainedStore<KEEP>, 4>;
 
 /// The [`Sender`] of a server, with room for critical events that is chosen at run time. `E` is the encoder of the
 /// format.

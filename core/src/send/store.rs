@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::format::AnyEvent;
 use crate::record::Event;
+use crate::send::Retention;
 use crate::wire::ack::ID_WINDOW;
 
 /// Room for critical events until they are acknowledged.
@@ -20,6 +21,16 @@ pub trait Store {
 
     /// All places, for writing.
     fn places_mut(&mut self) -> &mut [StoredEvent<Self::Event>];
+
+    /// What makes the events outlive a reset, if anything does.
+    fn retention(&self) -> Option<&Retention> {
+        None
+    }
+
+    /// The same, for writing.
+    fn retention_mut(&mut self) -> Option<&mut Retention> {
+        None
+    }
 }
 
 /// A place for one event.

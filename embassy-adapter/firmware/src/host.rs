@@ -1,14 +1,13 @@
 //! Communication with the machine that runs the emulator, by semihosting: arguments, lines of text, and the exit
 //! status.
 
-use core::fmt::{self, Write as _};
+use core::fmt;
+use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 
-use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
-use cortex_m_semihosting::{hio, syscall1};
-
-/// The number of `SYS_GET_CMDLINE`.
-const GET_CMDLINE: usize = 0x15;
+use semihosting::io::{self, Write as _};
+use semihosting::process;
+use semihosting::sys::arm_compat::sys_get_cmdline_uninit;
 
 /// The words after the program's name on the emulator's command line, each of the form `key=value`.
 #[derive(Debug)]
@@ -22,11 +21,12 @@ impl Args {
     #[must_use]
     pub fn read() -> Self {
         let mut args = Self { line: [0; 512], length: 0 };
-        let mut block = [args.line.as_mut_ptr() as usize, args.line.len()];
-        // SAFETY: the block names a buffer of ours and its length, as this call requires.
-        let failed = unsafe { syscall1(GET_CMDLINE, block.as_mut_ptr() as usize) };
-        if failed == 0 {
-            args.length = block[1].min(args.line.len());
+        let mut read = [MaybeUninit::uninit(); 512];
+        if let Ok(words) = sys_get_cmdline_uninit(&mut read)
+            && let Some(line) = args.line.get_mut(..words.len())
+        {
+            line.copy_from_slice(words);
+            args.length = words.len();
         }
         args
     }
@@ -54,15 +54,18 @@ impl Args {
 
 /// Writes a line to the emulator's standard output.
 pub fn say(line: fmt::Arguments<'_>) {
-    if let Ok(mut out) = hio::hstdout() {
+    if let Ok(mut out) = io::stdout() {
         // If nobody reads the output, there is nobody to report the error to.
-        let _ = writeln!(Lines { out: &mut out, buf: [0; 256], used: 0 }, "{line}");
+        let _ = fmt::Write::write_fmt(
+            &mut Lines { out: &mut out, buf: [0; 256], used: 0 },
+            format_args!("{line}\n"),
+        );
     }
 }
 
 /// Collects output, because each write stops the machine.
 struct Lines<'a> {
-    out: &'a mut hio::HostStream,
+    out: &'a mut io::Stdout,
     buf: [u8; 256],
     used: usize,
 }
@@ -85,7 +88,7 @@ impl fmt::Write for Lines<'_> {
 impl Lines<'_> {
     fn flush(&mut self) -> fmt::Result {
         let used = core::mem::take(&mut self.used);
-        self.out.write_all(self.buf.get(..used).unwrap_or(&[])).map_err(|()| fmt::Error)
+        self.out.write_all(self.buf.get(..used).unwrap_or(&[])).map_err(|_| fmt::Error)
     }
 }
 
@@ -97,9 +100,7 @@ impl Drop for Lines<'_> {
 
 /// Ends the emulator with status 0 if all is `well`, otherwise with 1.
 pub fn exit(well: bool) -> ! {
-    loop {
-        debug::exit(if well { EXIT_SUCCESS } else { EXIT_FAILURE });
-    }
+    process::exit(i32::from(!well))
 }
 
 /// Prints what is wrong and ends the emulator.

@@ -18,19 +18,38 @@ const TIMEOUT: u32 = 240;
 /// A board, with its names in QEMU and rustc.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Board {
+    emulator: &'static str,
     machine: &'static [&'static str],
     target: &'static str,
 }
 
 /// Arm MPS2, AN385: a Cortex-M3 with Ethernet.
 pub(crate) const MPS2: Board = Board {
+    emulator: "qemu-system-arm",
     machine: &["-machine", "mps2-an385", "-cpu", "cortex-m3"],
     target: "thumbv7m-none-eabi",
 };
 
 /// BBC micro:bit: a Cortex-M0 without a network.
-pub(crate) const MICROBIT: Board =
-    Board { machine: &["-machine", "microbit"], target: "thumbv6m-none-eabi" };
+pub(crate) const MICROBIT: Board = Board {
+    emulator: "qemu-system-arm",
+    machine: &["-machine", "microbit"],
+    target: "thumbv6m-none-eabi",
+};
+
+/// RISC-V with the instructions of an ESP32-C3, which has no atomic ones.
+pub(crate) const RV32IMC: Board = Board {
+    emulator: "qemu-system-riscv32",
+    machine: &["-machine", "virt", "-cpu", "rv32,a=false,f=false,d=false", "-bios", "none"],
+    target: "riscv32imc-unknown-none-elf",
+};
+
+/// RISC-V with the instructions of an ESP32-C6.
+pub(crate) const RV32IMAC: Board = Board {
+    emulator: "qemu-system-riscv32",
+    machine: &["-machine", "virt", "-cpu", "rv32,f=false,d=false", "-bios", "none"],
+    target: "riscv32imac-unknown-none-elf",
+};
 
 /// A firmware to run.
 #[derive(Debug)]
@@ -51,7 +70,7 @@ impl Setup {
             "{} is missing: run embassy-adapter/firmware/check.sh",
             elf.display()
         );
-        let mut command = process::limited(TIMEOUT, "qemu-system-arm");
+        let mut command = process::limited(TIMEOUT, board.emulator);
         command.args(board.machine);
         command.args(["-display", "none", "-kernel"]).arg(elf);
         let words: String = args.iter().map(|arg| format!(",arg={arg}")).collect();

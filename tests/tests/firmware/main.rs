@@ -21,10 +21,23 @@ fn main() {
         trial("cortex_m0_interrupted_in_the_middle_a_million_times", || {
             alone::interrupted(chip::MICROBIT);
         }),
-        trial("everything_arrives_over_a_serial_line", serial::everything_arrives),
-        trial("a_bad_serial_line_has_an_exact_account", serial::a_bad_line),
+        trial("rv32imc_records_packs_and_decodes", || alone::checks_itself(chip::RV32IMC)),
+        trial("rv32imac_records_packs_and_decodes", || alone::checks_itself(chip::RV32IMAC)),
+        trial("everything_arrives_over_a_serial_line", || {
+            serial::everything_arrives("m0", chip::MICROBIT);
+        }),
+        trial("a_bad_serial_line_has_an_exact_account", || {
+            serial::a_bad_line("m0-bad", chip::MICROBIT);
+        }),
+        trial("everything_arrives_over_a_serial_line_of_rv32imc", || {
+            serial::everything_arrives("imc", chip::RV32IMC);
+        }),
+        trial("a_bad_serial_line_of_rv32imac_has_an_exact_account", || {
+            serial::a_bad_line("imac-bad", chip::RV32IMAC);
+        }),
         trial("everything_arrives", network::everything_arrives),
         trial("everything_arrives_at_any_pace", network::everything_arrives_at_any_pace),
+        trial("critical_events_outlive_resets", network::resets),
         trial("a_minute_without_a_collector", network::a_minute_without_a_collector),
         trial("everything_arrives_from_the_host", network::everything_arrives_from_the_host),
         trial("two_devices_are_told_apart", network::two_devices),

@@ -60,6 +60,29 @@ pub(crate) fn everything_arrives_at_any_pace() {
     }
 }
 
+/// The chip resets itself again and again. Each critical event that was ever in its retained memory arrives once, and the
+/// collector knows of each run.
+pub(crate) fn resets() {
+    let machine = Namespace::new();
+    let collector = Collector::start(&machine, &[LISTEN]);
+    let resets = 24;
+    let args = [format!("to={BEHIND}"), format!("resets={resets}")];
+    let said = Setup::new(MPS2, "reset", &args).with(&USER).start(&machine).end();
+    said.assert_closed();
+    assert_eq!(said.number("lives"), resets + 1);
+    assert!(said.number("kept") > 3 * resets, "{said:?}");
+    assert!(said.number("found") >= resets / 2, "resets come in the middle: {said:?}");
+    let known = collector.state();
+    assert_eq!(known.series("critical"), said.number("kept"), "each once");
+    let known = collector.end();
+    assert_eq!(known.senders(), 1);
+    println!(
+        "{} events, {} of them found after a reset",
+        said.number("kept"),
+        said.number("found")
+    );
+}
+
 /// The collector is away for a minute, and critical events are kept as long as there is room.
 pub(crate) fn a_minute_without_a_collector() {
     let machine = Namespace::new();

@@ -10,7 +10,7 @@ use ringstat_tests::collector::Collector;
 use ringstat_tests::netns::Namespace;
 use ringstat_tests::terminal::Terminal;
 
-use crate::chip::{MICROBIT, Setup};
+use crate::chip::{Board, Setup};
 
 const EVENTS: u64 = 2000;
 const CRITICAL: u64 = 100;
@@ -37,14 +37,14 @@ fn carry(mut from: impl Read, mut to: impl Write, one_in: Option<u64>, seed: u64
 }
 
 /// What chip and collector know in the end.
-fn run(name: &str, one_in: Option<u64>) {
+fn run(name: &str, board: Board, one_in: Option<u64>) {
     let machine = Namespace::new();
     let Terminal { chip: master, computer: slave, port } = Terminal::new();
     let port = port.to_str().expect("text");
     let collector = Collector::start_with(&machine, &[LISTEN], &["--serial", port]);
     let path = std::env::temp_dir().join(format!("ringstat-{name}-{}", std::process::id()));
     let args = [format!("events={EVENTS}"), format!("critical={CRITICAL}")];
-    let chip = Setup::new(MICROBIT, "serial", &args).serial(&path).start(&machine);
+    let chip = Setup::new(board, "serial", &args).serial(&path).start(&machine);
     let socket = loop {
         match UnixStream::connect(&path) {
             Ok(socket) => break socket,
@@ -71,11 +71,11 @@ fn run(name: &str, one_in: Option<u64>) {
 }
 
 /// Nothing happens to any byte, and nothing is lost.
-pub(crate) fn everything_arrives() {
-    run("line", None);
+pub(crate) fn everything_arrives(name: &str, board: Board) {
+    run(name, board, None);
 }
 
 /// Bytes are flipped, cut and doubled, both ways.
-pub(crate) fn a_bad_line() {
-    run("bad-line", Some(1000));
+pub(crate) fn a_bad_line(name: &str, board: Board) {
+    run(name, board, Some(1000));
 }

@@ -29,6 +29,12 @@ impl<T: Copy + Prioritized, C: Storage<mpmc::Cell<T>>> Shared<T, C> {
         &self.levels[item.level().min(LEVELS - 1)]
     }
 
+    /// The number of items on the fullest level.
+    #[must_use]
+    pub fn fullest(&self) -> usize {
+        self.levels.iter().map(mpmc::Ring::len).fold(0, usize::max)
+    }
+
     /// Takes the item whose turn it is, or returns `None` if all levels are empty.
     pub fn pop(&self) -> Option<T> {
         let turn = self.turn.load(Ordering::Relaxed);

@@ -6,10 +6,11 @@
 
 use heapless::Vec;
 
+use super::backoff::Backoff;
 use super::batch::{BatchLimits, Batcher};
 use super::config::units;
 use super::critical::{Critical, Packing};
-use super::{ArrayStore, Identity, SenderConfig, Store, Time, Totals};
+use super::{ArrayStore, Identity, Recovered, Retention, SenderConfig, Store, Time, Totals};
 use crate::format::{
     AnyEvent, Format, Header, PAYLOAD_MAX, PAYLOAD_MIN, Packer, Prologue, Refused, TimeUnit,
 };
@@ -138,9 +139,14 @@ impl<E: Format + Default, K: Store + Default, const CARRY: usize> Sender<E, K, C
 impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     /// Like [`new`](Sender::new), with an encoder and a store that cannot be created from their types alone.
     #[must_use]
-    pub fn with_parts(identity: Identity, config: &SenderConfig, encoder: E, store: K) -> Self {
+    pub fn with_parts(identity: Identity, config: &SenderConfig, encoder: E, mut store: K) -> Self {
         const { assert!(CARRY > 0) };
         let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
+        if let Some(retention) = store.retention_mut() {
+            let [first, longest] = [config.patience.timeout, config.patience.timeout_max];
+            let waits = (units(first, config.unit), units(longest, config.unit));
+            retention.start(identity, Backoff::new(waits.0, waits.1, identity.seed()));
+        }
         Self {
             identity,
             payload,
@@ -231,7 +237,8 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     /// Packs a datagram without records that asks for a sign of life, to find out whether the receiver is there without
     /// risking an event. `dropped` is as in [`Inputs`].
     ///
-    /// Returns `None` if the format cannot ask, or the buffer has fewer than [`PAYLOAD_MIN`] bytes.
+    /// Returns `None` if the format cannot ask, the buffer has fewer than [`PAYLOAD_MIN`] bytes, or the sender
+    /// [is recovering](Self::is_recovering).
     pub fn probe(&mut self, now: Time, dropped: u64, buf: &mut [u8]) -> Option<Packed> {
         self.empty(now, dropped, buf, false)
     }
@@ -247,7 +254,8 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
 
     #[inline(always)]
     fn empty(&mut self, now: Time, dropped: u64, buf: &mut [u8], goodbye: bool) -> Option<Packed> {
-        if !E::HEARTBEATS {
+        // The first datagram of this run would end the one before.
+        if !E::HEARTBEATS || self.is_recovering() {
             return None;
         }
         let (header, prologue) = self.opening(now, dropped, true);
@@ -296,6 +304,48 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.totals.taken += taken as u64;
     }
 
+    /// The same, and writes those events to the memory that outlives a reset, if the store has one. While it
+    /// [is recovering](Self::is_recovering) it takes none. `names` is as in [`Inputs`].
+    pub fn keep_with<S>(&mut self, now: Time, events: &mut S, names: &impl Resolve)
+    where
+        S: Source<K::Event> + ?Sized,
+    {
+        if self.is_recovering() {
+            return;
+        }
+        let before = self.critical.len();
+        self.keep(now, events);
+        if self.critical.retention().is_none() {
+            return;
+        }
+        for offset in before..self.critical.len() {
+            let Some((place, id, event)) = self.critical.get(offset) else { continue };
+            let (header, prologue) = self.opening(now, 0, false);
+            let prologue = Prologue { ack_floor: Some(id), ..prologue };
+            if let Some(retention) = self.critical.retention_mut() {
+                let opening = (&header, &prologue, self.shift);
+                retention.keep(place, &event, opening, &mut self.encoder, names);
+            }
+        }
+    }
+
+    /// Whether it sends what an earlier run has left behind in memory that outlives a reset, and nothing else until that is
+    /// acknowledged. An adapter asks for no signs of life meanwhile.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        self.critical.retention().is_some_and(Retention::is_recovering)
+    }
+
+    /// What became of the events that a reset left behind.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.critical.retention().map_or(Recovered::default(), Retention::recovered)
+    }
+
+    fn recovery(&mut self) -> Option<&mut Retention> {
+        self.critical.retention_mut().filter(|retention| retention.is_recovering())
+    }
+
     /// Takes a datagram from the receiver, and returns how many events it settles. `names` is as in [`Inputs`].
     ///
     /// # Errors
@@ -303,6 +353,9 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     /// it. Nothing is changed then.
     pub fn acknowledged(&mut self, datagram: &[u8], names: &impl Resolve) -> Result<u64, AckError> {
         let ack = Ack::parse(datagram).map_err(AckError::Malformed)?;
+        if let Some(settled) = self.recovery().and_then(|recovery| recovery.acknowledged(&ack)) {
+            return Ok(settled);
+        }
         if (ack.sender, ack.epoch) != (self.identity.sender, self.identity.epoch) {
             return Err(AckError::Foreign);
         }
@@ -319,10 +372,10 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         self.batcher.size()
     }
 
-    /// The number of critical events that wait for their acknowledgement.
+    /// The number of critical events that wait for their acknowledgement, those of an earlier run included.
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
-        self.critical.open()
+        self.critical.open() + self.critical.retention().map_or(0, Retention::open)
     }
 
     /// Packs the next datagram into `buf`, or returns when to call again.
@@ -399,6 +452,9 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         S: Source<K::Event> + ?Sized,
         I: Instruments + ?Sized,
     {
+        if let Some(recovery) = self.recovery() {
+            return recovery.due(now.monotonic).map(|()| false);
+        }
         let waiting = inputs.events.len() + (self.carry.len() - self.carried);
         let events_due = self.batcher.ready(waiting, inputs.events.fill(), now.monotonic)
             || (self.flushing && waiting > 0);
@@ -460,6 +516,9 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     /// The number of the datagram that was packed: each datagram takes one.
     fn next_sequence(&mut self) -> u32 {
         let next = self.sequence.wrapping_add(1);
+        if let Some(retention) = self.critical.retention() {
+            retention.number(next);
+        }
         core::mem::replace(&mut self.sequence, next)
     }
 
@@ -477,6 +536,9 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         I: Instruments + ?Sized,
         N: Resolve,
     {
+        if let Some(packed) = self.recovery().and_then(|r| r.pack(now.monotonic, buf)) {
+            return Some(packed);
+        }
         let (header, prologue) = self.opening(now, inputs.dropped, self.asking);
         let mut events = 0;
         let mut full = false;

@@ -113,6 +113,17 @@ impl<T: Table> Datagram<'_, T> {
         Ok(())
     }
 
+    /// Adds the record of an event that was written before, without its identifier, as the one at the prologue's floor.
+    ///
+    /// # Errors
+    /// [`Refused::Full`]; the datagram is then unchanged.
+    pub(crate) fn again_at_floor(&mut self, record: &[u8]) -> Result<(), Refused> {
+        self.whole(|d| {
+            d.w.bytes(record)?;
+            Ok(d.w.byte(0)?)
+        })
+    }
+
     /// Closes the datagram and returns its length. With `pad`, it is filled with zeros to the length of the buffer, so
     /// that several datagrams can be passed to the kernel as segments of one size.
     pub fn finish(self, pad: bool) -> usize {

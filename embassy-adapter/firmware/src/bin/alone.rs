@@ -2,7 +2,6 @@
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
 use ringstat_core::chip::{Clock, Stats};
 use ringstat_core::event_ring;
 use ringstat_core::format::TimeUnit;
@@ -12,7 +11,7 @@ use ringstat_core::send::{ArrayStore, Identity, Sender, SenderConfig, Step, Time
 use ringstat_core::wire::decode::Body;
 use ringstat_core::wire::{DecodeError, Decoder, Encoder};
 use ringstat_firmware::report::Report;
-use ringstat_firmware::{board, host, sample};
+use ringstat_firmware::{board, entry, host, sample};
 use static_cell::StaticCell;
 
 static ROUNDS: Counter = Counter::new("rounds");

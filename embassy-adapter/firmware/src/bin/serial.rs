@@ -4,35 +4,33 @@
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
-use ringstat_firmware::host;
+use ringstat_firmware::{entry, host};
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     host::panicked(info)
 }
 
-#[cfg(not(microbit))]
+#[cfg(mps2)]
 #[entry]
 fn main() -> ! {
     ringstat_firmware::board::init();
     host::fail("this board sends over Ethernet")
 }
 
-#[cfg(microbit)]
+#[cfg(not(mps2))]
 #[entry]
 fn main() -> ! {
     line::main()
 }
 
-#[cfg(microbit)]
+#[cfg(not(mps2))]
 mod line {
-    use embassy_time::Instant;
     use ringstat_core::chip::{Line, LineConfig};
     use ringstat_core::instrument::Counter;
     use ringstat_core::prelude::*;
     use ringstat_core::record::NoNames;
-    use ringstat_firmware::board::{self, Uart};
+    use ringstat_firmware::board::{self, Uart, micros};
     use ringstat_firmware::host::{self, Args};
     use ringstat_firmware::report::Report;
     use static_cell::StaticCell;
@@ -41,10 +39,6 @@ mod line {
     static STATS: Stats<32, 8> = Stats::new(event_ring!(32), Clock::micros(micros))
         .critical(event_ring!(8))
         .instruments(&[&REQUESTS]);
-
-    fn micros() -> u64 {
-        Instant::now().as_micros()
-    }
 
     pub(super) fn main() -> ! {
         static LINE: StaticCell<Line<'_, 32, 8, NoNames, 192>> = StaticCell::new();

@@ -150,6 +150,12 @@ impl Write for Uart {
     }
 }
 
+/// The time since the start in microseconds.
+#[must_use]
+pub fn micros() -> u64 {
+    embassy_time::Instant::now().as_micros()
+}
+
 struct Clock {
     /// How often the counter has wrapped.
     rounds: AtomicU32,

@@ -1,78 +1,31 @@
-//! The two boards: a clock for embassy-time, and two timers whose interrupts record.
+//! The boards: a clock, on those of Arm for embassy-time, with two timers whose interrupts record, and a serial line.
 
-use core::sync::atomic::Ordering;
-
-use cortex_m::interrupt::InterruptNumber;
-use cortex_m::peripheral::{NVIC, Peripherals};
-use portable_atomic::AtomicPtr;
-
+#[cfg(target_arch = "arm")]
+mod interrupts;
 #[cfg(microbit)]
 mod microbit;
 #[cfg(microbit)]
 use microbit as chip;
-#[cfg(not(microbit))]
+#[cfg(mps2)]
 mod mps2;
-#[cfg(not(microbit))]
+#[cfg(mps2)]
 use mps2 as chip;
+#[cfg(virt)]
+mod virt;
+#[cfg(virt)]
+use virt as chip;
 
-#[cfg(microbit)]
+#[cfg(not(mps2))]
 pub use chip::Uart;
-pub use chip::{NAME, TICKS_PER_SECOND, ticks};
-
-/// One of the two timers that the program can use. The second one may interrupt the first.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Timer {
-    /// The timer with the lower priority.
-    Low,
-    /// The timer with the higher priority.
-    High,
-}
-
-/// The functions that the timers' interrupts call: an `fn()`, or null.
-static HANDLERS: [AtomicPtr<()>; 2] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 2];
+pub use chip::{NAME, TICKS_PER_SECOND, micros, ticks};
+#[cfg(target_arch = "arm")]
+use interrupts::{Irq, call, enable};
+#[cfg(target_arch = "arm")]
+pub use interrupts::{Timer, interrupt};
 
 /// Starts the clock.
 pub fn init() {
     chip::init();
-}
-
-/// Calls `handler` once in the timer's interrupt, `after` ticks from now.
-pub fn interrupt(timer: Timer, after: u32, handler: fn()) {
-    if let Some(cell) = HANDLERS.get(timer as usize) {
-        cell.store(handler as *mut (), Ordering::Release);
-    }
-    chip::arm(timer, after.max(1));
-}
-
-/// Called by the chip's interrupt handlers.
-fn call(timer: Timer) {
-    let handler = HANDLERS.get(timer as usize).map(|cell| cell.load(Ordering::Acquire));
-    if let Some(handler) = handler.filter(|handler| !handler.is_null()) {
-        // SAFETY: only `interrupt` stores a value here, which is an `fn()`.
-        let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
-        handler();
-    }
-}
-
-/// An interrupt of the chip, by its number.
-#[derive(Clone, Copy)]
-pub(crate) struct Irq(pub(crate) u16);
-
-// SAFETY: the numbers are those in the chips' manuals, and below 32 on both.
-unsafe impl InterruptNumber for Irq {
-    fn number(self) -> u16 {
-        self.0
-    }
-}
-
-/// Enables an interrupt at one of four priorities, 0 being the highest.
-pub(crate) fn enable(irq: Irq, priority: u8) {
-    // SAFETY: the priority is set before the interrupt is enabled, and nothing here relies on an interrupt being
-    // masked.
-    unsafe {
-        Peripherals::steal().NVIC.set_priority(irq, priority << 6);
-        NVIC::unmask(irq);
-    }
 }
 
 /// Reads a register.
@@ -82,6 +35,7 @@ pub(crate) fn read(address: usize) -> u32 {
 }
 
 /// Writes a register.
+#[cfg(target_arch = "arm")]
 pub(crate) fn write(address: usize, value: u32) {
     // SAFETY: as in `read`; no register written here moves memory or changes what Rust may assume.
     unsafe { (address as *mut u32).write_volatile(value) }

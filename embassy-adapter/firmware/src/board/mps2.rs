@@ -75,6 +75,12 @@ pub(super) fn arm(timer: Timer, after: u32) {
     write(base + SIMPLE_CONTROL, 0b1001);
 }
 
+/// The time since the start in microseconds.
+#[must_use]
+pub fn micros() -> u64 {
+    embassy_time::Instant::now().as_micros()
+}
+
 struct Clock {
     /// How often the first half has wrapped.
     rounds: AtomicU32,

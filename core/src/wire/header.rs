@@ -1,7 +1,7 @@
 //! What precedes the records: the fixed header, then the prologue, which is a serde type in postcard's encoding.
 
 use postcard::fixint;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::cursor::{NoRoom, Reader, Writer};
 use super::error::DecodeError;
@@ -123,7 +123,7 @@ impl TryFrom<u64> for TimeUnit {
 }
 
 /// The number of records and the flags.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Counted {
     #[serde(with = "fixint::le")]
     records: u16,
@@ -131,7 +131,7 @@ struct Counted {
 }
 
 /// The part of the sender's account that every datagram has.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Account {
     unit: TimeUnit,
     base_time: u64,
@@ -161,12 +161,13 @@ impl Prologue {
     /// Writes the prologue.
     pub(crate) fn put(&self, w: &mut Writer<'_>) -> Result<(), NoRoom> {
         let Self { unit, base_time, dropped, failed, .. } = *self;
-        w.put(&Counted { records: self.records, flags: self.flags() })?;
-        w.put(&Account { unit, base_time, dropped, failed })?;
-        match self.ack_floor {
-            Some(floor) => w.put(&floor),
-            None => Ok(()),
-        }
+        // By hand, in the bytes that postcard writes: its varints beside ours would take a chip some 300 bytes of flash.
+        let [low, high] = self.records.to_le_bytes();
+        w.bytes(&[low, high, self.flags(), unit as u8])?;
+        w.varint(base_time)?;
+        w.varint(dropped)?;
+        w.varint(failed)?;
+        self.ack_floor.map_or(Ok(()), |floor| w.varint(floor))
     }
 
     /// Reads the prologue and returns what follows it.

@@ -16,10 +16,10 @@
 //! `number` chooses the narrowest exact form. [`decode`] checks and reads everything back without allocating. [`ack`]
 //! and [`receipt`] are a receiver's answers.
 //!
-//! Whatever has a fixed shape (the sender's account, the head of a histogram, receipts) is a serde type and goes
-//! through postcard, of which the writer is a flavour. String tables, references, numbers and fields at fixed positions
-//! are written by hand: in the same bytes that postcard would write, but several at once. Each such place says what it
-//! saves.
+//! The format is postcard's. Where a receiver reads something of a fixed shape (the sender's account, the head of a
+//! histogram), it is a serde type that goes through postcard. Senders write by hand, in the same bytes: many of them are
+//! chips, on which postcard's code beside that for strings, references and numbers takes a kilobyte of flash. Each such
+//! place says what it saves.
 //!
 //! It may import what a record consists of (`record`, `instrument`) and the [`format`](crate::format) that it
 //! implements; it knows nothing of rings, policies or senders.

@@ -4,9 +4,6 @@
 //! receiver for a sign of life. The receiver answers that very datagram, at once, and says how much of the sender's
 //! epoch has arrived so far. The sender then knows the difference between what left and what arrived.
 
-use postcard::fixint;
-use serde::{Deserialize, Serialize};
-
 use super::crc::{self, TRAILER};
 use super::cursor::{Reader, Writer};
 use super::error::DecodeError;
@@ -34,21 +31,7 @@ pub struct Receipt {
     pub events: u64,
 }
 
-/// What is between the frame and the checksum.
-#[derive(Serialize, Deserialize)]
-struct Fields {
-    #[serde(with = "fixint::le")]
-    sequence: u32,
-    #[serde(with = "fixint::le")]
-    instance: u32,
-    #[serde(with = "fixint::le")]
-    first: u32,
-    #[serde(with = "fixint::le")]
-    datagrams: u64,
-    #[serde(with = "fixint::le")]
-    events: u64,
-}
-
+// Not a serde type, as the [`Frame`] is none: its integers have a fixed width, which postcard would read byte by byte.
 impl Receipt {
     /// The length of a receipt in bytes.
     pub const LEN: usize = Frame::LEN + 28 + TRAILER;
@@ -61,7 +44,10 @@ impl Receipt {
         let mut w = Writer::new(&mut out);
         let written = Frame::new(RECEIPT_MODE, sender, epoch)
             .put(&mut w)
-            .and_then(|()| w.put(&Fields { sequence, instance, first, datagrams, events }))
+            .and_then(|()| {
+                [sequence, instance, first].iter().try_for_each(|v| w.bytes(&v.to_le_bytes()))
+            })
+            .and_then(|()| [datagrams, events].iter().try_for_each(|v| w.bytes(&v.to_le_bytes())))
             .and_then(|()| w.checksum());
         debug_assert!(written.is_ok(), "its length is fixed");
         out
@@ -88,10 +74,16 @@ impl Receipt {
         let frame = Frame::read(&mut r)?;
         frame.check(RECEIPT_MODE)?;
         crc::checked(datagram)?;
-        let Fields { sequence, instance, first, datagrams, events } =
-            r.take(DecodeError::Truncated)?;
         let Frame { sender, epoch, .. } = frame;
-        Ok(Self { sender, epoch, sequence, instance, first, datagrams, events })
+        Ok(Self {
+            sender,
+            epoch,
+            sequence: u32::from_le_bytes(r.array()?),
+            instance: u32::from_le_bytes(r.array()?),
+            first: u32::from_le_bytes(r.array()?),
+            datagrams: u64::from_le_bytes(r.array()?),
+            events: u64::from_le_bytes(r.array()?),
+        })
     }
 }
 

@@ -1,13 +1,13 @@
-//! States of instruments, as serde types that postcard writes and reads.
+//! States of instruments, as serde types that postcard reads.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::decode::Buckets;
 use super::error::DecodeError;
 use crate::instrument::{Layout, Unit};
 
 /// What precedes the sum and the buckets of a histogram. Each field is checked as it is read.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub(super) struct BucketsHead {
     unit: UnitCode,
     precision: Precision,
@@ -22,6 +22,11 @@ impl BucketsHead {
         Ok(Self { unit: UnitCode(unit), precision: precision.try_into()?, min_exponent })
     }
 
+    /// Its bytes, as postcard writes them: every field takes one.
+    pub(super) fn written(&self) -> [u8; 3] {
+        [self.unit.0 as u8, self.precision.0, self.min_exponent.to_le_bytes()[0]]
+    }
+
     pub(super) fn unit(&self) -> Unit {
         self.unit.0
     }
@@ -31,15 +36,9 @@ impl BucketsHead {
     }
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(into = "u8", try_from = "u8")]
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u8")]
 struct UnitCode(Unit);
-
-impl From<UnitCode> for u8 {
-    fn from(UnitCode(unit): UnitCode) -> Self {
-        unit as Self
-    }
-}
 
 impl TryFrom<u8> for UnitCode {
     type Error = DecodeError;
@@ -50,15 +49,9 @@ impl TryFrom<u8> for UnitCode {
 }
 
 /// A histogram's precision: it has 2 to this power of buckets for each power of two.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(into = "u8", try_from = "u8")]
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "u8")]
 struct Precision(u8);
-
-impl From<Precision> for u8 {
-    fn from(Precision(precision): Precision) -> Self {
-        precision
-    }
-}
 
 impl TryFrom<u8> for Precision {
     type Error = DecodeError;
@@ -84,10 +77,13 @@ mod tests {
             assert_eq!(head.is_ok(), is_sound);
             let mut buf = [0; 3];
             let mut w = Writer::new(&mut buf);
-            w.put(&(6u8, precision, -20i8)).unwrap();
+            let mut theirs = [0; 3];
+            let theirs = postcard::to_slice(&(6u8, precision, -20i8), &mut theirs).unwrap();
+            w.bytes(theirs).unwrap();
             let read = Reader::new(w.written()).take::<BucketsHead>(DecodeError::BadBuckets);
             assert_eq!(read.is_ok(), is_sound);
             if let Ok(head) = read {
+                assert_eq!(head.written(), w.written());
                 assert_eq!((head.unit(), head.layout()), (Unit::Percent, layout));
             }
         }

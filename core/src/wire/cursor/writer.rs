@@ -1,7 +1,4 @@
-//! The writer of a datagram: a postcard flavour, with faster paths for what every record has.
-
-use postcard::ser_flavors::Flavor;
-use serde::Serialize;
+//! The writer of a datagram, in the bytes that postcard would write, with faster paths for what every record has.
 
 #[cfg(target_pointer_width = "64")]
 use super::varint::{CONTINUE, spread_sevens};
@@ -213,11 +210,6 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes `value` as postcard encodes it, straight into the buffer.
-    pub(crate) fn put(&mut self, value: &impl Serialize) -> Result<(), NoRoom> {
-        postcard::serialize_with_flavor(value, self).map_err(|_| NoRoom)
-    }
-
     /// Writes the checksum of everything written so far.
     pub(crate) fn checksum(&mut self) -> Result<(), NoRoom> {
         let sum = crc32(self.written());
@@ -244,25 +236,5 @@ impl<'a> Writer<'a> {
     #[inline]
     pub(crate) fn written(&self) -> &[u8] {
         &self.buf[..self.at.min(self.buf.len())]
-    }
-}
-
-/// Lets postcard write through the same writer.
-impl Flavor for &mut Writer<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.byte(byte).map_err(|NoRoom| postcard::Error::SerializeBufferFull)
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.bytes(bytes).map_err(|NoRoom| postcard::Error::SerializeBufferFull)
-    }
-
-    #[inline]
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
     }
 }

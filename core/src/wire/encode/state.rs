@@ -44,7 +44,7 @@ impl<T: Table> Datagram<'_, T> {
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Buckets)?;
                 let head = BucketsHead::new(instrument.unit(), buckets.layout());
-                d.w.put(&head.map_err(|_| Refused::Unsupported)?)?;
+                d.w.bytes(&head.map_err(|_| Refused::Unsupported)?.written())?;
                 d.write_buckets(buckets, from_bucket)
             }),
         }

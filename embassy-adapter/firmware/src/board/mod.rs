@@ -19,7 +19,9 @@ use virt as chip;
 pub use chip::Uart;
 pub use chip::{NAME, TICKS_PER_SECOND, micros, ticks};
 #[cfg(target_arch = "arm")]
-use interrupts::{Irq, call, enable};
+use interrupts::call;
+#[cfg(target_arch = "arm")]
+pub(crate) use interrupts::{Irq, enable};
 #[cfg(target_arch = "arm")]
 pub use interrupts::{Timer, interrupt};
 

@@ -2,9 +2,9 @@
 # What ringstat adds to a firmware, and how many instructions its calls take, against the limits in footprint.txt.
 #
 # Sizes: the same firmware (embassy-net, one UDP socket) without ringstat, with the smallest configuration and with
-# the full one, linked for each target; the stack's depth from running them under QEMU. Instructions: counted by QEMU.
+# the full one, linked for each target; the smallest one also where nothing else uses UDP; the stack's depth from running them under QEMU. Instructions: counted by QEMU.
 # No limit is a time. `--set` writes what was measured, and a twentieth, as the new limits; `--markdown` prints the
-# table of embassy-adapter/README.md.
+# table of embassy-adapter/README.md, `--options` the one of what each option of the full configuration adds.
 set -euo pipefail
 cd "$(dirname "$0")"
 source ../../.ci/thumb
@@ -22,29 +22,54 @@ emulate() { # target, program, QEMU's arguments…
     -semihosting-config enable=on,target=native -kernel "target/$target/release/$program" "$@"
 }
 
+# What a configuration takes: "flash ram rings", the last of which is part of the RAM.
+size_of() { # target, features…
+  local target=$1 elf text data bss rings=0
+  shift
+  thumb_cargo build -q --release --locked --target "$target" --bin footprint ${1:+--features "$*"}
+  elf=target/$target/release/footprint
+  read -r text data bss _ < <(size "$elf" | tail -1)
+  for ring in $(nm -S "$elf" | awk '/STATS.*RING/ { print $2 }'); do
+    rings=$((rings + 16#$ring))
+  done
+  echo "$((text + data)) $((data + bss)) $rings"
+}
+
+if [ "${1:-}" = --options ]; then
+  target=thumbv7m-none-eabi
+  read -r flash ram _ < <(size_of $target full)
+  echo "| option | flash | RAM |"
+  echo "|---|---|---|"
+  for option in without-critical with-lane with-policy with-tags with-flush with-shutdown with-retained with-snapshot with-table; do
+    read -r its_flash its_ram _ < <(size_of $target full $option)
+    echo "| $option | $((its_flash - flash)) | $((its_ram - ram)) |"
+  done
+  exit
+fi
+
 for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
-  for config in none small full; do
+  # In a firmware that uses UDP for something else, and the smallest one also in a firmware that does not.
+  for config in none small full silent small_alone; do
     features=()
-    [ $config = none ] || features=(--features $config)
-    thumb_cargo build -q --release --locked --target $target --bin footprint "${features[@]}"
-    elf=target/$target/release/footprint
-    read -r text data bss _ < <(size "$elf" | tail -1)
-    rings=0
-    for size in $(nm -S "$elf" | awk '/STATS.*RING/ { print $2 }'); do
-      rings=$((rings + 16#$size))
-    done
+    case $config in
+      none) ;;
+      small_alone) features=(small silent) ;;
+      *) features=("$config") ;;
+    esac
+    read -r flash ram rings < <(size_of $target "${features[@]}")
     # With instructions counted, so that interrupts come at the same places each time.
     stack=$(emulate $target footprint -icount shift=8,sleep=off)
-    if [ $config = none ]; then
-      before=("$text" "$data" "$bss" "$stack")
+    case $config in none | silent)
+      before=("$flash" "$ram" "$stack")
       continue
-    fi
+      ;;
+    esac
     {
-      echo "$target $config flash $((text + data - before[0] - before[1]))"
-      echo "$target $config ram_beside_rings $((data + bss - rings - before[1] - before[2]))"
-      echo "$target $config stack $((stack - before[3]))"
+      echo "$target $config flash $((flash - before[0]))"
+      echo "$target $config ram_beside_rings $((ram - rings - before[1]))"
+      echo "$target $config stack $((stack - before[2]))"
+      echo "$target $config rings $rings"
     } >>"$measured"
-    echo "$target $config rings $rings" >>"$measured"
   done
   thumb_cargo build -q --release --locked --target $target --bin instructions
   emulate $target instructions -icount shift=8,sleep=off | sed "s/^/$target instructions /" >>"$measured"

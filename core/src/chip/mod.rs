@@ -22,6 +22,7 @@ mod clock;
 mod lane;
 #[cfg(feature = "serial")]
 mod line;
+mod observe;
 mod policy;
 mod ring;
 #[cfg(all(test, not(loom)))]

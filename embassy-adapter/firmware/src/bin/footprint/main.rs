@@ -2,19 +2,25 @@
 //! ringstat adds.
 //!
 //! Without a feature, it increments a static and sends a word from time to time, so that the whole stack is linked.
+//! With `silent` it does not even do that, and uses UDP for nothing.
+//!
 //! `small` adds counters and gauges in 128-byte datagrams. `full` adds histograms, events with tags and text, and
-//! critical events in 1472-byte datagrams. It runs for a second and reports how deep the stack went, including
+//! critical events in 1472-byte datagrams; each of the features that begin with `with-` adds an option to that. It runs for a second and reports how deep the stack went, including
 //! interrupts.
 #![no_std]
 #![no_main]
+
+#[cfg(feature = "full")]
+mod full;
 
 use core::hint::black_box;
 
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
+#[cfg(not(feature = "silent"))]
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{
-    Config as NetConfig, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
+    Config as NetConfig, Ipv4Address, Ipv4Cidr, Runner, StackResources, StaticConfigV4,
 };
 use embassy_net_driver_channel as channel;
 use embassy_time::Timer;
@@ -25,6 +31,10 @@ use static_cell::ConstStaticCell;
 /// How much of the stack is examined, in bytes below its top.
 const DEPTH: usize = 4096;
 const OTHER: (Ipv4Address, u16) = (Ipv4Address::new(10, 0, 0, 2), 8125);
+/// One place for the stack, one for [`words`], one for ringstat.
+const SOCKETS: usize = 1
+    + cfg!(not(feature = "silent")) as usize
+    + cfg!(any(feature = "small", feature = "full")) as usize;
 /// The time between two interrupts: a millisecond.
 const TICK: u32 = board::TICKS_PER_SECOND / 1000;
 
@@ -42,7 +52,7 @@ fn main() -> ! {
 fn start(spawner: Spawner) {
     static STATE: ConstStaticCell<channel::State<FRAME, 1, 1>> =
         ConstStaticCell::new(channel::State::new());
-    static RESOURCES: ConstStaticCell<StackResources<3>> =
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> =
         ConstStaticCell::new(StackResources::new());
     let (device, runner) = wire::start(STATE.take());
     let config = NetConfig::ipv4_static(StaticConfigV4 {
@@ -53,6 +63,7 @@ fn start(spawner: Spawner) {
     let (stack, network) = embassy_net::new(device, config, RESOURCES.take(), 1);
     spawner.spawn(wire_task(runner).unwrap());
     spawner.spawn(network_task(network).unwrap());
+    #[cfg(not(feature = "silent"))]
     spawner.spawn(words(stack).unwrap());
     spawner.spawn(work().unwrap());
     #[cfg(any(feature = "small", feature = "full"))]
@@ -71,8 +82,9 @@ async fn network_task(mut runner: Runner<'static, channel::Device<'static, FRAME
 }
 
 /// What the firmware does with the network without ringstat.
+#[cfg(not(feature = "silent"))]
 #[embassy_executor::task]
-async fn words(stack: Stack<'static>) -> ! {
+async fn words(stack: embassy_net::Stack<'static>) -> ! {
     let (mut rx_meta, mut tx_meta) = ([PacketMetadata::EMPTY; 1], [PacketMetadata::EMPTY; 1]);
     let (mut rx, mut tx) = ([0; 16], [0; 16]);
     let mut socket = UdpSocket::new(stack, &mut rx_meta, &mut rx, &mut tx_meta, &mut tx);
@@ -132,8 +144,8 @@ mod with {
     use embassy_net::Stack;
     use ringstat_core::instrument::{Counter, Gauge, Instrument};
 
-    static TICKS: Counter = Counter::new("board.ticks");
-    static LEVEL: Gauge = Gauge::new("board.level");
+    pub(crate) static TICKS: Counter = Counter::new("board.ticks");
+    pub(crate) static LEVEL: Gauge = Gauge::new("board.level");
 
     pub(crate) fn count() {
         TICKS.inc();
@@ -162,37 +174,5 @@ mod with {
     }
 
     #[cfg(feature = "full")]
-    pub(crate) use full::{metrics, record};
-    #[cfg(feature = "full")]
-    mod full {
-        use ringstat_core::chip::Stats;
-        use ringstat_core::event_ring;
-        use ringstat_core::instrument::Histogram;
-        use ringstat_core::record::{Priority, Recorder};
-        use ringstat_core::send::Epoch;
-        use ringstat_embassy::TaskConfig;
-
-        use super::*;
-
-        static WORK: Histogram<64> = Histogram::new("board.work");
-        static INSTRUMENTS: [&dyn Instrument; 3] = [&TICKS, &LEVEL, &WORK];
-        static STATS: Stats<16, 4> = ringstat_embassy::stats(event_ring!(16))
-            .instruments(&INSTRUMENTS)
-            .critical(event_ring!(4));
-
-        pub(crate) fn record(n: u32) {
-            LEVEL.set([21.5, 22.25][n as usize % 2]);
-            WORK.record(n.into());
-            STATS.count("work", n).tags(&[("stage", "one")]).tag("line", "2").record();
-            if n % 10 == 0 {
-                STATS.event("alarm").text("too hot").priority(Priority::Critical).record();
-            }
-        }
-
-        #[embassy_executor::task]
-        pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = TaskConfig::new(crate::OTHER, 1, Epoch::unknown());
-            ringstat_embassy::run(stack, &STATS, config).await
-        }
-    }
+    pub(crate) use crate::full::{metrics, record};
 }

@@ -31,8 +31,9 @@ pub struct TaskConfig<const PAYLOAD: usize = PAYLOAD_ETHERNET, const NAMES: usiz
     /// The sender's number and its run.
     pub identity: Identity,
     /// Batches, flushes, heartbeats, and how long critical events are kept. A `payload` below `PAYLOAD` makes the datagrams
-    /// smaller, but not the buffer. An event that is recorded while nothing waits does not wake the task: it is noticed at
-    /// the next flush or heartbeat at the latest, and then sent at once.
+    /// smaller, but not the buffer. An event that is recorded while nothing waits does not wake the task, unless
+    /// [`Stats::wake_at_first`](ringstat_core::chip::Stats::wake_at_first) says so: it is noticed at the next flush or
+    /// heartbeat at the latest, and then sent at once.
     pub sender: SenderConfig,
     /// When to stop trying while the stack knows no route to the collector, or the collector is silent. Times are in
     /// microseconds.

@@ -177,6 +177,25 @@ fn low_power_sleeps() {
     assert!((2..10).contains(&polls), "{polls} polls in three idle seconds");
 }
 
+/// An event that is alone would wait for a heartbeat, which here does not come in time; its own age is enough.
+#[test]
+fn the_first_event_wakes_the_task_if_it_is_asked_to() {
+    static STATS: Stats<64> = stats(event_ring!(64)).wake_at_first();
+    let seen: RefCell<Collected> = RefCell::default();
+    let mut config = config().low_power();
+    config.sender.batch_age = millis(20);
+    Network::to(&seen).run(async |stack| {
+        let recording = async {
+            until(|| seen.borrow().datagrams > 0).await;
+            for events in 1..=3 {
+                STATS.level("a", 1u8).record();
+                until(|| seen.borrow().events == events).await;
+            }
+        };
+        first_of([endless(run(stack, &STATS, config)), task(recording)]).await;
+    });
+}
+
 /// Events that would wait for a minute are sent when a flush is asked for.
 #[test]
 fn a_flush_ends_when_everything_has_arrived() {

@@ -81,6 +81,8 @@ pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     policy: Policy,
     /// The function to call once this many events wait.
     wake: Option<(usize, fn())>,
+    /// Whether it is called when one event waits, too.
+    wakes_at_first: bool,
     /// What was asked of the sender's task since the last poll: [`WOKEN`], [`FLUSH`].
     woken: AtomicU8,
     instruments: &'static [&'static dyn Instrument],
@@ -113,6 +115,7 @@ impl<const N: usize> Stats<N> {
             shift: AtomicU64::new(0),
             policy: Policy::DropNewest,
             wake: None,
+            wakes_at_first: false,
             woken: AtomicU8::new(0),
             instruments: &[],
             tag_memory: NoNames,
@@ -145,6 +148,7 @@ impl<const N: usize> Stats<N> {
             shift: self.shift,
             policy: self.policy,
             wake: self.wake,
+            wakes_at_first: self.wakes_at_first,
             woken: self.woken,
             instruments: self.instruments,
             tag_memory: NoNames,
@@ -181,6 +185,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
             shift: self.shift,
             policy: self.policy,
             wake: self.wake,
+            wakes_at_first: self.wakes_at_first,
             woken: self.woken,
             instruments: self.instruments,
             tag_memory: memory,
@@ -233,6 +238,15 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     #[must_use]
     pub const fn wake(mut self, waiting: usize, wake: fn()) -> Self {
         self.wake = Some((waiting, wake));
+        self
+    }
+
+    /// Calls that function also when an event is recorded while no other waits, so that it is sent when it is
+    /// [`batch_age`](crate::send::SenderConfig::batch_age) old. Without this an event that is alone is noticed when the
+    /// sender wakes for another reason, such as its next heartbeat: later, but without a wake of its own.
+    #[must_use]
+    pub const fn wake_at_first(mut self) -> Self {
+        self.wakes_at_first = true;
         self
     }
 
@@ -484,19 +498,21 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
 
     /// Wakes the sender's task if enough events wait.
     fn tell(&self) {
-        if let Some((waiting, wake)) = self.wake
-            && self.ring.0.len() >= waiting
-        {
-            self.wake_once(wake);
+        if let Some((enough, wake)) = self.wake {
+            let waiting = self.ring.0.len();
+            if waiting >= enough || (waiting == 1 && self.wakes_at_first) {
+                self.wake_once(wake);
+            }
         }
     }
 
     /// Wakes the sender's task if enough events wait in all rings together.
     fn tell_all(&self) {
-        if let Some((waiting, wake)) = self.wake
-            && All(self).len() >= waiting
-        {
-            self.wake_once(wake);
+        if let Some((enough, wake)) = self.wake {
+            let waiting = All(self).len();
+            if waiting >= enough || (waiting == 1 && self.wakes_at_first) {
+                self.wake_once(wake);
+            }
         }
     }
 

@@ -19,12 +19,12 @@ pub(crate) use portable_atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 #[cfg(all(not(loom), target_has_atomic = "64"))]
 pub(crate) use portable_atomic::AtomicU64;
 
-#[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "critical-section"))]
+#[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "hal-atomics"))]
 mod atomic64;
-#[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "critical-section"))]
+#[cfg(all(not(loom), not(target_has_atomic = "64"), feature = "hal-atomics"))]
 pub(crate) use atomic64::AtomicU64;
 
-#[cfg(all(not(loom), not(target_has_atomic = "64"), not(feature = "critical-section")))]
+#[cfg(all(not(loom), not(target_has_atomic = "64"), not(feature = "hal-atomics")))]
 compile_error!("this target has no 64-bit atomics: enable the feature `critical-section`");
 
 #[cfg(feature = "alloc")]

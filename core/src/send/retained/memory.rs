@@ -289,7 +289,7 @@ impl Head {
 
     fn write(&self, saved: &Saved, record: &[u8]) {
         let form = TAKEN
-            | u32::from(saved.since_boot) * SINCE_BOOT
+            | (u32::from(saved.since_boot) * SINCE_BOOT)
             | (saved.unit as u32) << UNIT_SHIFT
             | saved.length as u32;
         store_wide(&self.id, saved.id);

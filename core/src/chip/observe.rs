@@ -14,7 +14,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// How the client is doing: its ledger, its rings, what was sent, and a health with reasons. A program that never calls
     /// it does not contain it.
     ///
-    /// `totals` are those of the sender. Rates are taken over the last `W` calls, which `lately` remembers: with a call
+    /// `totals` are those of the sender. Rates are taken over the last `W` calls, which `recent` remembers: with a call
     /// every ten seconds and a window of 6, over a minute. What only a server has (a pool, a throttle, measured
     /// latencies) is 0, and so are the numbers of sender and run.
     ///
@@ -26,15 +26,15 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// static STATS: Stats<8> = Stats::new(event_ring!(8), Clock::micros(micros));
     ///
     /// let sender = STATS.sender(Identity::new(7, Epoch::stored(1)), &STATS.config());
-    /// let mut lately: HealthWindow<6> = HealthWindow::new();
-    /// let snapshot = STATS.snapshot(sender.totals(), &mut lately, &HealthLimits::DEFAULT);
+    /// let mut recent: HealthWindow<6> = HealthWindow::new();
+    /// let snapshot = STATS.snapshot(sender.totals(), &mut recent, &HealthLimits::DEFAULT);
     /// assert_eq!(snapshot.health.grade(), Grade::Healthy);
     /// ```
     #[must_use]
     pub fn snapshot<const W: usize>(
         &self,
         totals: &Totals,
-        lately: &mut HealthWindow<W>,
+        recent: &mut HealthWindow<W>,
         limits: &HealthLimits,
     ) -> Snapshot {
         let ledger = self.account(totals);
@@ -50,12 +50,12 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
             ..HealthCounts::NONE
         };
         let readings = Readings {
-            lately: lately.growth(counts),
+            recent: recent.growth(counts),
             buffer_percent: rings.fill(),
             unconfirmed: ledger.unconfirmed,
             ..Readings::default()
         };
-        lately.tick(counts);
+        recent.tick(counts);
         Snapshot {
             uptime_nanos: self.clock.now().saturating_mul(self.clock.unit().nanos()),
             health: Health::judge(&readings, limits),
@@ -96,10 +96,10 @@ mod tests {
     fn a_ring_that_overflows_is_a_reason_until_it_is_long_ago() {
         static STATS: Stats<8> = Stats::new(event_ring!(8), Clock::millis(|| 5));
         let mut sender = STATS.sender(Identity::new(7, Epoch::stored(1)), &STATS.config());
-        let mut lately: HealthWindow<2> = HealthWindow::new();
+        let mut recent: HealthWindow<2> = HealthWindow::new();
         (0..20u8).for_each(|n| _ = STATS.level("a", n).record());
         let mut look =
-            |totals: &Totals| STATS.snapshot(totals, &mut lately, &HealthLimits::DEFAULT);
+            |totals: &Totals| STATS.snapshot(totals, &mut recent, &HealthLimits::DEFAULT);
         let snapshot = look(sender.totals());
         assert!(snapshot.health.has(Reason::Drops) && snapshot.health.has(Reason::Buffer));
         assert_eq!((snapshot.ledger.recorded, snapshot.ledger.dropped.total()), (20, 12));

@@ -143,7 +143,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         const { assert!(CARRY > 0) };
         let payload = config.payload.clamp(PAYLOAD_MIN, PAYLOAD_MAX);
         if let Some(retention) = store.retention_mut() {
-            let [first, longest] = [config.patience.timeout, config.patience.timeout_max];
+            let [first, longest] = [config.retry.timeout, config.retry.timeout_max];
             let waits = (units(first, config.unit), units(longest, config.unit));
             retention.start(identity, Backoff::new(waits.0, waits.1, identity.seed()));
         }

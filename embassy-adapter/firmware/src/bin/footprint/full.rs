@@ -75,9 +75,9 @@ fn option(n: u32) {
     #[cfg(feature = "with-snapshot")]
     if n == 50 {
         use ringstat_core::observe::{HealthLimits, HealthWindow};
-        let mut lately: HealthWindow<2> = HealthWindow::new();
+        let mut recent: HealthWindow<2> = HealthWindow::new();
         let totals = ringstat_embassy::totals();
-        let snapshot = STATS.snapshot(&totals, &mut lately, &HealthLimits::DEFAULT);
+        let snapshot = STATS.snapshot(&totals, &mut recent, &HealthLimits::DEFAULT);
         black_box(snapshot.ledger.sent + snapshot.health.grade() as u64);
     }
     black_box(n);

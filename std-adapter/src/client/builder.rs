@@ -10,7 +10,7 @@ use ringstat_core::send::Transport;
 use super::{BuildError, Client, Origin};
 use crate::config::{Aggregation, ClientConfig, Preset, Protocol};
 use crate::registry::{Entry, Source};
-use crate::transport::{ConnectError, Udp};
+use crate::transport::{self, ConnectError};
 use crate::worker::AnyTransport;
 
 /// Configures and builds a [`Client`].
@@ -217,8 +217,8 @@ pub(super) fn connect_all(
 
 /// Opens a socket to the receiver of that name.
 fn connect(to: &str, config: &ClientConfig) -> Result<AnyTransport, BuildError> {
-    match Udp::connect(to, config.payload, config.resolve_interval) {
-        Ok(udp) => Ok(Box::new(udp)),
+    match transport::connect(to, config.payload, config.resolve_interval) {
+        Ok(transport) => Ok(transport),
         Err(ConnectError::Resolve(source)) => {
             Err(BuildError::Resolve { name: to.to_owned(), source })
         }

@@ -32,9 +32,9 @@ impl fmt::Display for BuildError {
             Self::Config(e) => e.fmt(f),
             Self::Resolve { name, source } => write!(
                 f,
-                "cannot look up '{name}': {source}; give HOST:PORT or ADDRESS:PORT, as in 127.0.0.1:8125"
+                "cannot look up '{name}': {source}; give HOST:PORT or ADDRESS:PORT, as in 127.0.0.1:8125, or unix://PATH"
             ),
-            Self::Socket(e) => write!(f, "cannot open a UDP socket to the receiver: {e}"),
+            Self::Socket(e) => write!(f, "cannot open a socket to the receiver: {e}"),
             Self::Thread(e) => write!(f, "cannot start the sending thread: {e}"),
             Self::Random(e) => write!(f, "no random number for the epoch: {e}"),
             Self::Transport => f.write_str(

@@ -63,7 +63,8 @@ enum Origin<'a> {
 }
 
 impl Client {
-    /// Starts building a client that sends to `to`, given as `HOST:PORT` or `ADDRESS:PORT`.
+    /// Starts building a client that sends to `to`, given as `HOST:PORT` or `ADDRESS:PORT`, or as `unix://PATH` for a Unix
+    /// datagram socket.
     pub fn builder(to: impl Into<String>) -> Builder {
         Builder::new(to.into())
     }

@@ -50,7 +50,7 @@ fn through_loss_duplication_and_reordering_totals_are_exact_and_loss_is_known() 
     assert_eq!(seen.lost + seen.outstanding, report.lost, "exactly what the network lost");
     assert!(report.lost > 20 && report.duplicated > 5, "{report:?}");
     assert_eq!(seen.duplicates, report.duplicated);
-    assert_eq!(seen.senders[0].dropped_at_sender, refused);
+    assert_eq!(seen.senders[0].dropped_at_sender, Some(refused));
     let value = |name: &str| seen.series.iter().find(|s| s.name == name).unwrap().value;
     assert_eq!(value("requests"), 20_001.0, "healed");
     assert_eq!(value("latency"), 20_001.0, "healed");

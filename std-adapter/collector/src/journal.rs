@@ -2,7 +2,6 @@
 //!
 //! All shards share one journal. It is written through `tracing`, so whoever embeds the collector decides where it goes.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ const PER_MINUTE: u64 = 10;
 const QUIET_MS: u64 = 60_000;
 
 /// The id of a sender, and its address.
-type Process = (u64, Option<SocketAddr>);
+type Process = (u64, Option<String>);
 
 /// The kinds of lines that can come as often as somebody sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +99,15 @@ impl Journal {
             let ((id, at), (other, other_at)) = (one, other);
             let (number, other) = (format!("{id:016x}"), format!("{other:016x}"));
             tracing::warn!(number, ?at, other, ?other_at, "{}", Topic::Twins.one());
+        }
+    }
+
+    /// Logs that a sender of StatsD lines is new.
+    #[cold]
+    pub(crate) fn new_lines(&self, id: u64, from: &str, container: Option<&str>, now_ms: u64) {
+        if self.may_tell(Topic::NewSender, now_ms) {
+            let sender = format!("{id:016x}");
+            tracing::info!(sender, from, container, "a new sender of StatsD lines");
         }
     }
 

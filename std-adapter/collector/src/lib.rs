@@ -27,7 +27,10 @@ mod exposition;
 // and found by sender, name and tags.
 mod store;
 
-// A datagram is checked, tracked and stored,
+// A datagram of text is lines,
+mod statsd;
+
+// and any is checked, tracked and stored,
 mod intake;
 
 // and what became of everything is shown as plain data
@@ -49,13 +52,17 @@ mod http;
 mod server;
 
 pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
-pub use intake::{Collector, Counts, Life, Replies, Sender, SenderInfo, Shards, shard_of};
+pub use intake::{
+    Collector, Counts, GaugeSign, Life, LineAccount, Replies, Sender, SenderInfo, Shards, Source,
+    shard_of,
+};
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{
-    DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, Own, Process, Report, SenderReport,
-    SeriesReport, Status,
+    DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, LinesReport, Own, Process, RefusedLines,
+    Report, SenderReport, SeriesReport, Status,
 };
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
 pub use server::{Running, Server, ServerConfig, StartError, TapFn};
+pub use statsd::LineError;
 pub use store::{OVERFLOW, Series, Store};

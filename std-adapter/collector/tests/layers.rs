@@ -4,7 +4,7 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "limits",
     "journal",
     "memory",
@@ -12,6 +12,7 @@ const ROOMS: [&str; 14] = [
     "series",
     "exposition",
     "store",
+    "statsd",
     "intake",
     "report",
     "metrics",

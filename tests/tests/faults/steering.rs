@@ -52,7 +52,7 @@ pub(crate) fn by_sender() {
             for (port, from) in PORTS.iter().zip(from.iter().cycle().skip(sequence as usize % 2)) {
                 from.send_to(&datagram, (COLLECTOR, *port)).expect("it leaves");
             }
-            of_shards[shard_of(&datagram, THREADS)] += 1;
+            of_shards[shard_of(&datagram, None, THREADS)] += 1;
         }
     }
     let sent = SENDERS * u64::from(EACH);

@@ -34,7 +34,7 @@ fn end(stats: Client, spy: &SpyTransport) -> (Ledger, Report) {
     let report = Report::of(&collector, &Io::default(), 0, usize::MAX);
     assert!(report.closes && report.malformed.is_empty(), "{:?}", report.malformed);
     assert_eq!(report.lost, 0);
-    assert_eq!(report.senders[0].dropped_at_sender, ledger.dropped.total());
+    assert_eq!(report.senders[0].dropped_at_sender, Some(ledger.dropped.total()));
     (ledger, report)
 }
 

@@ -40,7 +40,7 @@ fuzz_target!(|bytes: &[u8]| {
     for count in [1, 2] {
         let mut shards = Collector::shards(limits, count);
         for (now_ms, datagram) in datagrams(bytes).iter().enumerate() {
-            let shard = &mut shards[shard_of(datagram, count)];
+            let shard = &mut shards[shard_of(datagram, None, count)];
             shard.receive(datagram, now_ms as u64 * 100);
             shard.tick(now_ms as u64 * 100);
         }

@@ -28,6 +28,13 @@ pub enum DataError {
         /// Its format version.
         format: u32,
     },
+    /// It was written by an earlier version.
+    Older {
+        /// The file.
+        file: PathBuf,
+        /// Its format version.
+        format: u32,
+    },
     /// There is no data in it.
     Empty(PathBuf),
     /// The system refuses an operation.
@@ -44,6 +51,11 @@ impl fmt::Display for DataError {
             Self::Newer { file, format } => write!(
                 f,
                 "{} was written by a later version: its format is {format}, and this one reads up to {FORMAT}",
+                file.display()
+            ),
+            Self::Older { file, format } => write!(
+                f,
+                "{} was written by an earlier version: its format is {format}, and this one reads {FORMAT}",
                 file.display()
             ),
             Self::Empty(dir) => write!(f, "there is no data in {}", dir.display()),

@@ -83,7 +83,8 @@ impl StoreFile {
             Some(format) if format > FORMAT => {
                 Err(DataError::Newer { file: self.path.clone(), format })
             }
-            _ => Err(DataError::damaged(&self.path, "it does not say its format")),
+            Some(format) => Err(DataError::Older { file: self.path.clone(), format }),
+            None => Err(DataError::damaged(&self.path, "it does not say its format")),
         }
     }
 

@@ -166,7 +166,7 @@ pub(super) fn restore(
             && let Some(entry) = Entry::read(bytes)
         {
             replayed += 1;
-            let of = shard_of(entry.datagram, count);
+            let of = shard_of(entry.datagram, None, count);
             collectors[of].replay(&entry, now_ms);
         }
     })?;

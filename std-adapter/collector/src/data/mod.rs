@@ -41,7 +41,7 @@ use crate::limits::Limits;
 use crate::rows::Rows;
 
 /// The version of the format in which the data is kept; it increases with each change.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Where a collector keeps its data.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,7 +2,7 @@
 const $ = id => document.getElementById(id);
 const history = new Map();
 let last = null;
-const short = v => v === null ? "–" : Math.abs(v) >= 1e9 ? (v / 1e9).toFixed(2) + " G" : Math.abs(v) >= 1e6 ? (v / 1e6).toFixed(2) + " M"
+const short = v => v === null || v === undefined ? "–" : Math.abs(v) >= 1e9 ? (v / 1e9).toFixed(2) + " G" : Math.abs(v) >= 1e6 ? (v / 1e6).toFixed(2) + " M"
   : Math.abs(v) >= 1e4 ? (v / 1e3).toFixed(1) + " k" : Number.isInteger(v) ? String(v) : v.toPrecision(4);
 function cell(row, text, cls) { const td = row.insertCell(); td.textContent = text; if (cls) td.className = cls; return td; }
 function table(id, heads) {
@@ -35,18 +35,21 @@ function show(s, at) {
   $("status").textContent = s.health.status; $("status").className = s.health.status;
   $("when").textContent = new Date().toLocaleTimeString();
   $("reasons").replaceChildren(...s.health.reasons.slice(0, 8).map(r => { const li = document.createElement("li"); li.textContent = r; return li; }));
+  const refused = Object.values(s.refused_lines).reduce((a, b) => a + b.count, 0);
   const malformed = Object.values(s.malformed).reduce((a, b) => a + b, 0);
   const overall = [["records / s", short(rate(s.records, last?.s.records))], ["datagrams / s", short(rate(s.datagrams, last?.s.datagrams))],
     ["records", short(s.records)], ["lost datagrams", short(s.lost)], ["outstanding", short(s.outstanding)], ["duplicates", short(s.duplicates)],
-    ["malformed", short(malformed)], ["kernel drops", short(s.kernel_drops)], ["series", short(s.series_count)], ["senders", short(s.senders.length)]];
+    ["malformed", short(malformed)], ["lines / s", short(rate(s.lines, last?.s.lines))], ["refused lines", short(refused)], ["kernel drops", short(s.kernel_drops)], ["series", short(s.series_count)], ["senders", short(s.senders.length)]];
   tiles("tiles", overall);
   kept(s, at);
   const body = table("senders", [["sender"], ["health"], ["records / s", "n"], [""], ["records", "n"], ["received", "n"], ["lost", "n"], ["of these at sender", "n"],
     ["outstanding", "n"], ["late", "n"], ["duplicates", "n"], ["restarts", "n"], ["dropped at sender", "n"], ["silent", "n"]]);
   for (const x of s.senders.slice(0, 100)) {
     const row = body.insertRow(), was = last?.senders.get(x.id), r = rate(x.records, was?.records);
-    const who = x.info ? [x.info.program, x.info.version].filter(t => t).join(" ") + (x.info.host ? " on " + x.info.host : "") : "";
-    cell(row, who || x.id).title = [x.id, x.number && "sends as " + x.number, x.address, ...(x.info?.labels ?? []).map(t => t.join("="))].filter(t => t).join("\n");
+    const at = x.lines && ["StatsD", x.lines.container, x.address].filter(t => t).join(" ");
+    const who = at ? at : x.info ? [x.info.program, x.info.version].filter(t => t).join(" ") + (x.info.host ? " on " + x.info.host : "") : "";
+    cell(row, who || x.id).title = [x.id, x.number && "sends as " + x.number, x.address, ...(x.lines ? [x.lines.received + " lines; without numbers, nobody can know what the network lost"] : []),
+      ...Object.entries(x.lines?.refused ?? {}).map(([reason, n]) => n + " lines refused: " + reason), ...(x.info?.labels ?? []).map(t => t.join("="))].filter(t => t).join("\n");
     cell(row, x.health.status, x.health.status).title = x.health.reasons.join("\n");
     cell(row, short(r), "n"); spark(cell(row, ""), "s" + x.id, r);
     for (const v of [x.records, x.received, x.lost, x.lost_at_sender, x.outstanding, x.late, x.duplicates, x.restarts, x.dropped_at_sender]) cell(row, short(v), "n");

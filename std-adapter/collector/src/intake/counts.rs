@@ -1,6 +1,7 @@
 //! What became of every datagram and every record.
 
 use super::records::Tally;
+use crate::statsd::LineError;
 use ringstat_core::wire::DecodeError;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,13 @@ pub struct Counts {
     pub strangers: u64,
     /// Those of them that were then looked at once more, as it was clear.
     pub believed: u64,
-    /// Malformed datagrams that are lines of StatsD.
+    /// Datagrams of StatsD lines.
+    pub line_datagrams: u64,
+    /// Lines in these, those that were refused included.
+    pub lines: u64,
+    /// Lines refused, by reason in the order of [`LineError::ALL`].
+    pub refused_lines: [u64; LineError::ALL.len()],
+    /// Malformed datagrams that are lines of StatsD, where these are not taken.
     pub statsd_lines: u64,
     /// Datagrams refused because there was no room for their sender.
     pub refused_senders: u64,
@@ -62,6 +69,12 @@ impl Counts {
         self.malformed.iter().sum()
     }
 
+    /// The number of lines refused, for all reasons together.
+    #[must_use]
+    pub fn refused_lines_total(&self) -> u64 {
+        self.refused_lines.iter().sum()
+    }
+
     /// Adds what became of a datagram's records.
     pub(super) fn add(&mut self, tally: &Tally) {
         self.records += tally.read;
@@ -76,6 +89,11 @@ impl Counts {
         for (own, others) in self.malformed.iter_mut().zip(other.malformed) {
             *own += others;
         }
+        for (own, others) in self.refused_lines.iter_mut().zip(other.refused_lines) {
+            *own += others;
+        }
+        self.line_datagrams += other.line_datagrams;
+        self.lines += other.lines;
         self.datagrams += other.datagrams;
         self.bytes += other.bytes;
         self.accepted += other.accepted;
@@ -105,7 +123,11 @@ impl Counts {
         let dropped = self.duplicates + self.too_late + self.old_epoch + self.refused_senders;
         // A broken datagram counts both under its reason and as accepted, one that was kept aside when it is taken, too.
         self.datagrams + self.believed + self.broken
-            == self.accepted + dropped + self.strangers + self.malformed_total()
+            == self.accepted
+                + self.line_datagrams
+                + dropped
+                + self.strangers
+                + self.malformed_total()
             && self.records
                 == self.stored + self.repeated + self.refused_series + self.refused_values
     }

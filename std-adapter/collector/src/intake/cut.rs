@@ -1,7 +1,6 @@
 //! What is kept of a shard: its counts, its senders and, in the store, its series; and how they come back.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use ringstat_core::receive::{IdWindow, SequenceTracker};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::critical::Critical;
 use super::critical::Entry;
 use super::senders::Senders;
-use super::{Baseline, Collector, Counts, Sender, SenderInfo};
+use super::{Baseline, Collector, Counts, LineAccount, Sender, SenderInfo, Source};
 use crate::limits::Hits;
 use crate::memory::{heap, table};
 use crate::rows::{Outrun, Rows, Table};
@@ -57,10 +56,12 @@ pub(crate) struct SenderRow {
     pub(super) start_ms: Option<i64>,
     /// How often its clock was set, and by how much the last time.
     pub(super) clock: (u64, i64),
-    pub(super) from: Option<SocketAddr>,
+    pub(super) from: Option<Source>,
     pub(super) info: Option<SenderInfo>,
     /// Datagrams of another run, kept aside.
     pub(super) aside: Vec<Vec<u8>>,
+    /// What was counted of it, if it sends lines of StatsD.
+    pub(super) lines: Option<LineAccount>,
 }
 
 /// Which senders have changed since the last cut, and which are still to be copied for the one under way.

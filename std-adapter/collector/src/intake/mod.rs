@@ -8,15 +8,16 @@ mod counts;
 mod critical;
 mod cut;
 mod info;
+mod lines;
 mod members;
 mod records;
 mod replies;
 mod sender;
 mod senders;
 mod shards;
+mod source;
 
 use std::hash::RandomState;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::exposition::Names;
 use crate::journal::{Journal, Topic};
 use crate::limits::{Hits, Limit, Limits};
 use crate::memory::heap;
+use crate::statsd;
 use crate::store::{Common, Store};
 pub(crate) use baseline::Baseline;
 pub use counts::Counts;
@@ -36,6 +38,9 @@ pub(crate) use critical::{Critical, Entry};
 use cut::Begun;
 pub(crate) use cut::{SenderRow, ShardRow};
 pub use info::SenderInfo;
+pub(crate) use lines::Examples;
+use lines::LineSink;
+pub use lines::{GaugeSign, LineAccount};
 pub(crate) use members::MemberKey;
 use records::{RecordSink, Stored};
 pub use replies::Replies;
@@ -45,6 +50,7 @@ use senders::Senders;
 pub(crate) use shards::MIX;
 pub(crate) use shards::shard_of_sender;
 pub use shards::{Shards, shard_of};
+pub use source::Source;
 
 /// Takes datagrams, and keeps what they say.
 ///
@@ -66,6 +72,8 @@ pub struct Collector {
     store: Store,
     senders: Senders,
     sink: RecordSink,
+    /// Takes lines of StatsD, unless they are refused.
+    lines: Option<LineSink>,
     counts: Counts,
     /// When idle senders and idle series were last looked for.
     swept_ms: (u64, u64),
@@ -134,6 +142,7 @@ impl Collector {
             decoder: Box::new(DecoderDebug(Decoder::new())),
             senders: Senders::new(hasher.clone()),
             sink: RecordSink::new(common.clone(), hasher),
+            lines: Some(LineSink::new(GaugeSign::default())),
             common,
             counts: Counts::default(),
             swept_ms: (0, 0),
@@ -154,21 +163,26 @@ impl Collector {
         self.receive_from(datagram, None, now_ms)
     }
 
-    /// As [`receive`](Self::receive), for a datagram that came from that address.
-    pub fn receive_from(
-        &mut self,
-        datagram: &[u8],
-        from: Option<SocketAddr>,
-        now_ms: u64,
-    ) -> Replies {
+    /// As [`receive`](Self::receive), for a datagram that came from there.
+    pub fn receive_from(&mut self, datagram: &[u8], from: Option<&Source>, now_ms: u64) -> Replies {
         self.counts.datagrams += 1;
         self.counts.bytes += datagram.len() as u64;
         self.arrive(datagram, from, now_ms)
     }
 
-    fn arrive(&mut self, datagram: &[u8], from: Option<SocketAddr>, now_ms: u64) -> Replies {
+    /// Sets what the sign of a gauge means in lines of StatsD; with `None`, such lines are refused.
+    pub fn take_statsd(&mut self, gauges: Option<GaugeSign>) {
+        self.lines = gauges.map(LineSink::new);
+        self.store.set_lines(0);
+    }
+
+    fn arrive(&mut self, datagram: &[u8], from: Option<&Source>, now_ms: u64) -> Replies {
         let mut opened = match self.decoder.0.open(datagram) {
             Ok(opened) => opened,
+            Err(_) if statsd::is_text(datagram) && self.lines.is_some() => {
+                self.take_lines(datagram, from, now_ms);
+                return Replies::default();
+            }
             Err(e) => {
                 self.counts.malformed[e as usize] += 1;
                 self.common.journal.refused(e);
@@ -178,8 +192,9 @@ impl Collector {
         };
         let header = *opened.header();
         let id = self.senders.route(&header);
+        let new = || Sender::new(header.sender, &header, now_ms);
         let (admitted, displaced) =
-            self.senders.admit(id, &header, &self.common.budget, &mut self.store, now_ms);
+            self.senders.admit(id, new, &self.common.budget, &mut self.store, now_ms);
         self.counts.displaced_senders += displaced.senders;
         self.counts.displaced_series += displaced.series;
         let Some(sender) = admitted else {
@@ -210,10 +225,27 @@ impl Collector {
                 return Replies::of(&opened, id, sender.received.as_ref());
             }
         }
-        sender.from = from.or(sender.from);
+        let grown = sender.hear_from(from);
         let (store, counts) = (&mut self.store, &mut self.counts);
-        let stored = self.sink.store(store, counts, id, sender, &mut opened, now_ms);
+        let mut stored = self.sink.store(store, counts, id, sender, &mut opened, now_ms);
+        stored.grown += grown;
         self.settle(id, datagram, &stored)
+    }
+
+    /// Takes the lines of StatsD in a datagram.
+    fn take_lines(&mut self, datagram: &[u8], from: Option<&Source>, now_ms: u64) {
+        let Some(lines) = &mut self.lines else { return };
+        let taker = lines::Taker {
+            common: &self.common,
+            sink: lines,
+            store: &mut self.store,
+            senders: &mut self.senders,
+            members: &self.sink.members,
+            counts: &mut self.counts,
+            from,
+            now_ms,
+        };
+        taker.take(datagram);
     }
 
     /// Takes a datagram that the sender's tracker has counted already.
@@ -277,19 +309,14 @@ impl Collector {
 
     /// A run begins with this datagram and those kept aside that are of it.
     #[cold]
-    fn begin(
-        &mut self,
-        id: u64,
-        datagram: &[u8],
-        from: Option<SocketAddr>,
-        now_ms: u64,
-    ) -> Replies {
+    fn begin(&mut self, id: u64, datagram: &[u8], from: Option<&Source>, now_ms: u64) -> Replies {
         for aside in self.take_aside(id, datagram) {
             self.counts.believed += 1;
             self.take(id, &aside, now_ms);
         }
         if let Some(sender) = self.senders.get_mut(id) {
-            sender.from = from.or(sender.from);
+            let grown = sender.hear_from(from);
+            self.grow(grown);
         }
         self.take(id, datagram, now_ms)
     }
@@ -300,7 +327,7 @@ impl Collector {
         &mut self,
         id: u64,
         datagram: &[u8],
-        from: Option<SocketAddr>,
+        from: Option<&Source>,
         now_ms: u64,
     ) -> Replies {
         let aside = self.take_aside(id, datagram);
@@ -316,7 +343,7 @@ impl Collector {
         }
         let replies = self.arrive(datagram, from, now_ms);
         self.senders.pair(id, twin);
-        let at = |id| self.senders.get(id).and_then(Sender::address);
+        let at = |id| self.senders.get(id).and_then(Sender::source).map(Source::to_string);
         self.common.journal.twins((id, at(id)), (twin, at(twin)), now_ms);
         replies
     }
@@ -412,6 +439,11 @@ impl Collector {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// Examples of the lines that were refused.
+    pub(crate) fn refused_examples(&self) -> Option<&Examples> {
+        self.lines.as_ref().map(LineSink::examples)
     }
 
     /// The store of all series.

@@ -1,15 +1,13 @@
 //! What is known about one sender.
 
-use std::net::SocketAddr;
-
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::receive::{Account, IdWindow, SequenceTracker, Verdict};
 use ringstat_core::wire::ack::Ack;
 
-use super::SenderInfo;
 use super::baseline::Baseline;
 use super::cut::SenderRow;
 use super::replies::RunCounts;
+use super::{LineAccount, SenderInfo, Source};
 use crate::memory::heap;
 
 /// What is known about one sender.
@@ -34,11 +32,13 @@ pub struct Sender {
     /// The number that it sends under: its id, unless it shares the number with another process.
     number: u64,
     /// Where its latest datagram came from.
-    pub(super) from: Option<SocketAddr>,
+    from: Option<Source>,
     /// What it says of itself.
     pub(super) info: Option<Box<SenderInfo>>,
+    /// What was counted of its lines, if it sends those.
+    lines: Option<Box<LineAccount>>,
     /// Another process that sends under the same number, and where that is.
-    pub(super) beside: Option<(u64, Option<SocketAddr>)>,
+    pub(super) beside: Option<(u64, Option<Source>)>,
     /// Datagrams of another run, kept aside.
     aside: Vec<Box<[u8]>>,
     /// When something new last arrived.
@@ -133,6 +133,7 @@ impl Sender {
             epoch: header.epoch,
             number,
             from: None,
+            lines: None,
             info: None,
             beside: None,
             aside: Vec::new(),
@@ -147,6 +148,37 @@ impl Sender {
             cut: 0,
             kept: false,
         }
+    }
+
+    /// One that sends lines of StatsD.
+    pub(super) fn of_lines(id: u64, container: Option<&str>, now_ms: u64) -> Self {
+        let container = container.map(str::to_owned);
+        let lines = LineAccount { container, ..LineAccount::default() };
+        Self { lines: Some(Box::new(lines)), ..Self::new(id, &Header::default(), now_ms) }
+    }
+
+    /// Takes note of a datagram with lines. Returns how many bytes more are kept.
+    pub(super) fn hear_lines(&mut self, from: Option<&Source>, now_ms: u64) -> isize {
+        self.datagrams += 1;
+        (self.seen_ms, self.fresh_ms) = (now_ms, now_ms);
+        self.hear_from(from)
+    }
+
+    /// Takes note of where a datagram came from. Returns how many bytes more are kept.
+    #[inline]
+    pub(super) fn hear_from(&mut self, from: Option<&Source>) -> isize {
+        if from.is_none() || from == self.from.as_ref() {
+            return 0;
+        }
+        let bytes = |from: Option<&Source>| from.map_or(0, Source::bytes) as isize;
+        let grown = bytes(from) - bytes(self.from.as_ref());
+        self.from = from.cloned();
+        grown
+    }
+
+    /// What is counted of its lines, if it sends those.
+    pub(super) fn lines_mut(&mut self) -> Option<&mut LineAccount> {
+        self.lines.as_deref_mut()
     }
 
     /// One whose sequence numbers say so.
@@ -266,6 +298,8 @@ impl Sender {
     pub(super) fn bytes(&self) -> usize {
         self.aside.iter().map(|datagram| heap(datagram.len()) + 32).sum::<usize>()
             + self.info.as_ref().map_or(0, |info| info.bytes())
+            + self.from.as_ref().map_or(0, Source::bytes)
+            + self.lines.as_ref().map_or(0, |lines| lines.bytes())
     }
 
     /// Goes over to the run of a datagram that was received before a crash and is not counted, if that is a later one.
@@ -314,9 +348,10 @@ impl Sender {
             fresh_ms: self.fresh_ms,
             start_ms: self.start_ms,
             clock: (self.clock.jumps, self.clock.by_ms),
-            from: self.from,
+            from: self.from.clone(),
             info: self.info.as_deref().cloned(),
             aside: self.aside.iter().map(|datagram| datagram.to_vec()).collect(),
+            lines: self.lines.as_deref().cloned(),
         }
     }
 
@@ -340,6 +375,7 @@ impl Sender {
             from: row.from,
             info: row.info.map(Box::new),
             aside: row.aside.into_iter().map(Into::into).collect(),
+            lines: row.lines.map(Box::new),
             kept: true,
             ..Self::new(row.number, &header, now_ms)
         };
@@ -370,10 +406,24 @@ impl Sender {
         self.number
     }
 
-    /// The address that its latest datagram came from, if it came over a network.
+    /// Where its latest datagram came from, as far as it is known.
     #[must_use]
-    pub fn address(&self) -> Option<SocketAddr> {
-        self.from
+    pub fn source(&self) -> Option<&Source> {
+        self.from.as_ref()
+    }
+
+    /// The same as text; for a sender of lines without the port, as all ports of a machine are one such sender.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        let text =
+            |from: &Source| if self.lines.is_some() { from.host() } else { from.to_string() };
+        self.from.as_ref().map(text)
+    }
+
+    /// What was counted of it, if it sends lines of StatsD. They have no numbers: nobody can know how many were lost.
+    #[must_use]
+    pub fn lines(&self) -> Option<&LineAccount> {
+        self.lines.as_deref()
     }
 
     /// What it says of itself.
@@ -384,8 +434,8 @@ impl Sender {
 
     /// The id and the address of another process that sends under the same number.
     #[must_use]
-    pub fn beside(&self) -> Option<(u64, Option<SocketAddr>)> {
-        self.beside
+    pub fn beside(&self) -> Option<(u64, Option<&Source>)> {
+        self.beside.as_ref().map(|(id, at)| (*id, at.as_ref()))
     }
 
     /// How often it restarted with the epoch that it had.

@@ -105,7 +105,7 @@ impl Senders {
 
     /// Says of two that they share a number.
     pub(super) fn pair(&mut self, one: u64, other: u64) {
-        let address = |id| self.all.get(&id).and_then(Sender::address);
+        let address = |id| self.all.get(&id).and_then(Sender::source).cloned();
         let (at_one, at_other) = (address(one), address(other));
         if let Some(sender) = self.all.get_mut(&one) {
             sender.beside = Some((other, at_other));
@@ -137,7 +137,7 @@ impl Senders {
     pub(super) fn admit(
         &mut self,
         id: u64,
-        header: &Header,
+        new: impl FnOnce() -> Sender,
         budget: &Budget,
         store: &mut Store,
         now_ms: u64,
@@ -152,7 +152,9 @@ impl Senders {
                     return (None, displaced);
                 }
             }
-            self.all.insert(id, Sender::new(header.sender, header, now_ms));
+            let sender = new();
+            self.kept += sender.bytes();
+            self.all.insert(id, sender);
             self.newcomers.push_back(id);
             store.set_outside(self.bytes());
         }

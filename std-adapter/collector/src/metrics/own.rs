@@ -9,11 +9,12 @@ use crate::exposition::RESERVED;
 use crate::intake::Counts;
 use crate::limits::Limit;
 use crate::report::{DataNow, Io, IoCounts, Totals};
+use crate::statsd::LineError;
 
 /// The prefix of every name; the names of counters also end in `_total`.
 const PREFIX: &str = RESERVED[0];
 
-const COUNTERS: [Reading<Counts>; 21] = [
+const COUNTERS: [Reading<Counts>; 23] = [
     ("datagrams", "Datagrams received.", |c| c.datagrams),
     ("bytes", "Bytes received.", |c| c.bytes),
     ("accepted", "Datagrams taken.", |c| c.accepted),
@@ -24,7 +25,13 @@ const COUNTERS: [Reading<Counts>; 21] = [
         c.strangers
     }),
     ("believed", "Datagrams that were kept aside and then taken.", |c| c.believed),
-    ("statsd_lines", "Malformed datagrams that are lines of StatsD.", |c| c.statsd_lines),
+    ("line_datagrams", "Datagrams of StatsD lines.", |c| c.line_datagrams),
+    ("lines", "Lines of StatsD, refused ones included.", |c| c.lines),
+    (
+        "statsd_lines",
+        "Malformed datagrams that are lines of StatsD, where these are not taken.",
+        |c| c.statsd_lines,
+    ),
     ("refused_senders", "Datagrams of senders without room.", |c| c.refused_senders),
     ("broken", "Datagrams taken up to a malformed record.", |c| c.broken),
     ("records", "Records read.", |c| c.records),
@@ -123,6 +130,11 @@ pub(super) fn write(out: &mut String, totals: &Totals, io: &Io) {
     for limit in Limit::ALL {
         let times = totals.hits.times(limit);
         let _ = writeln!(out, "{name}{{limit=\"{}\"}} {times}", limit.as_str());
+    }
+    let name = format!("{PREFIX}refused_lines_total");
+    family(out, &name, "counter", "Lines of StatsD refused, by reason.");
+    for (reason, n) in LineError::ALL.into_iter().zip(counts.refused_lines) {
+        let _ = writeln!(out, "{name}{{reason=\"{}\"}} {n}", reason.as_str());
     }
     let name = format!("{PREFIX}malformed_total");
     family(out, &name, "counter", "Datagrams refused, by reason.");

@@ -4,69 +4,95 @@ use std::fmt::Write as _;
 
 use super::family;
 use crate::exposition::{RESERVED, labels};
-use crate::intake::{Life, Sender};
+use crate::intake::{Life, LineAccount, Sender};
 
 /// The prefix of every name.
 const PREFIX: &str = RESERVED[1];
 
-/// The rest of the name, the type, what it counts, and how to read it.
-type Reading = (&'static str, &'static str, &'static str, fn(&Sender, u64) -> u64);
+/// The rest of the name, the type, what it counts, and how to read it. `None` if it cannot be known of a sender: then
+/// there is no sample of it.
+type Reading = (&'static str, &'static str, &'static str, fn(&Sender, u64) -> Option<u64>);
 
-const READINGS: [Reading; 22] = [
+const READINGS: [Reading; 24] = [
     ("silent_seconds", "gauge", "Seconds since it was last heard of.", |s, now_ms| {
-        now_ms.saturating_sub(s.seen_ms) / 1000
+        Some(now_ms.saturating_sub(s.seen_ms) / 1000)
     }),
-    ("received_total", "counter", "Datagrams received, each once.", |s, _| s.sequence().received),
-    ("lost_total", "counter", "Datagrams lost for good.", |s, _| s.sequence().lost),
+    ("received_total", "counter", "Datagrams received, each once.", |s, _| {
+        numbered(s, s.sequence().received)
+    }),
+    ("lost_total", "counter", "Datagrams lost for good.", |s, _| numbered(s, s.sequence().lost)),
     ("outstanding", "gauge", "Datagrams missing that may still come.", |s, _| {
-        s.sequence().outstanding
+        numbered(s, s.sequence().outstanding)
     }),
-    ("late_total", "counter", "Datagrams out of order.", |s, _| s.sequence().late),
-    ("duplicates_total", "counter", "Datagrams that came twice.", |s, _| s.sequence().duplicate),
-    ("too_late_total", "counter", "Datagrams older than the window.", |s, _| s.sequence().too_late),
+    ("late_total", "counter", "Datagrams out of order.", |s, _| numbered(s, s.sequence().late)),
+    ("duplicates_total", "counter", "Datagrams that came twice.", |s, _| {
+        numbered(s, s.sequence().duplicate)
+    }),
+    ("too_late_total", "counter", "Datagrams older than the window.", |s, _| {
+        numbered(s, s.sequence().too_late)
+    }),
     ("old_epoch_total", "counter", "Datagrams of a run that was over.", |s, _| {
-        s.sequence().old_epoch
+        numbered(s, s.sequence().old_epoch)
     }),
     (
         "unconfirmed_total",
         "counter",
         "Datagrams far ahead that no second one agreed with.",
-        |s, _| s.sequence().unconfirmed.into(),
+        |s, _| numbered(s, s.sequence().unconfirmed.into()),
     ),
     ("jumps_total", "counter", "Jumps ahead by more than a plausible gap.", |s, _| {
-        s.sequence().jumps.into()
+        numbered(s, s.sequence().jumps.into())
     }),
     ("missed_before_start", "gauge", "Datagrams from before the collector heard of it.", |s, _| {
-        s.sequence().missed_before_start.into()
+        numbered(s, s.sequence().missed_before_start.into())
     }),
-    ("restarts_total", "counter", "Restarts.", |s, _| s.sequence().restarts.into()),
-    ("resyncs_total", "counter", "Restarts with the epoch that it had.", |s, _| s.resyncs().into()),
+    ("restarts_total", "counter", "Restarts.", |s, _| numbered(s, s.sequence().restarts.into())),
+    ("resyncs_total", "counter", "Restarts with the epoch that it had.", |s, _| {
+        numbered(s, s.resyncs().into())
+    }),
     ("strangers_total", "counter", "Datagrams of another run that was not believed.", |s, _| {
-        s.sequence().strangers.into()
+        numbered(s, s.sequence().strangers.into())
     }),
     (
         "twins_total",
         "counter",
         "Datagrams that showed that another process uses its number.",
-        |s, _| s.sequence().twins.into(),
+        |s, _| numbered(s, s.sequence().twins.into()),
     ),
-    ("clock_jumps_total", "counter", "How often its clock was set.", |s, _| s.clock_jumps().0),
+    ("clock_jumps_total", "counter", "How often its clock was set.", |s, _| {
+        numbered(s, s.clock_jumps().0)
+    }),
     ("up", "gauge", "1 while it lives, 0 if it is silent or has said goodbye.", |s, now_ms| {
-        u64::from(s.life(now_ms) == Life::Living)
+        numbered(s, u64::from(s.life(now_ms) == Life::Living))
     }),
     ("gone", "gauge", "1 if it has said goodbye.", |s, now_ms| {
-        u64::from(s.life(now_ms) == Life::Gone)
+        numbered(s, u64::from(s.life(now_ms) == Life::Gone))
     }),
     (
         "start_time_seconds",
         "gauge",
         "When it started, since 1970; 0 if it does not say.",
-        |s, _| s.info().map_or(0, |info| info.started_ms / 1000),
+        |s, _| numbered(s, s.info().map_or(0, |info| info.started_ms / 1000)),
     ),
-    ("records_total", "counter", "Records received.", |s, _| s.records),
-    ("dropped_total", "counter", "Events that the sender gave up.", |s, _| s.dropped()),
-    ("failed_total", "counter", "Datagrams that the sender gave up.", |s, _| s.failed()),
+    ("records_total", "counter", "Records received.", |s, _| Some(s.records)),
+    ("lines_total", "counter", "Lines of StatsD received, refused ones included.", |s, _| {
+        s.lines().map(|lines| lines.lines)
+    }),
+    ("refused_lines_total", "counter", "Lines of StatsD refused.", |s, _| {
+        s.lines().map(LineAccount::refused_total)
+    }),
+    ("dropped_total", "counter", "Events that the sender gave up.", |s, _| {
+        numbered(s, s.dropped())
+    }),
+    ("failed_total", "counter", "Datagrams that the sender gave up.", |s, _| {
+        numbered(s, s.failed())
+    }),
 ];
+
+/// What is only known of senders that number their datagrams: senders of StatsD lines do not.
+fn numbered(sender: &Sender, value: u64) -> Option<u64> {
+    sender.lines().is_none().then_some(value)
+}
 
 /// The number of families.
 pub(super) const COUNT: usize = READINGS.len() + 1;
@@ -83,20 +109,25 @@ pub(super) fn begin(out: &mut String, of: usize) {
 /// Writes the sample of one sender.
 pub(super) fn sample(out: &mut String, of: usize, id: u64, sender: &Sender, now_ms: u64) {
     let Some((name, _, _, read)) = READINGS.get(of) else { return info(out, id, sender) };
-    let _ = writeln!(out, "{PREFIX}{name}{{sender=\"{id:016x}\"}} {}", read(sender, now_ms));
+    if let Some(value) = read(sender, now_ms) {
+        let _ = writeln!(out, "{PREFIX}{name}{{sender=\"{id:016x}\"}} {value}");
+    }
 }
 
 /// Writes who a sender is, by the rules for labels.
 fn info(out: &mut String, id: u64, sender: &Sender) {
-    let address = sender.address().map(|address| address.to_string());
+    let address = sender.address();
+    let lines = sender.lines();
     let number = (sender.number() != id).then(|| format!("{:016x}", sender.number()));
     let said = sender.info();
     let process = said.filter(|info| info.process > 0).map(|info| info.process.to_string());
     let own = [
         ("address", address.as_deref()),
+        ("container", lines.and_then(|lines| lines.container.as_deref())),
         ("host", said.map(|info| &*info.host)),
         ("number", number.as_deref()),
         ("process", process.as_deref()),
+        ("protocol", lines.map(|_| "statsd")),
         ("program", said.map(|info| &*info.program)),
         ("version", said.map(|info| &*info.version)),
     ];
@@ -136,7 +167,7 @@ mod tests {
             next: 0,
         };
         let sender = Sender::with_account(account);
-        let shown: Vec<u64> = READINGS.iter().map(|(.., read)| read(&sender, 0)).collect();
+        let shown: Vec<u64> = READINGS.iter().filter_map(|(.., read)| read(&sender, 0)).collect();
         for n in 101..=113 {
             assert_eq!(shown.iter().filter(|s| **s == n).count(), 1, "{n} in {shown:?}");
         }

@@ -2,13 +2,11 @@
 //!
 //! A sender's trouble is its own: it appears in the sender's row and does not affect the collector's health.
 
-use std::net::SocketAddr;
-
 use ringstat_core::observe::Reason;
 use serde::Serialize;
 
 use super::{Io, Own, Totals};
-use crate::intake::{Life, Sender};
+use crate::intake::{Life, Sender, Source};
 use crate::limits::Limit;
 
 /// The state of something.
@@ -72,9 +70,10 @@ impl Health {
         if lines > 0 {
             health.because(
                 Status::Degraded,
-                format!("{lines} datagrams were lines of StatsD, which this port does not take: send them to an agent, or use a ringstat client here"),
+                format!("{lines} datagrams were lines of StatsD, which are refused here: start the collector without --no-statsd, or send them elsewhere"),
             );
         }
+        health.of_lines(totals);
         let (reason, most) = malformed.iter().copied().max_by_key(|(_, n)| *n).unwrap_or_default();
         let malformed = malformed.iter().map(|(_, n)| n).sum::<u64>() - lines;
         if malformed > 0 {
@@ -107,6 +106,25 @@ impl Health {
             }
         }
         health
+    }
+
+    /// What lines of StatsD have to do with it.
+    fn of_lines(&mut self, totals: &Totals) {
+        let (refused, (reason, most), lines) = totals.recent_refused_lines();
+        if refused == 0 {
+            return;
+        }
+        let much = refused as f64 > MUCH * lines as f64;
+        let status = if much { Status::Unhealthy } else { Status::Degraded };
+        let example = totals.examples.get(reason).map_or_else(String::new, |example| {
+            let from =
+                example.from.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
+            format!("; for example `{}`{from}", example.line)
+        });
+        self.because(
+            status,
+            format!("{refused} lines of StatsD were refused (most often {reason}: {most}{example}): see which program sends them"),
+        );
     }
 
     /// What the data directory has to do with it.
@@ -147,10 +165,10 @@ impl Health {
             health.because(Status::Degraded, format!("it dropped {percent:.1} % of its events"));
         }
         if let Some((id, address)) = sender.beside() {
-            let at = |address: Option<SocketAddr>| {
-                address.map_or_else(|| "an unknown address".into(), |a| a.to_string())
+            let at = |from: Option<&Source>| {
+                from.map_or_else(|| "an unknown address".into(), Source::to_string)
             };
-            let (here, there, number) = (at(sender.address()), at(address), sender.number());
+            let (here, there, number) = (at(sender.source()), at(address), sender.number());
             health.because(
                 Status::Degraded,
                 format!("two processes send as {number:016x}: this one from {here}, and from {there} the one that is shown as {id:016x}; give each a number of its own (--sender), or none"),

@@ -3,6 +3,7 @@
 mod draft;
 mod health;
 mod io;
+mod lines;
 mod sender;
 mod series;
 mod totals;
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub(crate) use draft::Draft;
 pub use health::{Health, Status};
 pub use io::{DataCounts, DataNow, HttpCounts, Io, IoCounts, Process};
+pub use lines::{LinesReport, RefusedLines};
 pub use sender::{Own, SenderReport};
 pub use series::SeriesReport;
 pub(crate) use totals::Totals;
@@ -54,6 +56,12 @@ pub struct Report {
     pub strangers: u64,
     /// Datagrams refused as malformed, by reason; reasons that did not occur are left out.
     pub malformed: BTreeMap<&'static str, u64>,
+    /// Datagrams of StatsD lines.
+    pub line_datagrams: u64,
+    /// Lines of StatsD, refused ones included.
+    pub lines: u64,
+    /// Lines refused, by reason; reasons that did not occur are left out.
+    pub refused_lines: BTreeMap<&'static str, RefusedLines>,
     /// Datagrams refused for lack of room for their sender.
     pub refused_senders: u64,
     /// Records read.
@@ -79,9 +87,10 @@ pub struct Report {
     pub io: IoCounts,
     /// How the data directory is doing, where there is one.
     pub data: Option<DataNow>,
-    /// Datagrams lost for good, of all senders.
+    /// Datagrams lost for good, of all senders that number their datagrams. What the network loses of StatsD lines, nobody
+    /// can know.
     pub lost: u64,
-    /// Missing datagrams that may still arrive, of all senders.
+    /// Missing datagrams that may still arrive, of the same senders.
     pub outstanding: u64,
     /// Whether every datagram and record is accounted for.
     pub closes: bool,
@@ -125,6 +134,9 @@ impl Report {
             old_epoch: counts.old_epoch,
             strangers: counts.strangers - counts.believed,
             malformed: malformed.filter(|(_, n)| *n > 0).map(|(e, n)| (e.as_str(), n)).collect(),
+            line_datagrams: counts.line_datagrams,
+            lines: counts.lines,
+            refused_lines: RefusedLines::all(totals),
             refused_senders: counts.refused_senders,
             records: counts.records,
             stored: counts.stored,
@@ -137,8 +149,8 @@ impl Report {
             kernel_drops: io.now.kernel_drops,
             io: io.now,
             data: io.data,
-            lost: senders.iter().map(|s| s.lost).sum(),
-            outstanding: senders.iter().map(|s| s.outstanding).sum(),
+            lost: senders.iter().filter_map(|s| s.lost).sum(),
+            outstanding: senders.iter().filter_map(|s| s.outstanding).sum(),
             closes: counts.closes(),
             series_count: totals.series,
             series_bytes: totals.bytes,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Health;
+use super::{Health, LinesReport};
 use crate::intake::{Life, Sender, SenderInfo};
 use crate::series::Data;
 use crate::store::{Series, Store};
@@ -24,38 +24,41 @@ pub struct SenderReport {
     pub address: Option<String>,
     /// What it says of itself.
     pub info: Option<SenderInfo>,
+    /// What was counted of its lines, if it sends StatsD. These have no sequence numbers, so what depends on them is
+    /// `None`: it cannot be known.
+    pub lines: Option<LinesReport>,
     /// Whether it lives.
     pub life: Life,
     /// Milliseconds since the sender was last heard from.
     pub silent_ms: u64,
     /// Datagrams received, including duplicates.
     pub datagrams: u64,
-    /// Datagrams received, each counted once.
+    /// Datagrams received, each counted once if they have numbers.
     pub received: u64,
     /// Records received.
     pub records: u64,
     /// Datagrams that are missing for good.
-    pub lost: u64,
+    pub lost: Option<u64>,
     /// Lost datagrams that the sender itself gave up.
-    pub lost_at_sender: u64,
+    pub lost_at_sender: Option<u64>,
     /// Missing datagrams that may still arrive.
-    pub outstanding: u64,
+    pub outstanding: Option<u64>,
     /// Datagrams that arrived out of order.
-    pub late: u64,
+    pub late: Option<u64>,
     /// Datagrams that arrived more than once.
-    pub duplicates: u64,
+    pub duplicates: Option<u64>,
     /// Datagrams too far behind to tell whether they had come before.
-    pub too_late: u64,
+    pub too_late: Option<u64>,
     /// Datagrams of a run that was over.
-    pub old_epoch: u64,
+    pub old_epoch: Option<u64>,
     /// Datagrams of another run that was not believed.
-    pub strangers: u64,
+    pub strangers: Option<u64>,
     /// Datagrams of the sender's first run from before the collector heard from it.
-    pub missed_before_start: u64,
+    pub missed_before_start: Option<u64>,
     /// How often the sender restarted.
-    pub restarts: u64,
+    pub restarts: Option<u64>,
     /// Events that the sender gave up before they reached a datagram.
-    pub dropped_at_sender: u64,
+    pub dropped_at_sender: Option<u64>,
     /// What the sender reports about itself: its metrics under `ringstat.client.`, by the rest of the name and the
     /// tag's value; for histograms, the 99th percentile.
     pub own: Own,
@@ -70,29 +73,32 @@ const OWN: usize = 100;
 impl SenderReport {
     pub(super) fn of(id: u64, sender: &Sender, now_ms: u64) -> Self {
         let account = sender.sequence();
+        let is_numbered = sender.lines().is_none();
+        let numbered = |count: u64| is_numbered.then_some(count);
         Self {
             id: format!("{id:016x}"),
             epoch: account.epoch,
             health: Health::default(),
             number: (sender.number() != id).then(|| format!("{:016x}", sender.number())),
-            address: sender.address().map(|address| address.to_string()),
+            address: sender.address(),
             info: sender.info().cloned(),
+            lines: sender.lines().map(LinesReport::of),
             life: sender.life(now_ms),
             silent_ms: sender.silent_ms(now_ms),
             datagrams: sender.datagrams,
-            received: account.received,
+            received: if is_numbered { account.received } else { sender.datagrams },
             records: sender.records,
-            lost: account.lost,
-            lost_at_sender: sender.failed().min(account.lost),
-            outstanding: account.outstanding,
-            late: account.late,
-            duplicates: account.duplicate,
-            too_late: account.too_late,
-            old_epoch: account.old_epoch,
-            strangers: account.strangers.into(),
-            missed_before_start: account.missed_before_start.into(),
-            restarts: account.restarts.into(),
-            dropped_at_sender: sender.dropped(),
+            lost: numbered(account.lost),
+            lost_at_sender: numbered(sender.failed().min(account.lost)),
+            outstanding: numbered(account.outstanding),
+            late: numbered(account.late),
+            duplicates: numbered(account.duplicate),
+            too_late: numbered(account.too_late),
+            old_epoch: numbered(account.old_epoch),
+            strangers: numbered(account.strangers.into()),
+            missed_before_start: numbered(account.missed_before_start.into()),
+            restarts: numbered(account.restarts.into()),
+            dropped_at_sender: numbered(sender.dropped()),
             own: Own::new(),
         }
     }

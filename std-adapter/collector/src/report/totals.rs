@@ -2,8 +2,9 @@
 
 use ringstat_core::wire::DecodeError;
 
-use crate::intake::{Counts, Shards};
+use crate::intake::{Counts, Examples, Shards};
 use crate::limits::{Hits, Limits};
+use crate::statsd::LineError;
 
 /// What all shards have counted, added up.
 #[derive(Clone, Default, Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Totals {
     pub(crate) counts_before: Counts,
     pub(crate) senders: usize,
     pub(crate) series: usize,
+    /// Lines of StatsD that were refused, for example.
+    pub(crate) examples: Examples,
     pub(crate) bytes: usize,
     /// Records that went to an overflow series.
     pub(crate) overflowed: u64,
@@ -34,6 +37,9 @@ impl Totals {
                 totals.limits = *collector.limits();
                 totals.counts.add_up(collector.counts());
                 totals.hits.add_up(&store.hits);
+                if let Some(examples) = collector.refused_examples() {
+                    totals.examples.add_up(examples);
+                }
                 totals.hits_before.add_up(collector.hits_before());
                 totals.received_recently += collector.received_recently();
                 totals.counts_before.add_up(collector.counts_before());
@@ -56,5 +62,19 @@ impl Totals {
             (e.as_str(), now.malformed[i].saturating_sub(before.malformed[i]))
         });
         (now.statsd_lines.saturating_sub(before.statsd_lines), by_reason)
+    }
+
+    /// Of the last minutes: lines of StatsD that were refused, all of them and those of the most frequent reason, and all
+    /// lines.
+    pub(crate) fn recent_refused_lines(&self) -> (u64, (LineError, u64), u64) {
+        let (before, now) = (&self.counts_before, &self.counts);
+        let of = |reason: LineError| {
+            let i = reason as usize;
+            (reason, now.refused_lines[i].saturating_sub(before.refused_lines[i]))
+        };
+        let all = now.refused_lines_total().saturating_sub(before.refused_lines_total());
+        let most = LineError::ALL.map(of).into_iter().max_by_key(|(_, n)| *n);
+        let lines = now.lines.saturating_sub(before.lines);
+        (all, most.unwrap_or((LineError::NotUtf8, 0)), lines)
     }
 }

@@ -50,6 +50,20 @@ impl Gauge {
         }
     }
 
+    /// Takes the value of a line of StatsD, in the order of arrival. Those that say when they were measured, in seconds,
+    /// are ordered by that: an older one changes nothing.
+    pub(crate) fn set(&mut self, time_s: Option<u64>, value: f64) {
+        let time_ns = time_s.map_or(self.time_ns, |time| time.saturating_mul(1_000_000_000));
+        if time_ns >= self.time_ns {
+            *self = Self { value, time_ns, from: Some((0, 0)) };
+        }
+    }
+
+    /// Changes the value, which is 0 at first. When a change was measured does not matter: all of them count.
+    pub(crate) fn change(&mut self, by: f64) {
+        self.set(None, (self.value + by).clamp(f64::MIN, f64::MAX));
+    }
+
     fn is_new_run(&self, epoch: u32) -> bool {
         self.from.is_none_or(|(of, _)| of != epoch)
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 
 use crate::data::{DataConfig, DataError};
+use crate::intake::GaugeSign;
 use crate::limits::Limits;
 use crate::metrics::Distributions;
 
@@ -26,6 +27,9 @@ pub struct ServerConfig {
     pub udp: Vec<SocketAddr>,
     /// The number of threads that receive, at least one. The default is the number of cores.
     pub threads: usize,
+    /// What the sign of a gauge means in lines of StatsD, which are told from ringstat's own format by their first bytes,
+    /// or `None` to refuse such lines.
+    pub statsd: Option<GaugeSign>,
     /// The address on which to serve pages and metrics, or `None` for no HTTP.
     pub http: Option<SocketAddr>,
     /// The limits on what is kept.
@@ -41,6 +45,7 @@ impl Default for ServerConfig {
         Self {
             udp: vec![([127, 0, 0, 1], 8125).into()],
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            statsd: Some(GaugeSign::default()),
             http: Some(([127, 0, 0, 1], 9125).into()),
             limits: Limits::default(),
             data: None,

@@ -11,7 +11,7 @@ use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use super::TapFn;
 use super::handoff::Handoff;
 use super::replies::ReplyBatch;
-use crate::intake::shard_of;
+use crate::intake::{Source, shard_of};
 use crate::shared::{Shard, Shared, count};
 
 /// How long a thread waits before it checks whether to stop.
@@ -153,10 +153,11 @@ impl Receiver {
         let threads = self.context.handoffs.len();
         let mut collector = self.shard().write();
         for (buffer, meta) in trains() {
+            let from = Source::from(meta.addr);
             for datagram in segments(buffer, meta) {
-                let of = if threads == 1 { 0 } else { shard_of(datagram, threads) };
+                let of = if threads == 1 { 0 } else { shard_of(datagram, Some(&from), threads) };
                 if of == self.number {
-                    let reply = collector.receive_from(datagram, Some(meta.addr), now_ms);
+                    let reply = collector.receive_from(datagram, Some(&from), now_ms);
                     replies.note(reply, meta.addr, datagram.len());
                 } else {
                     self.forward(of, datagram, to, meta.addr);
@@ -181,8 +182,8 @@ impl Receiver {
         let (shared, shard) = (&*self.context.shared, self.shard());
         self.context.handoffs[self.number].take(|forwarded| {
             let Some(from) = forwarded.from else { return };
-            let reply =
-                shard.write().receive_from(&forwarded.datagram, Some(from), shared.now_ms());
+            let (datagram, source) = (&forwarded.datagram, Source::from(from));
+            let reply = shard.write().receive_from(datagram, Some(&source), shared.now_ms());
             replies.note(reply, from, forwarded.datagram.len());
             if let Some(endpoint) = self.sockets.get(forwarded.to) {
                 replies.send(&endpoint.socket, shared, self.number);

@@ -64,8 +64,9 @@ fn buffered(address: SocketAddr) -> io::Result<(Socket, usize)> {
 #[cfg(target_os = "linux")]
 mod steer {
     use nix::libc::{
-        BPF_A, BPF_ABS, BPF_ALU, BPF_K, BPF_LD, BPF_MISC, BPF_MOD, BPF_MUL, BPF_RET, BPF_RSH,
-        BPF_TAX, BPF_W, BPF_X, BPF_XOR, sock_filter, sock_fprog,
+        BPF_A, BPF_ABS, BPF_ALU, BPF_B, BPF_H, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JMP, BPF_K, BPF_LD,
+        BPF_MISC, BPF_MOD, BPF_MUL, BPF_RET, BPF_RSH, BPF_TAX, BPF_W, BPF_X, BPF_XOR, SKF_NET_OFF,
+        sock_filter, sock_fprog,
     };
     use nix::sys::socket::{setsockopt, sockopt::AttachReusePortCbpf};
     use socket2::Socket;
@@ -80,12 +81,42 @@ mod steer {
     /// Has the kernel compute [`shard_of`](crate::intake::shard_of) for all sockets of the group. Offsets are those of the
     /// payload; a datagram that is too short goes to the first socket.
     pub(super) fn attach(socket: &Socket, sockets: usize) -> bool {
+        // Where the network's header begins.
+        const NET: u32 = SKF_NET_OFF as u32;
         let step = |code: u32, k: u32| sock_filter { code: code as u16, jt: 0, jf: 0, k };
+        // Skips `jt` steps if the comparison holds, and `jf` if it does not.
+        let branch = |code: u32, k: u32, jt: u8, jf: u8| {
+            let code = (BPF_JMP | code | BPF_K) as u16;
+            sock_filter { code, jt, jf, k }
+        };
         let mut program = [
+            // Ringstat's own format begins with `RS` and a control character, and names its sender.
+            step(BPF_LD | BPF_H | BPF_ABS, 0),
+            branch(BPF_JEQ, u16::from_be_bytes(*b"RS").into(), 0, 7),
+            step(BPF_LD | BPF_B | BPF_ABS, 2),
+            branch(BPF_JGE, 0x20, 5, 0),
             step(BPF_LD | BPF_W | BPF_ABS, 4),
             step(BPF_MISC | BPF_TAX, 0),
             step(BPF_LD | BPF_W | BPF_ABS, 8),
             step(BPF_ALU | BPF_XOR | BPF_X, 0),
+            step(BPF_JMP | BPF_JA, 14),
+            // The sender of anything else is where it came from: an address of IPv4,
+            step(BPF_LD | BPF_B | BPF_ABS, NET),
+            branch(BPF_JGE, 0x60, 2, 0),
+            step(BPF_LD | BPF_W | BPF_ABS, NET + 12),
+            step(BPF_JMP | BPF_JA, 10),
+            // or one of IPv6.
+            step(BPF_LD | BPF_W | BPF_ABS, NET + 8),
+            step(BPF_MISC | BPF_TAX, 0),
+            step(BPF_LD | BPF_W | BPF_ABS, NET + 12),
+            step(BPF_ALU | BPF_XOR | BPF_X, 0),
+            step(BPF_MISC | BPF_TAX, 0),
+            step(BPF_LD | BPF_W | BPF_ABS, NET + 16),
+            step(BPF_ALU | BPF_XOR | BPF_X, 0),
+            step(BPF_MISC | BPF_TAX, 0),
+            step(BPF_LD | BPF_W | BPF_ABS, NET + 20),
+            step(BPF_ALU | BPF_XOR | BPF_X, 0),
+            // Whichever it is, it is mixed.
             step(BPF_MISC | BPF_TAX, 0),
             step(BPF_ALU | BPF_RSH | BPF_K, 16),
             step(BPF_ALU | BPF_XOR | BPF_X, 0),
@@ -156,13 +187,32 @@ mod tests {
                 for n in 0..200u64 {
                     // From an address of its own each time.
                     let from = UdpSocket::bind((group.address.ip(), 0)).unwrap();
-                    let mut datagram = [0; 40];
+                    let mut datagram = *b"RS\x10\0                                    ";
                     let sender = n.wrapping_mul(0x0123_4567_89ab_cdef) << (n % 3 * 20);
                     datagram[4..12].copy_from_slice(&sender.to_le_bytes());
                     from.send_to(&datagram, group.address).unwrap();
                     let mut received = [0; 64];
-                    let of_shard = &group.sockets[shard_of(&datagram, threads)];
+                    let of_shard = &group.sockets[shard_of(&datagram, None, threads)];
                     assert_eq!(of_shard.recv(&mut received).ok(), Some(40), "{sender:x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_kernel_gives_lines_to_the_socket_of_their_address() {
+        for threads in [2, 3, 4] {
+            let group = open("127.0.0.1:0".parse().unwrap(), threads).unwrap();
+            let six = open("[::1]:0".parse().unwrap(), threads).unwrap();
+            let froms = (1..200u8).map(|n| (&group, format!("127.9.{n}.7:0")));
+            for (group, from) in froms.chain([(&six, "[::1]:0".to_owned())]) {
+                let from = UdpSocket::bind(&from).unwrap();
+                let source = from.local_addr().unwrap().into();
+                for line in [&b"RSS:1|g"[..], b"a:1|c", b"\xff\xff"] {
+                    from.send_to(line, group.address).unwrap();
+                    let of_shard = &group.sockets[shard_of(line, Some(&source), threads)];
+                    let received = of_shard.recv(&mut [0; 64]);
+                    assert_eq!(received.ok(), Some(line.len()), "from {source}");
                 }
             }
         }

@@ -14,6 +14,7 @@ mod series;
 mod shares;
 mod strings;
 mod tags;
+mod text;
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use series::{Key, Place};
 use shares::Shares;
 use strings::Strings;
 use tags::TagSets;
+pub(crate) use text::Found;
 
 /// All series of a shard.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Store {
     data_bytes: usize,
     /// Memory kept elsewhere that counts towards the same limit.
     outside: usize,
+    /// Memory kept for lines of StatsD, which counts towards it, too.
+    lines: usize,
     /// What is claimed of the memory that all shards share: never less than is kept, but while a datagram is stored.
     claimed: usize,
     /// Where the next search for idle series begins.
@@ -72,16 +76,42 @@ pub struct Store {
 pub const OVERFLOW: &str = "ringstat.overflow";
 
 /// The series that a record asks for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a, 't> {
+#[derive(Debug)]
+pub(crate) struct Wanted<'a, T: TagList + ?Sized> {
     pub(crate) sender: u64,
     /// The name, with its index in the datagram.
     pub(crate) name: (u16, &'a str),
-    pub(crate) tags: &'a Tags<'t>,
+    pub(crate) tags: &'a T,
     pub(crate) class: Class,
     pub(crate) unit: Unit,
     /// Whether the record can be added to others in an overflow series.
     pub(crate) may_overflow: bool,
+}
+
+impl<T: TagList + ?Sized> Clone for Wanted<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: TagList + ?Sized> Copy for Wanted<'_, T> {}
+
+/// The tags of a record, in whatever form they came.
+pub(crate) trait TagList {
+    /// Iterates over keys and values.
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)>;
+}
+
+impl TagList for Tags<'_> {
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter()
+    }
+}
+
+impl TagList for [(&str, &str)] {
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().copied()
+    }
 }
 
 impl Store {
@@ -105,6 +135,7 @@ impl Store {
             shown: PageIndex::new(families),
             data_bytes: 0,
             outside: 0,
+            lines: 0,
             claimed: 0,
             swept: 0,
             made: 0,
@@ -172,6 +203,14 @@ impl Store {
         self.balance();
     }
 
+    /// Sets how much memory is kept for lines.
+    pub(crate) fn set_lines(&mut self, bytes: usize) {
+        if bytes != self.lines {
+            self.lines = bytes;
+            self.balance();
+        }
+    }
+
     /// Returns the series of a record, which is made if necessary. Beyond a limit, returns the sender's overflow series
     /// of that class if the record can be added up there, otherwise `None`.
     #[inline]
@@ -179,7 +218,7 @@ impl Store {
         &mut self,
         cache: &mut Cache,
         room: &mut Room<'_>,
-        wanted: Wanted<'_, '_>,
+        wanted: Wanted<'_, Tags<'_>>,
     ) -> Option<&mut Series> {
         let Wanted { sender, class, unit, .. } = wanted;
         let numbers = (cache.name(self, wanted.name), cache.set(self, wanted.tags));
@@ -210,11 +249,11 @@ impl Store {
 
     /// Makes a series, or finds the overflow series.
     #[cold]
-    fn admit(
+    fn admit<T: TagList + ?Sized>(
         &mut self,
         cache: &mut Cache,
         room: &mut Room<'_>,
-        wanted: Wanted<'_, '_>,
+        wanted: Wanted<'_, T>,
     ) -> Option<u32> {
         let Wanted { sender, class, may_overflow, .. } = wanted;
         // There will be no room for this sender before the next datagram.
@@ -249,7 +288,11 @@ impl Store {
     }
 
     /// Why there may not be another series; if there may, its place is taken, and its memory claimed.
-    fn refuse(&self, room: &mut Room<'_>, wanted: &Wanted<'_, '_>) -> Option<Limit> {
+    fn refuse<T: TagList + ?Sized>(
+        &self,
+        room: &mut Room<'_>,
+        wanted: &Wanted<'_, T>,
+    ) -> Option<Limit> {
         let Wanted { sender, name: (_, name), tags, class, .. } = *wanted;
         let budget = &self.common.budget;
         let refused = self.shares.refuse_series(sender, budget.series(), budget.limits());
@@ -299,6 +342,7 @@ impl Store {
             unit,
             scaled: false,
             seen_ms: 0,
+            born: self.made as u32,
             name,
             tags,
             page_key: PageKey::default(),
@@ -437,6 +481,7 @@ impl Store {
     pub fn bytes(&self) -> usize {
         self.data_bytes
             + self.outside
+            + self.lines
             + self.changes.bytes()
             + self.names.bytes()
             + self.tag_sets.bytes()

@@ -22,6 +22,8 @@ pub struct Series {
     pub scaled: bool,
     /// When something of it last arrived, in milliseconds of the collector's clock.
     pub seen_ms: u64,
+    /// Its number among all series that were made.
+    pub(super) born: u32,
     pub(super) name: u32,
     pub(super) tags: u32,
     /// The position of the series on the page.

@@ -62,7 +62,9 @@ impl Live {
                 report.kernel_drops
             ),
             format!(
-                "          {} senders, {} series, {:.1} MiB kept",
+                "          {} lines of StatsD, {} refused; {} senders, {} series, {:.1} MiB kept",
+                report.lines,
+                report.refused_lines.values().map(|refused| refused.count).sum::<u64>(),
                 report.senders.len(),
                 report.series_count,
                 report.series_bytes as f64 / f64::from(1 << 20)
@@ -92,10 +94,15 @@ impl Live {
             format!("{} s", sender.silent_ms / 1000),
             sender.records.to_string(),
             format!("{rate:.0}"),
-            sender.lost.to_string(),
-            sender.restarts.to_string(),
+            count(sender.lost),
+            count(sender.restarts),
         ]
     }
+}
+
+/// A count, or that it cannot be known.
+fn count(count: Option<u64>) -> String {
+    count.map_or_else(|| "unknown".into(), |count| count.to_string())
 }
 
 #[cfg(test)]

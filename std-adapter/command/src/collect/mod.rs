@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ringstat_collector::{
-    DataConfig, Distributions, Limits, Running, Server, ServerConfig, StartError,
+    DataConfig, Distributions, GaugeSign, Limits, Running, Server, ServerConfig, StartError,
 };
 
 use crate::bridge::{BAUD, Bridge};
@@ -48,6 +48,13 @@ pub(crate) struct Args {
     /// does the same in a process of its own
     #[arg(long, value_name = "PORT")]
     serial: Vec<String>,
+    /// Refuse lines of StatsD and DogStatsD, which are otherwise taken on every address
+    #[arg(long, conflicts_with = "statsd_gauges")]
+    no_statsd: bool,
+    /// What the sign of a gauge means in a line of StatsD: by-line takes `-3` as a change, but as the value in lines with
+    /// DogStatsD's tags, container or time [default: by-line]
+    #[arg(long, value_enum, value_name = "SIGN")]
+    statsd_gauges: Option<Sign>,
     /// Address to serve the page, /metrics and /health on; port 0 takes any free one [default: 127.0.0.1:9125]
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
@@ -93,6 +100,27 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// What the sign of a gauge's value means.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Sign {
+    /// A change, except for a minus in a line of DogStatsD
+    ByLine,
+    /// A change, as for Etsy's server and Telegraf
+    Change,
+    /// The sign of the value, as for the Datadog agent
+    Value,
+}
+
+impl From<Sign> for GaugeSign {
+    fn from(sign: Sign) -> Self {
+        match sign {
+            Sign::ByLine => Self::ByLine,
+            Sign::Change => Self::Change,
+            Sign::Value => Self::Value,
+        }
+    }
+}
+
 /// The addresses of a collector.
 #[derive(serde::Serialize, Debug)]
 struct Addresses<'a> {
@@ -109,6 +137,8 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     let running = start(ServerConfig {
         udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
         threads: args.threads.map_or(threads, usize::from),
+        statsd: (!args.no_statsd)
+            .then(|| args.statsd_gauges.map_or_else(Default::default, Into::into)),
         http: Some(args.http.unwrap_or(settings.http)),
         limits: Limits {
             senders: args.max_senders.unwrap_or(limits.senders),

@@ -18,15 +18,19 @@ pub(crate) fn print(report: &Report) -> io::Result<()> {
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
     let malformed: u64 = report.malformed.values().sum();
-    let lines: [(&str, u64); 16] = [
+    let refused_lines: u64 = report.refused_lines.values().map(|refused| refused.count).sum();
+    let lines: [(&str, u64); 19] = [
         ("datagrams", report.datagrams),
         ("  taken", report.accepted),
+        ("  of StatsD lines", report.line_datagrams),
         ("  seen before", report.duplicates),
         ("  too late to tell", report.too_late),
         ("  of runs that were over", report.old_epoch),
         ("  of runs not believed", report.strangers),
         ("  malformed", malformed),
         ("  of senders without room", report.refused_senders),
+        ("lines of StatsD", report.lines),
+        ("  refused", refused_lines),
         ("records", report.records),
         ("  stored", report.stored),
         ("  seen before (critical)", report.repeated),
@@ -41,6 +45,9 @@ pub(crate) fn render(report: &Report) -> String {
     }
     for (reason, count) in &report.malformed {
         let _ = writeln!(out, "  malformed: {reason:15} {count:>12}");
+    }
+    for (reason, refused) in &report.refused_lines {
+        let _ = writeln!(out, "  refused line: {reason:12} {:>12}", refused.count);
     }
     let _ =
         writeln!(out, "{:28} {:>12}", "ledger closes", if report.closes { "yes" } else { "no" });
@@ -65,8 +72,11 @@ pub(crate) fn render(report: &Report) -> String {
 fn senders(senders: &[SenderReport]) -> String {
     const COLUMNS: [&str; 6] = ["sender", "received", "lost", "given up", "records", "dropped"];
     let row = |s: &SenderReport| {
-        let counts = [s.received, s.lost, s.lost_at_sender, s.records, s.dropped_at_sender];
-        std::iter::once(s.id.clone()).chain(counts.map(|n| n.to_string())).collect()
+        let counts =
+            [Some(s.received), s.lost, s.lost_at_sender, Some(s.records), s.dropped_at_sender];
+        // Nobody can know what was lost of lines, which have no numbers.
+        let text = |n: Option<u64>| n.map_or_else(|| "unknown".into(), |n| n.to_string());
+        std::iter::once(s.id.clone()).chain(counts.map(text)).collect()
     };
     let rows: Vec<Vec<String>> = senders.iter().take(SENDERS).map(row).collect();
     table::render(&COLUMNS, &rows, 1)

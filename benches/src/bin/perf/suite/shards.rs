@@ -44,7 +44,7 @@ pub(super) fn shards(effort: &Effort) -> Result<Vec<Metric>, Wrong> {
     for (shard, collector) in Collector::shards(Limits::default(), 2).into_iter().enumerate() {
         let mut datagrams = datagrams.clone();
         let mut sender = 1u64;
-        while shard_of(&datagrams[0], 2) != shard {
+        while shard_of(&datagrams[0], None, 2) != shard {
             sender += 1;
             datagrams.iter_mut().for_each(|d| d[4..12].copy_from_slice(&sender.to_le_bytes()));
         }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ringstat_core::record::Kind;
 
+use super::super::FORMAT;
 use super::super::directory::{CRITICAL, STATE};
 use super::super::file::META;
 use super::wire::{Says, datagram};
@@ -122,17 +123,25 @@ fn files_of_two_directories_are_not_mixed() {
 }
 
 #[test]
-fn what_a_later_version_wrote_is_refused() {
+fn what_another_version_wrote_is_refused() {
     let (dir, _) = filled();
-    for name in [CRITICAL, STATE] {
+    for (name, format) in [(CRITICAL, FORMAT + 1), (STATE, FORMAT + 1), (STATE, FORMAT - 1)] {
         let db = redb::Database::open(dir.path().join(name)).unwrap();
         let txn = db.begin_write().unwrap();
-        txn.open_table(META).unwrap().insert("format", &2u32.to_le_bytes()[..]).unwrap();
+        txn.open_table(META).unwrap().insert("format", &format.to_le_bytes()[..]).unwrap();
         txn.commit().unwrap();
         drop(db);
         for recover in [false, true] {
             let e = outcome(dir.path(), recover).unwrap_err();
-            assert!(matches!(e, DataError::Newer { format: 2, .. }), "{e}");
+            match e {
+                DataError::Newer { format: of, .. } => {
+                    assert_eq!((of, of > FORMAT), (format, true))
+                }
+                DataError::Older { format: of, .. } => {
+                    assert_eq!((of, of < FORMAT), (format, true))
+                }
+                other => panic!("{other}"),
+            }
         }
     }
 }

@@ -59,7 +59,7 @@ impl Bench {
         let says: Vec<_> = ids.iter().copied().map(Says::Critical).collect();
         let datagram = datagram(7, (1, self.sequence), Some(0), &says);
         self.sequence += 1;
-        let shard = crate::intake::shard_of(&datagram, 2);
+        let shard = crate::intake::shard_of(&datagram, None, 2);
         self.shards.change(shard, |c| c.receive(&datagram, 5));
         self.shared.request_ack(AckRequest {
             shard,

@@ -16,7 +16,7 @@ fn critical(opened: &Opened) -> f64 {
 
 fn receive(opened: &mut Opened, epoch: u32, sequence: u32, floor: u64, says: &[Says]) {
     let datagram = datagram(7, (epoch, sequence), Some(floor), says);
-    let of = crate::intake::shard_of(&datagram, opened.collectors.len());
+    let of = crate::intake::shard_of(&datagram, None, opened.collectors.len());
     opened.collectors[of].receive(&datagram, opened.now_ms);
 }
 
@@ -72,12 +72,12 @@ fn those_of_a_sender_or_a_run_that_no_cut_has_are_known_as_well() {
     receive(&mut opened, 2, 2, 0, &[Says::Critical(0), Says::Critical(1), Says::Critical(2)]);
     receive(&mut opened, 1, 0, 0, &[Says::Critical(0)]);
     let again = datagram(9, (5, 1003), Some(70), &[Says::Critical(71), Says::Critical(72)]);
-    let of = crate::intake::shard_of(&again, 2);
+    let of = crate::intake::shard_of(&again, None, 2);
     opened.collectors[of].receive(&again, 5);
     assert_eq!((sum(&opened, 7), sum(&opened, 9)), (4.0, 2.0));
     let account = opened.collectors[of].sender(9).unwrap().sequence();
     assert_eq!((account.received, account.outstanding), (1, 3), "from 1000 on");
-    let of = crate::intake::shard_of(&datagram(7, (2, 0), None, &[]), 2);
+    let of = crate::intake::shard_of(&datagram(7, (2, 0), None, &[]), None, 2);
     let account = opened.collectors[of].sender(7).unwrap().sequence();
     assert_eq!((account.received, account.outstanding, account.epoch), (2, 2, 2));
     assert!(opened.collectors.iter().all(|c| c.counts().closes()));

@@ -42,16 +42,26 @@ mod metrics;
 // It may be kept on disk.
 mod data;
 
+// What waits to be sent to others.
+mod outbox;
+
 // Around it the machine: the shards and who may look at them,
 mod shared;
 
 // the HTTP server,
 mod http;
 
+// those to whom it sends,
+mod export;
+
 // and the sockets for senders.
 mod server;
 
 pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
+pub use export::{
+    HttpAuth, HttpTarget, JsonLinesConfig, OutputConfig, OutputError, RemoteWriteConfig,
+    RemoteWriteProtocol, RemoteWriteTarget,
+};
 pub use intake::{
     Collector, Counts, GaugeSign, Life, LineAccount, Replies, Sender, SenderInfo, Shards, Source,
     shard_of,
@@ -59,8 +69,8 @@ pub use intake::{
 pub use limits::{Hits, Limit, Limits};
 pub use metrics::{Distributions, metrics};
 pub use report::{
-    DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, LinesReport, Own, Process, RefusedLines,
-    Report, SenderReport, SeriesReport, Status,
+    DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, LinesReport, OutputCause, OutputCounts,
+    OutputReport, Own, Process, RefusedLines, Report, SenderReport, SeriesReport, Status,
 };
 pub use series::{Class, Counter, Data, Distribution, Gauge, Set};
 pub use server::{Running, Server, ServerConfig, StartError, TapFn};

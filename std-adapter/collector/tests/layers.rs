@@ -4,7 +4,7 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 17] = [
     "limits",
     "journal",
     "memory",
@@ -17,8 +17,10 @@ const ROOMS: [&str; 15] = [
     "report",
     "metrics",
     "data",
+    "outbox",
     "shared",
     "http",
+    "export",
     "server",
 ];
 

@@ -80,7 +80,7 @@ enum Command {
     Demo(demo::Args),
     /// Run a collector until Ctrl-C, with a page, Prometheus text and health
     #[command(after_help = collect::HELP)]
-    Collect(collect::Args),
+    Collect(Box<collect::Args>),
     /// Check or show what a collector keeps in its data directory
     #[command(after_help = data::HELP)]
     Data(data::Args),

@@ -79,7 +79,7 @@ impl DataError {
     }
 
     /// Converts a database error about a file.
-    pub(super) fn of(file: impl Into<PathBuf>, error: impl Into<redb::Error>) -> Self {
+    pub(crate) fn of(file: impl Into<PathBuf>, error: impl Into<redb::Error>) -> Self {
         let file = file.into();
         match error.into() {
             redb::Error::Io(e)

@@ -88,7 +88,7 @@ fn clean(key: &str) -> String {
 }
 
 /// Escapes a label's value.
-fn quoted(out: &mut String, value: &str) {
+pub(crate) fn quoted(out: &mut String, value: &str) {
     for c in value.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

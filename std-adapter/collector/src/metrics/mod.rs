@@ -3,6 +3,7 @@
 //! First come the collector's own families, then those about its senders, then the series that they sent.
 
 mod ladder;
+mod outputs;
 mod own;
 mod page;
 mod process;

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Distributions, family, own, process, senders, series};
+use super::{Distributions, family, outputs, own, process, senders, series};
 use crate::exposition::{Family, Names, RESERVED};
 use crate::intake::{Collector, Life, Sender, Shards};
 use crate::report::{Io, Totals};
@@ -55,7 +55,7 @@ impl Page {
     pub(crate) fn new(now_ms: u64, io: &Io, shown: Distributions) -> Self {
         Self {
             now_ms,
-            io: *io,
+            io: io.clone(),
             shown,
             at: Stage::Own,
             ids: Vec::new(),
@@ -128,6 +128,7 @@ impl Page {
     fn own<S: Shards + ?Sized>(&mut self, out: &mut String, shards: &S) -> Stage {
         let totals = Totals::of(shards);
         own::write(out, &totals, &self.io);
+        outputs::write(out, &self.io.outputs);
         if let Some(of) = &self.io.process {
             process::write(out, of);
         }

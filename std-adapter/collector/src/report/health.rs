@@ -5,7 +5,7 @@
 use ringstat_core::observe::Reason;
 use serde::Serialize;
 
-use super::{Io, Own, Totals};
+use super::{Io, OutputCause, OutputReport, Own, Totals};
 use crate::intake::{Life, Sender, Source};
 use crate::limits::Limit;
 
@@ -92,6 +92,7 @@ impl Health {
             );
         }
         health.of_data(io);
+        io.outputs.iter().for_each(|output| health.of_output(output));
         let (hits, before) = (&totals.hits, &totals.hits_before);
         for limit in Limit::ALL {
             let times = hits.times(limit) - before.times(limit);
@@ -142,6 +143,45 @@ impl Health {
                 Status::Degraded,
                 format!("{recent} commits to the data directory failed: see the log"),
             );
+        }
+    }
+
+    /// What an output has to do with it.
+    fn of_output(&mut self, output: &OutputReport) {
+        let OutputReport { target, pending_samples, .. } = output;
+        if let Some(why) = &output.failing {
+            let (waited, oldest) = (output.failing_for.as_secs(), output.oldest_pending.as_secs());
+            self.because(
+                Status::Degraded,
+                format!("{target} has not taken samples for {waited} s ({why}): {pending_samples} wait, the oldest for {oldest} s"),
+            );
+        }
+        if let Some(why) = &output.disk_failing {
+            self.because(
+                Status::Degraded,
+                format!("what waits for {target} cannot be written to the data directory ({why}): a restart would lose it"),
+            );
+        }
+        for cause in OutputCause::ALL {
+            let (now, before) = (&output.counts.dropped, &output.before.dropped);
+            let dropped = now[cause as usize].saturating_sub(before[cause as usize]);
+            if dropped > 0 {
+                let (status, advice) = match cause {
+                    OutputCause::Refused => (Status::Degraded, "it refused them: see the log"),
+                    OutputCause::QueueFull => (
+                        Status::Unhealthy,
+                        "more was waiting than there is room for: see why it does not take them, or raise --remote-write-queue",
+                    ),
+                    OutputCause::Disk => {
+                        (Status::Degraded, "they could not be read back: see the log")
+                    }
+                    OutputCause::Shutdown => (Status::Degraded, "the collector ended"),
+                };
+                self.because(
+                    status,
+                    format!("{dropped} samples for {target} were dropped: {advice}"),
+                );
+            }
         }
     }
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::OutputReport;
+
 /// What a [`Collector`](crate::Collector), which has no sockets itself, is told about the machine around it.
-#[derive(Clone, Copy, PartialEq, Default, Debug)]
+#[derive(Clone, PartialEq, Default, Debug)]
 pub struct Io {
     /// The counts at present.
     pub now: IoCounts,
@@ -17,6 +19,8 @@ pub struct Io {
     pub process: Option<Process>,
     /// How the data directory is doing, where there is one.
     pub data: Option<DataNow>,
+    /// Where the collector sends what it knows, and how that is going.
+    pub outputs: Vec<OutputReport>,
 }
 
 /// What the system knows of this process, as far as it tells.

@@ -4,6 +4,7 @@ mod draft;
 mod health;
 mod io;
 mod lines;
+mod outputs;
 mod sender;
 mod series;
 mod totals;
@@ -18,6 +19,7 @@ pub(crate) use draft::Draft;
 pub use health::{Health, Status};
 pub use io::{DataCounts, DataNow, HttpCounts, Io, IoCounts, Process};
 pub use lines::{LinesReport, RefusedLines};
+pub use outputs::{OutputCause, OutputCounts, OutputReport};
 pub use sender::{Own, SenderReport};
 pub use series::SeriesReport;
 pub(crate) use totals::Totals;
@@ -87,6 +89,8 @@ pub struct Report {
     pub io: IoCounts,
     /// How the data directory is doing, where there is one.
     pub data: Option<DataNow>,
+    /// Where the collector sends what it knows, and how that is going.
+    pub outputs: Vec<OutputReport>,
     /// Datagrams lost for good, of all senders that number their datagrams. What the network loses of StatsD lines, nobody
     /// can know.
     pub lost: u64,
@@ -149,6 +153,7 @@ impl Report {
             kernel_drops: io.now.kernel_drops,
             io: io.now,
             data: io.data,
+            outputs: io.outputs.clone(),
             lost: senders.iter().filter_map(|s| s.lost).sum(),
             outstanding: senders.iter().filter_map(|s| s.outstanding).sum(),
             closes: counts.closes(),

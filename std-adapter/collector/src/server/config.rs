@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 
 use crate::data::{DataConfig, DataError};
+use crate::export::{OutputConfig, OutputError, Unprepared};
 use crate::intake::GaugeSign;
 use crate::limits::Limits;
 use crate::metrics::Distributions;
@@ -38,6 +39,8 @@ pub struct ServerConfig {
     pub data: Option<DataConfig>,
     /// How `/metrics` shows timings, distributions and histogram instruments.
     pub distributions: Distributions,
+    /// Where to send what is known, beside answering those who ask.
+    pub outputs: OutputConfig,
 }
 
 impl Default for ServerConfig {
@@ -50,6 +53,7 @@ impl Default for ServerConfig {
             limits: Limits::default(),
             data: None,
             distributions: Distributions::default(),
+            outputs: OutputConfig::default(),
         }
     }
 }
@@ -64,6 +68,8 @@ pub enum StartError {
     Http(SocketAddr, io::Error),
     /// The data directory cannot be used.
     Data(DataError),
+    /// An output cannot be used.
+    Output(OutputError),
     /// No thread could be started.
     Thread(io::Error),
 }
@@ -80,7 +86,17 @@ impl fmt::Display for StartError {
                 "cannot serve on {at}: {e}; another process may have that port: choose one with --http, or 0 for a free one"
             ),
             Self::Data(e) => write!(f, "{e}"),
+            Self::Output(e) => write!(f, "{e}"),
             Self::Thread(e) => write!(f, "cannot start a thread: {e}"),
+        }
+    }
+}
+
+impl From<Unprepared> for StartError {
+    fn from(error: Unprepared) -> Self {
+        match error {
+            Unprepared::Output(e) => Self::Output(e),
+            Unprepared::Data(e) => Self::Data(e),
         }
     }
 }
@@ -89,6 +105,7 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Data(e) => Some(e),
+            Self::Output(e) => Some(e),
             Self::Udp(_, e) | Self::Http(_, e) | Self::Thread(e) => Some(e),
         }
     }

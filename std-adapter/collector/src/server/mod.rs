@@ -19,6 +19,7 @@ use std::{fmt, io};
 pub use config::{ServerConfig, StartError};
 
 use crate::data::{self, KeeperThreads};
+use crate::export::{self, Exporting};
 use crate::http::HttpServer;
 use crate::intake::Collector;
 use crate::report::Report;
@@ -69,23 +70,27 @@ impl Server {
         for at in config.udp {
             groups.push(kernel::open(at, threads).map_err(|e| StartError::Udp(at, e))?);
         }
-        let opened = config.data.map(|data| data::open(&data, config.limits, threads));
+        let opened = config.data.as_ref().map(|data| data::open(data, config.limits, threads));
         let (shards, keeper) = match opened.transpose().map_err(StartError::Data)? {
             Some(opened) => (opened.collectors, Some((opened.now_ms, opened.keeper))),
             None => (Collector::shards(config.limits, threads), None),
         };
         let addresses = groups.iter().map(|group| group.address).collect();
-        let shared = Shared::new(shards, addresses, config.distributions);
-        let shared = Arc::new(match &keeper {
-            Some((now_ms, keeper)) => shared.with_keeper(*now_ms, keeper.shared().clone()),
-            None => shared,
-        });
+        // The directory is locked by now.
+        let dir = config.data.as_ref().map(|data| (&*data.dir, data.recover));
+        let outputs = export::prepare(config.outputs, dir)?;
+        let mut shared = Shared::new(shards, addresses, config.distributions);
+        if let Some((now_ms, keeper)) = &keeper {
+            shared = shared.with_keeper(*now_ms, keeper.shared().clone());
+        }
+        let shared = Arc::new(shared.with_outputs(outputs.stands().clone()));
         let receive_buffer = groups.iter().map(|group| group.receive_buffer).min().unwrap_or(0);
         let mut running = Running {
             shared: shared.clone(),
             http: None,
             receive_buffer,
             threads: Vec::new(),
+            exporting: None,
             keeper_threads: None,
         };
         if let Some((_, keeper)) = keeper {
@@ -117,6 +122,7 @@ impl Server {
             let receiving = thread.spawn(move || receiver.run());
             running.threads.push(receiving.map_err(StartError::Thread)?);
         }
+        running.exporting = Some(outputs.start(&shared).map_err(StartError::Thread)?);
         shared.set_ready();
         Ok(running)
     }
@@ -143,6 +149,7 @@ pub struct Running {
     http: Option<HttpServer>,
     receive_buffer: usize,
     threads: Vec<JoinHandle<()>>,
+    exporting: Option<Exporting>,
     keeper_threads: Option<KeeperThreads>,
 }
 
@@ -206,6 +213,9 @@ impl Running {
         for thread in self.threads.drain(..) {
             // A thread that panicked has reported it on standard error.
             let _ = thread.join();
+        }
+        if let Some(exporting) = self.exporting.take() {
+            exporting.end();
         }
         if let Some(keeper_threads) = self.keeper_threads.take() {
             // Whatever could not be written has been logged.

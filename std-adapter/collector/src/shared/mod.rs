@@ -16,6 +16,7 @@ pub(crate) use shard::Shard;
 use crate::data::{KeeperShared, ShardsMut};
 use crate::intake::{Baseline, Collector, Shards};
 use crate::metrics::Distributions;
+use crate::outbox::Stands;
 use crate::report::{Io, IoCounts, Report};
 
 /// The shards, and what the server knows beside them.
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     /// Where its clock began: it goes on where a life before has ended.
     clock_ms: u64,
     keeper: Option<Arc<KeeperShared>>,
+    outputs: Arc<Stands>,
     ready: AtomicBool,
     stop: AtomicBool,
     addresses: Vec<SocketAddr>,
@@ -55,6 +57,7 @@ impl Shared {
             start: Instant::now(),
             clock_ms: 0,
             keeper: None,
+            outputs: Arc::default(),
             ready: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             addresses,
@@ -83,6 +86,11 @@ impl Shared {
         Self { clock_ms, keeper: Some(keeper), ..self }
     }
 
+    /// The same, with outputs.
+    pub(crate) fn with_outputs(self, outputs: Arc<Stands>) -> Self {
+        Self { outputs, ..self }
+    }
+
     /// Where acknowledgements are asked for, if what they say is to be on disk.
     pub(crate) fn keeper(&self) -> Option<&KeeperShared> {
         self.keeper.as_deref()
@@ -103,6 +111,7 @@ impl Shared {
             longest_pause: longest_pause.unwrap_or_default(),
             process: None,
             data: self.keeper().map(|keeper| keeper.status().now()),
+            outputs: self.outputs.reports(),
         }
     }
 
@@ -126,6 +135,7 @@ impl Shared {
     /// Does what time asks for, beside what each shard does.
     pub(crate) fn tick(&self) {
         self.before().rotate(self.now_ms(), || self.io_counts());
+        self.outputs.rotate(self.now_ms());
     }
 
     fn before(&self) -> MutexGuard<'_, Baseline<IoCounts>> {

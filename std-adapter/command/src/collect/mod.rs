@@ -3,6 +3,7 @@
 mod live;
 mod log;
 mod out;
+mod outputs;
 mod supervisor;
 
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ Examples:
   ringstat collect --udp 127.0.0.1:0 --http 127.0.0.1:0 --json
   RUST_LOG=warn ringstat collect --log json
   ringstat collect --data /var/lib/ringstat
+  ringstat collect --remote-write http://127.0.0.1:9090/api/v1/write
 
 Without --data everything is in memory, and a restart forgets it. With it, acknowledged critical events are on
 disk and count once over all restarts; of the rest, a crash loses at most the last second and counts it as lost.
@@ -92,6 +94,8 @@ pub(crate) struct Args {
     /// Show timings and distributions as summaries with quantiles instead of histograms
     #[arg(long)]
     summaries: bool,
+    #[command(flatten)]
+    outputs: outputs::OutputArgs,
     /// Form of the log on standard error; RUST_LOG sets what is logged, as in RUST_LOG=warn
     #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
     log: log::Form,
@@ -155,6 +159,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
             settings.distributions
         },
         data: data(args, settings.data)?,
+        outputs: args.outputs.apply(settings.outputs),
     })?;
     let out = Out::new();
     out.text(beginning(&running, args.json)?);
@@ -248,6 +253,7 @@ pub(crate) fn cannot_start(error: StartError) -> Failure {
             format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
         }
         StartError::Data(e) => crate::data::hint(e),
+        StartError::Output(_) => "`ringstat collect --help` shows how outputs are given.".into(),
         _ => "`ulimit -a` shows what this user may have.".into(),
     };
     Failure::new(Exit::Environment, error).hint(hint)

@@ -238,4 +238,43 @@ pub(super) const KEYS: &[Key] = &[
         "a path",
         "\"/var/lib/ringstat\"",
     ),
+    key(
+        "collector.remote_write",
+        "Receivers of Prometheus' remote write, to which samples are sent",
+        "[{ url = \"https://HOST/PATH\", headers = {}, bearer_file = \"…\", user = \"…\", password_file = \"…\", ca_file = \"…\", protocol = \"auto\", \"1.0\" or \"2.0\", timeout = \"30s\" }], all but the URL optional",
+    ),
+    key(
+        "collector.remote_write_interval",
+        "The interval between two samples of a series",
+        "1s to 1day",
+    ),
+    key(
+        "collector.remote_write_labels",
+        "Labels that every sample gets; instance is the name of the machine, unless it is given",
+        "names and texts, as in { zone = \"eu\" }; an empty text leaves one out",
+    ),
+    key(
+        "collector.remote_write_queue",
+        "Bytes that may wait for the receivers, compressed; beyond it the oldest samples are dropped",
+        "1 or more",
+    ),
+    optional(
+        "collector.jsonl",
+        "The file that gets a line of JSON for each series once an interval",
+        "a path",
+        "\"/var/log/ringstat/series.jsonl\"",
+    ),
+    key("collector.jsonl_interval", "The interval between two lines of a series", "1s to 1day"),
+    key(
+        "collector.jsonl_max_bytes",
+        "The size at which the file is rotated, in bytes",
+        "1 or more",
+    ),
+    key("collector.jsonl_max_age", "The age at which the file is rotated", "any; 0s: not by age"),
+    key(
+        "collector.jsonl_keep",
+        "How many rotated files are kept; older ones are deleted",
+        "any number",
+    ),
+    key("collector.jsonl_compress", "Whether rotated files are compressed by gzip", YES_NO),
 ];

@@ -7,6 +7,7 @@
 pub(crate) mod budget;
 mod invalid;
 mod keys;
+pub(crate) mod outputs;
 mod print;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use ringstat_collector::{Distributions, Limits, ServerConfig};
 use ringstat_std::{ClientConfig, ConfigError, Preset};
 use serde::{Deserialize, Serialize};
 
+use self::outputs::Outputs;
 use crate::common::failure::{Failure, Outcome};
 use crate::send::DEFAULT_ADDRESS;
 
@@ -69,6 +71,9 @@ pub(crate) struct Collector {
     /// The directory in which everything is kept; without it, a restart forgets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) data: Option<PathBuf>,
+    /// Where to send what is known.
+    #[serde(flatten)]
+    pub(crate) outputs: Outputs,
 }
 
 impl Default for Collector {
@@ -88,6 +93,7 @@ impl Default for Collector {
             series_ttl: limits.series_ttl,
             distributions: Distributions::default(),
             data: None,
+            outputs: Outputs::default(),
         }
     }
 }
@@ -133,7 +139,8 @@ impl Collector {
         let (least, most) = (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
         let times = [("idle", self.idle), ("series_ttl", self.series_ttl)];
         let wrong = times.into_iter().find(|(_, time)| !(least..=most).contains(time));
-        wrong.map(|(field, time)| (field, format!("{time:?}"), "1s to 366days".into()))
+        let wrong = wrong.map(|(field, time)| (field, format!("{time:?}"), "1s to 366days".into()));
+        wrong.or_else(|| self.outputs.wrong())
     }
 }
 

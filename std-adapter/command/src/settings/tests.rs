@@ -56,6 +56,19 @@ fn errors_name_key_value_and_what_is_allowed() {
         ("[collector]\nudp = [\"x\"]", &["collector.udp", "socket address"]),
         ("[collector]\nudp = []", &["collector.udp", "at least one"]),
         ("[collector]\nhttp = \"here\"", &["collector.http is", "here", "socket address"]),
+        (
+            "[collector]\nremote_write_interval = \"1ms\"",
+            &["collector.remote_write_interval", "1s to 1day"],
+        ),
+        (
+            "[collector]\nremote_write = [{ url = \"http://a/\", user = \"u\" }]",
+            &["remote_write", "password_file"],
+        ),
+        (
+            "[collector]\nremote_write = [{ url = \"http://a/\", uzer = \"u\" }]",
+            &["remote_write", "uzer"],
+        ),
+        ("[collector]\nremote_writ = []", &["remote_writ"]),
         ("[colector]\n", &["colector", "collector"]),
         ("client = ", &["TOML"]),
     ] {
@@ -80,7 +93,12 @@ fn every_key_is_described_and_nothing_else() {
             version: Some("1".into()),
             ..ClientConfig::default()
         },
-        collector: Collector { threads: Some(2), data: Some("/d".into()), ..Collector::default() },
+        collector: Collector {
+            threads: Some(2),
+            data: Some("/d".into()),
+            outputs: outputs::Outputs { jsonl: Some("/f".into()), ..Default::default() },
+            ..Collector::default()
+        },
     };
     let table = toml::Table::try_from(&whole).unwrap();
     let there = |(name, value): (&String, &toml::Value)| match value.as_table() {

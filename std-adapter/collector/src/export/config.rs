@@ -1,0 +1,257 @@
+//! Where a collector sends what it knows.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
+
+/// Where a collector sends what it knows, beside answering those who ask.
+///
+/// ```
+/// use ringstat_collector::{OutputConfig, RemoteWriteConfig, ServerConfig};
+///
+/// let config = ServerConfig {
+///     outputs: OutputConfig {
+///         remote_write: RemoteWriteConfig::to(["http://127.0.0.1:9090/api/v1/write"]),
+///         ..OutputConfig::default()
+///     },
+///     ..ServerConfig::default()
+/// };
+/// assert_eq!(config.outputs.remote_write.targets.len(), 1);
+/// ```
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct OutputConfig {
+    /// Receivers of Prometheus' remote write.
+    pub remote_write: RemoteWriteConfig,
+    /// A file of JSON lines.
+    pub json_lines: Option<JsonLinesConfig>,
+}
+
+/// A file that gets one line of JSON for each series, once an interval.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JsonLinesConfig {
+    /// The file. What is rotated away gets the time behind its name, in milliseconds of Unix time.
+    pub file: PathBuf,
+    /// How often lines are written.
+    pub interval: Duration,
+    /// The size beyond which the file is rotated, in bytes.
+    pub max_bytes: u64,
+    /// The age at which it is rotated, if it is.
+    pub max_age: Option<Duration>,
+    /// How many rotated files are kept; older ones are deleted.
+    pub keep: usize,
+    /// Whether rotated files are compressed, by gzip.
+    pub compress: bool,
+}
+
+impl JsonLinesConfig {
+    /// Lines to this file each minute: at most 100 MiB at a time and a day, ten times, compressed.
+    #[must_use]
+    pub fn to(file: impl Into<PathBuf>) -> Self {
+        Self {
+            file: file.into(),
+            interval: Duration::from_secs(60),
+            max_bytes: 100 << 20,
+            max_age: Some(Duration::from_secs(86_400)),
+            keep: 10,
+            compress: true,
+        }
+    }
+}
+
+/// Receivers of Prometheus' remote write, and what they all get.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RemoteWriteConfig {
+    /// The receivers; none by default.
+    pub targets: Vec<RemoteWriteTarget>,
+    /// How often samples are taken.
+    pub interval: Duration,
+    /// Labels that every sample gets, as a scrape adds `job` and `instance`. A label of the same name that a sender uses is
+    /// called `exported_NAME` then.
+    pub labels: Vec<(String, String)>,
+    /// The largest size of what waits to be delivered, compressed, in bytes; beyond it the oldest samples are dropped. They
+    /// wait in the data directory if there is one, and in memory otherwise.
+    pub queue_bytes: usize,
+}
+
+impl Default for RemoteWriteConfig {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            interval: Duration::from_secs(15),
+            labels: Vec::new(),
+            queue_bytes: 256 << 20,
+        }
+    }
+}
+
+impl RemoteWriteConfig {
+    /// Samples for these URLs, with the defaults for everything else.
+    #[must_use]
+    pub fn to<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Self {
+        let target = |url: U| RemoteWriteTarget::new(HttpTarget::new(url));
+        Self { targets: urls.into_iter().map(target).collect(), ..Self::default() }
+    }
+}
+
+/// A receiver of remote write.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RemoteWriteTarget {
+    /// Where it is, and how it is spoken to.
+    pub http: HttpTarget,
+    /// The version of the protocol.
+    pub protocol: RemoteWriteProtocol,
+}
+
+impl RemoteWriteTarget {
+    /// A receiver whose version is found out.
+    #[must_use]
+    pub const fn new(http: HttpTarget) -> Self {
+        Self { http, protocol: RemoteWriteProtocol::Auto }
+    }
+}
+
+/// The version of the remote write protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub enum RemoteWriteProtocol {
+    /// 2.0, and 1.0 if the receiver does not take it.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// 1.0.
+    #[serde(rename = "1.0")]
+    V1,
+    /// 2.0.
+    #[serde(rename = "2.0")]
+    V2,
+}
+
+/// A receiver that is spoken to over HTTP or HTTPS.
+#[derive(Clone, PartialEq)]
+pub struct HttpTarget {
+    /// Its URL. A user and a password in it are sent as basic authentication.
+    pub url: String,
+    /// Headers that every request gets, such as the tenant's.
+    pub headers: Vec<(String, String)>,
+    /// Who we are.
+    pub auth: HttpAuth,
+    /// A file with certificates, in PEM, of those who may vouch for it; without one, the well-known authorities.
+    pub ca_file: Option<PathBuf>,
+    /// How long a request may take.
+    pub timeout: Duration,
+}
+
+impl HttpTarget {
+    /// A target that asks for nothing in particular.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            headers: Vec::new(),
+            auth: HttpAuth::None,
+            ca_file: None,
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl fmt::Debug for HttpTarget {
+    /// Without what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("HttpTarget")
+            .field("url", &shown(&self.url))
+            .field("headers", &headers)
+            .field("auth", &self.auth)
+            .field("ca_file", &self.ca_file)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
+}
+
+/// How a collector says who it is. Files are read for each request, so that what they say can be changed.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub enum HttpAuth {
+    /// It does not.
+    #[default]
+    None,
+    /// By the token in a file.
+    BearerFile(PathBuf),
+    /// By a user's name, and the password in a file.
+    Basic {
+        /// The user's name.
+        user: String,
+        /// The file with the password.
+        password_file: PathBuf,
+    },
+}
+
+/// A URL without what may be secret: the user, the password and the query.
+pub(super) fn shown(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    match bare.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            format!("{scheme}://{host}{path}")
+        }
+        None => bare.to_owned(),
+    }
+}
+
+/// Why an output cannot be started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OutputError {
+    /// The URL cannot be used.
+    Url {
+        /// The URL, without what may be secret.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A header cannot be sent.
+    Header(String),
+    /// A file cannot be used.
+    File(PathBuf, io::Error),
+}
+
+impl fmt::Display for OutputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, why } => write!(f, "cannot send to {url}: {why}"),
+            Self::Header(name) => write!(f, "`{name}` cannot be a header"),
+            Self::File(path, e) => write!(f, "cannot use {}: {e}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for OutputError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(_, e) => Some(e),
+            Self::Url { .. } | Self::Header(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for (url, safe) in [
+            ("https://me:secret@host:1/a/b?token=secret", "https://host:1/a/b"),
+            ("http://host", "http://host"),
+            ("http://host/a@b", "http://host/a@b"),
+            ("nonsense?secret", "nonsense"),
+        ] {
+            assert_eq!(shown(url), safe);
+        }
+        let mut target = HttpTarget::new("http://u:secret@h/");
+        target.headers.push(("x-tenant".into(), "secret".into()));
+        assert!(!format!("{target:?}").contains("secret"), "{target:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Starts and ends all outputs.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+use std::{fmt, io};
+
+use super::config::{OutputConfig, OutputError, RemoteWriteConfig, shown};
+use super::deliver;
+use super::json_lines::JsonLines;
+use super::remote_write::{RemoteWrite, RemoteWriteCarrier};
+use super::rounds::{self, End};
+use crate::data::DataError;
+use crate::outbox::{Outbox, Stands};
+use crate::shared::Shared;
+
+/// The name of the file of what waits for the receivers of remote write, in the data directory.
+const REMOTE_WRITE: &str = "remote_write.redb";
+/// How long the end waits for a last delivery.
+const END: Duration = Duration::from_millis(1500);
+
+/// Why outputs cannot be started.
+#[derive(Debug)]
+pub(crate) enum Unprepared {
+    Output(OutputError),
+    Data(DataError),
+}
+
+impl From<OutputError> for Unprepared {
+    fn from(error: OutputError) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<DataError> for Unprepared {
+    fn from(error: DataError) -> Self {
+        Self::Data(error)
+    }
+}
+
+/// Outputs that can be started.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    stands: Arc<Stands>,
+    remote_write: Option<PreparedWrite>,
+    json_lines: Option<(JsonLines, Duration)>,
+}
+
+struct PreparedWrite {
+    carriers: Vec<RemoteWriteCarrier>,
+    config: RemoteWriteConfig,
+    outbox: Arc<Outbox>,
+}
+
+/// Checks where to send, and opens what waits in the data directory, if there is one; damaged files of it are put aside if
+/// the second part says so.
+pub(crate) fn prepare(
+    config: OutputConfig,
+    dir: Option<(&Path, bool)>,
+) -> Result<Prepared, Unprepared> {
+    let mut prepared = Prepared::default();
+    let mut stands = Stands::default();
+    let OutputConfig { remote_write: config, json_lines } = config;
+    if !config.targets.is_empty() {
+        let carriers = config.targets.iter().cloned().map(RemoteWriteCarrier::new);
+        let carriers = carriers.collect::<Result<Vec<_>, _>>()?;
+        let names = distinct(config.targets.iter().map(|target| shown(&target.http.url)));
+        let file = dir.map(|(dir, recover)| (dir.join(REMOTE_WRITE), recover));
+        let file = file.as_ref().map(|(file, recover)| (&**file, *recover));
+        let outbox = Arc::new(Outbox::open(names.clone(), config.queue_bytes, file)?);
+        stands.add("remote_write", names, outbox.clone());
+        prepared.remote_write = Some(PreparedWrite { carriers, config, outbox });
+    }
+    if let Some(config) = json_lines {
+        let lines = JsonLines::open(&config)?;
+        let name = config.file.display().to_string();
+        stands.add("json_lines", vec![name], lines.account().clone());
+        prepared.json_lines = Some((lines, config.interval));
+    }
+    prepared.stands = Arc::new(stands);
+    Ok(prepared)
+}
+
+/// The names, of which equal ones get a number.
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        let mut distinct = name.clone();
+        let mut number = 1;
+        while all.contains(&distinct) {
+            number += 1;
+            distinct = format!("{name}#{number}");
+        }
+        all.push(distinct);
+    }
+    all
+}
+
+impl Prepared {
+    /// How the outputs are doing.
+    pub(crate) fn stands(&self) -> &Arc<Stands> {
+        &self.stands
+    }
+
+    /// Starts the threads.
+    pub(crate) fn start(self, shared: &Arc<Shared>) -> io::Result<Exporting> {
+        let (taking, taken) = channel();
+        let (delivering, delivered) = channel();
+        let (end, mut outboxes) = (Arc::<End>::default(), Vec::new());
+        if let Some(PreparedWrite { carriers, config, outbox }) = self.remote_write {
+            let names = config.targets.iter().map(|target| shown(&target.http.url));
+            for (target, (carrier, name)) in carriers.into_iter().zip(names).enumerate() {
+                deliver::start(name, carrier, &outbox, target, delivering.clone())?;
+            }
+            let round = RemoteWrite::new(&config.labels, outbox.clone());
+            rounds::start(round, config.interval, shared, &end, taking.clone())?;
+            outboxes.push(outbox);
+        }
+        if let Some((lines, interval)) = self.json_lines {
+            rounds::start(lines, interval, shared, &end, taking)?;
+        }
+        Ok(Exporting { end, outboxes, taken, delivered })
+    }
+}
+
+/// Outputs that run.
+pub(crate) struct Exporting {
+    end: Arc<End>,
+    outboxes: Vec<Arc<Outbox>>,
+    /// Disconnected when all rounds are over, and when all deliveries are.
+    taken: Receiver<Infallible>,
+    delivered: Receiver<Infallible>,
+}
+
+impl fmt::Debug for Exporting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporting").finish_non_exhaustive()
+    }
+}
+
+impl Exporting {
+    /// Takes what there is for a last time, and delivers what can be delivered at once. Call it when no more datagrams
+    /// arrive.
+    pub(crate) fn end(&self) {
+        let by = Instant::now() + END;
+        self.end.ask();
+        let is_over = |ended: &Receiver<Infallible>| {
+            let left = by.saturating_duration_since(Instant::now());
+            matches!(ended.recv_timeout(left), Err(RecvTimeoutError::Disconnected))
+        };
+        let taken = is_over(&self.taken);
+        self.outboxes.iter().for_each(|outbox| outbox.end(by));
+        let delivered = is_over(&self.delivered);
+        let lost: u64 = self.outboxes.iter().map(|outbox| outbox.give_up()).sum();
+        if lost > 0 {
+            tracing::error!("{lost} samples could not be delivered before the end: they are lost");
+        } else if !taken || !delivered {
+            tracing::warn!("not everything could be delivered before the end");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        let names = ["a", "b", "a", "a"].map(str::to_owned);
+        assert_eq!(distinct(names.into_iter()), ["a", "b", "a#2", "a#3"]);
+    }
+}

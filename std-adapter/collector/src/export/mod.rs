@@ -1,0 +1,25 @@
+//! Outputs: what the collector knows goes to others, without being asked.
+//!
+//! ```text
+//!  shards ──slices──► rounds: once an interval ─┬─► batches ──► outbox ──► one thread for each target ──► HTTP
+//!                                               │             (memory or disk)      again until it is taken
+//!                                               └─► lines ──► file, rotated
+//! ```
+//!
+//! Nothing here makes those wait who receive: the shards are looked at in slices, as for `/metrics`, and what a target
+//! does not take waits in an [`outbox`](crate::outbox) of bounded size, where each sample is accounted for.
+
+mod config;
+mod deliver;
+mod exporter;
+mod json_lines;
+mod post;
+mod remote_write;
+mod rounds;
+mod walk;
+
+pub use config::{
+    HttpAuth, HttpTarget, JsonLinesConfig, OutputConfig, OutputError, RemoteWriteConfig,
+    RemoteWriteProtocol, RemoteWriteTarget,
+};
+pub(crate) use exporter::{Exporting, Unprepared, prepare};

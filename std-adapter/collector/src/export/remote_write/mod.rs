@@ -1,0 +1,146 @@
+//! Prometheus' remote write, versions 1.0 and 2.0.
+//!
+//! Once an interval a page of `/metrics` is written, read back ([`scrape`]) and packed into requests of version 2.0
+//! ([`batch`]). They have the time of the moment in them, and go into an [`Outbox`] that all targets share; so a request
+//! that is sent again, even in the next life of the collector, says the same as before. Series of the moment before that
+//! are there no more get a marker.
+//!
+//! A target that does not take version 2.0 gets the same request as version 1.0 ([`wire`]).
+
+mod batch;
+mod carrier;
+mod proto;
+mod scrape;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::quality::RandomState;
+
+use self::batch::Builder;
+pub(super) use self::carrier::RemoteWriteCarrier;
+use self::scrape::{Head, Line};
+use super::rounds::{self, Round};
+use crate::intake::Shards;
+use crate::metrics::Page;
+use crate::outbox::{Batch, Outbox};
+use crate::shared::Shared;
+
+/// The longest time that a slice of the page takes.
+const SLICE: Duration = Duration::from_micros(400);
+
+/// The pause between two slices.
+const BETWEEN: Duration = Duration::from_millis(1);
+
+/// Takes samples once an interval.
+#[derive(Debug)]
+pub(super) struct RemoteWrite {
+    packer: Packer,
+    outbox: Arc<Outbox>,
+}
+
+impl RemoteWrite {
+    /// Every sample gets the labels `own`.
+    pub(super) fn new(own: &[(String, String)], outbox: Arc<Outbox>) -> Self {
+        Self { packer: Packer::new(own), outbox }
+    }
+}
+
+impl Round for RemoteWrite {
+    fn newest_ms(&self) -> u64 {
+        self.outbox.newest_ms()
+    }
+
+    fn skipped(&self, rounds: u64) {
+        self.outbox.skipped(rounds);
+    }
+
+    fn take(&mut self, time_ms: u64, shared: &Shared) {
+        let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
+        let between = || std::thread::sleep(BETWEEN);
+        let (batches, omitted) = self.packer.pack(time_ms, page, shared, between);
+        // What leaves is not to be taken back by a crash.
+        rounds::wait_for_disk(shared);
+        batches.into_iter().for_each(|batch| self.outbox.put(batch));
+        if omitted > 0 {
+            shared.shards()[0].write().cut_page(omitted);
+        }
+    }
+}
+
+/// Packs what there is into requests, moment by moment.
+#[derive(Debug)]
+struct Packer {
+    own: Arc<[(String, String)]>,
+    hasher: RandomState,
+    /// The requests of the moment before, and the keys of their series, sorted.
+    before: Vec<Batch>,
+    keys: Vec<u64>,
+}
+
+impl Packer {
+    /// Every sample gets the labels `own`.
+    fn new(own: &[(String, String)]) -> Self {
+        Self {
+            own: own.into(),
+            hasher: RandomState::default(),
+            before: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Packs a page as the samples of a moment, and calls `between` between two slices of it. Returns the requests, and how
+    /// many series were left out because the page would have been too long.
+    fn pack<S: Shards + ?Sized>(
+        &mut self,
+        time_ms: u64,
+        mut page: Page,
+        shards: &S,
+        between: impl Fn(),
+    ) -> (Vec<Batch>, u64) {
+        let mut builder = Builder::new(time_ms, self.own.clone(), self.hasher.clone());
+        let (mut head, mut slice, mut batches) = (Head::default(), String::new(), Vec::new());
+        loop {
+            slice.clear();
+            let more = page.write(&mut slice, shards, SLICE);
+            for line in slice.lines() {
+                if line.starts_with('#') {
+                    head.read(line);
+                } else if let Some(sample) = Line::read(line) {
+                    builder.add(&head, &sample);
+                }
+                batches.extend(builder.take(false));
+            }
+            if !more {
+                break;
+            }
+            between();
+        }
+        batches.extend(builder.take(true));
+        let keys = builder.into_keys();
+        let marks = self.mark(time_ms, &keys);
+        (self.before, self.keys) = (batches.clone(), keys);
+        batches.extend(marks);
+        (batches, page.omitted())
+    }
+
+    /// Markers for the series of the moment before that are not among `keys`.
+    fn mark(&self, time_ms: u64, keys: &[u64]) -> Vec<Batch> {
+        let is_gone = |key: &u64| keys.binary_search(key).is_err();
+        let gone: Vec<u64> = self.keys.iter().copied().filter(is_gone).collect();
+        let mut batches = Vec::new();
+        if gone.is_empty() {
+            return batches;
+        }
+        let mut builder = Builder::new(time_ms, self.own.clone(), self.hasher.clone());
+        for request in self.before.iter().filter_map(|batch| wire::read(&batch.body)) {
+            builder.mark(&request, &gone);
+            batches.extend(builder.take(false));
+        }
+        batches.extend(builder.take(true));
+        batches
+    }
+}

@@ -1,0 +1,158 @@
+//! The settings of outputs: where a collector sends what it knows.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ringstat_collector::{
+    HttpAuth, HttpTarget, JsonLinesConfig, OutputConfig, RemoteWriteConfig, RemoteWriteProtocol,
+    RemoteWriteTarget,
+};
+use serde::{Deserialize, Serialize};
+
+/// Outputs, among the collector's settings.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Outputs {
+    /// Receivers of remote write.
+    pub(crate) remote_write: Vec<RemoteWrite>,
+    #[serde(with = "humantime_serde")]
+    pub(crate) remote_write_interval: Duration,
+    /// Labels that every sample gets.
+    pub(crate) remote_write_labels: BTreeMap<String, String>,
+    /// Bytes that may wait.
+    pub(crate) remote_write_queue: usize,
+    /// A file of JSON lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) jsonl: Option<PathBuf>,
+    #[serde(with = "humantime_serde")]
+    pub(crate) jsonl_interval: Duration,
+    pub(crate) jsonl_max_bytes: u64,
+    #[serde(with = "humantime_serde")]
+    pub(crate) jsonl_max_age: Duration,
+    pub(crate) jsonl_keep: usize,
+    pub(crate) jsonl_compress: bool,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        let RemoteWriteConfig { interval, queue_bytes, .. } = RemoteWriteConfig::default();
+        let lines = JsonLinesConfig::to("");
+        Self {
+            remote_write: Vec::new(),
+            remote_write_interval: interval,
+            remote_write_labels: BTreeMap::from([("job".to_owned(), "ringstat".to_owned())]),
+            remote_write_queue: queue_bytes,
+            jsonl: None,
+            jsonl_interval: lines.interval,
+            jsonl_max_bytes: lines.max_bytes,
+            jsonl_max_age: lines.max_age.unwrap_or_default(),
+            jsonl_keep: lines.keep,
+            jsonl_compress: lines.compress,
+        }
+    }
+}
+
+/// A receiver of remote write.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoteWrite {
+    pub(crate) url: String,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bearer_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password_file: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) protocol: RemoteWriteProtocol,
+    #[serde(default = "timeout", with = "humantime_serde")]
+    pub(crate) timeout: Duration,
+}
+
+impl Default for RemoteWrite {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            headers: BTreeMap::new(),
+            bearer_file: None,
+            user: None,
+            password_file: None,
+            ca_file: None,
+            protocol: RemoteWriteProtocol::default(),
+            timeout: timeout(),
+        }
+    }
+}
+
+fn timeout() -> Duration {
+    HttpTarget::new("").timeout
+}
+
+impl RemoteWrite {
+    fn target(self) -> RemoteWriteTarget {
+        let auth = match (self.bearer_file, self.user, self.password_file) {
+            (Some(file), ..) => HttpAuth::BearerFile(file),
+            (None, Some(user), Some(password_file)) => HttpAuth::Basic { user, password_file },
+            _ => HttpAuth::None,
+        };
+        let Self { url, ca_file, protocol, timeout, .. } = self;
+        let headers = self.headers.into_iter().collect();
+        RemoteWriteTarget { http: HttpTarget { url, headers, auth, ca_file, timeout }, protocol }
+    }
+}
+
+impl Outputs {
+    /// The outputs as the collector takes them.
+    pub(crate) fn config(self) -> OutputConfig {
+        let mut labels = self.remote_write_labels;
+        // As a scrape would name it. An empty text leaves a label out.
+        labels
+            .entry("instance".into())
+            .or_insert_with(|| sysinfo::System::host_name().unwrap_or_default());
+        labels.retain(|_, value| !value.is_empty());
+        let json_lines = self.jsonl.map(|file| JsonLinesConfig {
+            file,
+            interval: self.jsonl_interval,
+            max_bytes: self.jsonl_max_bytes,
+            max_age: Some(self.jsonl_max_age).filter(|age| !age.is_zero()),
+            keep: self.jsonl_keep,
+            compress: self.jsonl_compress,
+        });
+        OutputConfig {
+            json_lines,
+            remote_write: RemoteWriteConfig {
+                targets: self.remote_write.into_iter().map(RemoteWrite::target).collect(),
+                interval: self.remote_write_interval,
+                labels: labels.into_iter().collect(),
+                queue_bytes: self.remote_write_queue,
+            },
+        }
+    }
+
+    /// The first setting that is out of bounds: its name, its value and what is allowed.
+    pub(super) fn wrong(&self) -> Option<(&'static str, String, String)> {
+        let times = [
+            ("remote_write_interval", self.remote_write_interval),
+            ("jsonl_interval", self.jsonl_interval),
+        ];
+        let within = Duration::from_secs(1)..=Duration::from_secs(86_400);
+        if let Some((field, time)) = times.into_iter().find(|(_, time)| !within.contains(time)) {
+            return Some((field, format!("{time:?}"), "1s to 1day".into()));
+        }
+        let with_both = |of: &&RemoteWrite| of.user.is_some() != of.password_file.is_some();
+        if let Some(of) = self.remote_write.iter().find(with_both) {
+            let allowed = "`user` together with `password_file`".to_owned();
+            return Some(("remote_write", of.url.clone(), allowed));
+        }
+        let sizes = [
+            ("remote_write_queue", self.remote_write_queue as u64),
+            ("jsonl_max_bytes", self.jsonl_max_bytes),
+        ];
+        let (field, _) = sizes.into_iter().find(|(_, size)| *size == 0)?;
+        Some((field, "0".into(), "1 or more".into()))
+    }
+}

@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::total::{Total, TwoWords};
-use super::{Buckets, Histogram, Instrument, Owners};
+use super::{BiasedCounter, Buckets, Histogram, Instrument, Owners};
 use crate::record::Value;
 
 fn model(least: usize, scenario: impl Fn() + Sync + Send + 'static) {
@@ -89,5 +89,20 @@ fn owners_go_on_where_the_last_one_stopped() {
         let parties = [add(), add()];
         parties.into_iter().for_each(|p| p.join().unwrap());
         assert_eq!(shared.1.get() + shared.2.get(), 2);
+    });
+}
+
+/// Of two threads that add for the first time, one becomes the owner, which adds with a plain load and store.
+#[test]
+fn biased_towards_one_thread_only() {
+    model(10, || {
+        let counter = Arc::new(BiasedCounter::<2>::new("c"));
+        let add = |number| {
+            let counter = counter.clone();
+            thread::spawn(move || (0..2).for_each(|_| counter.add_in(number, 1)))
+        };
+        let parties = [add(0), add(1)];
+        parties.into_iter().for_each(|p| p.join().unwrap());
+        assert_eq!(counter.total(), 4);
     });
 }

@@ -20,6 +20,7 @@
 use crate::record::{Tag, Value};
 use crate::sync::{AtomicU32, Ordering, const_fn};
 
+mod biased;
 mod counter;
 mod gauge;
 mod histogram;
@@ -33,6 +34,7 @@ pub mod walk;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+pub use biased::BiasedCounter;
 pub use counter::Counter;
 pub use gauge::Gauge;
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};

@@ -43,7 +43,7 @@ use crate::shared::Shared;
 pub use crate::registry::Described;
 use crate::registry::Table;
 use handle::Checked;
-use key::same;
+use key::{Known, place};
 
 mod describe;
 mod handle;
@@ -113,7 +113,7 @@ pub struct Facade {
 /// The instruments of one type.
 #[derive(Debug)]
 struct Instruments<H> {
-    table: Table<Key, H>,
+    table: Table<Known, H>,
     /// The handle for everything that has no place in the table.
     overflow: PerProcess<H>,
 }
@@ -131,7 +131,8 @@ impl<H: Clone> Instruments<H> {
         client: &Client,
         make: impl Fn(&Key, &Arc<Shared>) -> H,
     ) -> Option<H> {
-        match self.table.get(key.get_hash(), |k| same(k, key)) {
+        let at = place(key);
+        match self.table.get(key.get_hash(), |known| known.is(key, at)) {
             Some(handle) => Some(handle.clone()),
             None => self.new_handle(key, client.shared()?, make),
         }
@@ -147,8 +148,8 @@ impl<H: Clone> Instruments<H> {
         if !self.table.is_full()
             && let Some(handle) = self.table.get_or_add(
                 key.get_hash(),
-                |k| same(k, key),
-                || (key.to_retained(), make(key, shared)),
+                |known| known.is(key, place(key)),
+                || (Known::new(key), make(key, shared)),
             )
         {
             return Some(handle.clone());

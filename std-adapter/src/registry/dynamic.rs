@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use ringstat_core::instrument::{
-    Counter, DEFAULT_BUCKETS, Gauge, Histogram, Instrument, Mark, State, Unit,
+    BiasedCounter, DEFAULT_BUCKETS, Gauge, Histogram, Instrument, Mark, State, Unit,
 };
 use ringstat_core::record::Tag;
 
 #[cfg(feature = "metrics")]
 use super::FloatHistogram;
 use super::key::Key;
+use crate::threads;
+
+/// A counter that is made at run time.
+pub(crate) type Counter = BiasedCounter<{ threads::OWNERS }>;
 
 /// An instrument together with the name and tags that were given at run time.
 #[derive(Debug)]

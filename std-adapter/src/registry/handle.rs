@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringstat_core::instrument::{Buckets, Counter, Gauge, Histogram};
+use ringstat_core::instrument::{Buckets, Gauge, Histogram};
 use ringstat_core::observe::Quantiles;
 
-use super::dynamic::Owned;
+use super::dynamic::{Counter, Owned};
 
 /// A counter made at run time. Its name and tags were looked up once; recording is one atomic operation.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ impl OwnedCounter {
     /// Adds one.
     #[inline]
     pub fn inc(&self) {
-        self.0.inner.inc();
+        self.add(1);
     }
 
     /// Adds `n`. The total wraps at 2^64.

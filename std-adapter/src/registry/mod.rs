@@ -28,6 +28,8 @@ mod walk;
 pub use describe::Described;
 #[cfg(feature = "metrics")]
 use describe::Descriptions;
+#[cfg(feature = "metrics")]
+pub(crate) use dynamic::Counter;
 pub(crate) use dynamic::Owned;
 use dynamic::{Dynamic, Make};
 pub(crate) use entry::Entry;

@@ -128,8 +128,8 @@ pub struct Output {
     pub bad_replies: u64,
     /// Strings that the format could not carry unchanged, and that were sent altered.
     pub altered: u64,
-    /// How often an instrument was not sent because the format cannot carry its name, or because its tags do not fit a
-    /// datagram.
+    /// How often an instrument had changed and was not sent, because the format cannot carry its name or because its tags
+    /// do not fit a datagram.
     pub unsendable: u64,
 }
 

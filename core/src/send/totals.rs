@@ -27,8 +27,8 @@ pub struct Totals {
     pub acknowledged: u64,
     /// How often a critical event was sent again.
     pub repeated: u64,
-    /// How often an instrument was not sent because the format cannot carry its name, or because its tags do not fit a
-    /// datagram.
+    /// How often an instrument had changed and was not sent, because the format cannot carry its name or because its tags
+    /// do not fit a datagram.
     pub unsendable: u64,
 }
 

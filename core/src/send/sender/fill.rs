@@ -74,13 +74,19 @@ where
 {
     while walk.due(now.monotonic, instruments) {
         let Some((index, bucket)) = walk.current() else { return false };
+        let empty = datagram.records() == 0;
         let mut result = Ok(None);
         instruments.visit(index, &mut |instrument| {
             // The version is read first, so that whatever is recorded between the two reads is sent again rather than
             // forgotten.
             let version = walk.version(instrument);
             result = datagram.instrument(index, instrument, bucket);
-            if result == Ok(None) {
+            let never = result.is_err_and(|refused| refused != Refused::Full || empty);
+            // One that can never be sent is marked, too, and not tried again until it changes.
+            if never {
+                totals.unsendable += u64::from(instrument.mark().differs(version));
+            }
+            if never || result == Ok(None) {
                 instrument.mark().set(version);
             }
         });
@@ -90,11 +96,10 @@ where
                 walk.advance(next);
                 return true;
             }
-            Err(Refused::Full) if datagram.records() > 0 => return true,
+            Err(Refused::Full) if !empty => return true,
             Err(refused) => {
                 // Its name and tags alone do not fit a datagram, or the format cannot express them: it can never be
                 // sent.
-                totals.unsendable += 1;
                 walk.advance(None);
                 if refused == Refused::Full {
                     return true;

@@ -215,19 +215,19 @@ fn a_value_put_in_at_one_end_is_seen_at_the_other() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         json(stdout(&output))["datagrams"].as_u64().unwrap()
     };
-    let long = "a text of rather more than twenty-six bytes";
+    let long = "a text of rather more than twenty-six bytes, ".repeat(20);
     let datagrams = send(&["room.celsius", "-21.5", "--tag", "room=cold store"])
         + send(&["deploys", "2", "--kind", "counter"])
         + send(&["deploys", "3", "--kind", "counter"])
         + send(&["users", "zoë", "--kind", "set"])
-        + send(&["deploy", long, "--kind", "event", "--priority", "high"]);
+        + send(&["deploy", &long, "--kind", "event", "--priority", "high"]);
     let metrics = settled(&collector, "000000000000beef", datagrams);
     assert_eq!(metrics["room_celsius{room=\"cold store\"}"], -21.5);
     assert_eq!(metrics["deploys_total"], 5.0);
     assert_eq!(metrics["users_distinct"], 1.0);
     assert_eq!(metrics["deploy_total"], 1.0);
     assert_eq!(metrics["ringstat_sender_restarts_total"], 4.0);
-    assert!(collector.get("/api/state").contains(long));
+    assert!(collector.get("/api/state").contains(&long));
     assert_eq!(collector.end()["lost"], 0);
 }
 

@@ -77,7 +77,7 @@ struct Report {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let mut records = Records::open(&args.file, None)?;
+    let mut records = Records::open(&args.file)?;
     let mut out = args.out.as_deref().map(create).transpose()?;
     let mut report = Report { mtu: args.mtu, ..Report::default() };
     pack::pack(args, &mut records, &mut report, |datagram| match &mut out {

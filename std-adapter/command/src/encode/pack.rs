@@ -173,7 +173,7 @@ fn add(
             };
             let mut event = recorded.event;
             event.set_time(in_unit(event.time(), prologue.unit)?);
-            datagram.event_of_rate(&event, &recorded.text, recorded.rate, above_floor)?;
+            datagram.event_of_rate(&event, &recorded.beside, recorded.rate, above_floor)?;
             Ok(None)
         }
     }

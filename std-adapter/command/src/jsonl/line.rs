@@ -8,14 +8,21 @@
 use std::borrow::Cow;
 
 use ringstat_core::ledger::Cause;
-use ringstat_core::record::{Event, Kind, Priority, STRING_LIMIT, Symbol, TEXT_LIMIT};
+use ringstat_core::record::{
+    Borrowed, DYNAMIC_TAG_LIMIT, DraftStrings, Event, Kind, Priority, STRING_LIMIT, TEXT_LIMIT, Tag,
+};
+use ringstat_core::wire::TABLE_LIMIT;
 use serde::{Deserialize, Serialize};
 
+use super::beside::Beside;
 use super::envelope::Envelope;
 use super::names::Names;
 use super::refusal::Refusal;
 use super::tags::TagList;
 use super::value::{Content, Number};
+
+/// The most static tags of an event; what follows them are dynamic ones.
+const STATIC_TAG_LIMIT: usize = 255;
 
 /// A character that some editors put at the beginning of a text.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -172,15 +179,14 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The line as an event, without its rate and identifier; `now` is its time if the line has none. A text that does
-    /// not fit the event's slot is passed to `intern`, and becomes a symbol.
+    /// The line as an event, without its rate and identifier; `now` is its time if the line has none. What does not fit
+    /// the event's slot, a text or the tags after the 255th, is kept beside it.
     pub(crate) fn event<const INLINE: usize>(
         &self,
         kind: Kind,
         names: &mut Names,
         now: u64,
-        intern: impl FnOnce(&str) -> Option<Symbol>,
-    ) -> Result<Event<INLINE>, Refusal> {
+    ) -> Result<(Event<INLINE>, Beside), Refusal> {
         if self.total.is_some() || self.level.is_some() || self.buckets.is_some() {
             return Err(Refusal::from("a state's field (total, level, buckets) on an event"));
         }
@@ -198,40 +204,53 @@ impl<'a> Line<'a> {
                 return Err(Refusal::from("no value: give it a \"value\""));
             }
         };
-        let (name, tags) = self.identity(names)?;
-        let mut event = Event::new(kind, name.into(), number, self.timestamp_ns.unwrap_or(now))?;
-        if let Some(Content::Text(text)) = &self.value
-            && event.set_text(text).is_err()
-        {
-            if text.len() > TEXT_LIMIT {
-                let long = text.len();
-                return Err(Refusal(format!("a text of {long} bytes: {TEXT_LIMIT} is the most")));
-            }
-            let full = || Refusal::from("a long text, and no room for another one: split the file");
-            event.set_symbol(intern(text).ok_or_else(full)?);
+        let split = self.tags.0.len().min(STATIC_TAG_LIMIT);
+        let (fixed, dynamic) = self.tags.0.split_at(split);
+        if dynamic.len() > DYNAMIC_TAG_LIMIT {
+            return Err(too_many(self.tags.0.len(), STATIC_TAG_LIMIT + DYNAMIC_TAG_LIMIT));
         }
+        let (name, tags) = self.identity(names, fixed.len())?;
+        let mut event = Event::new(kind, name.into(), number, self.timestamp_ns.unwrap_or(now))?;
         event.set_tags(tags)?;
         event.set_priority(self.priority);
-        Ok(event)
+        let mut strings = Borrowed::new();
+        if let Some(Content::Text(text)) = &self.value {
+            let long =
+                |_| Refusal(format!("a text of {} bytes: {TEXT_LIMIT} is the most", text.len()));
+            strings.push_text(&mut event, text).map_err(long)?;
+        }
+        for (key, value) in dynamic {
+            strings.push_tag(&mut event, key, value)?;
+        }
+        let beside = Beside::keep(&mut event, &strings)?;
+        Ok((event, beside))
     }
 
-    /// The name and tags, kept for the rest of the run.
-    pub(crate) fn identity(
+    /// The name and all tags, kept for the rest of the run.
+    pub(crate) fn whole_identity(
         &self,
         names: &mut Names,
-    ) -> Result<(&'static str, &'static [ringstat_core::record::Tag]), Refusal> {
-        let pairs = &self.tags.0;
-        if let Some(long) =
-            pairs.iter().flat_map(|(k, v)| [k, v]).find(|text| text.len() > STRING_LIMIT)
-        {
+    ) -> Result<(&'static str, &'static [Tag]), Refusal> {
+        let count = self.tags.0.len();
+        if count > TABLE_LIMIT {
+            return Err(too_many(count, TABLE_LIMIT));
+        }
+        self.identity(names, count)
+    }
+
+    /// The name and the first `count` tags.
+    fn identity(
+        &self,
+        names: &mut Names,
+        count: usize,
+    ) -> Result<(&'static str, &'static [Tag]), Refusal> {
+        let mut texts = self.tags.iter().flat_map(|(k, v)| [k, v]);
+        if let Some(long) = texts.find(|text| text.len() > STRING_LIMIT) {
             let begin: String = long.chars().take(20).collect();
             return Err(Refusal(format!(
                 "a tag of {} bytes ({begin}…): {STRING_LIMIT} is the most",
                 long.len()
             )));
-        }
-        if pairs.len() > 255 {
-            return Err(Refusal::from(Cause::TooManyTags));
         }
         match self.name.len() {
             0 => return Err(Refusal::from("no name: give it a \"name\" of 1 to 255 bytes")),
@@ -240,8 +259,12 @@ impl<'a> Line<'a> {
             }
             _ => {}
         }
-        Ok((names.string(&self.name)?, names.tags(self.tags.iter())?))
+        Ok((names.string(&self.name)?, names.tags(self.tags.iter().take(count))?))
     }
+}
+
+fn too_many(tags: usize, most: usize) -> Refusal {
+    Refusal(format!("{tags} tags: {most} is the most"))
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@
 //!
 //! [`lines`] splits a file into lines, and [`line`](mod@line) is the form of one, with its [`tags`], its numbers and
 //! texts in [`value`], the state of an instrument in [`state`], and the header of a datagram in [`envelope`]. [`names`]
-//! keeps strings for as long as the command runs, [`records`] puts everything together, and [`refusal`] says what is
-//! wrong with a line.
+//! keeps strings for as long as the command runs, [`beside`] what an event's slot has no room for, [`records`] puts
+//! everything together, and [`refusal`] says what is wrong with a line.
 
+pub(crate) mod beside;
 pub(crate) mod envelope;
 pub(crate) mod line;
 pub(crate) mod lines;

@@ -6,10 +6,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ringstat_core::record::{Event, Interner, Resolve, Symbol};
-use ringstat_std::Client;
+use ringstat_core::record::Event;
 
 use crate::common::failure::Failure;
+use crate::jsonl::beside::Beside;
 use crate::jsonl::envelope::Envelope;
 use crate::jsonl::line::{Line, LineKind};
 use crate::jsonl::lines::{Found, Lines};
@@ -48,32 +48,12 @@ pub(crate) enum Item<const INLINE: usize> {
     Datagram(Envelope),
 }
 
-/// An event, together with what does not fit its slot.
+/// An event, and what does not fit its slot.
 pub(crate) struct Recorded<const INLINE: usize> {
     pub(crate) event: Event<INLINE>,
     pub(crate) rate: u32,
     pub(crate) id: Option<u64>,
-    /// A text that was not interned.
-    pub(crate) text: LongText,
-}
-
-/// A text that does not fit a slot, and the one symbol that stands for such texts.
-#[derive(Default)]
-pub(crate) struct LongText(Option<(Symbol, Box<str>)>);
-
-impl LongText {
-    fn keep(&mut self, text: &str) -> Option<Symbol> {
-        static SYMBOLS: Interner<1, 8> = Interner::new();
-        let symbol = SYMBOLS.intern("text").ok()?;
-        self.0 = Some((symbol, text.into()));
-        Some(symbol)
-    }
-}
-
-impl Resolve for LongText {
-    fn resolve(&self, symbol: Symbol) -> Option<&str> {
-        self.0.as_ref().filter(|(kept, _)| *kept == symbol).map(|(_, text)| &**text)
-    }
+    pub(crate) beside: Beside,
 }
 
 /// The records of a file.
@@ -81,22 +61,15 @@ pub(crate) struct Records {
     lines: Lines<Box<dyn BufRead + Send>>,
     path: String,
     names: Names,
-    client: Option<Client>,
     refused: u64,
 }
 
 impl Records {
-    /// Opens a file. `client`, if there is one, interns what does not fit an event's slot.
-    pub(crate) fn open(path: &Path, client: Option<Client>) -> Result<Self, Failure> {
+    /// Opens a file.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
         let shown =
             if path.as_os_str() == "-" { "stdin".into() } else { path.display().to_string() };
-        Ok(Self {
-            lines: Lines::new(open(path)?),
-            path: shown,
-            names: Names::new(),
-            client,
-            refused: 0,
-        })
+        Ok(Self { lines: Lines::new(open(path)?), path: shown, names: Names::new(), refused: 0 })
     }
 
     /// The number of lines refused so far.
@@ -118,7 +91,7 @@ impl Records {
             let next = self.lines.next();
             let next = next.map_err(|e| Failure::file("read", Path::new(&self.path), &e))?;
             let Some((number, found)) = next else { return Ok(None) };
-            match read(found, &mut self.names, self.client.as_ref()) {
+            match read(found, &mut self.names) {
                 Ok(item) => return Ok(Some((number, item))),
                 Err(why) => self.refuse(number, why),
             }
@@ -127,11 +100,7 @@ impl Records {
 }
 
 /// Reads the contents of a line.
-fn read<const INLINE: usize>(
-    found: Found<'_>,
-    names: &mut Names,
-    client: Option<&Client>,
-) -> Result<Item<INLINE>, Refusal> {
+fn read<const INLINE: usize>(found: Found<'_>, names: &mut Names) -> Result<Item<INLINE>, Refusal> {
     let text = match found {
         Found::Line(text) => text,
         Found::TooLong => return Err(Refusal::from("a line of more than a megabyte")),
@@ -139,12 +108,8 @@ fn read<const INLINE: usize>(
     };
     let mut line = Line::parse(text)?;
     if let Some(kind) = line.kind.event() {
-        let mut text = LongText::default();
-        let event = line.event(kind, names, now_ns(), |long| match client {
-            Some(client) => client.intern(long).ok(),
-            None => text.keep(long),
-        })?;
-        return Ok(Item::Event(Recorded { event, rate: line.rate()?, id: line.id, text }));
+        let (event, beside) = line.event(kind, names, now_ns())?;
+        return Ok(Item::Event(Recorded { event, rate: line.rate()?, id: line.id, beside }));
     }
     if line.kind == LineKind::Datagram {
         let header = line.header.take().ok_or_else(|| Refusal::from("no \"header\""))?;

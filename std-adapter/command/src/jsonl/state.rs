@@ -85,7 +85,7 @@ impl State {
                 })?
             }
         };
-        let (name, tags) = line.identity(names)?;
+        let (name, tags) = line.whole_identity(names)?;
         Ok(Self { name, tags, unit, held, mark: Mark::new() })
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use ringstat_core::record::{Content, Event, Name, Tag};
-use ringstat_std::{Client, OwnedCounter, Recorder};
+use ringstat_core::record::{Content, Draft, Event, Name, Outcome as Recorded, Tag};
+use ringstat_std::{Cause, Client, OwnedCounter, Recorder};
 
 use crate::common::failure::{Exit, Failure, Outcome};
+use crate::jsonl::beside::Beside;
 use crate::jsonl::refusal::Refusal;
 
 /// How long to wait for the worker before checking again.
@@ -38,8 +39,8 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Records an event when there is room for it.
-    pub(crate) fn event(&mut self, event: Event) -> Outcome {
+    /// Records an event when there is room for it; `beside` has what is not in its slot.
+    pub(crate) fn event(&mut self, event: &Event, beside: &Beside) -> Outcome {
         if let Some(pace) = &mut self.pace {
             pace.wait();
         }
@@ -48,12 +49,31 @@ impl<'a> Feed<'a> {
         }
         self.room -= 1;
         // If it is refused all the same, that is in the ledger.
-        let _ = self.client.push(&event);
+        let _ = if beside.is_empty() { self.client.push(event) } else { self.copy(event, beside) };
         Ok(())
     }
 
+    /// Records an event with strings that are not in its slot.
+    fn copy(&self, event: &Event, beside: &Beside) -> Recorded {
+        let Some(strings) = event.strings(beside) else { return self.client.refuse(Cause::Encode) };
+        let value = match event.content() {
+            Content::Number(value) => value,
+            Content::Text(_) | Content::Symbol(_) => 1u64.into(),
+        };
+        let mut draft = Draft::new(self.client, event.kind(), event.name(), value);
+        draft = draft.tags(event.tags()).priority(event.priority());
+        draft = draft.at(event.time()).sampled(event.rate());
+        if let Some(text) = strings.text() {
+            draft = draft.text(text);
+        }
+        draft.tag_each(strings.tags()).record()
+    }
+
     /// Adds a counter's amount to a total here.
-    pub(crate) fn count(&mut self, event: &Event) -> Result<(), Refusal> {
+    pub(crate) fn count(&mut self, event: &Event, beside: &Beside) -> Result<(), Refusal> {
+        if !beside.is_empty() || event.dynamic_tags().next().is_some() {
+            return Err(Refusal::from("a counter that is added up here has at most 255 tags"));
+        }
         let amount = match event.content() {
             Content::Number(value) => value.as_u64(),
             Content::Text(_) | Content::Symbol(_) => None,

@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_core::format::{PAYLOAD_MAX, PAYLOAD_MIN};
+use ringstat_core::record::spill::BLOCK;
 use ringstat_core::record::{Kind, Priority};
 use ringstat_core::testkit::Faults;
 use ringstat_std::{BuildError, Client, ClientConfig};
 
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::network::Network;
+use crate::jsonl::beside::LARGEST;
 use crate::jsonl::records::Records;
 use crate::settings::Settings;
 use feed::Feed;
@@ -125,14 +127,14 @@ pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
     let mut refused = 0;
     match &args.file {
         Some(path) => {
-            let mut records = Records::open(path, Some(client.clone()))?;
+            let mut records = Records::open(path)?;
             source::send_file(&mut records, &mut feed, args.aggregate)?;
             refused = records.refused();
         }
         None => {
-            let event =
-                source::single(args, &client).map_err(|why| Failure::new(Exit::Usage, why))?;
-            feed.event(event)?;
+            let (event, beside) =
+                source::single(args).map_err(|why| Failure::new(Exit::Usage, why))?;
+            feed.event(&event, &beside)?;
         }
     }
     let (counters, increments) = (feed.counters(), feed.increments());
@@ -175,6 +177,9 @@ fn connect(
         .payload(payload)
         .shard_events(RING)
         .shared_events(RING)
+        // One thread records; each event has room for its text and tags, however long.
+        .shards(1)
+        .tag_memory(RING * LARGEST * BLOCK)
         // Every flush carries all totals: the last one makes up for whatever was lost.
         .flush_interval(Duration::from_millis(500))
         .refresh_interval(Duration::from_millis(500))

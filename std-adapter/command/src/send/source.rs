@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use ringstat_core::record::{DEFAULT_INLINE, Event, Kind};
-use ringstat_std::{Client, Value};
+use ringstat_std::Value;
 
 use super::Args;
 use super::feed::Feed;
 use crate::common::failure::Outcome;
+use crate::jsonl::beside::Beside;
 use crate::jsonl::line::Line;
 use crate::jsonl::names::Names;
 use crate::jsonl::records::{self, Item, Records};
@@ -16,14 +17,14 @@ use crate::jsonl::tags::TagList;
 use crate::jsonl::value::{Content, Number};
 
 /// The record that the arguments describe.
-pub(super) fn single(args: &Args, client: &Client) -> Result<Event, Refusal> {
+pub(super) fn single(args: &Args) -> Result<(Event, Beside), Refusal> {
     let mut line = Line::new(args.kind.into(), args.name.as_deref().unwrap_or_default());
     line.value = args.value.as_deref().map(parse_value);
     line.priority = args.priority;
     line.tags = TagList(
         args.tags.iter().map(|(k, v)| (Cow::Borrowed(&**k), Cow::Borrowed(&**v))).collect(),
     );
-    line.event(args.kind, &mut Names::new(), records::now_ns(), |text| client.intern(text).ok())
+    line.event(args.kind, &mut Names::new(), records::now_ns())
 }
 
 /// Parses a number if it looks like one; otherwise it is a text.
@@ -56,11 +57,11 @@ pub(super) fn send_file(records: &mut Records, feed: &mut Feed<'_>, aggregate: b
         let mut event = recorded.event;
         event.set_rate(rate);
         if aggregate && event.kind() == Kind::Counter {
-            if let Err(why) = feed.count(&event) {
+            if let Err(why) = feed.count(&event, &recorded.beside) {
                 records.refuse(line, why);
             }
         } else {
-            feed.event(event)?;
+            feed.event(&event, &recorded.beside)?;
         }
     }
     Ok(())

@@ -2,8 +2,12 @@ use super::*;
 use ringstat_core::record::{Content as Held, Name, Value};
 
 fn event(text: &str) -> Result<Event<254>, Refusal> {
+    whole(text).map(|(event, _)| event)
+}
+
+fn whole(text: &str) -> Result<(Event<254>, Beside), Refusal> {
     let line = Line::parse(text)?;
-    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99, |_| None)
+    line.event(line.kind.event().expect("an event's kind"), &mut Names::new(), 99)
 }
 
 fn refusal(text: &str) -> String {
@@ -53,9 +57,31 @@ fn texts_are_for_sets_and_events() {
     assert!(
         refusal(r#"{"kind":"gauge","name":"g","value":"12"}"#).contains("only sets and events")
     );
-    let long = |n| refusal(&format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(n)));
-    assert!(long(255).contains("no room"), "nobody interns it");
-    assert!(long(1001).contains("1001 bytes: 1000 is the most"));
+    let set = |n| format!(r#"{{"kind":"set","name":"s","value":"{}"}}"#, "x".repeat(n));
+    for (length, in_slot) in [(253, true), (254, false), (255, false), (256, false), (1000, false)]
+    {
+        let (event, beside) = whole(&set(length)).unwrap();
+        assert_eq!(beside.is_empty(), in_slot, "{length}");
+        let strings = event.strings(&beside).unwrap();
+        assert_eq!(strings.text().map(str::len), Some(length));
+    }
+    assert!(refusal(&set(1001)).contains("1001 bytes: 1000 is the most"));
+}
+
+#[test]
+fn tags_beyond_the_255th_are_dynamic_ones_in_their_order() {
+    let with = |count: usize| {
+        let tags: Vec<_> = (0..count).map(|n| format!(r#""k{n}":"v{n}""#)).collect();
+        format!(r#"{{"kind":"event","name":"n","tags":{{{}}}}}"#, tags.join(","))
+    };
+    for (count, fixed) in [(16, 16), (255, 255), (256, 255), (271, 255)] {
+        let (event, beside) = whole(&with(count)).unwrap();
+        let strings = event.strings(&beside).unwrap();
+        assert_eq!(event.tags().len(), fixed);
+        let all = event.tags().iter().copied().chain(strings.tags());
+        assert!(all.map(|(k, _)| k.to_owned()).eq((0..count).map(|n| format!("k{n}"))));
+    }
+    assert!(refusal(&with(272)).contains("272 tags: 271 is the most"));
 }
 
 #[test]

@@ -124,13 +124,31 @@ impl<'a> Borrowed<'a> {
         }
         Ok(Checked(self))
     }
+
+    #[cfg(feature = "alloc")]
+    /// Returns the tags if they can be recorded, and there is no text.
+    #[inline(always)]
+    pub(crate) fn only_tags(&self) -> Option<Checked<'_, 'a>> {
+        if self.lengths > STRING_LIMIT || self.count > DYNAMIC_TAG_LIMIT || self.text.is_some() {
+            return None;
+        }
+        Some(Checked(self))
+    }
 }
 
 /// Strings that can be recorded: no tag is too long or missing, and they take `tag_bytes` bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Checked<'s, 'a>(&'s Borrowed<'a>);
 
-impl Checked<'_, '_> {
+impl<'s, 'a> Checked<'s, 'a> {
+    /// The tags.
+    #[inline(always)]
+    fn tags(self) -> &'s [(&'a str, &'a str)] {
+        let Borrowed { tags, count, .. } = self.0;
+        // SAFETY: they were counted as they were written, and there are no more than the array has places.
+        unsafe { core::slice::from_raw_parts(tags.as_ptr().cast(), *count) }
+    }
+
     /// Returns whether there is a text.
     #[inline(always)]
     pub(crate) fn has_text(self) -> bool {
@@ -169,7 +187,7 @@ impl Checked<'_, '_> {
                 writer.write(&[text.len() as u8]);
                 writer.write(text.as_bytes());
             }
-            writer.write_tags(self.0.tags());
+            writer.write_tags(self.tags());
         }
     }
 
@@ -186,7 +204,7 @@ impl Checked<'_, '_> {
                 writer.write(&(text.len() as u16).to_le_bytes());
                 writer.write(text.as_bytes());
             }
-            writer.write_tags(self.0.tags());
+            writer.write_tags(self.tags());
         }
     }
 
@@ -198,7 +216,7 @@ impl Checked<'_, '_> {
     #[inline(always)]
     pub(crate) unsafe fn write_tags(self, to: *mut u8) {
         // SAFETY: the caller guarantees it.
-        unsafe { Writer(to).write_tags(self.0.tags()) }
+        unsafe { Writer(to).write_tags(self.tags()) }
     }
 }
 
@@ -254,12 +272,8 @@ unsafe fn copy(from: &[u8], to: *mut u8) {
         let last = from.len() - N;
         // SAFETY: the first and the last `N` bytes are within what the caller guarantees.
         unsafe {
-            let (head, tail) = (
-                from.as_ptr().cast::<[u8; N]>().read(),
-                from.as_ptr().add(last).cast::<[u8; N]>().read(),
-            );
-            to.cast::<[u8; N]>().write(head);
-            to.add(last).cast::<[u8; N]>().write(tail);
+            to.copy_from_nonoverlapping(from.as_ptr(), N);
+            to.add(last).copy_from_nonoverlapping(from.as_ptr().add(last), N);
         }
     }
     let length = from.len();
@@ -269,12 +283,14 @@ unsafe fn copy(from: &[u8], to: *mut u8) {
             to.copy_from_nonoverlapping(from.as_ptr(), length);
         } else if length.wrapping_sub(4) <= 12 {
             if length >= 8 { ends::<8>(from, to) } else { ends::<4>(from, to) }
-        } else if length > 64 {
-            to.copy_from_nonoverlapping(from.as_ptr(), length);
-        } else if length > 32 {
-            ends::<32>(from, to);
         } else if length > 16 {
-            ends::<16>(from, to);
+            if length <= 32 {
+                ends::<16>(from, to);
+            } else if length <= 64 {
+                ends::<32>(from, to);
+            } else {
+                to.copy_from_nonoverlapping(from.as_ptr(), length);
+            }
         } else if length >= 2 {
             ends::<2>(from, to);
         } else if length == 1 {

@@ -51,6 +51,25 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
         self
     }
 
+    /// Adds dynamic tags that are in a list, each as [`tag`](Self::tag) does; in a loop of calls to that one, the draft
+    /// would move for each.
+    ///
+    /// ```
+    /// # use ringstat_core::{chip::Stats, record::Recorder};
+    /// # static STATS: Stats<16> = Stats::new();
+    /// let labels = [("shop", "north"), ("till", "7")];
+    /// let _ = STATS.count("orders", 1u8).tag_each(labels).record();
+    /// ```
+    #[inline]
+    pub fn tag_each(mut self, tags: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        for (key, value) in tags {
+            if let Err(cause) = self.strings.push_tag(&mut self.event, key, value) {
+                self.refused = self.refused.or(Some(cause));
+            }
+        }
+        self
+    }
+
     /// Replaces the number by a text of up to 1000 bytes (or as many as the slot has room for): the member of a set, or
     /// what an event says. Comes before the first `tag`.
     #[inline(always)]

@@ -125,7 +125,7 @@ impl Vacancy<'_> {
     #[inline(always)]
     pub fn put_with(self, event: &Event, strings: &Borrowed<'_>) -> bool {
         // SAFETY: this comes from the only recording end, which is borrowed at the same time.
-        let owner = self.memory.map(|memory| unsafe { memory.owner() });
+        let owner = || self.memory.map(|memory| unsafe { memory.owner() });
         // SAFETY: everything of the event is written, including the strings in its slot, if it was copied.
         unsafe { self.slot.put_with(|place| event.copy_with(place, strings, owner)) }.is_some()
     }

@@ -149,22 +149,51 @@ pub(super) fn take(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
 }
 
 #[cfg(feature = "alloc")]
-/// The `count` blocks at `cursor`, if all are free, for the one party that takes any: they stay so until that one parks
-/// them. The first one's number, and their claims.
-#[inline(always)]
-pub(super) fn next_clear<'a>(
-    claims: &'a [Claim],
-    cursor: &AtomicU32,
-    count: usize,
-) -> Option<(usize, &'a [Claim])> {
-    // Relaxed: only the owner writes it.
-    let first = cursor.load(Ordering::Relaxed) as usize;
-    let run = claims.get(first..first + count)?;
-    if !run.iter().all(Claim::is_clear) {
-        return None;
+/// Blocks in a row that the one party that takes any has found free: they stay so until that one parks them.
+pub(super) struct Clear<'a> {
+    /// The number of the first one.
+    pub(super) first: usize,
+    claim: &'a Claim,
+    /// What the first one's claim says.
+    word: u32,
+    rest: &'a [Claim],
+}
+
+#[cfg(feature = "alloc")]
+impl<'a> Clear<'a> {
+    /// The `count` blocks at `cursor`, if all are free.
+    #[inline(always)]
+    pub(super) fn next(claims: &'a [Claim], cursor: &AtomicU32, count: usize) -> Option<Self> {
+        // Relaxed: only the owner writes it.
+        let first = cursor.load(Ordering::Relaxed) as usize;
+        let claim = claims.get(first)?;
+        let word = claim.0.load(acquire_clear());
+        if word & STATE != FREE {
+            return None;
+        }
+        // Most events need one block.
+        let mut rest: &[Claim] = &[];
+        if count > 1 {
+            rest = claims.get(first + 1..first + count)?;
+            if !rest.iter().all(Claim::is_clear) {
+                return None;
+            }
+        }
+        cursor.store((first + count) as u32, Ordering::Relaxed);
+        Some(Self { first, claim, word, rest })
     }
-    cursor.store((first + count) as u32, Ordering::Relaxed);
-    Some((first, run))
+
+    /// Leaves the blocks to whoever is given the stamp that this returns.
+    #[inline(always)]
+    pub(super) fn park(self) -> u32 {
+        // Relaxed: seen by who opens the first one, below.
+        for claim in self.rest {
+            claim.0.store(claim.0.load(Ordering::Relaxed) | TAKEN, Ordering::Relaxed);
+        }
+        let stamp = self.word | PARKED;
+        self.claim.0.store(stamp, release_parked());
+        stamp
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -199,14 +228,8 @@ pub(super) fn find(claims: &[Claim], cursor: &AtomicU32, count: usize) -> Option
 #[cfg(feature = "alloc")]
 /// Leaves a run that [`find`] has found to whoever is given the stamp that this returns.
 pub(super) fn park_found(claims: &[Claim], first: usize, count: usize) -> u32 {
-    claims.get(first..first + count).map_or(0, park_all)
-}
-
-#[cfg(feature = "alloc")]
-/// Leaves blocks in a row that were found free to whoever is given the stamp that this returns.
-#[inline(always)]
-pub(super) fn park_all(run: &[Claim]) -> u32 {
-    let Some((claim, rest)) = run.split_first() else { return 0 };
+    let run = claims.get(first..first + count);
+    let Some((claim, rest)) = run.and_then(<[_]>::split_first) else { return 0 };
     // Relaxed: seen by who opens the first one, below.
     for claim in rest {
         claim.0.store(claim.0.load(Ordering::Relaxed) & !STATE | TAKEN, Ordering::Relaxed);

@@ -8,7 +8,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::claims::{Claim, find, free, park, park_found, reopen, take};
+use super::claims::{Claim, Clear, find, free, park, park_found, reopen, take};
 use crate::sync::{AtomicU32, Ordering};
 
 /// Blocks whose bytes loom watches, so that concurrent or unordered accesses are found.
@@ -111,21 +111,18 @@ fn spill_recorder_and_sender_never_touch_a_block_together() {
     });
 }
 
-/// As the first, but the recorder owns the memory and takes blocks without a compare-and-swap.
-#[test]
-fn spill_owner_and_sender_never_touch_a_block_together() {
-    model(100, || {
+/// As the first, but the recorder owns the memory and takes both blocks without a compare-and-swap, by `write`, which
+/// returns the stamp. The second time it has to have seen both given back.
+fn owned(write: fn(&Watched, u32) -> Option<u32>) {
+    model(100, move || {
         let memory = Arc::new(Watched::new());
         let told = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
         let recording = {
             let (memory, told) = (memory.clone(), told.clone());
             thread::spawn(move || {
-                for (n, value) in [7, 8].into_iter().enumerate() {
-                    // Both blocks, so that the second time it has to have seen both given back.
-                    if let Some(first) = find(&memory.claims, &memory.cursor, 2) {
-                        memory.write(first..first + 2, value);
-                        let stamp = park_found(&memory.claims, first, 2);
-                        told[n].store(stamp, Ordering::Relaxed);
+                for (told, value) in told.iter().zip([7, 8]) {
+                    if let Some(stamp) = write(&memory, value) {
+                        told.store(stamp, Ordering::Relaxed);
                     }
                 }
             })
@@ -148,6 +145,26 @@ fn spill_owner_and_sender_never_touch_a_block_together() {
             memory.consume(0, 2, told.load(Ordering::Relaxed));
         }
         assert!(memory.all_free());
+    });
+}
+
+#[test]
+fn spill_owner_and_sender_never_touch_a_block_together() {
+    owned(|memory, value| {
+        let first = find(&memory.claims, &memory.cursor, 2)?;
+        memory.write(first..first + 2, value);
+        Some(park_found(&memory.claims, first, 2))
+    });
+}
+
+/// The same where the next blocks are free, as they usually are.
+#[test]
+fn spill_owner_takes_what_is_at_hand_but_nothing_that_is_being_read() {
+    owned(|memory, value| {
+        memory.cursor.store(0, Ordering::Relaxed);
+        let clear = Clear::next(&memory.claims, &memory.cursor, 2)?;
+        memory.write(clear.first..clear.first + 2, value);
+        Some(clear.park())
     });
 }
 

@@ -42,6 +42,8 @@ mod memory;
 mod tests;
 
 use claims::Claim;
+#[cfg(feature = "alloc")]
+use claims::Clear;
 pub use memory::TagMemory;
 #[cfg(feature = "alloc")]
 pub use memory::{BoxedTagMemory, OwnedTagMemory};
@@ -225,13 +227,20 @@ impl Owner<'_> {
     pub(crate) fn write_tags(self, strings: Checked<'_, '_>) -> Option<Spilled> {
         let Self(area) = self;
         let length = HEAD + strings.tag_bytes();
-        let count = length.div_ceil(BLOCK);
-        let (first, claims) = claims::next_clear(area.claims, area.cursor, count)?;
-        let place = area.blocks.get(first..first + count)?.as_ptr();
+        // As `div_ceil`, of what is not 0.
+        let count = 1 + (length - 1) / BLOCK;
+        let clear = Clear::next(area.claims, area.cursor, count)?;
+        // SAFETY: there are as many blocks as claims.
+        let place = unsafe { area.blocks.as_ptr().add(clear.first) };
         // What events of this size will soon write.
         let ahead = place.wrapping_add(AHEAD * count).cast::<u8>();
-        for line in (0..length).step_by(LINE) {
+        let mut line = 0;
+        loop {
             prefetch_to_write(ahead.wrapping_add(line));
+            line += LINE;
+            if line >= length {
+                break;
+            }
         }
         // SAFETY: free blocks are the owner's, who is borrowed meanwhile; those in a row are one piece, with room for all.
         unsafe {
@@ -239,7 +248,7 @@ impl Owner<'_> {
             place.cast::<[u8; HEAD]>().write((length as u16).to_le_bytes());
             strings.write_tags(place.add(HEAD));
         }
-        Some(area.ticket(first, claims::park_all(claims)))
+        Some(area.ticket(clear.first, clear.park()))
     }
 }
 
@@ -266,6 +275,21 @@ impl Spilled {
         let ([a, b, c, d], [e, f, g, h], [i, j]) =
             (self.stamp.to_le_bytes(), self.first.to_le_bytes(), self.area.to_le_bytes());
         [a, b, c, d, e, f, g, h, i, j]
+    }
+
+    #[cfg(feature = "alloc")]
+    /// Writes the bytes, in the order of [`to_bytes`](Self::to_bytes).
+    ///
+    /// # Safety
+    /// There is room for [`BYTES`](Self::BYTES).
+    #[inline(always)]
+    pub(crate) unsafe fn write(self, to: *mut u8) {
+        // SAFETY: the caller guarantees it; arrays of bytes lie anywhere.
+        unsafe {
+            to.cast::<[u8; 4]>().write(self.stamp.to_le_bytes());
+            to.add(4).cast::<[u8; 4]>().write(self.first.to_le_bytes());
+            to.add(8).cast::<[u8; 2]>().write(self.area.to_le_bytes());
+        }
     }
 
     pub(crate) fn from_bytes([a, b, c, d, e, f, g, h, i, j]: [u8; Self::BYTES]) -> Self {

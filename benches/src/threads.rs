@@ -42,6 +42,31 @@ where
     (results, taken)
 }
 
+/// Keeps the calling thread on the `n`th of the cores on which it may run, counted around. Returns whether it does;
+/// only Linux can.
+#[must_use]
+pub fn pin(n: usize) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+        use nix::unistd::Pid;
+
+        let this = Pid::from_raw(0);
+        let Ok(allowed) = sched_getaffinity(this) else { return false };
+        let cores: Vec<usize> =
+            (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect();
+        let mut one = CpuSet::new();
+        !cores.is_empty()
+            && one.set(cores[n % cores.len()]).is_ok()
+            && sched_setaffinity(this, &one).is_ok()
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = n;
+        false
+    }
+}
+
 /// Waits for another thread: first in a spin loop, because it may be running at this moment; then by yielding, so that
 /// it can run even if there are more threads than cores; and not for ever.
 #[derive(Clone, Copy, Default, Debug)]

@@ -96,7 +96,7 @@ fn one_thread<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, batch: usize) {
 }
 
 fn threads<R: Ring>(group: &mut BenchmarkGroup<'_, WallTime>, producers: usize) {
-    const PACE: Pace = Pace { batch: BATCH, pause: 32 };
+    const PACE: Pace = Pace::of_batches(BATCH, 32);
     let each = MANY / producers as u64;
     group.bench_function(R::NAME, |b| {
         b.iter_custom(|times| {

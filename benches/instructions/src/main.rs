@@ -15,16 +15,20 @@ use ringstat_core::testkit::{Corpus, CorpusEvent, CorpusKind};
 use ringstat_core::text::{self, Dialect, Growing};
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::{Decoder, Encoder};
+use ringstat_std::metrics::Facade;
 use ringstat_std::{Client, Counter};
 
 /// Every operation, in the order in which `list` prints them.
-const OPERATIONS: [&str; 14] = [
+const OPERATIONS: [&str; 17] = [
     "record",
     "record_dynamic",
     "record_plain",
     "record_40_bytes",
     "record_200_bytes",
+    "record_16_tags",
     "counter",
+    "facade",
+    "facade_handle",
     "histogram",
     "spsc",
     "overwrite",
@@ -129,11 +133,39 @@ fn main() {
                 done += usize::from(event.record().is_recorded());
             });
         }
+        // As many tags as there can be, from a list.
+        "record_16_tags" => {
+            let stats = client();
+            let tags: Vec<_> = (0..16).map(|n| (format!("k{n}"), format!("value {n}"))).collect();
+            measured(&mut |n| {
+                let event = stats.count("requests", n as u64);
+                let event = event.tag_each(black_box(&tags).iter().map(|(k, v)| (&**k, &**v)));
+                done += usize::from(event.record().is_recorded());
+            });
+        }
         "counter" => {
             static COUNTER: Counter = Counter::new("requests");
             COUNTER.inc();
             measured(&mut |_| COUNTER.inc());
             done = COUNTER.total() as usize - 1;
+        }
+        "facade" => {
+            let (stats, labels) = (client(), [("service", "shop"), ("region", "eu")]);
+            metrics::with_local_recorder(&Facade::new(&stats), || {
+                measured(&mut |_| {
+                    metrics::counter!("requests", "service" => "shop", "region" => "eu")
+                        .increment(1);
+                });
+            });
+            done = stats.counter("requests", &labels).total() as usize;
+        }
+        "facade_handle" => {
+            let stats = client();
+            let handle = metrics::with_local_recorder(&Facade::new(&stats), || {
+                metrics::counter!("requests")
+            });
+            measured(&mut |_| handle.increment(1));
+            done = stats.counter("requests", &[]).total() as usize;
         }
         "histogram" => {
             static HISTOGRAM: Histogram = Histogram::new("took");

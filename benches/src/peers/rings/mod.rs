@@ -10,7 +10,7 @@ use ringstat_core::ring::priority;
 pub use ours::{Mpmc, Priority, PriorityShared, Sharded, Spsc};
 pub use theirs::{Crossbeam, Ringbuf, Rtrb};
 
-use crate::threads::{Patience, together};
+use crate::threads::{Patience, pin, together};
 
 /// An item that goes through a ring: 64 bytes, the size of an event.
 #[derive(Clone, Copy, Default)]
@@ -97,6 +97,23 @@ pub struct Pace {
     /// How long the consumer lets a batch grow, in iterations of a spin loop. A consumer that checks for every single
     /// item fetches the cache lines for every single item.
     pub pause: usize,
+    /// The work of a producer and of the consumer between two items, in iterations of a spin loop: whichever works more
+    /// is the slower side.
+    pub work: [usize; 2],
+    /// Whether the threads are pinned to cores, in turn.
+    pub pinned: bool,
+}
+
+impl Pace {
+    /// Both sides do nothing else, and run where the system puts them.
+    #[must_use]
+    pub const fn of_batches(batch: usize, pause: usize) -> Self {
+        Self { batch, pause, work: [0; 2], pinned: false }
+    }
+}
+
+fn spin(times: usize) {
+    (0..times).for_each(|_| std::hint::spin_loop());
 }
 
 /// Sends `items` from each of the producers to one consumer, which passes each item to `see`. Returns how long it took.
@@ -112,7 +129,15 @@ pub fn through<R: Ring>(
     let mut ring = R::new();
     let (producers, mut consumer) = ring.ends(producers);
     let all = producers.len() as u64 * items;
+    let settle = |core| {
+        if pace.pinned {
+            // Where that is not possible, the threads are wherever the system puts them.
+            let _ = pin(core);
+        }
+    };
+    let [producing, consuming] = pace.work;
     let produce = |(number, mut producer): (usize, R::Producer<'_>)| {
+        settle(number + 1);
         let mut patience = Patience::default();
         let mut n = 0;
         while n < items {
@@ -122,10 +147,16 @@ pub fn through<R: Ring>(
                 _ => producer.push_batch(batch, |i| Item::new(number, n + i)),
             };
             n += pushed as u64;
-            if pushed == 0 { patience.wait() } else { patience.renew() }
+            if pushed == 0 {
+                patience.wait();
+            } else {
+                patience.renew();
+                spin(producing);
+            }
         }
     };
     let consume = || {
+        settle(0);
         let mut patience = Patience::default();
         let mut seen = 0;
         while seen < all {
@@ -138,8 +169,9 @@ pub fn through<R: Ring>(
                 patience.wait();
             } else {
                 patience.renew();
+                spin(consuming);
                 if taken < pace.batch {
-                    (0..pace.pause).for_each(|_| std::hint::spin_loop());
+                    spin(pace.pause);
                 }
             }
         }
@@ -195,9 +227,20 @@ mod tests {
     use super::*;
 
     fn sum<R: Ring>(producers: usize, batch: usize) -> u64 {
-        let (mut sum, pace) = (0, Pace { batch, pause: 0 });
+        let (mut sum, pace) = (0, Pace::of_batches(batch, 0));
         through::<R>(producers, 5000, pace, |item| sum += item.number());
         sum
+    }
+
+    #[test]
+    fn every_item_comes_through_whichever_side_is_faster_and_wherever_it_runs() {
+        for pinned in [false, true] {
+            for work in [[0, 0], [20, 0], [0, 20]] {
+                let (mut sum, pace) = (0, Pace { work, pinned, ..Pace::of_batches(1, 0) });
+                through::<Spsc<64>>(1, 5000, pace, |item| sum += item.number());
+                assert_eq!(sum, (0..5000).sum::<u64>(), "{pace:?}");
+            }
+        }
     }
 
     #[test]

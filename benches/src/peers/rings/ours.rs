@@ -52,13 +52,10 @@ type One = overwrite::Ring<Item, Box<[Slot<Item>]>>;
 type Cells = mpmc::Ring<Item, Box<[mpmc::Cell<Item>]>>;
 type All = Shards<One, Box<[Shard<One>]>, Cells>;
 
-/// The largest number of producers.
-const SHARDS: usize = 8;
+/// The sharded ring, with a shard of `N` items for each of at most `SHARDS` producers.
+pub struct Sharded<const N: usize, const SHARDS: usize = 8>(All);
 
-/// The sharded ring, with a shard of `N` items for each producer.
-pub struct Sharded<const N: usize>(All);
-
-impl<const N: usize> Ring for Sharded<N> {
+impl<const N: usize, const SHARDS: usize> Ring for Sharded<N, SHARDS> {
     const NAME: &'static str = "ringstat sharded";
     const SHARED: bool = true;
     type Producer<'a> = ShardProducer<&'a All, One, Box<[Shard<One>]>, Cells>;

@@ -193,6 +193,6 @@ mod tests {
                 assert!(names.insert(row.what.clone()), "{} twice", row.what);
             }
         }
-        assert_eq!(names.len(), 40, "{names:?}");
+        assert_eq!(names.len(), 49, "{names:?}");
     }
 }

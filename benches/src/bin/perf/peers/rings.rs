@@ -12,10 +12,10 @@ use super::{Effort, Goal, Measured, Row, check, in_turns};
 use crate::stats::quantile;
 
 const SIZE: usize = 4096;
-const ONE_BY_ONE: Pace = Pace { batch: 1, pause: 0 };
-const BATCHES: Pace = Pace { batch: 32, pause: 0 };
+const ONE_BY_ONE: Pace = Pace::of_batches(1, 0);
+const BATCHES: Pace = Pace::of_batches(32, 0);
 /// The pace for several producers. A consumer that checks for every single item would fetch the cache lines every time.
-const PATIENT: Pace = Pace { batch: 32, pause: 128 };
+const PATIENT: Pace = Pace::of_batches(32, 128);
 
 /// Returns the nanoseconds per item when all producers together send this many. The received items are summed as a
 /// check.
@@ -99,6 +99,40 @@ fn row<A: Ring, B: Ring>(
     Ok(Row::new(what, measured, goal, unit, pair.detail(peer)))
 }
 
+/// Compares item by item with a faster, an equal and a slower consumer, pinned and not, and reports the worst of these:
+/// which side is the faster one decides how often cache lines change cores.
+fn at_any_pace(effort: &Effort) -> Measured<Row> {
+    /// About 50 ns.
+    const WORK: usize = 8;
+    let (mut worst, mut all) = (0.0_f64, Vec::new());
+    for (consumer, work) in [("faster", [WORK, 0]), ("equal", [0, 0]), ("slower", [0, WORK])] {
+        for (place, pinned) in [("pinned", true), ("free", false)] {
+            let pace = Pace { work, pinned, ..ONE_BY_ONE };
+            let items = effort.operations(200_000);
+            let ours = || pass::<Spsc<SIZE>>(1, pace, items);
+            let pair = in_turns(effort, ours, || pass::<Rtrb<SIZE>>(1, pace, items))?;
+            all.push(format!("{consumer} consumer {place} {:.2}", pair.ratio));
+            worst = worst.max(pair.ratio);
+        }
+    }
+    let what = "spsc, item by item, at any pace, by rtrb, worst";
+    Ok(Row::new(what, worst, Goal::AtMost(1.0), "", all.join(", ")))
+}
+
+/// Compares the sharded ring with a shared queue for 1 to 16 producers, and reports the worst ratio.
+fn producers(effort: &Effort) -> Measured<Row> {
+    let (mut worst, mut all) = (f64::INFINITY, Vec::new());
+    for producers in [1, 2, 4, 8, 16] {
+        let items = effort.operations(400_000);
+        let ours = || pass::<Sharded<SIZE, 16>>(producers, PATIENT, items);
+        let pair = in_turns(effort, ours, || pass::<Crossbeam<SIZE>>(producers, PATIENT, items))?;
+        all.push(format!("{producers}: {:.1} and {:.1} ns", pair.ours, pair.theirs));
+        worst = worst.min(1.0 / pair.ratio);
+    }
+    let what = "sharded, 1 to 16 producers, against ArrayQueue, worst";
+    Ok(Row::new(what, worst, Goal::AtLeast(1.0), " times as fast", all.join(", ")))
+}
+
 pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
     type Ours = Spsc<SIZE>;
     let no_slower = Goal::AtMost(1.0);
@@ -145,6 +179,8 @@ pub(super) fn rows(effort: &Effort) -> Measured<Vec<Row>> {
             Goal::AtLeast(3.0),
         )?,
     ];
+    rows.push(at_any_pace(effort)?);
+    rows.push(producers(effort)?);
     rows.extend(push_latency(effort)?);
     Ok(rows)
 }

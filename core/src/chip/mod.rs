@@ -78,7 +78,8 @@ pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     clock: Clock,
     /// What the clock lacks to the time since 1970; 0 until somebody knows.
     shift: AtomicU64,
-    policy: Policy,
+    /// How a full ring makes room, if it does: a pointer, so that a program whose rings do not has no code for it.
+    evict: Option<Evict<N>>,
     /// The function to call once this many events wait.
     wake: Option<(usize, fn())>,
     /// Whether it is called when one event waits, too.
@@ -88,6 +89,17 @@ pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     instruments: &'static [&'static dyn Instrument],
     tag_memory: M,
     drops: [AtomicU32; Cause::COUNT],
+}
+
+/// Adds an event to a full ring in place of others, which it passes on; returns whether it could.
+type Evict<const N: usize> = fn(&EventRing<N>, &Event, &mut dyn FnMut(Event)) -> bool;
+
+fn evict<const N: usize>(
+    ring: &EventRing<N>,
+    event: &Event,
+    evicted: &mut dyn FnMut(Event),
+) -> bool {
+    ring.0.try_push_evicting(event, evicted)
 }
 
 /// The function to call was called.
@@ -113,7 +125,7 @@ impl<const N: usize> Stats<N> {
             critical: None,
             clock,
             shift: AtomicU64::new(0),
-            policy: Policy::DropNewest,
+            evict: None,
             wake: None,
             wakes_at_first: false,
             woken: AtomicU8::new(0),
@@ -146,7 +158,7 @@ impl<const N: usize> Stats<N> {
             critical: Some(ring),
             clock: self.clock,
             shift: self.shift,
-            policy: self.policy,
+            evict: self.evict,
             wake: self.wake,
             wakes_at_first: self.wakes_at_first,
             woken: self.woken,
@@ -183,7 +195,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
             critical: self.critical,
             clock: self.clock,
             shift: self.shift,
-            policy: self.policy,
+            evict: self.evict,
             wake: self.wake,
             wakes_at_first: self.wakes_at_first,
             woken: self.woken,
@@ -227,7 +239,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
             policy.is_plain(),
             "a chip's ring drops its newest or its oldest event; for other policies there is PolicyRing"
         );
-        self.policy = policy;
+        self.evict = if policy.evicts() { Some(evict) } else { None };
         self
     }
 
@@ -547,12 +559,13 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     #[inline(never)]
     fn push_full(&self, event: &Event) -> Outcome {
         let mut evicted = false;
-        let pushed = self.policy.evicts()
-            && self.ring.0.try_push_evicting(event, |oldest| {
+        let pushed = self.evict.is_some_and(|evict| {
+            evict(self.ring, event, &mut |oldest| {
                 oldest.give_back(&self.tag_memory);
                 evicted = true;
                 self.tally(Cause::Evicted);
-            });
+            })
+        });
         self.tell();
         match pushed {
             true if evicted => Outcome::RecordedEvicting,

@@ -73,7 +73,8 @@ impl<const SLOTS: usize, const ARENA: usize> Encoder<SLOTS, ARENA> {
 ///
 /// `SLOTS` strings and tag sets of a datagram are remembered, in 12 bytes each on a 32-bit chip; nothing is remembered
 /// from one datagram to the next. Names are not packed and share no prefixes, and floats take their four or eight
-/// bytes, so neither floating-point code nor a division is linked. Receivers see no difference.
+/// bytes, so neither floating-point code nor a division is linked. Receivers see no difference. Instruments whose names were
+/// made at run time cannot be sent, and are counted as such.
 #[derive(Default)]
 pub struct LeanEncoder<const SLOTS: usize> {
     strings: Lean<SLOTS>,

@@ -40,7 +40,7 @@ impl<T: Table> Datagram<'_, T> {
                 d.write_instrument_head(instrument, StateForm::Info)?;
                 Ok(d.w.written_by(|room| details.write(room)).map(|()| None)?)
             }),
-            State::Buckets(_) if !T::ANY_INSTRUMENT => Err(Refused::Unsupported),
+            State::Buckets(_) if !T::HISTOGRAMS => Err(Refused::Unsupported),
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Buckets)?;
                 let head = BucketsHead::new(instrument.unit(), buckets.layout());
@@ -65,7 +65,7 @@ impl<T: Table> Datagram<'_, T> {
                 self.strings.write_set(&mut self.w, tags)
             };
         }
-        if !T::ANY_INSTRUMENT {
+        if !T::RUN_TIME_NAMES {
             return Err(NoRoom);
         }
         // Made at run time: the strings may be freed and their address reused, so their content decides.

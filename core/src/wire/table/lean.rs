@@ -108,7 +108,8 @@ impl<const SLOTS: usize> Lean<SLOTS> {
 
 impl<const SLOTS: usize> Table for Lean<SLOTS> {
     const PACKED: bool = false;
-    const ANY_INSTRUMENT: bool = true;
+    const HISTOGRAMS: bool = true;
+    const RUN_TIME_NAMES: bool = false;
 
     fn clear(&mut self, _packed: bool) {
         *self = Self::new();
@@ -189,7 +190,8 @@ pub(crate) struct Bare;
 
 impl Table for Bare {
     const PACKED: bool = false;
-    const ANY_INSTRUMENT: bool = false;
+    const HISTOGRAMS: bool = false;
+    const RUN_TIME_NAMES: bool = false;
 
     fn clear(&mut self, _packed: bool) {}
 

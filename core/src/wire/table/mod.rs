@@ -21,9 +21,11 @@ pub trait Table {
     /// Whether strings are packed in the datagrams that the table is for.
     const PACKED: bool;
 
-    /// Whether instruments may be histograms and have names made at run time. If not, the code for them is compiled
-    /// out.
-    const ANY_INSTRUMENT: bool;
+    /// Whether instruments may be histograms. If not, the code for them is compiled out.
+    const HISTOGRAMS: bool;
+
+    /// Whether instruments may have names that were made at run time. If not, the code for them is compiled out.
+    const RUN_TIME_NAMES: bool;
 
     /// Begins a new datagram, in which nothing is defined.
     fn clear(&mut self, packed: bool);

@@ -221,7 +221,8 @@ impl<const SLOTS: usize, const ARENA: usize> Strings<SLOTS, ARENA> {
 
 impl<const SLOTS: usize, const ARENA: usize> Table for Strings<SLOTS, ARENA> {
     const PACKED: bool = true;
-    const ANY_INSTRUMENT: bool = true;
+    const HISTOGRAMS: bool = true;
+    const RUN_TIME_NAMES: bool = true;
 
     fn clear(&mut self, packed: bool) {
         self.packed = packed;

@@ -141,8 +141,7 @@ mod without {
 use with::{count, record};
 #[cfg(any(feature = "small", feature = "full"))]
 mod with {
-    use embassy_net::Stack;
-    use ringstat_core::instrument::{Counter, Gauge, Instrument};
+    use ringstat_core::instrument::{Counter, Gauge};
 
     pub(crate) static TICKS: Counter = Counter::new("board.ticks");
     pub(crate) static LEVEL: Gauge = Gauge::new("board.level");
@@ -155,10 +154,12 @@ mod with {
     pub(crate) use small::{metrics, record};
     #[cfg(feature = "small")]
     mod small {
+        use embassy_net::Stack;
+        use ringstat_core::instrument::Instrument;
         use ringstat_core::send::Epoch;
         use ringstat_embassy::BeaconConfig;
 
-        use super::*;
+        use super::{LEVEL, TICKS};
 
         static INSTRUMENTS: [&dyn Instrument; 2] = [&TICKS, &LEVEL];
 

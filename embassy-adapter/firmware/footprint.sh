@@ -40,7 +40,7 @@ if [ "${1:-}" = --options ]; then
   read -r flash ram _ < <(size_of $target full)
   echo "| option | flash | RAM |"
   echo "|---|---|---|"
-  for option in without-critical with-lane with-policy with-tags with-flush with-shutdown with-retained with-snapshot with-table; do
+  for option in without-critical with-lane with-policy with-tags with-names with-flush with-shutdown with-retained with-snapshot with-table; do
     read -r its_flash its_ram _ < <(size_of $target full $option)
     echo "| $option | $((its_flash - flash)) | $((its_ram - ram)) |"
   done

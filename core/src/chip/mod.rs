@@ -41,8 +41,8 @@ use crate::instrument::Instrument;
 use crate::ledger::{Cause, Drops, Ledger};
 use crate::policy::Policy;
 use crate::record::{
-    Borrowed, Copied, DEFAULT_INLINE, DraftStrings, Event, NoNames, Outcome, Priority, Recorder,
-    Resolve, TagMemory,
+    Borrowed, Copied, DEFAULT_INLINE, DraftStrings, Event, Interner, NoNames, Outcome, Priority,
+    Recorder, Resolve, TagMemory,
 };
 use crate::ring::Source;
 use crate::send::{
@@ -189,6 +189,32 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         self,
         memory: &'static TagMemory<B>,
     ) -> Stats<N, C, &'static TagMemory<B>> {
+        self.with_names(memory)
+    }
+
+    /// Lets events have names and texts that are made at run time: symbols of `names`. Without this call nothing is
+    /// linked for them. It takes the place of [`tag_memory`](Self::tag_memory).
+    ///
+    /// ```
+    /// # use ringstat_core::prelude::*;
+    /// # use ringstat_core::record::Interner;
+    /// # fn micros() -> u64 { 0 }
+    /// static NAMES: Interner<16, 256> = Interner::new();
+    /// static STATS: Stats<64, 0, &Interner<16, 256>> =
+    ///     Stats::new(event_ring!(64), Clock::micros(micros)).names(&NAMES);
+    ///
+    /// let door = NAMES.intern("door.3").unwrap(); // once
+    /// assert!(STATS.count(door, 1u8).record().is_recorded());
+    /// ```
+    #[must_use]
+    pub const fn names<const S: usize, const B: usize>(
+        self,
+        names: &'static Interner<S, B>,
+    ) -> Stats<N, C, &'static Interner<S, B>> {
+        self.with_names(names)
+    }
+
+    const fn with_names<M: Copy>(self, names: M) -> Stats<N, C, M> {
         Stats {
             ring: self.ring,
             lanes: self.lanes,
@@ -200,7 +226,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
             wakes_at_first: self.wakes_at_first,
             woken: self.woken,
             instruments: self.instruments,
-            tag_memory: memory,
+            tag_memory: names,
             drops: self.drops,
         }
     }
@@ -615,10 +641,16 @@ mod sealed {
     pub trait LongTags {}
     impl LongTags for super::NoNames {}
     impl<const B: usize> LongTags for &super::TagMemory<B> {}
+    impl<const S: usize, const B: usize> LongTags for &super::Interner<S, B> {}
 }
 
 /// Tags have to fit the slot.
 impl LongTags for NoNames {
+    type Strings<'a> = Copied;
+}
+
+/// Tags have to fit the slot; names need not be static.
+impl<const S: usize, const B: usize> LongTags for &Interner<S, B> {
     type Strings<'a> = Copied;
 }
 

@@ -140,3 +140,25 @@ fn a_chip_sends_with_small_tables_and_its_ledger_closes() {
     assert_eq!((ledger.recorded, ledger.sent), (21, 8));
     assert_eq!(ledger.dropped.get(Cause::Evicted), 12);
 }
+
+#[test]
+fn names_made_at_run_time_are_spelled_out() {
+    static NAMES: Interner<2, 32> = Interner::new();
+    static STATS: Stats<4, 0, &Interner<2, 32>> =
+        Stats::new(event_ring!(4), Clock::nanos(now)).names(&NAMES);
+    let identity = Identity { sender: 1, epoch: 1 };
+    let mut sender = STATS.sender(identity, &STATS.config());
+    let name = NAMES.intern("door.3").unwrap();
+    assert!(STATS.count(name, 5u8).tag("side", "left").record().is_recorded());
+    sender.flush();
+    let mut buf = [0; 256];
+    let Step::Send(packed) = STATS.poll(&mut sender, Time::default(), &mut buf) else {
+        panic!("it waits");
+    };
+    let mut decoder: alloc::boxed::Box<crate::wire::Decoder> = alloc::boxed::Box::default();
+    let mut datagram = decoder.open(&buf[..packed.len]).unwrap();
+    let record = datagram.next().unwrap().unwrap();
+    assert_eq!(record.name.text, "door.3");
+    sender.sent(packed);
+    assert!(STATS.ledger(&sender).closes());
+}

@@ -13,7 +13,7 @@ use cortex_m as _;
 use cortex_m_rt::entry;
 use portable_atomic::AtomicU32;
 use portable_atomic::Ordering::Relaxed;
-use ringstat_core::chip::{Clock, Stats};
+use ringstat_core::chip::{Clock, PolicyRing, Stats};
 use ringstat_core::event_ring;
 use ringstat_core::instrument::{Counter, Gauge, Histogram};
 use ringstat_core::policy::Policy;
@@ -28,6 +28,9 @@ static OLDEST: Stats<16> = Stats::new(event_ring!(16), Clock::micros(clock))
     .policy(Policy::DropOldest)
     .lanes(&[event_ring!(4)])
     .wake(8, woken);
+static GRADED: PolicyRing<4> = PolicyRing::new(Policy::Graded(3));
+static POLICIES: Stats<16> =
+    Stats::new(event_ring!(16), Clock::micros(clock)).lanes(&[&GRADED]).wake(8, woken);
 static NOW: AtomicU32 = AtomicU32::new(0);
 
 fn clock() -> u64 {
@@ -59,6 +62,7 @@ fn main() -> ! {
         HISTOGRAM.record_duration(black_box(Duration::MAX));
         records(black_box(&NEWEST));
         records(black_box(&OLDEST));
+        record(&black_box(&POLICIES).by_policy(&GRADED));
         #[cfg(feature = "flawed")]
         black_box([1, 2, 3][black_box(3)]);
     }

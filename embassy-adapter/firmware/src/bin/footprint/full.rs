@@ -24,6 +24,7 @@ macro_rules! stats {
 
 #[cfg(not(any(
     feature = "with-lane",
+    feature = "with-names",
     feature = "with-policy",
     feature = "with-tags",
     feature = "without-critical"
@@ -48,6 +49,12 @@ static TAGS: ringstat_core::record::TagMemory<8> = ringstat_core::record::TagMem
 static STATS: Stats<16, 4, &ringstat_core::record::TagMemory<8>> =
     stats!().critical(event_ring!(4)).tag_memory(&TAGS);
 
+#[cfg(feature = "with-names")]
+static NAMES: ringstat_core::record::Interner<8, 128> = ringstat_core::record::Interner::new();
+#[cfg(feature = "with-names")]
+static STATS: Stats<16, 4, &ringstat_core::record::Interner<8, 128>> =
+    stats!().critical(event_ring!(4)).names(&NAMES);
+
 #[cfg(feature = "with-retained")]
 #[unsafe(link_section = ".uninit.ringstat")]
 static RETAINED: ringstat_core::send::Retained<4> = ringstat_core::send::Retained::new();
@@ -68,6 +75,10 @@ fn option(n: u32) {
     STATS.by_policy(&GRADED).count("graded", n).record();
     #[cfg(feature = "with-lane")]
     STATS.lane(0).count("lane", n).record();
+    #[cfg(feature = "with-names")]
+    if let Ok(name) = NAMES.intern(if n % 2 == 0 { "even" } else { "odd" }) {
+        STATS.count(name, n).record();
+    }
     #[cfg(feature = "with-flush")]
     if n == 50 {
         STATS.flush();

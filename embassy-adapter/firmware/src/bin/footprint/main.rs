@@ -30,6 +30,7 @@ use static_cell::ConstStaticCell;
 
 /// How much of the stack is examined, in bytes below its top.
 const DEPTH: usize = 4096;
+#[cfg(any(not(feature = "silent"), feature = "small", feature = "full"))]
 const OTHER: (Ipv4Address, u16) = (Ipv4Address::new(10, 0, 0, 2), 8125);
 /// One place for the stack, one for [`words`], one for ringstat.
 const SOCKETS: usize = 1
@@ -65,6 +66,7 @@ fn start(spawner: Spawner) {
     spawner.spawn(network_task(network).unwrap());
     #[cfg(not(feature = "silent"))]
     spawner.spawn(words(stack).unwrap());
+    let _ = stack;
     spawner.spawn(work().unwrap());
     #[cfg(any(feature = "small", feature = "full"))]
     spawner.spawn(with::metrics(stack).unwrap());

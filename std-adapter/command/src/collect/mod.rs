@@ -33,6 +33,9 @@ Examples:
   ringstat collect --data /var/lib/ringstat
   ringstat collect --remote-write http://127.0.0.1:9090/api/v1/write
 
+Lines of StatsD and DogStatsD are taken on the same addresses. They have no numbers, so what the network loses of them is
+unknown.
+
 Without --data everything is in memory, and a restart forgets it. With it, acknowledged critical events are on
 disk and count once over all restarts; of the rest, a crash loses at most the last second and counts it as lost.
 

@@ -1,7 +1,7 @@
 //! The far end: a real collector on loopback, and a probe that measures how long events took to get there.
 //!
-//! The collector does not read StatsD lines, so the probe counts those itself; the socket, the batching and the
-//! kernel's count of drops are the same.
+//! The probe counts StatsD lines itself, and this collector does not read them; the socket, the batching and the kernel's
+//! count of drops are the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,7 @@ impl Receiver {
         let config = ServerConfig {
             udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
             http: None,
+            statsd: None,
             ..ServerConfig::default()
         };
         let tap = probe.clone();
@@ -72,7 +73,7 @@ impl Receiver {
         let mut received = received(&self.running.stop(usize::MAX));
         match self.probe.protocol {
             Protocol::Native => {}
-            // The collector does not take lines for events, so the probe's count is used.
+            // The probe has counted them.
             Protocol::DogStatsD | Protocol::StatsD => {
                 received.events = self.probe.lines.load(Ordering::Relaxed);
             }

@@ -112,6 +112,24 @@ where
 /// [`run`](Self::run) can be cancelled at any time, for example to let a radio sleep, and called again: the sender
 /// continues in the same epoch. Only a datagram that the stack had not sent yet is lost by it, and counted as lost.
 ///
+/// ```
+/// use embassy_net::{IpAddress, Stack};
+/// use embassy_time::{Duration, with_timeout};
+/// use ringstat_embassy::Client;
+/// use ringstat_embassy::prelude::*;
+///
+/// static STATS: Stats<64> = ringstat_embassy::stats(event_ring!(64));
+///
+/// async fn report_and_sleep(stack: Stack<'static>, epoch: Epoch) {
+///     let collector = (IpAddress::v4(192, 168, 0, 2), 8125);
+///     let mut client = Client::new(&STATS, TaskConfig::new(collector, 0xC0FFEE, epoch));
+///     // Send for a minute, then say goodbye.
+///     let _ = with_timeout(Duration::from_secs(60), client.run(stack)).await;
+///     let ledger = client.shutdown(stack, Duration::from_secs(2)).await;
+///     assert!(ledger.closes());
+/// }
+/// ```
+///
 /// `K` says where critical events wait for their acknowledgement: in memory that a reset clears, or
 /// [that it does not](Self::retaining).
 pub struct Client<

@@ -607,20 +607,12 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
         strings: &Borrowed<'_>,
         push: impl FnOnce(&Event) -> Outcome,
     ) -> Outcome {
-        let mut event = *event;
-        let area = self.tag_memory.area(0);
-        let kept = event.keep_strings(strings, |strings| match area {
+        let write = |strings: &Borrowed<'_>| match self.tag_memory.area(0) {
             Some(area) => area.write(strings),
             None => Err(strings.too_long(DEFAULT_INLINE)),
-        });
-        if let Err(cause) = kept {
-            return self.give_up(cause);
-        }
-        let outcome = push(&event);
-        if !outcome.is_recorded() {
-            event.give_back(&self.tag_memory);
-        }
-        outcome
+        };
+        let pushed = event.push_with_strings(strings, &self.tag_memory, write, push);
+        pushed.unwrap_or_else(|cause| self.give_up(cause))
     }
 
     fn tally(&self, cause: Cause) {

@@ -83,11 +83,49 @@ pub type RetainingSender<const NAMES: usize, const KEEP: usize> =
 
 /// The [`Sender`] of a server, with room for critical events that is chosen at run time. `E` is the encoder of the
 /// format.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::send::{BoxedStore, HostSender, Identity, SenderConfig};
+/// use ringstat_core::wire::Encoder;
+///
+/// let identity = Identity { sender: 7, epoch: 1 };
+/// let config = SenderConfig::new(TimeUnit::Nanos);
+/// // Room for 64 critical events.
+/// let sender: HostSender = HostSender::with_parts(identity, &config, Encoder::new(), BoxedStore::new(64));
+/// assert_eq!(sender.unacknowledged(), 0);
+/// ```
 #[cfg(feature = "alloc")]
 pub type HostSender<E = Encoder, T = crate::record::Event> = Sender<E, BoxedStore<T>>;
 
 /// A [`Sender`] of StatsD lines, with `S` to remember what was sent; its tables are those of
 /// [`text::Encoder`](crate::text::Encoder). Agents acknowledge nothing, so it keeps no critical events.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::instrument::Instrument;
+/// use ringstat_core::ring::{Slot, spsc};
+/// use ringstat_core::record::{Event, Kind, NoNames};
+/// use ringstat_core::send::{ArrayStore, Identity, Inputs, SenderConfig, TextSender, Time};
+/// use ringstat_core::text::{Dialect, Encoder, Fixed};
+///
+/// // Remembers the totals of 4 instruments, and the checked form of 16 names and tag sets.
+/// let encoder = Encoder::new(Dialect::DogStatsD, Fixed::<4, 4>::new());
+/// let config = SenderConfig::new(TimeUnit::Millis);
+/// let identity = Identity { sender: 7, epoch: 1 };
+/// let mut sender: TextSender<Fixed<4, 4>, 16, 256> =
+///     TextSender::with_parts(identity, &config, encoder, ArrayStore::new());
+///
+/// let mut ring = spsc::Ring::new([const { Slot::<Event>::new() }; 4]);
+/// let (mut producer, mut events) = ring.split();
+/// producer.push(Event::new(Kind::Counter, "cache.miss".into(), 3u8.into(), 0).unwrap()).unwrap();
+/// let instruments: &[&dyn Instrument] = &[];
+/// let mut inputs = Inputs { events: &mut events, instruments, names: &NoNames, dropped: 0 };
+/// let mut buf = [0; 1472];
+/// let packed = sender.pack(Time { monotonic: 0, wall: 0 }, &mut inputs, &mut buf).unwrap();
+/// assert_eq!(&buf[..packed.len], b"cache.miss:3|c");
+/// sender.sent(packed);
+/// ```
 #[cfg(feature = "text")]
 pub type TextSender<S, const SLOTS: usize = 256, const ARENA: usize = 4096> =
     Sender<crate::text::Encoder<S, SLOTS, ARENA>>;

@@ -52,6 +52,18 @@ impl<T> StoredEvent<T> {
 /// Room for `N` events, in place. `ArrayStore<0>` keeps nothing, takes no memory, and links no code.
 ///
 /// `N` is at most [`ID_WINDOW`]; a larger number does not compile.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::send::{ArrayStore, Identity, Sender, SenderConfig};
+/// use ringstat_core::wire::LeanEncoder;
+///
+/// let identity = Identity { sender: 7, epoch: 1 };
+/// // Room for 8 critical events, all of it inside the sender.
+/// let sender: Sender<LeanEncoder<16>, ArrayStore<8>, 4> =
+///     Sender::new(identity, &SenderConfig::new(TimeUnit::Micros));
+/// assert_eq!(sender.unacknowledged(), 0);
+/// ```
 #[derive(Clone)]
 pub struct ArrayStore<const N: usize, T = Event>([StoredEvent<T>; N]);
 

@@ -16,6 +16,21 @@ use crate::wire::cursor::Writer;
 /// `SLOTS` static names and tag sets are remembered, and `ARENA` bytes of tags are kept in the form in which they are
 /// written. Anything beyond that is written just the same, but more slowly. The default takes 10 KiB; `Encoder<_, 16,
 /// 256>` takes 0.5 KiB on a 32-bit chip.
+///
+/// ```
+/// use ringstat_core::format::{Format, Header, Packer, Prologue};
+/// use ringstat_core::record::{Event, Kind, NoNames};
+/// use ringstat_core::text::{Dialect, Encoder, Fixed};
+///
+/// let mut encoder: Encoder<_, 16, 256> = Encoder::new(Dialect::DogStatsD, Fixed::<4, 4>::new());
+/// let mut buf = [0; 512];
+/// let mut lines = encoder.begin(&mut buf, &Header::default(), &Prologue::default()).unwrap();
+/// let mut event: Event = Event::new(Kind::Timing, "db.query".into(), 12.5.into(), 0).unwrap();
+/// event.set_tags(&[("table", "orders")]).unwrap();
+/// lines.event(&event, &NoNames).unwrap();
+/// let length = lines.finish(false);
+/// assert_eq!(&buf[..length], b"db.query:12.5|ms|#table:orders");
+/// ```
 pub struct Encoder<S, const SLOTS: usize = 256, const ARENA: usize = 4096> {
     dialect: Dialect,
     timestamps: bool,

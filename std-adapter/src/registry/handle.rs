@@ -9,6 +9,18 @@ use ringstat_core::observe::Quantiles;
 use super::dynamic::{Counter, Owned};
 
 /// A counter made at run time. Its name and tags were looked up once; recording is one atomic operation.
+///
+/// ```
+/// use ringstat_std::Client;
+///
+/// # let stats = Client::builder("unused").build_with(ringstat_core::send::from_fn(|_| Ok(())))?;
+/// let route = "/users/{id}"; // known only at run time
+/// let requests = stats.counter("http.requests", &[("route", route)]);
+/// requests.inc();
+/// requests.add(2);
+/// assert_eq!(stats.counter("http.requests", &[("route", route)]).total(), 3, "the same instrument");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OwnedCounter(pub(crate) Arc<Owned<Counter>>);
 
@@ -33,6 +45,17 @@ impl OwnedCounter {
 }
 
 /// A gauge made at run time. Its name and tags were looked up once; recording is one atomic operation.
+///
+/// ```
+/// use ringstat_std::Client;
+///
+/// # let stats = Client::builder("unused").build_with(ringstat_core::send::from_fn(|_| Ok(())))?;
+/// let depth = stats.gauge("queue.depth", &[("queue", "mail")]);
+/// assert!(depth.set(7.0));
+/// assert!(depth.add(-2.0));
+/// assert!(!depth.set(f64::NAN), "what is not a number is refused");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OwnedGauge(pub(crate) Arc<Owned<Gauge>>);
 
@@ -51,6 +74,19 @@ impl OwnedGauge {
 
 /// A histogram of durations made at run time. Its name and tags were looked up once; recording is two atomic
 /// operations.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use ringstat_std::Client;
+///
+/// # let stats = Client::builder("unused").build_with(ringstat_core::send::from_fn(|_| Ok(())))?;
+/// let query = stats.histogram("db.query", &[("table", "orders")]);
+/// query.record_duration(Duration::from_micros(1500));
+/// query.record(2_000_000); // nanoseconds
+/// assert_eq!(query.count(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OwnedHistogram(pub(super) Arc<Owned<Histogram>>);
 

@@ -242,19 +242,12 @@ impl Rings {
         strings: &Borrowed<'_>,
         push: impl FnOnce(&Event) -> Outcome,
     ) -> Outcome {
-        let mut event = *event;
-        let kept = event.keep_strings(strings, |strings| match &self.shared_tags {
+        let write = |strings: &Borrowed<'_>| match &self.shared_tags {
             Some(memory) => memory.area().write(strings),
             None => Err(strings.too_long(DEFAULT_INLINE)),
-        });
-        if let Err(cause) = kept {
-            return self.refuse(cause);
-        }
-        let outcome = push(&event);
-        if !outcome.is_recorded() {
-            event.give_back(self);
-        }
-        outcome
+        };
+        let pushed = event.push_with_strings(strings, self, write, push);
+        pushed.unwrap_or_else(|cause| self.refuse(cause))
     }
 
     /// Adds a critical event to a ring where no others delay or displace it.

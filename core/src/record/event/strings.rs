@@ -6,7 +6,7 @@ use super::{Event, SPILLED};
 use crate::ledger::Cause;
 use crate::record::spill::Spilled;
 use crate::record::strings::{EventStrings, InSlot};
-use crate::record::{Borrowed, Resolve, uninit};
+use crate::record::{Borrowed, Outcome, Resolve, uninit};
 
 impl<const INLINE: usize> Event<INLINE> {
     /// Copies text and dynamic tags into the slot.
@@ -90,6 +90,28 @@ impl<const INLINE: usize> Event<INLINE> {
             self.says_text();
         }
         Ok(())
+    }
+
+    /// Passes a copy of the event with these strings to `push`. They are kept as
+    /// [`keep_strings`](Self::keep_strings) does, and what is beside the ring is given back to `memory` unless the event
+    /// is recorded.
+    ///
+    /// # Errors
+    /// As for [`keep_strings`](Self::keep_strings); `push` is not called then.
+    pub fn push_with_strings(
+        &self,
+        strings: &Borrowed<'_>,
+        memory: &impl Resolve,
+        write: impl FnOnce(&Borrowed<'_>) -> Result<Spilled, Cause>,
+        push: impl FnOnce(&Self) -> Outcome,
+    ) -> Result<Outcome, Cause> {
+        let mut event = *self;
+        event.keep_strings(strings, write)?;
+        let outcome = push(&event);
+        if !outcome.is_recorded() {
+            event.give_back(memory);
+        }
+        Ok(outcome)
     }
 
     /// Gives back what it has beside the ring. Whoever takes an event out of circulation calls this.

@@ -5,6 +5,17 @@ use crate::ring::{Slot, Source, Storage};
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The sending end of a [`Ring`].
+///
+/// ```
+/// use ringstat_core::ring::{Slot, Source, overwrite::Ring};
+///
+/// let mut ring = Ring::new([const { Slot::new() }; 4]);
+/// let (mut producer, mut consumer) = ring.split();
+/// (1..=6).for_each(|n| drop(producer.push_evicting(n)));
+/// let mut taken = Vec::new();
+/// consumer.drain(8, |item| taken.push(item));
+/// assert_eq!(taken, [3, 4, 5, 6], "the oldest two were evicted");
+/// ```
 #[derive(Debug)]
 pub struct Consumer<'a, T, S> {
     ring: &'a Ring<T, S>,

@@ -6,6 +6,19 @@ use crate::ring::{Full, Pushed, Slot, Storage};
 use crate::sync::Ordering;
 
 /// The recording end of a [`Ring`].
+///
+/// ```
+/// use ringstat_core::ring::{Pushed, Slot, overwrite::Ring};
+///
+/// let mut ring = Ring::new([const { Slot::new() }; 2]);
+/// let (mut producer, mut consumer) = ring.split();
+/// producer.push(1).unwrap();
+/// producer.push(2).unwrap();
+/// assert!(producer.push(3).is_err(), "the ring is full, and nothing was evicted");
+/// assert_eq!(producer.push_evicting(3), Ok(Pushed::Evicted(1)));
+/// assert_eq!(producer.evict(), Some(2), "it can also take the oldest item back");
+/// assert_eq!(consumer.pop(), Some(3));
+/// ```
 #[derive(Debug)]
 pub struct Producer<'a, T, S> {
     ring: &'a Ring<T, S>,

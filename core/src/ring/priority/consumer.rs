@@ -5,6 +5,23 @@ use crate::ring::{Slot, Source, Storage, overwrite};
 use crate::sync::Ordering;
 
 /// The sending end of a priority ring.
+///
+/// ```
+/// use ringstat_core::ring::{Source, priority::{Prioritized, Ring}};
+///
+/// #[derive(Clone, Copy, PartialEq, Debug)]
+/// struct Alarm(usize);
+/// impl Prioritized for Alarm {
+///     fn level(&self) -> usize { self.0 }
+/// }
+///
+/// let mut ring: Ring<Alarm, 4> = Ring::new();
+/// let (mut producer, mut consumer) = ring.split();
+/// [0, 3, 1].map(|level| producer.push(Alarm(level)).unwrap());
+/// let mut taken = Vec::new();
+/// consumer.drain(8, |alarm| taken.push(alarm.0));
+/// assert_eq!(taken, [3, 1, 0], "the highest level first");
+/// ```
 #[derive(Debug)]
 pub struct Consumer<'a, T, P, I> {
     ring: &'a Storages<T, P, I>,

@@ -5,6 +5,23 @@ use crate::ring::{Full, Pushed, Slot, Storage, overwrite};
 use crate::sync::Ordering;
 
 /// The recording end of a priority ring.
+///
+/// ```
+/// use ringstat_core::ring::{Pushed, priority::{Prioritized, Ring}};
+///
+/// #[derive(Clone, Copy, PartialEq, Debug)]
+/// struct Alarm(usize);
+/// impl Prioritized for Alarm {
+///     fn level(&self) -> usize { self.0 }
+/// }
+///
+/// let mut ring: Ring<Alarm, 4> = Ring::new();
+/// let (mut producer, _consumer) = ring.split();
+/// producer.push(Alarm(0)).unwrap();
+/// // There is room, but an urgent item may be told to displace a lesser one all the same.
+/// assert_eq!(producer.push_replacing(Alarm(2)), Ok(Pushed::Evicted(Alarm(0))));
+/// assert!(producer.push_replacing(Alarm(1)).is_err(), "nothing matters less");
+/// ```
 #[derive(Debug)]
 pub struct Producer<'a, T, P, I> {
     ring: &'a Storages<T, P, I>,

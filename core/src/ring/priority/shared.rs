@@ -9,6 +9,22 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 ///
 /// Progress and order within a level are those of [`mpmc`]. The highest level is taken first, but one of the lower
 /// levels gets a turn every 16 items.
+///
+/// ```
+/// use ringstat_core::ring::{Fallback, mpmc, priority::{Prioritized, Shared}};
+///
+/// #[derive(Clone, Copy, PartialEq, Debug)]
+/// struct Alarm(usize);
+/// impl Prioritized for Alarm {
+///     fn level(&self) -> usize { self.0 }
+/// }
+///
+/// // Any thread may record to it: room for two items on each level.
+/// static SHARED: Shared<Alarm, [mpmc::Cell<Alarm>; 2]> =
+///     Shared::new([const { mpmc::Ring::new([const { mpmc::Cell::new() }; 2]) }; 4]);
+/// [0, 3, 1].map(|level| SHARED.push(Alarm(level)).unwrap());
+/// assert_eq!(SHARED.pop(), Some(Alarm(3)), "the highest level first");
+/// ```
 #[derive(Debug)]
 pub struct Shared<T, C> {
     levels: [mpmc::Ring<T, C>; LEVELS],

@@ -7,6 +7,18 @@ use super::{Shard, Sharded, hand_over_drain};
 use crate::ring::{Fallback, RingRef, ShardRing, Source, Storage, percent};
 
 /// The recording end of one shard. Dropping it frees the shard for another owner.
+///
+/// ```
+/// use ringstat_core::ring::{Slot, mpmc, sharded::{Shard, Sharded}, spsc};
+///
+/// let shards = [const { Shard::new(spsc::Ring::new([const { Slot::<u32>::new() }; 8])) }; 2];
+/// let all = Sharded::new(shards, mpmc::Ring::new([const { mpmc::Cell::<u32>::new() }; 8]));
+/// let mut own = Sharded::claim(&all).unwrap();
+/// own.get().push(1).unwrap();
+/// assert_eq!((own.index(), own.capacity()), (0, 8));
+/// drop(own);
+/// assert_eq!(all.vacated(), 1, "another thread can claim the shard, and what is in it stays");
+/// ```
 #[derive(Debug)]
 pub struct ShardProducer<R, L, S, F>
 where
@@ -81,6 +93,23 @@ where
 }
 
 /// The sending end of all shards and the shared ring.
+///
+/// ```
+/// use ringstat_core::ring::{Slot, Source, mpmc, sharded::{Shard, Sharded}, spsc};
+///
+/// let shards = [const { Shard::new(spsc::Ring::new([const { Slot::<u32>::new() }; 8])) }; 2];
+/// let all = Sharded::new(shards, mpmc::Ring::new([const { mpmc::Cell::<u32>::new() }; 8]));
+/// let mut first = Sharded::claim(&all).unwrap();
+/// let mut second = Sharded::claim(&all).unwrap();
+/// first.get().push_slice(&[1, 2]);
+/// second.get().push_slice(&[3]);
+///
+/// let mut drain = Sharded::drain(&all).unwrap();
+/// assert!(Sharded::drain(&all).is_none(), "there is one drain at a time");
+/// let mut taken = Vec::new();
+/// assert_eq!(drain.drain(16, |item| taken.push(item)), 3);
+/// assert_eq!(taken, [1, 2, 3], "each shard keeps its order");
+/// ```
 #[derive(Debug)]
 pub struct ShardConsumer<R, L, S, F>
 where

@@ -19,12 +19,12 @@ use super::load::Files;
 use super::status::Status;
 use crate::intake::{Collector, Critical};
 
-/// Gives the threads access to the shards.
+/// Access to the shards for the threads that keep them on disk.
 pub(crate) trait ShardsMut: Send + Sync + 'static {
     /// Returns the number of shards.
     fn count(&self) -> usize;
 
-    /// Works on one of them while its datagrams wait.
+    /// Calls `work` with one of them, whose datagrams wait meanwhile.
     fn change<T>(&self, shard: usize, work: impl FnOnce(&mut Collector) -> T) -> T;
 
     /// Returns the time of the collector's clock.
@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long shutdown waits for the disk.
 const END: Duration = Duration::from_secs(2);
 
-/// The state that the threads share.
+/// The state that the keeper's threads share with each other and with the receiving threads.
 #[derive(Debug)]
 pub(crate) struct KeeperShared {
     pub(super) status: Status,
@@ -75,7 +75,7 @@ impl KeeperShared {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a sender that is to get an acknowledgement once its events are on disk.
+    /// Requests an acknowledgement, which is sent once the sender's events are on disk.
     pub(crate) fn request_ack(&self, asked: AckRequest) {
         let mut requests = self.requests();
         if requests.asked.is_empty() {
@@ -90,7 +90,7 @@ impl KeeperShared {
         requests.asked.insert(key, AckRequest { length: asked.length.max(length), ..asked });
     }
 
-    /// Waits for senders that ask, and a little longer for others. Returns `None` when the thread should end.
+    /// Waits for requests, and then a little longer to collect more. Returns `None` when the thread should end.
     pub(super) fn next_ack_requests(&self) -> Option<Vec<AckRequest>> {
         let mut requests = self.requests();
         while requests.asked.is_empty() && !requests.ends[0] {
@@ -109,10 +109,11 @@ impl KeeperShared {
         (!asked.is_empty()).then_some(asked)
     }
 
-    /// Waits for the pause, until the thread should end or, with `may_hurry`, until somebody asks for a cut; then a round of
-    /// cuts begins, one of each shard. Returns whether the thread should end after it.
-    pub(super) fn begin_round(&self, pause: Duration, may_hurry: bool) -> bool {
-        let goes_on = |requests: &mut Requests| !(requests.ends[1] || may_hurry && requests.cut);
+    /// Waits for `pause`, but at most until the thread should end or, with `until_requested`, until a cut is requested.
+    /// Then a round of cuts begins, one of each shard. Returns whether the thread should end after it.
+    pub(super) fn begin_round(&self, pause: Duration, until_requested: bool) -> bool {
+        let goes_on =
+            |requests: &mut Requests| !(requests.ends[1] || until_requested && requests.cut);
         let waited = self.cut_requested.wait_timeout_while(self.requests(), pause, goes_on);
         let mut requests = waited.unwrap_or_else(PoisonError::into_inner).0;
         requests.cut = false;

@@ -44,6 +44,22 @@ use crate::rows::Rows;
 const FORMAT: u32 = 2;
 
 /// Where a collector keeps its data.
+///
+/// ```
+/// use ringstat_collector::{DataConfig, Server, ServerConfig};
+///
+/// # let dir = std::env::temp_dir().join(format!("ringstat-example-{}", std::process::id()));
+/// let config = ServerConfig {
+///     udp: vec!["127.0.0.1:0".parse()?],
+///     http: None,
+///     data: Some(DataConfig::new(&dir)),
+///     ..ServerConfig::default()
+/// };
+/// // What is acknowledged is on disk, and the next start finds everything again.
+/// assert!(Server::start(config)?.stop(0).closes);
+/// # std::fs::remove_dir_all(dir)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DataConfig {
     /// The directory, which is created if it does not exist. Only one process can use it at a time.

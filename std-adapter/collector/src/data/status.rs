@@ -33,7 +33,7 @@ impl Status {
         self.failing.store(0, Ordering::Relaxed);
     }
 
-    /// What is on disk is how things are.
+    /// Notes that a shard had no changes to write, so that what is on disk is current.
     pub(super) fn idle(&self) {
         self.last_unix_ms.store(unix_ms(), Ordering::Relaxed);
     }

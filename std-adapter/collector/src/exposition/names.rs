@@ -17,7 +17,7 @@ use crate::series::Class;
 pub(crate) enum Kind {
     Counter,
     Gauge,
-    /// A histogram or a summary, whichever is asked for.
+    /// A histogram or a summary, as the collector is configured.
     Distribution,
 }
 
@@ -30,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// What may follow the family's name in the names of its samples.
+    /// The suffixes that the names of the family's samples may have.
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[""],
@@ -39,10 +39,10 @@ impl Kind {
     }
 }
 
-/// Behind the names of families whose values are numbers of members.
+/// The suffix of families whose values are numbers of members.
 pub(super) const OF_SETS: &str = "_distinct";
 
-/// What a family is: a name that was sent, the type, and the suffix that class and unit ask for.
+/// What distinguishes families: the name that was sent, the type, and the suffix that follows from class and unit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Nature<'a> {
     pub(crate) sent: &'a str,
@@ -62,7 +62,7 @@ pub(crate) struct Family {
     suffix: &'static str,
     /// Whether some of its values were scaled up, or estimated.
     pub(crate) scaled: bool,
-    /// Shards that have series of it.
+    /// The number of shards that have series of the family.
     shards: usize,
 }
 
@@ -79,7 +79,7 @@ impl Family {
 
 /// The families of all shards. A name, once given, stays as long as a shard has series of the family.
 ///
-/// Shards ask only when a family is new to them, or gone; the page asks once a family.
+/// Its lock is rarely contended: a shard takes it only when a family is new to it or gone, and the page once per family.
 #[derive(Default, Debug)]
 pub(crate) struct Names(Mutex<Table>);
 
@@ -93,22 +93,22 @@ struct Table {
 }
 
 impl Names {
-    /// What a family of that name takes, at most: its entry, its places in two maps, and both names.
+    /// The most memory that a family of that name takes, in bytes: its entry, its places in two maps, and both names.
     pub(crate) fn cost(sent: &str) -> usize {
         size_of::<Option<Family>>() + 64 + 2 * heap(sent.len() + 48)
     }
 
-    /// The number of a family, for one more shard.
+    /// Returns the number of a family, which one more shard now uses.
     pub(crate) fn take(&self, nature: Nature<'_>) -> u32 {
         self.table().take(nature)
     }
 
-    /// A shard has no series of it any more.
+    /// Notes that a shard no longer has series of the family.
     pub(crate) fn release(&self, number: u32) {
         self.table().release(number);
     }
 
-    /// Takes note that a family has a series with values that were scaled up.
+    /// Notes that a family has a series with values that were scaled up.
     pub(crate) fn mark_scaled(&self, number: u32) {
         if let Some(Some(family)) = self.table().entries.get_mut(number as usize) {
             family.scaled = true;
@@ -128,7 +128,7 @@ impl Names {
         self.table().by_name.get(name) == Some(&number)
     }
 
-    /// Every step leaves it consistent.
+    /// Every operation leaves the state consistent, so a poisoned lock is fine.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,7 +203,7 @@ impl Table {
         name
     }
 
-    /// Whether a sample of a family of that name and kind could be taken for a sample of another family.
+    /// Whether a sample of a family with that name and kind could be mistaken for a sample of another family.
     fn is_taken(&self, name: &str, kind: Kind) -> bool {
         let has = |name: &str| self.by_name.contains_key(name);
         let of_distribution = |name: &str| {
@@ -230,7 +230,7 @@ fn clean(sent: &str) -> String {
     name
 }
 
-/// FNV-1a, folded: the same in every run of the collector.
+/// FNV-1a, folded. It is the same in every run of the collector, so that names on the page do not change.
 fn hash(sent: &str, salt: u64) -> u32 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = sent.bytes().chain(salt.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, step);

@@ -6,6 +6,16 @@ use ringstat_core::wire::DecodeError;
 use serde::{Deserialize, Serialize};
 
 /// Counts of everything that was received. Unless stated otherwise, they count since the start of the collector.
+///
+/// ```
+/// use ringstat_collector::{Collector, Limits};
+///
+/// let mut collector = Collector::new(Limits::default());
+/// collector.receive(b"cache.miss:1|c", 0);
+/// let counts = collector.counts();
+/// assert_eq!((counts.datagrams, counts.statsd_lines), (1, 1));
+/// assert!(counts.closes(), "every datagram is accounted for");
+/// ```
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Counts {
     /// Datagrams received.

@@ -1,15 +1,15 @@
-//! Critical events on their way to the disk: the datagrams that brought them, as they came.
+//! Critical events on their way to the disk, as the datagrams that brought them.
 //!
-//! What is kept once a second is too late for them: they are acknowledged, and acknowledged means on disk. So each
-//! datagram with new ones gets a number, and is written in a transaction of its own with a few others; and a cut says up
-//! to which number it has them.
+//! A cut once a second would be too late for critical events: they are acknowledged, and an acknowledgement promises that
+//! they are on disk. So each datagram that brings new ones gets a number and is written within milliseconds, in one
+//! transaction with the few others that came at the same time. A cut states up to which number it contains them.
 
-/// A datagram with critical events, and whose they are.
+/// A datagram with critical events, and its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Entry<'a> {
     /// The sender's id.
     pub(crate) id: u64,
-    /// How often it had restarted with the epoch that it had.
+    /// How often the sender had restarted when its epoch began.
     pub(crate) resyncs: u32,
     pub(crate) datagram: &'a [u8],
 }
@@ -17,7 +17,7 @@ pub(crate) struct Entry<'a> {
 impl<'a> Entry<'a> {
     const HEAD: usize = 12;
 
-    /// Reads one as it was written.
+    /// Reads an entry in the form in which [`Critical::add`] writes it.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (id, rest) = bytes.split_first_chunk()?;
         let (resyncs, datagram) = rest.split_first_chunk()?;
@@ -26,28 +26,28 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Datagrams that wait to be written.
+/// The datagrams that wait to be written.
 #[derive(Default, Debug)]
 pub(crate) struct Critical {
     is_on: bool,
-    /// The number of the latest.
+    /// The number of the latest datagram.
     latest: u64,
-    /// The latest one for which there was no room: only a cut saves its events.
+    /// The number of the latest datagram for which there was no room. Only a cut saves its events.
     omitted: u64,
     ends: Vec<(u64, usize)>,
     bytes: Vec<u8>,
 }
 
-/// So much waits at most: a disk that is that slow is one that has failed.
+/// The largest number of bytes that wait. A disk that falls behind by more is as good as failed.
 const LIMIT: usize = 4 << 20;
 
 impl Critical {
-    /// From now on datagrams are kept, and numbered from `after` on.
+    /// Starts to keep datagrams. The first number is the one after `after`.
     pub(super) fn begin(&mut self, after: u64) {
         *self = Self { is_on: true, latest: after, omitted: after, ..Self::default() };
     }
 
-    /// Takes a datagram that had critical events which were not here before.
+    /// Adds a datagram that brought new critical events.
     pub(super) fn add(&mut self, id: u64, resyncs: u32, datagram: &[u8]) {
         if !self.is_on {
             return;
@@ -68,18 +68,18 @@ impl Critical {
         self.latest
     }
 
-    /// The number of the latest one that is not among what waits.
+    /// The number of the latest datagram that was left out for lack of room.
     pub(crate) fn omitted(&self) -> u64 {
         self.omitted
     }
 
-    /// What waits, with its numbers, as [`Entry::read`] reads it.
+    /// The waiting datagrams with their numbers, for [`Entry::read`].
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let begins = [0].into_iter().chain(self.ends.iter().map(|(_, end)| *end));
         begins.zip(&self.ends).map(|(begin, (number, end))| (*number, &self.bytes[begin..*end]))
     }
 
-    /// Takes over what waits in another, instead of what was here.
+    /// Replaces what is here by what waits in another, which is left empty.
     pub(crate) fn take(&mut self, other: &mut Self) {
         self.ends.clear();
         self.bytes.clear();

@@ -1,4 +1,7 @@
-//! What is kept of a shard: its counts, its senders and, in the store, its series; and how they come back.
+//! Cuts of a shard: copies its counts, its senders and the series in its store for the data directory, and restores them.
+//!
+//! A cut shows the shard as it was at one moment, although it is copied in slices while datagrams arrive. Whatever is about
+//! to change before its turn is copied first; see also [`store::cut`](crate::store).
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -15,16 +18,16 @@ use crate::memory::{heap, table};
 use crate::rows::{Outrun, Rows, Table};
 use crate::store::{SeriesRow, Store, ValueRow};
 
-/// A cut that is begun.
+/// A cut that has begun.
 #[derive(Clone, Copy, Default, Debug)]
 pub(crate) struct Begun {
-    /// Whether it has everything, so that whatever was written before goes.
+    /// Whether it contains everything, so that all rows written before are to be deleted.
     pub(crate) has_all: bool,
-    /// Critical events up to this number are in it.
+    /// Critical events up to this number are in the cut.
     pub(crate) through: u64,
 }
 
-/// What a shard has counted, in the table of shards.
+/// The counts of a shard, as a row of the table of shards.
 #[derive(Clone, Default, Serialize, Deserialize, Debug)]
 pub(crate) struct ShardRow {
     pub(crate) counts: Counts,
@@ -36,16 +39,16 @@ pub(crate) struct ShardRow {
     pub(crate) through: u64,
 }
 
-/// What is known of a sender, in the table of senders.
+/// A sender, as a row of the table of senders.
 #[derive(Clone, Serialize, Deserialize, Debug)]
 pub(crate) struct SenderRow {
-    /// The number that it sends under, which says to which shard it belongs.
+    /// The number under which it sends, which decides its shard.
     pub(crate) number: u64,
     pub(super) tracker: SequenceTracker,
     pub(super) ids: Option<IdWindow>,
     pub(super) epoch: u32,
     pub(super) resyncs: u32,
-    /// Events dropped and datagrams given up, in this epoch and in those before.
+    /// Events dropped and datagrams given up, in this epoch (`told`) and in those before (`finished`).
     pub(super) told: (u64, u64),
     pub(super) finished: (u64, u64),
     pub(super) records: u64,
@@ -66,15 +69,15 @@ pub(crate) struct SenderRow {
 
 /// Which senders have changed since the last cut, and which are still to be copied for the one under way.
 ///
-/// A sender has the number of the cut that it has last changed before, so that it is looked up here once a cut and not once
-/// a datagram. Where nothing is kept that number is 0 for ever.
+/// Each sender remembers the number of the last cut before which it was marked as changed, so that it is looked up here
+/// once per cut and not once per datagram. Without a data directory, that number stays 0.
 #[derive(Default, Debug)]
 pub(super) struct ChangedSenders {
     /// The number of the cut that comes next.
     cut: u32,
     changed: HashSet<u64>,
     to_copy: HashSet<u64>,
-    /// What the cut under way began with, for the case that it fails; and how much of it has had its turn.
+    /// The senders of the cut under way, to be marked again if it fails, and how many of them had their turn.
     begun: Vec<u64>,
     next: usize,
     rows: Rows,
@@ -85,7 +88,7 @@ pub(super) struct ChangedSenders {
 }
 
 impl ChangedSenders {
-    /// The sender is about to change.
+    /// Call this before the sender changes.
     #[inline]
     pub(super) fn before_change(&mut self, id: u64, sender: &mut Sender) {
         if sender.cut != self.cut {
@@ -109,7 +112,7 @@ impl ChangedSenders {
         }
     }
 
-    /// The sender is about to be forgotten.
+    /// Call this before the sender is forgotten.
     pub(super) fn before_removal(&mut self, id: u64, sender: &mut Sender) {
         if self.cut > 0 {
             self.copy(id, Some(sender));
@@ -123,7 +126,15 @@ impl ChangedSenders {
         }
     }
 
-    /// Copies a sender into the cut under way, if it is still to be.
+    /// Call this before a sender is added. One with the same id may have been forgotten before the cut under way, or since
+    /// it began: then its row is still to be deleted, whatever becomes of the new sender.
+    #[cold]
+    pub(super) fn before_insertion(&mut self, id: u64, sender: &mut Sender) {
+        self.copy(id, None);
+        sender.kept = self.changed.contains(&id);
+    }
+
+    /// Copies a sender into the cut under way, unless that has been done.
     fn copy(&mut self, id: u64, sender: Option<&mut Sender>) {
         if !self.to_copy.remove(&id) {
             return;
@@ -137,7 +148,7 @@ impl ChangedSenders {
         }
     }
 
-    /// Their memory.
+    /// The memory in use, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let sets = [&self.changed, &self.to_copy].map(|set| table(set.capacity(), 8));
         sets.iter().sum::<usize>() + heap(8 * self.begun.capacity()) + self.rows.memory()
@@ -145,7 +156,7 @@ impl ChangedSenders {
 }
 
 impl Senders {
-    /// From now on what changes is noted.
+    /// Starts to mark the senders that change.
     fn keep(&mut self, most_rows: usize) {
         (self.cuts.cut, self.cuts.most_rows) = (1, most_rows);
     }
@@ -186,10 +197,10 @@ impl Senders {
 }
 
 impl Collector {
-    /// From now on what changes is noted for cuts, the first of which has everything if `all`; and critical events are
-    /// numbered from `after` on.
+    /// Starts to mark changes for cuts. If `all`, the first cut contains everything. Numbers of critical events begin after
+    /// `after`.
     pub(crate) fn keep(&mut self, all: bool, after: u64, now_ms: u64) {
-        // What happened in a life before is not of the last minutes.
+        // What an earlier process counted did not happen in the last minutes.
         self.hits_before = Baseline::new(now_ms, self.store.hits.clone());
         self.logged_hits = self.store.hits.clone();
         self.datagrams_before = Baseline::new(now_ms, self.counts.datagrams);
@@ -200,9 +211,9 @@ impl Collector {
         self.critical.begin(after);
     }
 
-    /// Begins a cut: the shard as it is now. `None` if nothing has changed since the last one.
+    /// Begins a cut of the shard as it is now. Returns `None` if nothing has changed since the last one.
     pub(crate) fn begin_cut(&mut self, now_ms: u64) -> Option<Begun> {
-        // Senders that came and went while nothing could be written.
+        // While nothing could be written, many senders came and went: to write everything is less work than to delete them.
         let gone = self.senders.cuts.changed.len() > 2 * self.senders.len() + 10_000;
         let has_all = std::mem::take(&mut self.keeps_all) || gone;
         let Store { hits, overflowed, .. } = &self.store;
@@ -234,13 +245,13 @@ impl Collector {
         Some(begun)
     }
 
-    /// Critical events on their way to the disk.
+    /// The critical events that wait for the disk.
     pub(crate) fn critical(&mut self) -> &mut Critical {
         &mut self.critical
     }
 
-    /// Goes on copying the cut for so long, or a little longer, and hands over what has been copied. Returns whether there
-    /// is more.
+    /// Copies more of the cut, for about this time, and hands over what has been copied so far. Returns whether there is
+    /// more.
     pub(crate) fn cut_some(
         &mut self,
         time: Duration,
@@ -257,7 +268,7 @@ impl Collector {
         Ok(more)
     }
 
-    /// The cut is on disk, or it is not: then what was in it is in the next one.
+    /// Ends a cut. If it could not be `written`, the next one contains its rows as well.
     pub(crate) fn end_cut(&mut self, written: bool) {
         self.senders.end_cut(written);
         self.store.end_cut(written);
@@ -267,20 +278,20 @@ impl Collector {
         }
     }
 
-    /// Adds counts of a life before.
+    /// Adds the counts of a shard of an earlier process.
     pub(crate) fn restore_shard(&mut self, row: &ShardRow) {
         self.counts.add_up(&row.counts);
         self.store.hits.add_up(&row.hits);
         self.store.overflowed = self.store.overflowed.saturating_add(row.overflowed);
     }
 
-    /// Puts a sender back. What becomes of it counts from `now_ms` on.
+    /// Restores a sender. It counts as silent only from `now_ms` on.
     pub(crate) fn restore_sender(&mut self, id: u64, row: SenderRow, now_ms: u64) {
         self.senders.put_back(id, Sender::restored(row, now_ms), &self.common.budget);
         self.store.set_outside(self.senders.bytes());
     }
 
-    /// Puts a series back; see [`Store::restore`](crate::store::Store::restore).
+    /// Restores a series; see [`Store::restore`](crate::store::Store::restore).
     pub(crate) fn restore_series(
         &mut self,
         place: Option<u32>,
@@ -290,8 +301,8 @@ impl Collector {
         self.store.restore(place, row, value);
     }
 
-    /// Takes critical events of a life before, from a datagram that came after its last cut. The rest of the datagram is
-    /// lost, and will be found missing.
+    /// Stores the critical events of a datagram that an earlier process received after its last cut. The rest of the
+    /// datagram is lost, and the sequence tracker will count the datagram as missing.
     pub(crate) fn replay(&mut self, entry: &Entry<'_>, now_ms: u64) {
         let Ok(mut opened) = self.decoder.0.open(entry.datagram) else { return };
         let header = *opened.header();
@@ -309,5 +320,6 @@ impl Collector {
     }
 }
 
-/// Copied between two looks at the clock: each takes less than a microsecond, but for large histograms and sets.
+/// How many rows are copied between two looks at the clock. Each takes less than a microsecond, except large histograms
+/// and sets.
 const AT_ONCE: usize = 8;

@@ -53,6 +53,25 @@ impl RunCounts {
 }
 
 /// The answers that a datagram asks of the collector.
+///
+/// ```
+/// use ringstat_collector::{Collector, Limits};
+/// use ringstat_core::wire::ack::Ack;
+///
+/// fn receive(collector: &mut Collector, datagram: &[u8], now_ms: u64, reply: impl Fn(&[u8])) {
+///     let replies = collector.receive(datagram, now_ms);
+///     if let Some(sender) = replies.ack {
+///         let mut buf = [0; Ack::MAX_LEN];
+///         if let Some(length) = collector.ack(sender, datagram.len(), &mut buf) {
+///             reply(&buf[..length]);
+///         }
+///     }
+///     if let Some(receipt) = replies.receipt {
+///         reply(&receipt.emit());
+///     }
+/// }
+/// # receive(&mut Collector::new(Limits::default()), b"", 0, |_| unreachable!());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Replies {
     /// The sender, if it asks for an [acknowledgement](crate::Collector::ack) of critical events.

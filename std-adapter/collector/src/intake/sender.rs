@@ -11,6 +11,19 @@ use super::{LineAccount, SenderInfo, Source};
 use crate::memory::heap;
 
 /// What is known about one sender.
+///
+/// ```
+/// use ringstat_collector::{Collector, Life, Limits};
+///
+/// fn show(collector: &Collector, now_ms: u64) {
+///     for (id, sender) in collector.senders() {
+///         if sender.life(now_ms) != Life::Living {
+///             println!("{id:016x} was last heard of at {} ms", sender.seen_ms);
+///         }
+///     }
+/// }
+/// # show(&Collector::new(Limits::default()), 0);
+/// ```
 #[derive(Debug)]
 pub struct Sender {
     tracker: SequenceTracker,

@@ -152,8 +152,9 @@ impl Senders {
                     return (None, displaced);
                 }
             }
-            let sender = new();
+            let mut sender = new();
             self.kept += sender.bytes();
+            self.cuts.before_insertion(id, &mut sender);
             self.all.insert(id, sender);
             self.newcomers.push_back(id);
             store.set_outside(self.bytes());

@@ -1,4 +1,4 @@
-//! How distributions are shown, and the buckets of a histogram on the page.
+//! How distributions are shown on the page, and the bounds of the buckets.
 
 use ringstat_core::instrument::Unit;
 use serde::{Deserialize, Serialize};
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distributions {
-    /// As histograms, which `histogram_quantile` reads and which can be added up over senders. The buckets follow from the
-    /// unit:
+    /// As histograms, which can be added up over senders and are read by `histogram_quantile`. The unit determines the
+    /// buckets:
     ///
     /// | unit | upper bounds |
     /// |---|---|
@@ -17,16 +17,16 @@ pub enum Distributions {
     /// | percent | 1, 5, 10, 25, 50, 75, 90, 95, 99, 100 |
     /// | none | 0.001 to 10 000 000, in steps of 1, 2.5, 5 |
     ///
-    /// A sample is counted in the bucket where its value lies as the collector keeps it: within 3.2 % for events, within
-    /// the error of its layout for a histogram instrument. So a bound stands for one that is off by as much, and a
-    /// quantile between two bounds is as exact as `histogram_quantile` interpolates.
+    /// The collector keeps the values of events to within 3.2 %, and those of a histogram instrument to within the error of
+    /// its layout. A value that is closer to a bound than that may be counted on the other side of it. Between two bounds,
+    /// a quantile is as exact as the interpolation of `histogram_quantile`.
     #[default]
     Histograms,
     /// As summaries with the quantiles 0.5, 0.9, 0.99 and 0.999 over all that the collector has seen. They cannot be added up.
     Summaries,
 }
 
-/// The upper bounds of the buckets for values of a unit, but for the last, which has none.
+/// The upper bounds of the buckets for values of a unit, without that of the last bucket, which is infinite.
 pub(super) const fn ladder(unit: Unit) -> &'static [f64] {
     match unit {
         Unit::Nanoseconds | Unit::Microseconds | Unit::Milliseconds | Unit::Seconds => &[

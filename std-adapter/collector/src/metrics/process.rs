@@ -1,4 +1,4 @@
-//! The process, by the names that Prometheus' own clients give it.
+//! Metrics of the process, under the names that Prometheus' own client libraries use.
 
 use std::fmt::Display;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::family;
 use crate::report::Process;
 
-/// Writes what is known of this process.
+/// Writes the metrics of this process.
 pub(super) fn write(out: &mut String, process: &Process) {
     let name = "ringstat_build_info";
     family(out, name, "gauge", "Always 1; the version is in the label.");

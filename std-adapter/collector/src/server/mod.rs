@@ -144,6 +144,18 @@ fn endpoints(number: usize, sockets: Vec<UdpSocket>, threads: usize) -> Vec<Endp
 }
 
 /// A running collector. Dropping it stops it.
+///
+/// ```
+/// use ringstat_collector::{Server, ServerConfig};
+///
+/// let config = ServerConfig { udp: vec!["127.0.0.1:0".parse()?], http: None, ..ServerConfig::default() };
+/// let running = Server::start(config)?;
+/// std::net::UdpSocket::bind("127.0.0.1:0")?.send_to(b"not ours", running.udp()[0])?;
+/// // Takes what the kernel has received, and ends.
+/// let report = running.stop(0);
+/// assert_eq!(report.datagrams, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Running {
     shared: Arc<Shared>,
     http: Option<HttpServer>,

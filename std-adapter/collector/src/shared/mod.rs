@@ -24,18 +24,18 @@ use crate::report::{Io, IoCounts, Report};
 pub(crate) struct Shared {
     shards: Vec<Shard>,
     start: Instant,
-    /// Where its clock began: it goes on where a life before has ended.
+    /// The time at which the clock started; with a data directory, it continues where that of the last process ended.
     clock_ms: u64,
     keeper: Option<Arc<KeeperShared>>,
     outputs: Arc<Stands>,
     ready: AtomicBool,
     stop: AtomicBool,
     addresses: Vec<SocketAddr>,
-    /// How `/metrics` shows them.
+    /// How `/metrics` shows distributions.
     pub(crate) distributions: Distributions,
     /// Receive calls that failed for a reason other than "nothing there".
     pub(crate) receive_errors: AtomicU64,
-    /// Datagrams that came to another thread than the one that has their sender, and those that could not be handed on.
+    /// Datagrams that arrived at another thread than that of their sender, and those that could not be handed on.
     pub(crate) handed_on: AtomicU64,
     pub(crate) hand_on_drops: AtomicU64,
     /// The largest number that was read: reading fails while no descriptor is free, and a counter must not decrease.
@@ -81,17 +81,17 @@ impl Shared {
         self.clock_ms + self.start.elapsed().as_millis() as u64
     }
 
-    /// The same, with a data directory behind it.
+    /// Adds a data directory.
     pub(crate) fn with_keeper(self, clock_ms: u64, keeper: Arc<KeeperShared>) -> Self {
         Self { clock_ms, keeper: Some(keeper), ..self }
     }
 
-    /// The same, with outputs.
+    /// Adds outputs.
     pub(crate) fn with_outputs(self, outputs: Arc<Stands>) -> Self {
         Self { outputs, ..self }
     }
 
-    /// Where acknowledgements are asked for, if what they say is to be on disk.
+    /// Where to request acknowledgements if data is kept on disk.
     pub(crate) fn keeper(&self) -> Option<&KeeperShared> {
         self.keeper.as_deref()
     }
@@ -101,7 +101,7 @@ impl Shared {
         &self.addresses
     }
 
-    /// What only the sockets know.
+    /// The counts of the sockets and of the data directory.
     pub(crate) fn io(&self) -> Io {
         let now = self.io_counts();
         let longest_pause = self.shards.iter().map(Shard::longest_pause).max();
@@ -115,7 +115,7 @@ impl Shared {
         }
     }
 
-    /// The same with what the system knows of this process.
+    /// Like [`io`](Self::io), with what the system knows of this process.
     pub(crate) fn io_and_process(&self) -> Io {
         Io { process: Some(process::look()), ..self.io() }
     }
@@ -132,7 +132,7 @@ impl Shared {
         }
     }
 
-    /// Does what time asks for, beside what each shard does.
+    /// Does periodic work besides that of each shard.
     pub(crate) fn tick(&self) {
         self.before().rotate(self.now_ms(), || self.io_counts());
         self.outputs.rotate(self.now_ms());

@@ -1,4 +1,4 @@
-//! A shard of the state, between the thread that writes it and those who read it.
+//! A shard of the state, shared by the thread that writes it and those that read it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::intake::Collector;
 
-/// A collector that one thread writes and others look at, each time for less than a millisecond. The writer goes first:
-/// readers keep off while it waits.
+/// A collector that one thread writes and others read for less than a millisecond at a time. The writer has priority:
+/// readers do not take the lock while it waits.
 #[derive(Debug)]
 pub(crate) struct Shard {
     collector: Mutex<Collector>,
@@ -25,7 +25,7 @@ impl Shard {
         }
     }
 
-    /// For the thread that writes it.
+    /// Locks the collector for the thread that writes it.
     pub(crate) fn write(&self) -> MutexGuard<'_, Collector> {
         match self.collector.try_lock() {
             Ok(collector) => return collector,
@@ -42,21 +42,21 @@ impl Shard {
         collector
     }
 
-    /// For those who read it: `at` is to be short.
+    /// Reads the collector. `at` must be short, because the writer waits for it.
     pub(crate) fn look<T>(&self, at: impl FnOnce(&Collector) -> T) -> T {
         self.change(|collector| at(collector))
     }
 
-    /// For those who note what is kept on disk: `at` is to be short.
+    /// Changes the collector from another thread than the writer's. `at` must be short, because the writer waits for it.
     pub(crate) fn change<T>(&self, at: impl FnOnce(&mut Collector) -> T) -> T {
-        // Whoever gives a lock up and takes it at once may keep others from it for long.
+        // A thread that releases a lock and takes it again at once can starve the others.
         while self.wanted.load(Ordering::Relaxed) {
             std::thread::yield_now();
         }
         at(&mut self.lock())
     }
 
-    /// The longest that the writer waited for readers.
+    /// The longest time for which the writer has waited for readers.
     pub(crate) fn longest_pause(&self) -> Duration {
         Duration::from_nanos(self.longest_pause_ns.load(Ordering::Relaxed))
     }

@@ -1,8 +1,8 @@
-//! What changed since the last cut, and a cut: the contents of a store at one moment, copied while it goes on.
+//! Cuts of a store: its contents at one moment, copied while it goes on changing.
 //!
-//! A cut is begun in no time: what has changed becomes what is to be copied, and nothing is changed. From then on it is
-//! copied a little at a time; and whatever is about to change before its turn is copied at once, as it is
-//! ([`Store::before_change`]). So all of it is of one moment, and nobody waits for it.
+//! To begin a cut, the set of changed series becomes the set to copy, which takes no time. The series are then copied a few
+//! at a time, and a series that is about to change before its turn is copied first ([`Store::before_change`]). So the
+//! whole cut is of one moment, and nobody waits for it.
 
 use ringstat_core::instrument::Unit;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::memory::heap;
 use crate::rows::{Outrun, Rows, Table};
 use crate::series::{Class, Data};
 
-/// What a series is, in the table of series.
+/// The description of a series, as a row of the table of series.
 #[derive(Serialize, Deserialize, Debug)]
 pub(crate) struct SeriesRow<'a> {
     pub(crate) sender: u64,
@@ -25,7 +25,7 @@ pub(crate) struct SeriesRow<'a> {
     pub(crate) tags: Vec<(&'a str, &'a str)>,
 }
 
-/// What a series holds, to be written.
+/// The value of a series, to be written.
 #[derive(Serialize)]
 struct ValueRef<'a> {
     seen_ms: u64,
@@ -33,7 +33,7 @@ struct ValueRef<'a> {
     data: &'a Data,
 }
 
-/// What a series holds, in the table of values.
+/// The value of a series, as a row of the table of values.
 #[derive(Deserialize, Debug)]
 pub(crate) struct ValueRow {
     pub(crate) seen_ms: u64,
@@ -43,20 +43,20 @@ pub(crate) struct ValueRow {
 
 /// Which places have changed since the last cut, and which are still to be copied for the one under way.
 ///
-/// Empty where nothing is kept: then no place is ever marked, at the cost of one comparison a record.
+/// Without a data directory, no place is ever marked, at the cost of one comparison per record.
 #[derive(Default, Debug)]
 pub(super) struct Changes {
     is_on: bool,
-    /// Changed since the last cut began.
+    /// The places that have changed since the last cut began.
     changed: PlaceSet,
-    /// Those of them whose series is another one now, or gone.
+    /// Those among them that now hold another series, or none.
     renewed: PlaceSet,
-    /// The same for the cut under way, as far as they are not copied yet.
+    /// The same for the cut under way, without those that have been copied.
     to_copy: PlaceSet,
     to_describe: PlaceSet,
-    /// What the cut under way began with, for the case that it fails.
+    /// The places of the cut under way, to be marked again if it fails.
     begun: (PlaceSet, PlaceSet),
-    /// How far the copying has come.
+    /// The place from which copying continues.
     next: usize,
     rows: Rows,
     /// How much may wait in them, in bytes.
@@ -85,7 +85,7 @@ impl PlaceSet {
         self.0[word] |= 1 << (place % 64);
     }
 
-    /// Takes it out, and says whether it was there.
+    /// Removes a place. Returns whether it was in the set.
     fn remove(&mut self, place: u32) -> bool {
         let was = self.contains(place);
         if was {
@@ -94,7 +94,7 @@ impl PlaceSet {
         was
     }
 
-    /// The first one from `from` on.
+    /// The first place in the set from `from` on.
     fn next(&self, from: usize) -> Option<u32> {
         let mut bits = self.0.get(from / 64)? & (u64::MAX << (from % 64));
         let mut word = from / 64;
@@ -105,7 +105,7 @@ impl PlaceSet {
         Some((word * 64) as u32 + bits.trailing_zeros())
     }
 
-    /// Puts all of the others in as well.
+    /// Adds all places of another set.
     fn extend(&mut self, others: &Self) {
         if self.0.len() < others.0.len() {
             self.0.resize(others.0.len(), 0);
@@ -123,14 +123,14 @@ impl PlaceSet {
 }
 
 impl Changes {
-    /// Their memory, with the rows that wait to be written.
+    /// The memory in use, in bytes, with the rows that wait to be written.
     pub(super) fn bytes(&self) -> usize {
         let Self { changed, renewed, to_copy, to_describe, begun, .. } = self;
         let all = [changed, renewed, to_copy, to_describe, &begun.0, &begun.1];
         all.into_iter().map(PlaceSet::bytes).sum::<usize>() + self.rows.memory() + self.lent
     }
 
-    /// Whether the place is marked, or need not be.
+    /// Whether the place is marked already, or nothing is marked at all.
     #[inline]
     pub(super) fn knows(&self, place: u32) -> bool {
         !self.is_on || self.changed.contains(place)
@@ -138,7 +138,7 @@ impl Changes {
 }
 
 impl Store {
-    /// From now on what changes is marked.
+    /// Starts to mark what changes.
     pub(crate) fn keep(&mut self) {
         self.changes.is_on = true;
         self.changes.most_rows = self.common.budget.waiting_rows();
@@ -151,7 +151,7 @@ impl Store {
         self.changes.renewed.extend(&all);
     }
 
-    /// The series at that place is about to change.
+    /// Call this before the series at that place changes.
     #[cold]
     pub(super) fn before_change(&mut self, place: u32) {
         if self.changes.is_on {
@@ -170,7 +170,7 @@ impl Store {
         *outrun = true;
     }
 
-    /// The series at that place is about to be another one, or gone.
+    /// Call this before the place gets another series, or none.
     pub(super) fn before_renewal(&mut self, place: u32) {
         if self.changes.is_on {
             self.before_change(place);
@@ -183,7 +183,7 @@ impl Store {
         self.changes.changed.next(0).is_some()
     }
 
-    /// Begins a cut: what has changed up to now is to be copied. The one before has to be done.
+    /// Begins a cut of what has changed up to now. The one before must have ended.
     pub(crate) fn begin_cut(&mut self) {
         let Changes { changed, renewed, to_copy, to_describe, begun, next, .. } = &mut self.changes;
         *begun = (std::mem::take(changed), std::mem::take(renewed));
@@ -207,7 +207,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Copies a series into the cut under way, if it is still to be.
+    /// Copies a series into the cut under way, unless that has been done.
     fn copy(&mut self, place: u32) {
         if !self.changes.to_copy.remove(place) {
             return;
@@ -240,14 +240,14 @@ impl Store {
         self.changes.rows = rows;
     }
 
-    /// What has been copied so far, to be written together with `others` bytes of rows; `empty` takes its place.
+    /// Exchanges what has been copied so far for `empty`. It is written together with `others` bytes of rows.
     pub(crate) fn copied(&mut self, empty: &mut Rows, others: usize) {
         std::mem::swap(&mut self.changes.rows, empty);
         self.changes.lent = empty.memory() + others;
         self.balance();
     }
 
-    /// The cut is on disk, or it is not: then what was in it is in the next one.
+    /// Ends a cut. If it could not be `written`, the next one contains its rows as well.
     pub(crate) fn end_cut(&mut self, written: bool) {
         let Changes { to_copy, to_describe, begun, .. } = &mut self.changes;
         (*to_copy, *to_describe) = Default::default();
@@ -261,8 +261,8 @@ impl Store {
         }
     }
 
-    /// Puts a series back that was read from disk, at its place if that is to stay the same: places have to ascend then.
-    /// What goes beyond a limit that has become lower is counted and left out, and deleted with the next cut.
+    /// Restores a series that was read from disk. If `place` is given it keeps that place, and places must be given in
+    /// ascending order. A series beyond a limit that has become lower is counted, left out, and deleted by the next cut.
     pub(crate) fn restore(&mut self, place: Option<u32>, row: &SeriesRow<'_>, value: ValueRow) {
         let SeriesRow { sender, class, name, ref tags, .. } = *row;
         let unit = Unit::from_code(row.unit).unwrap_or_default();
@@ -302,7 +302,7 @@ impl Store {
         self.balance();
     }
 
-    /// Why a series cannot come back; if it can, its place is taken, and its memory claimed.
+    /// Returns the limit that keeps a series from being restored, or claims room for it and returns `None`.
     fn refuse_restored(&mut self, sender: u64, cost: usize) -> Option<Limit> {
         let common = self.common.clone();
         let budget = &common.budget;

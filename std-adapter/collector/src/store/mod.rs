@@ -42,6 +42,28 @@ use tags::TagSets;
 pub(crate) use text::Found;
 
 /// All series of a shard.
+///
+/// ```
+/// use ringstat_collector::{Collector, Limits};
+/// # use ringstat_core::format::{Header, Prologue};
+/// # use ringstat_core::record::{Event, Kind, NoNames};
+/// # let mut buf = [0; 512];
+/// # let mut encoder = <ringstat_core::wire::Encoder>::new();
+/// # let header = Header { sender: 7, epoch: 1, ..Header::default() };
+/// # let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+/// # let event: Event = Event::new(Kind::Counter, "cache.miss".into(), 3u8.into(), 0).unwrap();
+/// # open.event(&event, &NoNames).unwrap();
+/// # let length = open.finish(false);
+/// # let datagram = &buf[..length];
+///
+/// let mut collector = Collector::new(Limits::default());
+/// collector.receive(datagram, 0);
+/// let store = collector.store();
+/// for series in store.iter() {
+///     println!("{}", store.name(series));
+/// }
+/// assert_eq!(store.len(), 1);
+/// ```
 #[derive(Debug)]
 pub struct Store {
     common: Arc<Common>,

@@ -168,6 +168,21 @@ proptest! {
     }
 }
 
+/// A sender that is forgotten and comes back under the same id is another one to the disk, too.
+#[test]
+fn a_sender_that_returns_is_neither_in_the_cut_under_way_nor_left_behind() {
+    use Step::{Begin, Crash, Receive, Wait, Write};
+    let comes = || Receive(3, false, Vec::new());
+    let returns_during_a_cut =
+        vec![comes(), Begin, Wait, Wait, Write, Begin, comes(), Write, Crash(1)];
+    let returns_and_goes_again =
+        vec![comes(), Begin, Write, Wait, Wait, comes(), Wait, Wait, Begin, Write, Crash(1)];
+    for steps in [returns_during_a_cut, returns_and_goes_again] {
+        let mut kept = KeptShard::new();
+        steps.iter().for_each(|step| kept.step(step));
+    }
+}
+
 #[test]
 fn everything_is_kept_at_once_and_series_that_went_are_not() {
     let dir = directory();

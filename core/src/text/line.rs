@@ -19,8 +19,11 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         if kind == Kind::Event {
             return self.write_happening(event, names);
         }
-        let strings = event.strings(names).ok_or(Refused::UnknownSymbol)?;
-        let content = event.content_in(&strings);
+        let strings = Self::strings(event, names)?;
+        let content = match &strings {
+            Some(strings) => event.content_in(strings),
+            None => event.content(),
+        };
         if self.dialect == Dialect::StatsD
             && let Content::Number(value) = content
             && number::is_negative(value)
@@ -30,7 +33,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
                 Kind::Gauge => {
                     self.write_event_name(event, names)?;
                     self.w.bytes(b":0|g")?;
-                    self.write_event_tags(event, &strings)?;
+                    self.write_event_tags(event, strings.as_ref())?;
                     self.w.byte(b'\n')?;
                 }
                 Kind::Timing | Kind::Distribution => return Err(Refused::Unsupported),
@@ -65,7 +68,7 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         if has_rate && rate > 1 {
             self.write_rate(rate)?;
         }
-        self.write_event_tags(event, &strings)?;
+        self.write_event_tags(event, strings.as_ref())?;
         if has_time && rate == 1 {
             self.write_second(event.time().wrapping_add(self.shift))?;
         }
@@ -143,8 +146,12 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
             Name::Interned(symbol) => names.resolve(symbol).ok_or(Refused::UnknownSymbol)?,
         };
         let mut digits = [0; 40]; // the longest number has 25
-        let strings = event.strings(names).ok_or(Refused::UnknownSymbol)?;
-        let text = match event.content_in(&strings) {
+        let strings = Self::strings(event, names)?;
+        let content = match &strings {
+            Some(strings) => event.content_in(strings),
+            None => event.content(),
+        };
+        let text = match content {
             Content::Number(value) => {
                 let mut w = Writer::new(&mut digits);
                 number::write(&mut w, value)?;
@@ -169,7 +176,19 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
         if event.priority() == Priority::Low {
             self.w.bytes(b"|p:low")?;
         }
-        Ok(self.write_event_tags(event, &strings)?)
+        Ok(self.write_event_tags(event, strings.as_ref())?)
+    }
+
+    /// The text and dynamic tags of an event, or `None` if it has neither, as most have.
+    #[inline]
+    fn strings<'e, const INLINE: usize>(
+        event: &'e Event<INLINE>,
+        names: &'e impl Resolve,
+    ) -> Result<Option<EventStrings<'e>>, Refused> {
+        if event.is_bare() {
+            return Ok(None);
+        }
+        event.strings(names).map(Some).ok_or(Refused::UnknownSymbol)
     }
 
     #[inline]
@@ -222,12 +241,13 @@ impl<S, const SLOTS: usize, const ARENA: usize> Lines<'_, S, SLOTS, ARENA> {
     fn write_event_tags<const INLINE: usize>(
         &mut self,
         event: &Event<INLINE>,
-        strings: &EventStrings<'_>,
+        strings: Option<&EventStrings<'_>>,
     ) -> Result<(), NoRoom> {
         let tags = event.tags();
         if !tags.is_empty() {
             self.write_static_tags(tags)?;
         }
+        let Some(strings) = strings else { return Ok(()) };
         let mut first = tags.is_empty();
         for (key, value) in strings.tags() {
             self.write_tag(core::mem::take(&mut first), key, value)?;

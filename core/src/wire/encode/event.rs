@@ -18,11 +18,6 @@ impl<T: Table> Datagram<'_, T> {
         rate: impl Fn(&Event<INLINE>) -> u32,
     ) -> Result<(), Refused> {
         // Symbols and strings come first: nothing is written until all of them are known.
-        let strings = if event.is_plain() {
-            EventStrings::NONE
-        } else {
-            event.strings(names).ok_or(Refused::UnknownSymbol)?
-        };
         let (key, name) = match event.name() {
             Name::Static(name) => (Key::of_static(name), name),
             Name::Interned(symbol) => {
@@ -30,7 +25,29 @@ impl<T: Table> Datagram<'_, T> {
                 (Key::of_symbol(symbol), name)
             }
         };
-        let number = match T::number_of_slot(event.raw()) {
+        let number = T::number_of_slot(event.raw());
+        let tags = event.tags();
+        let first = |form: Form| {
+            event.kind_code()
+                | (form as u8) << tag::FORM_SHIFT
+                | if tags.is_empty() { 0 } else { tag::HAS_TAGS }
+        };
+        // Not where 64-bit arithmetic is slower than the branches that it avoids.
+        if cfg!(target_pointer_width = "64")
+            && event.is_plain()
+            && above_floor.is_none()
+            && let Some(number) = number
+            && let Some(delta) = event.time().checked_sub(self.time)
+            && self.write_short(first(number.form), (key, name), tags, delta, number)
+        {
+            return Ok(());
+        }
+        let strings = if event.is_plain() {
+            EventStrings::NONE
+        } else {
+            event.strings(names).ok_or(Refused::UnknownSymbol)?
+        };
+        let number = match number {
             Some(number) => Ok(number),
             // A receiver would refuse it, and with it the rest of the datagram.
             None if !event.kind().takes_text() => return Err(Refused::Unsupported),
@@ -40,12 +57,8 @@ impl<T: Table> Datagram<'_, T> {
                 Content::Number(_) => "", // `of_slot` knows all forms of numbers
             }),
         };
-        let tags = event.tags();
         let backward = event.time() < self.time;
-        let form = number.map_or(Form::Text, |n| n.form);
-        let first = event.kind_code()
-            | (form as u8) << tag::FORM_SHIFT
-            | if tags.is_empty() { 0 } else { tag::HAS_TAGS };
+        let first = first(number.map_or(Form::Text, |n| n.form));
         let mut second = if event.is_plain() { 0 } else { extension(event, &strings) };
         if backward {
             second |= extended::BACKWARD;
@@ -54,14 +67,6 @@ impl<T: Table> Datagram<'_, T> {
             second |= extended::IDENTIFIED;
         }
         let delta = if backward { self.time - event.time() } else { event.time() - self.time };
-        // Not where 64-bit arithmetic is slower than the branches that it avoids.
-        if cfg!(target_pointer_width = "64")
-            && second == 0
-            && let Ok(number) = number
-            && self.write_short(first, (key, name), tags, delta, number)
-        {
-            return Ok(());
-        }
         if second == 0 {
             self.w.byte(first)?;
         } else {

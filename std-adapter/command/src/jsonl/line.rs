@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 
-use ringstat_core::ledger::Cause;
 use ringstat_core::record::{
     Borrowed, DYNAMIC_TAG_LIMIT, DraftStrings, Event, Kind, Priority, STRING_LIMIT, TEXT_LIMIT, Tag,
 };

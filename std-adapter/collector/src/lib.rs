@@ -59,8 +59,8 @@ mod server;
 
 pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
 pub use export::{
-    HttpAuth, HttpTarget, JsonLinesConfig, OutputConfig, OutputError, RemoteWriteConfig,
-    RemoteWriteProtocol, RemoteWriteTarget,
+    HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OtlpTransport,
+    OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
 };
 pub use intake::{
     Collector, Counts, GaugeSign, Life, LineAccount, Replies, Sender, SenderInfo, Shards, Source,

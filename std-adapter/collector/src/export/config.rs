@@ -26,6 +26,84 @@ pub struct OutputConfig {
     pub remote_write: RemoteWriteConfig,
     /// A file of JSON lines.
     pub json_lines: Option<JsonLinesConfig>,
+    /// Receivers of OTLP, which need the feature `otlp`.
+    pub otlp: OtlpConfig,
+}
+
+/// Receivers of OpenTelemetry's protocol, and what they all get.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OtlpConfig {
+    /// The receivers; none by default.
+    pub targets: Vec<OtlpTarget>,
+    /// How often data points are taken.
+    pub interval: Duration,
+    /// Whether points are totals or differences.
+    pub temporality: OtlpTemporality,
+    /// The largest size of what waits to be delivered, compressed, in bytes; beyond it the oldest points are dropped. They
+    /// wait in the data directory if there is one, and in memory otherwise.
+    pub queue_bytes: usize,
+}
+
+impl Default for OtlpConfig {
+    fn default() -> Self {
+        Self {
+            targets: Vec::new(),
+            interval: Duration::from_secs(60),
+            temporality: OtlpTemporality::default(),
+            queue_bytes: 256 << 20,
+        }
+    }
+}
+
+/// A receiver of OTLP.
+#[derive(Clone, PartialEq, Debug)]
+pub struct OtlpTarget {
+    /// Where it is, and how it is spoken to.
+    pub http: HttpTarget,
+    /// How requests get there.
+    pub transport: OtlpTransport,
+}
+
+impl OtlpTarget {
+    /// The receiver at a URL: `grpc://HOST:PORT` and `grpcs://HOST:PORT`, the latter with TLS, for gRPC, `http://…` and
+    /// `https://…` for HTTP. Without a path, that of HTTP is `/v1/metrics`.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        if let Some(rest) = url.strip_prefix("grpc") {
+            let http = HttpTarget::new(format!("http{rest}"));
+            return Self { http, transport: OtlpTransport::Grpc };
+        }
+        let has_path = url.split_once("://").is_some_and(|(_, rest)| {
+            rest.split_once('/').is_some_and(|(_, path)| !path.is_empty())
+        });
+        let url = if has_path {
+            url.to_owned()
+        } else {
+            format!("{}/v1/metrics", url.trim_end_matches('/'))
+        };
+        Self { http: HttpTarget::new(url), transport: OtlpTransport::Http }
+    }
+}
+
+/// How OTLP gets to its receiver.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum OtlpTransport {
+    /// Protobuf over HTTP.
+    #[default]
+    Http,
+    /// gRPC.
+    Grpc,
+}
+
+/// What sums and histograms count from.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtlpTemporality {
+    /// From the beginning: a point that is lost is made up for by the next.
+    #[default]
+    Cumulative,
+    /// From the last point.
+    Delta,
 }
 
 /// A file that gets one line of JSON for each series, once an interval.
@@ -215,6 +293,8 @@ pub enum OutputError {
     Header(String),
     /// A file cannot be used.
     File(PathBuf, io::Error),
+    /// The collector was built without this feature.
+    Feature(&'static str),
 }
 
 impl fmt::Display for OutputError {
@@ -223,6 +303,9 @@ impl fmt::Display for OutputError {
             Self::Url { url, why } => write!(f, "cannot send to {url}: {why}"),
             Self::Header(name) => write!(f, "`{name}` cannot be a header"),
             Self::File(path, e) => write!(f, "cannot use {}: {e}", path.display()),
+            Self::Feature(name) => {
+                write!(f, "this collector was built without the feature `{name}`")
+            }
         }
     }
 }
@@ -231,7 +314,7 @@ impl std::error::Error for OutputError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File(_, e) => Some(e),
-            Self::Url { .. } | Self::Header(_) => None,
+            Self::Url { .. } | Self::Header(_) | Self::Feature(_) => None,
         }
     }
 }
@@ -239,6 +322,20 @@ impl std::error::Error for OutputError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_receiver_of_otlp_is_found_by_its_scheme() {
+        for (url, expected, transport) in [
+            ("http://a:4318", "http://a:4318/v1/metrics", OtlpTransport::Http),
+            ("https://a/", "https://a/v1/metrics", OtlpTransport::Http),
+            ("https://a/otlp/v1/metrics", "https://a/otlp/v1/metrics", OtlpTransport::Http),
+            ("grpc://a:4317", "http://a:4317", OtlpTransport::Grpc),
+            ("grpcs://a:4317", "https://a:4317", OtlpTransport::Grpc),
+        ] {
+            let target = OtlpTarget::new(url);
+            assert_eq!((&*target.http.url, target.transport), (expected, transport));
+        }
+    }
 
     #[test]
     fn secrets_are_not_shown() {

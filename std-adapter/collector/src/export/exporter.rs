@@ -7,9 +7,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+#[cfg(feature = "otlp")]
+use super::config::OtlpConfig;
 use super::config::{OutputConfig, OutputError, RemoteWriteConfig, shown};
 use super::deliver;
 use super::json_lines::JsonLines;
+#[cfg(feature = "otlp")]
+use super::otlp::{Otlp, OtlpCarrier};
 use super::remote_write::{RemoteWrite, RemoteWriteCarrier};
 use super::rounds::{self, End};
 use crate::data::DataError;
@@ -18,6 +22,9 @@ use crate::shared::Shared;
 
 /// The name of the file of what waits for the receivers of remote write, in the data directory.
 const REMOTE_WRITE: &str = "remote_write.redb";
+/// The same of OTLP.
+#[cfg(feature = "otlp")]
+const OTLP: &str = "otlp.redb";
 /// How long the end waits for a last delivery.
 const END: Duration = Duration::from_millis(1500);
 
@@ -46,6 +53,15 @@ pub(crate) struct Prepared {
     stands: Arc<Stands>,
     remote_write: Option<PreparedWrite>,
     json_lines: Option<(JsonLines, Duration)>,
+    #[cfg(feature = "otlp")]
+    otlp: Option<PreparedOtlp>,
+}
+
+#[cfg(feature = "otlp")]
+struct PreparedOtlp {
+    carriers: Vec<OtlpCarrier>,
+    config: OtlpConfig,
+    outbox: Arc<Outbox>,
 }
 
 struct PreparedWrite {
@@ -62,14 +78,12 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, Unprepared> {
     let mut prepared = Prepared::default();
     let mut stands = Stands::default();
-    let OutputConfig { remote_write: config, json_lines } = config;
+    let OutputConfig { remote_write: config, json_lines, otlp } = config;
     if !config.targets.is_empty() {
         let carriers = config.targets.iter().cloned().map(RemoteWriteCarrier::new);
         let carriers = carriers.collect::<Result<Vec<_>, _>>()?;
         let names = distinct(config.targets.iter().map(|target| shown(&target.http.url)));
-        let file = dir.map(|(dir, recover)| (dir.join(REMOTE_WRITE), recover));
-        let file = file.as_ref().map(|(file, recover)| (&**file, *recover));
-        let outbox = Arc::new(Outbox::open(names.clone(), config.queue_bytes, file)?);
+        let outbox = open(&names, config.queue_bytes, dir, REMOTE_WRITE)?;
         stands.add("remote_write", names, outbox.clone());
         prepared.remote_write = Some(PreparedWrite { carriers, config, outbox });
     }
@@ -79,8 +93,34 @@ pub(crate) fn prepare(
         stands.add("json_lines", vec![name], lines.account().clone());
         prepared.json_lines = Some((lines, config.interval));
     }
+    #[cfg(not(feature = "otlp"))]
+    if !otlp.targets.is_empty() {
+        return Err(OutputError::Feature("otlp").into());
+    }
+    #[cfg(feature = "otlp")]
+    if !otlp.targets.is_empty() {
+        let targets = otlp.targets.iter().cloned();
+        let carriers = targets.map(|target| OtlpCarrier::new(target.transport, target.http));
+        let carriers = carriers.collect::<Result<Vec<_>, _>>()?;
+        let names = distinct(otlp.targets.iter().map(|target| shown(&target.http.url)));
+        let outbox = open(&names, otlp.queue_bytes, dir, OTLP)?;
+        stands.add("otlp", names, outbox.clone());
+        prepared.otlp = Some(PreparedOtlp { carriers, config: otlp, outbox });
+    }
     prepared.stands = Arc::new(stands);
     Ok(prepared)
+}
+
+/// Opens what waits for these targets, in that file of the data directory, if there is one.
+fn open(
+    names: &[String],
+    limit: usize,
+    dir: Option<(&Path, bool)>,
+    name: &str,
+) -> Result<Arc<Outbox>, DataError> {
+    let file = dir.map(|(dir, recover)| (dir.join(name), recover));
+    let file = file.as_ref().map(|(file, recover)| (&**file, *recover));
+    Ok(Arc::new(Outbox::open(names.to_vec(), limit, file)?))
 }
 
 /// The names, of which equal ones get a number.
@@ -104,7 +144,7 @@ impl Prepared {
         &self.stands
     }
 
-    /// Starts the threads.
+    /// Starts the threads. Call it before datagrams arrive.
     pub(crate) fn start(self, shared: &Arc<Shared>) -> io::Result<Exporting> {
         let (taking, taken) = channel();
         let (delivering, delivered) = channel();
@@ -119,7 +159,17 @@ impl Prepared {
             outboxes.push(outbox);
         }
         if let Some((lines, interval)) = self.json_lines {
-            rounds::start(lines, interval, shared, &end, taking)?;
+            rounds::start(lines, interval, shared, &end, taking.clone())?;
+        }
+        #[cfg(feature = "otlp")]
+        if let Some(PreparedOtlp { carriers, config, outbox }) = self.otlp {
+            let names = config.targets.iter().map(|target| shown(&target.http.url));
+            for (target, (carrier, name)) in carriers.into_iter().zip(names).enumerate() {
+                deliver::start(name, carrier, &outbox, target, delivering.clone())?;
+            }
+            let round = Otlp::new(config.temporality, outbox.clone(), shared, rounds::unix_ms());
+            rounds::start(round, config.interval, shared, &end, taking.clone())?;
+            outboxes.push(outbox);
         }
         Ok(Exporting { end, outboxes, taken, delivered })
     }

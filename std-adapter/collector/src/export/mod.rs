@@ -13,13 +13,15 @@ mod config;
 mod deliver;
 mod exporter;
 mod json_lines;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod post;
 mod remote_write;
 mod rounds;
 mod walk;
 
 pub use config::{
-    HttpAuth, HttpTarget, JsonLinesConfig, OutputConfig, OutputError, RemoteWriteConfig,
-    RemoteWriteProtocol, RemoteWriteTarget,
+    HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OtlpTransport,
+    OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
 };
 pub(crate) use exporter::{Exporting, Unprepared, prepare};

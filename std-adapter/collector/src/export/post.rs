@@ -30,8 +30,11 @@ pub(super) struct Poster {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// The status, and the beginning of what it said.
+    /// The status, and the beginning of what it said, for people.
     pub(super) said: String,
+    /// The beginning of what it said.
+    #[cfg(feature = "otlp")]
+    pub(super) body: Vec<u8>,
 }
 
 impl Poster {
@@ -71,7 +74,7 @@ impl Poster {
         }
         let poster = Self { agent: config.build().into(), target, headers };
         // A file that is not there now is a mistake; one that vanishes later is tried again.
-        poster.authorization().map_err(|(path, e)| OutputError::File(path, e))?;
+        authorization(&poster.target.auth).map_err(|(path, e)| OutputError::File(path, e))?;
         Ok(poster)
     }
 
@@ -88,7 +91,7 @@ impl Poster {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let authorization = self.authorization();
+        let authorization = authorization(&self.target.auth);
         let authorization =
             authorization.map_err(|(path, e)| format!("cannot read {}: {e}", path.display()))?;
         if let Some(value) = authorization {
@@ -96,27 +99,34 @@ impl Poster {
         }
         let mut answer = request.send(body).map_err(|e| e.to_string())?;
         let status = answer.status();
-        let mut text = Vec::new();
-        // Whatever can be read of it is only for people.
-        let _ = answer.body_mut().as_reader().take(ANSWER).read_to_end(&mut text);
-        let text = String::from_utf8_lossy(&text);
+        let mut body = Vec::new();
+        // Whatever can be read of it will do.
+        let _ = answer.body_mut().as_reader().take(ANSWER).read_to_end(&mut body);
+        let text = String::from_utf8_lossy(&body);
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let said = format!("{status}{}{text}", if text.is_empty() { "" } else { ": " });
-        Ok(Answer { status, headers: answer.headers().clone(), said })
+        Ok(Answer {
+            status,
+            headers: answer.headers().clone(),
+            said,
+            #[cfg(feature = "otlp")]
+            body,
+        })
     }
+}
 
-    fn authorization(&self) -> Result<Option<String>, (PathBuf, io::Error)> {
-        let read = |path: &PathBuf| {
-            let text = fs::read_to_string(path).map_err(|e| (path.clone(), e))?;
-            Ok(text.trim_end().to_owned())
-        };
-        match &self.target.auth {
-            HttpAuth::None => Ok(None),
-            HttpAuth::BearerFile(file) => Ok(Some(format!("Bearer {}", read(file)?))),
-            HttpAuth::Basic { user, password_file } => {
-                let both = format!("{user}:{}", read(password_file)?);
-                Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(both))))
-            }
+/// The header that says who we are, with what the file of a secret says now.
+pub(super) fn authorization(auth: &HttpAuth) -> Result<Option<String>, (PathBuf, io::Error)> {
+    let read = |path: &PathBuf| {
+        let text = fs::read_to_string(path).map_err(|e| (path.clone(), e))?;
+        Ok(text.trim_end().to_owned())
+    };
+    match auth {
+        HttpAuth::None => Ok(None),
+        HttpAuth::BearerFile(file) => Ok(Some(format!("Bearer {}", read(file)?))),
+        HttpAuth::Basic { user, password_file } => {
+            let both = format!("{user}:{}", read(password_file)?);
+            Ok(Some(format!("Basic {}", BASE64_STANDARD.encode(both))))
         }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn wait_for_disk(shared: &Shared) {
 }
 
 /// The current time, in milliseconds since 1970.
-fn unix_ms() -> u64 {
+pub(super) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX))
 }

@@ -482,6 +482,13 @@ impl Sender {
         now_ms.saturating_sub(self.seen_ms)
     }
 
+    /// Whether its gauges say nothing any more: it is silent or gone, and was last heard from a while ago. So the last value
+    /// that a sender says is scraped at least once.
+    pub(crate) fn gauges_are_over(&self, now_ms: u64) -> bool {
+        const SCRAPED_MS: u64 = 60_000;
+        self.life(now_ms) != Life::Living && self.silent_ms(now_ms) > SCRAPED_MS
+    }
+
     /// Whether what comes of another run is a restart.
     pub(super) fn is_over(&self, now_ms: u64) -> bool {
         let promises = self.info.as_ref().is_some_and(|info| info.heartbeat_ms > 0);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Distributions, family, outputs, own, process, senders, series};
 use crate::exposition::{Family, Names, RESERVED};
-use crate::intake::{Collector, Life, Sender, Shards};
+use crate::intake::{Collector, Shards};
 use crate::report::{Io, Totals};
 use crate::series::Data;
 use crate::store::PageKey;
@@ -172,16 +172,6 @@ impl Page {
         Stage::Senders(of, done + written)
     }
 
-    /// Whether the gauges of that sender say nothing any more: it is silent or gone, and was last heard from a while ago.
-    /// So a sender that says one value and ends is scraped at least once.
-    fn is_stale(&self, collector: &Collector, id: u64) -> bool {
-        const SCRAPED_MS: u64 = 60_000;
-        let over = |s: &Sender| {
-            s.life(self.now_ms) != Life::Living && s.silent_ms(self.now_ms) > SCRAPED_MS
-        };
-        collector.sender(id).is_some_and(over)
-    }
-
     /// The next series of a family. Returns the last one's page_key, if there may be more in this shard.
     fn series(
         &mut self,
@@ -192,9 +182,10 @@ impl Page {
     ) -> Option<PageKey> {
         const AT_ONCE: usize = 16;
         let store = collector.store();
+        let is_over = |id| collector.sender(id).is_some_and(|s| s.gauges_are_over(self.now_ms));
         let (mut written, mut last, end) = (0, None, out.len() + SLICE);
         for (page_key, series) in store.of_family(of.number, behind).take(AT_ONCE) {
-            if matches!(series.data, Data::Gauge(_)) && self.is_stale(collector, series.sender) {
+            if matches!(series.data, Data::Gauge(_)) && is_over(series.sender) {
                 (last, written) = (Some(page_key), written + 1);
                 continue;
             }

@@ -45,6 +45,12 @@ impl Counter {
         }
     }
 
+    /// The run whose totals it shows, if it shows totals: with another run it begins anew.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn stated_run(&self) -> Option<u32> {
+        self.run.filter(|_| self.stated)
+    }
+
     /// Whether it can have come about, and was not read from damaged memory.
     pub(super) fn is_sound(&self) -> bool {
         self.added.is_finite() && self.added >= 0.0

@@ -153,10 +153,16 @@ impl Distribution {
     }
 
     /// The middles of all buckets with how many samples each has, in no order.
-    fn values(&self) -> impl Iterator<Item = (f64, u64)> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = (f64, u64)> {
         let below = self.below.iter().flat_map(|below| below.iter());
         let stated = self.state.buckets.iter().map(|(i, n)| (self.layout.middle(i), n));
         below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated)
+    }
+
+    /// The run whose state it shows, if it shows a state: with another run it begins anew.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn stated_run(&self) -> Option<u32> {
+        self.state.from.map(|(run, _)| run)
     }
 
     /// Whether it can have come about, and was not read from damaged memory.

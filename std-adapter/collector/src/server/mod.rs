@@ -96,6 +96,7 @@ impl Server {
         if let Some((_, keeper)) = keeper {
             running.keeper_threads = Some(keeper.start(&shared).map_err(StartError::Thread)?);
         }
+        running.exporting = Some(outputs.start(&shared).map_err(StartError::Thread)?);
         if let Some(at) = config.http {
             let started = HttpServer::start(at, &shared);
             running.http = Some(started.map_err(|e| StartError::Http(at, e))?);
@@ -122,7 +123,6 @@ impl Server {
             let receiving = thread.spawn(move || receiver.run());
             running.threads.push(receiving.map_err(StartError::Thread)?);
         }
-        running.exporting = Some(outputs.start(&shared).map_err(StartError::Thread)?);
         shared.set_ready();
         Ok(running)
     }

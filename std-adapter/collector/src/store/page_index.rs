@@ -9,7 +9,7 @@ use foldhash::quality::RandomState;
 use crate::exposition::{Families, FamilyKey, labels};
 
 /// The position of a series on the page: its family, and the hash of its labels, which is unique.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub(crate) struct PageKey {
     family: u32,
     labels: u64,

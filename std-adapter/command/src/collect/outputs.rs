@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringstat_collector::{OutputConfig, RemoteWriteProtocol};
+use ringstat_collector::{OtlpTemporality, OutputConfig, RemoteWriteProtocol};
 
-use crate::settings::outputs::{Outputs, RemoteWrite};
+use crate::settings::outputs::{Http, Otlp, Outputs, RemoteWrite};
 
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Remote write")]
@@ -41,6 +41,27 @@ pub(super) struct OutputArgs {
     /// Bytes that may wait for the receivers, compressed; beyond it the oldest samples are dropped [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     remote_write_queue: Option<usize>,
+    /// URL of a receiver of OTLP: http://HOST:PORT, https://…, or grpc://HOST:PORT, grpcs://…; may be given several times
+    #[arg(long, value_name = "URL", help_heading = "OTLP (feature otlp)")]
+    otlp: Vec<String>,
+    /// Seconds between two points of a series [default: 60]
+    #[arg(long, value_name = "SECONDS", help_heading = "OTLP (feature otlp)", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    otlp_interval: Option<u64>,
+    /// Whether points are totals (cumulative) or differences (delta) [default: cumulative]
+    #[arg(long, value_name = "WHAT", help_heading = "OTLP (feature otlp)", value_parser = temporality)]
+    otlp_temporality: Option<OtlpTemporality>,
+    /// Header of every request; may be given several times
+    #[arg(long, value_name = "NAME:VALUE", help_heading = "OTLP (feature otlp)", value_parser = pair::<':'>)]
+    otlp_header: Vec<(String, String)>,
+    /// File with the token for bearer authentication; read for each request
+    #[arg(long, value_name = "FILE", help_heading = "OTLP (feature otlp)")]
+    otlp_bearer_file: Option<PathBuf>,
+    /// File with certificates in PEM, by which the receivers are known instead of the public authorities
+    #[arg(long, value_name = "FILE", help_heading = "OTLP (feature otlp)")]
+    otlp_ca_file: Option<PathBuf>,
+    /// Bytes that may wait for the receivers, compressed; beyond it the oldest points are dropped [default: 268435456]
+    #[arg(long, value_name = "BYTES", help_heading = "OTLP (feature otlp)")]
+    otlp_queue: Option<usize>,
     /// File that gets a line of JSON for each series once an interval
     #[arg(long, value_name = "FILE", help_heading = "JSON lines")]
     jsonl: Option<PathBuf>,
@@ -62,14 +83,16 @@ impl OutputArgs {
             let headers: std::collections::BTreeMap<_, _> =
                 self.remote_write_header.iter().cloned().collect();
             let target = |url: &String| RemoteWrite {
-                url: url.clone(),
-                headers: headers.clone(),
-                bearer_file: self.remote_write_bearer_file.clone(),
-                user: self.remote_write_user.clone(),
-                password_file: self.remote_write_password_file.clone(),
-                ca_file: self.remote_write_ca_file.clone(),
+                http: Http {
+                    url: url.clone(),
+                    headers: headers.clone(),
+                    bearer_file: self.remote_write_bearer_file.clone(),
+                    user: self.remote_write_user.clone(),
+                    password_file: self.remote_write_password_file.clone(),
+                    ca_file: self.remote_write_ca_file.clone(),
+                    ..Http::default()
+                },
                 protocol: self.remote_write_protocol.unwrap_or_default(),
-                ..RemoteWrite::default()
             };
             set.remote_write = self.remote_write.iter().map(target).collect();
         }
@@ -79,6 +102,23 @@ impl OutputArgs {
         if let Some(bytes) = self.remote_write_queue {
             set.remote_write_queue = bytes;
         }
+        if !self.otlp.is_empty() {
+            let target = |url: &String| Otlp {
+                http: Http {
+                    url: url.clone(),
+                    headers: self.otlp_header.iter().cloned().collect(),
+                    bearer_file: self.otlp_bearer_file.clone(),
+                    ca_file: self.otlp_ca_file.clone(),
+                    ..Http::default()
+                },
+            };
+            set.otlp = self.otlp.iter().map(target).collect();
+        }
+        if let Some(seconds) = self.otlp_interval {
+            set.otlp_interval = Duration::from_secs(seconds);
+        }
+        set.otlp_temporality = self.otlp_temporality.unwrap_or(set.otlp_temporality);
+        set.otlp_queue = self.otlp_queue.unwrap_or(set.otlp_queue);
         set.jsonl = self.jsonl.clone().or(set.jsonl);
         if let Some(seconds) = self.jsonl_interval {
             set.jsonl_interval = Duration::from_secs(seconds);
@@ -102,5 +142,13 @@ fn protocol(text: &str) -> Result<RemoteWriteProtocol, String> {
         "1.0" => Ok(RemoteWriteProtocol::V1),
         "2.0" => Ok(RemoteWriteProtocol::V2),
         _ => Err("there are auto, 1.0 and 2.0".into()),
+    }
+}
+
+fn temporality(text: &str) -> Result<OtlpTemporality, String> {
+    match text {
+        "cumulative" => Ok(OtlpTemporality::Cumulative),
+        "delta" => Ok(OtlpTemporality::Delta),
+        _ => Err("there are cumulative and delta".into()),
     }
 }

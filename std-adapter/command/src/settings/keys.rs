@@ -258,6 +258,22 @@ pub(super) const KEYS: &[Key] = &[
         "Bytes that may wait for the receivers, compressed; beyond it the oldest samples are dropped",
         "1 or more",
     ),
+    key(
+        "collector.otlp",
+        "Receivers of OpenTelemetry's protocol, to which data points are sent (feature otlp)",
+        "[{ url = \"http://HOST:4318\" or \"grpc://HOST:4317\", headers = {}, bearer_file = \"…\", user = \"…\", password_file = \"…\", ca_file = \"…\", timeout = \"30s\" }], all but the URL optional",
+    ),
+    key("collector.otlp_interval", "The interval between two points of a series", "1s to 1day"),
+    key(
+        "collector.otlp_temporality",
+        "Whether sums and histograms count from the beginning or from the last point",
+        "cumulative, delta",
+    ),
+    key(
+        "collector.otlp_queue",
+        "Bytes that may wait for the receivers, compressed; beyond it the oldest points are dropped",
+        "1 or more",
+    ),
     optional(
         "collector.jsonl",
         "The file that gets a line of JSON for each series once an interval",

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringstat_collector::{
-    HttpAuth, HttpTarget, JsonLinesConfig, OutputConfig, RemoteWriteConfig, RemoteWriteProtocol,
-    RemoteWriteTarget,
+    HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OutputConfig,
+    RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,13 @@ pub(crate) struct Outputs {
     pub(crate) remote_write_labels: BTreeMap<String, String>,
     /// Bytes that may wait.
     pub(crate) remote_write_queue: usize,
+    /// Receivers of OTLP.
+    pub(crate) otlp: Vec<Otlp>,
+    #[serde(with = "humantime_serde")]
+    pub(crate) otlp_interval: Duration,
+    pub(crate) otlp_temporality: OtlpTemporality,
+    /// Bytes that may wait.
+    pub(crate) otlp_queue: usize,
     /// A file of JSON lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) jsonl: Option<PathBuf>,
@@ -37,11 +44,16 @@ impl Default for Outputs {
     fn default() -> Self {
         let RemoteWriteConfig { interval, queue_bytes, .. } = RemoteWriteConfig::default();
         let lines = JsonLinesConfig::to("");
+        let otlp = OtlpConfig::default();
         Self {
             remote_write: Vec::new(),
             remote_write_interval: interval,
             remote_write_labels: BTreeMap::from([("job".to_owned(), "ringstat".to_owned())]),
             remote_write_queue: queue_bytes,
+            otlp: Vec::new(),
+            otlp_interval: otlp.interval,
+            otlp_temporality: otlp.temporality,
+            otlp_queue: otlp.queue_bytes,
             jsonl: None,
             jsonl_interval: lines.interval,
             jsonl_max_bytes: lines.max_bytes,
@@ -52,10 +64,9 @@ impl Default for Outputs {
     }
 }
 
-/// A receiver of remote write.
+/// A receiver that is spoken to over HTTP.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RemoteWrite {
+pub(crate) struct Http {
     pub(crate) url: String,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) headers: BTreeMap<String, String>,
@@ -67,13 +78,11 @@ pub(crate) struct RemoteWrite {
     pub(crate) password_file: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ca_file: Option<PathBuf>,
-    #[serde(default)]
-    pub(crate) protocol: RemoteWriteProtocol,
     #[serde(default = "timeout", with = "humantime_serde")]
     pub(crate) timeout: Duration,
 }
 
-impl Default for RemoteWrite {
+impl Default for Http {
     fn default() -> Self {
         Self {
             url: String::new(),
@@ -82,7 +91,6 @@ impl Default for RemoteWrite {
             user: None,
             password_file: None,
             ca_file: None,
-            protocol: RemoteWriteProtocol::default(),
             timeout: timeout(),
         }
     }
@@ -92,16 +100,48 @@ fn timeout() -> Duration {
     HttpTarget::new("").timeout
 }
 
-impl RemoteWrite {
-    fn target(self) -> RemoteWriteTarget {
+impl Http {
+    fn target(self, url: String) -> HttpTarget {
         let auth = match (self.bearer_file, self.user, self.password_file) {
             (Some(file), ..) => HttpAuth::BearerFile(file),
             (None, Some(user), Some(password_file)) => HttpAuth::Basic { user, password_file },
             _ => HttpAuth::None,
         };
-        let Self { url, ca_file, protocol, timeout, .. } = self;
-        let headers = self.headers.into_iter().collect();
-        RemoteWriteTarget { http: HttpTarget { url, headers, auth, ca_file, timeout }, protocol }
+        let Self { ca_file, timeout, .. } = self;
+        HttpTarget { url, headers: self.headers.into_iter().collect(), auth, ca_file, timeout }
+    }
+}
+
+/// A receiver of remote write.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoteWrite {
+    #[serde(flatten)]
+    pub(crate) http: Http,
+    #[serde(default)]
+    pub(crate) protocol: RemoteWriteProtocol,
+}
+
+impl RemoteWrite {
+    fn target(self) -> RemoteWriteTarget {
+        let url = self.http.url.clone();
+        RemoteWriteTarget { http: self.http.target(url), protocol: self.protocol }
+    }
+}
+
+/// A receiver of OTLP.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Otlp {
+    #[serde(flatten)]
+    pub(crate) http: Http,
+}
+
+impl Otlp {
+    fn target(self) -> OtlpTarget {
+        let OtlpTarget { http: HttpTarget { url, .. }, transport } =
+            OtlpTarget::new(&self.http.url);
+        OtlpTarget { http: self.http.target(url), transport }
     }
 }
 
@@ -124,6 +164,12 @@ impl Outputs {
         });
         OutputConfig {
             json_lines,
+            otlp: OtlpConfig {
+                targets: self.otlp.into_iter().map(Otlp::target).collect(),
+                interval: self.otlp_interval,
+                temporality: self.otlp_temporality,
+                queue_bytes: self.otlp_queue,
+            },
             remote_write: RemoteWriteConfig {
                 targets: self.remote_write.into_iter().map(RemoteWrite::target).collect(),
                 interval: self.remote_write_interval,
@@ -138,19 +184,22 @@ impl Outputs {
         let times = [
             ("remote_write_interval", self.remote_write_interval),
             ("jsonl_interval", self.jsonl_interval),
+            ("otlp_interval", self.otlp_interval),
         ];
         let within = Duration::from_secs(1)..=Duration::from_secs(86_400);
         if let Some((field, time)) = times.into_iter().find(|(_, time)| !within.contains(time)) {
             return Some((field, format!("{time:?}"), "1s to 1day".into()));
         }
-        let with_both = |of: &&RemoteWrite| of.user.is_some() != of.password_file.is_some();
-        if let Some(of) = self.remote_write.iter().find(with_both) {
-            let allowed = "`user` together with `password_file`".to_owned();
-            return Some(("remote_write", of.url.clone(), allowed));
+        let remote_write = self.remote_write.iter().map(|of| ("remote_write", &of.http));
+        let otlp = self.otlp.iter().map(|of| ("otlp", &of.http));
+        let is_half = |of: &Http| of.user.is_some() != of.password_file.is_some();
+        if let Some((field, of)) = remote_write.chain(otlp).find(|(_, of)| is_half(of)) {
+            return Some((field, of.url.clone(), "`user` together with `password_file`".into()));
         }
         let sizes = [
             ("remote_write_queue", self.remote_write_queue as u64),
             ("jsonl_max_bytes", self.jsonl_max_bytes),
+            ("otlp_queue", self.otlp_queue as u64),
         ];
         let (field, _) = sizes.into_iter().find(|(_, size)| *size == 0)?;
         Some((field, "0".into(), "1 or more".into()))

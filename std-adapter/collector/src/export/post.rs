@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use super::config::{HttpAuth, HttpTarget, OutputError, shown};
 
@@ -51,28 +51,15 @@ impl Poster {
             let header: HeaderName = name.parse().map_err(|_| bad())?;
             headers.append(header, HeaderValue::from_str(value).map_err(|_| bad())?);
         }
-        let mut config = Agent::config_builder()
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_global(Some(target.timeout))
-            .user_agent(concat!("ringstat/", env!("CARGO_PKG_VERSION")));
-        if let Some(file) = &target.ca_file {
-            let wrong = |e| OutputError::File(file.clone(), e);
-            let pem = fs::read(file).map_err(wrong)?;
-            let certificates: Vec<_> = parse_pem(&pem)
-                .filter_map(|item| match item {
-                    Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                    _ => None,
-                })
-                .collect();
-            if certificates.is_empty() {
-                return Err(wrong(io::Error::other("there is no certificate in it")));
-            }
-            let roots = RootCerts::new_with_certs(&certificates);
-            config = config.tls_config(TlsConfig::builder().root_certs(roots).build());
-        }
-        let poster = Self { agent: config.build().into(), target, headers };
+            .user_agent(concat!("ringstat/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls(target.ca_file.as_deref())?)
+            .build();
+        let poster = Self { agent: config.into(), target, headers };
         // A file that is not there now is a mistake; one that vanishes later is tried again.
         authorization(&poster.target.auth).map_err(|(path, e)| OutputError::File(path, e))?;
         Ok(poster)
@@ -113,6 +100,29 @@ impl Poster {
             body,
         })
     }
+}
+
+/// TLS with the certificates in a file, or with the public authorities.
+fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, OutputError> {
+    let provider = if cfg!(any(windows, target_vendor = "apple")) {
+        TlsProvider::NativeTls
+    } else {
+        TlsProvider::Rustls
+    };
+    let config = TlsConfig::builder().provider(provider);
+    let Some(file) = ca_file else { return Ok(config.build()) };
+    let wrong = |e| OutputError::File(file.to_owned(), e);
+    let pem = fs::read(file).map_err(wrong)?;
+    let certificates: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(wrong(io::Error::other("there is no certificate in it")));
+    }
+    Ok(config.root_certs(RootCerts::new_with_certs(&certificates)).build())
 }
 
 /// The header that says who we are, with what the file of a secret says now.

@@ -93,7 +93,7 @@ impl Memory {
         if !is_delta {
             return Some(Said::Sum { start_ms: known.start_ms, value: now });
         }
-        (now > before).then(|| Said::Sum { start_ms: last_ms, value: now - before })
+        (now > before).then_some(Said::Sum { start_ms: last_ms, value: now - before })
     }
 
     fn whole(&mut self, key: (usize, PageKey), of: &Distribution) -> Said {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::instrument::{Counter, Histogram, Instrument, Mark, State};
+use crate::ledger::Cause;
 use crate::record::{Event, Kind, NoNames, Tag};
 use crate::ring::{Slot, overwrite};
 use crate::sync::{AtomicU32, Ordering};

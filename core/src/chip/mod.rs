@@ -633,6 +633,7 @@ mod sealed {
     pub trait LongTags {}
     impl LongTags for super::NoNames {}
     impl<const B: usize> LongTags for &super::TagMemory<B> {}
+    #[cfg(not(loom))]
     impl<const S: usize, const B: usize> LongTags for &super::Interner<S, B> {}
 }
 
@@ -642,6 +643,7 @@ impl LongTags for NoNames {
 }
 
 /// Tags have to fit the slot; names need not be static.
+#[cfg(not(loom))]
 impl<const S: usize, const B: usize> LongTags for &Interner<S, B> {
     type Strings<'a> = Copied;
 }

@@ -388,3 +388,78 @@ fn a_restart_forgets_nothing_of_lines() {
     }
     assert_eq!(ids[0], ids[1]);
 }
+
+#[test]
+fn a_server_can_refuse_lines() {
+    let udp = vec!["127.0.0.1:0".parse().unwrap()];
+    let config = ServerConfig { udp, http: None, statsd: None, ..ServerConfig::default() };
+    let running = Server::start(config).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"requests:1|c|#zone:eu", running.udp()[0]).unwrap();
+    let begun = std::time::Instant::now();
+    while running.report(0).datagrams == 0 {
+        assert!(begun.elapsed().as_secs() < 30);
+        std::thread::yield_now();
+    }
+    let report = running.stop(10);
+    assert_eq!((report.lines, report.series_count), (0, 0));
+    assert_eq!(report.malformed["bad_magic"], 1);
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::os::unix::net::UnixDatagram;
+
+    use ringstat_collector::StartError;
+    use ringstat_std::{Client, Protocol, Recorder};
+
+    use super::*;
+
+    /// Lines from a socket without a name, lines of our own client, and its own format, which is answered.
+    #[test]
+    fn senders_of_every_kind_are_received_and_answered_on_a_unix_socket() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let config = || ServerConfig {
+            udp: Vec::new(),
+            unix: vec![path.clone()],
+            threads: 2,
+            http: None,
+            ..ServerConfig::default()
+        };
+        // Somebody has left a socket behind.
+        drop(UnixDatagram::bind(&path).unwrap());
+        let running = Server::start(config()).unwrap();
+        assert!(matches!(Server::start(config()), Err(StartError::Unix(..))), "it is in use");
+        assert!(path.exists());
+
+        let socket = UnixDatagram::unbound().unwrap();
+        for _ in 0..1000 {
+            socket.send_to(b"plain:1|c\nplain:2|c", &path).unwrap();
+        }
+        let to = format!("unix://{}", path.display());
+        let text = Client::builder(&*to)
+            .protocol(Protocol::DogStatsD)
+            .report_interval(None)
+            .build()
+            .unwrap();
+        let native = Client::builder(&*to).report_interval(None).build().unwrap();
+        for _ in 0..500 {
+            text.count("text", 3u8).record();
+            native.count("native", 3u8).record();
+        }
+        let patience = std::time::Duration::from_secs(20);
+        assert_eq!(text.shutdown(patience).left(), 500);
+        let ledger = native.shutdown(patience);
+        assert_eq!((ledger.sent, ledger.unconfirmed, ledger.lost), (500, 0, 0), "{ledger}");
+
+        let report = running.stop(100);
+        assert!(report.closes && report.refused_lines.is_empty());
+        assert_eq!(value(&report, "plain", Class::Counter), 3000.0);
+        assert_eq!(value(&report, "text", Class::Counter), 1500.0);
+        assert_eq!(value(&report, "native", Class::Counter), 1500.0);
+        assert_eq!(report.senders.len(), 2, "all lines of a socket are of one sender");
+        assert!(report.senders.iter().all(|s| s.address.as_deref() == Some(&*to)), "{report:?}");
+        assert!(!path.exists());
+    }
+}

@@ -1,5 +1,6 @@
 //! The thread that writes critical events in small groups, and acknowledges them once they are on disk.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,19 +23,47 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct AckRequest {
     pub(crate) shard: usize,
     pub(crate) sender: u64,
-    pub(crate) to: SocketAddr,
+    pub(crate) to: ReplyTo,
     /// The length of the longest datagram that asked.
     pub(crate) length: usize,
-    /// The socket that sends the answer.
-    pub(crate) socket: Arc<UdpSocket>,
+}
+
+/// Where an answer goes, and the socket that sends it.
+#[derive(Clone, Debug)]
+pub(crate) enum ReplyTo {
+    Udp(Arc<UdpSocket>, SocketAddr),
+    #[cfg(unix)]
+    Unix(Arc<std::os::unix::net::UnixDatagram>, std::os::unix::net::SocketAddr),
+}
+
+impl ReplyTo {
+    pub(crate) fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Udp(socket, to) => socket.send_to(bytes, to),
+            #[cfg(unix)]
+            Self::Unix(socket, to) => {
+                // A sender that does not read must not hold others up.
+                socket.set_write_timeout(Some(Duration::from_millis(1)))?;
+                socket.send_to_addr(bytes, to)
+            }
+        }
+    }
+
+    /// What tells it from others.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::Udp(_, to) => to.to_string(),
+            #[cfg(unix)]
+            Self::Unix(_, to) => format!("{to:?}"),
+        }
+    }
 }
 
 /// An acknowledgement that waits for the disk.
 struct Answer {
     shard: usize,
     bytes: Vec<u8>,
-    to: SocketAddr,
-    socket: Arc<UdpSocket>,
+    to: ReplyTo,
 }
 
 /// The state of the thread.
@@ -68,11 +97,11 @@ impl<K: ShardsMut> AckWriter<K> {
             self.shards.change(shard, |collector| {
                 batch.take(collector.critical());
                 // The events that an answer acknowledges are in this batch or in an earlier one.
-                for AckRequest { sender, to, length, socket, .. } in of_shard {
+                for AckRequest { sender, to, length, .. } in of_shard {
                     let mut buf = [0; Ack::MAX_LEN];
                     if let Some(length) = collector.write_ack(*sender, *length, &mut buf) {
-                        let (bytes, socket) = (buf[..length].to_vec(), socket.clone());
-                        answers.push(Answer { shard, bytes, to: *to, socket });
+                        let (bytes, to) = (buf[..length].to_vec(), to.clone());
+                        answers.push(Answer { shard, bytes, to });
                     }
                 }
             });
@@ -80,15 +109,15 @@ impl<K: ShardsMut> AckWriter<K> {
         }
         #[cfg(test)]
         if self.shared.disk.faults.acknowledges_early() {
-            answers.iter().for_each(|a| _ = a.socket.send_to(&a.bytes, a.to));
+            answers.iter().for_each(|a| _ = a.to.send(&a.bytes));
         }
         self.write();
         let mut sent = vec![0; self.shards.count()];
         let mut withheld = 0;
-        for Answer { shard, bytes, to, socket } in answers {
+        for Answer { shard, bytes, to } in answers {
             if self.shared.through(shard) < self.needs_cut[shard] {
                 withheld += 1;
-            } else if socket.send_to(&bytes, to).is_ok() {
+            } else if to.send(&bytes).is_ok() {
                 sent[shard] += 1;
             }
         }

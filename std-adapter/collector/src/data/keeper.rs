@@ -1,7 +1,6 @@
 //! Keeps a collector's data on disk: two threads, and how they communicate with the receiving threads.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -53,7 +52,7 @@ pub(crate) struct KeeperShared {
 
 #[derive(Default, Debug)]
 struct Requests {
-    asked: HashMap<(u64, SocketAddr), AckRequest>,
+    asked: HashMap<(u64, String), AckRequest>,
     /// Whether the thread of acknowledgements should end, followed by that of cuts.
     ends: [bool; 2],
     /// Whether a cut is wanted at once.
@@ -85,7 +84,7 @@ impl KeeperShared {
             self.status.withheld(1);
             return;
         }
-        let key = (asked.sender, asked.to);
+        let key = (asked.sender, asked.to.key());
         let length = requests.asked.get(&key).map_or(0, |before| before.length);
         requests.asked.insert(key, AckRequest { length: asked.length.max(length), ..asked });
     }

@@ -28,7 +28,7 @@ mod tests;
 
 use std::path::PathBuf;
 
-pub(crate) use acks::AckRequest;
+pub(crate) use acks::{AckRequest, ReplyTo};
 use directory::Directory;
 use disk::Disk;
 pub use error::DataError;

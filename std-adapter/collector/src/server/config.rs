@@ -1,6 +1,7 @@
 //! Where a collector listens, and why it may fail to start.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::{fmt, io};
 
 use crate::data::{DataConfig, DataError};
@@ -26,6 +27,8 @@ pub struct ServerConfig {
     /// The addresses on which to receive datagrams; port 0 picks a free one. A datagram that arrives twice, at one
     /// address or at two, is counted once.
     pub udp: Vec<SocketAddr>,
+    /// Paths of Unix datagram sockets on which to receive as well, from senders on this machine.
+    pub unix: Vec<PathBuf>,
     /// The number of threads that receive, at least one. The default is the number of cores.
     pub threads: usize,
     /// What the sign of a gauge means in lines of StatsD, which are told from ringstat's own format by their first bytes,
@@ -47,6 +50,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             udp: vec![([127, 0, 0, 1], 8125).into()],
+            unix: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             statsd: Some(GaugeSign::default()),
             http: Some(([127, 0, 0, 1], 9125).into()),
@@ -64,6 +68,8 @@ impl Default for ServerConfig {
 pub enum StartError {
     /// The address cannot be bound for datagrams.
     Udp(SocketAddr, io::Error),
+    /// The path cannot be bound for datagrams.
+    Unix(PathBuf, io::Error),
     /// The address cannot be bound for HTTP.
     Http(SocketAddr, io::Error),
     /// The data directory cannot be used.
@@ -81,6 +87,7 @@ impl fmt::Display for StartError {
                 f,
                 "cannot receive on {at}: {e}; another process may have that port: choose one with --udp, or 0 for a free one"
             ),
+            Self::Unix(path, e) => write!(f, "cannot receive on {}: {e}", path.display()),
             Self::Http(at, e) => write!(
                 f,
                 "cannot serve on {at}: {e}; another process may have that port: choose one with --http, or 0 for a free one"
@@ -106,7 +113,7 @@ impl std::error::Error for StartError {
         match self {
             Self::Data(e) => Some(e),
             Self::Output(e) => Some(e),
-            Self::Udp(_, e) | Self::Http(_, e) | Self::Thread(e) => Some(e),
+            Self::Udp(_, e) | Self::Unix(_, e) | Self::Http(_, e) | Self::Thread(e) => Some(e),
         }
     }
 }

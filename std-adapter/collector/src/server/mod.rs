@@ -8,9 +8,12 @@ mod config;
 mod handoff;
 mod replies;
 mod udp;
+#[cfg(unix)]
+mod unix;
 mod waker;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
@@ -70,11 +73,16 @@ impl Server {
         for at in config.udp {
             groups.push(kernel::open(at, threads).map_err(|e| StartError::Udp(at, e))?);
         }
+        #[cfg(unix)]
+        let unix = open_unix(&config.unix)?;
+        #[cfg(not(unix))]
+        open_unix(&config.unix)?;
         let opened = config.data.as_ref().map(|data| data::open(data, config.limits, threads));
-        let (shards, keeper) = match opened.transpose().map_err(StartError::Data)? {
+        let (mut shards, keeper) = match opened.transpose().map_err(StartError::Data)? {
             Some(opened) => (opened.collectors, Some((opened.now_ms, opened.keeper))),
             None => (Collector::shards(config.limits, threads), None),
         };
+        shards.iter_mut().for_each(|shard| shard.take_statsd(config.statsd));
         let addresses = groups.iter().map(|group| group.address).collect();
         // The directory is locked by now.
         let dir = config.data.as_ref().map(|data| (&*data.dir, data.recover));
@@ -123,8 +131,33 @@ impl Server {
             let receiving = thread.spawn(move || receiver.run());
             running.threads.push(receiving.map_err(StartError::Thread)?);
         }
+        #[cfg(unix)]
+        for (number, socket) in unix.into_iter().enumerate() {
+            let context = context.clone();
+            let thread = std::thread::Builder::new().name(format!("ringstat-unix-{number}"));
+            let receiving = thread.spawn(move || socket.run(&context));
+            running.threads.push(receiving.map_err(StartError::Thread)?);
+        }
         shared.set_ready();
         Ok(running)
+    }
+}
+
+/// Binds the Unix sockets.
+#[cfg(unix)]
+fn open_unix(paths: &[PathBuf]) -> Result<Vec<unix::UnixSocket>, StartError> {
+    let bind = |path: &PathBuf| {
+        unix::UnixSocket::bind(path).map_err(|e| StartError::Unix(path.clone(), e))
+    };
+    paths.iter().map(bind).collect()
+}
+
+/// Elsewhere there are none.
+#[cfg(not(unix))]
+fn open_unix(paths: &[PathBuf]) -> Result<(), StartError> {
+    match paths.first() {
+        None => Ok(()),
+        Some(path) => Err(StartError::Unix(path.clone(), io::ErrorKind::Unsupported.into())),
     }
 }
 

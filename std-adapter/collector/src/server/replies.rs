@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
 
-use crate::data::AckRequest;
+use crate::data::{AckRequest, ReplyTo};
 use crate::intake::Replies;
 use crate::shared::Shared;
 
@@ -37,8 +37,8 @@ impl ReplyBatch {
     pub(super) fn send(&mut self, socket: &Arc<UdpSocket>, shared: &Shared, number: usize) {
         if let Some(keeper) = shared.keeper() {
             for ((sender, to), length) in self.acks.drain() {
-                let socket = socket.clone();
-                keeper.request_ack(AckRequest { shard: number, sender, to, length, socket });
+                let to = ReplyTo::Udp(socket.clone(), to);
+                keeper.request_ack(AckRequest { shard: number, sender, to, length });
             }
         }
         let shard = &shared.shards()[number];

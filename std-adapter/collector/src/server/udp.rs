@@ -15,10 +15,10 @@ use crate::intake::{Source, shard_of};
 use crate::shared::{Shard, Shared, count};
 
 /// How long a thread waits before it checks whether to stop.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a thread that was told to stop keeps reading what the kernel has already received, so that a flood cannot
 /// keep it running.
-const DRAIN: Duration = Duration::from_secs(1);
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
 /// The largest size of a datagram, or of several coalesced ones, in bytes.
 const BUFFER_LEN: usize = 65_536;
 

@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// does the same in a process of its own
     #[arg(long, value_name = "PORT")]
     serial: Vec<String>,
+    /// Path of a Unix datagram socket to receive on as well; may be given several times. Clients send to unix://PATH
+    #[arg(long, value_name = "PATH")]
+    unix: Vec<PathBuf>,
     /// Refuse lines of StatsD and DogStatsD, which are otherwise taken on every address
     #[arg(long, conflicts_with = "statsd_gauges")]
     no_statsd: bool,
@@ -143,6 +146,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     let (limits, threads) = (settings.limits(), settings.threads());
     let running = start(ServerConfig {
         udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
+        unix: args.unix.clone(),
         threads: args.threads.map_or(threads, usize::from),
         statsd: (!args.no_statsd)
             .then(|| args.statsd_gauges.map_or_else(Default::default, Into::into)),
@@ -251,6 +255,9 @@ pub(crate) fn cannot_start(error: StartError) -> Failure {
     let hint = match &error {
         StartError::Udp(at, _) => {
             format!("`ss -lunp sport = :{}` shows who has it.", at.port())
+        }
+        StartError::Unix(path, _) => {
+            format!("`ss -xlp src {}` shows who has it.", path.display())
         }
         StartError::Http(at, _) => {
             format!("`ss -ltnp sport = :{}` shows who has it.", at.port())

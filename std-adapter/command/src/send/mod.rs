@@ -71,7 +71,7 @@ pub(crate) struct Args {
     /// a receiver with a small socket buffer
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     rate: u32,
-    /// Address of the collector, as HOST:PORT [default: 127.0.0.1:8125]
+    /// Address of the collector, as HOST:PORT or unix://PATH [default: 127.0.0.1:8125]
     #[arg(long, value_name = "ADDR")]
     to: Option<String>,
     /// The largest datagram, in bytes of UDP payload [default: 1472]

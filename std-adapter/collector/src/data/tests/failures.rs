@@ -8,7 +8,7 @@ use std::time::Instant;
 use ringstat_core::wire::ack::Ack;
 
 use super::super::keeper::{KeeperShared, KeeperThreads, ShardsMut};
-use super::super::{AckRequest, Keeper};
+use super::super::{AckRequest, Keeper, ReplyTo};
 use super::wire::{Says, datagram};
 use super::*;
 use crate::report::DataCounts;
@@ -64,9 +64,8 @@ impl Bench {
         self.shared.request_ack(AckRequest {
             shard,
             sender: 7,
-            to: self.sender.local_addr().unwrap(),
+            to: ReplyTo::Udp(self.answering.clone(), self.sender.local_addr().unwrap()),
             length: 1000,
-            socket: self.answering.clone(),
         });
     }
 

@@ -8,8 +8,13 @@ use crate::results::{Results, Run, exposition, show};
 /// The flag that says where results are kept.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Kept {
-    /// The database file with all results
-    #[arg(long, value_name = "FILE", default_value = "target/perf/results.sqlite")]
+    /// The file with all results, or postgres://USER@HOST/DATABASE if a team shares them
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "RINGSTAT_PERF_DB",
+        default_value = "target/perf/results.sqlite"
+    )]
     db: PathBuf,
 }
 
@@ -26,7 +31,7 @@ impl Kept {
                 std::fs::read_to_string(path).map_err(|e| Failure::file("read", path, &e))?;
             return Ok(serde_json::from_str(&text)?);
         }
-        let results = self.open()?;
+        let mut results = self.open()?;
         let found = match name.trim_start_matches('@').parse() {
             Ok(id) => results.run(id)?,
             Err(_) if name == "latest" => results.latest(None, 1)?.pop(),
@@ -74,6 +79,12 @@ impl Output {
                 n => format!("  median of {n}, {}", range(&m.samples, &m.unit)),
             };
             println!("{:36} {:>12}{samples}", m.name, show(m.value, &m.unit));
+        }
+        for (n, i) in run.insights.iter().enumerate() {
+            let place = if i.place.is_empty() { String::new() } else { format!(" ({})", i.place) };
+            println!("\n{}. {}: {}{place}", n + 1, i.severity.as_str(), i.subject);
+            println!("   {}", i.meaning);
+            println!("   try: {}; gain: {}; effort: {}", i.advice, i.gain, i.effort);
         }
         println!("{}", run.environment.line());
         if run.id > 0 {

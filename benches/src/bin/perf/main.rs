@@ -17,6 +17,7 @@ mod scan;
 mod suite;
 // the storage of results,
 mod results;
+mod runs;
 // the subcommands that evaluate results,
 mod compare;
 mod gate;
@@ -63,6 +64,8 @@ enum Command {
     Compare(compare::Args),
     /// Show how each number developed: the slope per day, and where it jumped
     Trend(trend::Args),
+    /// List, export, import or remove stored runs
+    Runs(runs::Args),
     /// Write a report of everything: an HTML page with plots, and Markdown
     Report(report::Args),
     /// Judge the latest numbers by the committed rules; the exit code is the result
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Profile(args) => profile::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Trend(args) => trend::run(&args),
+        Command::Runs(args) => runs::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Gate(args) => gate::run(&args),
     };

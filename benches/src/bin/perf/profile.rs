@@ -17,6 +17,7 @@ use inferno::flamegraph::{self, Options};
 use crate::desk::{self, Output};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::results::{Metric, Run};
+use crate::scan::advice::{self, What};
 use crate::scan::{Target, heap};
 use crate::tools;
 
@@ -49,14 +50,19 @@ const SHORT_SECONDS: f64 = 0.02;
 
 pub(crate) fn run(args: &Args) -> Outcome {
     std::fs::create_dir_all(&args.out).map_err(|e| Failure::file("make", &args.out, &e))?;
-    let mut metrics = Vec::new();
+    let (mut metrics, mut insights) = (Vec::new(), Vec::new());
     for name in &args.names {
         let target = Target::find(name, args.seconds.clamp(0.01, 600.0))?;
         let graph = args.out.join(format!("{name}.svg"));
         let nanos = cpu(&target, args.frequency, &args.out, &graph)?;
         eprintln!("flame graph: {}", graph.display());
         metrics.push(Metric::one(format!("profile.{name}.cpu"), "ns", nanos as f64));
-        for (call, count) in system_calls(&target, &args.out)?.into_iter().take(CALLS) {
+        let calls = system_calls(&target, &args.out)?;
+        let all: u64 = calls.iter().map(|c| c.1).sum();
+        for (call, count) in calls.into_iter().take(CALLS) {
+            let share = count as f64 / all.max(1) as f64 * 100.0;
+            let subject = format!("profile.{name}.calls.{call}");
+            insights.extend(advice::of(What::Calls, &subject, &call, share, ""));
             metrics.push(Metric::one(
                 format!("profile.{name}.calls.{call}"),
                 "calls",
@@ -75,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             ));
         }
     }
-    args.output.take(Run::now("profile", metrics))
+    args.output.take(Run { insights, ..Run::now("profile", metrics) })
 }
 
 /// Samples the stacks of `target` and draws them. Returns the CPU time that the samples stand for, in nanoseconds.

@@ -211,6 +211,7 @@ mod tests {
             kind: "bench".into(),
             environment: Environment { commit: format!("{n:010}"), ..Environment::default() },
             metrics: vec![Metric::one("record.ns", "ns", *value)],
+            ..Run::default()
         };
         values.iter().enumerate().map(run).collect()
     }

@@ -6,28 +6,27 @@
 //! samples.
 
 mod build;
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
+mod markdown;
+mod side;
+mod turns;
 
 use serde::Serialize;
 
 use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::results::{Metric, Run, show};
-use crate::stats::{Better, Comparison, Number, Verdict, compare};
-use crate::{suite, tools};
+use crate::results::{Environment, Metric, Run, show};
+use crate::stats::{Comparison, Number, Verdict, compare};
+use side::Side;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// A commit, `.` for the working tree, the number of a kept run (`@12`), or a JSON file of a run
-    base: String,
-    /// What to compare with the base, in the same form
-    head: String,
-    /// Only benchmarks whose names contain one of these
-    filters: Vec<String>,
+    /// BASE and HEAD, or one range of commits (`main..HEAD`, or `main...HEAD` from where the branches parted), and then
+    /// words of which the names of the numbers must contain one
+    ///
+    /// Each side is a commit, `.` for the working tree, a kept run (`@12`, `latest`), a JSON file of a run, or a folder
+    /// of Criterion's results, of this or any other project: `target/criterion`, or `target/criterion:BASELINE`.
+    #[arg(required = true, value_name = "SIDES")]
+    sides: Vec<String>,
     /// How often each is run, when comparing two commits
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
@@ -36,6 +35,9 @@ pub(crate) struct Args {
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
+    /// Print a comment for a pull request, in Markdown, instead of a table
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
 }
 
 /// The comparison of one number.
@@ -47,33 +49,11 @@ pub(crate) struct Compared {
     pub(crate) comparison: Comparison,
 }
 
-/// The samples of one number.
-#[derive(Default, Debug)]
-struct Samples {
-    unit: String,
-    better: Better,
-    exact: bool,
-    base: Vec<f64>,
-    again: Vec<f64>,
-    head: Vec<f64>,
-}
-
-impl Samples {
-    fn number(&self) -> Number<'_> {
-        Number {
-            base: &self.base,
-            again: &self.again,
-            head: &self.head,
-            better: self.better,
-            exact: self.exact,
-        }
-    }
-}
-
 pub(crate) fn run(args: &Args) -> Outcome {
-    let compared = match (saved(args, &args.base)?, saved(args, &args.head)?) {
-        (Some(base), Some(head)) => of_runs(&base, &head, &args.filters),
-        (None, None) => of_commits(args)?,
+    let (base, head, filters) = side::split(&args.sides)?;
+    let compared = match (Side::find(&args.kept, &base)?, Side::find(&args.kept, &head)?) {
+        (Side::Run(base), Side::Run(head)) => of_runs(&base, &head, filters),
+        (Side::Commit(base), Side::Commit(head)) => turns::run(&base, &head, filters, args.rounds)?,
         _ => {
             return Err(Failure::new(Exit::Usage, "a commit and a kept run cannot be compared")
                 .hint("Give two commits, which are then run in turns, or two runs."));
@@ -84,6 +64,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     if args.json {
         println!("{}", serde_json::to_string(&compared)?);
+    } else if args.markdown {
+        let sides = format!("{head} against {base}");
+        print!("{}", markdown::comment(&sides, &Environment::here().line(), &compared));
     } else {
         print!("{}", render(&compared));
     }
@@ -92,12 +75,6 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Err(Failure::new(Exit::Verdict, format_args!("{worse} regressions")));
     }
     Ok(())
-}
-
-/// Returns the kept run that `name` names, if it names one.
-fn saved(args: &Args, name: &str) -> Result<Option<Run>, Failure> {
-    let is_run = name.starts_with('@') || name.ends_with(".json") || name == "latest";
-    is_run.then(|| args.kept.find(name)).transpose()
 }
 
 /// Compares the numbers that two runs have in common.
@@ -131,45 +108,6 @@ pub(crate) fn of_runs(base: &Run, head: &Run, filters: &[String]) -> Vec<Compare
     common.iter().zip(compare(&numbers)).map(named).collect()
 }
 
-/// Runs two commits in turns.
-fn of_commits(args: &Args) -> Result<Vec<Compared>, Failure> {
-    // A filter that selects nothing should fail before the two builds, not after them.
-    suite::selection(&args.filters)?;
-    let base = build::binary(&args.base)?;
-    let head = build::binary(&args.head)?;
-    let mut all: BTreeMap<String, Samples> = BTreeMap::new();
-    for round in 0..usize::from(args.rounds) {
-        eprintln!("round {} of {}", round + 1, args.rounds);
-        // The order rotates, so that no version always runs first after a pause.
-        for turn in 0..3 {
-            let who = (round + turn) % 3;
-            let measured = measure(if who == 1 { &head } else { &base }, &args.filters)?;
-            for metric in measured.metrics {
-                let samples = all.entry(metric.name).or_default();
-                (samples.unit, samples.better) = (metric.unit, metric.better);
-                samples.exact = metric.exact;
-                [&mut samples.base, &mut samples.head, &mut samples.again][who].push(metric.value);
-            }
-        }
-    }
-    all.retain(|_, s| !s.base.is_empty() && !s.head.is_empty());
-    let comparisons = compare(&all.values().map(Samples::number).collect::<Vec<_>>());
-    let named = |((name, s), comparison): ((String, Samples), Comparison)| Compared {
-        name,
-        unit: s.unit,
-        comparison,
-    };
-    Ok(all.into_iter().zip(comparisons).map(named).collect())
-}
-
-/// Runs the suite briefly in another build of this program.
-fn measure(binary: &PathBuf, filters: &[String]) -> Result<Run, Failure> {
-    let mut command = Command::new(binary);
-    command.args(["bench", "--json", "--dry", "--samples", "5"]).args(filters);
-    let output = tools::run(&mut command, Duration::from_secs(600))?.success("perf bench")?;
-    Ok(serde_json::from_slice(&output)?)
-}
-
 /// The columns of the table of verdicts, in the terminal and in the report.
 pub(crate) const COLUMNS: [&str; 9] =
     ["", "base", "head", "change", "99 % between", "effect", "noise", "would be seen", "verdict"];
@@ -194,16 +132,19 @@ pub(crate) fn row(c: &Compared) -> Vec<String> {
 /// Formats all verdicts with their noise, and a summary, for a person to read.
 pub(crate) fn render(compared: &[Compared]) -> String {
     let rows: Vec<_> = compared.iter().map(row).collect();
+    table(&COLUMNS, &rows) + &summary(compared) + "\n"
+}
+
+/// Says how many numbers got which verdict.
+fn summary(compared: &[Compared]) -> String {
     let count = |verdict| compared.iter().filter(|c| c.comparison.verdict == verdict).count();
     let [better, worse, same, open] =
         [Verdict::Improvement, Verdict::Regression, Verdict::Unchanged, Verdict::Undecided]
             .map(count);
-    let mut text = table(&COLUMNS, &rows);
-    text += &format!(
-        "{better} improvements, {worse} regressions, {same} unchanged, {open} undecided\n"
-    );
+    let mut text =
+        format!("{better} improvements, {worse} regressions, {same} unchanged, {open} undecided");
     if open > 0 {
-        text += "Undecided: too few samples to detect a change among this many numbers. Take more samples, or name fewer numbers.\n";
+        text += "\nUndecided: too few samples to detect a change among this many numbers. Take more samples, or name fewer numbers.";
     }
     text
 }
@@ -212,7 +153,7 @@ pub(crate) fn render(compared: &[Compared]) -> String {
 mod tests {
     use super::*;
 
-    fn saved(values: [f64; 10], scale: f64) -> Run {
+    pub(super) fn saved(values: [f64; 10], scale: f64) -> Run {
         let metrics = vec![
             Metric::new("record.ns", "ns", values.iter().map(|v| v * scale).collect()),
             Metric::new("path.events", "/s", values.iter().map(|v| v / scale).collect()),
@@ -220,7 +161,7 @@ mod tests {
         Run { at: 0, ..Run::now("bench", metrics) }
     }
 
-    const VALUES: [f64; 10] = [10.0, 10.2, 9.9, 10.1, 10.0, 10.3, 9.8, 10.1, 9.9, 10.2];
+    pub(super) const VALUES: [f64; 10] = [10.0, 10.2, 9.9, 10.1, 10.0, 10.3, 9.8, 10.1, 9.9, 10.2];
 
     fn verdicts(scale: f64, filters: &[&str]) -> Vec<(String, Verdict)> {
         let filters: Vec<String> = filters.iter().map(ToString::to_string).collect();

@@ -186,7 +186,7 @@ fn parse(path: &Path) -> Result<Vec<Rule>, Failure> {
 
 /// Returns the latest run of each kind.
 fn latest(kept: &Kept) -> Result<Vec<Run>, Failure> {
-    let results = kept.open()?;
+    let mut results = kept.open()?;
     let mut runs = Vec::new();
     for kind in ["count", "bench", "load", "chaos", "scan"] {
         runs.extend(results.current(kind)?);

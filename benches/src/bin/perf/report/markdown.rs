@@ -9,15 +9,16 @@ pub(super) fn page(title: &str, about: &str, sections: &[Section]) -> String {
         if !section.note.is_empty() {
             text += &format!("{}\n\n", escape(&section.note));
         }
-        text += &row(section.columns.iter().copied());
-        // The first column is aligned left, numbers are aligned right.
-        text += &row(section
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(i, _)| if i == 0 { "---" } else { "---:" }));
-        section.rows.iter().for_each(|cells| text += &row(cells.iter().map(String::as_str)));
+        text += &table(&section.columns, &section.rows);
     }
+    text
+}
+
+/// Formats a table whose first column is aligned left, and the others, which are numbers, right.
+pub(crate) fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let mut text = row(columns.iter().copied());
+    text += &row((0..columns.len()).map(|i| if i == 0 { "---" } else { "---:" }));
+    rows.iter().for_each(|cells| text += &row(cells.iter().map(String::as_str)));
     text
 }
 
@@ -25,7 +26,8 @@ fn row<'a>(cells: impl Iterator<Item = &'a str>) -> String {
     format!("| {} |\n", cells.map(escape).collect::<Vec<_>>().join(" | "))
 }
 
-fn escape(text: &str) -> String {
+/// Escapes what Markdown or HTML would take for markup.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;").replace('*', "\\*").replace('\n', " ")
 }
 

@@ -4,7 +4,7 @@
 //! in the page.
 
 mod html;
-mod markdown;
+pub(crate) mod markdown;
 mod plot;
 mod sections;
 
@@ -58,8 +58,8 @@ struct Latest {
 }
 
 impl Latest {
-    fn of(results: &Results) -> Result<Self, Failure> {
-        let two = |kind| -> Result<(Option<Run>, Option<Run>), Failure> {
+    fn of(results: &mut Results) -> Result<Self, Failure> {
+        let mut two = |kind| -> Result<(Option<Run>, Option<Run>), Failure> {
             let latest = results.current(kind)?;
             let here = |r: &Run| {
                 let same = |l: &Run| l.id != r.id && l.environment.same_machine(&r.environment);
@@ -86,7 +86,7 @@ impl Latest {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let latest = Latest::of(&args.kept.open()?)?;
+    let latest = Latest::of(&mut args.kept.open()?)?;
     let runs = latest.runs();
     let Some(newest) = runs.iter().max_by_key(|r| r.id) else {
         return Err(Failure::new(Exit::Usage, "nothing has been measured yet")

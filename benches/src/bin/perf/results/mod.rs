@@ -1,17 +1,26 @@
 //! Results: numbers with their names and samples, and where and when they were measured.
 //!
-//! Every subcommand that measures creates a [`Run`] and stores it ([`sqlite`]); the others read runs. A run can also be
+//! Every subcommand that measures creates a [`Run`] and stores it ([`store`]); the others read runs. A run can also be
 //! written as JSON, and as Prometheus text ([`prometheus`]) for a text-file collector.
 
+pub(crate) mod criterion;
+mod database;
 mod environment;
+mod insight;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod prometheus;
 mod sqlite;
+mod store;
+mod timeline;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use environment::Environment;
+pub(crate) use insight::{Insight, Severity};
 pub(crate) use prometheus::exposition;
-pub(crate) use sqlite::Results;
+pub(crate) use store::Results;
+pub(crate) use timeline::Timeline;
 
 use crate::stats::{Better, median};
 
@@ -50,7 +59,7 @@ impl Metric {
 }
 
 /// Numbers that were measured together.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
 pub(crate) struct Run {
     /// The run's number in the database, or 0 if it is not stored.
     pub(crate) id: i64,
@@ -60,18 +69,23 @@ pub(crate) struct Run {
     pub(crate) kind: String,
     pub(crate) environment: Environment,
     pub(crate) metrics: Vec<Metric>,
+    /// What follows from the numbers, the most severe first.
+    #[serde(default)]
+    pub(crate) insights: Vec<Insight>,
+    #[serde(default)]
+    pub(crate) timelines: Vec<Timeline>,
 }
 
 impl Run {
     /// Creates a run that was measured here and now.
     pub(crate) fn now(kind: &str, metrics: Vec<Metric>) -> Self {
-        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self {
             id: 0,
-            at: since.as_secs() as i64,
+            at: now(),
             kind: kind.into(),
             environment: Environment::here(),
             metrics,
+            ..Self::default()
         }
     }
 
@@ -91,6 +105,11 @@ impl Run {
     pub(crate) fn metric(&self, name: &str) -> Option<&Metric> {
         self.metrics.iter().find(|m| m.name == name)
     }
+}
+
+/// Returns the seconds since 1970.
+pub(crate) fn now() -> i64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() as i64
 }
 
 /// Formats a number with its unit for people, with three significant digits.

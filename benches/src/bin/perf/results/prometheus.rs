@@ -54,7 +54,8 @@ mod tests {
         let environment = Environment { cpu: "a \"fast\"\\one".into(), ..Environment::default() };
         let metrics =
             vec![Metric::one("record.p99", "ns", 75.5), Metric::new("empty", "ns", Vec::new())];
-        let run = Run { id: 1, at: 1_790_000_000, kind: "bench".into(), environment, metrics };
+        let kind = "bench".into();
+        let run = Run { id: 1, at: 1_790_000_000, kind, environment, metrics, ..Run::default() };
         let text = exposition(&run);
         let samples: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).collect();
         assert_eq!(samples.len(), 2, "what is not a number is left out: {text}");

@@ -11,6 +11,8 @@ use crate::failure::Failure;
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Site {
     pub(crate) place: String,
+    /// The file and line there that allocates the most.
+    pub(crate) line: String,
     /// The bytes allocated there in total.
     pub(crate) bytes: f64,
     pub(crate) blocks: u64,
@@ -35,15 +37,19 @@ struct Point {
 /// Returns the places in `text`, which is DHAT's JSON, in descending order of bytes.
 pub(crate) fn sites(text: &str) -> Result<Vec<Site>, Failure> {
     let file: File = serde_json::from_str(text)?;
-    let mut sites: HashMap<String, (u64, u64)> = HashMap::new();
+    // For each place its bytes and blocks, and its line with the most bytes.
+    let mut sites: HashMap<String, (u64, u64, (u64, &str))> = HashMap::new();
     for point in &file.pps {
-        let frames = || point.fs.iter().filter_map(|i| file.ftbl.get(*i)).map(|f| function(f));
+        let mut frames = point.fs.iter().filter_map(|i| file.ftbl.get(*i)).map(|f| function(f));
         // The desk's own allocations, without ringstat on the stack, are left out.
-        let Some(place) = frames().find(|f| is_ours(f)) else { continue };
+        let Some((place, line)) = frames.find(|f| is_ours(&f.0)) else { continue };
         let sum = sites.entry(place).or_default();
-        *sum = (sum.0 + point.tb, sum.1 + point.tbk);
+        *sum = (sum.0 + point.tb, sum.1 + point.tbk, sum.2.max((point.tb, line)));
     }
-    let site = |(place, (bytes, blocks))| Site { place, bytes: bytes as f64, blocks };
+    let site = |(place, (bytes, blocks, (_, line)))| {
+        let line = String::from(line);
+        Site { place, line, bytes: bytes as f64, blocks }
+    };
     let mut sites: Vec<_> = sites.into_iter().map(site).collect();
     sites.sort_by(|a, b| b.bytes.total_cmp(&a.bytes).then_with(|| a.place.cmp(&b.place)));
     Ok(sites)
@@ -53,10 +59,11 @@ fn is_ours(function: &str) -> bool {
     function.trim_start_matches('<').starts_with("ringstat")
 }
 
-/// Extracts the function from `0x1234: crate::function (file.rs:12)`.
-fn function(frame: &str) -> String {
+/// Extracts function and line from `0x1234: crate::function (file.rs:12)`.
+fn function(frame: &str) -> (String, &str) {
     let name = frame.split_once(": ").map_or(frame, |(_, name)| name);
-    short(name.rsplit_once(" (").map_or(name, |(name, _)| name))
+    let (name, line) = name.rsplit_once(" (").unwrap_or((name, ""));
+    (short(name), line.trim_end_matches(')'))
 }
 
 #[cfg(test)]
@@ -76,8 +83,9 @@ mod tests {
                 "0x3: perf::main (main.rs:3)", "0x4: std::rt::init (rt.rs:1)"]
         }"#;
         let sites = sites(text).unwrap();
-        let site = |place: &str, bytes, blocks| Site { place: place.into(), bytes, blocks };
-        assert_eq!(sites, [site("ringstat_collector::store::Store::new", 150.0, 3)]);
+        let place = "ringstat_collector::store::Store::new".into();
+        let line = "store.rs:12".into();
+        assert_eq!(sites, [Site { place, line, bytes: 150.0, blocks: 3 }]);
     }
 
     #[test]

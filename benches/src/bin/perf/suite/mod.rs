@@ -20,7 +20,9 @@ use crate::results::Metric;
 pub(crate) struct Benchmark {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
-    run: fn(&Effort) -> Result<Vec<Metric>, Wrong>,
+    /// Whether it takes so long that a comparison runs it only when it is named.
+    pub(crate) slow: bool,
+    run: Function,
 }
 
 /// The error when operations did not do what they should.
@@ -48,33 +50,31 @@ impl Default for Effort {
     }
 }
 
+type Function = fn(&Effort) -> Result<Vec<Metric>, Wrong>;
+
+const fn quick(name: &'static str, what: &'static str, run: Function) -> Benchmark {
+    Benchmark { name, what, slow: false, run }
+}
+
+const fn slow(name: &'static str, what: &'static str, run: Function) -> Benchmark {
+    Benchmark { name, what, slow: true, run }
+}
+
 /// The percentiles reported for calls that are timed one by one.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
 
 /// All benchmarks.
 pub(crate) const ALL: [Benchmark; 10] = [
-    Benchmark {
-        name: "record",
-        what: "an event with 3 tags, while the ring is drained",
-        run: client::record,
-    },
-    Benchmark { name: "counter", what: "adding 1 to a static counter", run: client::counter },
-    Benchmark {
-        name: "histogram",
-        what: "recording on a static histogram",
-        run: client::histogram,
-    },
-    Benchmark { name: "spsc", what: "a 64 B item through a ring, one thread", run: ring::spsc },
-    Benchmark { name: "encode", what: "an event of the corpus, native format", run: wire::encode },
-    Benchmark { name: "decode", what: "an event of the corpus, native format", run: wire::decode },
-    Benchmark { name: "collect", what: "an event decoded and stored", run: wire::collect },
-    Benchmark { name: "shards", what: "events from memory, into two shards", run: shards::shards },
-    Benchmark {
-        name: "scrape",
-        what: "a million series scraped while events arrive",
-        run: scrape::scrape,
-    },
-    Benchmark { name: "path", what: "record, loopback UDP, collector, no loss", run: path::path },
+    quick("record", "an event with 3 tags, while the ring is drained", client::record),
+    quick("counter", "adding 1 to a static counter", client::counter),
+    quick("histogram", "recording on a static histogram", client::histogram),
+    quick("spsc", "a 64 B item through a ring, one thread", ring::spsc),
+    quick("encode", "an event of the corpus, native format", wire::encode),
+    quick("decode", "an event of the corpus, native format", wire::decode),
+    quick("collect", "an event decoded and stored", wire::collect),
+    slow("shards", "events from memory, into two shards", shards::shards),
+    slow("scrape", "a million series scraped while events arrive", scrape::scrape),
+    quick("path", "record, loopback UDP, collector, no loss", path::path),
 ];
 
 /// Sends events through client, loopback and collector, none of which may be lost, and returns events per second.
@@ -148,8 +148,7 @@ mod tests {
     fn every_benchmark_checks_itself_and_names_its_numbers_after_itself() {
         let effort = Effort { samples: 2, sample_time: Duration::from_micros(100) };
         // Those of the collector under load take minutes unless they are optimized.
-        let quick = |benchmark: &&Benchmark| !["shards", "scrape"].contains(&benchmark.name);
-        for benchmark in ALL.iter().filter(quick) {
+        for benchmark in ALL.iter().filter(|b| !b.slow) {
             let metrics = benchmark.run(&effort).unwrap();
             assert!(!metrics.is_empty());
             for metric in metrics {

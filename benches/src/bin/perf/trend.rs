@@ -76,12 +76,25 @@ pub(crate) struct Trend {
     pub(crate) changes: Vec<Step>,
     /// Runs that lie far from all others.
     pub(crate) anomalies: Vec<At>,
+    /// The time of each run, in seconds since 1970, with its value.
+    #[serde(skip)]
+    pub(crate) points: Vec<(i64, f64)>,
+}
+
+impl Trend {
+    /// Whether the number is getting better or worse.
+    pub(crate) fn moves(&self) -> bool {
+        matches!(self.direction, Direction::Improving | Direction::Degrading)
+    }
 }
 
 /// A step from one level to another.
 #[derive(Serialize, Debug)]
 pub(crate) struct Step {
     pub(crate) change_percent: f64,
+    /// The index of that run in the history.
+    #[serde(skip)]
+    pub(crate) index: usize,
     /// The first run at the new level.
     #[serde(flatten)]
     pub(crate) at: At,
@@ -150,7 +163,7 @@ fn trend(runs: &[&Run], name: &str) -> Option<Trend> {
     let line: Option<Line> = fit(&points).filter(|_| long);
     let latest = metric.value;
     let at = |i: usize| At { run: history[i].0.id, commit: history[i].0.environment.short() };
-    let step = |c: Change| Step { change_percent: c.change_percent, at: at(c.at) };
+    let step = |c: Change| Step { change_percent: c.change_percent, index: c.at, at: at(c.at) };
     Some(Trend {
         name: name.to_owned(),
         unit: metric.unit.clone(),
@@ -162,6 +175,7 @@ fn trend(runs: &[&Run], name: &str) -> Option<Trend> {
         r_squared: line.map(|l| l.r_squared),
         changes: change_points(&values).into_iter().map(step).collect(),
         anomalies: anomalies(&values).into_iter().map(at).collect(),
+        points: history.iter().map(|(r, m)| (r.at, m.value)).collect(),
     })
 }
 
@@ -177,24 +191,28 @@ fn direction(line: Option<Line>, days: f64, better: Better) -> Direction {
     }
 }
 
-fn render(trends: &[Trend]) -> String {
-    const COLUMNS: [&str; 8] =
-        ["", "runs", "days", "latest", "direction", "a day", "steps", "anomalies"];
+/// The columns of the table of histories, in the terminal and in the report.
+pub(crate) const COLUMNS: [&str; 8] =
+    ["", "runs", "days", "latest", "direction", "a day", "steps", "anomalies"];
+
+/// Formats a history as a row of that table.
+pub(crate) fn row(t: &Trend) -> Vec<String> {
     let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(", ") };
-    let row = |t: &Trend| {
-        let at = |at: &At| format!("run {} ({})", at.run, at.commit);
-        let step = |s: &Step| format!("{:+.1} % at {}", s.change_percent, at(&s.at));
-        vec![
-            t.name.clone(),
-            t.runs.to_string(),
-            format!("{:.1}", t.days),
-            show(t.latest, &t.unit),
-            t.direction.as_str().to_owned(),
-            t.per_day_percent.map_or_else(|| "-".into(), |p| format!("{p:+.2} %")),
-            list(t.changes.iter().map(step).collect()),
-            list(t.anomalies.iter().map(at).collect()),
-        ]
-    };
+    let at = |at: &At| format!("run {} ({})", at.run, at.commit);
+    let step = |s: &Step| format!("{:+.1} % at {}", s.change_percent, at(&s.at));
+    vec![
+        t.name.clone(),
+        t.runs.to_string(),
+        format!("{:.1}", t.days),
+        show(t.latest, &t.unit),
+        t.direction.as_str().to_owned(),
+        t.per_day_percent.map_or_else(|| "-".into(), |p| format!("{p:+.2} %")),
+        list(t.changes.iter().map(step).collect()),
+        list(t.anomalies.iter().map(at).collect()),
+    ]
+}
+
+fn render(trends: &[Trend]) -> String {
     table(&COLUMNS, &trends.iter().map(row).collect::<Vec<_>>())
 }
 

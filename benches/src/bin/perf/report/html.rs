@@ -1,48 +1,84 @@
-//! The report as one self-contained HTML page that contains its styles and pictures and fetches nothing.
+//! The report as one self-contained HTML page, which contains its styles, scripts and data and fetches nothing.
 
-use super::Section;
+use super::{Chart, Report, Section};
 
-const STYLE: &str = "\
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: #222 }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-p { color: #555 }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .8rem .2rem 0; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child { text-align: left; word-break: break-word }
-.good { color: #006b3c; font-weight: 600 } .bad { color: #b00020; font-weight: 600 }
-svg { max-width: 100%; height: auto; margin: .8rem 0 }";
+const STYLE: &str =
+    concat!(include_str!("page/uplot/uPlot.min.css"), include_str!("page/page.css"));
+const PLOT: &str = include_str!("page/uplot/uPlot.iife.min.js");
+const SCRIPT: &str = include_str!("page/page.js");
 
-pub(super) fn page(title: &str, about: &str, sections: &[Section]) -> String {
-    let (title, about) = (escape(title), escape(about));
-    let sections: String = sections.iter().map(section).collect();
+/// Formats the page. With a `state`, which `perf serve` gives it, the page loads itself again when the server's state is
+/// another.
+pub(crate) fn page(report: &Report, state: Option<&str>) -> String {
+    let title = escape(&report.title);
+    let about: String = report.about.iter().map(|line| format!("{}<br>", escape(line))).collect();
+    let tiles: String = report.tiles.iter().map(tile).collect();
+    let link = |(i, s): (usize, &Section)| format!("<a href=\"#s{i}\">{}</a> ", escape(&s.title));
+    let links: String = report.sections.iter().enumerate().map(link).collect();
+    let sections: String = report.sections.iter().enumerate().map(section).collect();
+    let state = state.map_or(String::new(), |s| format!(" data-state=\"{}\"", escape(s)));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n\
-         <h1>{title}</h1>\n<p>{about}</p>\n{sections}</body>\n</html>\n"
+         <link rel=\"icon\" href=\"data:,\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body{state}>\n\
+         <h1>{title}</h1>\n<p>{about}</p>\n<div class=\"tiles\">{tiles}</div>\n<nav>{links}</nav>\n\
+         {sections}<script>{PLOT}</script>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 }
 
-fn section(section: &Section) -> String {
-    let mut text = format!("<h2>{}</h2>\n", escape(&section.title));
+fn tile((number, words, class): &(String, String, &'static str)) -> String {
+    let (number, words) = (escape(number), escape(words));
+    format!("<div class=\"tile\"><b class=\"{class}\">{number}</b><span>{words}</span></div>")
+}
+
+fn section((i, section): (usize, &Section)) -> String {
+    let mut text = format!("<h2 id=\"s{i}\">{}</h2>\n", escape(&section.title));
     if !section.note.is_empty() {
         text += &format!("<p>{}</p>\n", escape(&section.note));
     }
-    // The pictures were drawn by this program, with their texts escaped.
-    section.plots.iter().for_each(|svg| text += svg);
+    section.charts.iter().for_each(|chart| text += &figure(chart));
+    if section.rows.is_empty() {
+        return text;
+    }
     let head: String = section.columns.iter().map(|c| format!("<th>{}</th>", escape(c))).collect();
-    text += &format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
+    let class = if section.words { " class=\"words\"" } else { "" };
+    let mut table =
+        format!("<div class=\"scroll\"><table{class}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
     for row in &section.rows {
         let cells: String = row.iter().map(|c| cell(c)).collect();
-        text += &format!("<tr>{cells}</tr>\n");
+        table += &format!("<tr>{cells}</tr>\n");
     }
-    text + "</tbody>\n</table>\n"
+    table += "</tbody>\n</table></div>\n";
+    if section.folded {
+        table = format!("<details><summary>All numbers</summary>{table}</details>\n");
+    }
+    text + &table
+}
+
+/// The data of a chart stand in a script that is not run, in which only `<` needs to be written differently.
+fn figure(chart: &Chart) -> String {
+    // Chart data are strings and finite numbers, which JSON always has a form for.
+    let data = serde_json::to_string(chart).unwrap_or_default().replace('<', "\\u003c");
+    let menu = if chart.one_at_a_time {
+        let option = |line: &super::Line| format!("<option>{}</option>", escape(&line.name));
+        let options: String = chart.lines.iter().map(option).collect();
+        format!("<select aria-label=\"number\">{options}</select>")
+    } else {
+        String::new()
+    };
+    format!(
+        "<figure><figcaption>{} {menu} <small>drag to zoom, double click for everything</small>\
+         </figcaption><div></div><script type=\"application/json\">{data}</script></figure>\n",
+        escape(&chart.title)
+    )
 }
 
 fn cell(text: &str) -> String {
     let class = match text {
-        "pass" | "improvement" => " class=\"good\"",
-        "FAIL" | "regression" => " class=\"bad\"",
+        "pass" | "improvement" | "improving" | "excellent" => " class=\"good\"",
+        "FAIL" | "regression" | "degrading" | "poor" | "high" | "firing" => " class=\"bad\"",
+        "not measured" | "undecided" | "medium" | "pending" => " class=\"warn\"",
         _ => "",
     };
     format!("<td{class}>{}</td>", escape(text))
@@ -60,19 +96,26 @@ mod tests {
     fn a_page_stands_alone_and_nothing_in_it_is_taken_for_markup() {
         let section = Section {
             title: "Hot <paths>".into(),
-            note: String::new(),
             columns: vec!["a", "b"],
             rows: vec![vec!["Vec<T> & \"x\"".into(), "FAIL".into()]],
-            plots: super::super::plot::bars("x", &[("a".into(), 1.0)]).into_iter().collect(),
+            charts: Chart::of_names("x", "ns", &[("</script>".into(), 1.0)]).into_iter().collect(),
+            ..Section::default()
         };
-        let page = page("t", "about <it>", &[section]);
-        for text in ["Hot &lt;paths&gt;", "Vec&lt;T&gt; &amp; &quot;x&quot;", "about &lt;it&gt;"] {
+        let report = Report {
+            title: "t".into(),
+            about: vec!["about <it>".into()],
+            tiles: vec![("1".into(), "<broken>".into(), "bad")],
+            sections: vec![section],
+        };
+        let page = page(&report, None);
+        let texts = ["Hot &lt;paths&gt;", "Vec&lt;T&gt; &amp; &quot;x&quot;", "about &lt;it&gt;"];
+        for text in texts.into_iter().chain(["&lt;broken&gt;", "\\u003c/script>"]) {
             assert!(page.contains(text), "{text}");
         }
-        assert!(page.contains("<td class=\"bad\">FAIL</td>") && page.contains("<svg"));
-        let fetched = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-        assert!(
-            !fetched.contains("http") && !fetched.contains("<script") && !fetched.contains("src=")
-        );
+        assert!(page.contains("<td class=\"bad\">FAIL</td>"));
+        assert_eq!(page.matches("</script>").count(), 3, "data, library, script");
+        for fetching in ["src=", "@import", "url("] {
+            assert!(!page.contains(fetching), "{fetching}");
+        }
     }
 }

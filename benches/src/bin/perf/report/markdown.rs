@@ -1,10 +1,16 @@
 //! The report as Markdown for a pull request: the tables without the pictures.
 
-use super::Section;
+use super::Report;
 
-pub(super) fn page(title: &str, about: &str, sections: &[Section]) -> String {
-    let mut text = format!("# {}\n\n{}\n", escape(title), escape(about));
-    for section in sections {
+pub(super) fn page(report: &Report) -> String {
+    let about = report.about.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n");
+    let mut text = format!("# {}\n\n{about}\n", escape(&report.title));
+    let tile = |(number, words, _): &(String, String, &str)| format!("{number} {words}");
+    let tiles = report.tiles.iter().map(tile).collect::<Vec<_>>().join(", ");
+    if !tiles.is_empty() {
+        text += &format!("\n{}\n", escape(&tiles));
+    }
+    for section in report.sections.iter().filter(|s| !s.rows.is_empty()) {
         text += &format!("\n## {}\n\n", escape(&section.title));
         if !section.note.is_empty() {
             text += &format!("{}\n\n", escape(&section.note));
@@ -33,6 +39,7 @@ pub(crate) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Section;
     use super::*;
 
     #[test]
@@ -42,10 +49,15 @@ mod tests {
             note: "Note.".into(),
             columns: vec!["must not be", "verdict"],
             rows: vec![vec!["a | b <T>".into(), "pass".into()]],
-            plots: Vec::new(),
+            ..Section::default()
         };
-        let text = page("t", "about", &[section]);
-        assert!(text.ends_with(
+        let report = Report {
+            title: "t".into(),
+            about: vec!["about".into()],
+            sections: vec![section],
+            ..Report::default()
+        };
+        assert!(page(&report).ends_with(
             "## Targets\n\nNote.\n\n| must not be | verdict |\n| --- | ---: |\n| a \\| b &lt;T> | pass |\n"
         ));
     }

@@ -1,7 +1,8 @@
 //! The contents of the report, section by section. Sections without data are left out.
 
-use super::{Latest, Section, plot};
-use crate::results::{Run, show};
+use super::chart::{Axis, Chart, Line};
+use super::{Latest, Section};
+use crate::results::{Insight, Run, show};
 use crate::{compare, gate};
 
 const PERCENTILES: [&str; 4] = ["p50", "p95", "p99", "p999"];
@@ -9,13 +10,7 @@ const STAGES: [&str; 6] = ["record", "ring", "send", "network", "kernel", "colle
 
 /// Assembles all sections; `targets` are the rows that [`gate::targets`] returns.
 pub(super) fn all(latest: &Latest, targets: Vec<Vec<String>>) -> Vec<Section> {
-    let mut sections = vec![self::targets(targets)];
-    if let Some(run) = &latest.load {
-        sections.extend([latency(run), throughput(run), memory(run), drops(run)]);
-    }
-    if let Some(run) = &latest.bench {
-        sections.push(benchmarks(run));
-    }
+    let mut sections = vec![self::targets(targets), recommendations(latest)];
     for (run, before, what) in [
         (&latest.bench, &latest.bench_before, "Benchmarks"),
         (&latest.load, &latest.load_before, "Load"),
@@ -24,13 +19,20 @@ pub(super) fn all(latest: &Latest, targets: Vec<Vec<String>>) -> Vec<Section> {
             sections.push(compared(before, run, what));
         }
     }
+    if let Some(run) = &latest.load {
+        sections.extend([latency(run), throughput(run), memory(run), drops(run)]);
+        sections.push(timelines(run, "Load over time"));
+    }
     if let Some(run) = &latest.chaos {
-        sections.push(chaos(run));
+        sections.extend([chaos(run), timelines(run, "Faults over time")]);
     }
     if let Some(run) = &latest.scan {
         sections.push(hot_paths(run));
     }
-    sections.retain(|s| !s.rows.is_empty());
+    if let Some(run) = &latest.bench {
+        sections.push(benchmarks(run));
+    }
+    sections.retain(|s| !s.rows.is_empty() || !s.charts.is_empty());
     sections
 }
 
@@ -44,9 +46,58 @@ fn targets(rows: Vec<Vec<String>>) -> Section {
     }
 }
 
+fn recommendations(latest: &Latest) -> Section {
+    let mut insights: Vec<&Insight> =
+        latest.scan.iter().chain(&latest.profile).flat_map(|r| &r.insights).collect();
+    insights.sort_by_key(|i| i.severity);
+    let row = |i: &&Insight| {
+        let name = if i.place.is_empty() {
+            i.subject.clone()
+        } else {
+            format!("{} ({})", i.subject, i.place)
+        };
+        vec![
+            name,
+            i.severity.as_str().to_owned(),
+            i.meaning.clone(),
+            i.advice.clone(),
+            i.gain.clone(),
+            i.effort.clone(),
+        ]
+    };
+    Section {
+        title: "Recommendations".into(),
+        note: "What `perf scan` and `perf profile` found, the most severe first.".into(),
+        columns: vec!["where", "severity", "what it means", "what to try", "gain", "effort"],
+        rows: insights.iter().map(row).collect(),
+        words: true,
+        ..Section::default()
+    }
+}
+
+/// A chart for each unit, so that lines can be compared.
+fn timelines(run: &Run, title: &str) -> Section {
+    let mut units: Vec<&str> = run.timelines.iter().map(|t| t.unit.as_str()).collect();
+    units.sort_unstable();
+    units.dedup();
+    let chart = |unit: &&str| {
+        let of_unit = run.timelines.iter().filter(|t| t.unit == **unit);
+        let line = |t: &crate::results::Timeline| {
+            let points = t.seconds.iter().copied().zip(t.values.iter().copied());
+            Line { marks: t.marks.clone(), ..Line::new(&t.name, points) }
+        };
+        Chart::new(unit, Axis::Seconds, unit, of_unit.map(line).collect())
+    };
+    Section {
+        title: title.into(),
+        charts: units.iter().filter_map(chart).collect(),
+        ..Section::default()
+    }
+}
+
 /// Returns the scenarios of a run, from the lowest load to the highest.
 fn scenarios(run: &Run) -> Vec<String> {
-    const ORDER: [&str; 5] = ["baseline", "high", "stress", "burst", "ladder"];
+    const ORDER: [&str; 6] = ["baseline", "high", "stress", "burst", "stages", "ladder"];
     let second = |name: &str| name.strip_prefix("load.")?.split('.').next().map(str::to_owned);
     let mut names: Vec<_> = run.metrics.iter().filter_map(|m| second(&m.name)).collect();
     names.sort_unstable();
@@ -79,10 +130,13 @@ fn latency(run: &Run) -> Section {
             let cells = values.iter().map(|v| cell(*v, "ns"));
             section.rows.push(std::iter::once(title.clone()).chain(cells).collect());
             let known: Option<Vec<f64>> = values.into_iter().collect();
-            series.extend(known.map(|values| (title, values)));
+            let points = known.into_iter().flatten().enumerate().map(|(i, v)| (i as f64, v));
+            series.push(Line::new(&title, points));
         }
     }
-    section.plots.extend(plot::lines("Latency, ns", &PERCENTILES, &series));
+    let names = Axis::Names(PERCENTILES.map(str::to_owned).to_vec());
+    let chart = Chart::new("Percentiles", names, "ns", series);
+    section.charts.extend(chart.map(|chart| Chart { log: true, ..chart }));
     section
 }
 
@@ -99,7 +153,7 @@ fn throughput(run: &Run) -> Section {
         bars.extend(delivered.map(|v| (scenario.clone(), v)));
         section.rows.push(vec![scenario.clone(), cell(generated, "/s"), cell(delivered, "/s")]);
     }
-    section.plots.extend(plot::bars("Delivered events a second", &bars));
+    section.charts.extend(Chart::of_names("Delivered", "/s", &bars));
     section
 }
 
@@ -113,11 +167,11 @@ fn memory(run: &Run) -> Section {
     let mut bars = Vec::new();
     for scenario in scenarios(run) {
         let of = |what| value(run, &scenario, what);
-        bars.extend(of("memory.growth").map(|v| (scenario.clone(), v / 1e6)));
+        bars.extend(of("memory.growth").map(|v| (scenario.clone(), v)));
         let row = [cell(of("memory.growth"), "B"), cell(of("buffer.peak"), "%")];
         section.rows.push(std::iter::once(scenario.clone()).chain(row).collect());
     }
-    section.plots.extend(plot::bars("Memory added, MB", &bars));
+    section.charts.extend(Chart::of_names("Memory added", "B", &bars));
     section
 }
 
@@ -145,7 +199,7 @@ fn drops(run: &Run) -> Section {
         let row = [scenario.clone(), cell(rate, "%")].into_iter().chain(stages);
         section.rows.push(row.collect());
     }
-    section.plots.extend(plot::bars("Events lost, %", &bars));
+    section.charts.extend(Chart::of_names("Events lost", "%", &bars));
     section
 }
 
@@ -157,6 +211,7 @@ fn benchmarks(run: &Run) -> Section {
         title: "Benchmarks".into(),
         columns: vec!["", "median", "samples"],
         rows: run.metrics.iter().map(row).collect(),
+        folded: true,
         ..Section::default()
     }
 }
@@ -171,7 +226,7 @@ fn compared(before: &Run, run: &Run, what: &str) -> Section {
         ),
         columns: compare::COLUMNS.to_vec(),
         rows: compare::of_runs(before, run, &[]).iter().map(compare::row).collect(),
-        plots: Vec::new(),
+        ..Section::default()
     }
 }
 
@@ -194,7 +249,7 @@ fn chaos(run: &Run) -> Section {
             .into(),
         columns: vec!["fault", "before", "during", "degraded", "recovered", "dropped", "lost"],
         rows: faults.into_iter().map(row).collect(),
-        plots: Vec::new(),
+        ..Section::default()
     }
 }
 
@@ -214,14 +269,14 @@ fn hot_paths(run: &Run) -> Section {
             .into(),
         columns: vec!["benchmark", "", "where", "how much"],
         rows: rows.into_iter().filter_map(row).collect(),
-        plots: Vec::new(),
+        ..Section::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::results::Metric;
+    use crate::results::{Metric, Timeline};
 
     #[test]
     fn every_part_is_there_when_there_is_something_to_say() {
@@ -239,13 +294,17 @@ mod tests {
             Some(Run { id, ..Run::now("load", metrics) })
         };
         let chaos = vec![Metric::one("chaos.loss.before", "/s", 100.0)];
+        let insights = vec![Insight { subject: "a::b".into(), ..Insight::default() }];
+        let (seconds, values) = (vec![0.0, 1.0], vec![5.0, 6.0]);
+        let timelines = vec![Timeline { seconds, values, ..Timeline::default() }];
         let scan = vec![Metric::one("scan.encode.hot.a::b", "%", 50.0)];
         let latest = Latest {
             count: None,
             bench: Some(Run::now("bench", vec![Metric::one("encode.ns", "ns", 40.0)])),
             load: load(2),
-            chaos: Some(Run::now("chaos", chaos)),
-            scan: Some(Run::now("scan", scan)),
+            chaos: Some(Run { timelines, ..Run::now("chaos", chaos) }),
+            scan: Some(Run { insights, ..Run::now("scan", scan) }),
+            profile: None,
             bench_before: None,
             load_before: load(1),
         };
@@ -254,24 +313,26 @@ mod tests {
         let titles: Vec<_> = sections.iter().map(|s| s.title.as_str()).collect();
         let expected = [
             "Targets",
+            "Recommendations",
+            "Load: run 2 against run 1",
             "Latency",
             "Throughput",
             "Memory",
             "Drops",
-            "Benchmarks",
-            "Load: run 2 against run 1",
             "Faults",
+            "Faults over time",
             "Hot paths",
+            "Benchmarks",
         ];
         assert_eq!(titles, expected);
         for section in &sections {
             assert!(section.rows.iter().all(|r| r.len() == section.columns.len()), "{section:?}");
         }
-        for with_picture in &sections[1..5] {
-            assert_eq!(with_picture.plots.len(), 1, "{}", with_picture.title);
+        for with_chart in sections[3..7].iter().chain([&sections[8]]) {
+            assert_eq!(with_chart.charts.len(), 1, "{}", with_chart.title);
         }
         // Numbers that the load tester does not know are shown as such.
-        assert!(sections[4].rows[0].contains(&"not known".to_owned()));
+        assert!(sections[3].rows[0].contains(&"not known".to_owned()));
     }
 
     #[test]
@@ -282,6 +343,7 @@ mod tests {
             load: None,
             chaos: None,
             scan: None,
+            profile: None,
             bench_before: None,
             load_before: None,
         };

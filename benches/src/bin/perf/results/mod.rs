@@ -112,6 +112,22 @@ pub(crate) fn now() -> i64 {
     std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs() as i64
 }
 
+/// Formats a time, in seconds since 1970, as in `2026-03-01 12:00 UTC`.
+pub(crate) fn date(at: i64) -> String {
+    let (days, seconds) = (at.div_euclid(86_400), at.rem_euclid(86_400));
+    // Days are counted from 1 March of the year 0, so that leap days come last (Hinnant's algorithm).
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) =
+        (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = era * 400 + year + i64::from(month <= 2);
+    let (hour, minute) = (seconds / 3600, seconds / 60 % 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
 /// Formats a number with its unit for people, with three significant digits.
 pub(crate) fn show(value: f64, unit: &str) -> String {
     let (value, unit) = match (unit, value.abs()) {
@@ -152,6 +168,14 @@ mod tests {
         let merged = Run::merged(vec![round(1.0), round(2.0), last]);
         assert_eq!(merged[0], Metric::new("a", "ns", vec![1.0, 2.0, 9.0]));
         assert_eq!((merged[1].value, merged[2].samples.len()), (20.0, 1));
+    }
+
+    #[test]
+    fn a_time_is_a_date() {
+        let dates = [0, 951_782_400, 1_709_251_199, 1_790_000_000].map(date);
+        let expected =
+            ["1970-01-01 00:00", "2000-02-29 00:00", "2024-02-29 23:59", "2026-09-21 14:13"];
+        assert_eq!(dates, expected.map(|d| format!("{d} UTC")));
     }
 
     #[test]

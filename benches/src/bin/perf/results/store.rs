@@ -370,7 +370,7 @@ mod tests {
         for (kind, value) in [("bench", 1.0), ("load", 2.0), ("bench", 3.0)] {
             results.store(&mut run(kind, value)).unwrap();
         }
-        let ids = |kind, count| -> Vec<i64> {
+        let mut ids = |kind, count| -> Vec<i64> {
             results.latest(kind, count).unwrap().iter().map(|r| r.id).collect()
         };
         assert_eq!(ids(None, 9), [3, 2, 1]);

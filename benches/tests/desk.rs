@@ -125,7 +125,7 @@ fn everything_is_written_down() {
     let prometheus = desk.path("perf.prom");
     desk.perf(&["bench", "encode", "--samples", "2", "--prometheus", &prometheus], 0);
     let text = std::fs::read_to_string(prometheus).unwrap();
-    assert!(text.contains("ringstat_perf{name=\"encode.bytes\",unit=\"B\"} 1"), "{text}");
+    assert!(text.contains("ringstat_perf_bytes{name=\"encode.bytes\"} 1"), "{text}");
 
     let (html, markdown) = (desk.path("report.html"), desk.path("report.md"));
     let rules = desk.rules("encode.bytes", "< 1 KiB");

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::results::{Results, Run, exposition, show};
 
 /// The flag that says where results are kept.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Kept {
     /// The file with all results, or postgres://USER@HOST/DATABASE if a team shares them
     #[arg(
@@ -67,7 +67,7 @@ impl Output {
             self.kept.open()?.store(&mut run)?;
         }
         if let Some(path) = &self.prometheus {
-            write(path, &exposition(&run))?;
+            write(path, &exposition(std::slice::from_ref(&run)))?;
         }
         if self.json {
             println!("{}", serde_json::to_string(&run)?);

@@ -1,7 +1,7 @@
 //! `perf`, the performance desk: measures ringstat, keeps the numbers, compares them, and says whether they got worse.
 //!
 //! ```text
-//!  count, bench, load, chaos ──► results (SQLite) ──► compare, trend, report, gate, export
+//!  count, bench, load, chaos ──► results (SQLite, PostgreSQL) ──► compare, trend, report, serve, gate, alerts
 //!  scan, profile: where the time goes, and the memory
 //! ```
 #![forbid(unsafe_code)]
@@ -19,15 +19,18 @@ mod suite;
 mod results;
 mod runs;
 // the subcommands that evaluate results,
+mod alerts;
 mod compare;
 mod gate;
 mod report;
+mod serve;
 mod stats;
 mod trend;
 // and shared code.
 mod desk;
 mod failure;
 mod tools;
+mod underway;
 
 use std::process::ExitCode;
 
@@ -68,12 +71,28 @@ enum Command {
     Runs(runs::Args),
     /// Write a report of everything: an HTML page with plots, and Markdown
     Report(report::Args),
+    /// Serve the report, alerts and Prometheus metrics on loopback
+    Serve(serve::Args),
+    /// Check the alerts, which have to hold for a while; the exit code is the result
+    Alerts(alerts::Args),
     /// Judge the latest numbers by the committed rules; the exit code is the result
     Gate(gate::Args),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let measures = matches!(
+        command,
+        Command::Bench(_)
+            | Command::Count(_)
+            | Command::Load(_)
+            | Command::Chaos(_)
+            | Command::Scan(_)
+            | Command::Profile(_)
+            | Command::Compare(_)
+    );
+    let _underway = measures.then(underway::Underway::begin);
+    let outcome = match command {
         Command::Bench(args) => bench::run(&args),
         Command::Count(args) => count::run(&args),
         Command::Peers(args) => peers::run(&args),
@@ -86,6 +105,8 @@ fn main() -> ExitCode {
         Command::Trend(args) => trend::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
         Command::Gate(args) => gate::run(&args),
     };
     match outcome {

@@ -97,7 +97,7 @@ impl fmt::Display for Limit {
 impl Limit {
     /// Returns whether `value` of `metric` satisfies the limit, or `None` if the number is of another kind or there is
     /// no baseline to compare with. NaN satisfies no limit.
-    pub(super) fn holds(&self, metric: &Metric, value: f64, baseline: Option<f64>) -> Option<bool> {
+    pub(crate) fn holds(&self, metric: &Metric, value: f64, baseline: Option<f64>) -> Option<bool> {
         let (value, bound) = match self.bound {
             Bound::Value(bound, unit) => {
                 (unit == unit_of(&metric.unit)).then_some((value, bound))?

@@ -16,6 +16,8 @@ use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::results::{Metric, Run, show};
 use baseline::Baselines;
+pub(crate) use limit::Limit;
+pub(crate) use rule::fits;
 use rule::{Judged, Measured, Rule};
 
 #[derive(clap::Args, Debug)]

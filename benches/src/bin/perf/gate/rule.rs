@@ -133,7 +133,7 @@ impl Rule {
 }
 
 /// Returns whether `name` matches `pattern`, where `*` stands for any characters.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {

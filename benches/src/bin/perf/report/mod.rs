@@ -47,14 +47,14 @@ pub(crate) struct Report {
 
 /// A part of the report: a table, and perhaps charts.
 #[derive(Clone, PartialEq, Default, Debug)]
-pub(crate) struct Section {
-    pub(crate) title: String,
-    pub(crate) note: String,
-    pub(crate) columns: Vec<&'static str>,
-    pub(crate) rows: Vec<Vec<String>>,
+struct Section {
+    title: String,
+    note: String,
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
     charts: Vec<Chart>,
     /// Whether the table has words and not numbers, and so is aligned left.
-    pub(crate) words: bool,
+    words: bool,
     /// Whether the page shows the table only when asked to.
     folded: bool,
 }
@@ -153,8 +153,17 @@ impl Report {
         })
     }
 
-    /// Adds a section at the top.
-    pub(crate) fn insert(&mut self, section: Section) {
-        self.sections.insert(0, section);
+    /// Adds a table of words at the top.
+    pub(crate) fn insert(
+        &mut self,
+        title: &str,
+        note: String,
+        columns: &[&'static str],
+        rows: Vec<Vec<String>>,
+    ) {
+        let (title, columns) = (title.to_owned(), columns.to_vec());
+        let words = true;
+        self.sections
+            .insert(0, Section { title, note, columns, rows, words, ..Section::default() });
     }
 }

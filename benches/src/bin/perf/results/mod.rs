@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use environment::Environment;
 pub(crate) use insight::{Insight, Severity};
-pub(crate) use prometheus::exposition;
+pub(crate) use prometheus::{escape, exposition};
 pub(crate) use store::Results;
 pub(crate) use timeline::Timeline;
 

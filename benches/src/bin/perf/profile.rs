@@ -3,7 +3,9 @@
 //! | what | with | written to |
 //! |---|---|---|
 //! | CPU | `perf record`, and inferno for the picture | `NAME.svg` |
-//! | heap | valgrind's DHAT | `NAME.dhat.json`, for `dh_view.html` |
+//! | CPU, against another commit | the same twice, and inferno's difference | `NAME.diff.svg`: red grew, blue shrank |
+//! | heap by place | valgrind's DHAT | `NAME.dhat.json`, for `dh_view.html` |
+//! | heap over time | valgrind's Massif | the results, as a timeline |
 //! | system calls, and locks that had to wait | `strace -f -c` | the results |
 
 use std::path::{Path, PathBuf};
@@ -12,11 +14,13 @@ use std::time::Duration;
 
 use inferno::collapse::Collapse;
 use inferno::collapse::perf::{Folder, Options as CollapseOptions};
+use inferno::differential;
 use inferno::flamegraph::{self, Options};
 
+use crate::compare;
 use crate::desk::{self, Output};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::results::{Metric, Run};
+use crate::results::{Metric, Run, Timeline};
 use crate::scan::advice::{self, What};
 use crate::scan::{Target, heap};
 use crate::tools;
@@ -35,6 +39,9 @@ pub(crate) struct Args {
     /// Leave out the heap profile, which takes the longest
     #[arg(long)]
     no_heap: bool,
+    /// Also draw the difference to this commit, which is built for it
+    #[arg(long, value_name = "COMMIT")]
+    against: Option<String>,
     /// Where to write the pictures
     #[arg(long, value_name = "DIR", default_value = "target/perf/profile")]
     out: PathBuf,
@@ -50,12 +57,20 @@ const SHORT_SECONDS: f64 = 0.02;
 
 pub(crate) fn run(args: &Args) -> Outcome {
     std::fs::create_dir_all(&args.out).map_err(|e| Failure::file("make", &args.out, &e))?;
-    let (mut metrics, mut insights) = (Vec::new(), Vec::new());
+    let (mut metrics, mut insights, mut timelines) = (Vec::new(), Vec::new(), Vec::new());
+    let before = args.against.as_deref().map(compare::binary).transpose()?;
     for name in &args.names {
         let target = Target::find(name, args.seconds.clamp(0.01, 600.0))?;
         let graph = args.out.join(format!("{name}.svg"));
-        let nanos = cpu(&target, args.frequency, &args.out, &graph)?;
+        let (folded, nanos) = cpu(&target, args.frequency, &args.out)?;
+        desk::write(&graph, &draw(&folded, name)?)?;
         eprintln!("flame graph: {}", graph.display());
+        if let Some(base) = &before {
+            let (before, _) = cpu(&target.of(base)?, args.frequency, &args.out)?;
+            let graph = args.out.join(format!("{name}.diff.svg"));
+            desk::write(&graph, &draw(&difference(&before, &folded)?, name)?)?;
+            eprintln!("difference: {}", graph.display());
+        }
         metrics.push(Metric::one(format!("profile.{name}.cpu"), "ns", nanos as f64));
         let calls = system_calls(&target, &args.out)?;
         let all: u64 = calls.iter().map(|c| c.1).sum();
@@ -70,7 +85,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
             ));
         }
         if !args.no_heap {
-            let sites = heap(&Target::find(name, SHORT_SECONDS)?, &args.out)?;
+            let short = Target::find(name, SHORT_SECONDS)?;
+            timelines.push(heap_over_time(&short, &args.out)?);
+            let sites = heap(&short, &args.out)?;
             let bytes: f64 = sites.iter().map(|s| s.bytes).sum();
             let blocks: u64 = sites.iter().map(|s| s.blocks).sum();
             metrics.push(Metric::one(format!("profile.{name}.heap.bytes"), "B", bytes));
@@ -81,11 +98,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
             ));
         }
     }
-    args.output.take(Run { insights, ..Run::now("profile", metrics) })
+    args.output.take(Run { insights, timelines, ..Run::now("profile", metrics) })
 }
 
-/// Samples the stacks of `target` and draws them. Returns the CPU time that the samples stand for, in nanoseconds.
-fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<u64, Failure> {
+/// Samples the stacks of `target`. Returns them folded, and the CPU time that they stand for, in nanoseconds.
+fn cpu(target: &Target, frequency: u32, out: &Path) -> Result<(String, u64), Failure> {
     let data = out.join(format!("{}.data", target.name));
     let (data, frequency) = (data.to_string_lossy().into_owned(), frequency.to_string());
     // Sampling uses the CPU clock, not cycles, because virtual machines often have no hardware counters. Optimized code
@@ -117,8 +134,7 @@ fn cpu(target: &Target, frequency: u32, out: &Path, graph: &Path) -> Result<u64,
         return Err(Failure::new(Exit::Environment, "no samples were taken")
             .hint("Take more --seconds, or a higher --frequency."));
     }
-    desk::write(graph, &draw(&folded, &target.name)?)?;
-    Ok(nanos)
+    Ok((folded, nanos))
 }
 
 /// Folds the stacks that `perf script` prints into one line for each different stack, with its time. Also returns the
@@ -132,6 +148,44 @@ fn fold(stacks: &[u8]) -> Result<(String, u64), Failure> {
     let time = |line: &str| line.rsplit_once(' ')?.1.parse::<u64>().ok();
     let nanos = folded.lines().filter_map(time).sum();
     Ok((folded, nanos))
+}
+
+/// Returns the stacks of both with both times, as differential flame graphs are drawn from them. The time of the one
+/// before is scaled to that of the other, so that only shares count.
+fn difference(before: &str, after: &str) -> Result<String, Failure> {
+    let options = differential::Options { normalize: true, ..Default::default() };
+    let mut lines = Vec::new();
+    differential::from_readers(options, before.as_bytes(), after.as_bytes(), &mut lines)?;
+    Ok(String::from_utf8_lossy(&lines).into_owned())
+}
+
+/// Runs `target` under Massif, and returns the heap's size over time.
+fn heap_over_time(target: &Target, out: &Path) -> Result<Timeline, Failure> {
+    let file = out.join(format!("{}.massif", target.name));
+    let out_file = format!("--massif-out-file={}", file.display());
+    let flags = ["--tool=massif", "--time-unit=ms", "--quiet", "--log-file=/dev/null", &out_file];
+    let ended = tools::run(&mut target.under("valgrind", &flags), LIMIT)?;
+    if !matches!(ended.code, Some(0 | 1)) {
+        ended.success("valgrind")?;
+    }
+    let text = std::fs::read_to_string(&file).map_err(|e| Failure::file("read", &file, &e))?;
+    let (seconds, values) = snapshots(&text).unzip();
+    let name = format!("profile.{}.heap", target.name);
+    Ok(Timeline { name, unit: "B".into(), seconds, values, marks: Vec::new() })
+}
+
+/// Parses Massif's snapshots, each with lines such as `time=12` and `mem_heap_B=345`: seconds and bytes.
+fn snapshots(text: &str) -> impl Iterator<Item = (f64, f64)> {
+    let mut ms = 0.0;
+    text.lines().filter_map(move |line| {
+        let (key, value) = line.split_once('=')?;
+        match key {
+            "time" => ms = value.parse().ok()?,
+            "mem_heap_B" => return Some((ms / 1e3, value.parse().ok()?)),
+            _ => {}
+        }
+        None
+    })
 }
 
 /// Draws the flame graph as SVG with names that appear under the pointer.
@@ -194,6 +248,22 @@ perf 100 1.002: 2004008 cpu-clock:
         let svg = draw(&folded, "encode").unwrap();
         assert!(svg.contains("<svg") && svg.contains("ringstat_core::wire::encode"));
         assert!(svg.contains("ringstat: encode"));
+    }
+
+    #[test]
+    fn a_difference_has_both_times_and_only_shares_count() {
+        let lines = difference("a;b 100\na;c 100\n", "a;b 600\na;c 200\n").unwrap();
+        let mut lines: Vec<_> = lines.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["a;b 400 600", "a;c 400 200"]);
+        assert!(draw("a;b 400 600", "x").unwrap().contains("<svg"));
+    }
+
+    #[test]
+    fn what_massif_saw_is_read() {
+        let text = "cmd: x\ntime_unit: ms\nsnapshot=0\ntime=0\nmem_heap_B=0\nmem_stacks_B=0\n\
+                    snapshot=1\ntime=250\nmem_heap_B=4096\n";
+        assert_eq!(snapshots(text).collect::<Vec<_>>(), [(0.0, 0.0), (0.25, 4096.0)]);
     }
 
     #[test]

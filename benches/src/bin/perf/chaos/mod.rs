@@ -79,14 +79,19 @@ static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let times = [BEFORE, Duration::from_millis(args.fault_ms), AFTER];
-    let mut rounds = Vec::new();
+    let (mut rounds, mut timelines) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
         eprintln!("round {} of {}", round + 1, args.rounds);
         for fault in &args.faults {
-            rounds.push(strike(*fault, args.scenario.numbers(), times)?);
+            let (metrics, timeline) = strike(*fault, args.scenario.numbers(), times)?;
+            rounds.push(metrics);
+            // One picture of each fault is enough.
+            if round == 0 {
+                timelines.push(timeline.shown(format!("chaos.{}", fault.as_str())));
+            }
         }
     }
-    args.output.take(Run::now("chaos", Run::merged(rounds)))
+    args.output.take(Run { timelines, ..Run::now("chaos", Run::merged(rounds)) })
 }
 
 /// Runs the load with the fault in the middle.
@@ -94,7 +99,7 @@ fn strike(
     fault: Fault,
     (rate, threads): (u64, u64),
     [before, during, after]: [Duration; 3],
-) -> Result<Vec<Metric>, Failure> {
+) -> Result<(Vec<Metric>, Timeline), Failure> {
     let mut collector = RestartableCollector::start()?;
     let way = Way::to(collector.address)?;
     let client = match fault {
@@ -137,7 +142,7 @@ fn strike(
             return Err(Failure::new(Exit::Verdict, what.to_string()));
         }
     }
-    Ok(metrics)
+    Ok((metrics, timeline))
 }
 
 /// Records `rate` events a second, in small groups.
@@ -272,7 +277,7 @@ mod tests {
     fn every_fault_strikes_and_passes_and_every_event_is_accounted_for() {
         for fault in [Fault::Loss, Fault::Outage, Fault::Stall, Fault::Restart] {
             let times = [600, 300, 20_000].map(Duration::from_millis);
-            let metrics = strike(fault, (5000, 2), times).unwrap();
+            let (metrics, _) = strike(fault, (5000, 2), times).unwrap();
             let value = |what: &str| {
                 let name = format!("chaos.{}.{what}", fault.as_str());
                 metrics.iter().find(|m| m.name == name).map(|m| m.value).unwrap()

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::results;
+
 /// The share of the earlier throughput at which the client counts as recovered.
 const RECOVERED: f64 = 0.9;
 /// The number of consecutive samples over which throughput is averaged.
@@ -41,6 +43,28 @@ impl Timeline {
         self.between(self.fault_at, self.well_at)
     }
 
+    /// Returns the time of each sample after the first, and the events per second since the one before.
+    fn rates(&self) -> impl Iterator<Item = (Duration, f64)> {
+        self.looks.windows(2).map(|w| {
+            let seconds = (w[1].0 - w[0].0).as_secs_f64().max(1e-9);
+            (w[1].0, w[1].1.saturating_sub(w[0].1) as f64 / seconds)
+        })
+    }
+
+    /// Returns the throughput over time with the begin and the end of the fault and the recovery marked, to be shown.
+    pub(super) fn shown(&self, name: String) -> results::Timeline {
+        let recovered = self.recovery().map(|took| (self.well_at + took, "recovered"));
+        let marks = [(self.fault_at, "fault"), (self.well_at, "end of fault")];
+        let marks = marks.into_iter().chain(recovered);
+        results::Timeline {
+            name,
+            unit: "/s".into(),
+            seconds: self.rates().map(|r| r.0.as_secs_f64()).collect(),
+            values: self.rates().map(|r| r.1).collect(),
+            marks: marks.map(|(at, what)| (at.as_secs_f64(), what.to_owned())).collect(),
+        }
+    }
+
     fn between(&self, from: Duration, to: Duration) -> f64 {
         let within = |l: &&(Duration, u64)| l.0 >= from && l.0 <= to;
         let (first, last) = (self.looks.iter().find(within), self.looks.iter().rfind(within));
@@ -59,12 +83,7 @@ impl Timeline {
     /// throughput, or `None` if that has not happened yet.
     pub(super) fn recovery(&self) -> Option<Duration> {
         let before = self.before();
-        let rate = |w: &[(Duration, u64)]| {
-            let seconds = (w[1].0 - w[0].0).as_secs_f64().max(1e-9);
-            (w[1].0, w[1].1.saturating_sub(w[0].1) as f64 / seconds)
-        };
-        let after: Vec<_> =
-            self.looks.windows(2).map(rate).filter(|r| r.0 > self.well_at).collect();
+        let after: Vec<_> = self.rates().filter(|r| r.0 > self.well_at).collect();
         let well = |w: &&[(Duration, f64)]| {
             let mean = w.iter().map(|r| r.1.min(before * LUMP)).sum::<f64>() / w.len() as f64;
             before > 0.0 && mean >= before * RECOVERED && w[0].1 > 0.0
@@ -100,6 +119,10 @@ mod tests {
         assert!((timeline.during() - 500.0).abs() < 1e-6);
         assert!((timeline.degraded_percent() - 50.0).abs() < 1e-6);
         assert_eq!(timeline.recovery(), Some(Duration::from_millis(500)));
+        let shown = timeline.shown("x".into());
+        assert_eq!((shown.values.len(), shown.values[15]), (34, 500.0));
+        let marks: Vec<_> = shown.marks.iter().map(|m| m.0).collect();
+        assert_eq!(marks, [1.0, 2.0, 2.5]);
     }
 
     #[test]

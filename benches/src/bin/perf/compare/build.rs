@@ -15,7 +15,7 @@ const BUILD: Duration = Duration::from_secs(3600);
 const GIT: Duration = Duration::from_secs(120);
 
 /// Returns the binary of `commit`, or this one if `commit` is `.`.
-pub(super) fn binary(commit: &str) -> Result<PathBuf, Failure> {
+pub(crate) fn binary(commit: &str) -> Result<PathBuf, Failure> {
     if commit == "." {
         return tools::myself();
     }

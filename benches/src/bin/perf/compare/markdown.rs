@@ -2,15 +2,12 @@
 
 use super::{COLUMNS, Compared, row, summary};
 use crate::report::markdown;
-use crate::stats::Verdict;
 
 /// The first line, by which a job finds the comment that it wrote before and replaces it.
 pub(super) const MARKER: &str = "<!-- perf compare -->";
 
 /// Formats the comment; `sides` says what was compared with what, and `environment` where.
 pub(super) fn comment(sides: &str, environment: &str, compared: &[Compared]) -> String {
-    let changed =
-        |c: &&Compared| matches!(c.comparison.verdict, Verdict::Improvement | Verdict::Regression);
     let table = |of: &mut dyn Iterator<Item = &Compared>| {
         markdown::table(&COLUMNS, &of.map(row).collect::<Vec<_>>())
     };
@@ -19,8 +16,8 @@ pub(super) fn comment(sides: &str, environment: &str, compared: &[Compared]) -> 
         markdown::escape(sides),
         summary(compared)
     );
-    if compared.iter().any(|c| changed(&c)) {
-        text += &format!("\n{}", table(&mut compared.iter().filter(changed)));
+    if compared.iter().any(Compared::is_change) {
+        text += &format!("\n{}", table(&mut compared.iter().filter(|c| c.is_change())));
     }
     text += "\n<details><summary>All numbers</summary>\n\n";
     text += &table(&mut compared.iter());

@@ -16,6 +16,7 @@ use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::results::{Environment, Metric, Run, show};
 use crate::stats::{Comparison, Number, Verdict, compare};
+pub(crate) use build::binary;
 use side::Side;
 
 #[derive(clap::Args, Debug)]
@@ -47,6 +48,13 @@ pub(crate) struct Compared {
     pub(crate) unit: String,
     #[serde(flatten)]
     pub(crate) comparison: Comparison,
+}
+
+impl Compared {
+    /// Whether the number became better or worse.
+    pub(crate) fn is_change(&self) -> bool {
+        matches!(self.comparison.verdict, Verdict::Improvement | Verdict::Regression)
+    }
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
@@ -136,7 +144,7 @@ pub(crate) fn render(compared: &[Compared]) -> String {
 }
 
 /// Says how many numbers got which verdict.
-fn summary(compared: &[Compared]) -> String {
+pub(crate) fn summary(compared: &[Compared]) -> String {
     let count = |verdict| compared.iter().filter(|c| c.comparison.verdict == verdict).count();
     let [better, worse, same, open] =
         [Verdict::Improvement, Verdict::Regression, Verdict::Unchanged, Verdict::Undecided]

@@ -38,22 +38,30 @@ fn section((i, section): (usize, &Section)) -> String {
         text += &format!("<p>{}</p>\n", escape(&section.note));
     }
     section.charts.iter().for_each(|chart| text += &figure(chart));
-    if section.rows.is_empty() {
-        return text;
+    let shown = section.shown.unwrap_or(usize::MAX).min(section.rows.len());
+    let (rows, folded) = section.rows.split_at(shown);
+    text += &table(section, rows);
+    if !folded.is_empty() {
+        let words = if rows.is_empty() { "All numbers" } else { "All other numbers" };
+        let table = table(section, folded);
+        text += &format!("<details><summary>{words}</summary>{table}</details>\n");
+    }
+    text
+}
+
+fn table(section: &Section, rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return String::new();
     }
     let head: String = section.columns.iter().map(|c| format!("<th>{}</th>", escape(c))).collect();
     let class = if section.words { " class=\"words\"" } else { "" };
     let mut table =
         format!("<div class=\"scroll\"><table{class}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
-    for row in &section.rows {
-        let cells: String = row.iter().map(|c| cell(c)).collect();
+    for row in rows {
+        let cells: String = row.iter().enumerate().map(cell).collect();
         table += &format!("<tr>{cells}</tr>\n");
     }
-    table += "</tbody>\n</table></div>\n";
-    if section.folded {
-        table = format!("<details><summary>All numbers</summary>{table}</details>\n");
-    }
-    text + &table
+    table + "</tbody>\n</table></div>\n"
 }
 
 /// The data of a chart stand in a script that is not run, in which only `<` needs to be written differently.
@@ -74,8 +82,10 @@ fn figure(chart: &Chart) -> String {
     )
 }
 
-fn cell(text: &str) -> String {
-    let class = match text {
+/// Verdicts, tiers and severities are coloured. The first column has names, which may be the same words.
+fn cell((column, text): (usize, &String)) -> String {
+    let class = match text.as_str() {
+        _ if column == 0 => "",
         "pass" | "improvement" | "improving" | "excellent" => " class=\"good\"",
         "FAIL" | "regression" | "degrading" | "poor" | "high" | "firing" => " class=\"bad\"",
         "not measured" | "undecided" | "medium" | "pending" => " class=\"warn\"",

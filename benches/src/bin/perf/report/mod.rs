@@ -55,8 +55,8 @@ struct Section {
     charts: Vec<Chart>,
     /// Whether the table has words and not numbers, and so is aligned left.
     words: bool,
-    /// Whether the page shows the table only when asked to.
-    folded: bool,
+    /// How many rows the page shows; the others are folded away. `None`: all.
+    shown: Option<usize>,
 }
 
 /// The largest number of runs that the history shows.

@@ -211,21 +211,26 @@ fn benchmarks(run: &Run) -> Section {
         title: "Benchmarks".into(),
         columns: vec!["", "median", "samples"],
         rows: run.metrics.iter().map(row).collect(),
-        folded: true,
+        shown: Some(0),
         ..Section::default()
     }
 }
 
+/// What changed comes first; the page folds the rest away.
 fn compared(before: &Run, run: &Run, what: &str) -> Section {
+    let mut compared = compare::of_runs(before, run, &[]);
+    compared.sort_by_key(|c| !c.is_change());
     Section {
         title: format!("{what}: run {} against run {}", run.id, before.id),
         note: format!(
-            "{} against {}. Undecided: too few samples to detect a change among this many numbers.",
+            "{} against {}: {}",
             run.environment.short(),
-            before.environment.short()
+            before.environment.short(),
+            compare::summary(&compared),
         ),
         columns: compare::COLUMNS.to_vec(),
-        rows: compare::of_runs(before, run, &[]).iter().map(compare::row).collect(),
+        rows: compared.iter().map(compare::row).collect(),
+        shown: Some(compared.iter().filter(|c| c.is_change()).count()),
         ..Section::default()
     }
 }

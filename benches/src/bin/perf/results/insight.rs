@@ -36,6 +36,6 @@ pub(crate) struct Insight {
     pub(crate) advice: String,
     /// What that may gain.
     pub(crate) gain: String,
-    /// What it takes: low, medium or high.
+    /// What it takes: small, moderate or large.
     pub(crate) effort: String,
 }

@@ -46,7 +46,7 @@ const RULES: [Rule; 14] = [
         [
             "memory is allocated and freed on the hot path",
             "reuse buffers, reserve capacity up front, or use inline storage (heapless, smallvec)",
-            "medium",
+            "moderate",
         ],
     ),
     rule(
@@ -57,7 +57,7 @@ const RULES: [Rule; 14] = [
         [
             "bytes are copied, cleared or compared in bulk",
             "pass references, write into the final buffer, make large types smaller, clear only what was used",
-            "medium",
+            "moderate",
         ],
     ),
     rule(
@@ -68,7 +68,7 @@ const RULES: [Rule; 14] = [
         [
             "text is formatted by the general machinery",
             "write digits with itoa or zmij into a reused buffer, and keep text that does not change",
-            "low",
+            "small",
         ],
     ),
     rule(
@@ -79,7 +79,7 @@ const RULES: [Rule; 14] = [
         [
             "looking things up by hash takes much of the time",
             "look up once and keep the handle; use a faster hash (foldhash, rustc-hash) for trusted keys",
-            "low",
+            "small",
         ],
     ),
     rule(
@@ -90,7 +90,7 @@ const RULES: [Rule; 14] = [
         [
             "locks are taken on the hot path",
             "give each thread its own share, do more under one lock, or use atomics",
-            "high",
+            "large",
         ],
     ),
     rule(
@@ -101,7 +101,7 @@ const RULES: [Rule; 14] = [
         [
             "the clock is read often",
             "use a coarse clock that the sending loop advances, or time one event in N",
-            "low",
+            "small",
         ],
     ),
     rule(
@@ -112,7 +112,7 @@ const RULES: [Rule; 14] = [
         [
             "checksums take a quarter of the time or more",
             "use the processor's instructions (crc32fast), and check each byte only once",
-            "low",
+            "small",
         ],
     ),
     rule(
@@ -123,7 +123,7 @@ const RULES: [Rule; 14] = [
         [
             "text is checked for UTF-8",
             "check each new string once, and refer to it by index from then on",
-            "medium",
+            "moderate",
         ],
     ),
     rule(
@@ -134,7 +134,7 @@ const RULES: [Rule; 14] = [
         [
             "one function takes more than a quarter of all instructions",
             "look at its lines with `perf annotate` or KCachegrind: hoist work out of its loop, avoid unpredictable branches",
-            "high",
+            "large",
         ],
     ),
     rule(
@@ -145,7 +145,7 @@ const RULES: [Rule; 14] = [
         [
             "one function takes more than a fifth of all instructions",
             "look at its lines with `perf annotate` or KCachegrind before anything else",
-            "high",
+            "large",
         ],
     ),
     rule(
@@ -156,7 +156,7 @@ const RULES: [Rule; 14] = [
         [
             "this place allocated more than a megabyte",
             "allocate once and reuse, or reserve the final size; if it happens only at the start, leave it",
-            "medium",
+            "moderate",
         ],
     ),
     rule(
@@ -167,7 +167,7 @@ const RULES: [Rule; 14] = [
         [
             "threads wait for locks or for one another",
             "hold locks for less time, wake others less often, or give each thread its own share",
-            "high",
+            "large",
         ],
     ),
     rule(
@@ -178,7 +178,7 @@ const RULES: [Rule; 14] = [
         [
             "most system calls move data, each of them little",
             "fill datagrams, and move several at once (sendmmsg, recvmmsg, segmentation offload)",
-            "medium",
+            "moderate",
         ],
     ),
     rule(
@@ -189,7 +189,7 @@ const RULES: [Rule; 14] = [
         [
             "most system calls wait",
             "wait longer when there is nothing to do, or until somebody wakes the thread",
-            "low",
+            "small",
         ],
     ),
 ];

@@ -1,6 +1,7 @@
 //! What is scanned or profiled: a benchmark of the suite, or the load tester, as a command to run under a tool.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::Command;
 
 use crate::failure::{Exit, Failure};
@@ -35,6 +36,14 @@ impl Target {
             (tools::myself()?.into(), args.map(OsString::from).to_vec())
         };
         Ok(Self { name: name.into(), program, args })
+    }
+
+    /// Returns the same target in another build of this program.
+    pub(crate) fn of(&self, program: &Path) -> Result<Self, Failure> {
+        if self.program != tools::myself()? {
+            return Err(Failure::new(Exit::Usage, "only benchmarks can be compared with a commit"));
+        }
+        Ok(Self { program: program.into(), ..self.clone() })
     }
 
     /// Returns the command that runs the target under `tool`.

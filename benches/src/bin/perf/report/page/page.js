@@ -29,6 +29,12 @@
     return (x) => new Date(x * 1000).toISOString().slice(0, 16).replace("T", " ");
   };
 
+  // Of a logarithmic scale only the powers of ten have a line.
+  const decades = (axis) => {
+    const filter = (_, all) => all.map((v) => (v > 0 && Math.abs(Math.log10(v) - Math.round(Math.log10(v))) < 1e-9 ? v : null));
+    return { filter, grid: { ...axis.grid, filter }, ticks: { ...axis.ticks, filter } };
+  };
+
   // Vertical lines with a few words: faults, change points.
   const marks = (lines) => ({
     hooks: {
@@ -88,9 +94,9 @@
       },
       axes: [
         { ...axis, values: (_, all) => all.map((v) => (names && !Number.isInteger(v) ? "" : x(v))), space: names ? 60 : chart.axis === "time" ? 130 : 60, incrs: names ? [1] : undefined },
-        { ...axis, size: 76, values: (_, all) => all.map((v) => (v == null ? "" : show(v, unit))) },
+        { ...axis, ...(chart.log && decades(axis)), size: 76, values: (_, all) => all.map((v) => (v == null ? "" : show(v, unit))) },
       ],
-      series: [{ value: (_, at) => (at == null ? "–" : x(at)) }, ...series],
+      series: [{ label: "at", value: (_, at) => (at == null ? "–" : x(at)) }, ...series],
     }, data, holder);
   };
 

@@ -14,7 +14,7 @@ pub(super) enum Side {
     /// A commit, or `.` for the working tree.
     Commit(String),
     /// Numbers that were measured before.
-    Run(Run),
+    Run(Box<Run>),
 }
 
 /// Splits the words of the command line into base, head and filters. `BASE..HEAD` is one word; `BASE...HEAD` compares
@@ -43,7 +43,7 @@ impl Side {
     /// Finds out what `name` names.
     pub(super) fn find(kept: &Kept, name: &str) -> Result<Self, Failure> {
         if name.starts_with('@') || name.ends_with(".json") || name == "latest" {
-            return kept.find(name).map(Self::Run);
+            return kept.find(name).map(|run| Self::Run(Box::new(run)));
         }
         // Folders are Criterion's, with the name of a baseline behind a colon; `.` alone is the working tree.
         let (folder, baseline) = match name.rsplit_once(':') {
@@ -59,7 +59,7 @@ impl Side {
             return Err(Failure::new(Exit::Usage, what)
                 .hint("Give the folder `target/criterion`, and after a colon the baseline."));
         }
-        Ok(Self::Run(Run::now("criterion", metrics)))
+        Ok(Self::Run(Box::new(Run::now("criterion", metrics))))
     }
 }
 

@@ -29,6 +29,9 @@ pub(super) fn all(latest: &Latest, targets: Vec<Vec<String>>) -> Vec<Section> {
     if let Some(run) = &latest.scan {
         sections.push(hot_paths(run));
     }
+    if let Some(run) = &latest.profile {
+        sections.push(timelines(run, "Heap over time"));
+    }
     if let Some(run) = &latest.bench {
         sections.push(benchmarks(run));
     }

@@ -1,6 +1,7 @@
 //! Children of the process that owns the client neither hang nor panic, nor send in their parent's name.
 //!
 //! Every child ends with `_exit`, unless its end is what is tested; one that hangs is killed by an alarm and fails.
+//! (A child that is planted to go on under its parent's number is found.)
 #![cfg(unix)]
 
 use std::collections::HashMap;

@@ -1,4 +1,5 @@
 //! Records make no system call: in a thread in which the kernel ends the process at any but `read`, `write` and `_exit`.
+//! (A `yield_now` planted in the record call is found.)
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, pipe};

@@ -21,6 +21,9 @@ mod rows;
 // What is kept: values
 mod series;
 
+// that rules rename, drop and add up,
+mod mapping;
+
 // that are shown under valid names
 mod exposition;
 
@@ -67,7 +70,8 @@ pub use intake::{
     shard_of,
 };
 pub use limits::{Hits, Limit, Limits};
-pub use metrics::{Distributions, metrics};
+pub use mapping::{GaugeRule, MapError, Mapping};
+pub use metrics::{Distributions, Explained, metrics};
 pub use report::{
     DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, LinesReport, OutputCause, OutputCounts,
     OutputReport, Own, Process, RefusedLines, Report, SenderReport, SeriesReport, Status,

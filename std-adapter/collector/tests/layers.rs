@@ -4,12 +4,13 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "limits",
     "journal",
     "memory",
     "rows",
     "series",
+    "mapping",
     "exposition",
     "store",
     "statsd",

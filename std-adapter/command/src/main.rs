@@ -5,6 +5,7 @@
 //! | `demo` | a collector and a client in one process, fed with this machine's own readings |
 //! | `collect` | receives, and shows what it has on a page, as Prometheus text and as JSON |
 //! | `data` | checks and shows what `collect --data` keeps |
+//! | `map` | checks the rules of `collect --map`, and shows what they make of names |
 //! | `bridge` | carries datagrams from serial ports and RTT to a collector, and its answers back |
 //! | `send` | sends a value, or a file of values |
 //! | `encode` | packs JSON lines into datagrams and reports what they cost |
@@ -46,6 +47,7 @@ mod encode;
 mod health;
 mod load;
 mod man;
+mod map;
 mod send;
 
 use std::path::PathBuf;
@@ -84,6 +86,9 @@ enum Command {
     /// Check or show what a collector keeps in its data directory
     #[command(after_help = data::HELP)]
     Data(data::Args),
+    /// Check the rules of `collect --map`, and show what they make of names
+    #[command(after_help = map::HELP)]
+    Map(map::Args),
     /// Carry datagrams from serial ports, USB or RTT to a collector, and its answers back
     #[command(after_help = bridge::HELP)]
     Bridge(bridge::Args),
@@ -138,6 +143,7 @@ fn run(cli: Cli) -> common::failure::Outcome {
         Command::Health(args) => health::run(&args, settings.collector.http),
         Command::Doctor(args) => doctor::run(&args, &settings),
         Command::Completions(args) => completions::run(&args),
+        Command::Map(args) => map::run(&args),
         Command::Man(args) => man::run(&args),
     }
 }

@@ -10,6 +10,7 @@ use super::error::DataError;
 use super::load::{Files, restore};
 use super::{FORMAT, status};
 use crate::limits::Limits;
+use crate::mapping::Mapping;
 use crate::report::{Io, Report};
 
 /// The contents of a data directory.
@@ -66,7 +67,7 @@ fn look(dir: &Path) -> Result<(DataReport, super::load::Restored), DataError> {
         bytes: usize::MAX >> 1,
         ..Limits::default()
     };
-    let restored = restore(&files, all, about.shards as usize, false)?;
+    let restored = restore(&files, all, Some(Mapping::default()), about.shards as usize, false)?;
     let collectors = &restored.collectors;
     let report = DataReport {
         dir: dir.to_owned(),

@@ -10,6 +10,7 @@ use super::state::{About, Loaded, State};
 use super::status::unix_ms;
 use crate::intake::{Collector, Entry, MemberKey, shard_of, shard_of_sender};
 use crate::limits::Limits;
+use crate::mapping::Mapping;
 
 /// Both files of a directory.
 #[derive(Debug)]
@@ -114,14 +115,18 @@ pub(super) struct Restored {
 pub(super) fn restore(
     files: &Files,
     limits: Limits,
+    mapping: Option<Mapping>,
     shards: usize,
     recover: bool,
 ) -> Result<Restored, DataError> {
     let Files { state, critical } = files;
     let about = state.about;
-    let mut collectors = Collector::shards_with_key(limits, shards, MemberKey::of(about.key));
+    // Rules may make series that are not on disk, so that those that are cannot keep their places.
+    let is_mapped = mapping.is_some();
+    let key = MemberKey::of(about.key);
+    let mut collectors = Collector::shards_with_key(limits, mapping, shards, key);
     let count = collectors.len();
-    let same = about.shards as usize == count && is_dense(state)?;
+    let same = !is_mapped && about.shards as usize == count && is_dense(state)?;
     let all = std::cell::Cell::new(!same);
     let (mut now_ms, mut throughs) = (0u64, HashMap::new());
     let mut numbers = HashMap::new();

@@ -38,6 +38,7 @@ use load::{Files, restore};
 
 use crate::intake::Collector;
 use crate::limits::Limits;
+use crate::mapping::Mapping;
 use crate::rows::Rows;
 
 /// The version of the format in which the data is kept; it increases with each change.
@@ -89,21 +90,23 @@ pub(crate) struct Opened {
 pub(crate) fn open(
     config: &DataConfig,
     limits: Limits,
+    mapping: Option<Mapping>,
     shards: usize,
 ) -> Result<Opened, DataError> {
-    open_on(&Disk::default(), config, limits, shards)
+    open_on(&Disk::default(), config, limits, mapping, shards)
 }
 
 fn open_on(
     disk: &Disk,
     config: &DataConfig,
     limits: Limits,
+    mapping: Option<Mapping>,
     shards: usize,
 ) -> Result<Opened, DataError> {
     let dir = Directory::lock(&config.dir, true)?;
     let mut files = Files::open(&dir, disk, true, config.recover)?;
     let load::Restored { mut collectors, now_ms, latest, replayed } =
-        restore(&files, limits, shards, config.recover)?;
+        restore(&files, limits, mapping, shards, config.recover)?;
     // From here on the critical events of earlier runs are in the state, whatever its division into shards.
     let about = state::About {
         shards: collectors.len() as u32,

@@ -22,9 +22,12 @@ pub(crate) struct FamilyKey {
 impl FamilyKey {
     pub(crate) const fn of(name: u32, class: Class, unit: Unit) -> Self {
         let suffix = match (Kind::of(class), class, unit) {
-            (Kind::Counter, ..) => "_total",
             (_, Class::Set, _) => OF_SETS,
-            (Kind::Gauge, ..) | (_, _, Unit::None) => "",
+            (Kind::Counter, _, Unit::None) => "_total",
+            (Kind::Counter, _, Unit::Bytes) => "_bytes_total",
+            (Kind::Counter, _, Unit::Percent) => "_percent_total",
+            (Kind::Counter, ..) => "_seconds_total",
+            (_, _, Unit::None) => "",
             (_, _, Unit::Bytes) => "_bytes",
             (_, _, Unit::Percent) => "_percent",
             _ => "_seconds",

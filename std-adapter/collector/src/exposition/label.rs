@@ -13,19 +13,20 @@ const MORE: &str = "ringstat_more";
 /// The label that distinguishes series that would otherwise be equal.
 const TWIN: &str = "ringstat_twin";
 
-/// Writes the labels of a series, without braces. `tags` are sorted. From the second series on that would have the same
-/// ones, `twin` tells it apart.
+/// Writes the labels of a series, without braces. `tags` are sorted. A series that is added up over senders has no
+/// `sender`. From the second series on that would have the same labels, `twin` tells it apart.
 ///
 /// A tag without a value gets no label, since Prometheus does not distinguish the two.
 pub(crate) fn labels<'a>(
     out: &mut String,
-    sender: u64,
+    sender: Option<u64>,
     tags: impl Iterator<Item = (&'a str, &'a str)>,
     twin: u64,
 ) {
     let begin = out.len();
     // Writing to a String does not fail.
-    let _ = write!(out, "sender=\"{sender:016x}\"");
+    let _ = sender.map(|sender| write!(out, "sender=\"{sender:016x}\""));
+    let comma = |out: &str| if out.len() > begin { "," } else { "" };
     // Each name, with how often it was wanted.
     let mut used: Vec<(String, usize)> = Vec::new();
     let mut more = 0;
@@ -37,16 +38,16 @@ pub(crate) fn labels<'a>(
             continue;
         }
         let name = unused(&mut used, clean(key));
-        let _ = write!(out, ",{name}=\"");
+        let _ = write!(out, "{}{name}=\"", comma(out));
         quoted(out, value);
         out.push('"');
         used.push((name, 1));
     }
     if more > 0 {
-        let _ = write!(out, ",{MORE}=\"{more}\"");
+        let _ = write!(out, "{}{MORE}=\"{more}\"", comma(out));
     }
     if twin > 0 {
-        let _ = write!(out, ",{TWIN}=\"{twin:016x}\"");
+        let _ = write!(out, "{}{TWIN}=\"{twin:016x}\"", comma(out));
     }
 }
 
@@ -110,7 +111,7 @@ mod tests {
 
     fn of(tags: &[(&str, &str)]) -> String {
         let mut out = String::new();
-        labels(&mut out, 7, tags.iter().copied(), 0);
+        labels(&mut out, Some(7), tags.iter().copied(), 0);
         out.strip_prefix("sender=\"0000000000000007\"").unwrap().to_owned()
     }
 
@@ -126,6 +127,18 @@ mod tests {
         assert_eq!(of(&[("sender", "x"), ("quantile", "y")]), ",sender_2=\"x\",quantile_2=\"y\"");
         assert_eq!(of(&[("a", "\"\\\n")]), ",a=\"\\\"\\\\\\n\"");
         assert_eq!(of(&[("a", "")]), "");
+    }
+
+    #[test]
+    fn without_a_sender_no_comma_comes_first() {
+        let of = |tags: &[(&str, &str)], twin| {
+            let mut out = String::new();
+            labels(&mut out, None, tags.iter().copied(), twin);
+            out
+        };
+        assert_eq!(of(&[], 0), "");
+        assert_eq!(of(&[("a", "1"), ("b", "2")], 0), "a=\"1\",b=\"2\"");
+        assert_eq!(of(&[], 1), "ringstat_twin=\"0000000000000001\"");
     }
 
     #[test]

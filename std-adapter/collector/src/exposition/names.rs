@@ -186,9 +186,12 @@ impl Table {
     fn choose(&self, nature: Nature<'_>) -> String {
         let Nature { sent, kind, suffix } = nature;
         let mut stem = clean(sent);
-        if stem.ends_with(suffix) {
-            stem.truncate(stem.len() - suffix.len());
-        }
+        // As a whole, or what it begins with: `sent_bytes` becomes `sent_bytes_total`.
+        let in_parts = suffix.strip_suffix("_total").map(|unit| {
+            let stem = stem.strip_suffix("_total").unwrap_or(&stem);
+            stem.strip_suffix(unit).unwrap_or(stem)
+        });
+        stem.truncate(stem.strip_suffix(suffix).or(in_parts).unwrap_or(&stem).len());
         let mut name = format!("{stem}{suffix}");
         let mut salt = 0u64;
         while self.is_taken(&name, kind) {
@@ -256,6 +259,11 @@ mod tests {
         assert_eq!(name(&names, "http.requests", Kind::Counter, "_total"), "http_requests_total");
         assert_eq!(name(&names, "http.requests", Kind::Gauge, ""), "http_requests");
         assert_eq!(name(&names, "up_total", Kind::Counter, "_total"), "up_total");
+        for sent in ["sent", "sent_bytes", "sent.total", "sent_bytes_total"] {
+            let names = Names::default();
+            let name = name(&names, sent, Kind::Counter, "_bytes_total");
+            assert_eq!(name, "sent_bytes_total", "{sent}");
+        }
         assert_eq!(name(&names, "", Kind::Gauge, ""), "_");
         assert_eq!(name(&names, "9", Kind::Gauge, ""), "_9");
     }

@@ -62,6 +62,8 @@ pub struct Counts {
     /// Records not stored because of their value: amounts and samples that are infinite or not a number, and negative
     /// amounts.
     pub refused_values: u64,
+    /// Records of series that a rule of the mapping drops.
+    pub mapped_away: u64,
     /// Senders that were displaced by newer ones.
     pub displaced_senders: u64,
     /// Series of displaced senders.
@@ -91,7 +93,9 @@ impl Counts {
         self.stored += tally.stored;
         self.repeated += tally.repeated;
         self.refused_values += tally.refused_values;
-        self.refused_series += tally.read - tally.stored - tally.repeated - tally.refused_values;
+        self.mapped_away += tally.mapped_away;
+        let elsewhere = tally.stored + tally.repeated + tally.refused_values + tally.mapped_away;
+        self.refused_series += tally.read - elsewhere;
     }
 
     /// Adds what another shard has counted.
@@ -121,6 +125,7 @@ impl Counts {
         self.acks += other.acks;
         self.refused_series += other.refused_series;
         self.refused_values += other.refused_values;
+        self.mapped_away += other.mapped_away;
         self.displaced_senders += other.displaced_senders;
         self.displaced_series += other.displaced_series;
         self.forgotten_senders += other.forgotten_senders;
@@ -139,7 +144,11 @@ impl Counts {
                 + self.strangers
                 + self.malformed_total()
             && self.records
-                == self.stored + self.repeated + self.refused_series + self.refused_values
+                == self.stored
+                    + self.repeated
+                    + self.refused_series
+                    + self.refused_values
+                    + self.mapped_away
     }
 }
 

@@ -10,6 +10,7 @@ mod cut;
 mod info;
 mod lines;
 mod members;
+mod parts;
 mod records;
 mod replies;
 mod sender;
@@ -29,9 +30,10 @@ use ringstat_core::wire::ack::Ack;
 use crate::exposition::Names;
 use crate::journal::{Journal, Topic};
 use crate::limits::{Hits, Limit, Limits};
+use crate::mapping::Mapping;
 use crate::memory::heap;
 use crate::statsd;
-use crate::store::{Common, Store};
+use crate::store::{Common, Known, Store};
 pub(crate) use baseline::Baseline;
 pub use counts::Counts;
 pub(crate) use critical::{Critical, Entry};
@@ -117,20 +119,31 @@ impl Collector {
     /// Creates a collector that has received nothing yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self::with(Common::new(limits, 1))
+        Self::with(Common::new(limits, None, 1))
     }
 
     /// Collectors for so many threads, at least one. Each datagram goes to the one that [`shard_of`] names, so that all of a
     /// sender meet, and `limits` hold for all of them together. As [`Shards`] they are shown as one.
     #[must_use]
     pub fn shards(limits: Limits, count: usize) -> Vec<Self> {
-        let common = Common::new(limits, count);
-        (0..count.max(1)).map(|_| Self::with(common.clone())).collect()
+        Self::mapped_shards(limits, None, count)
     }
 
-    /// The same; members of sets are told apart as in a life before.
-    pub(crate) fn shards_with_key(limits: Limits, count: usize, key: MemberKey) -> Vec<Self> {
-        let mut shards = Self::shards(limits, count);
+    /// The same, with rules for what becomes of the series that are sent.
+    #[must_use]
+    pub fn mapped_shards(limits: Limits, mapping: Option<Mapping>, count: usize) -> Vec<Self> {
+        Self::shards_with_key(limits, mapping, count, MemberKey::random())
+    }
+
+    /// The same; members of sets are told apart as in a life before, and by all shards alike.
+    pub(crate) fn shards_with_key(
+        limits: Limits,
+        mapping: Option<Mapping>,
+        count: usize,
+        key: MemberKey,
+    ) -> Vec<Self> {
+        let common = Common::new(limits, mapping, count);
+        let mut shards: Vec<_> = (0..count.max(1)).map(|_| Self::with(common.clone())).collect();
         shards.iter_mut().for_each(|shard| shard.sink.members = key);
         shards
     }
@@ -376,21 +389,21 @@ impl Collector {
     /// does little.
     pub fn tick(&mut self, now_ms: u64) {
         let before = now_ms.saturating_sub(millis(self.limits().idle));
-        let series_before = now_ms.saturating_sub(millis(self.limits().series_ttl));
         if now_ms.saturating_sub(self.swept_ms.0) >= millis(SWEEP_SERIES) {
             self.swept_ms.0 = now_ms;
             let gone = self.senders.give_way(&self.common.budget, &mut self.store, now_ms);
             self.counts.displaced_senders += gone.senders;
             self.counts.displaced_series += gone.series;
             self.counts.forgotten_series += {
-                // A living sender may say again at any time what it has not said for long.
                 let senders = &self.senders;
-                let lives = |id| {
-                    senders
-                        .get(id)
-                        .is_some_and(|s| s.seen_ms >= before && s.life(now_ms) == Life::Living)
+                let life = |id| match senders.get(id) {
+                    Some(s) if s.seen_ms >= before && s.life(now_ms) == Life::Living => {
+                        Known::Living
+                    }
+                    Some(_) => Known::Silent,
+                    None => Known::Forgotten,
                 };
-                self.store.sweep(SWEEP_PLACES, series_before, lives) as u64
+                self.store.sweep(SWEEP_PLACES, now_ms, life) as u64
             };
         }
         if now_ms.saturating_sub(self.swept_ms.1) >= millis(SWEEP_SENDERS) {
@@ -493,6 +506,16 @@ impl Collector {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         self.common.budget.limits()
+    }
+
+    /// Whether rules may add up series.
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.common.mapping.is_some()
+    }
+
+    /// Whether the gauges of that sender say nothing any more.
+    pub(crate) fn is_stale(&self, sender: u64, now_ms: u64) -> bool {
+        self.senders.get(sender).is_some_and(|s| s.gauges_are_over(now_ms))
     }
 
     /// The names of all shards' families.

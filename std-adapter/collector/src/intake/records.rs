@@ -17,7 +17,7 @@ use crate::series::{Class, Data, say};
 use crate::store::{Cache, Common, Series, Store, Wanted};
 
 /// Where the records of one datagram are stored.
-struct Target<'a, 'b> {
+pub(super) struct Target<'a, 'b> {
     pub(super) store: &'a mut Store,
     pub(super) cache: &'a mut Cache,
     pub(super) members: &'a MemberKey,
@@ -34,6 +34,11 @@ struct Target<'a, 'b> {
     pub(super) info: &'a mut Option<Box<SenderInfo>>,
     /// How much the series may grow.
     pub(super) room: Room<'b>,
+    /// How much those that add up series may grow, if rules add any up.
+    pub(super) groups_room: Option<Room<'b>>,
+    /// Whether the collector has listened since the run began, so that all that it has counted is new.
+    pub(super) whole: bool,
+    pub(super) gained: Vec<(u16, u64)>,
     pub(super) tally: Tally,
 }
 
@@ -46,6 +51,8 @@ pub(super) struct Tally {
     pub(super) repeated: u64,
     /// Amounts and samples that are infinite or not a number, and negative amounts.
     pub(super) refused_values: u64,
+    /// Records that rules drop.
+    pub(super) mapped_away: u64,
     /// What the sender says of itself takes so many bytes more.
     pub(super) grown: isize,
     /// Events without an identifier.
@@ -130,6 +137,9 @@ impl RecordSink {
         }
         let mut target = Target {
             room: store.room(common, id),
+            groups_room: common.mapping.as_ref().map(|_| store.room_of_groups(common)),
+            whole: common.mapping.is_some() && sender.is_whole(),
+            gained: Vec::new(),
             store,
             cache,
             members,
@@ -144,8 +154,12 @@ impl RecordSink {
         };
         target.cache.clear();
         let error = target.take_all(opened);
-        let Target { room, tally, store, .. } = target;
+        target.tally.mapped_away = target.cache.dropped;
+        let Target { room, groups_room, tally, store, .. } = target;
         store.settle(id, &room);
+        if let Some(room) = groups_room {
+            store.settle_groups(&room);
+        }
         if let Some(received) = sender.received.as_mut().filter(|_| !only_critical) {
             received.count(tally.events);
         }
@@ -212,10 +226,17 @@ impl Target<'_, '_> {
                 unit,
                 may_overflow,
             };
-            let Some(series) = self.store.series(self.cache, &mut self.room, wanted) else {
+            let Some((place, series)) = self.store.series(self.cache, &mut self.room, wanted)
+            else {
                 continue;
             };
             series.seen_ms = self.now_ms;
+            if let Some(group) = series.group() {
+                let stored = self.add_up((place, group), &record.body, base_time);
+                self.tally.stored += u64::from(stored);
+                self.tally.refused_values += u64::from(!stored);
+                continue;
+            }
             let (scaled, page_key) = (series.scaled, series.page_key());
             let stored = apply(
                 series,
@@ -271,7 +292,7 @@ fn class_of(kind: Kind) -> Class {
 /// By what the record is, and only then by what the series holds, although a class has one kind of data: the record is
 /// at hand, and the series still on its way from memory.
 #[inline]
-fn apply(
+pub(super) fn apply(
     series: &mut Series,
     body: &Body<'_>,
     (header, run): (&Header, u32),
@@ -297,7 +318,8 @@ fn apply(
         Body::Buckets(buckets) => {
             let Data::Distribution(distribution) = data else { return mismatch() };
             let from = (run, header.sequence);
-            distribution.state(from, buckets.layout, buckets.sum.as_f64(), buckets.iter(), room);
+            let (sum, each) = (buckets.sum.as_f64(), buckets.iter());
+            distribution.state(from, buckets.layout, sum, each, room, |_, _| {});
             true
         }
     }
@@ -305,17 +327,14 @@ fn apply(
 
 /// Puts an event into its series, as [`apply`] does. No wildcard: a new kind does not compile until it has a place.
 #[inline]
-fn apply_event(
+pub(super) fn apply_event(
     series: &mut Series,
     event: &Event<'_>,
     (header, run): (&Header, u32),
     members: &MemberKey,
     room: &mut Room,
 ) -> bool {
-    let number = match event.content {
-        Content::Number(value) => value.as_f64(),
-        Content::Text(_) => 1.0,
-    };
+    let number = number(event);
     let (data, rate) = (&mut series.data, event.rate);
     match event.kind {
         Kind::Counter => {
@@ -354,10 +373,18 @@ fn apply_event(
     }
 }
 
+/// The number of an event; a text counts once.
+pub(super) fn number(event: &Event<'_>) -> f64 {
+    match event.content {
+        Content::Number(value) => value.as_f64(),
+        Content::Text(_) => 1.0,
+    }
+}
+
 /// A record whose class has other data, which cannot be: a series is looked up by class, and a class has one kind of
 /// data. If it were otherwise, the record would be counted as refused.
 #[cold]
-fn mismatch() -> bool {
+pub(super) fn mismatch() -> bool {
     debug_assert!(false, "a class has one kind of data");
     false
 }

@@ -408,6 +408,12 @@ impl Sender {
         self.epoch.wrapping_add(self.resyncs.wrapping_mul(0x9E37_79B9))
     }
 
+    /// Whether the collector has listened since its run began: all that the run has counted is new then.
+    pub(super) fn is_whole(&self) -> bool {
+        let account = self.tracker.stats();
+        account.missed_before_start == 0 || account.restarts > 0 || self.resyncs > 0
+    }
+
     /// The epoch of the current run.
     pub(super) fn epoch(&self) -> u32 {
         self.epoch

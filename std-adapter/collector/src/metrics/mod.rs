@@ -2,6 +2,7 @@
 //!
 //! First come the collector's own families, then those about its senders, then the series that they sent.
 
+mod explain;
 mod ladder;
 mod outputs;
 mod own;
@@ -13,6 +14,7 @@ mod series;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+pub use explain::Explained;
 pub use ladder::Distributions;
 pub(crate) use page::Page;
 

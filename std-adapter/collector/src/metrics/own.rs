@@ -14,7 +14,7 @@ use crate::statsd::LineError;
 /// The prefix of every name; the names of counters also end in `_total`.
 const PREFIX: &str = RESERVED[0];
 
-const COUNTERS: [Reading<Counts>; 23] = [
+const COUNTERS: [Reading<Counts>; 24] = [
     ("datagrams", "Datagrams received.", |c| c.datagrams),
     ("bytes", "Bytes received.", |c| c.bytes),
     ("accepted", "Datagrams taken.", |c| c.accepted),
@@ -42,6 +42,7 @@ const COUNTERS: [Reading<Counts>; 23] = [
         c.refused_series
     }),
     ("refused_values", "Records whose value cannot be one.", |c| c.refused_values),
+    ("mapped_away", "Records that a rule of the mapping drops.", |c| c.mapped_away),
     ("displaced_senders", "Senders that gave their place to newer ones.", |c| c.displaced_senders),
     ("displaced_series", "The series of these.", |c| c.displaced_series),
     ("forgotten_senders", "Idle senders forgotten.", |c| c.forgotten_senders),

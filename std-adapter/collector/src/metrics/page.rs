@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::{Distributions, family, outputs, own, process, senders, series};
 use crate::exposition::{Family, Names, RESERVED};
 use crate::intake::{Collector, Shards};
-use crate::report::{Io, Totals};
+use crate::report::{Group, Io, Totals};
 use crate::series::Data;
 use crate::store::PageKey;
 
@@ -27,6 +27,8 @@ pub(crate) struct Page {
     /// The senders that existed when the page was begun, with their shards.
     ids: Vec<(usize, u64)>,
     names: Arc<Names>,
+    /// Whether rules may add up series.
+    mapped: bool,
     /// The number of series when the page was begun, and its largest length in bytes.
     there: usize,
     limit: usize,
@@ -47,6 +49,8 @@ enum Stage {
     Families(Option<Arc<str>>),
     /// The series of a family and a shard, behind a page_key.
     Series(Family, usize, Option<PageKey>),
+    /// The series of a family that add up others, behind a page_key.
+    Groups(Family, Option<PageKey>),
     End,
     Nothing,
 }
@@ -60,6 +64,7 @@ impl Page {
             at: Stage::Own,
             ids: Vec::new(),
             names: Arc::default(),
+            mapped: false,
             there: 0,
             limit: 0,
             written: 0,
@@ -94,15 +99,17 @@ impl Page {
                     }
                     None => Stage::End,
                 },
-                Stage::Series(of, shard, _) if shard == shards.count() => {
-                    Stage::Families(Some(of.name))
-                }
-                Stage::Series(..) if self.written + out.len() - begin > self.limit => {
+                Stage::Series(of, shard, _) if shard == shards.count() => Stage::Groups(of, None),
+                Stage::Series(..) | Stage::Groups(..)
+                    if self.written + out.len() - begin > self.limit =>
+                {
                     self.omitted = self.there.saturating_sub(self.series) as u64;
                     Stage::End
                 }
                 // The family may have disappeared, and another one may have its number.
-                Stage::Series(of, ..) if !self.names.is_family(of.number, &of.name) => {
+                Stage::Series(of, ..) | Stage::Groups(of, _)
+                    if !self.names.is_family(of.number, &of.name) =>
+                {
                     Stage::Families(Some(of.name))
                 }
                 Stage::Series(of, shard, behind) => {
@@ -111,6 +118,13 @@ impl Page {
                         behind => Stage::Series(of, shard, behind),
                     }
                 }
+                Stage::Groups(of, behind) if self.mapped => {
+                    match self.groups(out, shards, &of, behind) {
+                        None => Stage::Families(Some(of.name)),
+                        behind => Stage::Groups(of, behind),
+                    }
+                }
+                Stage::Groups(of, _) => Stage::Families(Some(of.name)),
                 Stage::End => {
                     let name = format!("{}page_omitted_series", RESERVED[0]);
                     family(out, &name, "gauge", "Series left out, as this page would be too long.");
@@ -136,6 +150,7 @@ impl Page {
         for shard in 0..shards.count() {
             shards.look(shard, |collector| {
                 self.names = collector.names().clone();
+                self.mapped = collector.is_mapped();
                 self.ids.extend(collector.senders().map(|(id, _)| (shard, id)));
             });
         }
@@ -172,6 +187,24 @@ impl Page {
         Stage::Senders(of, done + written)
     }
 
+    /// The next series of a family that add up others. Returns the last one's page_key, if there may be more.
+    fn groups<S: Shards + ?Sized>(
+        &mut self,
+        out: &mut String,
+        shards: &S,
+        of: &Family,
+        behind: Option<PageKey>,
+    ) -> Option<PageKey> {
+        let (groups, last) = Group::next(shards, of.number, behind, self.now_ms);
+        for group in groups {
+            let Group { mut labels, data, unit, bounds, .. } = group;
+            let how = (unit, bounds.as_deref());
+            series::samples(out, &of.name, &mut labels, &data, how, self.shown);
+            self.series += 1;
+        }
+        last
+    }
+
     /// The next series of a family. Returns the last one's page_key, if there may be more in this shard.
     fn series(
         &mut self,
@@ -189,7 +222,10 @@ impl Page {
                 (last, written) = (Some(page_key), written + 1);
                 continue;
             }
-            series::samples(out, store, &of.name, series, self.shown, &mut self.labels);
+            self.labels.clear();
+            store.labels(series, &mut self.labels);
+            let how = (series.shown_unit(), store.buckets(series.style()));
+            series::samples(out, &of.name, &mut self.labels, &series.data, how, self.shown);
             last = Some(page_key);
             written += 1;
             if out.len() > end {

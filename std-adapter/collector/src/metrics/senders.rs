@@ -134,7 +134,7 @@ fn info(out: &mut String, id: u64, sender: &Sender) {
     let own = own.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
     let free = said.iter().flat_map(|info| info.labels.iter().map(|(k, v)| (&**k, &**v)));
     let _ = write!(out, "{PREFIX}info{{");
-    labels(out, id, own.chain(free), 0);
+    labels(out, Some(id), own.chain(free), 0);
     let _ = writeln!(out, "}} 1");
 }
 

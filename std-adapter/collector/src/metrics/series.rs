@@ -8,7 +8,6 @@ use super::family;
 use super::ladder::{Distributions, ladder};
 use crate::exposition::{Family, Kind, Number, escaped_help};
 use crate::series::{Data, Distribution};
-use crate::store::{Series, Store};
 
 /// Writes what precedes the samples of a family.
 pub(super) fn begin(out: &mut String, of: &Family, shown: Distributions) {
@@ -29,32 +28,33 @@ pub(super) fn begin(out: &mut String, of: &Family, shown: Distributions) {
     family(out, &of.name, kind, &help);
 }
 
-/// Writes the samples of one series. `labels` is a scratch buffer.
+/// Writes the samples of one series. `labels` are its own; they are the same afterwards.
 pub(super) fn samples(
     out: &mut String,
-    store: &Store,
     name: &str,
-    series: &Series,
-    shown: Distributions,
     labels: &mut String,
+    data: &Data,
+    (unit, bounds): (Unit, Option<&[f64]>),
+    shown: Distributions,
 ) {
-    labels.clear();
-    store.labels(series, labels);
-    match &series.data {
-        Data::Counter(counter) => line(out, name, "", labels, counter.value()),
-        Data::Gauge(gauge) => line(out, name, "", labels, gauge.value()),
+    let scale = match unit {
+        Unit::Nanoseconds => 1e9,
+        Unit::Microseconds => 1e6,
+        Unit::Milliseconds => 1e3,
+        _ => 1.0,
+    };
+    match data {
+        Data::Counter(counter) => line(out, name, "", labels, counter.value() / scale),
+        Data::Gauge(gauge) => line(out, name, "", labels, gauge.value() / scale),
         Data::Set(set) => line(out, name, "", labels, set.len() as f64),
         Data::Event { count, .. } => line(out, name, "", labels, *count as f64),
+        // It is shown as what it is a part of.
+        Data::Passed => {}
         Data::Distribution(d) => {
-            let scale = match series.unit {
-                Unit::Nanoseconds => 1e9,
-                Unit::Microseconds => 1e6,
-                Unit::Milliseconds => 1e3,
-                _ => 1.0,
-            };
             match shown {
                 Distributions::Histograms => {
-                    buckets(out, name, d, (ladder(series.unit), scale), labels);
+                    let bounds = bounds.unwrap_or(ladder(unit));
+                    buckets(out, name, d, (bounds, scale), labels);
                 }
                 Distributions::Summaries => quantiles(out, name, d, scale, labels),
             }
@@ -75,7 +75,7 @@ fn buckets(
     let counts = of.between(bounds, scale);
     for (bound, count) in bounds.iter().chain([&f64::INFINITY]).zip(counts) {
         below = below.saturating_add(count);
-        let _ = write!(labels, ",le=\"{}\"", Number(*bound));
+        let _ = write!(labels, "{}le=\"{}\"", comma(length), Number(*bound));
         line(out, name, "_bucket", labels, below as f64);
         labels.truncate(length);
     }
@@ -85,10 +85,15 @@ fn quantiles(out: &mut String, name: &str, of: &Distribution, scale: f64, labels
     const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
     let length = labels.len();
     for (share, value) in SHARES.iter().zip(of.quantiles(SHARES).into_iter().flatten()) {
-        let _ = write!(labels, ",quantile=\"{share}\"");
+        let _ = write!(labels, "{}quantile=\"{share}\"", comma(length));
         line(out, name, "", labels, value / scale);
         labels.truncate(length);
     }
+}
+
+/// What stands before a label behind so many characters of others.
+const fn comma(length: usize) -> &'static str {
+    if length > 0 { "," } else { "" }
 }
 
 fn line(out: &mut String, name: &str, ending: &str, labels: &str, value: f64) {

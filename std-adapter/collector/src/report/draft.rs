@@ -1,16 +1,23 @@
 //! A report that is drawn up in slices, so that datagrams need not wait for it.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::sender::note;
-use super::{Health, Io, Own, Report, SenderReport, SeriesReport, Totals};
+use super::{Group, Health, Io, Own, Report, SenderReport, SeriesReport, Totals};
 use crate::intake::{Collector, Shards};
+use crate::store::PageKey;
 
 /// The order of series, which decides which ones are shown: first those heard from most recently, in steps of five
 /// seconds so that the order does not flicker; then by sender. The last parts are the shard and the place in its store.
 type Rank = (Reverse<u64>, u64, usize, usize);
+
+/// What is at the place of a series.
+enum Found {
+    Series(SeriesReport),
+    Group(PageKey),
+}
 
 /// A report in progress. Its size is bounded by the number of senders and of requested series.
 #[derive(Debug)]
@@ -77,7 +84,10 @@ impl Draft {
         let mut looked = 0;
         for (place, series) in store.places(self.place).take(SERIES) {
             note(&mut self.own, store, series);
-            self.newest.push((Reverse(series.seen_ms / 5000), series.sender, self.shard, place));
+            if !series.is_part() {
+                let seen = Reverse(series.seen_ms / 5000);
+                self.newest.push((seen, series.sender, self.shard, place));
+            }
             self.place = place + 1;
             looked += 1;
         }
@@ -97,14 +107,27 @@ impl Draft {
     /// Completes the report when all steps are done.
     pub(crate) fn finish<S: Shards + ?Sized>(mut self, shards: &S, io: &Io) -> Report {
         self.prune();
+        let mut groups = BTreeSet::new();
         let series = self.newest.iter().filter_map(|(seen, sender, shard, place)| {
-            shards.look(*shard, |collector| {
+            let found = shards.look(*shard, |collector| {
                 let store = collector.store();
                 let (at, series) = store.places(*place).next()?;
                 // The series may have been forgotten since, and another be in its place.
                 let same = at == *place && series.sender == *sender;
-                same.then(|| ((*seen, *sender), SeriesReport::of(store, series)))
-            })
+                same.then(|| match series.is_group() {
+                    true => Found::Group(series.page_key()),
+                    false => Found::Series(SeriesReport::of(store, series)),
+                })
+            });
+            let report = match found? {
+                Found::Series(report) => report,
+                // Each shard may have a piece of it.
+                Found::Group(page_key) if groups.insert(page_key) => {
+                    SeriesReport::of_group(Group::at(shards, page_key, self.now_ms)?)
+                }
+                Found::Group(_) => return None,
+            };
+            Some(((*seen, *sender), report))
         });
         let mut series: Vec<_> = series.collect();
         series.sort_by(|(a, s), (b, t)| {

@@ -1,6 +1,7 @@
 //! The collector's state as plain data: for JSON, the page, and the command's tables.
 
 mod draft;
+mod group;
 mod health;
 mod io;
 mod lines;
@@ -16,6 +17,7 @@ use ringstat_core::wire::DecodeError;
 use serde::Serialize;
 
 pub(crate) use draft::Draft;
+pub(crate) use group::Group;
 pub use health::{Health, Status};
 pub use io::{DataCounts, DataNow, HttpCounts, Io, IoCounts, Process};
 pub use lines::{LinesReport, RefusedLines};
@@ -76,6 +78,8 @@ pub struct Report {
     pub refused_series: u64,
     /// Records with a value that is not allowed.
     pub refused_values: u64,
+    /// Records of series that a rule of the mapping drops.
+    pub mapped_away: u64,
     /// How often each limit was reached; limits that were not reached are left out.
     pub limits: BTreeMap<&'static str, u64>,
     /// Critical events that were repeated and are not stored twice.
@@ -147,6 +151,7 @@ impl Report {
             overflowed: totals.overflowed,
             refused_series: counts.refused_series,
             refused_values: counts.refused_values,
+            mapped_away: counts.mapped_away,
             limits: limits.filter(|(_, times)| *times > 0).collect(),
             repeated: counts.repeated,
             acknowledgements: counts.acks,

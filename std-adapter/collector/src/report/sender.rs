@@ -106,12 +106,13 @@ impl SenderReport {
 
 /// Notes a series if it is one that the sender reports about itself.
 pub(super) fn note(own: &mut std::collections::HashMap<u64, Own>, store: &Store, series: &Series) {
-    let Some(name) = store.name(series).strip_prefix("ringstat.client.") else { return };
+    let name = store.name(series).strip_prefix("ringstat.client.");
+    let Some(name) = name.filter(|_| !series.is_group()) else { return };
     let value = match &series.data {
         Data::Counter(counter) => counter.value(),
         Data::Gauge(gauge) => gauge.value(),
         Data::Distribution(d) => d.quantiles([0.99]).map_or(0.0, |[p99]| p99),
-        Data::Set(_) | Data::Event { .. } => return,
+        Data::Set(_) | Data::Event { .. } | Data::Passed => return,
     };
     let own = own.entry(series.sender).or_default();
     if own.len() < OWN {

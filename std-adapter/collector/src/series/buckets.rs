@@ -3,6 +3,7 @@
 use ringstat_core::instrument::Layout;
 use serde::{Deserialize, Serialize};
 
+use super::Gain;
 use crate::memory::{Room, heap};
 
 /// A [`Layout`] as it is saved.
@@ -159,13 +160,21 @@ impl Sparse {
     const ENTRY: usize = size_of::<(u16, u64)>();
 
     /// Takes over buckets, which must be in ascending order. A count lower than the known one is older, and ignored.
-    pub(super) fn update(&mut self, buckets: impl Iterator<Item = (u16, u64)>, room: &mut Room) {
+    /// Calls `gained` with each bucket that has more than was known.
+    pub(super) fn update(
+        &mut self,
+        buckets: impl Iterator<Item = (u16, u64)>,
+        room: &mut Room<'_>,
+        mut gained: impl FnMut(u16, Gain<u64>),
+    ) {
         let mut at = 0;
         for (index, count) in buckets.filter(|(_, n)| *n > 0) {
             at += self.0[at..].partition_point(|(i, _)| *i < index);
             if let Some((_, known)) = self.0.get_mut(at).filter(|(i, _)| *i == index) {
+                gained(index, Gain { is_first: false, by: count.saturating_sub(*known) });
                 *known = count.max(*known);
             } else if self.grow(room) {
+                gained(index, Gain { is_first: true, by: count });
                 self.0.insert(at, (index, count));
             } else {
                 room.coarser += 1;
@@ -251,9 +260,12 @@ mod tests {
     #[test]
     fn states_are_bounded_and_charged() {
         let (mut sparse, mut room) = (Sparse::default(), Room::new(1 << 20));
-        sparse.update((0..3000).map(|i| (i * 20, 1)), &mut room);
+        sparse.update((0..3000).map(|i| (i * 20, 1)), &mut room, |_, _| {});
         assert_eq!((sparse.0.len(), room.coarser), (Sparse::LIMIT, 3000 - 2048));
-        sparse.update([(0, 5), (20, 0), (40, 3)].into_iter(), &mut room);
+        let mut gains = Vec::new();
+        let gained = |index, gain: Gain<u64>| gains.push((index, gain.is_first, gain.by));
+        sparse.update([(0, 5), (20, 0), (40, 3)].into_iter(), &mut room, gained);
+        assert_eq!(gains, [(0, false, 4), (40, false, 2)]);
         assert_eq!(sparse.0[..3], [(0, 5), (20, 1), (40, 3)]);
         assert_eq!(room.taken() as usize, sparse.bytes());
         sparse.clear(&mut room);

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Gain;
+
 /// A counter as Prometheus expects one: it only decreases when it starts again.
 ///
 /// A total belongs to the sender's current run and starts again with the next one, just as in a process that is scraped
@@ -26,16 +28,49 @@ impl Counter {
         let is_amount = amount.is_finite() && amount >= 0.0;
         if is_amount {
             self.begin(run);
+        }
+        is_amount && self.add_of_any(amount)
+    }
+
+    /// The same where several senders, and so several runs, are added up.
+    #[must_use]
+    pub(crate) fn add_of_any(&mut self, amount: f64) -> bool {
+        let is_amount = amount.is_finite() && amount >= 0.0;
+        if is_amount {
             self.added = (self.added + amount).min(f64::MAX);
         }
         is_amount
     }
 
-    /// Takes a total since the beginning of a run. An older one that arrives late changes nothing.
-    pub(crate) fn total(&mut self, run: u32, total: u64) {
+    /// Takes a total since the beginning of a run. An older one that arrives late changes nothing. Returns by how much
+    /// more the run has counted than was known.
+    pub(crate) fn total(&mut self, run: u32, total: u64) -> Gain<u64> {
         self.begin(run);
+        let gain = Gain { is_first: !self.stated, by: total.saturating_sub(self.total) };
         self.stated = true;
         self.total = self.total.max(total);
+        gain
+    }
+
+    /// Adds what a part of this one has gained.
+    pub(crate) fn gain(&mut self, by: u64) {
+        self.total = self.total.saturating_add(by);
+    }
+
+    /// Adds all that another one has.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        self.added = (self.added + other.added).min(f64::MAX);
+        self.gain(other.total);
+    }
+
+    /// Whether its sender has stated a total in this run, of which the next states more.
+    pub(crate) const fn is_stated(&self) -> bool {
+        self.stated
+    }
+
+    /// Only what its sender has stated, without the amounts of events.
+    pub(crate) fn stated(self) -> Self {
+        Self { added: 0.0, ..self }
     }
 
     fn begin(&mut self, run: u32) {
@@ -70,9 +105,11 @@ mod tests {
     #[test]
     fn a_late_total_changes_nothing() {
         let mut c = Counter::default();
-        c.total(1, 10);
-        c.total(1, 7);
+        assert_eq!(c.total(1, 10), Gain { is_first: true, by: 10 });
+        assert_eq!(c.total(1, 7), Gain { is_first: false, by: 0 });
         assert_eq!(c.value(), 10.0);
+        assert_eq!(c.total(1, 12), Gain { is_first: false, by: 2 });
+        assert_eq!(c.total(2, 5), Gain { is_first: true, by: 5 }, "another run");
     }
 
     /// What Prometheus' `increase` makes of successive values, the first counted from 0.

@@ -3,6 +3,7 @@
 use ringstat_core::instrument::Layout;
 use serde::{Deserialize, Serialize};
 
+use super::Gain;
 use super::buckets::{Dense, SavedLayout, Sparse};
 use crate::memory::{Room, heap};
 
@@ -51,12 +52,7 @@ impl Distribution {
     #[must_use]
     pub(crate) fn add(&mut self, sample: f64, rate: u32, room: &mut Room) -> bool {
         if sample.is_finite() {
-            let count = u64::from(rate);
-            if sample < 0.0 {
-                self.add_below(-sample, count, room);
-            } else {
-                self.above.add(sample, count, room);
-            }
+            self.put(sample, u64::from(rate), room);
             self.sum = clamp(self.sum + sample * f64::from(rate));
         }
         sample.is_finite()
@@ -79,15 +75,17 @@ impl Distribution {
 
     const BELOW: usize = heap(size_of::<Dense>());
 
-    /// Takes some or all of the buckets since the beginning of a run, from a datagram of that run.
+    /// Takes some or all of the buckets since the beginning of a run, from a datagram of that run. Calls `gained` with
+    /// each bucket of which the run has counted more than was known, and returns how much more the sum is.
     pub(crate) fn state(
         &mut self,
         (run, sequence): (u32, u32),
         layout: Layout,
         sum: f64,
         buckets: impl Iterator<Item = (u16, u64)>,
-        room: &mut Room,
-    ) {
+        room: &mut Room<'_>,
+        gained: impl FnMut(u16, Gain<u64>),
+    ) -> Gain<f64> {
         if self.layout != layout {
             room.give(self.bytes());
             *self = Self::of_state(layout);
@@ -97,13 +95,66 @@ impl Distribution {
             state.buckets.clear(room);
             *state = State::default();
         }
+        let mut gain = Gain { is_first: state.from.is_none(), by: 0.0 };
         if state.from.is_none_or(|(_, last)| sequence.wrapping_sub(last).cast_signed() >= 0) {
             state.from = Some((run, sequence));
             if sum.is_finite() {
+                gain.by = sum - state.sum;
                 state.sum = sum;
             }
         }
-        state.buckets.update(buckets, room);
+        state.buckets.update(buckets, room, gained);
+        gain
+    }
+
+    /// Whether its sender has stated anything in this run, of which the next states more.
+    pub(crate) fn is_stated(&self) -> bool {
+        self.state.from.is_some()
+    }
+
+    /// Only what its sender has stated, without single samples.
+    pub(crate) fn stated(self) -> Self {
+        Self { state: self.state, ..Self::of_state(self.layout) }
+    }
+
+    /// Adds what a part of this one has gained: buckets of that layout, and to the sum.
+    pub(crate) fn gain(
+        &mut self,
+        layout: Layout,
+        buckets: &[(u16, u64)],
+        sum: f64,
+        room: &mut Room<'_>,
+    ) {
+        self.take_layout(layout, room);
+        for (index, count) in buckets {
+            self.put(layout.middle(usize::from(*index)), *count, room);
+        }
+        self.sum = clamp(self.sum + sum);
+    }
+
+    /// Adds all that another one has.
+    pub(crate) fn absorb(&mut self, other: &Self, room: &mut Room<'_>) {
+        self.take_layout(other.layout, room);
+        for (value, count) in other.values() {
+            self.put(value, count, room);
+        }
+        self.sum = clamp(self.sum + other.sum());
+    }
+
+    /// Takes the layout of the first that is added, so that nothing becomes coarser as long as all have the same.
+    fn take_layout(&mut self, layout: Layout, room: &mut Room<'_>) {
+        if self.layout != layout && self.count() == 0 {
+            room.give(self.bytes());
+            *self = Self { sum: self.sum, ..Self::of_state(layout) };
+        }
+    }
+
+    fn put(&mut self, value: f64, count: u64, room: &mut Room<'_>) {
+        if value < 0.0 {
+            self.add_below(-value, count, room);
+        } else {
+            self.above.add(value.min(f64::MAX), count, room);
+        }
     }
 
     /// The number of samples.
@@ -197,16 +248,16 @@ mod tests {
         let room = &mut Room::new(1 << 20);
         let layout = Layout { precision: 3, min_exponent: 0 };
         let mut d = Distribution::of_state(layout);
-        d.state((1, 5), layout, 30.0, [(9, 2), (17, 1)].into_iter(), room);
-        d.state((1, 4), layout, 20.0, [(9, 1)].into_iter(), room);
+        d.state((1, 5), layout, 30.0, [(9, 2), (17, 1)].into_iter(), room, |_, _| {});
+        d.state((1, 4), layout, 20.0, [(9, 1)].into_iter(), room, |_, _| {});
         assert_eq!((d.count(), d.sum()), (3, 30.0), "a late one changes nothing");
         assert_eq!(room.taken() as usize, d.bytes());
-        d.state((2, 0), layout, 5.0, [(1, 4)].into_iter(), room);
+        d.state((2, 0), layout, 5.0, [(1, 4)].into_iter(), room, |_, _| {});
         assert_eq!((d.count(), d.sum()), (4, 5.0));
         assert_eq!(d.quantiles([0.0, 0.99]), Some([layout.middle(1); 2]));
         assert_eq!(d.between(&[0.1, layout.middle(1)], 1.0), [0, 4, 0], "a bound is inclusive");
         assert!(d.add(7.0, 1, room));
-        d.state((3, 0), layout, 1.0, [(1, 1)].into_iter(), room);
+        d.state((3, 0), layout, 1.0, [(1, 1)].into_iter(), room, |_, _| {});
         assert_eq!((d.count(), d.sum()), (2, 8.0));
         assert_eq!(room.taken() as usize, d.bytes());
         let mut d = Distribution::of_events();
@@ -251,7 +302,7 @@ mod tests {
         let layout = Layout { precision: 3, min_exponent: 0 };
         let mut d = Distribution::of_state(layout);
         for (sequence, sum) in [(u32::MAX, 5.0), (0, -3.0), (u32::MAX - 1, 9.0)] {
-            d.state((1, sequence), layout, sum, [(0, 1)].into_iter(), room);
+            d.state((1, sequence), layout, sum, [(0, 1)].into_iter(), room, |_, _| {});
         }
         assert_eq!(d.sum(), -3.0);
     }
@@ -263,8 +314,8 @@ mod tests {
         assert!(!d.add(f64::NAN, 1, room) && !d.add(f64::INFINITY, 1, room));
         let layout = Layout { precision: 4, min_exponent: -20 };
         let buckets = [(5, u64::MAX), (6, u64::MAX)];
-        d.state((1, 0), layout, f64::INFINITY, buckets.into_iter(), room);
-        d.state((1, 1), layout, f64::NAN, [(5, u64::MAX)].into_iter(), room);
+        d.state((1, 0), layout, f64::INFINITY, buckets.into_iter(), room, |_, _| {});
+        d.state((1, 1), layout, f64::NAN, [(5, u64::MAX)].into_iter(), room, |_, _| {});
         (0..4).for_each(|_| assert!(d.add(f64::MAX, 255, room)));
         assert_eq!((d.count(), d.sum()), (u64::MAX, f64::MAX));
         assert!(d.quantiles([0.5]).unwrap()[0].is_finite());

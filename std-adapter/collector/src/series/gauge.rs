@@ -28,6 +28,11 @@ impl Gauge {
         self.value
     }
 
+    /// Shows the value that several become.
+    pub(crate) fn show(&mut self, value: f64) {
+        self.value = value;
+    }
+
     /// Whether it can have come about, and was not read from damaged memory.
     pub(super) fn is_sound(&self) -> bool {
         self.value.is_finite()

@@ -70,6 +70,16 @@ pub enum Data {
         /// The text of the last one.
         text: Option<Box<str>>,
     },
+    /// Nothing: what arrives is added to what this series is a part of.
+    Passed,
+}
+
+/// By how much more a run has counted than was known before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Gain<T> {
+    /// Whether nothing was known of this run before, so that some of it may be from before the collector listened.
+    pub(crate) is_first: bool,
+    pub(crate) by: T,
 }
 
 impl Data {
@@ -84,6 +94,53 @@ impl Data {
             }
             Class::Set => Self::Set(Box::default()),
             Class::Event => Self::Event { count: 0, text: None },
+        }
+    }
+
+    /// Creates empty contents for a part of a series that adds several up: what cannot be added up as it arrives, and
+    /// nothing else.
+    pub(crate) fn of_part(class: Class) -> Self {
+        match class {
+            Class::Counter | Class::Gauge | Class::Histogram => Self::new(class),
+            Class::Timing | Class::Distribution | Class::Set | Class::Event => Self::Passed,
+        }
+    }
+
+    /// Whether its sender has stated totals of its run: if they are stated again when this is forgotten, all of them would
+    /// seem to be new.
+    pub(crate) fn is_stated(&self) -> bool {
+        match self {
+            Self::Counter(counter) => counter.is_stated(),
+            Self::Distribution(distribution) => distribution.is_stated(),
+            _ => false,
+        }
+    }
+
+    /// Keeps of the contents of a series what a part keeps, when it becomes one.
+    pub(crate) fn into_part(self, class: Class) -> Self {
+        match self {
+            Self::Counter(counter) => Self::Counter(counter.stated()),
+            Self::Distribution(d) if class == Class::Histogram => {
+                Self::Distribution(Box::new(d.stated()))
+            }
+            Self::Gauge(gauge) => Self::Gauge(gauge),
+            _ => Self::of_part(class),
+        }
+    }
+
+    /// Adds what another series of the same class has. Gauges cannot be added up like that, and stay as they are.
+    pub(crate) fn absorb(&mut self, other: &Self, room: &mut Room<'_>) {
+        match (self, other) {
+            (Self::Counter(own), Self::Counter(other)) => own.absorb(other),
+            (Self::Distribution(own), Self::Distribution(other)) => own.absorb(other, room),
+            (Self::Set(own), Self::Set(other)) => own.absorb(other, room),
+            (Self::Event { count, text }, Self::Event { count: more, text: said }) => {
+                *count = count.saturating_add(*more);
+                if let Some(said) = said {
+                    say(text, said, room);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -102,7 +159,7 @@ impl Data {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Counter(_) | Self::Gauge(_) => 0,
+            Self::Counter(_) | Self::Gauge(_) | Self::Passed => 0,
             Self::Distribution(d) => heap(size_of::<Distribution>()) + d.bytes(),
             Self::Set(s) => heap(size_of::<Set>()) + s.bytes(),
             Self::Event { text, .. } => text.as_ref().map_or(0, |t| heap(t.len())),
@@ -111,7 +168,7 @@ impl Data {
 }
 
 /// Replaces the text of an event. If there is no room for a longer one, the text is removed.
-pub(crate) fn say(text: &mut Option<Box<str>>, said: &str, room: &mut Room) {
+pub(crate) fn say(text: &mut Option<Box<str>>, said: &str, room: &mut Room<'_>) {
     if text.as_deref() == Some(said) {
         return;
     }

@@ -61,13 +61,13 @@ impl Set {
         if members.len() < Self::LIMIT && grow(members, room) {
             members.insert_unique(member, member, |m| *m);
         } else {
-            self.estimate(member, room);
+            self.estimate(Some(member), room);
         }
     }
 
-    /// Switches to an estimate, and adds a member.
+    /// Switches to an estimate, and adds a member if there is one.
     #[cold]
-    fn estimate(&mut self, member: u64, room: &mut Room) {
+    fn estimate(&mut self, member: Option<u64>, room: &mut Room) {
         room.estimated += 1;
         self.exact = false;
         let Members::Known(members) = &self.members else { return };
@@ -78,8 +78,25 @@ impl Set {
         }
         room.give(before.saturating_sub(Self::ESTIMATOR));
         let mut estimator = estimator();
-        members.iter().chain([&member]).for_each(|m| estimator.insert_hash(*m));
+        members.iter().chain(&member).for_each(|m| estimator.insert_hash(*m));
         self.members = Members::Estimated(estimator);
+    }
+
+    /// Adds the members of another one.
+    pub(crate) fn absorb(&mut self, other: &Self, room: &mut Room<'_>) {
+        match &other.members {
+            Members::Known(members) => members.iter().for_each(|m| self.add(*m, room)),
+            Members::Estimated(of_other) => {
+                if let Members::Known(_) = self.members {
+                    self.estimate(None, room);
+                }
+                if let Members::Estimated(own) = &mut self.members {
+                    // All of them have as many registers.
+                    let _ = own.union(of_other);
+                }
+            }
+        }
+        self.exact &= other.exact;
     }
 
     pub(super) fn bytes(&self) -> usize {

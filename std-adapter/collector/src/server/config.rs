@@ -8,6 +8,7 @@ use crate::data::{DataConfig, DataError};
 use crate::export::{OutputConfig, OutputError, Unprepared};
 use crate::intake::GaugeSign;
 use crate::limits::Limits;
+use crate::mapping::Mapping;
 use crate::metrics::Distributions;
 
 /// Where a [`Server`](super::Server) listens, and its limits.
@@ -40,6 +41,8 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Where to keep all data, so that a restart forgets nothing, or `None` to keep it in memory only.
     pub data: Option<DataConfig>,
+    /// What becomes of the series that are sent: rules that rename, drop and add up, or `None` to show all as they are.
+    pub mapping: Option<Mapping>,
     /// How `/metrics` shows timings, distributions and histogram instruments.
     pub distributions: Distributions,
     /// Where to send what is known, beside answering those who ask.
@@ -56,6 +59,7 @@ impl Default for ServerConfig {
             http: Some(([127, 0, 0, 1], 9125).into()),
             limits: Limits::default(),
             data: None,
+            mapping: None,
             distributions: Distributions::default(),
             outputs: OutputConfig::default(),
         }

@@ -77,10 +77,13 @@ impl Server {
         let unix = open_unix(&config.unix)?;
         #[cfg(not(unix))]
         open_unix(&config.unix)?;
-        let opened = config.data.as_ref().map(|data| data::open(data, config.limits, threads));
+        let opened = config
+            .data
+            .as_ref()
+            .map(|data| data::open(data, config.limits, config.mapping.clone(), threads));
         let (mut shards, keeper) = match opened.transpose().map_err(StartError::Data)? {
             Some(opened) => (opened.collectors, Some((opened.now_ms, opened.keeper))),
-            None => (Collector::shards(config.limits, threads), None),
+            None => (Collector::mapped_shards(config.limits, config.mapping, threads), None),
         };
         shards.iter_mut().for_each(|shard| shard.take_statsd(config.statsd));
         let addresses = groups.iter().map(|group| group.address).collect();

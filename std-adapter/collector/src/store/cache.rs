@@ -51,6 +51,8 @@ pub(crate) struct Cache {
     /// The sender's overflow series by class. Once there is one, the sender gets no other new series from this
     /// datagram.
     pub(super) overflow: [Option<u32>; Class::COUNT],
+    /// Records of the datagram that rules drop.
+    pub(crate) dropped: u64,
     text: String,
     members: Vec<u32>,
 }
@@ -63,6 +65,7 @@ impl Cache {
         self.sets.clear();
         self.untagged = Known::NotYet;
         self.overflow = [None; Class::COUNT];
+        self.dropped = 0;
     }
 
     /// The store's number for a name.

@@ -7,9 +7,10 @@
 use ringstat_core::instrument::Unit;
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::series::Role;
+use super::{New, Series, Store};
 use crate::limits::Limit;
-use crate::memory::heap;
+use crate::memory::{Room, heap};
 use crate::rows::{Outrun, Rows, Table};
 use crate::series::{Class, Data};
 
@@ -23,6 +24,17 @@ pub(crate) struct SeriesRow<'a> {
     pub(crate) name: &'a str,
     #[serde(borrow)]
     pub(crate) tags: Vec<(&'a str, &'a str)>,
+    pub(crate) role: RoleRow,
+}
+
+/// Whether a series is added up, in the table of series.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub(crate) enum RoleRow {
+    Own,
+    /// It is a part of the group with this identity, which has all that it has brought.
+    Part(u64),
+    /// It adds up others: of this sender, or of all.
+    Group(Option<u64>),
 }
 
 /// The value of a series, to be written.
@@ -227,6 +239,7 @@ impl Store {
                         unit: series.unit as u8,
                         name: self.name(series),
                         tags: self.tags(series).collect(),
+                        role: self.role_row(series),
                     };
                     rows.put(Table::Series, key, &row);
                 }
@@ -267,17 +280,32 @@ impl Store {
         let SeriesRow { sender, class, name, ref tags, .. } = *row;
         let unit = Unit::from_code(row.unit).unwrap_or_default();
         let tags = || tags.iter().copied();
-        let cost = self.cost(name, tags(), class) + value.data.bytes();
-        if let Some(limit) = self.refuse_restored(sender, cost) {
-            self.hits.count(limit, sender, 1);
-            if let Some(place) = place {
-                self.changes.changed.insert(place);
-                self.changes.renewed.insert(place);
-            }
-            return;
+        if let RoleRow::Group(_) = row.role {
+            return self.restore_if_mapped(place, row, &value);
         }
+        if self.is_dropped(name, class) {
+            return self.leave_out(place);
+        }
+        let mapped = self.map(name, class, tags());
+        let cost = self.cost(name, tags(), class, &mapped) + value.data.bytes();
+        let group = match self.refuse_restored(sender, cost) {
+            None => {
+                let room = &mut Room::new(usize::MAX / 4);
+                self.group_for(room, sender, name, class, unit, &mapped)
+            }
+            Some(limit) => Err(limit),
+        };
+        let group = match group {
+            Ok(group) => group,
+            Err(limit) => {
+                self.hits.count(limit, sender, 1);
+                return self.leave_out(place);
+            }
+        };
+        let new = New { sender, class, unit, mapped: &mapped, group };
+        let value = self.in_its_role(row.role, class, group, value);
         let number = match place {
-            None => self.insert(sender, name, tags, class, unit),
+            None => self.insert(new, name, tags),
             Some(place) => {
                 let mut free = std::mem::take(&mut self.free);
                 while self.series.len() < place as usize {
@@ -285,7 +313,7 @@ impl Store {
                     self.series.push(None);
                 }
                 // Nothing is free, so it goes to the end, which is the place.
-                let number = self.insert(sender, name, tags, class, unit);
+                let number = self.insert(new, name, tags);
                 self.free = free;
                 number
             }
@@ -294,12 +322,68 @@ impl Store {
         let (empty, bytes) = (series.data.bytes(), value.data.bytes());
         (series.seen_ms, series.scaled, series.data) = (value.seen_ms, value.scaled, value.data);
         let page_key = series.page_key;
-        if value.scaled {
+        if value.scaled && group.is_none() {
             self.mark_scaled(page_key);
         }
         self.data_bytes = self.data_bytes - empty + bytes;
         self.shares.change(sender, |s| s.bytes = (s.bytes + bytes).saturating_sub(empty));
         self.balance();
+    }
+
+    /// What a series has to come back with. If it becomes a part of a group that does not have what it has brought, because
+    /// other rules held then, the group gets that; and if it is a part no more, it begins anew.
+    fn in_its_role(
+        &mut self,
+        was: RoleRow,
+        class: Class,
+        group: Option<u32>,
+        value: ValueRow,
+    ) -> ValueRow {
+        let Some(place) = group else {
+            let data = match value.data {
+                Data::Passed => Data::new(class),
+                data => data,
+            };
+            return ValueRow { data, ..value };
+        };
+        let of = self.series.get(place as usize).and_then(Option::as_ref);
+        let part = of.map(|group| RoleRow::Part(self.identity(group)));
+        if part != Some(was) {
+            self.absorb(place, &value);
+        }
+        ValueRow { data: value.data.into_part(class), ..value }
+    }
+
+    /// Puts a group back where rules may still add to it. Without rules nothing ever would.
+    fn restore_if_mapped(&mut self, place: Option<u32>, row: &SeriesRow<'_>, value: &ValueRow) {
+        let SeriesRow { class, name, ref tags, role: RoleRow::Group(sender), .. } = *row else {
+            return;
+        };
+        if self.common.mapping.is_none() {
+            return self.leave_out(place);
+        }
+        let unit = Unit::from_code(row.unit).unwrap_or_default();
+        let tags: Vec<_> = tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        self.restore_group(sender, (name, &tags), class, unit, value);
+    }
+
+    /// Deletes a series that was kept with the next cut.
+    fn leave_out(&mut self, place: Option<u32>) {
+        if let Some(place) = place {
+            self.changes.changed.insert(place);
+            self.changes.renewed.insert(place);
+        }
+    }
+
+    fn role_row(&self, series: &Series) -> RoleRow {
+        match series.role() {
+            Role::Own => RoleRow::Own,
+            Role::Part(place) => {
+                let group = self.series.get(place as usize).and_then(Option::as_ref);
+                RoleRow::Part(group.map_or(0, |group| self.identity(group)))
+            }
+            Role::Group { .. } => RoleRow::Group(series.shown_sender()),
+        }
     }
 
     /// Returns the limit that keeps a series from being restored, or claims room for it and returns `None`.

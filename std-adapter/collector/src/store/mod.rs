@@ -9,6 +9,7 @@
 mod cache;
 mod common;
 mod cut;
+mod groups;
 mod page_index;
 mod series;
 mod shares;
@@ -16,6 +17,7 @@ mod strings;
 mod tags;
 mod text;
 
+use std::collections::BTreeSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use ringstat_core::wire::decode::Tags;
 
 use crate::exposition::{Families, FamilyKey, labels};
 use crate::limits::{Hits, Limit};
+use crate::mapping::{Mapped, Style};
 use crate::memory::{Numbers, Room, heap};
 use crate::series::{Class, Data};
 
@@ -32,10 +35,12 @@ pub(crate) use cache::Cache;
 pub(crate) use common::Common;
 use cut::Changes;
 pub(crate) use cut::{SeriesRow, ValueRow};
+use groups::Dropped;
+pub(crate) use groups::Pair;
 use page_index::PageIndex;
 pub(crate) use page_index::PageKey;
 pub use series::Series;
-use series::{Key, Place};
+use series::{Key, MappedAs, Place, Role, ShownAs};
 use shares::Shares;
 use strings::Strings;
 use tags::TagSets;
@@ -71,6 +76,12 @@ pub struct Store {
     tag_sets: TagSets,
     hasher: RandomState,
     index: Numbers,
+    /// Those that add up others, by what they have in common.
+    group_index: Numbers,
+    /// The gauges that are parts, behind the places of what they are parts of.
+    gauge_parts: BTreeSet<(u32, u32)>,
+    /// Names that rules drop.
+    dropped: Dropped,
     series: Vec<Option<Series>>,
     free: Vec<u32>,
     shares: Shares,
@@ -136,6 +147,51 @@ impl TagList for [(&str, &str)] {
     }
 }
 
+/// A series to be made.
+#[derive(Clone, Copy)]
+struct New<'a> {
+    sender: u64,
+    class: Class,
+    unit: Unit,
+    /// What it is shown as,
+    mapped: &'a Mapped,
+    /// and what it is a part of.
+    group: Option<u32>,
+}
+
+/// What is known of the sender of a series.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Known {
+    /// It lives, and may say again at any time what it has not said for long.
+    Living,
+    /// It is silent or gone, and not forgotten.
+    Silent,
+    /// Nothing.
+    Forgotten,
+}
+
+/// Whether a series is to be forgotten.
+fn is_old(common: &Common, series: &Series, now_ms: u64, life: impl Fn(u64) -> Known) -> bool {
+    let ttl = common.mapping.as_ref().and_then(|mapping| mapping.ttl(series.style()));
+    let after = ttl.unwrap_or(common.budget.limits().series_ttl);
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    if series.seen_ms >= now_ms.saturating_sub(after_ms) {
+        return false;
+    }
+    match series.role() {
+        Role::Group { parts, .. } => parts == 0,
+        // A rule that names a time holds for series of living senders, too. But what a run has stated may be stated again.
+        Role::Own => ttl.is_some() || life(series.sender) != Known::Living,
+        Role::Part(_) if series.data.is_stated() => life(series.sender) == Known::Forgotten,
+        Role::Part(_) => ttl.is_some() || life(series.sender) != Known::Living,
+    }
+}
+
+/// Tags as others see them.
+fn pairs(tags: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|(key, value)| (&**key, &**value))
+}
+
 impl Store {
     /// The bookkeeping for a series, in bytes: its entry, and its places in index and page.
     const OVERHEAD: usize = size_of::<Option<Series>>() + 10 + PageIndex::OVERHEAD;
@@ -144,17 +200,21 @@ impl Store {
     #[must_use]
     pub(crate) fn new(common: Arc<Common>) -> Self {
         let families = Families::new(common.names.clone());
+        let hasher = common.hasher.clone();
         Self {
             common,
             names: Strings::default(),
             tag_sets: TagSets::default(),
             hasher: RandomState::default(),
             index: Numbers::default(),
+            group_index: Numbers::default(),
+            gauge_parts: BTreeSet::new(),
+            dropped: Dropped::default(),
             // Places are numbered from 1.
             series: vec![None],
             free: Vec::new(),
             shares: Shares::default(),
-            shown: PageIndex::new(families),
+            shown: PageIndex::new(families, hasher),
             data_bytes: 0,
             outside: 0,
             lines: 0,
@@ -233,15 +293,16 @@ impl Store {
         }
     }
 
-    /// Returns the series of a record, which is made if necessary. Beyond a limit, returns the sender's overflow series
-    /// of that class if the record can be added up there, otherwise `None`.
+    /// Returns the series of a record and its place; it is made if necessary. Beyond a limit, returns the sender's
+    /// overflow series of that class if the record can be added up there, otherwise `None`. If rules drop it, returns
+    /// `None` as well, and the cache counts it.
     #[inline]
     pub(crate) fn series(
         &mut self,
         cache: &mut Cache,
         room: &mut Room<'_>,
         wanted: Wanted<'_, Tags<'_>>,
-    ) -> Option<&mut Series> {
+    ) -> Option<(u32, &mut Series)> {
         let Wanted { sender, class, unit, .. } = wanted;
         let numbers = (cache.name(self, wanted.name), cache.set(self, wanted.tags));
         let found = match numbers {
@@ -255,7 +316,7 @@ impl Store {
         if !self.changes.knows(place) {
             self.before_change(place);
         }
-        self.series.get_mut(place as usize)?.as_mut()
+        Some((place, self.series.get_mut(place as usize)?.as_mut()?))
     }
 
     #[inline]
@@ -278,14 +339,30 @@ impl Store {
         wanted: Wanted<'_, T>,
     ) -> Option<u32> {
         let Wanted { sender, class, may_overflow, .. } = wanted;
+        if self.is_dropped(wanted.name.1, class) {
+            cache.dropped += 1;
+            return None;
+        }
         // There will be no room for this sender before the next datagram.
         if let Some(place) = cache.overflow[class as usize].filter(|_| may_overflow) {
             self.overflowed += 1;
             return Some(place);
         }
         let name = wanted.name.1;
-        let Some(limit) = self.refuse(room, &wanted) else {
-            return Some(self.insert(sender, name, || wanted.tags.iter(), class, wanted.unit));
+        let tags = || wanted.tags.iter();
+        let mapped = self.map(name, class, tags());
+        let limit = match self.refuse(room, &wanted, &mapped) {
+            Some(limit) => limit,
+            None => match self.group_for(room, sender, name, class, wanted.unit, &mapped) {
+                Ok(group) => {
+                    let new = New { sender, class, unit: wanted.unit, mapped: &mapped, group };
+                    return Some(self.insert(new, name, tags));
+                }
+                Err(limit) => {
+                    self.common.budget.give_series(1);
+                    limit
+                }
+            },
         };
         self.hits.count(limit, sender, 1);
         if !may_overflow {
@@ -295,12 +372,14 @@ impl Store {
         let found = self.names.find(OVERFLOW).zip(self.tag_sets.find(&[]));
         let found =
             found.and_then(|(name, tags)| self.find(Key { sender, name, tags, class, unit }));
-        let cost = self.cost(OVERFLOW, std::iter::empty(), class);
+        let mapped = Mapped::default();
+        let cost = self.cost(OVERFLOW, std::iter::empty(), class, &mapped);
         let place = match found {
             Some(place) => place,
             None if room.claim(cost, true) => {
                 self.common.budget.take_series(true);
-                self.insert(sender, OVERFLOW, std::iter::empty, class, unit)
+                let new = New { sender, class, unit, mapped: &mapped, group: None };
+                self.insert(new, OVERFLOW, std::iter::empty)
             }
             None => return None,
         };
@@ -314,6 +393,7 @@ impl Store {
         &self,
         room: &mut Room<'_>,
         wanted: &Wanted<'_, T>,
+        mapped: &Mapped,
     ) -> Option<Limit> {
         let Wanted { sender, name: (_, name), tags, class, .. } = *wanted;
         let budget = &self.common.budget;
@@ -324,7 +404,7 @@ impl Store {
         if !budget.take_series(false) {
             return Some(Limit::Series);
         }
-        if room.spend(self.cost(name, tags.iter(), class)) {
+        if room.spend(self.cost(name, tags.iter(), class, mapped)) {
             return None;
         }
         budget.give_series(1);
@@ -337,25 +417,56 @@ impl Store {
         name: &str,
         tags: impl Iterator<Item = (&'t str, &'t str)>,
         class: Class,
+        mapped: &Mapped,
     ) -> usize {
-        let strings = Strings::cost(name.len()) + TagSets::cost(tags) + Families::cost(name);
-        Self::OVERHEAD + Data::least_bytes(class) + strings
+        let shown = mapped.name.as_deref().unwrap_or(name);
+        let strings = Strings::cost(name.len()) + TagSets::cost(tags) + Families::cost(shown);
+        let of_mapped = mapped.name.as_ref().map_or(0, |name| Strings::cost(name.len()))
+            + mapped.tags.as_ref().map_or(0, |tags| TagSets::cost(pairs(tags)))
+            + if self.common.mapping.is_some() { MappedAs::BYTES } else { 0 };
+        Self::OVERHEAD + Data::least_bytes(class) + strings + of_mapped
     }
 
     fn insert<'t, T: Iterator<Item = (&'t str, &'t str)>>(
         &mut self,
-        sender: u64,
+        new: New<'_>,
         sent: &str,
         sent_tags: impl Fn() -> T,
-        class: Class,
-        unit: Unit,
     ) -> u32 {
+        let New { sender, class, unit, mapped, group } = new;
         self.made += 1;
         let (name, of_name) = self.names.take(sent, sender);
         let (tags, of_tags) = self.tag_sets.take(sent_tags(), sender);
-        let data = Data::new(class);
-        self.data_bytes += data.bytes();
-        let charge = Self::OVERHEAD + data.bytes() + of_name + of_tags;
+        let (shown_name, of_shown_name) = match &mapped.name {
+            Some(shown) => self.names.take(shown, sender),
+            None => (name, 0),
+        };
+        let (shown_tags, of_shown_tags) = match &mapped.tags {
+            Some(shown) => self.tag_sets.take(pairs(shown), sender),
+            None => (tags, 0),
+        };
+        let shown = ShownAs {
+            name: shown_name,
+            tags: shown_tags,
+            unit: mapped.unit.unwrap_or(unit),
+            style: mapped.style,
+        };
+        let data = if group.is_some() { Data::of_part(class) } else { Data::new(class) };
+        // One use of each is enough if it is shown as it was sent, and frees nothing.
+        if mapped.name.is_some() && shown.name == name {
+            let _ = self.names.release(name);
+        }
+        if mapped.tags.is_some() && shown.tags == tags {
+            self.tag_sets.release(tags, |_, _| {});
+        }
+        let role = group.map_or(Role::Own, Role::Part);
+        let as_sent = ShownAs { name, tags, unit, style: Style::default() };
+        let is_mapped = shown != as_sent || group.is_some();
+        let as_mapped = is_mapped.then(|| Box::new(MappedAs { shown, role }));
+        let bytes = data.bytes() + if is_mapped { MappedAs::BYTES } else { 0 };
+        self.data_bytes += bytes;
+        let of_shown = of_shown_name + of_shown_tags;
+        let charge = Self::OVERHEAD + bytes + of_name + of_tags + of_shown;
         let behind = self.shares.of(sender).newest;
         let series = Series {
             sender,
@@ -367,6 +478,7 @@ impl Store {
             born: self.made as u32,
             name,
             tags,
+            mapped: as_mapped,
             page_key: PageKey::default(),
             twin: 0,
             before: None,
@@ -376,11 +488,18 @@ impl Store {
         self.before_renewal(self.free.last().copied().unwrap_or(self.series.len() as u32));
         let number = strings::place(&mut self.series, &mut self.free, Some(series));
         let place = Place::new(number);
-        let family = FamilyKey::of(name, class, unit);
-        let sorted = || self.tag_sets.get(tags);
-        let (page_key, twin) = self.shown.insert(family, sent, sender, sorted, number);
-        if let Some(series) = self.at(number) {
-            (series.page_key, series.twin) = (page_key, twin);
+        match group {
+            Some(group) => self.join(group, number, class),
+            None => {
+                let family = FamilyKey::of(shown.name, class, shown.unit);
+                let sent = mapped.name.as_deref().unwrap_or(sent);
+                let sorted = || self.tag_sets.get(shown.tags);
+                let of = (family, sent);
+                let (page_key, twin) = self.shown.insert(of, false, Some(sender), sorted, number);
+                if let Some(series) = self.at(number) {
+                    (series.page_key, series.twin) = (page_key, twin);
+                }
+            }
         }
         if let Some(newest) = behind.and_then(|p| self.at(p.get())) {
             newest.before = place;
@@ -402,18 +521,20 @@ impl Store {
         self.series.get_mut(place as usize)?.as_mut()
     }
 
-    /// Checks the next `count` places, and forgets series not heard from since `before_ms`. Returns how many.
+    /// Checks the next `count` places, and forgets series that have not changed for long, as `limits` or a rule say. Returns
+    /// how many.
     pub(crate) fn sweep(
         &mut self,
         count: usize,
-        before_ms: u64,
-        lives: impl Fn(u64) -> bool,
+        now_ms: u64,
+        life: impl Fn(u64) -> Known,
     ) -> usize {
         let end = (self.swept + count).min(self.series.len());
         let mut forgotten = 0;
-        let is_old = |s: &Series| s.seen_ms < before_ms && !lives(s.sender);
+        let common = self.common.clone();
         for place in self.swept..end {
-            if self.series[place].as_ref().is_some_and(is_old) {
+            let series = self.series[place].as_ref();
+            if series.is_some_and(|s| is_old(&common, s, now_ms, &life)) {
                 self.remove(place as u32);
                 forgotten += 1;
             }
@@ -429,13 +550,15 @@ impl Store {
 
     /// Releases memory that was needed when there were many more series.
     fn shrink(&mut self) {
-        let Self { series, free, index, hasher, .. } = self;
+        let Self { series, free, index, group_index, hasher, .. } = self;
         // The first place is never used.
         strings::trim(series, free, Option::is_none);
         if series.is_empty() {
             series.push(None);
         }
-        index.shrink(|n| series[*n as usize].as_ref().map_or(0, |s| hasher.hash_one(s.key())));
+        let again = |n: &u32| series[*n as usize].as_ref().map_or(0, |s| hasher.hash_one(s.key()));
+        index.shrink(again);
+        group_index.shrink(again);
         self.names.shrink();
         self.tag_sets.shrink();
         self.shares.shrink();
@@ -457,6 +580,9 @@ impl Store {
         let Some(series) = self.series.get_mut(place as usize).and_then(Option::take) else {
             return;
         };
+        if series.is_group() {
+            return self.removed_group(place, &series);
+        }
         let hash = self.hasher.hash_one(series.key());
         self.index.remove(hash, place);
         if let Some(before) = series.before.and_then(|p| self.at(p.get())) {
@@ -465,37 +591,50 @@ impl Store {
         if let Some(behind) = series.behind.and_then(|p| self.at(p.get())) {
             behind.before = series.before;
         }
-        self.shown.remove(series.page_key);
-        let shares = &mut self.shares;
-        let mut back = |owner, bytes| {
-            shares.change(owner, |share| share.bytes = share.bytes.saturating_sub(bytes));
-        };
-        if let Some((owner, bytes)) = self.names.release(series.name) {
-            back(owner, bytes);
+        match series.role() {
+            Role::Part(group) => self.leave(group, place),
+            _ => self.shown.remove(series.page_key, false),
         }
-        self.tag_sets.release(series.tags, back);
+        self.release(&series);
         self.free.push(place);
         self.common.budget.give_series(1);
-        self.data_bytes -= series.data.bytes();
+        self.data_bytes -= series.bytes();
         self.shares.change(series.sender, |share| {
             share.series -= 1;
-            share.bytes = share.bytes.saturating_sub(Self::OVERHEAD + series.data.bytes());
+            share.bytes = share.bytes.saturating_sub(Self::OVERHEAD + series.bytes());
             if series.before.is_none() {
                 share.newest = series.behind;
             }
         });
     }
 
+    /// Gives back the strings of a series that is gone.
+    fn release(&mut self, series: &Series) {
+        let shares = &mut self.shares;
+        let mut back = |owner, bytes| {
+            shares.change(owner, |share| share.bytes = share.bytes.saturating_sub(bytes));
+        };
+        let ShownAs { name, tags, .. } = series.shown();
+        for name in [Some(series.name), Some(name).filter(|name| *name != series.name)] {
+            if let Some((owner, bytes)) = name.and_then(|name| self.names.release(name)) {
+                back(owner, bytes);
+            }
+        }
+        for tags in [Some(series.tags), Some(tags).filter(|tags| *tags != series.tags)] {
+            tags.into_iter().for_each(|tags| self.tag_sets.release(tags, &mut back));
+        }
+    }
+
     /// The number of series.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.index.len() + self.group_index.len()
     }
 
     /// Whether there are no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.index.len() == 0
+        self.len() == 0
     }
 
     /// The memory of everything that is kept, in bytes.
@@ -510,6 +649,7 @@ impl Store {
             + self.shown.bytes()
             + self.shares.memory()
             + self.index.bytes()
+            + self.groups_bytes()
             + heap(self.series.capacity() * size_of::<Option<Series>>())
             + heap(self.free.capacity() * size_of::<u32>())
     }
@@ -545,16 +685,32 @@ impl Store {
 
     /// Writes the labels of a series.
     pub(crate) fn labels(&self, series: &Series, out: &mut String) {
-        labels(out, series.sender, self.tags(series), series.twin);
+        let tags = self.tag_sets.get(series.shown().tags);
+        labels(out, series.shown_sender(), tags, series.twin);
     }
 
-    /// The name of a series.
+    /// The upper bounds of a histogram's buckets, if a rule sets them.
+    pub(crate) fn buckets(&self, style: Style) -> Option<&[f64]> {
+        self.common.mapping.as_ref()?.buckets(style)
+    }
+
+    /// The name that a series is shown under, before it is made one that Prometheus takes.
+    pub(crate) fn shown_name(&self, series: &Series) -> &str {
+        self.names.get(series.shown().name)
+    }
+
+    /// The tags that a series is shown with, sorted by key.
+    pub(crate) fn shown_tags(&self, series: &Series) -> impl Iterator<Item = (&str, &str)> {
+        self.tag_sets.get(series.shown().tags)
+    }
+
+    /// The name of a series, as it was sent.
     #[must_use]
     pub fn name(&self, series: &Series) -> &str {
         self.names.get(series.name)
     }
 
-    /// The tags of a series, sorted by key.
+    /// The tags of a series, as they were sent, sorted by key.
     pub fn tags<'a>(&'a self, series: &Series) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.tag_sets.get(series.tags)
     }

@@ -20,7 +20,9 @@ pub(crate) struct PageKey {
 pub(super) struct PageIndex {
     families: Families,
     series: BTreeMap<PageKey, u32>,
-    /// Seeded, so that nobody outside can make two series collide.
+    /// The series that add up others, which all shards have at the same keys.
+    groups: BTreeMap<PageKey, u32>,
+    /// Seeded, so that nobody outside can make two series collide; the same in all shards.
     hasher: RandomState,
     text: String,
 }
@@ -29,11 +31,12 @@ impl PageIndex {
     /// The memory for a series, in bytes: a third of the places in a tree's nodes are empty.
     pub(super) const OVERHEAD: usize = (size_of::<PageKey>() + size_of::<u32>()) * 3 / 2 + 8;
 
-    pub(super) fn new(families: Families) -> Self {
+    pub(super) fn new(families: Families, hasher: RandomState) -> Self {
         Self {
             families,
             series: BTreeMap::new(),
-            hasher: RandomState::default(),
+            groups: BTreeMap::new(),
+            hasher,
             text: String::new(),
         }
     }
@@ -41,20 +44,20 @@ impl PageIndex {
     /// Takes a series in: where it is, and what tells it apart from others that would look like it; 0: nothing has to.
     pub(super) fn insert<'t, T: Iterator<Item = (&'t str, &'t str)>>(
         &mut self,
-        key: FamilyKey,
-        sent: &str,
-        sender: u64,
+        (key, sent): (FamilyKey, &str),
+        is_group: bool,
+        sender: Option<u64>,
         tags: impl Fn() -> T,
         place: u32,
     ) -> (PageKey, u64) {
         let family = self.families.take(key, sent);
+        let all = if is_group { &mut self.groups } else { &mut self.series };
         let mut twin = 0;
         loop {
             self.text.clear();
             labels(&mut self.text, sender, tags(), twin);
             let page_key = PageKey { family, labels: self.hasher.hash_one(&self.text) };
-            if let std::collections::btree_map::Entry::Vacant(vacant) = self.series.entry(page_key)
-            {
+            if let std::collections::btree_map::Entry::Vacant(vacant) = all.entry(page_key) {
                 vacant.insert(place);
                 return (page_key, twin);
             }
@@ -62,8 +65,12 @@ impl PageIndex {
         }
     }
 
-    pub(super) fn remove(&mut self, page_key: PageKey) {
-        self.series.remove(&page_key);
+    pub(super) fn remove(&mut self, page_key: PageKey, is_group: bool) {
+        if is_group {
+            self.groups.remove(&page_key);
+        } else {
+            self.series.remove(&page_key);
+        }
         self.families.release(page_key.family);
     }
 
@@ -78,18 +85,37 @@ impl PageIndex {
         family: u32,
         behind: Option<PageKey>,
     ) -> impl Iterator<Item = (PageKey, u32)> + '_ {
-        let from = match behind {
-            Some(page_key) => Bound::Excluded(page_key),
-            None => Bound::Included(PageKey { family, labels: 0 }),
-        };
-        let to = Bound::Included(PageKey { family, labels: u64::MAX });
-        self.series.range((from, to)).map(|(page_key, place)| (*page_key, *place))
+        self.series.range(range(family, behind)).map(|(page_key, place)| (*page_key, *place))
+    }
+
+    /// The same of series that add up others.
+    pub(super) fn groups_of_family(
+        &self,
+        family: u32,
+        behind: Option<PageKey>,
+    ) -> impl Iterator<Item = (PageKey, u32)> + '_ {
+        self.groups.range(range(family, behind)).map(|(page_key, place)| (*page_key, *place))
+    }
+
+    /// The place of the series that adds up others at that page_key.
+    pub(super) fn group(&self, page_key: PageKey) -> Option<u32> {
+        self.groups.get(&page_key).copied()
     }
 
     /// The memory of this table, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.families.bytes() + self.series.len() * Self::OVERHEAD
+        let series = self.series.len() + self.groups.len();
+        self.families.bytes() + series * Self::OVERHEAD
     }
+}
+
+/// The keys of a family after one of them, or all.
+fn range(family: u32, behind: Option<PageKey>) -> (Bound<PageKey>, Bound<PageKey>) {
+    let from = match behind {
+        Some(page_key) => Bound::Excluded(page_key),
+        None => Bound::Included(PageKey { family, labels: 0 }),
+    };
+    (from, Bound::Included(PageKey { family, labels: u64::MAX }))
 }
 
 /// What was sent, as a number: the same in every life of the collector, whichever shard it is and whatever else came. No

@@ -3,6 +3,7 @@
 use super::series::Key;
 use super::{Cache, Series, Store, Wanted};
 use crate::memory::Room;
+use crate::series::Class;
 
 /// A series that was found, and can be found again without looking for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +44,22 @@ impl Store {
         members.sort_unstable();
         let (name, tags) = (self.names.find(name)?, self.tag_sets.find(&members)?);
         self.find(Key { sender, name, tags, class, unit })
+    }
+
+    /// Where a value of a series that was found is stored: there, or in what adds up that series and others, and whether
+    /// it is the latter. Both are about to change.
+    #[inline]
+    pub(crate) fn storing(&mut self, found: Found, now_ms: u64) -> Option<(&mut Series, bool)> {
+        let series = self.again(found)?;
+        series.seen_ms = now_ms;
+        let group = series.group().filter(|_| series.class != Class::Gauge);
+        let Some(place) = group else { return Some((self.at(found.place)?, false)) };
+        if !self.changes.knows(place) {
+            self.before_change(place);
+        }
+        let group = self.at(place)?;
+        group.seen_ms = now_ms;
+        Some((group, true))
     }
 
     /// Whether a series that was found is still there.

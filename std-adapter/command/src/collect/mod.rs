@@ -32,6 +32,7 @@ Examples:
   RUST_LOG=warn ringstat collect --log json
   ringstat collect --data /var/lib/ringstat
   ringstat collect --remote-write http://127.0.0.1:9090/api/v1/write
+  ringstat collect --map rules.toml
 
 Lines of StatsD and DogStatsD are taken on the same addresses. They have no numbers, so what the network loses of them is
 unknown.
@@ -97,6 +98,9 @@ pub(crate) struct Args {
     /// With --data: put a damaged file aside and begin with what is left, instead of refusing to start
     #[arg(long)]
     recover: bool,
+    /// Rules in TOML that rename, drop, relabel and add up series; `ringstat map check` says whether they are sound
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
     /// Show timings and distributions as summaries with quantiles instead of histograms
     #[arg(long)]
     summaries: bool,
@@ -142,6 +146,8 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     // In a terminal there is a live view; in a pipe, or with --json, the log.
     let latest = (!args.json && Live::is_possible()).then(log::Latest::default);
     let _logging = log::start(args.log, latest.as_ref());
+    let mapping = args.map.as_ref().or(settings.map.as_ref());
+    let mapping = mapping.map(|file| crate::map::load(file)).transpose()?;
     let ended = when_ended()?;
     let (limits, threads) = (settings.limits(), settings.threads());
     let running = start(ServerConfig {
@@ -167,6 +173,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
         },
         data: data(args, settings.data)?,
         outputs: args.outputs.apply(settings.outputs),
+        mapping,
     })?;
     let out = Out::new();
     out.text(beginning(&running, args.json)?);

@@ -19,7 +19,7 @@ pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
     let malformed: u64 = report.malformed.values().sum();
     let refused_lines: u64 = report.refused_lines.values().map(|refused| refused.count).sum();
-    let lines: [(&str, u64); 19] = [
+    let lines: [(&str, u64); 20] = [
         ("datagrams", report.datagrams),
         ("  taken", report.accepted),
         ("  of StatsD lines", report.line_datagrams),
@@ -36,6 +36,7 @@ pub(crate) fn render(report: &Report) -> String {
         ("  seen before (critical)", report.repeated),
         ("  without room", report.refused_series),
         ("  values that cannot be", report.refused_values),
+        ("  dropped by a rule", report.mapped_away),
         ("of these, in overflow series", report.overflowed),
         ("dropped by the kernel", report.kernel_drops),
         ("lost", report.lost),

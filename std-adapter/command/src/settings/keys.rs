@@ -293,4 +293,10 @@ pub(super) const KEYS: &[Key] = &[
         "any number",
     ),
     key("collector.jsonl_compress", "Whether rotated files are compressed by gzip", YES_NO),
+    optional(
+        "collector.map",
+        "The file of rules that rename, drop, relabel and add up series",
+        "a path",
+        "\"/etc/ringstat/rules.toml\"",
+    ),
 ];

@@ -74,6 +74,9 @@ pub(crate) struct Collector {
     /// Where to send what is known.
     #[serde(flatten)]
     pub(crate) outputs: Outputs,
+    /// Rules for what becomes of series; without them, all are shown as they are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) map: Option<PathBuf>,
 }
 
 impl Default for Collector {
@@ -94,6 +97,7 @@ impl Default for Collector {
             distributions: Distributions::default(),
             data: None,
             outputs: Outputs::default(),
+            map: None,
         }
     }
 }

@@ -97,6 +97,7 @@ fn every_key_is_described_and_nothing_else() {
             threads: Some(2),
             data: Some("/d".into()),
             outputs: outputs::Outputs { jsonl: Some("/f".into()), ..Default::default() },
+            map: Some("/m".into()),
             ..Collector::default()
         },
     };

@@ -46,6 +46,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A collector whose cuts are begun and written one step at a time, and what it should know after a crash.
 struct KeptShard {
     dir: TempDir,
+    rules: Option<&'static str>,
     opened: Option<Opened>,
     /// What is on disk, and what will be when the cut under way is.
     on_disk: Value,
@@ -56,12 +57,13 @@ struct KeptShard {
 }
 
 impl KeptShard {
-    fn new() -> Self {
+    fn new(rules: Option<&'static str>) -> Self {
         let dir = directory();
-        let opened = open(dir.path(), 1).unwrap();
+        let opened = open_mapped(dir.path(), rules, 1).unwrap();
         let on_disk = known(&opened.collectors, 0);
         let opened = Some(opened);
-        Self { dir, opened, on_disk, begun: None, rows: Vec::new(), now_ms: 0, at: [(1, 0); 4] }
+        let (begun, rows, at) = (None, Vec::new(), [(1, 0); 4]);
+        Self { dir, rules, opened, on_disk, begun, rows, now_ms: 0, at }
     }
 
     fn step(&mut self, step: &Step) {
@@ -140,7 +142,7 @@ impl KeptShard {
 
     fn restart(&mut self, shards: usize) {
         self.opened = None;
-        self.opened = Some(open(self.dir.path(), shards).unwrap());
+        self.opened = Some(open_mapped(self.dir.path(), self.rules, shards).unwrap());
     }
 
     fn copy(&mut self, time: Duration) {
@@ -160,11 +162,13 @@ proptest! {
 
     #[test]
     fn a_crash_leaves_the_last_cut(steps in steps()) {
-        let mut kept = KeptShard::new();
-        for step in &steps {
-            kept.step(step);
+        for rules in [None, Some(super::groups::RULES)] {
+            let mut kept = KeptShard::new(rules);
+            for step in &steps {
+                kept.step(step);
+            }
+            kept.step(&Step::Crash(2));
         }
-        kept.step(&Step::Crash(2));
     }
 }
 
@@ -213,7 +217,7 @@ fn everything_is_kept_at_once_and_series_that_went_are_not() {
 fn what_waits_for_a_slow_disk_is_charged_and_bounded() {
     let dir = directory();
     let limits = Limits { bytes: 32 << 20, ..Limits::default() };
-    let opened = open_on(&Disk::default(), &DataConfig::new(dir.path()), limits, 1);
+    let opened = open_on(&Disk::default(), &DataConfig::new(dir.path()), limits, None, 1);
     let mut opened = opened.unwrap();
     let says: Vec<_> = (0..100).map(|n| Says::Event(Kind::Counter, n, 1)).collect();
     let receive = |opened: &mut Opened, sequence| {
@@ -251,7 +255,7 @@ fn what_is_beyond_a_limit_that_fell_is_left_out_and_counted() {
     cut(&mut opened, 7);
     drop(opened);
     let limits = Limits { series: 60, ..Limits::default() };
-    let opened = open_on(&Disk::default(), &DataConfig::new(dir.path()), limits, 1).unwrap();
+    let opened = open_on(&Disk::default(), &DataConfig::new(dir.path()), limits, None, 1).unwrap();
     let store = opened.collectors[0].store();
     assert!((40..=60).contains(&store.len()), "{}", store.len());
     let left = store.len();

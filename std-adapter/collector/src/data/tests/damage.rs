@@ -41,7 +41,7 @@ fn copy(from: &Path) -> TempDir {
 /// Whether it opens, and with what.
 fn outcome(dir: &Path, recover: bool) -> Result<Value, DataError> {
     let config = DataConfig { recover, ..DataConfig::new(dir) };
-    let opened = open_on(&Disk::default(), &config, Limits::default(), 1)?;
+    let opened = open_on(&Disk::default(), &config, Limits::default(), None, 1)?;
     let report = Report::of(&opened.collectors[..], &Io::default(), opened.now_ms, usize::MAX);
     Ok(serde_json::to_value(report.series).unwrap())
 }

@@ -43,7 +43,7 @@ struct Bench {
 
 impl Bench {
     fn new(dir: &Path, disk: &Disk) -> Self {
-        let opened = open_on(disk, &DataConfig::new(dir), Limits::default(), 2).unwrap();
+        let opened = open_on(disk, &DataConfig::new(dir), Limits::default(), None, 2).unwrap();
         let Opened { collectors, keeper, .. } = opened;
         let shards = Arc::new(Shards(collectors.into_iter().map(Mutex::new).collect()));
         let shared = Keeper::shared(&keeper).clone();

@@ -5,6 +5,7 @@ mod cost;
 mod cuts;
 mod damage;
 mod failures;
+mod groups;
 mod replay;
 mod wire;
 
@@ -18,6 +19,7 @@ use super::disk::Disk;
 use super::{DataConfig, DataError, Opened, open_on};
 use crate::intake::Collector;
 use crate::limits::Limits;
+use crate::mapping::Mapping;
 use crate::report::{Io, Report};
 use crate::rows::{Outrun, Rows};
 
@@ -30,14 +32,22 @@ fn directory() -> TempDir {
 }
 
 fn open(dir: &Path, shards: usize) -> Result<Opened, DataError> {
-    open_on(&Disk::default(), &DataConfig::new(dir), Limits::default(), shards)
+    open_mapped(dir, None, shards)
+}
+
+/// The same, with these rules.
+fn open_mapped(dir: &Path, rules: Option<&str>, shards: usize) -> Result<Opened, DataError> {
+    let mapping = rules.map(|rules| Mapping::parse(rules).unwrap());
+    open_on(&Disk::default(), &DataConfig::new(dir), Limits::default(), mapping, shards)
 }
 
 /// What collectors know of senders and series, without what is of one life only.
 fn known(collectors: &[Collector], now_ms: u64) -> Value {
     let report = Report::of(collectors, &Io::default(), now_ms, usize::MAX);
     let mut known = serde_json::to_value(report).unwrap();
-    for of_this_life in ["health", "degraded_senders", "io", "data", "series_bytes"] {
+    // Each shard counts its piece of a series that adds up others.
+    for of_this_life in ["health", "degraded_senders", "io", "data", "series_bytes", "series_count"]
+    {
         known.as_object_mut().unwrap().remove(of_this_life);
     }
     for sender in known["senders"].as_array_mut().unwrap() {

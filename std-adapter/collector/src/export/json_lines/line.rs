@@ -3,7 +3,8 @@
 use ringstat_core::instrument::Unit;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::series::Data;
+use crate::report::Group;
+use crate::series::{Class, Data};
 use crate::store::{Series, Store};
 
 /// The quantiles that a line has of a distribution, with their names.
@@ -12,26 +13,52 @@ const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), 
 /// One series at one moment.
 pub(super) struct Line<'s> {
     time_ms: u64,
-    store: &'s Store,
-    series: &'s Series,
+    /// `None` if it adds up those of several senders.
+    sender: Option<u64>,
+    name: &'s str,
+    tags: Vec<(&'s str, &'s str)>,
+    class: Class,
+    unit: Unit,
+    data: &'s Data,
+    scaled: bool,
 }
 
 impl<'s> Line<'s> {
-    pub(super) const fn of(time_ms: u64, store: &'s Store, series: &'s Series) -> Self {
-        Self { time_ms, store, series }
+    pub(super) fn of(time_ms: u64, store: &'s Store, series: &'s Series) -> Self {
+        Self {
+            time_ms,
+            sender: Some(series.sender),
+            name: store.shown_name(series),
+            tags: store.shown_tags(series).collect(),
+            class: series.class,
+            unit: series.shown_unit(),
+            data: &series.data,
+            scaled: series.scaled,
+        }
+    }
+
+    /// The same of one that adds up others.
+    pub(super) fn of_group(time_ms: u64, group: &'s Group) -> Self {
+        let Group { sender, ref name, ref tags, class, unit, ref data, scaled, .. } = *group;
+        let tags = tags.iter().map(|(k, v)| (&**k, &**v)).collect();
+        Self { time_ms, sender, name, tags, class, unit, data, scaled }
     }
 }
 
 impl Serialize for Line<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { time_ms, store, series } = self;
+        let Self { time_ms, sender, name, tags, class, unit: of, data, scaled } = self;
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("time_ms", time_ms)?;
-        line.serialize_entry("sender", &format_args!("{:016x}", series.sender))?;
-        line.serialize_entry("class", &series.class)?;
-        line.serialize_entry("name", store.name(series))?;
-        line.serialize_entry("tags", &Tags(store, series))?;
-        match &series.data {
+        if let Some(sender) = sender {
+            line.serialize_entry("sender", &format_args!("{sender:016x}"))?;
+        }
+        line.serialize_entry("class", class)?;
+        line.serialize_entry("name", name)?;
+        // Pairs: a key may come more than once.
+        line.serialize_entry("tags", tags)?;
+        match data {
+            Data::Passed => {}
             Data::Counter(counter) => line.serialize_entry("value", &counter.value())?,
             Data::Gauge(gauge) => line.serialize_entry("value", &gauge.value())?,
             Data::Set(set) => line.serialize_entry("value", &set.len())?,
@@ -51,22 +78,13 @@ impl Serialize for Line<'_> {
                 }
             }
         }
-        if let Some(unit) = unit(series.unit) {
+        if let Some(unit) = unit(*of) {
             line.serialize_entry("unit", unit)?;
         }
-        if series.scaled {
+        if *scaled {
             line.serialize_entry("scaled", &true)?;
         }
         line.end()
-    }
-}
-
-/// The tags of a series, as an array of pairs: a key may come more than once.
-struct Tags<'s>(&'s Store, &'s Series);
-
-impl Serialize for Tags<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.tags(self.1))
     }
 }
 

@@ -6,6 +6,7 @@
 mod file;
 mod line;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -16,7 +17,7 @@ use super::config::{JsonLinesConfig, OutputError};
 use super::rounds::Round;
 use super::walk;
 use crate::outbox::{Standing, Standings};
-use crate::report::OutputCause;
+use crate::report::{Group, OutputCause};
 use crate::shared::Shared;
 
 /// The approximate size of what is written at once, in bytes.
@@ -98,9 +99,16 @@ impl Round for JsonLines {
     fn take(&mut self, time_ms: u64, shared: &Shared) {
         self.newest_ms = time_ms;
         let (mut chunk, mut lines) = (Vec::with_capacity(CHUNK + (CHUNK >> 2)), 0);
-        let mut walk = walk::Walk::default();
+        let (mut walk, mut groups) = (walk::Walk::default(), BTreeSet::new());
         loop {
             let more = walk.step(shared, |_, collector, series| {
+                if series.is_group() {
+                    // Each shard may have a piece of it.
+                    groups.insert(series.page_key());
+                }
+                if series.is_group() || series.is_part() {
+                    return;
+                }
                 // Plain data with string keys always serializes; a number that is none becomes null.
                 if serde_json::to_writer(&mut chunk, &Line::of(time_ms, collector.store(), series))
                     .is_ok()
@@ -109,6 +117,19 @@ impl Round for JsonLines {
                     lines += 1;
                 }
             });
+            if !more {
+                for group in std::mem::take(&mut groups) {
+                    let group = Group::at(shared, group, shared.now_ms());
+                    let line = group.as_ref().map(|group| Line::of_group(time_ms, group));
+                    if line.is_some_and(|line| serde_json::to_writer(&mut chunk, &line).is_ok()) {
+                        chunk.push(b'\n');
+                        lines += 1;
+                    }
+                    if chunk.len() >= CHUNK {
+                        self.write(&mut chunk, &mut lines, time_ms);
+                    }
+                }
+            }
             if chunk.len() >= CHUNK || !more && lines > 0 {
                 self.write(&mut chunk, &mut lines, time_ms);
             }

@@ -55,7 +55,14 @@ impl Memory {
     /// What to say of a series in this round; `None` if nothing has come since the last one and differences are said.
     pub(super) fn say(&mut self, shard: usize, series: &Series) -> Option<Said> {
         let key = (shard, series.page_key());
+        if series.is_part() {
+            // What it is a part of is sent.
+            return None;
+        }
         match &series.data {
+            Data::Passed => None,
+            // It has no value of its own.
+            Data::Gauge(_) if series.is_group() => None,
             Data::Gauge(gauge) => Some(Said::Level(gauge.value())),
             Data::Set(set) => Some(Said::Level(set.len() as f64)),
             Data::Counter(counter) => self.sum(key, counter.value(), counter.stated_run()),

@@ -70,12 +70,17 @@ impl Requests {
             self.request.resource_metrics.len() - 1
         });
         let metrics = &mut self.request.resource_metrics[resource].scope_metrics[0].metrics;
-        let key = (resource, series.class, series.unit as u8, store.name(series).to_owned());
+        let key = (
+            resource,
+            series.class,
+            series.shown_unit() as u8,
+            store.shown_name(series).to_owned(),
+        );
         let metric = *self.metrics.entry(key).or_insert_with(|| {
-            metrics.push(metric(store.name(series), series, self.temporality));
+            metrics.push(metric(store.shown_name(series), series, self.temporality));
             metrics.len() - 1
         });
-        let attributes = store.tags(series).map(|(key, value)| pair(key, value)).collect();
+        let attributes = store.shown_tags(series).map(|(key, value)| pair(key, value)).collect();
         push(&mut metrics[metric], attributes, self.time_ms, said);
         self.points += 1;
     }
@@ -154,7 +159,12 @@ fn metric(name: &str, series: &Series, temporality: AggregationTemporality) -> M
             (name.to_owned(), Data::ExponentialHistogram(all))
         }
     };
-    Metric { name, unit: unit(series.unit).to_owned(), data: Some(data), ..Metric::default() }
+    Metric {
+        name,
+        unit: unit(series.shown_unit()).to_owned(),
+        data: Some(data),
+        ..Metric::default()
+    }
 }
 
 /// A sender: what it says of itself, by OpenTelemetry's names.

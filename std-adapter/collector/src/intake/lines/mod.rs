@@ -102,8 +102,20 @@ struct Run<'t, 'b> {
     id: u64,
     container: Option<&'t str>,
     room: Room<'b>,
+    /// How much those that add up series may grow, if rules add any up.
+    groups_room: Option<Room<'b>>,
     tally: Tally,
     lines: u64,
+}
+
+impl<'b> Run<'_, 'b> {
+    /// How much a series may grow, which may be one that adds up others.
+    fn room(&mut self, of_any: bool) -> &mut Room<'b> {
+        match &mut self.groups_room {
+            Some(room) if of_any => room,
+            _ => &mut self.room,
+        }
+    }
 }
 
 impl<'a> Taker<'a> {
@@ -177,13 +189,18 @@ impl<'a> Taker<'a> {
         }
         self.sink.cache.clear();
         let room = self.store.room(common, id);
-        Ok(Run { id, container, room, tally: Tally::default(), lines: 0 })
+        let groups_room = common.mapping.as_ref().map(|_| self.store.room_of_groups(common));
+        Ok(Run { id, container, room, groups_room, tally: Tally::default(), lines: 0 })
     }
 
     /// Counts what came of a run, and charges its sender.
     fn end(&mut self, run: Option<Run<'_, 'a>>) {
-        let Some(Run { id, room, tally, lines, .. }) = run else { return };
+        let Some(Run { id, room, groups_room, mut tally, lines, .. }) = run else { return };
+        tally.mapped_away = self.sink.cache.dropped;
         self.store.settle(id, &room);
+        if let Some(room) = groups_room {
+            self.store.settle_groups(&room);
+        }
         self.counts.add(&tally);
         if let Some(sender) = self.senders.get_mut(id) {
             sender.records += tally.read;
@@ -219,16 +236,27 @@ impl<'a> Taker<'a> {
         let mut place = None;
         for sample in metric.samples() {
             let class = class_of(sample.kind);
-            let found = match place {
-                Some((of, found)) if of == class => found,
-                _ => self.find(run, metric, class)?,
+            let dropped = self.sink.cache.dropped;
+            let (found, is_dropped) = match place {
+                Some((of, found, is_dropped)) if of == class => {
+                    self.sink.cache.dropped += u64::from(is_dropped);
+                    (found, is_dropped)
+                }
+                _ => {
+                    let found = self.find(run, metric, class)?;
+                    (found, self.sink.cache.dropped > dropped)
+                }
             };
-            place = Some((class, found));
+            place = Some((class, found, is_dropped));
             run.tally.read += 1;
-            let Some(series) = found.and_then(|found| self.store.again(found)) else { continue };
-            series.seen_ms = self.now_ms;
+            let Some((series, of_any)) =
+                found.and_then(|found| self.store.storing(found, self.now_ms))
+            else {
+                continue;
+            };
             let (scaled, page_key) = (series.scaled, series.page_key());
-            let stored = Apply { sink: self.sink, members: self.members, room: &mut run.room }
+            let room = run.room(of_any);
+            let stored = Apply { sink: self.sink, members: self.members, room, of_any }
                 .sample(series, metric, &sample);
             if series.scaled && !scaled {
                 self.store.mark_scaled(page_key);
@@ -284,12 +312,12 @@ impl<'a> Taker<'a> {
     fn event(&mut self, run: &mut Run<'_, 'a>, event: &Event<'_>) -> Result<(), LineError> {
         run.tally.read += 1;
         let found = self.series(run, event.title, &event.tags(), Class::Event);
-        if let Some(series) = found.and_then(|found| self.store.again(found))
+        if let Some((series, of_any)) =
+            found.and_then(|found| self.store.storing(found, self.now_ms))
             && let Data::Event { count, text } = &mut series.data
         {
-            series.seen_ms = self.now_ms;
             *count = count.saturating_add(1);
-            say(text, event.text, &mut run.room);
+            say(text, event.text, run.room(of_any));
             run.tally.stored += 1;
         }
         Ok(())
@@ -315,6 +343,8 @@ struct Apply<'l, 'r, 'b> {
     sink: &'l mut LineSink,
     members: &'l MemberKey,
     room: &'r mut Room<'b>,
+    /// Whether the series adds up those of several senders.
+    of_any: bool,
 }
 
 impl Apply<'_, '_, '_> {
@@ -324,6 +354,7 @@ impl Apply<'_, '_, '_> {
         let Sample { value, rate, text, .. } = *sample;
         series.scaled |= rate < 1.0;
         match &mut series.data {
+            Data::Counter(counter) if self.of_any => counter.add_of_any(value * times(rate)),
             Data::Counter(counter) => counter.add(RUN, value * times(rate)),
             Data::Gauge(gauge) => {
                 if self.is_change(metric, text) {
@@ -343,7 +374,7 @@ impl Apply<'_, '_, '_> {
                 true
             }
             // No line has values of that kind.
-            Data::Event { .. } => false,
+            Data::Event { .. } | Data::Passed => false,
         }
     }
 

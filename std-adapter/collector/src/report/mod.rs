@@ -140,7 +140,7 @@ impl Report {
             duplicates: counts.duplicates,
             too_late: counts.too_late,
             old_epoch: counts.old_epoch,
-            strangers: counts.strangers - counts.believed,
+            strangers: counts.strangers.saturating_sub(counts.believed),
             malformed: malformed.filter(|(_, n)| *n > 0).map(|(e, n)| (e.as_str(), n)).collect(),
             line_datagrams: counts.line_datagrams,
             lines: counts.lines,

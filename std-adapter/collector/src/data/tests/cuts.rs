@@ -188,6 +188,25 @@ fn a_sender_that_returns_is_neither_in_the_cut_under_way_nor_left_behind() {
 }
 
 #[test]
+fn a_sender_that_comes_back_while_it_is_deleted_is_in_the_next_cut() {
+    let mut kept = KeptShard::new(None);
+    let receive = || Step::Receive(1, false, vec![Says::Event(Kind::Counter, 1, 5)]);
+    for step in [
+        receive(),
+        Step::Begin,
+        Step::Write,
+        Step::Wait,
+        Step::Wait,
+        Step::Begin,
+        receive(),
+        Step::Write,
+        Step::Crash(1),
+    ] {
+        kept.step(&step);
+    }
+}
+
+#[test]
 fn everything_is_kept_at_once_and_series_that_went_are_not() {
     let dir = directory();
     let mut opened = open(dir.path(), 1).unwrap();

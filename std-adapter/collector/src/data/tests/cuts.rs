@@ -182,27 +182,8 @@ fn a_sender_that_returns_is_neither_in_the_cut_under_way_nor_left_behind() {
     let returns_and_goes_again =
         vec![comes(), Begin, Write, Wait, Wait, comes(), Wait, Wait, Begin, Write, Crash(1)];
     for steps in [returns_during_a_cut, returns_and_goes_again] {
-        let mut kept = KeptShard::new();
+        let mut kept = KeptShard::new(None);
         steps.iter().for_each(|step| kept.step(step));
-    }
-}
-
-#[test]
-fn a_sender_that_comes_back_while_it_is_deleted_is_in_the_next_cut() {
-    let mut kept = KeptShard::new(None);
-    let receive = || Step::Receive(1, false, vec![Says::Event(Kind::Counter, 1, 5)]);
-    for step in [
-        receive(),
-        Step::Begin,
-        Step::Write,
-        Step::Wait,
-        Step::Wait,
-        Step::Begin,
-        receive(),
-        Step::Write,
-        Step::Crash(1),
-    ] {
-        kept.step(&step);
     }
 }
 

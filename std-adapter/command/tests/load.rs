@@ -47,6 +47,22 @@ fn every_event_is_delivered_or_counted_at_its_stage() {
 }
 
 #[test]
+fn a_load_in_stages_says_what_happened_in_each() {
+    let args = ["--scenario", "stages", "--rate", "2000", "--duration", "1", "--concurrency", "2"];
+    let report = load(&args);
+    assert_closes(&report);
+    // 15 s of the rate on each ramp, 60 s of it, and 30 s of three times as much, out of 155 s.
+    assert_eq!(number(&report, "/intended"), 2000 * 180 / 155);
+    let stages = report["stages"].as_array().unwrap();
+    let names: Vec<_> = stages.iter().filter_map(|s| s["name"].as_str()).collect();
+    assert_eq!(names, ["ramp up", "sustain", "peak", "ramp down", "cool down"]);
+    assert_eq!(stages[2]["rates"], serde_json::json!([6000.0, 6000.0]));
+    // What is generated after the last reading belongs to no stage.
+    let generated: u64 = stages.iter().filter_map(|s| s["generated"].as_u64()).sum();
+    assert!((1..=number(&report, "/generated")).contains(&generated), "{report}");
+}
+
+#[test]
 fn lines_are_counted_at_the_far_end_too() {
     for protocol in ["dogstatsd", "statsd"] {
         let args = ["--protocol", protocol, "--rate", "5k", "--duration", "500ms"];

@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::desk::Output;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::results::{Metric, Run};
+use crate::results::{Metric, Run, Timeline};
 use crate::tools;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The scenarios, which `ringstat load --help` describes
-    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "ladder", "ci"])]
+    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "stages", "ladder", "ci"])]
     scenarios: Vec<String>,
     /// How often each is run; below 8, changes of many numbers at once cannot be told from chance
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -36,7 +36,7 @@ const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let ringstat = tools::ringstat()?;
-    let mut rounds = Vec::new();
+    let (mut rounds, mut timelines) = (Vec::new(), Vec::new());
     let mut failed = std::collections::BTreeSet::new();
     // The scenarios take turns, so that a busy minute does not affect all rounds of one scenario.
     let turns = (0..args.rounds).flat_map(|round| args.scenarios.iter().map(move |s| (round, s)));
@@ -52,9 +52,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
         let report: Value = serde_json::from_slice(&ended.stdout)?;
         rounds.push(metrics_of(scenario, &report));
+        // One picture of each scenario is enough.
+        if round == 0 {
+            timelines.extend(timeline_of(scenario, &report));
+        }
         failed.extend(failures(&report).map(|what| format!("{scenario}: {what}")));
     }
-    args.output.take(Run::now("load", Run::merged(rounds)))?;
+    args.output.take(Run { timelines, ..Run::now("load", Run::merged(rounds)) })?;
     if failed.is_empty() {
         return Ok(());
     }
@@ -127,6 +131,23 @@ pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
     metrics
 }
 
+/// Returns the rate over time, with the stages marked.
+fn timeline_of(scenario: &str, report: &Value) -> Option<Timeline> {
+    let report = report.get("best").unwrap_or(report);
+    let moments = report["timeline"].as_array()?;
+    let column = |name: &str| moments.iter().filter_map(|m| m[name].as_f64()).collect();
+    // The first stage begins with the run.
+    let stages = report["stages"].as_array().into_iter().flatten().skip(1);
+    let mark = |s: &Value| Some((s["from"].as_f64()?, s["name"].as_str()?.to_owned()));
+    Some(Timeline {
+        name: format!("load.{scenario}.generated"),
+        unit: "/s".into(),
+        seconds: column("seconds"),
+        values: column("rate"),
+        marks: stages.filter_map(mark).collect(),
+    })
+}
+
 fn number(report: &Value, path: &str) -> Option<f64> {
     report.pointer(path)?.as_f64()
 }
@@ -163,6 +184,18 @@ mod tests {
         assert_eq!(value("load.high.record.p50"), Some(30.0));
         assert_eq!(value("load.high.record.p99"), Some(0.0));
         assert_eq!(failures(&report()).collect::<Vec<_>>(), ["memory added"]);
+    }
+
+    #[test]
+    fn the_rate_over_time_has_the_stages_marked() {
+        let report = json!({
+            "timeline": [{"seconds": 1.0, "rate": 10.0}, {"seconds": 2.0, "rate": 30.0}],
+            "stages": [{"name": "ramp up", "from": 0.0}, {"name": "peak", "from": 1.5}],
+        });
+        let timeline = timeline_of("stages", &report).unwrap();
+        assert_eq!((timeline.seconds, timeline.values), (vec![1.0, 2.0], vec![10.0, 30.0]));
+        assert_eq!(timeline.marks, [(1.5, "peak".to_owned())]);
+        assert_eq!(timeline_of("x", &json!({})), None);
     }
 
     #[test]

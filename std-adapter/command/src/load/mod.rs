@@ -1,6 +1,6 @@
 //! `ringstat load`: the load tester.
 //!
-//! Threads record events at times that are fixed beforehand ([`pace`]); a collector on loopback receives them
+//! Threads record events at times that are fixed beforehand ([`pace`], [`profile`]); a collector on loopback receives them
 //! ([`receiver`]); every event is delivered, or counted at the stage that lost it ([`stages`]); and a few checks decide
 //! the exit code ([`summary`]).
 //!
@@ -14,6 +14,7 @@ mod latency;
 mod memory;
 mod options;
 mod pace;
+mod profile;
 mod receiver;
 mod run;
 mod scenario;
@@ -42,6 +43,7 @@ Scenarios (events a second of all threads together; flags replace single numbers
   high      100 000/s from  8 threads for 60 s
   stress    500 000/s from 16 threads for 30 s, room for 65 536 events
   burst   1 000 000/s from 32 threads for 10 s, room for 65 536 events
+  stages     10 000/s from  4 threads for 155 s: ramp up, sustain, peak of 3 times, ramp down, cool down
   ladder  from 100 000/s up, 4 threads, 3 s a step: the highest rate without loss
 
 Events are due at times that are fixed beforehand; an event that is recorded late is reported as late.

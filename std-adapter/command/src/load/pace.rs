@@ -5,30 +5,25 @@
 //! omission"). Here, a thread that was held up finds all events of that time due and records them at once, and each
 //! counts as late as it was.
 
-use std::time::Duration;
+use super::profile::Profile;
 
 /// The due times of one thread's share of the load.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Schedule {
-    /// The time between two events of this thread.
-    period_ns: f64,
-    /// The time of its first event: the threads take turns.
-    first_ns: f64,
+    profile: Profile,
+    /// The threads take turns: this one records every `threads`th event, from event number `thread` on.
+    thread: u64,
+    threads: u64,
     /// The number of events that it has to record.
     events: u64,
 }
 
 impl Schedule {
-    /// The share of thread number `thread` of `threads` in a load of `rate` events per second.
-    pub(crate) fn new(rate: u64, duration: Duration, thread: usize, threads: usize) -> Self {
-        let between_ns = 1e9 / rate as f64;
+    /// The share of thread number `thread` of `threads`.
+    pub(crate) fn new(profile: Profile, thread: usize, threads: usize) -> Self {
         let (thread, threads) = (thread as u64, threads as u64);
-        let all = total(rate, duration);
-        Self {
-            period_ns: between_ns * threads as f64,
-            first_ns: between_ns * thread as f64,
-            events: all.saturating_sub(thread).div_ceil(threads),
-        }
+        let events = profile.total().saturating_sub(thread).div_ceil(threads);
+        Self { profile, thread, threads, events }
     }
 
     /// The number of events that this thread has to record.
@@ -38,26 +33,27 @@ impl Schedule {
 
     /// When event number `i` is due, in nanoseconds after the start.
     pub(crate) fn due(&self, i: u64) -> u64 {
-        // A double is exact to far less than a nanosecond over the longest possible run.
-        (self.first_ns + self.period_ns * i as f64) as u64
+        self.profile.due(self.thread + self.threads * i)
     }
 
     /// How many events are due at `now`, in nanoseconds after the start.
     pub(crate) fn ready(&self, now: u64) -> u64 {
-        let since = now as f64 - self.first_ns;
-        if since < 0.0 { 0 } else { ((since / self.period_ns) as u64 + 1).min(self.events) }
+        let since = self.profile.due_by(now) - self.thread as f64;
+        if since < 0.0 { 0 } else { ((since / self.threads as f64) as u64 + 1).min(self.events) }
     }
-}
-
-/// The number of events in a load, of all threads together.
-pub(crate) fn total(rate: u64, duration: Duration) -> u64 {
-    let total = u128::from(rate) * duration.as_nanos() / 1_000_000_000;
-    u64::try_from(total).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::scenario::{Numbers, Scenario};
     use super::*;
+
+    fn schedule(rate: u64, duration: Duration, thread: usize, threads: usize) -> Schedule {
+        let numbers = Numbers { rate, duration, ..Scenario::Baseline.numbers() };
+        Schedule::new(Profile::of(Scenario::Baseline, &numbers), thread, threads)
+    }
 
     #[test]
     fn the_shares_add_up_whatever_divides_what() {
@@ -65,7 +61,7 @@ mod tests {
             [(10_000, 1000, 4), (1, 1000, 3), (999_983, 777, 32), (7, 100, 2)]
         {
             let duration = Duration::from_millis(ms);
-            let share = |t| Schedule::new(rate, duration, t, threads).events();
+            let share = |t| schedule(rate, duration, t, threads).events();
             let all: u64 = (0..threads).map(share).sum();
             assert_eq!(all, rate * ms / 1000, "{rate} {ms} {threads}");
         }
@@ -73,7 +69,7 @@ mod tests {
 
     #[test]
     fn an_event_is_ready_from_its_due_time_on_and_not_before() {
-        let schedule = Schedule::new(3000, Duration::from_secs(10), 1, 4);
+        let schedule = schedule(3000, Duration::from_secs(10), 1, 4);
         assert_eq!(schedule.events(), 7500);
         for i in [0, 1, 2, 1000, 7499] {
             let due = schedule.due(i);
@@ -86,7 +82,7 @@ mod tests {
 
     #[test]
     fn events_of_a_held_up_thread_stay_due_at_their_own_times() {
-        let schedule = Schedule::new(1000, Duration::from_secs(1), 0, 1);
+        let schedule = schedule(1000, Duration::from_secs(1), 0, 1);
         // After a pause of 100 ms there are 101 to record, the first of them due 100 ms ago.
         assert_eq!(schedule.ready(100_000_000), 101);
         assert_eq!(schedule.due(0), 0);

@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ringstat_std::{Client, clock};
+use ringstat_std::{Client, Ledger, clock};
 
 use super::latency::Latencies;
 use super::options::Plan;
-use super::pace::{self, Schedule};
+use super::pace::Schedule;
+use super::profile::{Profile, Stage};
 use super::receiver::Receiver;
 use super::screen::{Live, Screen};
-use super::summary::{Buffer, Latency, Memory, Report};
+use super::summary::{Buffer, Latency, Memory, Moment, Report, StageReport};
 use super::{memory, stages, workload};
 use crate::common::failure::{Exit, Failure};
 
@@ -37,6 +38,7 @@ struct Measured {
 /// Runs `plan` to its end, or until `stop` is set.
 pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result<Report, Failure> {
     let numbers = plan.numbers;
+    let profile = Profile::of(plan.scenario, &numbers);
     memory::forget_peak();
     let receiver = plan
         .to
@@ -57,17 +59,12 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
     if let Some(receiver) = &receiver {
         receiver.begin(start_wall);
     }
-    let mut look = Look::new(plan, &handle, &counts, start);
+    let mut look = Look::new(plan, &handle, &counts, start, profile.stages());
     screen.begin(numbers.duration);
     let measured = std::thread::scope(|scope| {
         let spawn = |(thread, measured)| {
             let worker = Worker {
-                schedule: Schedule::new(
-                    numbers.rate,
-                    numbers.duration,
-                    thread,
-                    numbers.concurrency,
-                ),
+                schedule: Schedule::new(profile.clone(), thread, numbers.concurrency),
                 client: &client,
                 generated: &counts[thread],
                 start,
@@ -79,7 +76,13 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
             scope.spawn(move || worker.work(measured, stop))
         };
         let threads: Vec<_> = measured.into_iter().enumerate().map(spawn).collect();
-        while threads.iter().any(|t| !t.is_finished()) {
+        // The last stage may be one without events, in which the client comes to rest.
+        let rests = || {
+            profile.stages().len() > 1
+                && start.elapsed() < numbers.duration
+                && !stop.load(Ordering::Relaxed)
+        };
+        while threads.iter().any(|t| !t.is_finished()) || rests() {
             std::thread::sleep(LOOK);
             look.once(screen);
         }
@@ -106,7 +109,7 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
         plan,
         super::summary::Facts {
             seconds: elapsed.as_secs_f64(),
-            intended: pace::total(numbers.rate, numbers.duration),
+            intended: profile.total(),
             generated,
             ledger,
             totals,
@@ -121,6 +124,8 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
             },
             buffer: Buffer::new(look.capacity, look.peak),
             memory: Memory::new(before, after, handle.ring_bytes()),
+            stages: look.stages,
+            timeline: look.timeline,
         },
     ))
 }
@@ -197,16 +202,38 @@ struct Look<'a> {
     shown: Instant,
     /// The number generated at the previous reading.
     before: u64,
+    /// What happened in each stage so far.
+    stages: Vec<StageReport>,
+    plan: &'a [Stage],
+    /// A reading a second.
+    timeline: Vec<Moment>,
 }
 
 impl<'a> Look<'a> {
-    fn new(plan: &Plan, client: &'a Client, counts: &'a [AtomicU64], start: Instant) -> Self {
+    fn new(
+        plan: &Plan,
+        client: &'a Client,
+        counts: &'a [AtomicU64],
+        start: Instant,
+        stages: &'a [Stage],
+    ) -> Self {
         let config = &plan.config;
         let threads = plan.numbers.concurrency;
         let own = config.shards.min(threads) * config.shard_events;
         let shared = if threads > config.shards { config.shared_events } else { 0 };
         let capacity = (own + shared) as u64;
-        Self { client, counts, start, capacity, peak: 0, shown: start, before: 0 }
+        Self {
+            client,
+            counts,
+            start,
+            capacity,
+            peak: 0,
+            shown: start,
+            before: 0,
+            stages: stages.iter().map(StageReport::new).collect(),
+            plan: stages,
+            timeline: Vec::new(),
+        }
     }
 
     fn generated(&self) -> u64 {
@@ -217,13 +244,14 @@ impl<'a> Look<'a> {
         let ledger = self.client.ledger();
         self.peak = self.peak.max(ledger.in_flight);
         let now = Instant::now();
+        self.stage(now.saturating_duration_since(self.start), &ledger);
         let since = now.saturating_duration_since(self.shown);
         if since < Duration::from_secs(1) {
             return;
         }
         let generated = self.generated();
         let dropped = ledger.dropped.total();
-        screen.show(&Live {
+        let live = Live {
             elapsed: now - self.start,
             generated,
             sent: ledger.left(),
@@ -231,8 +259,32 @@ impl<'a> Look<'a> {
             rate: (generated - self.before) as f64 / since.as_secs_f64(),
             drop_percent: percent(dropped, generated),
             buffer_percent: percent(ledger.in_flight, self.capacity),
+        };
+        screen.show(&live);
+        self.timeline.push(Moment {
+            seconds: live.elapsed.as_secs_f64(),
+            rate: live.rate,
+            dropped,
+            buffer_percent: live.buffer_percent,
         });
         (self.shown, self.before) = (now, generated);
+    }
+}
+
+impl Look<'_> {
+    /// Adds what has happened since the last reading to the stage that it belongs to.
+    fn stage(&mut self, elapsed: Duration, ledger: &Ledger) {
+        let at = self.plan.iter().rposition(|s| s.from <= elapsed).unwrap_or(0);
+        let (generated, dropped) = (self.generated(), ledger.dropped.total());
+        let buffer = percent(ledger.in_flight, self.capacity);
+        let (done, open) = self.stages.split_at_mut(at);
+        let before = |of: fn(&StageReport) -> u64| done.iter().map(of).sum::<u64>();
+        let (earlier, lost_earlier) = (before(|s| s.generated), before(|s| s.dropped));
+        if let Some(stage) = open.first_mut() {
+            stage.generated = generated.saturating_sub(earlier);
+            stage.dropped = dropped.saturating_sub(lost_earlier);
+            stage.buffer_percent = stage.buffer_percent.max(buffer);
+        }
     }
 }
 

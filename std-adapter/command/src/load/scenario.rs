@@ -15,6 +15,8 @@ pub(crate) enum Scenario {
     Stress,
     /// 1 000 000 a second from 32 threads for 10 s
     Burst,
+    /// 10 000 a second from 4 threads in stages: ramp up, sustain, peak of 3 times, ramp down, cool down; 155 s
+    Stages,
     /// 4 threads, 3 s a step: finds the highest rate without loss
     Ladder,
 }
@@ -22,11 +24,11 @@ pub(crate) enum Scenario {
 /// The numbers of a scenario.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Numbers {
-    /// Events per second, of all threads together.
+    /// Events per second, of all threads together; in stages, the rate that is sustained.
     pub(crate) rate: u64,
     /// The number of recording threads.
     pub(crate) concurrency: usize,
-    /// The duration; for a ladder, that of each step.
+    /// The duration of all; for a ladder, that of each step.
     pub(crate) duration: Duration,
     /// Room for this many events, divided among the threads' rings; `None`: as in the preset.
     pub(crate) buffer: Option<u32>,
@@ -39,6 +41,7 @@ impl Scenario {
             Self::High => "high",
             Self::Stress => "stress",
             Self::Burst => "burst",
+            Self::Stages => "stages",
             Self::Ladder => "ladder",
         }
     }
@@ -51,6 +54,7 @@ impl Scenario {
             Self::High => (100_000, 8, 60, None),
             Self::Stress => (500_000, 16, 30, MANY),
             Self::Burst => (1_000_000, 32, 10, MANY),
+            Self::Stages => (10_000, 4, 155, None),
             // The rate at which the climb begins.
             Self::Ladder => (100_000, 4, 3, None),
         };

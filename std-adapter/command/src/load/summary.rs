@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::latency::{self, Percentiles};
 use super::memory::Resident;
 use super::options::Plan;
+use super::profile::Stage;
 use super::run::percent;
 use super::scenario::Scenario;
 use super::stages::{Account, Loss};
@@ -29,6 +30,42 @@ pub(crate) struct Facts {
     pub(crate) latency: Latency,
     pub(crate) buffer: Buffer,
     pub(crate) memory: Memory,
+    pub(crate) stages: Vec<StageReport>,
+    pub(crate) timeline: Vec<Moment>,
+}
+
+/// What happened in one stage of the load.
+#[derive(Serialize, Clone, PartialEq, Debug)]
+pub(crate) struct StageReport {
+    pub(crate) name: &'static str,
+    /// When it began, in seconds after the start.
+    pub(crate) from: f64,
+    /// Events per second that were requested at its beginning and at its end.
+    pub(crate) rates: (f64, f64),
+    pub(crate) generated: u64,
+    /// Events that the client dropped while it lasted.
+    pub(crate) dropped: u64,
+    /// The highest use of the client's rings.
+    pub(crate) buffer_percent: f64,
+}
+
+impl StageReport {
+    pub(crate) fn new(stage: &Stage) -> Self {
+        let (name, from, rates) = (stage.name, stage.from.as_secs_f64(), stage.rates);
+        Self { name, from, rates, generated: 0, dropped: 0, buffer_percent: 0.0 }
+    }
+}
+
+/// The state at one moment of the run.
+#[derive(Serialize, Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Moment {
+    /// Seconds after the start.
+    pub(crate) seconds: f64,
+    /// Events generated per second since the moment before.
+    pub(crate) rate: f64,
+    /// Events that the client has dropped so far.
+    pub(crate) dropped: u64,
+    pub(crate) buffer_percent: f64,
 }
 
 /// A run, as `--json` prints it.
@@ -66,6 +103,10 @@ pub(crate) struct Report {
     pub(crate) latency_ns: Latency,
     pub(crate) buffer: Buffer,
     pub(crate) memory: Memory,
+    /// The stages of the load: one, unless the scenario has several.
+    pub(crate) stages: Vec<StageReport>,
+    /// A reading a second.
+    pub(crate) timeline: Vec<Moment>,
     pub(crate) checks: Vec<Check>,
     pub(crate) pass: bool,
 }
@@ -163,6 +204,8 @@ impl Report {
             latency_ns: facts.latency,
             buffer: facts.buffer,
             memory: facts.memory,
+            stages: facts.stages,
+            timeline: facts.timeline,
             checks: Vec::new(),
             pass: false,
         };
@@ -258,6 +301,9 @@ impl Report {
                 bytes(rings)
             )?;
         }
+        if self.stages.len() > 1 {
+            writeln!(out, "{}", self.stage_table())?;
+        }
         for check in &self.checks {
             let Check { what, measured, limit, unit, pass } = check;
             let (verdict, sign) = (if *pass { "pass" } else { "FAIL" }, self.sign(check));
@@ -268,6 +314,23 @@ impl Report {
 
     fn sign(&self, check: &Check) -> char {
         if self.checks.first().is_some_and(|pace| pace.what == check.what) { '≥' } else { '<' }
+    }
+
+    fn stage_table(&self) -> String {
+        const COLUMNS: [&str; 5] = ["stage", "events/s", "generated", "dropped", "buffer"];
+        let row = |s: &StageReport| {
+            let (first, last) = (s.rates.0.round() as u64, s.rates.1.round() as u64);
+            let rate = if first == last {
+                HumanCount(first).to_string()
+            } else {
+                format!("{} to {}", HumanCount(first), HumanCount(last))
+            };
+            let counts = [s.generated, s.dropped].map(|n| HumanCount(n).to_string());
+            let [generated, dropped] = counts;
+            vec![s.name.to_owned(), rate, generated, dropped, format!("{:.1} %", s.buffer_percent)]
+        };
+        let rows: Vec<Vec<String>> = self.stages.iter().map(row).collect();
+        table::render(&COLUMNS, &rows, 1)
     }
 
     fn latencies(&self) -> String {

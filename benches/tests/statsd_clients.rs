@@ -116,7 +116,6 @@ fn rylv_metrics() {
         max_udp_batch_size: 10,
         flush_interval: Duration::from_millis(50),
         writer_type: DEFAULT_STATS_WRITER_TYPE,
-        ..Default::default()
     };
     let from = "127.0.0.1:0".parse().unwrap();
     let client =

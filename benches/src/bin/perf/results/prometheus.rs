@@ -15,7 +15,7 @@ fn family(unit: &str) -> Family {
         "B" => ("ringstat_perf_bytes", "Sizes.", 1.0),
         "/s" => ("ringstat_perf_per_second", "Rates.", 1.0),
         "%" => ("ringstat_perf_ratio", "Shares, from 0 to 1.", 0.01),
-        _ => ("ringstat_perf_count", "Counts, of what the label `unit` says.", 1.0),
+        _ => ("ringstat_perf_number", "Counts, of what the label `unit` says.", 1.0),
     }
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn exposition(runs: &[Run]) -> String {
         let (family, help, by) = family(&m.unit);
         let lines = &mut families.entry(family).or_insert((help, String::new())).1;
         let name = escape(&m.name);
-        let unit = if family.ends_with("_count") {
+        let unit = if family.ends_with("_number") {
             format!(",unit=\"{}\"", escape(&m.unit))
         } else {
             String::new()
@@ -85,7 +85,7 @@ mod tests {
         let samples: Vec<_> = text.lines().filter(|l| !l.starts_with('#')).collect();
         assert_eq!(samples.len(), 4, "what is not a number is left out: {text}");
         let expected = [
-            r#"ringstat_perf_count{name="profile.x.calls.futex",unit="calls"} 7"#,
+            r#"ringstat_perf_number{name="profile.x.calls.futex",unit="calls"} 7"#,
             r#"ringstat_perf_ratio{name="load.high.drop_rate"} 0.02"#,
         ];
         assert_eq!(samples[..2], expected);

@@ -1,4 +1,4 @@
-//! How datagrams leave a server: the [`Transport`](ringstat_core::send::Transport)s that the worker sends through.
+//! How datagrams leave a server: the [`Transport`]s that the worker sends through.
 
 mod addresses;
 mod system;

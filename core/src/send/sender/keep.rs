@@ -21,7 +21,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     }
 
     /// The same, and writes those events to the memory that outlives a reset, if the store has one. While it
-    /// [is recovering](Self::is_recovering) it takes none. `names` is as in [`Inputs`].
+    /// [is recovering](Self::is_recovering) it takes none. `names` is as in [`Inputs`](super::Inputs).
     pub fn keep_with<S>(&mut self, now: Time, events: &mut S, names: &impl Resolve)
     where
         S: Source<K::Event> + ?Sized,

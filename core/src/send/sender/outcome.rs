@@ -36,7 +36,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
     }
 
     /// Gives up everything that still waits in ring and sender, counted as `cause`, and returns how many events that
-    /// was. `names` is as in [`Inputs`].
+    /// was. `names` is as in [`Inputs`](super::Inputs).
     pub fn abandon<S>(&mut self, events: &mut S, cause: Cause, names: &impl Resolve) -> u64
     where
         S: Source<K::Event> + ?Sized,

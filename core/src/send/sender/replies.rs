@@ -29,7 +29,7 @@ impl<E: Format, K: Store, const CARRY: usize> Sender<E, K, CARRY> {
         }
     }
 
-    /// Takes a datagram from the receiver, and returns how many events it settles. `names` is as in [`Inputs`].
+    /// Takes a datagram from the receiver, and returns how many events it settles. `names` is as in [`Inputs`](super::Inputs).
     ///
     /// # Errors
     /// What is wrong with the datagram, that it is for another sender or epoch, or that no receiver can have written

@@ -1,6 +1,6 @@
 //! What a sender reads from, and what it says.
 
-/// What a [`Sender`] reads from at a poll.
+/// What a [`Sender`](super::Sender) reads from at a poll.
 #[derive(Debug)]
 pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
     /// The consuming end of the ring, or of several.
@@ -13,7 +13,7 @@ pub struct Inputs<'a, S: ?Sized, I: ?Sized, N: ?Sized> {
     pub dropped: u64,
 }
 
-/// What to do next, as returned by [`Sender::poll`].
+/// What to do next, as returned by [`Sender::poll`](super::Sender::poll).
 #[derive(Debug)]
 #[must_use = "a packed datagram is in flight until `sent` or `gave_up` is told"]
 pub enum Step {

@@ -55,8 +55,9 @@ impl<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize> Draft<'a, R, INLINE>
     /// would move for each.
     ///
     /// ```
-    /// # use ringstat_core::{chip::Stats, record::Recorder};
-    /// # static STATS: Stats<16> = Stats::new();
+    /// # use ringstat_core::prelude::*;
+    /// # fn now() -> u64 { 0 }
+    /// # static STATS: Stats<16> = Stats::new(event_ring!(16), Clock::micros(now));
     /// let labels = [("shop", "north"), ("till", "7")];
     /// let _ = STATS.count("orders", 1u8).tag_each(labels).record();
     /// ```

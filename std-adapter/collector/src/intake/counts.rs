@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// let mut collector = Collector::new(Limits::default());
 /// collector.receive(b"cache.miss:1|c", 0);
 /// let counts = collector.counts();
-/// assert_eq!((counts.datagrams, counts.statsd_lines), (1, 1));
+/// assert_eq!((counts.datagrams, counts.lines), (1, 1));
 /// assert!(counts.closes(), "every datagram is accounted for");
 /// ```
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]

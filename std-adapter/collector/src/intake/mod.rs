@@ -63,7 +63,7 @@ pub use source::Source;
 /// use ringstat_collector::{Collector, Limits};
 ///
 /// let mut collector = Collector::new(Limits::default());
-/// collector.receive(b"not a datagram of ours", 0);
+/// collector.receive(b"\x7fneither a datagram nor a line", 0);
 /// assert_eq!(collector.counts().malformed_total(), 1);
 /// assert!(collector.counts().closes());
 /// ```

@@ -2,7 +2,7 @@
 //! go, a scrape every second, and now and then a `kill -9`. After each of them every datagram and every event is accounted
 //! for, no number that was scraped has gone back, and neither memory nor the directory has grown.
 //!
-//! `RINGSTAT_SOAK` is the time in seconds and `RINGSTAT_SOAK_LIFE` that of one life; `.ci/soak` asks for a minute.
+//! `SOAK_SECONDS` is the time in seconds and `SOAK_LIFE_SECONDS` that of one life; `.ci/soak` asks for a minute.
 
 #![cfg(target_os = "linux")]
 
@@ -235,7 +235,7 @@ fn seconds(variable: &str, default: u64) -> Duration {
 
 #[test]
 fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
-    let (time, life) = (seconds("RINGSTAT_SOAK", 6), seconds("RINGSTAT_SOAK_LIFE", 2));
+    let (time, life) = (seconds("SOAK_SECONDS", 6), seconds("SOAK_LIFE_SECONDS", 2));
     let dir = tempfile::tempdir().unwrap();
     let mut collector = Collector::start(dir.path(), "127.0.0.1:0");
     let udp = collector.udp.clone();

@@ -117,6 +117,45 @@ fn repeated_events_become_state_and_cost_no_datagrams() {
     assert_eq!(received.count("took"), 10_000);
 }
 
+/// An event that waits in its ring when the flush begins changes an instrument only after the walk has passed it.
+#[test]
+fn what_is_merged_during_the_last_flush_is_sent() {
+    for at_the_end in [false, true] {
+        let link = Link::default();
+        let entered = Arc::new(AtomicBool::new(false));
+        let (received, entering) = (link.received.clone(), entered.clone());
+        let builder = Client::builder("unused").aggregate(true);
+        let transport = from_fn(move |bytes: &[u8]| {
+            entering.store(true, Ordering::SeqCst);
+            received.lock().unwrap().take(bytes);
+            Ok(())
+        });
+        let stats = builder.batch_age(Duration::from_millis(1)).build_with(transport).unwrap();
+        stats.count("hits", 1u8).record();
+        stats.flush(SECOND).unwrap();
+        // Each walk also sends a share of the unchanged instruments: some walks later, that is another one.
+        (0..50).for_each(|n| stats.counter("others", &[("n", &n.to_string())]).inc());
+        (0..4).for_each(|_| stats.flush(SECOND).unwrap());
+        // The worker is held up in the transport.
+        let held = link.received.lock().unwrap();
+        entered.store(false, Ordering::SeqCst);
+        stats.event("once").record();
+        wait_for("it sends", || entered.load(Ordering::SeqCst));
+        stats.count("hits", 1u8).record();
+        std::thread::scope(|scope| {
+            let end = scope.spawn(|| match at_the_end {
+                true => assert!(stats.shutdown(SECOND).closes()),
+                false => stats.flush(SECOND).unwrap(),
+            });
+            // Asked for while the worker is held up, or at least not before.
+            std::thread::sleep(Duration::from_millis(20));
+            drop(held);
+            end.join().unwrap();
+        });
+        assert_eq!(link.received.lock().unwrap().totals["hits"], 2, "at the end: {at_the_end}");
+    }
+}
+
 #[test]
 fn merged_events_alone_send_no_empty_datagrams() {
     let link = Link::default();

@@ -61,6 +61,8 @@ struct Worker<E> {
     wake_on_first: bool,
     /// The number of the flush that is under way.
     flushing: Option<u64>,
+    /// How many events had been merged when the flush began that is under way.
+    merged_before: u64,
 }
 
 /// The interval at which an idle worker that records can wake checks the rings, in nanoseconds.
@@ -137,9 +139,20 @@ impl<E: Format> Worker<E> {
 
     /// The number of records made so far, as far as they have reached the rings.
     fn recorded(&self, events: &Consumer) -> u64 {
-        let aggregated = self.aggregate.as_ref().map_or(0, |a| a.merged);
+        let aggregated = self.merged();
         let refused = self.shared.rings.drops().total();
         self.sender.totals().taken + aggregated + events.len() as u64 + refused
+    }
+
+    /// The number of events that became part of an instrument.
+    fn merged(&self) -> u64 {
+        self.aggregate.as_ref().map_or(0, |a| a.merged)
+    }
+
+    /// Whether events have been merged since the flush began. Its walk may have been past their instruments by then, so it
+    /// takes another one.
+    fn has_merged(&self) -> bool {
+        self.merged() > self.merged_before
     }
 
     /// Takes up the requests of the handles. Returns the deadline once the client is to end.
@@ -147,6 +160,7 @@ impl<E: Format> Worker<E> {
         let state = self.shared.control.lock();
         if self.flushing.is_none() && state.flush_asked > state.flush_done {
             self.flushing = Some(state.flush_asked);
+            self.merged_before = self.merged();
             self.sender.flush();
             self.pace.hurry();
         }
@@ -160,6 +174,7 @@ impl<E: Format> Worker<E> {
         }
         self.sender.flush();
         self.flushing = None;
+        self.merged_before = self.merged();
         // One last attempt, whatever the breakers say.
         self.routes.iter_mut().for_each(Route::try_again);
         let mut last = FinalFlush::new(&self.routes);
@@ -169,6 +184,11 @@ impl<E: Format> Worker<E> {
                 continue;
             }
             if self.pool.is_empty() && self.sender.unacknowledged() == 0 {
+                if self.has_merged() {
+                    self.merged_before = self.merged();
+                    self.sender.flush();
+                    continue;
+                }
                 match last.next(&self.routes, self.shared.clock.monotonic()) {
                     FinalStep::Confirmed => break,
                     FinalStep::Awaited => {}

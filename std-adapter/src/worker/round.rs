@@ -63,6 +63,12 @@ impl<E: Format> Worker<E> {
         self.publish();
         let Due::At(until) = due else { return if sent { Next::Again } else { Next::Retry } };
         let unacknowledged = self.sender.unacknowledged() > 0;
+        if sent && !unacknowledged && self.flushing.is_some() && self.has_merged() {
+            // Once is enough: everything recorded before the flush has left the rings by now.
+            self.merged_before = u64::MAX;
+            self.sender.flush();
+            return Next::Again;
+        }
         if sent
             && !unacknowledged
             && let Some(flush) = self.flushing.take()

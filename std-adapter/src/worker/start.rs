@@ -126,6 +126,7 @@ impl<E: Format> Worker<E> {
             room: config.shard_events.min(config.shared_events) as u64,
             wake_on_first: config.wake_on_first,
             flushing: None,
+            merged_before: 0,
             shared,
         }
     }

@@ -159,25 +159,9 @@ fn polls(stats: &'static Stats<64>, config: TaskConfig, time: Duration) -> u32 {
     polls.get()
 }
 
-/// Runs a test again in a process of its own, where no earlier test has left a waker behind. Returns whether this is that
-/// process.
-fn is_alone(test: &str) -> bool {
-    const ALONE: &str = "RUN_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    let status = again.args(["--exact", test, "--nocapture"]).env(ALONE, "1").status().unwrap();
-    assert!(status.success(), "{test} alone: {status}");
-    false
-}
-
 /// The stack has room for one task that waits for a change of its state. Two tasks would wake each other for ever.
 #[test]
 fn the_state_waker_is_left_to_others() {
-    if !is_alone("the_state_waker_is_left_to_others") {
-        return;
-    }
     static STATS: Stats<64> = stats(event_ring!(64));
     let polls = polls(&STATS, config(), Duration::from_secs(2));
     println!("{polls} polls in two idle seconds");
@@ -187,9 +171,6 @@ fn the_state_waker_is_left_to_others() {
 /// With the preset for low power there is the first datagram, the answer to it, and then silence for a minute.
 #[test]
 fn low_power_sleeps() {
-    if !is_alone("low_power_sleeps") {
-        return;
-    }
     static STATS: Stats<64> = stats(event_ring!(64));
     let polls = polls(&STATS, config().low_power(), Duration::from_secs(3));
     println!("{polls} polls in three idle seconds");

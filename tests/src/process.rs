@@ -12,13 +12,22 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Creates a command that the kernel ends together with this process.
+///
+/// It has none of the variables `RINGSTAT_…`, which are settings of tests here and would be settings of the program there.
 #[must_use]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
-    if !cfg!(target_os = "linux") {
-        return Command::new(program);
+    let mut command = if cfg!(target_os = "linux") {
+        let mut command = Command::new(WITH_PARENT[0]);
+        command.args(&WITH_PARENT[1..]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"RINGSTAT_") {
+            command.env_remove(name);
+        }
     }
-    let mut command = Command::new(WITH_PARENT[0]);
-    command.args(&WITH_PARENT[1..]).arg(program);
     command
 }
 

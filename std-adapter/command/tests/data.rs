@@ -24,6 +24,7 @@ struct Collector {
     process: Process,
     _out: BufReader<ChildStdout>,
     udp: String,
+    http: String,
 }
 
 impl Collector {
@@ -37,8 +38,10 @@ impl Collector {
         let mut out = BufReader::new(process.stdout().expect("piped"));
         let mut line = String::new();
         out.read_line(&mut line).expect("the addresses");
-        let udp = json(&line)["udp"][0].as_str().expect("an address").to_owned();
-        Self { process, _out: out, udp }
+        let addresses = json(&line);
+        let text = |value: &Value| value.as_str().expect("an address").to_owned();
+        let (udp, http) = (text(&addresses["udp"][0]), text(&addresses["http"]));
+        Self { process, _out: out, udp, http }
     }
 
     /// Ends it without a word.
@@ -77,20 +80,25 @@ impl Shown {
     }
 }
 
+/// Sends a datagram with one event.
+fn send_one(socket: &UdpSocket, to: &str, sequence: u32) {
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buf = [0; 200];
+    let header = Header { sender: PLAIN, epoch: 1, sequence, ..Header::default() };
+    let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+    let event: Event = Event::new(Kind::Counter, "plain".into(), 1u8.into(), 0).unwrap();
+    open.event(&event, &NoNames).unwrap();
+    let length = open.finish(false);
+    // Refused or not: its number is used up.
+    let _ = socket.send_to(&buf[..length], to);
+}
+
 /// Sends datagrams with one event each, as fast as every half millisecond; returns how many there were.
 fn send_plain(to: &str, ends: &AtomicBool, sent: &AtomicU64) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut encoder: Box<Encoder> = Box::default();
     let mut sequence = 0;
     while !ends.load(Ordering::Acquire) {
-        let mut buf = [0; 200];
-        let header = Header { sender: PLAIN, epoch: 1, sequence, ..Header::default() };
-        let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
-        let event: Event = Event::new(Kind::Counter, "plain".into(), 1u8.into(), 0).unwrap();
-        open.event(&event, &NoNames).unwrap();
-        let length = open.finish(false);
-        // Refused or not: its number is used up.
-        let _ = socket.send_to(&buf[..length], to);
+        send_one(&socket, to, sequence);
         sequence += 1;
         sent.store(sequence.into(), Ordering::Release);
         std::thread::sleep(Duration::from_micros(500));
@@ -166,6 +174,31 @@ fn a_collector_that_is_killed_again_and_again_keeps_its_account() {
     assert!(missing > 0, "what came after a commit is lost");
     let check = run(&["data", "check", dir.path().to_str().unwrap()], "");
     assert!(check.status.success(), "{}", stderr(&check));
+}
+
+/// The value of the counter `plain` on a page.
+fn plain(page: &str) -> f64 {
+    let line = page.lines().find(|line| line.starts_with("plain_total{"));
+    line.and_then(|line| line.rsplit(' ').next()).map_or(0.0, |value| value.parse().unwrap())
+}
+
+/// Prometheus takes a counter that went back for one that began anew. Nobody sends the events a second time.
+#[test]
+fn what_was_scraped_outlives_a_kill() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut scraped = 0.0;
+    for sequence in 0..6 {
+        let collector = Collector::start(dir.path(), "127.0.0.1:0", 1);
+        assert_eq!(plain(&common::scrape(&collector.http)), scraped, "life {sequence}");
+        send_one(&socket, &collector.udp, sequence);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while plain(&common::scrape(&collector.http)) == scraped {
+            assert!(Instant::now() < deadline, "it arrives");
+        }
+        scraped += 1.0;
+        collector.kill();
+    }
 }
 
 #[test]

@@ -9,8 +9,8 @@
 mod common;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::io::{BufRead, BufReader, Read};
+use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
 use std::sync::Mutex;
@@ -61,16 +61,9 @@ impl Collector {
     }
 
     fn scrape(&self) -> Page {
-        let mut stream = TcpStream::connect(&self.http).expect("it serves");
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        // Of HTTP 1.0, so that the page comes without the sizes of its chunks.
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
-        let (head, page) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+        let page = common::scrape(&self.http);
         assert!(page.contains("\nringstat_collector_page_omitted_series 0\n"), "all of it");
-        Page::of(page)
+        Page::of(&page)
     }
 
     /// Its resident memory, in bytes. Its command may run under others that end it with this test.

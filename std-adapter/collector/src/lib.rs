@@ -60,6 +60,10 @@ mod export;
 // and the sockets for senders.
 mod server;
 
+// On more than one machine, there is a log between the sockets and the shards.
+#[cfg(feature = "nats")]
+pub mod fleet;
+
 pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
 pub use export::{
     HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OtlpTransport,

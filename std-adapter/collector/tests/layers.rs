@@ -4,7 +4,7 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "limits",
     "journal",
     "memory",
@@ -23,6 +23,7 @@ const ROOMS: [&str; 18] = [
     "http",
     "export",
     "server",
+    "fleet",
 ];
 
 #[test]

@@ -1,10 +1,13 @@
-//! What has been received of one run of a sender, as receipts report it.
+//! The answers to datagrams: receipts, and acknowledgements of critical events.
 
 use std::hash::{BuildHasher, RandomState};
 
 use ringstat_core::format::Header;
+use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::decode::Datagram;
 use ringstat_core::wire::receipt::Receipt;
+
+use super::Collector;
 
 /// Counts for one epoch, since the collector first received a datagram of it.
 ///
@@ -89,5 +92,36 @@ impl Replies {
             ack: prologue.ack_floor.map(|_| id),
             receipt: received.map(|received| received.receipt(header)),
         }
+    }
+}
+
+/// QUIC has the same bound for answers to an address that is not validated (RFC 9000, section 8). With a lower one, the
+/// bitmap would often be cut off, and events would be repeated that had arrived; at a loss of one half in each
+/// direction, twenty times as many would be given up.
+const ACK_AMPLIFICATION: usize = 3;
+
+impl Collector {
+    /// Writes an acknowledgement of the sender's critical events, once they are stored, and returns its length.
+    ///
+    /// It is at most three times as long as `asked`, the length of the datagram that it answers, so that forging the
+    /// origin of a datagram gains little. What is left out follows when lower identifiers are settled. Returns `None`
+    /// if there is nothing to acknowledge, or no room.
+    pub fn ack(&mut self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
+        let length = self.write_ack(sender, asked, buf)?;
+        self.count_acks(1);
+        Some(length)
+    }
+
+    /// The same, without counting it.
+    pub(crate) fn write_ack(&self, sender: u64, asked: usize, buf: &mut [u8]) -> Option<usize> {
+        let ack = self.senders.get(sender)?.ack()?;
+        let limit = asked.saturating_mul(ACK_AMPLIFICATION);
+        let room = limit.checked_sub(Ack::MIN_LEN)?.min(ack.bitmap.len());
+        Ack { bitmap: &ack.bitmap[..room], ..ack }.emit(buf)
+    }
+
+    /// Counts acknowledgements that were sent.
+    pub(crate) fn count_acks(&mut self, acks: u64) {
+        self.counts.acks += acks;
     }
 }

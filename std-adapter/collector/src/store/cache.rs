@@ -1,7 +1,9 @@
 //! Remembers what the indices of a datagram mean in the store.
 
-use super::{Class, Store};
 use ringstat_core::wire::decode::Tags;
+
+use super::Store;
+use crate::series::Class;
 
 /// A number in the store, as far as it has been looked for.
 #[derive(Clone, Copy, Default, Debug)]

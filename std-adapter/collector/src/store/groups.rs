@@ -15,10 +15,11 @@ use foldhash::fast::RandomState;
 use ringstat_core::instrument::Unit;
 use siphasher::sip::SipHasher13;
 
+use super::admit::pairs;
 use super::series::{Key, MappedAs, Role, ShownAs};
 use super::strings::{self, Strings};
 use super::tags::TagSets;
-use super::{Common, PageKey, Series, Store, ValueRow, pairs};
+use super::{Common, PageKey, Series, Store, ValueRow};
 use crate::exposition::{Families, FamilyKey};
 use crate::limits::Limit;
 use crate::mapping::{Mapped, Style};

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod beacon;
+mod client;
 mod clock;
 mod config;
 #[cfg(feature = "dns")]
@@ -28,13 +29,14 @@ mod socket;
 mod task;
 
 pub use beacon::{BeaconConfig, run_beacon};
+pub use client::Client;
 pub use clock::{CLOCK, micros};
 pub use config::TaskConfig;
 #[cfg(feature = "dns")]
 pub use dns::resolve;
 #[cfg(feature = "serial")]
 pub use serial::run_serial;
-pub use task::{Client, flush, run, stats, totals, wake};
+pub use task::{flush, run, stats, totals, wake};
 
 /// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {

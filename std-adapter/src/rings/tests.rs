@@ -2,8 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use ringstat_core::record::Kind;
-use ringstat_core::ring::Source;
+use ringstat_core::record::{Borrowed, Kind, Priority};
 
 fn event(n: u64) -> Event {
     Event::new(Kind::Counter, "n".into(), n.into(), n).unwrap()

@@ -24,11 +24,17 @@
 
 #![allow(unsafe_code)] // The arena is shared memory; each block says who may touch it and why.
 
+mod error;
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 #[cfg(not(loom))]
 use super::name::Resolve;
 use super::name::{STRING_LIMIT, Symbol, hash};
-use crate::ledger::Cause;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering, UnsafeCell, mutant};
+pub use error::InternError;
 
 /// The ordering that makes a string visible to others.
 #[inline(always)]
@@ -44,38 +50,6 @@ fn claims() -> bool {
 /// The largest number of slots examined for a string. In a half-full table with independent hashes, one string in about
 /// 10^11 would need more, and is refused.
 const PROBES: usize = 128;
-
-/// Why a string was not interned.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum InternError {
-    /// The interner has no free slot or not enough bytes left.
-    Full,
-    /// The string is empty or longer than 255 bytes.
-    Length,
-}
-
-impl InternError {
-    /// The cause under which a record with such a name is counted.
-    #[must_use]
-    pub const fn cause(self) -> Cause {
-        match self {
-            Self::Full => Cause::InternerFull,
-            Self::Length => Cause::Invalid,
-        }
-    }
-}
-
-impl core::fmt::Display for InternError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Full => "the interner is full",
-            Self::Length => "a name has 1 to 255 bytes",
-        })
-    }
-}
-
-impl core::error::Error for InternError {}
 
 /// An interner with room for `N` strings in `BYTES` bytes, which may be at most 16 MiB.
 ///
@@ -282,141 +256,5 @@ impl<const N: usize, const BYTES: usize> Resolve for Interner<N, BYTES> {
             let bytes = core::slice::from_raw_parts(cells.as_ptr().cast::<u8>(), cells.len());
             core::str::from_utf8_unchecked(bytes)
         })
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-    use std::format;
-
-    #[test]
-    fn each_string_once_and_back_again() {
-        static NAMES: Interner<8, 64> = Interner::new();
-        let a = NAMES.intern("a.b").unwrap();
-        let b = NAMES.intern("température").unwrap();
-        assert_eq!(NAMES.intern("a.b"), Ok(a));
-        assert_ne!(a, b);
-        assert_eq!((NAMES.resolve(a), NAMES.resolve(b)), (Some("a.b"), Some("température")));
-        assert_eq!((NAMES.len(), NAMES.bytes_used()), (2, 3 + "température".len()));
-        assert_eq!(NAMES.resolve(Symbol(99)), None);
-    }
-
-    #[test]
-    fn when_it_is_full_it_says_so_and_keeps_what_it_has() {
-        let names: Interner<4, 1000> = Interner::new();
-        for i in 0..4 {
-            names.intern(&format!("n{i}")).unwrap();
-        }
-        assert_eq!(names.intern("n4"), Err(InternError::Full));
-        assert!(names.intern("n2").is_ok());
-        let small: Interner<100, 10> = Interner::new();
-        small.intern("12345678").unwrap();
-        assert_eq!(small.intern("abc"), Err(InternError::Full));
-        assert!(small.intern("ab").is_ok());
-        assert_eq!(small.intern(""), Err(InternError::Length));
-        assert_eq!(small.intern(&"x".repeat(256)), Err(InternError::Length));
-        assert_eq!(small.refused(), 3);
-    }
-
-    /// Few probes on average, and a bounded number at worst, whether a string is known or new or there is no room for
-    /// it.
-    #[test]
-    fn looks_are_bounded_also_when_it_is_full() {
-        static NAMES: Interner<4096, 65_536> = Interner::new();
-        let look = |range: core::ops::Range<u32>, fits: bool| {
-            let (mut sum, mut most) = (0, 0);
-            for i in range.clone() {
-                let mut probes = 0;
-                let found = NAMES.find_or_insert(&format!("name.{i}"), &mut probes);
-                assert_eq!(found.is_ok(), fits, "{i}");
-                (sum, most) = (sum + probes, most.max(probes));
-            }
-            assert!(most <= PROBES, "{most} looks");
-            let average = sum as f64 / range.len() as f64;
-            assert!(average < 4.0, "{average} looks on the average");
-        };
-        look(0..4096, true);
-        assert_eq!(NAMES.len(), NAMES.capacity());
-        look(0..4096, true);
-        look(4096..20_000, false);
-        assert_eq!(NAMES.len(), 4096);
-    }
-
-    #[test]
-    fn threads_agree_on_symbols() {
-        static NAMES: Interner<256, 4096> = Interner::new();
-        let symbols = std::thread::scope(|scope| {
-            let threads: std::vec::Vec<_> = (0..4)
-                .map(|t| {
-                    scope.spawn(move || {
-                        let intern =
-                            |i: usize| NAMES.intern(&format!("name.{}", (i * (t + 1)) % 100));
-                        (0..1000).for_each(|i| assert!(intern(i).is_ok()));
-                    })
-                })
-                .collect();
-            threads.into_iter().for_each(|t| t.join().unwrap());
-            (0..100)
-                .map(|i| NAMES.intern(&format!("name.{i}")).unwrap())
-                .collect::<std::vec::Vec<_>>()
-        });
-        for (i, symbol) in symbols.iter().enumerate() {
-            assert_eq!(NAMES.resolve(*symbol), Some(&*format!("name.{i}")));
-        }
-        assert_eq!(NAMES.len(), 100);
-    }
-}
-
-/// See `ring/loom_tests.rs` for the traps that these tests avoid.
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::sync::Arc;
-    use std::sync::atomic::AtomicUsize as Count;
-    use std::sync::atomic::Ordering::SeqCst;
-    use std::vec::Vec;
-
-    #[test]
-    fn intern_publishes_whole_strings_once() {
-        let iterations = std::sync::Arc::new(Count::new(0));
-        let counted = iterations.clone();
-        loom::model(move || {
-            counted.fetch_add(1, SeqCst);
-            let names: Arc<Interner<2, 4>> = Arc::new(Interner::new());
-            let spawn = |text: &'static str| {
-                let names = names.clone();
-                loom::thread::spawn(move || {
-                    let symbol = names.intern(text).unwrap();
-                    let entry = names.slot(symbol.0 as usize).unwrap().load(Ordering::Acquire);
-                    (text, symbol, names.bytes_of(entry).collect::<Vec<_>>())
-                })
-            };
-            let parties = [spawn("a"), spawn("b")];
-            let seen = parties.map(|p| p.join().unwrap());
-            for (text, _, bytes) in &seen {
-                assert_eq!(bytes, text.as_bytes());
-            }
-            assert_ne!(seen[0].1, seen[1].1);
-            let both = ["a", "b"].map(|t| names.intern(t).unwrap());
-            assert_eq!(both, [seen[0].1, seen[1].1], "found again");
-        });
-        let iterations = iterations.load(SeqCst);
-        std::println!("explored {iterations} times");
-        assert!(iterations >= 20, "explored only {iterations} times");
-    }
-
-    #[test]
-    fn intern_of_the_same_string_agrees() {
-        loom::model(|| {
-            let names: Arc<Interner<2, 4>> = Arc::new(Interner::new());
-            let spawn = || {
-                let names = names.clone();
-                loom::thread::spawn(move || names.intern("a").unwrap())
-            };
-            let parties = [spawn(), spawn()];
-            let [a, b] = parties.map(|p| p.join().unwrap());
-            assert_eq!(a, b);
-        });
     }
 }

@@ -1,17 +1,20 @@
 //! The client with a real socket, and with transports that fail.
 
 use std::collections::HashMap;
-use std::net::UdpSocket;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringstat_core::format::Header;
 use ringstat_core::send::{SendError, Transport, from_fn};
 use ringstat_core::wire::Decoder;
 use ringstat_core::wire::decode::Body;
 use ringstat_core::wire::receipt::Receipt;
-use ringstat_std::{BreakerState, Cause, Client, ClientConfig, Counter, Outcome, Preset, Recorder};
+use ringstat_std::{
+    BreakerState, Cause, Client, ClientConfig, Counter, Ledger, Outcome, Preset, Recorder,
+};
 
 const SECOND: Duration = Duration::from_secs(10); // for what takes milliseconds unless something is wrong
 
@@ -397,6 +400,71 @@ fn when_the_breaker_opens_the_next_address_is_tried() {
     let ledger = stats.ledger();
     assert_eq!((ledger.sent, ledger.in_flight), (1, 0), "{ledger}");
     assert_eq!(moved.load(Ordering::Relaxed), 1, "once it has one that works, it stays");
+}
+
+/// A transport to a receiver with two addresses.
+struct Either {
+    sockets: [UdpSocket; 2],
+    current: usize,
+}
+
+impl Transport for Either {
+    fn send(&mut self, datagram: &[u8]) -> Result<(), SendError> {
+        self.sockets[self.current].send(datagram).map(|_| ()).map_err(|_| SendError::Refused)
+    }
+
+    fn receive(&mut self, buf: &mut [u8]) -> Result<usize, SendError> {
+        self.sockets[self.current].recv(buf).map_err(|e| match e.kind() {
+            ErrorKind::WouldBlock => SendError::WouldBlock,
+            _ => SendError::Refused,
+        })
+    }
+
+    fn hears(&self) -> bool {
+        true
+    }
+
+    fn reconnect(&mut self) {
+        self.current = 1 - self.current;
+    }
+
+    fn alternatives(&self) -> usize {
+        1
+    }
+}
+
+/// Records one event, ends at once, and returns the ledger, and how many events arrived at the second address.
+fn with_two_addresses(first: SocketAddr, second: UdpSocket) -> (Ledger, u64) {
+    let sockets = [first, second.local_addr().unwrap()].map(|receiver| {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(receiver).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    });
+    let mut receiver = Answering::new(second);
+    let receives = std::thread::spawn(move || {
+        let deadline = Instant::now() + SECOND;
+        while receiver.take() || (receiver.events == 0 && Instant::now() < deadline) {}
+        receiver.events
+    });
+    let builder = Client::builder("unused").report_interval(None);
+    let stats = builder.build_with(Either { sockets, current: 0 }).unwrap();
+    stats.count("n", 1u8).record();
+    let ledger = stats.shutdown(SECOND);
+    (ledger, receives.join().unwrap())
+}
+
+#[test]
+fn no_event_is_risked_to_find_out_which_address_is_served() {
+    let here = || UdpSocket::bind("127.0.0.1:0").unwrap();
+    // One that receives and says nothing, and one that is gone by the time it is sent to.
+    let silent = here();
+    let gone = here().local_addr().unwrap();
+    for first in [silent.local_addr().unwrap(), gone] {
+        let (ledger, arrived) = with_two_addresses(first, here());
+        let fates = (ledger.sent, ledger.unconfirmed, ledger.lost, arrived);
+        assert_eq!(fates, (1, 0, 0, 1), "{ledger}");
+    }
 }
 
 #[test]

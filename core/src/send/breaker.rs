@@ -143,6 +143,14 @@ impl Breaker {
         }
     }
 
+    /// Lets one datagram through as a probe, whatever has been reported. A breaker that never opens stays closed.
+    pub fn probe(&mut self) {
+        if self.limit > 0 {
+            self.succeeded = 0;
+            self.state = BreakerState::HalfOpen;
+        }
+    }
+
     /// Reports that a datagram was sent: the breaker closes, and earlier failures are forgotten.
     pub fn succeeded(&mut self) {
         if self.state == BreakerState::HalfOpen && self.succeeded < self.successes {

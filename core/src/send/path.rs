@@ -167,6 +167,15 @@ impl Path {
         }
     }
 
+    /// Reports that nobody knows whether the path leads anywhere: the receiver, if it can answer, is probed before
+    /// anything else is sent.
+    pub fn doubt(&mut self) {
+        if self.liveness.is_some() {
+            self.breaker.probe();
+            self.probing = None;
+        }
+    }
+
     /// Clears the path for one last attempt.
     pub fn try_again(&mut self) {
         self.breaker.close();
@@ -228,6 +237,30 @@ mod tests {
         path.answered(&receipt(1), until + 2).unwrap();
         assert_eq!(path.way(until + 2), Way::Clear);
         assert_eq!(path.breaker().times_opened(), 1);
+    }
+
+    #[test]
+    fn in_doubt_nothing_but_a_probe_is_sent_until_it_is_answered() {
+        let mut path = path();
+        path.doubt();
+        assert_eq!(path.way(0), Way::Probe);
+        path.handed(&packed(0, true), 0);
+        assert_eq!(path.way(1), Way::Wait(250));
+        path.failed(2);
+        assert!(matches!(path.way(3), Way::Wait(_)), "it was refused");
+        path.doubt();
+        assert_eq!(path.way(4), Way::Probe, "at once");
+        path.handed(&packed(1, true), 4);
+        path.answered(&receipt(1), 5).unwrap();
+        assert_eq!(path.way(5), Way::Clear);
+
+        let never = BreakerConfig { failures: 0, ..BREAKER };
+        let mut path = Path::new(never, Some(&LIVENESS), TimeUnit::Millis, 1);
+        path.doubt();
+        assert_eq!(path.way(0), Way::Clear, "a breaker that is off does not open");
+        let mut path = Path::new(BREAKER, None, TimeUnit::Millis, 1);
+        path.doubt();
+        assert_eq!(path.way(0), Way::Clear, "nobody to ask");
     }
 
     #[test]

@@ -87,6 +87,13 @@ pub trait Transport {
     /// Called when there is no way to the receiver, before the next attempt: a transport with several addresses moves
     /// on to the next one, a transport with a connection opens a new one. Must not block. Does nothing by default.
     fn reconnect(&mut self) {}
+
+    /// The number of other addresses that [`reconnect`](Self::reconnect) can move on to. If there are any, the receiver
+    /// is asked for a sign of life before the first events are sent, because the address in use may be one that nobody
+    /// serves. 0 by default.
+    fn alternatives(&self) -> usize {
+        0
+    }
 }
 
 macro_rules! delegate {
@@ -110,6 +117,9 @@ macro_rules! delegate {
             }
             fn reconnect(&mut self) {
                 (**self).reconnect();
+            }
+            fn alternatives(&self) -> usize {
+                (**self).alternatives()
             }
         }
     )*};

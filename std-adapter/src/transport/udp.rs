@@ -144,6 +144,10 @@ impl Transport for Udp {
             self.reopen();
         }
     }
+
+    fn alternatives(&self) -> usize {
+        self.addresses.len().saturating_sub(1)
+    }
 }
 
 /// Opens a socket to the address in use, or to the first one after it that can be reached: a host without IPv6 cannot

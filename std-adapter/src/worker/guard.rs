@@ -81,6 +81,10 @@ impl Transport for Guarded {
             Ok(())
         });
     }
+
+    fn alternatives(&self) -> usize {
+        self.transport.as_ref().map_or(0, |transport| transport.alternatives())
+    }
 }
 
 /// Announces that the worker has ended, however that happened, so that nobody waits for it any longer and records are

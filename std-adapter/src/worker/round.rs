@@ -91,7 +91,7 @@ impl<E: Format> Worker<E> {
                 Way::Probe => {
                     doubt = true;
                     // The answer may only be late: until it is overdue, the path is not closed.
-                    clear |= route.breaker().state() == BreakerState::Closed;
+                    clear |= route.is_clear();
                 }
                 Way::Wait(at) => until = until.min(at),
             }
@@ -164,6 +164,7 @@ impl<E: Format> Worker<E> {
                 };
                 self.tally.bad_replies += u64::from(!taken);
             }
+            route.heard(now.monotonic);
         }
         self.confirm();
     }

@@ -59,6 +59,8 @@ pub(crate) struct Route {
     refused: bool,
     /// When the receiver was asked first since its last answer.
     unanswered: Option<u64>,
+    /// How many of the receiver's addresses have not been tried yet. None of them once one has answered.
+    untried: usize,
 }
 
 impl Route {
@@ -74,7 +76,25 @@ impl Route {
         // If the transport cannot receive, nothing is asked for.
         let liveness = liveness.filter(|_| transport.hears());
         let path = Path::new(breaker, liveness, TimeUnit::Nanos, seed);
-        Self { transport, path, repeats, in_doubt: false, refused: false, unanswered: None }
+        let mut route = Self {
+            transport,
+            path,
+            repeats,
+            in_doubt: false,
+            refused: false,
+            unanswered: None,
+            untried: 0,
+        };
+        route.ask_each();
+        route
+    }
+
+    /// If the receiver has several addresses, asks them in turn for a sign of life before anything else is sent.
+    fn ask_each(&mut self) {
+        self.untried = self.transport.alternatives();
+        if self.untried > 0 {
+            self.path.doubt();
+        }
     }
 
     /// Closes the transport.
@@ -115,9 +135,22 @@ impl Route {
         self.transport.panics()
     }
 
-    /// Clears the route for one last attempt.
+    /// Clears the route for one last attempt. If the receiver has several addresses, they are asked first.
     pub(crate) fn try_again(&mut self) {
         self.path.try_again();
+        self.ask_each();
+    }
+
+    /// Clears the route, whether anybody has answered or not.
+    pub(crate) fn insist(&mut self) {
+        if !self.is_clear() {
+            self.path.try_again();
+        }
+    }
+
+    /// Whether nothing speaks against sending.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.breaker().state() == BreakerState::Closed
     }
 
     /// Whether the receiver owes an answer.
@@ -129,7 +162,7 @@ impl Route {
     pub(crate) fn answered(&mut self, receipt: &Receipt, now: u64) -> bool {
         let answers = self.path.answered(receipt, now).is_ok();
         if answers {
-            self.unanswered = None;
+            (self.unanswered, self.untried) = (None, 0);
         }
         answers
     }
@@ -143,7 +176,10 @@ impl Route {
         tally: &mut Tally,
     ) -> bool {
         tally.sends += 1;
-        match self.again_if_refused(|transport| transport.send(bytes)) {
+        let sent = self.again_if_refused(|transport| transport.send(bytes));
+        // Up to now, a refusal was the answer to an earlier datagram.
+        self.refused = false;
+        match sent {
             Ok(()) => self.left(packed, now),
             Err(e) if e.is_backpressure() => {
                 tally.backpressure += 1;
@@ -169,9 +205,16 @@ impl Route {
         }
     }
 
+    /// Reports that no more replies wait. A refusal is the answer to a probe.
+    pub(crate) fn heard(&mut self, now: u64) {
+        if self.breaker().state() == BreakerState::HalfOpen && std::mem::take(&mut self.refused) {
+            self.fail(now);
+        }
+    }
+
     /// Sends the contents of the pool if the route is clear.
     pub(crate) fn send(&mut self, pool: &Datagrams, now: u64, tally: &mut Tally) -> Handed {
-        if self.way(now) == Way::Clear || self.breaker().state() == BreakerState::Closed {
+        if self.way(now) == Way::Clear || self.is_clear() {
             tally.sends += 1;
         } else {
             return Handed::Later;
@@ -235,10 +278,15 @@ impl Route {
         self.reconnect_if_opened(opened);
     }
 
-    /// Tells the transport if the breaker has just opened, because another address may work.
+    /// Tells the transport if the breaker has just opened, because another address may work. One that has not been tried
+    /// yet is asked at once.
     fn reconnect_if_opened(&mut self, before: u64) {
         if self.breaker().times_opened() > before {
             self.transport.reconnect();
+            if self.untried > 0 {
+                self.untried -= 1;
+                self.path.doubt();
+            }
         }
     }
 

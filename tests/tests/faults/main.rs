@@ -6,6 +6,7 @@
 
 mod client;
 mod disk;
+mod names;
 mod netns;
 mod outage;
 mod redundant;
@@ -51,6 +52,7 @@ fn main() {
         trial("two_ways_and_one_of_them_is_silent", || {
             redundant::one_way_at_a_time(Hook::Received)
         }),
+        trial("a_name_with_several_addresses", names::one_of_several),
         trial("a_disk_that_is_full", disk::full),
         trial("the_kernel_gives_each_sender_to_its_thread", steering::by_sender),
         trial("5_percent_loss", || weather::bad(Faults { loss: 0.05, ..Faults::NONE })),

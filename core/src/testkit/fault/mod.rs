@@ -243,6 +243,10 @@ impl<T: Transport> Transport for FaultTransport<T> {
     fn reconnect(&mut self) {
         self.inner.reconnect();
     }
+
+    fn alternatives(&self) -> usize {
+        self.inner.alternatives()
+    }
 }
 
 #[cfg(test)]

@@ -45,8 +45,11 @@ mod metrics;
 // It may be kept on disk.
 mod data;
 
-// What waits to be sent to others.
+// What waits to be sent to others,
 mod outbox;
+
+// and what came in is passed on as it is.
+mod relay;
 
 // Around it the machine: the shards and who may look at them,
 mod shared;
@@ -76,6 +79,7 @@ pub use intake::{
 pub use limits::{Hits, Limit, Limits};
 pub use mapping::{GaugeRule, MapError, Mapping};
 pub use metrics::{Distributions, Explained, metrics};
+pub use relay::{RelayConfig, RelayProtocol, RelayTarget, RelayTargetError};
 pub use report::{
     DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, LinesReport, OutputCause, OutputCounts,
     OutputReport, Own, Process, RefusedLines, Report, SenderReport, SeriesReport, Status,

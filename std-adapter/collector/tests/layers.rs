@@ -4,7 +4,7 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "limits",
     "journal",
     "memory",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 19] = [
     "metrics",
     "data",
     "outbox",
+    "relay",
     "shared",
     "http",
     "export",

@@ -6,6 +6,8 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::relay::RelayConfig;
+
 /// Where a collector sends what it knows, beside answering those who ask.
 ///
 /// ```
@@ -28,6 +30,8 @@ pub struct OutputConfig {
     pub json_lines: Option<JsonLinesConfig>,
     /// Receivers of OTLP, which need the feature `otlp`.
     pub otlp: OtlpConfig,
+    /// Servers to which what comes in is passed on.
+    pub relay: RelayConfig,
 }
 
 /// Receivers of OpenTelemetry's protocol, and what they all get.

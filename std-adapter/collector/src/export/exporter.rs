@@ -1,6 +1,7 @@
 //! Starts and ends all outputs.
 
 use std::convert::Infallible;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -14,10 +15,13 @@ use super::deliver;
 use super::json_lines::JsonLines;
 #[cfg(feature = "otlp")]
 use super::otlp::{Otlp, OtlpCarrier};
+use super::relayed_lines::RelayedLines;
 use super::remote_write::{RemoteWrite, RemoteWriteCarrier};
 use super::rounds::{self, End};
 use crate::data::DataError;
 use crate::outbox::{Outbox, Stands};
+use crate::relay::{Relay, RelayConfig, RelayProtocol, Relays, is_own};
+use crate::report::RELAY;
 use crate::shared::Shared;
 
 /// The name of the file of what waits for the receivers of remote write, in the data directory.
@@ -55,6 +59,8 @@ pub(crate) struct Prepared {
     json_lines: Option<(JsonLines, Duration)>,
     #[cfg(feature = "otlp")]
     otlp: Option<PreparedOtlp>,
+    relays: Arc<Relays>,
+    listens: Vec<SocketAddr>,
 }
 
 #[cfg(feature = "otlp")]
@@ -71,14 +77,17 @@ struct PreparedWrite {
 }
 
 /// Checks where to send, and opens what waits in the data directory, if there is one; damaged files of it are put aside if
-/// the second part says so.
+/// the second part says so. `listens` are the collector's own addresses, to which it does not relay; `takes_lines` says
+/// whether it takes lines of StatsD.
 pub(crate) fn prepare(
     config: OutputConfig,
     dir: Option<(&Path, bool)>,
+    listens: &[SocketAddr],
+    takes_lines: bool,
 ) -> Result<Prepared, Unprepared> {
     let mut prepared = Prepared::default();
     let mut stands = Stands::default();
-    let OutputConfig { remote_write: config, json_lines, otlp } = config;
+    let OutputConfig { remote_write: config, json_lines, otlp, relay } = config;
     if !config.targets.is_empty() {
         let carriers = config.targets.iter().cloned().map(RemoteWriteCarrier::new);
         let carriers = carriers.collect::<Result<Vec<_>, _>>()?;
@@ -107,8 +116,37 @@ pub(crate) fn prepare(
         stands.add("otlp", names, outbox.clone());
         prepared.otlp = Some(PreparedOtlp { carriers, config: otlp, outbox });
     }
+    check_relays(&relay, listens, takes_lines)?;
+    let relays = Relays::new(relay);
+    let names = distinct(relays.all().iter().map(|relay| relay.target.to_string()));
+    for (name, relay) in names.into_iter().zip(relays.all()) {
+        stands.add(RELAY, vec![name], relay.queue.clone());
+    }
+    (prepared.relays, prepared.listens) = (Arc::new(relays), listens.to_vec());
     prepared.stands = Arc::new(stands);
     Ok(prepared)
+}
+
+/// Refuses targets that can get nothing, or are this collector. A name that means nothing yet may do so later.
+fn check_relays(
+    relay: &RelayConfig,
+    listens: &[SocketAddr],
+    takes_lines: bool,
+) -> Result<(), OutputError> {
+    for target in &relay.targets {
+        let wrong = |why: &str| Err(OutputError::Url { url: target.to_string(), why: why.into() });
+        let mut means = target.address.to_socket_addrs().into_iter().flatten();
+        if means.any(|to| is_own(to, listens)) {
+            return wrong("that is this collector itself");
+        }
+        let wants_lines = target.protocol != RelayProtocol::Ringstat && target.aggregate.is_none();
+        if wants_lines && !takes_lines {
+            return wrong(
+                "lines of StatsD are refused here (--no-statsd), so there are none to pass on",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Opens what waits for these targets, in that file of the data directory, if there is one.
@@ -139,6 +177,11 @@ fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 impl Prepared {
+    /// Those who get what comes in as it is.
+    pub(crate) fn relays(&self) -> &Arc<Relays> {
+        &self.relays
+    }
+
     /// How the outputs are doing.
     pub(crate) fn stands(&self) -> &Arc<Stands> {
         &self.stands
@@ -171,7 +214,14 @@ impl Prepared {
             rounds::start(round, config.interval, shared, &end, taking.clone())?;
             outboxes.push(outbox);
         }
-        Ok(Exporting { end, outboxes, taken, delivered })
+        for Relay { target, queue } in self.relays.all() {
+            if let Some(interval) = target.aggregate {
+                let round = RelayedLines::new(target.protocol, queue.clone(), shared);
+                rounds::start(round, interval, shared, &end, taking.clone())?;
+            }
+        }
+        self.relays.start(&self.listens, &delivering)?;
+        Ok(Exporting { end, outboxes, relays: self.relays, taken, delivered })
     }
 }
 
@@ -179,6 +229,7 @@ impl Prepared {
 pub(crate) struct Exporting {
     end: Arc<End>,
     outboxes: Vec<Arc<Outbox>>,
+    relays: Arc<Relays>,
     /// Disconnected when all rounds are over, and when all deliveries are.
     taken: Receiver<Infallible>,
     delivered: Receiver<Infallible>,
@@ -202,7 +253,12 @@ impl Exporting {
         };
         let taken = is_over(&self.taken);
         self.outboxes.iter().for_each(|outbox| outbox.end(by));
+        self.relays.all().iter().for_each(|relay| relay.queue.end(by));
         let delivered = is_over(&self.delivered);
+        let unsent: u64 = self.relays.all().iter().map(|relay| relay.queue.give_up()).sum();
+        if unsent > 0 {
+            tracing::error!("{unsent} datagrams could not be relayed before the end");
+        }
         let lost: u64 = self.outboxes.iter().map(|outbox| outbox.give_up()).sum();
         if lost > 0 {
             tracing::error!("{lost} samples could not be delivered before the end: they are lost");

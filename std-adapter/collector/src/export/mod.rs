@@ -16,6 +16,7 @@ mod json_lines;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod post;
+mod relayed_lines;
 mod remote_write;
 mod rounds;
 mod walk;

@@ -7,6 +7,19 @@ use super::{Collector, Replies, Sender, Source, lines};
 use crate::journal::Topic;
 use crate::statsd;
 
+/// What became of a datagram, for those who pass it on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arrival {
+    /// It was refused as a whole.
+    Refused,
+    /// It was received before, or is too late for that to be known.
+    Duplicate,
+    /// It is of ringstat's own format, and has not been received before.
+    Native,
+    /// It has lines of StatsD.
+    Lines,
+}
+
 impl Collector {
     pub(super) fn arrive(
         &mut self,
@@ -14,13 +27,16 @@ impl Collector {
         from: Option<&Source>,
         now_ms: u64,
     ) -> Replies {
+        self.arrival = Arrival::Native;
         let mut opened = match self.decoder.0.open(datagram) {
             Ok(opened) => opened,
             Err(_) if statsd::is_text(datagram) && self.lines.is_some() => {
+                self.arrival = Arrival::Lines;
                 self.take_lines(datagram, from, now_ms);
                 return Replies::default();
             }
             Err(e) => {
+                self.arrival = Arrival::Refused;
                 self.counts.malformed[e as usize] += 1;
                 self.common.journal.refused(e);
                 self.counts.statsd_lines += u64::from(is_statsd(datagram));
@@ -35,6 +51,7 @@ impl Collector {
         self.counts.displaced_senders += displaced.senders;
         self.counts.displaced_series += displaced.series;
         let Some(sender) = admitted else {
+            self.arrival = Arrival::Refused;
             self.counts.refused_senders += 1;
             return Replies::default();
         };
@@ -53,6 +70,7 @@ impl Collector {
             Verdict::Stranger => return self.keep_aside(id, datagram),
             Verdict::Twin => return self.tell_apart(id, datagram, from, now_ms),
             refused => {
+                self.arrival = Arrival::Duplicate;
                 *match refused {
                     Verdict::TooLate => &mut self.counts.too_late,
                     Verdict::OldEpoch => &mut self.counts.old_epoch,

@@ -31,6 +31,7 @@ use crate::journal::Journal;
 use crate::limits::{Hits, Limit, Limits};
 use crate::mapping::Mapping;
 use crate::store::{Common, Store};
+pub(crate) use arrive::Arrival;
 pub(crate) use baseline::Baseline;
 pub use counts::Counts;
 pub(crate) use critical::{Critical, Entry};
@@ -74,6 +75,8 @@ pub struct Collector {
     /// Takes lines of StatsD, unless they are refused.
     lines: Option<LineSink>,
     counts: Counts,
+    /// What became of the datagram that came last.
+    arrival: Arrival,
     /// When idle senders and idle series were last looked for.
     swept_ms: (u64, u64),
     hits_before: Baseline<Hits>,
@@ -142,6 +145,7 @@ impl Collector {
             lines: Some(LineSink::new(GaugeSign::default())),
             common,
             counts: Counts::default(),
+            arrival: Arrival::Refused,
             swept_ms: (0, 0),
             hits_before: Baseline::new(0, Hits::default()),
             datagrams_before: Baseline::new(0, 0),
@@ -187,6 +191,11 @@ impl Collector {
     #[must_use]
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What became of the datagram that came last.
+    pub(crate) fn arrival(&self) -> Arrival {
+        self.arrival
     }
 
     /// Examples of the lines that were refused.

@@ -3,7 +3,7 @@
 
 use ringstat_core::format::Header;
 
-use super::{Collector, Replies, Sender, Source};
+use super::{Arrival, Collector, Replies, Sender, Source};
 use crate::limits::Limit;
 use crate::memory::heap;
 
@@ -68,6 +68,7 @@ impl Collector {
         let twin = Header::parse(datagram).ok().and_then(|h| self.senders.tell_apart(&h, now_ms));
         let Some(twin) = twin else {
             self.store.hits.count(Limit::Senders, id, 1);
+            self.arrival = Arrival::Refused;
             self.counts.refused_senders += 1;
             return Replies::default();
         };

@@ -51,11 +51,7 @@ struct Connected {
 }
 
 impl Link {
-    pub(super) fn new(
-        target: &RelayTarget,
-        queue: Arc<Queue>,
-        listens: Arc<[SocketAddr]>,
-    ) -> Self {
+    pub(super) fn new(target: &RelayTarget, queue: Arc<Queue>, listens: Arc<[SocketAddr]>) -> Self {
         Self {
             name: target.to_string(),
             address: target.address.clone(),
@@ -90,7 +86,10 @@ impl Link {
                     if self.refused.is_none_or(|at| at.elapsed() >= QUIET) {
                         self.refused = Some(Instant::now());
                         let length = waiting.body.len();
-                        tracing::error!("{} cannot get a datagram of {length} bytes: {e}", self.name);
+                        tracing::error!(
+                            "{} cannot get a datagram of {length} bytes: {e}",
+                            self.name
+                        );
                     }
                     return Some(Err(OutputCause::Refused));
                 }

@@ -39,7 +39,7 @@ pub(crate) struct Relay {
 
 /// Lines that came in a larger datagram are passed on in several, cut at the ends of lines: it came over a Unix socket,
 /// which takes more than a network does in one piece.
-const LINES: usize = 1472;
+pub(crate) const LINES: usize = 1472;
 
 impl Relays {
     /// Nothing waits for these targets yet.
@@ -70,7 +70,9 @@ impl Relays {
     fn offer_to_all(&self, datagram: &[u8], arrival: Arrival, from: Option<&Source>, asks: bool) {
         // One copy for all.
         let mut shared: Option<Arc<[u8]>> = None;
-        for Relay { target, queue } in self.0.iter().filter(|relay| relay.target.aggregate.is_none()) {
+        for Relay { target, queue } in
+            self.0.iter().filter(|relay| relay.target.aggregate.is_none())
+        {
             let mut put = |body: &[u8]| {
                 let whole = body.len() == datagram.len();
                 let body = if whole {

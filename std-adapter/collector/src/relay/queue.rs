@@ -159,7 +159,8 @@ impl Queue {
         let mut state = self.state();
         while state.ends.is_none() {
             // Those who put something in wake it, too.
-            let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) else {
+            let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero())
+            else {
                 return true;
             };
             let waited = self.news.wait_timeout(state, left);

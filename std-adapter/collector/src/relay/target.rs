@@ -69,9 +69,9 @@ impl RelayTarget {
     const BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
 
     fn parse(text: &str) -> Result<Self, &'static str> {
-        let (scheme, rest) = text.split_once("://").ok_or(
-            "it begins with the protocol: ringstat://, statsd:// or dogstatsd://",
-        )?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("it begins with the protocol: ringstat://, statsd:// or dogstatsd://")?;
         let (_, protocol) = RelayProtocol::ALL
             .into_iter()
             .find(|(name, _)| *name == scheme)
@@ -86,8 +86,10 @@ impl RelayTarget {
             return Err("behind the protocol come a host and a port: HOST:PORT");
         }
         let aggregate = query.map(|query| {
-            let time = query.strip_prefix("aggregate=").ok_or("only `?aggregate=TIME` may follow")?;
-            let time = humantime::parse_duration(time).map_err(|_| "the time is one such as 10s")?;
+            let time =
+                query.strip_prefix("aggregate=").ok_or("only `?aggregate=TIME` may follow")?;
+            let time =
+                humantime::parse_duration(time).map_err(|_| "the time is one such as 10s")?;
             let (least, most) = Self::BOUNDS;
             if (least..=most).contains(&time) { Ok(time) } else { Err("the time is 1s to 1day") }
         });

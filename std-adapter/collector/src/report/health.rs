@@ -5,6 +5,7 @@
 use ringstat_core::observe::Reason;
 use serde::Serialize;
 
+use super::outputs::RELAY;
 use super::{Io, OutputCause, OutputReport, Own, Totals};
 use crate::intake::{Life, Sender, Source};
 use crate::limits::Limit;
@@ -149,11 +150,13 @@ impl Health {
     /// What an output has to do with it.
     fn of_output(&mut self, output: &OutputReport) {
         let OutputReport { target, pending_samples, .. } = output;
+        let is_relay = output.kind == RELAY;
+        let what = if is_relay { "datagrams" } else { "samples" };
         if let Some(why) = &output.failing {
             let (waited, oldest) = (output.failing_for.as_secs(), output.oldest_pending.as_secs());
             self.because(
                 Status::Degraded,
-                format!("{target} has not taken samples for {waited} s ({why}): {pending_samples} wait, the oldest for {oldest} s"),
+                format!("{target} has not taken {what} for {waited} s ({why}): {pending_samples} wait, the oldest for {oldest} s"),
             );
         }
         if let Some(why) = &output.disk_failing {
@@ -170,16 +173,30 @@ impl Health {
                     OutputCause::Refused => (Status::Degraded, "it refused them: see the log"),
                     OutputCause::QueueFull => (
                         Status::Unhealthy,
-                        "more was waiting than there is room for: see why it does not take them, or raise --remote-write-queue",
+                        if is_relay {
+                            "more was waiting than there is room for: see why it does not take them, or raise --relay-queue"
+                        } else {
+                            "more was waiting than there is room for: see why it does not take them, or raise --remote-write-queue"
+                        },
                     ),
                     OutputCause::Disk => {
                         (Status::Degraded, "they could not be read back: see the log")
                     }
                     OutputCause::Shutdown => (Status::Degraded, "the collector ended"),
+                    OutputCause::Loop => (
+                        Status::Degraded,
+                        "they came from that very machine: does it relay to this collector? Lines would go round for ever",
+                    ),
+                    OutputCause::Unsupported => (
+                        Status::Degraded,
+                        "its protocol cannot express them, such as negative samples in StatsD",
+                    ),
+                    // Nothing is missing there.
+                    OutputCause::Duplicate => continue,
                 };
                 self.because(
                     status,
-                    format!("{dropped} samples for {target} were dropped: {advice}"),
+                    format!("{dropped} {what} for {target} were dropped: {advice}"),
                 );
             }
         }

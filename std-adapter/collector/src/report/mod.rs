@@ -21,6 +21,7 @@ pub(crate) use group::Group;
 pub use health::{Health, Status};
 pub use io::{DataCounts, DataNow, HttpCounts, Io, IoCounts, Process};
 pub use lines::{LinesReport, RefusedLines};
+pub(crate) use outputs::RELAY;
 pub use outputs::{OutputCause, OutputCounts, OutputReport};
 pub use sender::{Own, SenderReport};
 pub use series::SeriesReport;

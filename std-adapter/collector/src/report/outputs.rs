@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+/// The kind of output whose samples are datagrams.
+pub(crate) const RELAY: &str = "relay";
+
 /// Why samples were dropped instead of sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,11 +20,25 @@ pub enum OutputCause {
     Disk,
     /// The collector ended, and they waited in memory.
     Shutdown,
+    /// A relay had been given them before: they arrived twice, or too late to tell.
+    Duplicate,
+    /// They came from the machine to which they were to be relayed.
+    Loop,
+    /// The target's protocol cannot express them.
+    Unsupported,
 }
 
 impl OutputCause {
     /// All causes, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::Refused, Self::QueueFull, Self::Disk, Self::Shutdown];
+    pub const ALL: [Self; 7] = [
+        Self::Refused,
+        Self::QueueFull,
+        Self::Disk,
+        Self::Shutdown,
+        Self::Duplicate,
+        Self::Loop,
+        Self::Unsupported,
+    ];
 
     /// The name of the cause in metrics.
     #[must_use]
@@ -31,11 +48,15 @@ impl OutputCause {
             Self::QueueFull => "queue_full",
             Self::Disk => "disk",
             Self::Shutdown => "shutdown",
+            Self::Duplicate => "duplicate",
+            Self::Loop => "loop",
+            Self::Unsupported => "unsupported",
         }
     }
 }
 
-/// What became of the samples for one target. All of them only grow, and `restored` and `queued` together are what was
+/// What became of the samples for one target. For a relay, samples are datagrams that came in, or lines that were made here.
+/// All of them only grow, and `restored` and `queued` together are what was
 /// sent, dropped and is pending.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct OutputCounts {

@@ -81,7 +81,6 @@ impl Counter {
     }
 
     /// The run whose totals it shows, if it shows totals: with another run it begins anew.
-    #[cfg(feature = "otlp")]
     pub(crate) fn stated_run(&self) -> Option<u32> {
         self.run.filter(|_| self.stated)
     }

@@ -211,7 +211,6 @@ impl Distribution {
     }
 
     /// The run whose state it shows, if it shows a state: with another run it begins anew.
-    #[cfg(feature = "otlp")]
     pub(crate) fn stated_run(&self) -> Option<u32> {
         self.state.from.map(|(run, _)| run)
     }

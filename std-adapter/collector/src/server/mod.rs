@@ -86,10 +86,12 @@ impl Server {
             None => (Collector::mapped_shards(config.limits, config.mapping, threads), None),
         };
         shards.iter_mut().for_each(|shard| shard.take_statsd(config.statsd));
-        let addresses = groups.iter().map(|group| group.address).collect();
         // The directory is locked by now.
         let dir = config.data.as_ref().map(|data| (&*data.dir, data.recover));
-        let outputs = export::prepare(config.outputs, dir)?;
+        let addresses: Vec<_> = groups.iter().map(|group| group.address).collect();
+        let takes_lines = config.statsd.is_some();
+        let outputs = export::prepare(config.outputs, dir, &addresses, takes_lines)?;
+        let relays = outputs.relays().clone();
         let mut shared = Shared::new(shards, addresses, config.distributions);
         if let Some((now_ms, keeper)) = &keeper {
             shared = shared.with_keeper(*now_ms, keeper.shared().clone());
@@ -118,6 +120,7 @@ impl Server {
             shared: shared.clone(),
             handoffs,
             drained: AtomicUsize::new(0),
+            relays,
             tap,
         });
         let mut sockets: Vec<Vec<Endpoint>> = (0..threads).map(|_| Vec::new()).collect();

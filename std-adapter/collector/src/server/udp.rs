@@ -11,7 +11,8 @@ use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
 use super::TapFn;
 use super::handoff::Handoff;
 use super::replies::ReplyBatch;
-use crate::intake::{Source, shard_of};
+use crate::intake::{Collector, Replies, Source, shard_of};
+use crate::relay::Relays;
 use crate::shared::{Shard, Shared, count};
 
 /// How long a thread waits before it checks whether to stop.
@@ -30,6 +31,24 @@ pub(super) struct ReceiverContext {
     /// How many threads have received everything that the kernel had when they were told to stop.
     pub(super) drained: AtomicUsize,
     pub(super) tap: Arc<TapFn>,
+    pub(super) relays: Arc<Relays>,
+}
+
+impl ReceiverContext {
+    /// Passes a datagram to the collector that it belongs to, and on to others.
+    #[inline]
+    pub(super) fn take(
+        &self,
+        collector: &mut Collector,
+        datagram: &[u8],
+        from: &Source,
+        now_ms: u64,
+    ) -> Replies {
+        let replies = collector.receive_from(datagram, Some(from), now_ms);
+        let asks = replies.receipt.is_some();
+        self.relays.offer(datagram, collector.arrival(), Some(from), asks);
+        replies
+    }
 }
 
 /// One of the receiving threads.
@@ -157,7 +176,7 @@ impl Receiver {
             for datagram in segments(buffer, meta) {
                 let of = if threads == 1 { 0 } else { shard_of(datagram, Some(&from), threads) };
                 if of == self.number {
-                    let reply = collector.receive_from(datagram, Some(&from), now_ms);
+                    let reply = self.context.take(&mut collector, datagram, &from, now_ms);
                     replies.note(reply, meta.addr, datagram.len());
                 } else {
                     self.forward(of, datagram, to, meta.addr);
@@ -183,7 +202,8 @@ impl Receiver {
         self.context.handoffs[self.number].take(|forwarded| {
             let Some(from) = forwarded.from else { return };
             let (datagram, source) = (&forwarded.datagram, Source::from(from));
-            let reply = shard.write().receive_from(datagram, Some(&source), shared.now_ms());
+            let now_ms = shared.now_ms();
+            let reply = self.context.take(&mut shard.write(), datagram, &source, now_ms);
             replies.note(reply, from, forwarded.datagram.len());
             if let Some(endpoint) = self.sockets.get(forwarded.to) {
                 replies.send(&endpoint.socket, shared, self.number);

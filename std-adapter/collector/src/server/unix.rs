@@ -82,7 +82,7 @@ impl UnixSocket {
         let shard = shard_of(datagram, Some(source), shared.shards().len());
         let now_ms = shared.now_ms();
         let asked = shared.shards()[shard]
-            .change(|collector| collector.receive_from(datagram, Some(source), now_ms));
+            .change(|collector| context.take(collector, datagram, source, now_ms));
         // Without a name there is no way back.
         if asked != Replies::default() && !from.is_unnamed() {
             let to = ReplyTo::Unix(self.socket.clone(), from.clone());

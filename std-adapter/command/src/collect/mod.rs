@@ -15,6 +15,8 @@ use ringstat_collector::{
     DataConfig, Distributions, GaugeSign, Limits, Running, Server, ServerConfig, StartError,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::bridge::{BAUD, Bridge};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{ledger, report};
@@ -33,6 +35,7 @@ Examples:
   ringstat collect --data /var/lib/ringstat
   ringstat collect --remote-write http://127.0.0.1:9090/api/v1/write
   ringstat collect --map rules.toml
+  ringstat collect --relay ringstat://central:8125 --relay statsd://graphite:8125?aggregate=10s
 
 Lines of StatsD and DogStatsD are taken on the same addresses. They have no numbers, so what the network loses of them is
 unknown.
@@ -115,9 +118,11 @@ pub(crate) struct Args {
 }
 
 /// What the sign of a gauge's value means.
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
-enum Sign {
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sign {
     /// A change, except for a minus in a line of DogStatsD
+    #[default]
     ByLine,
     /// A change, as for Etsy's server and Telegraf
     Change,
@@ -136,7 +141,7 @@ impl From<Sign> for GaugeSign {
 }
 
 /// The addresses of a collector.
-#[derive(serde::Serialize, Debug)]
+#[derive(Serialize, Debug)]
 struct Addresses<'a> {
     udp: &'a [SocketAddr],
     http: Option<SocketAddr>,
@@ -150,12 +155,13 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     let mapping = mapping.map(|file| crate::map::load(file)).transpose()?;
     let ended = when_ended()?;
     let (limits, threads) = (settings.limits(), settings.threads());
+    // To say what a sign means is to want lines.
+    let takes_lines = !args.no_statsd && (settings.statsd || args.statsd_gauges.is_some());
     let running = start(ServerConfig {
         udp: if args.udp.is_empty() { settings.udp } else { args.udp.clone() },
-        unix: args.unix.clone(),
+        unix: if args.unix.is_empty() { settings.unix } else { args.unix.clone() },
         threads: args.threads.map_or(threads, usize::from),
-        statsd: (!args.no_statsd)
-            .then(|| args.statsd_gauges.map_or_else(Default::default, Into::into)),
+        statsd: takes_lines.then(|| args.statsd_gauges.unwrap_or(settings.statsd_gauges).into()),
         http: Some(args.http.unwrap_or(settings.http)),
         limits: Limits {
             senders: args.max_senders.unwrap_or(limits.senders),

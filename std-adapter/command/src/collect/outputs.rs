@@ -3,13 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringstat_collector::{OtlpTemporality, OutputConfig, RemoteWriteProtocol};
+use ringstat_collector::{OtlpTemporality, OutputConfig, RelayTarget, RemoteWriteProtocol};
 
-use crate::settings::outputs::{Http, Otlp, Outputs, RemoteWrite};
+use crate::settings::outputs::{Http, Otlp, Outputs, Relay, RemoteWrite};
 
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Remote write")]
 pub(super) struct OutputArgs {
+    /// Server to which what comes in is passed on: ringstat://HOST:PORT gets datagrams of ringstat's own format, and
+    /// statsd://HOST:PORT those of lines, as they came; statsd://HOST:PORT?aggregate=10s, or dogstatsd://…, gets lines made
+    /// of all that is known, once in that time. May be given several times
+    #[arg(long, value_name = "URL", help_heading = "Relay")]
+    relay: Vec<RelayTarget>,
+    /// Bytes that may wait for each of these servers; beyond it the oldest datagrams are dropped [default: 16777216]
+    #[arg(long, value_name = "BYTES", help_heading = "Relay")]
+    relay_queue: Option<usize>,
     /// URL of a receiver of Prometheus' remote write; may be given several times. What waits for it is in --data, if that
     /// is given, and otherwise in memory
     #[arg(long, value_name = "URL")]
@@ -79,6 +87,10 @@ pub(super) struct OutputArgs {
 impl OutputArgs {
     /// The outputs of the settings, and those of the flags instead of them.
     pub(super) fn apply(&self, mut set: Outputs) -> OutputConfig {
+        if !self.relay.is_empty() {
+            set.relay = self.relay.iter().cloned().map(Relay).collect();
+        }
+        set.relay_queue = self.relay_queue.unwrap_or(set.relay_queue);
         if !self.remote_write.is_empty() {
             let headers: std::collections::BTreeMap<_, _> =
                 self.remote_write_header.iter().cloned().collect();

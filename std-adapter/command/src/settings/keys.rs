@@ -197,6 +197,17 @@ pub(super) const KEYS: &[Key] = &[
         "0 to 100 percent; milliseconds and bytes from 1 on",
     ),
     key("collector.udp", "The addresses on which datagrams are received", ADDRESS),
+    key(
+        "collector.unix",
+        "Paths of Unix datagram sockets on which datagrams are received as well",
+        "paths, as in [\"/run/ringstat.sock\"]",
+    ),
+    key("collector.statsd", "Whether lines of StatsD and DogStatsD are taken, or refused", YES_NO),
+    key(
+        "collector.statsd_gauges",
+        "What the sign of a gauge means in a line: a change, as for Etsy's server; that of the value, as for the Datadog agent; or as its dialect has it",
+        "by-line, change, value",
+    ),
     key("collector.http", "The address of the page, /metrics and /health", ADDRESS),
     optional(
         "collector.threads",
@@ -237,6 +248,16 @@ pub(super) const KEYS: &[Key] = &[
         "The directory in which everything is kept, so that a restart forgets nothing",
         "a path",
         "\"/var/lib/ringstat\"",
+    ),
+    key(
+        "collector.relay",
+        "Servers to which what comes in is passed on: datagrams of ringstat's format, datagrams of lines, or lines made of all that is known",
+        "[\"ringstat://HOST:PORT\", \"statsd://HOST:PORT\", \"dogstatsd://HOST:PORT?aggregate=10s\"]",
+    ),
+    key(
+        "collector.relay_queue",
+        "Bytes that may wait for each of these servers; beyond it the oldest datagrams are dropped",
+        "1 or more",
     ),
     key(
         "collector.remote_write",

@@ -21,6 +21,7 @@ use ringstat_std::{ClientConfig, ConfigError, Preset};
 use serde::{Deserialize, Serialize};
 
 use self::outputs::Outputs;
+use crate::collect::Sign;
 use crate::common::failure::{Failure, Outcome};
 use crate::send::DEFAULT_ADDRESS;
 
@@ -52,6 +53,12 @@ pub(crate) struct Settings {
 pub(crate) struct Collector {
     /// The addresses on which datagrams are received.
     pub(crate) udp: Vec<SocketAddr>,
+    /// The Unix sockets on which they are received, too.
+    pub(crate) unix: Vec<PathBuf>,
+    /// Whether lines of StatsD are taken,
+    pub(crate) statsd: bool,
+    /// and what the sign of a gauge means in them.
+    pub(crate) statsd_gauges: Sign,
     /// The address of the page, /metrics and /health.
     pub(crate) http: SocketAddr,
     /// Threads that receive; without it, one for each core.
@@ -85,6 +92,9 @@ impl Default for Collector {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
         Self {
             udp: vec![at(8125)],
+            unix: Vec::new(),
+            statsd: true,
+            statsd_gauges: Sign::default(),
             http: at(9125),
             threads: None,
             max_senders: limits.senders,

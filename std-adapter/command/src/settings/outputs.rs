@@ -6,13 +6,18 @@ use std::time::Duration;
 
 use ringstat_collector::{
     HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OutputConfig,
-    RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
+    RelayConfig, RelayTarget, RelayTargetError, RemoteWriteConfig, RemoteWriteProtocol,
+    RemoteWriteTarget,
 };
 use serde::{Deserialize, Serialize};
 
 /// Outputs, among the collector's settings.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Outputs {
+    /// Servers to which what comes in is passed on.
+    pub(crate) relay: Vec<Relay>,
+    /// Bytes that may wait for each of them.
+    pub(crate) relay_queue: usize,
     /// Receivers of remote write.
     pub(crate) remote_write: Vec<RemoteWrite>,
     #[serde(with = "humantime_serde")]
@@ -46,6 +51,8 @@ impl Default for Outputs {
         let lines = JsonLinesConfig::to("");
         let otlp = OtlpConfig::default();
         Self {
+            relay: Vec::new(),
+            relay_queue: RelayConfig::default().queue_bytes,
             remote_write: Vec::new(),
             remote_write_interval: interval,
             remote_write_labels: BTreeMap::from([("job".to_owned(), "ringstat".to_owned())]),
@@ -61,6 +68,25 @@ impl Default for Outputs {
             jsonl_keep: lines.keep,
             jsonl_compress: lines.compress,
         }
+    }
+}
+
+/// A server to which what comes in is passed on, in the settings as on the command line.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Relay(pub(crate) RelayTarget);
+
+impl TryFrom<String> for Relay {
+    type Error = RelayTargetError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Relay> for String {
+    fn from(relay: Relay) -> Self {
+        relay.0.to_string()
     }
 }
 
@@ -163,6 +189,10 @@ impl Outputs {
             compress: self.jsonl_compress,
         });
         OutputConfig {
+            relay: RelayConfig {
+                targets: self.relay.into_iter().map(|of| of.0).collect(),
+                queue_bytes: self.relay_queue,
+            },
             json_lines,
             otlp: OtlpConfig {
                 targets: self.otlp.into_iter().map(Otlp::target).collect(),
@@ -197,6 +227,7 @@ impl Outputs {
             return Some((field, of.url.clone(), "`user` together with `password_file`".into()));
         }
         let sizes = [
+            ("relay_queue", self.relay_queue as u64),
             ("remote_write_queue", self.remote_write_queue as u64),
             ("jsonl_max_bytes", self.jsonl_max_bytes),
             ("otlp_queue", self.otlp_queue as u64),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use ringstat_collector::{Running, Server as CollectorServer, ServerConfig};
 use ringstat_std::{Cause, Client, Counter, Histogram, Protocol, Recorder, Unit};
 use ringstat_tests::process::{self, Process};
 
@@ -170,5 +171,59 @@ fn timings_samples_and_sets_are_taken_and_events_are_not_sent() {
     server.wait_for("timers", "samples.one", "[ 17 ]");
     assert_eq!(server.value("timers", "samples.negative"), None);
     server.wait_for("counters", "statsd.metrics_received", "5");
+    server.took_every_line();
+}
+
+/// A collector that relays to the server.
+fn relaying(server: &Statsd, query: &str) -> Running {
+    let target = format!("statsd://127.0.0.1:{}{query}", server.port);
+    let mut config = ServerConfig {
+        udp: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        http: None,
+        ..ServerConfig::default()
+    };
+    config.outputs.relay.targets = vec![target.parse().unwrap()];
+    CollectorServer::start(config).unwrap()
+}
+
+#[test]
+fn a_collector_passes_on_lines_as_they_came() {
+    let server = Statsd::start("relay");
+    let collector = relaying(&server, "");
+    let stats = Client::builder(collector.udp()[0].to_string()).protocol(Protocol::StatsD);
+    let stats = stats.build().unwrap();
+    for n in 0..5000u32 {
+        stats.count("orders", 3u8).tag("paid", "yes").record();
+        stats.set("users", 0u8).text(if n % 2 == 0 { "ann" } else { "bob" }).record();
+    }
+    assert!(stats.shutdown(TIMEOUT).closes());
+    server.wait_for("counters", "orders;paid=yes", "15000");
+    server.took_every_line();
+    let report = collector.stop(0);
+    let [output] = &report.outputs[..] else { panic!("{:?}", report.outputs) };
+    assert_eq!((output.counts.sent, output.counts.dropped()), (report.line_datagrams, 0));
+}
+
+#[test]
+fn a_collector_makes_lines_of_what_came_in_its_own_format() {
+    static TOOK: Histogram = Histogram::new("took").unit(Unit::Milliseconds);
+    let server = Statsd::start("aggregate");
+    let collector = relaying(&server, "?aggregate=1h");
+    let stats = Client::builder(collector.udp()[0].to_string()).instrument(&TOOK);
+    let stats = stats.build().unwrap();
+    for n in 0..5000u32 {
+        stats.count("orders", 3u8).tag("paid", "yes").record();
+        stats.level("room", -f64::from(n)).record();
+        TOOK.record(u64::from(n % 4));
+    }
+    assert!(stats.shutdown(TIMEOUT).closes());
+    // The end takes a last round.
+    let report = collector.stop(0);
+    let [output] = &report.outputs[..] else { panic!("{:?}", report.outputs) };
+    assert_eq!((output.counts.sent, output.counts.dropped()), (output.counts.queued, 0));
+    server.wait_for("counters", "orders;paid=yes", "15000");
+    server.wait_for("gauges", "room", "-4999");
+    // One line for each value, whose rate says how often it came.
+    server.wait_for("timers", "took", "[ 0, 1, 2, 3 ]");
     server.took_every_line();
 }

@@ -68,10 +68,7 @@ fn errors_name_key_value_and_what_is_allowed() {
             "[collector]\nremote_write = [{ url = \"http://a/\", uzer = \"u\" }]",
             &["remote_write", "uzer"],
         ),
-        (
-            "[collector]\nrelay = [\"http://a:1\"]",
-            &["collector.relay", "http://a:1", "ringstat, statsd"],
-        ),
+        ("[collector]\nrelay = [\"http://a:1\"]", &["relay", "http://a:1", "ringstat, statsd"]),
         ("[collector]\nrelay_queue = 0", &["collector.relay_queue is 0", "1 or more"]),
         ("[collector]\nstatsd_gauges = \"sign\"", &["collector.statsd_gauges", "sign", "by-line"]),
         ("[collector]\nremote_writ = []", &["remote_writ"]),

@@ -44,7 +44,7 @@ fn send<D: AsRef<[u8]>>(datagrams: impl IntoIterator<Item = D>, to: &Running) {
     for datagram in datagrams {
         socket.send_to(datagram.as_ref(), to.udp()[0]).unwrap();
         sent += 1;
-        if sent % 50 == 0 {
+        if sent.is_multiple_of(50) {
             wait_until(to, |report| report.datagrams >= sent);
         }
     }

@@ -189,6 +189,15 @@ impl Serialize for Drops {
 ///
 /// Instruments do not appear here: recording on one cannot be dropped, and the next datagram repeats whatever state a
 /// lost one carried.
+///
+/// ```
+/// use ringstat_core::ledger::{Cause, Ledger};
+///
+/// let mut ledger = Ledger { recorded: 10, sent: 7, in_flight: 1, ..Ledger::default() };
+/// ledger.dropped.add(Cause::Full, 2);
+/// assert!(ledger.closes());
+/// assert_eq!(ledger.to_string(), "10 recorded: 7 sent, 2 dropped (2 full), 1 in flight");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
 pub struct Ledger {
     /// How many record calls were made.

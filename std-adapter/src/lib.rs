@@ -8,7 +8,7 @@
 //!   [`Client::counter`] and its siblings create instruments at run time.
 //! - [`Client::ledger`] says what became of every event, by [`Cause`]; [`Client::snapshot`] says how the client is
 //!   doing.
-
+//!
 //! # Instruments and events
 //! There are two ways to record. Instruments aggregate in place: they are kept in a handle or a `static`, and there is
 //! nothing to drop under any load. Events are kept one by one, with their time, priority and tags; they go through a
@@ -28,14 +28,6 @@
 //! or another thread holds the client drops no handle: the events of the last batch age and the instruments of the last
 //! flush interval are then lost, unless [`Client::flush_on_exit`] was called. Signal handlers, forked children, destructors and
 //! executors have a page of their own: [`where_you_may_call`].
-//!
-//! # Features
-//! - `metrics`: a recorder for the `metrics` facade.
-//! - `tracing`: a layer for `tracing`, which times spans and counts events.
-//! - `async`: [`flush_async` and `shutdown_async`](Client), for any executor.
-//! - `json`: a snapshot as JSON in one call.
-//! - `serde`: configurations in serde formats.
-
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)] // but for calls of the system in `process`, `threads::exit` and `client::exit`
 

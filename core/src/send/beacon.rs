@@ -1,28 +1,4 @@
 //! The smallest sender: sends the state of all instruments, again and again, and nothing else.
-//!
-//! For parts that count and measure but record no events: there is no ring, no store, and no acknowledgement to wait
-//! for. An instrument sends its total or latest value, so the next datagram makes up for a lost one; nothing can be
-//! given up, and nothing needs an account.
-//!
-//! ```
-//! use ringstat_core::send::Beacon;
-//! use ringstat_core::instrument::{Counter, Instrument};
-//! use ringstat_core::send::Identity;
-//! use ringstat_core::format::TimeUnit;
-//!
-//! static FRAMES: Counter = Counter::new("radio.frames");
-//! static INSTRUMENTS: [&dyn Instrument; 1] = [&FRAMES];
-//!
-//! let mut beacon = Beacon::new(Identity { sender: 7, epoch: 1 }, TimeUnit::Micros);
-//! let mut buf = [0; 256];
-//! // Now and then:
-//! while let Some(packed) = beacon.pack(1_000_000, &INSTRUMENTS, &mut buf) {
-//!     // send(&buf[..packed.len]);
-//!     if packed.last {
-//!         break;
-//!     }
-//! }
-//! ```
 
 use crate::format::{Header, PAYLOAD_ETHERNET, Prologue, Refused, TimeUnit};
 use crate::instrument::Instrument;
@@ -31,6 +7,29 @@ use crate::wire::encode::Datagram;
 use crate::wire::table::lean::Bare;
 
 /// Goes through the instruments again and again, and packs them one datagram at a time.
+///
+/// This is for parts that count and measure but record no events: there is no ring, no store, and no acknowledgement to
+/// wait for. An instrument sends its total or latest value, so the next datagram makes up for a lost one; nothing can be
+/// given up, and nothing needs an account.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::instrument::{Counter, Instrument};
+/// use ringstat_core::send::{Beacon, Identity};
+///
+/// static FRAMES: Counter = Counter::new("radio.frames");
+/// static INSTRUMENTS: [&dyn Instrument; 1] = [&FRAMES];
+///
+/// let mut beacon = Beacon::new(Identity { sender: 7, epoch: 1 }, TimeUnit::Micros);
+/// let mut buf = [0; 256];
+/// // Now and then:
+/// while let Some(packed) = beacon.pack(1_000_000, &INSTRUMENTS, &mut buf) {
+///     // send(&buf[..packed.len]);
+///     if packed.last {
+///         break;
+///     }
+/// }
+/// ```
 pub struct Beacon {
     identity: Identity,
     unit: TimeUnit,

@@ -5,7 +5,7 @@
 //!
 //! - [`Server::start`] opens the sockets that a [`ServerConfig`] names, and starts the threads.
 //! - [`Collector`] is the part without IO, bounded by [`Limits`]; [`Report`] is its state as plain data.
-
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 // In the order of the flow, from the ground up: each room imports only from those before it.

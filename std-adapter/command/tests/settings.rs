@@ -37,3 +37,22 @@ fn a_wrong_one_is_named_with_its_file_or_variable() {
     let place = format!("{}/r.toml", folder.path().canonicalize().unwrap().display());
     assert!(stderr(&output).contains(&place), "{}", stderr(&output));
 }
+
+#[test]
+fn variables_that_others_set_are_ignored_and_wrong_ones_refused() {
+    let with = |name: &str, value: &str| {
+        let mut command = common::ringstat(&["settings"]);
+        command.env(name, value);
+        process::run(command, "")
+    };
+    assert_eq!(with("RINGSTAT_PORT_8125_UDP", "udp://10.0.0.1:8125").status.code(), Some(0));
+    let output = with("RINGSTAT_CLIENT_SHARDS", "4");
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(
+        said.contains(
+            "client_shards in RINGSTAT_CLIENT_SHARDS is not a setting; did you mean client.shards?"
+        ),
+        "{said}"
+    );
+}

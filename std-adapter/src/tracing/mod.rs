@@ -1,15 +1,5 @@
 //! ringstat as a layer of `tracing` (feature `tracing`): spans are timed, and events are counted.
 //!
-//! ```no_run
-//! use ringstat_std::{Client, tracing::MetricsLayer};
-//! use tracing_subscriber::layer::SubscriberExt;
-//! use tracing_subscriber::util::SubscriberInitExt;
-//!
-//! let stats = Client::builder("127.0.0.1:8125").build()?;
-//! tracing_subscriber::registry().with(MetricsLayer::new(&stats).tags(["route", "status"])).init();
-//! # Ok::<(), ringstat_std::BuildError>(())
-//! ```
-//!
 //! | in the program | instrument | tags |
 //! |---|---|---|
 //! | an event (`info!`, `error!`, …) | counter `tracing.events` | `level`, `target`, chosen fields |
@@ -41,7 +31,17 @@ mod fields;
 mod instruments;
 mod open_spans;
 
-/// Times the spans of a program and counts its events; see the [module](self).
+/// Times the spans of a program and counts its events; the [module](self) says under which names.
+///
+/// ```no_run
+/// use ringstat_std::{Client, tracing::MetricsLayer};
+/// use tracing_subscriber::layer::SubscriberExt;
+/// use tracing_subscriber::util::SubscriberInitExt;
+///
+/// let stats = Client::builder("127.0.0.1:8125").build()?;
+/// tracing_subscriber::registry().with(MetricsLayer::new(&stats).tags(["route", "status"])).init();
+/// # Ok::<(), ringstat_std::BuildError>(())
+/// ```
 #[derive(Debug)]
 pub struct MetricsLayer {
     client: Client,

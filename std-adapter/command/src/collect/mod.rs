@@ -12,7 +12,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ringstat_collector::{
-    DataConfig, Distributions, GaugeSign, Limits, Running, Server, ServerConfig, StartError,
+    DataConfig, Distributions, GaugeSign, Limits, OutputError, Running, Server, ServerConfig,
+    StartError,
 };
 
 use serde::{Deserialize, Serialize};
@@ -276,6 +277,11 @@ pub(crate) fn cannot_start(error: StartError) -> Failure {
             format!("`ss -ltnp sport = :{}` shows who has it.", at.port())
         }
         StartError::Data(e) => crate::data::hint(e),
+        StartError::Output(OutputError::Feature(name)) => {
+            format!(
+                "Released binaries have it, and so has `cargo install ringstat --features {name}`."
+            )
+        }
         StartError::Output(_) => "`ringstat collect --help` shows how outputs are given.".into(),
         _ => "`ulimit -a` shows what this user may have.".into(),
     };

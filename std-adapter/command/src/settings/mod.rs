@@ -163,23 +163,34 @@ impl Settings {
     pub(crate) fn load(file: Option<&Path>) -> Result<Self, Failure> {
         if let Some(path) = file {
             // figment would take a missing file for an empty one.
-            std::fs::metadata(path).map_err(|e| Failure::file("read", path, &e))?;
+            std::fs::metadata(path)
+                .map_err(|e| Failure::file("read", &invalid::whole(path), &e))?;
         }
         let toml = file.map_or_else(Figment::new, |path| Figment::from(Toml::file_exact(path)));
-        let env = Env::prefixed("RINGSTAT_").ignore(&["config"]).split("__");
-        let given = toml.merge(env);
+        let env = Env::prefixed("RINGSTAT_").ignore(&["config"]);
+        let given = toml.merge(env.filter(|name| !names_a_service(name.as_str())).split("__"));
+        if let Some(failure) = invalid::unknown(&given) {
+            return Err(failure);
+        }
         let preset = match given.find_value("preset") {
             Ok(_) => given.extract_inner("preset").map_err(|e| invalid::not_read(e, &given))?,
             Err(_) => Preset::default(),
         };
-        let settings: Self = Figment::new()
+        let all = Figment::new()
             .merge(Serialized::default("to", DEFAULT_ADDRESS))
             .merge(Serialized::default("preset", preset))
             .merge(Serialized::default("client", preset.config()))
             .merge(Serialized::default("collector", Collector::default()))
-            .merge(&given)
-            .extract()
-            .map_err(|e| invalid::not_read(e, &given))?;
+            .merge(&given);
+        // Read alone first: what is flattened into another table loses the names of its keys in errors.
+        all.extract_inner::<Outputs>("collector").map_err(|mut e| {
+            // figment puts the table that was asked for behind the key.
+            if let Some(table) = e.path.pop() {
+                e.path.insert(0, table);
+            }
+            invalid::not_read(e, &given)
+        })?;
+        let settings: Self = all.extract().map_err(|e| invalid::not_read(e, &given))?;
         settings.validate(&given)?;
         Ok(settings)
     }
@@ -196,6 +207,18 @@ impl Settings {
             None => Ok(()),
         }
     }
+}
+
+/// Whether this is a variable that Kubernetes sets in every container, with the address of a service that is called
+/// `ringstat` or `ringstat-…`: `RINGSTAT_SERVICE_HOST`, `RINGSTAT_PORT_8125_UDP_ADDR`.
+fn names_a_service(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let parts: Vec<_> = name.split('_').collect();
+    let number = |part: &&str| part.parse::<u16>().is_ok();
+    !name.contains("__")
+        && (parts.windows(2).any(|two| matches!(two, ["service", "host" | "port"]))
+            || parts.windows(2).any(|two| two[0] == "port" && number(&two[1]))
+            || parts.last() == Some(&"port"))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ fn errors_name_key_value_and_what_is_allowed() {
     for (text, said) in [
         ("[client]\nshards = 0", &["client.shards is 0 in /tmp", "1 to 1024"][..]),
         ("[client]\nshards = \"many\"", &["client.shards is \\\"many\\\" in /tmp", "usize"]),
-        ("[client]\nshardz = 1", &["shardz", "shards"]),
+        ("[client]\nshardz = 1", &["client.shardz in /tmp", "did you mean client.shards?"]),
         ("[client]\nbatch_age = \"soon\"", &["client.batch_age", "soon"]),
         ("[client]\nbatch_age = \"2days\"", &["client.batch_age is", "1ms to 1min"]),
         ("[client]\npolicy = { graded = 0 }", &["client.policy is one in 0", "2 to 64"]),
@@ -66,14 +66,18 @@ fn errors_name_key_value_and_what_is_allowed() {
         ),
         (
             "[collector]\nremote_write = [{ url = \"http://a/\", uzer = \"u\" }]",
-            &["remote_write", "uzer"],
+            &["collector.remote_write.0 in /tmp", "uzer"],
         ),
         ("[collector]\nrelay = [\"http://a:1\"]", &["relay", "http://a:1", "ringstat, statsd"]),
         ("[collector]\nrelay_queue = 0", &["collector.relay_queue is 0", "1 or more"]),
         ("[collector]\nstatsd_gauges = \"sign\"", &["collector.statsd_gauges", "sign", "by-line"]),
-        ("[collector]\nremote_writ = []", &["remote_writ"]),
-        ("[colector]\n", &["colector", "collector"]),
+        ("[collector]\notlp_queue = \"x\"", &["collector.otlp_queue is \\\"x\\\" in /tmp"]),
+        ("[collector]\nremote_writ = []", &["collector.remote_writ in /tmp", "remote_write?"]),
+        ("[collector.remote]\nwrite = 1", &["collector.remote in /tmp"]),
+        ("[colector]\n", &["colector in /tmp", "did you mean collector?"]),
+        ("[client]\nxyzzy = 1", &["client.xyzzy in /tmp", "is not a setting\""]),
         ("client = ", &["TOML"]),
+        ("client = 5", &["client is 5 in /tmp"]),
     ] {
         let error = read(text).unwrap_err();
         for part in said {
@@ -144,4 +148,27 @@ fn ranges_are_those_that_are_checked() {
         }
     }
     assert!(checked > 25, "{checked}");
+}
+
+#[test]
+fn addresses_of_services_are_not_taken_for_settings() {
+    for name in [
+        "PORT",
+        "SERVICE_HOST",
+        "SERVICE_PORT_METRICS",
+        "PORT_8125_UDP",
+        "PORT_8125_UDP_ADDR",
+        "COLLECTOR_SERVICE_HOST",
+        "COLLECTOR_PORT",
+        "COLLECTOR_PORT_9125_TCP_PROTO",
+    ] {
+        assert!(names_a_service(name), "{name}");
+    }
+    for key in keys::KEYS {
+        let name = key.path.replace('.', "__").to_uppercase();
+        assert!(!names_a_service(&name), "{name}");
+    }
+    for name in ["CLIENT_SHARDS", "TOO", "PRESETS", "COLLECTOR__SERVICE_PORT"] {
+        assert!(!names_a_service(name), "{name}");
+    }
 }

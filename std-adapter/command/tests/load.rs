@@ -130,6 +130,71 @@ fn the_ladder_says_what_every_step_lost() {
 }
 
 #[test]
+fn a_network_that_fails_is_noticed_and_everything_is_accounted_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = dir.path().join("ringstat.toml");
+    // Patience is short, so that the test is.
+    std::fs::write(&settings, "[client]\nsilence = \"500ms\"\nbackoff_max = \"200ms\"\n").unwrap();
+    for protocol in ["native", "dogstatsd"] {
+        let args = ["--scenario", "network-failure", "--rate", "2k", "--duration", "6s"];
+        let settings = ["--config", settings.to_str().unwrap()];
+        let all = [&["load", "--json"], &args[..], &settings, &["--protocol", protocol]].concat();
+        let output = run(&all, "");
+        let report = json(stdout(&output));
+        assert_closes(&report);
+        for noticed in ["opened_after", "recovered_after"] {
+            let seconds = &report["outage"][noticed];
+            assert!(seconds.as_f64().is_some_and(|s| s < 2.0), "{protocol}: {report}");
+        }
+        // Only a firewall that says nothing can take something without the client's knowing.
+        assert_eq!(number(&report, "/loss/network") > 0, protocol == "native", "{report}");
+        let whats: Vec<_> =
+            report["checks"].as_array().unwrap().iter().map(|c| &c["what"]).collect();
+        assert!(whats.contains(&&Value::from("breaker open after")), "{report}");
+    }
+}
+
+#[test]
+fn objectives_of_a_file_replace_the_default_ones() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let with = |text: &str, args: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        run(
+            &[&["load", "--json", "--slo", path, "--rate", "1k", "--duration", "100ms"], args]
+                .concat(),
+            "",
+        )
+    };
+    // Nobody records in no time, and whoever is given as much as they want is on time.
+    let easy = "generated_percent = 0\nend_to_end_p99_ms = 1e6\nmemory_mb = 1000\n";
+    let output = with(&format!("{easy}record_p50_ns = 0"), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(stdout(&output));
+    let checks = report["checks"].as_array().unwrap();
+    let failed: Vec<_> = checks.iter().filter(|c| c["pass"] == false).collect();
+    assert_eq!(failed.len(), 1, "{report}");
+    assert_eq!(failed[0]["what"], "p50 of the record call");
+    assert_eq!(failed[0]["bound"], "at_most");
+    let output = with(&format!("{easy}record_p50_ns = 1e9\ndelivered_per_second = 1"), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    for (text, said) in [
+        ("record_p98_ns = 1", "record_p99_ns"),
+        ("lost_percent = nan", "from 0 to 1e18"),
+        ("lost_percent = -1", "from 0 to 1e18"),
+        ("lost_percent = \"no\"", "line 1, column 16"),
+    ] {
+        let output = with(text, &[]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            stderr(&output).contains(said) && stderr(&output).contains(path),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
 fn a_person_sees_a_line_a_second_and_every_stage() {
     let output = run(&["load", "--rate", "1k", "--duration", "1200ms", "--concurrency", "1"], "");
     let text = stdout(&output);

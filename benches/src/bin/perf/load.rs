@@ -16,7 +16,7 @@ use crate::tools;
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The scenarios, which `ringstat load --help` describes
-    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "stages", "ladder", "ci"])]
+    #[arg(default_values = ["baseline"], value_parser = ["baseline", "high", "stress", "burst", "stages", "network-failure", "ladder", "ci"])]
     scenarios: Vec<String>,
     /// How often each is run; below 8, changes of many numbers at once cannot be told from chance
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -128,6 +128,11 @@ pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
     add("memory.peak", "B", "/memory/peak", 0.0);
     add("buffer.peak", "%", "/buffer/peak_percent", 0.0);
     add("memory.growth", "B", "/memory/growth", 0.0);
+    for (name, path) in [("opened", "opened_after"), ("recovered", "recovered_after")] {
+        let seconds = number(report, &format!("/outage/{path}"));
+        let name = format!("load.{scenario}.{name}");
+        metrics.extend(seconds.map(|s| Metric::one(name, "ns", s * 1e9)));
+    }
     metrics
 }
 

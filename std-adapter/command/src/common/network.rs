@@ -72,6 +72,12 @@ impl Network {
         self.lock().set_outage(cut.then_some(SendError::Unreachable));
     }
 
+    /// Swallows everything without a word, or lets it through again.
+    pub(crate) fn swallow(&self, all: bool) {
+        let loss = if all { 1.0 } else { 0.0 };
+        self.lock().set_faults(Faults { loss, ..Faults::NONE });
+    }
+
     /// What happened to the datagrams.
     pub(crate) fn report(&self) -> FaultReport {
         self.lock().report()

@@ -2,7 +2,7 @@
 //!
 //! Threads record events at times that are fixed beforehand ([`pace`], [`profile`]); a collector on loopback receives them
 //! ([`receiver`]); every event is delivered, or counted at the stage that lost it ([`stages`]); and a few checks decide
-//! the exit code ([`summary`]).
+//! the exit code ([`objectives`]).
 //!
 //! ```text
 //!  threads ─► record ─► ring ─► worker ─► send ─► network ─► kernel buffer ─► collector
@@ -12,7 +12,9 @@
 mod ladder;
 mod latency;
 mod memory;
+mod objectives;
 mod options;
+mod outage;
 mod pace;
 mod profile;
 mod receiver;
@@ -44,6 +46,7 @@ Scenarios (events a second of all threads together; flags replace single numbers
   stress    500 000/s from 16 threads for 30 s, room for 65 536 events
   burst   1 000 000/s from 32 threads for 10 s, room for 65 536 events
   stages     10 000/s from  4 threads for 155 s: ramp up, sustain, peak of 3 times, ramp down, cool down
+  network-failure  10 000/s from 4 threads for 30 s; for 10 s in the middle, what is sent vanishes
   ladder  from 100 000/s up, 4 threads, 3 s a step: the highest rate without loss
 
 Events are due at times that are fixed beforehand; an event that is recorded late is reported as late.
@@ -54,9 +57,15 @@ Examples:
   ringstat load --protocol dogstatsd --addr 127.0.0.1:8125
   ringstat load --rate 200k --duration 5 --concurrency 2 --json
   ringstat load --scenario ladder
+  ringstat load --scenario high --slo slo.toml
 
-Exit codes: 0 all checks pass (pace, drops < 1 %, p99 < 100 ms, memory < 10 MB), 1 one does not,
-2 usage, 3 no free port or unknown host";
+A file of objectives has any of these keys, here with their defaults:
+  generated_percent = 99     lost_percent = 1        failed_sends = 0
+  end_to_end_p99_ms = 100    memory_mb = 10          (also end_to_end_p50_ms, end_to_end_p999_ms)
+  opened_within_s = 5        recovered_within_s = 10 (network-failure, which allows loss)
+and, without a default, delivered_per_second, buffer_percent, record_p50_ns, record_p99_ns, record_p999_ns.
+
+Exit codes: 0 all checks pass, 1 one does not, 2 usage, 3 no free port or unknown host";
 
 pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
     let plan = args.plan(client)?;

@@ -1,11 +1,13 @@
 //! Turns the flags into a plan in which every number is settled, or says why that is not possible.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ringstat_std::{ClientConfig, Preset, Protocol};
 
+use super::objectives::Objectives;
 use super::scenario::{Numbers, Scenario};
 use crate::common::failure::{Exit, Failure};
 use crate::common::quantity::{parse_rate, parse_time};
@@ -45,6 +47,9 @@ pub(crate) struct Args {
     /// Protocol of the client; agents' lines are counted by the receiver, but not stored
     #[arg(long, default_value = "native", value_parser = protocols())]
     protocol: Protocol,
+    /// What the load has to achieve, instead of the default objectives
+    #[arg(long, value_name = "FILE")]
+    slo: Option<PathBuf>,
     /// Print the report as one line of JSON, and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -60,6 +65,7 @@ pub(crate) struct Plan {
     pub(crate) config: ClientConfig,
     /// The address of an external collector.
     pub(crate) to: Option<SocketAddr>,
+    pub(crate) objectives: Objectives,
 }
 
 impl Args {
@@ -94,7 +100,9 @@ impl Args {
         config.protocol = self.protocol;
         config.validate().map_err(|e| Failure::new(Exit::Usage, e))?;
         let to = self.addr.as_deref().map(|at| target(at, self.allow_remote)).transpose()?;
-        Ok(Plan { scenario: self.scenario, numbers, preset, config, to })
+        let objectives = self.slo.as_deref().map(Objectives::read).transpose()?;
+        let objectives = objectives.unwrap_or_default();
+        Ok(Plan { scenario: self.scenario, numbers, preset, config, to, objectives })
     }
 }
 

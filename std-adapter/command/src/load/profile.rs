@@ -29,6 +29,9 @@ const STAGES: [(&str, f64, (f64, f64)); 5] = [
     ("ramp down", 30.0, (1.0, 0.0)),
     ("cool down", 5.0, (0.0, 0.0)),
 ];
+/// The stages of [`Scenario::NetworkFailure`].
+const FAILURE: [(&str, f64, (f64, f64)); 3] =
+    [("before", 1.0, (1.0, 1.0)), ("blocked", 1.0, (1.0, 1.0)), ("after", 1.0, (1.0, 1.0))];
 /// Before production, a system should take three times the load that is expected.
 pub(crate) const PEAK: f64 = 3.0;
 
@@ -63,10 +66,12 @@ impl Profile {
     /// The profile of a scenario with these numbers.
     pub(crate) fn of(scenario: Scenario, numbers: &Numbers) -> Self {
         let rate = numbers.rate as f64;
-        if scenario != Scenario::Stages {
-            return Self::new(&[("all", 1.0, (1.0, 1.0))], numbers.duration, rate);
-        }
-        Self::new(&STAGES, numbers.duration, rate)
+        let stages = match scenario {
+            Scenario::Stages => &STAGES[..],
+            Scenario::NetworkFailure => &FAILURE,
+            _ => &[("all", 1.0, (1.0, 1.0))],
+        };
+        Self::new(stages, numbers.duration, rate)
     }
 
     fn new(stages: &[(&'static str, f64, (f64, f64))], duration: Duration, rate: f64) -> Self {

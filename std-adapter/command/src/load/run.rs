@@ -7,9 +7,11 @@ use ringstat_std::{Client, Ledger, clock};
 
 use super::latency::Latencies;
 use super::options::Plan;
+use super::outage::Outage;
 use super::pace::Schedule;
 use super::profile::{Profile, Stage};
 use super::receiver::Receiver;
+use super::scenario::Scenario;
 use super::screen::{Live, Screen};
 use super::summary::{Buffer, Latency, Memory, Moment, Report, StageReport};
 use super::{memory, stages, workload};
@@ -51,7 +53,14 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
     let counts: Vec<AtomicU64> = (0..numbers.concurrency).map(|_| AtomicU64::new(0)).collect();
     let before = memory::resident();
 
-    let client = Client::builder(to).config(plan.config.clone()).report_interval(None).build();
+    let fails = plan.scenario == Scenario::NetworkFailure;
+    let protocol = plan.config.protocol;
+    let mut outage = fails.then(|| Outage::new(&to, protocol, profile.stages())).transpose()?;
+    let builder = Client::builder(to).config(plan.config.clone()).report_interval(None);
+    let client = match &outage {
+        Some(outage) => builder.build_with(outage.network()),
+        None => builder.build(),
+    };
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
     let handle = client.clone();
     let start = Instant::now() + LEAD;
@@ -84,6 +93,9 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
         };
         while threads.iter().any(|t| !t.is_finished()) || rests() {
             std::thread::sleep(LOOK);
+            if let Some(outage) = &mut outage {
+                outage.look(start.elapsed(), &handle);
+            }
             look.once(screen);
         }
         // A thread that panicked has reported it on standard error, and what it recorded was counted along the way.
@@ -92,6 +104,7 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
     let elapsed = start.elapsed();
     screen.end();
 
+    let outage = outage.map(Outage::end);
     let ledger = client.shutdown(LINGER);
     let totals = handle.totals();
     let arrived = receiver.map(|r| r.finish(totals.datagrams));
@@ -126,6 +139,7 @@ pub(crate) fn run(plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Result
             memory: Memory::new(before, after, handle.ring_bytes()),
             stages: look.stages,
             timeline: look.timeline,
+            outage,
         },
     ))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A load by name. Flags replace single numbers of it.
 #[derive(clap::ValueEnum, serde::Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Scenario {
     /// 10 000 events a second from 4 threads for 30 s: a quiet service
     #[default]
@@ -17,6 +17,8 @@ pub(crate) enum Scenario {
     Burst,
     /// 10 000 a second from 4 threads in stages: ramp up, sustain, peak of 3 times, ramp down, cool down; 155 s
     Stages,
+    /// 10 000 a second from 4 threads for 30 s; for the middle 10 s, what is sent vanishes
+    NetworkFailure,
     /// 4 threads, 3 s a step: finds the highest rate without loss
     Ladder,
 }
@@ -42,6 +44,7 @@ impl Scenario {
             Self::Stress => "stress",
             Self::Burst => "burst",
             Self::Stages => "stages",
+            Self::NetworkFailure => "network-failure",
             Self::Ladder => "ladder",
         }
     }
@@ -50,7 +53,7 @@ impl Scenario {
         // With many threads: a ring for each, and 4 MiB for all of them.
         const MANY: Option<u32> = Some(65_536);
         let (rate, concurrency, seconds, buffer) = match self {
-            Self::Baseline => (10_000, 4, 30, None),
+            Self::Baseline | Self::NetworkFailure => (10_000, 4, 30, None),
             Self::High => (100_000, 8, 60, None),
             Self::Stress => (500_000, 16, 30, MANY),
             Self::Burst => (1_000_000, 32, 10, MANY),

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::latency::{self, Percentiles};
 use super::memory::Resident;
+use super::objectives::Check;
 use super::options::Plan;
+use super::outage::OutageReport;
 use super::profile::Stage;
 use super::run::percent;
 use super::scenario::Scenario;
@@ -32,6 +34,7 @@ pub(crate) struct Facts {
     pub(crate) memory: Memory,
     pub(crate) stages: Vec<StageReport>,
     pub(crate) timeline: Vec<Moment>,
+    pub(crate) outage: Option<OutageReport>,
 }
 
 /// What happened in one stage of the load.
@@ -107,6 +110,8 @@ pub(crate) struct Report {
     pub(crate) stages: Vec<StageReport>,
     /// A reading a second.
     pub(crate) timeline: Vec<Moment>,
+    /// How the client took the failure of the network, if the scenario has one.
+    pub(crate) outage: Option<OutageReport>,
     pub(crate) checks: Vec<Check>,
     pub(crate) pass: bool,
 }
@@ -159,22 +164,6 @@ impl Memory {
     }
 }
 
-/// A check of whether something is good enough.
-#[derive(Serialize, Clone, Debug)]
-pub(crate) struct Check {
-    pub(crate) what: &'static str,
-    pub(crate) measured: f64,
-    pub(crate) limit: f64,
-    pub(crate) unit: &'static str,
-    pub(crate) pass: bool,
-}
-
-/// How much of the intended load must be generated; otherwise the test would be of another load.
-const PACE_PERCENT: f64 = 99.0;
-const DROP_PERCENT: f64 = 1.0;
-const P99_MS: f64 = 100.0;
-const MEMORY_MB: f64 = 10.0;
-
 impl Report {
     pub(crate) fn new(plan: &Plan, facts: Facts) -> Self {
         let Facts { seconds, intended, generated, ledger, totals, delivered, .. } = facts;
@@ -206,42 +195,13 @@ impl Report {
             memory: facts.memory,
             stages: facts.stages,
             timeline: facts.timeline,
+            outage: facts.outage,
             checks: Vec::new(),
             pass: false,
         };
-        report.checks = report.check();
+        report.checks = plan.objectives.check(&report);
         report.pass = report.unaccounted == 0 && report.checks.iter().all(|c| c.pass);
         report
-    }
-
-    /// Checks everything that could be measured.
-    fn check(&self) -> Vec<Check> {
-        let at_most = |what, measured, limit, unit| Check {
-            what,
-            measured,
-            limit,
-            unit,
-            pass: measured < limit,
-        };
-        let pace = percent(self.generated, self.intended);
-        let mut checks = vec![
-            Check {
-                what: "generated, of what was intended",
-                measured: pace,
-                limit: PACE_PERCENT,
-                unit: "%",
-                pass: pace >= PACE_PERCENT,
-            },
-            at_most("lost", self.drop_percent, DROP_PERCENT, "%"),
-            at_most("sends that failed", self.send_errors as f64, 1.0, "in all"),
-        ];
-        if let Some(p) = self.latency_ns.end_to_end {
-            checks.push(at_most("p99 end to end", p.p99 as f64 / 1e6, P99_MS, "ms"));
-        }
-        if let Some(growth) = self.memory.growth {
-            checks.push(at_most("memory added", growth as f64 / 1e6, MEMORY_MB, "MB"));
-        }
-        checks
     }
 
     /// Whether everything that was requested was generated and arrived.
@@ -305,15 +265,9 @@ impl Report {
             writeln!(out, "{}", self.stage_table())?;
         }
         for check in &self.checks {
-            let Check { what, measured, limit, unit, pass } = check;
-            let (verdict, sign) = (if *pass { "pass" } else { "FAIL" }, self.sign(check));
-            writeln!(out, "{verdict}  {what}: {measured:.2} {unit} ({sign} {limit} {unit})")?;
+            writeln!(out, "{check}")?;
         }
         Ok(())
-    }
-
-    fn sign(&self, check: &Check) -> char {
-        if self.checks.first().is_some_and(|pace| pace.what == check.what) { '≥' } else { '<' }
     }
 
     fn stage_table(&self) -> String {

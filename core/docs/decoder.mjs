@@ -262,11 +262,12 @@ function readBuckets(r, record) {
 }
 
 function readState(r, form, record) {
-  record.kind = ['total', 'level', 'buckets', 'info'][form];
+  record.kind = ['total', 'level', 'buckets', 'info', 'description'][form];
   if (form === 0) record.total = r.varint();
   else if (form === 1) record.level = readNumberWithForm(r);
   else if (form === 2) readBuckets(r, record);
-  else readInfo(r, record);
+  else if (form === 3) readInfo(r, record);
+  else readDescription(r, record);
 }
 
 function readInfo(r, record) {
@@ -276,6 +277,12 @@ function readInfo(r, record) {
   refuseIf(record.process >= 2n ** 32n, 'bad_number');
   record.host = r.text();
   record.version = r.text();
+}
+
+function readDescription(r, record) {
+  record.unit = r.byte();
+  refuseIf(record.unit > 6, 'bad_buckets');
+  record.text = r.text();
 }
 
 function readEvent(r, tables, account, form, second, record) {
@@ -317,7 +324,7 @@ function readRecord(r, tables, account) {
   const form = (first >> 3) & 7;
   refuseIf(kind === 7, 'bad_record');
   if (kind === 6) {
-    refuseIf(second !== 0 || form > 3, 'bad_record');
+    refuseIf(second !== 0 || form > 4, 'bad_record');
     readState(r, form, record);
   } else {
     refuseIf(form === 6 && kind < 4, 'bad_record');

@@ -300,6 +300,24 @@ valid("who a sender is, with the longest texts and highest numbers",
       [said("n" * 255, 2 ** 64 - 1, 2 ** 64 - 1, 2 ** 32 - 1, "h" * 255, "v" * 255)], canonical=True)
 valid("who a sender is that makes no promise", info(new("once"), 0) + event("counter", 7, ref(0), 0, b""), [said("once", 0), meaning("counter", "once", 1)],
       canonical=True)
+
+
+def description(name, unit=0, said="", tags=b""):
+    """What a name means; `name` and `said` are bytes as they stand on the wire, or a text."""
+    return bytes([0x26 | (0x40 if tags else 0)]) + name + tags + bytes([unit]) + (said if isinstance(said, bytes) else text(said))
+
+
+def meant(name, unit=0, text="", tags=()):
+    return {"kind": "description", "name": name, "tags": [list(t) for t in tags], "unit": unit, "text": text}
+
+
+valid("what a name means", description(new("sent"), 5, "Payload sent, without headers.") + b"\x06" + ref(0) + varint(7),
+      [meant("sent", 5, "Payload sent, without headers."), {"kind": "total", "name": "sent", "tags": [], "total": 7}], canonical=True)
+valid("what a name means, in the longest text", description(new("n" * 255), 0, "\u00e9" * 127 + "."), [meant("n" * 255, 0, "\u00e9" * 127 + ".")],
+      canonical=True)
+valid("a unit without a text", description(new("load"), 6), [meant("load", 6)], canonical=True)
+valid("a description with tags, which say nothing", description(new("a"), 0, "A.", tags=tag_set(tag(new("k"), new("v")))),
+      [meant("a", 0, "A.", [("k", "v")])], canonical=True)
 buckets = b"\x16" + new("latency") + b"\x01\x03\x00" + b"\x00" + varint(300) + varint(1) + varint(2) + varint(9) + varint(4) + varint(0)
 valid("a histogram", buckets, [{"kind": "buckets", "name": "latency", "tags": [], "unit": 1, "precision": 3,
                                 "min_exponent": 0, "sum": 300, "buckets": [[0, 2], [9, 4]]}],
@@ -375,7 +393,7 @@ bad("a sound record, then one cut short", "truncated", event("gauge", 7, new("g"
 bad("a float cut short by the checksum", "truncated", event("gauge", 5, new("g"), 0, bytes(7)))
 bad("a second byte on a state", "bad_record", b"\x86\x01" + new("c") + b"\x05")
 bad("a second byte on a state that says nothing", "truncated", b"\x86\x00" + new("c"))
-bad("an undefined state", "bad_record", b"\x26" + new("c") + b"\x05")
+bad("an undefined state", "bad_record", b"\x2e" + new("c") + b"\x05")
 bad("text as a level", "bad_record", b"\x0e" + new("c") + b"\x06\x01a")
 bad("form 8 of a level", "bad_record", b"\x0e" + new("c") + b"\x08\x01")
 bad("a string index too high", "bad_string_index", event("gauge", 7, ref(0), 0, b""))
@@ -442,6 +460,11 @@ bad("a version of 256 bytes, cut short", "string_too_long", info(new("p"), versi
 bad("a host that is not UTF-8", "bad_utf8", info(new("p"), host=text(b"\xff"), version=varint(256)))
 bad("a version cut short", "truncated", info(new("p"), version=b"\x05v"))
 bad("who a sender is, without a name", "empty_name", info(new("")))
+bad("a description in an unknown unit", "bad_buckets", description(new("n"), 7, "x"))
+bad("a description of 256 bytes", "string_too_long", description(new("n"), 0, "x" * 256))
+bad("a description that is not UTF-8", "bad_utf8", description(new("n"), 0, text(b"\xff")))
+bad("a description cut short", "truncated", description(new("n"), 0, b"\x05x"))
+bad("a description of nothing", "empty_name", description(new("")))
 bad("not a number", "bad_number", event("gauge", 5, new("g"), 0, struct.pack("<d", float("nan"))))
 bad("infinite", "bad_number", event("gauge", 4, new("g"), 0, struct.pack("<f", float("inf"))))
 bad("an infinite level", "bad_number", b"\x0e" + new("g") + b"\x05" + struct.pack("<d", float("-inf")))

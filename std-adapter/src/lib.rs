@@ -78,7 +78,9 @@ pub use config::{Aggregation, Budget, ClientConfig, ConfigError, Load, Preset, P
 pub use counter::Counter;
 pub use registry::{OwnedCounter, OwnedGauge, OwnedHistogram};
 
-pub use ringstat_core::instrument::{Gauge, Histogram, Instrument, Layout, Unit};
+pub use ringstat_core::instrument::{
+    Description, Gauge, Histogram, Instrument, Layout, Meaning, Unit,
+};
 pub use ringstat_core::ledger::{Cause, Drops, Ledger};
 pub use ringstat_core::observe::{Grade, Health, Reason, Snapshot};
 pub use ringstat_core::policy::Policy;

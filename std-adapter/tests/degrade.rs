@@ -52,7 +52,7 @@ impl Received {
                 }
                 Body::Total(total) => _ = self.totals.insert(name, total),
                 Body::Level(level) => _ = self.levels.insert(name, level.as_f64()),
-                Body::Info(_) => {}
+                Body::Info(_) | Body::Description(_) => {}
                 Body::Buckets(buckets) => {
                     self.buckets.entry(name).or_default().extend(buckets.iter());
                 }

@@ -83,9 +83,9 @@ fn units_are_taken_whether_they_come_before_or_after() {
     lines.sort();
     assert_eq!(lines, ["after:4.25|ms", "before:3.968|ms"]);
     let described = client.described("before").unwrap();
-    assert_eq!(described.unit, Some(metrics::Unit::Microseconds));
+    assert_eq!(described.unit, Unit::Microseconds);
     assert_eq!(described.text, "said first");
-    assert_eq!(client.described("count").map(|d| d.unit), Some(None));
+    assert_eq!(client.described("count").map(|d| d.unit), Some(Unit::None));
     assert_eq!(client.described("nothing"), None);
 }
 
@@ -131,7 +131,7 @@ fn a_crate_that_knows_nothing_of_us_is_heard_at_the_collector() {
     });
     client.flush(SECOND).unwrap();
     let described = client.described("process_resident_memory_bytes").unwrap();
-    assert_eq!(described.unit, Some(metrics::Unit::Bytes));
+    assert_eq!(described.unit, Unit::Bytes);
     assert!(client.shutdown(SECOND).closes());
     let mut collector = Collector::new(Limits::default());
     spy.datagrams().iter().for_each(|d| _ = collector.receive(d, 0));

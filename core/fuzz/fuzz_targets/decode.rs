@@ -27,7 +27,7 @@ fn read(decoder: &mut Decoder, bytes: &[u8]) {
                 let indices: Vec<_> = buckets.iter().map(|(index, _)| index).collect();
                 assert!(indices.is_sorted_by(|a, b| a < b));
             }
-            Body::Total(_) | Body::Level(_) | Body::Info(_) => {}
+            Body::Total(_) | Body::Level(_) | Body::Info(_) | Body::Description(_) => {}
         }
     }
 }

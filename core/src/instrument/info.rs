@@ -109,9 +109,10 @@ impl Instrument for Info {
     }
 }
 
-/// [`Details`] with texts of any type. The format relies on it being the only implementation.
+/// [`Details`] or a [`Meaning`](super::Meaning) with texts of any type. The format relies on there being no other
+/// implementations.
 pub trait Describe: sealed::Sealed {
-    /// Writes them to the beginning of `buf`. Returns the number of bytes written, or `None` if there is not enough
+    /// Writes it to the beginning of `buf`. Returns the number of bytes written, or `None` if there is not enough
     /// room.
     fn write(&self, buf: &mut [u8]) -> Option<usize>;
 }
@@ -128,7 +129,7 @@ impl<S: AsRef<str>> Describe for Details<S> {
     }
 }
 
-mod sealed {
+pub(super) mod sealed {
     /// Prevents other implementations of `Describe`.
     pub trait Sealed {}
 

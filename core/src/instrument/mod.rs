@@ -22,6 +22,7 @@ use crate::sync::{AtomicU32, Ordering, const_fn};
 
 mod biased;
 mod counter;
+mod description;
 mod gauge;
 mod histogram;
 mod info;
@@ -36,6 +37,7 @@ mod loom_tests;
 
 pub use biased::BiasedCounter;
 pub use counter::Counter;
+pub use description::{Description, Meaning};
 pub use gauge::Gauge;
 pub use histogram::{DEFAULT_BUCKETS, Histogram, Layout, percentile};
 pub use info::{Describe, Details, Info};
@@ -91,6 +93,8 @@ pub enum State<'a> {
     Buckets(&'a dyn Buckets),
     /// Who the sender is.
     Info(&'a dyn Describe),
+    /// What the name means: a [`Meaning`].
+    Description(&'a dyn Describe),
 }
 
 /// A histogram's buckets, cumulative since the start.

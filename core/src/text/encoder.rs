@@ -169,8 +169,8 @@ impl<S: Sent, const SLOTS: usize, const ARENA: usize> Packer for Lines<'_, S, SL
                 lines.write_counter(instrument, growth)
             })?,
             State::Level(level) => self.whole(|lines| lines.write_gauge(instrument, level))?,
-            // Agents know senders by where they are.
-            State::Info(_) => {}
+            // Agents know senders by where they are, and lines describe nothing.
+            State::Info(_) | State::Description(_) => {}
             State::Buckets(buckets) => {
                 return self.buckets(number, instrument, buckets, from_bucket);
             }

@@ -74,6 +74,8 @@ pub(crate) enum StateForm {
     Buckets = 2,
     /// Who the sender is.
     Info = 3,
+    /// What a name means.
+    Description = 4,
 }
 
 impl StateForm {
@@ -84,6 +86,7 @@ impl StateForm {
             1 => Some(Self::Level),
             2 => Some(Self::Buckets),
             3 => Some(Self::Info),
+            4 => Some(Self::Description),
             _ => None,
         }
     }

@@ -38,7 +38,13 @@ impl BucketsHead {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "u8")]
-struct UnitCode(Unit);
+pub(super) struct UnitCode(Unit);
+
+impl UnitCode {
+    pub(super) fn unit(self) -> Unit {
+        self.0
+    }
+}
 
 impl TryFrom<u8> for UnitCode {
     type Error = DecodeError;

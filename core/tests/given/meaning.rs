@@ -79,6 +79,11 @@ fn of_record(record: &Record<'_>) -> Json {
             out["host"] = json!(info.host);
             out["version"] = json!(info.version);
         }
+        Body::Description(meaning) => {
+            out["kind"] = json!("description");
+            out["unit"] = json!(meaning.unit as u8);
+            out["text"] = json!(meaning.text);
+        }
         Body::Buckets(buckets) => {
             out["kind"] = json!("buckets");
             out["unit"] = json!(buckets.unit as u8);

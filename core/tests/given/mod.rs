@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ringstat_core::format::{Header, PAYLOAD_MAX, Prologue, TimeUnit};
-use ringstat_core::instrument::{Buckets, Details, Instrument, Layout, Mark, State, Unit};
+use ringstat_core::instrument::{Buckets, Details, Instrument, Layout, Mark, Meaning, State, Unit};
 use ringstat_core::record::{Event, Interner, Kind, Priority, Tag, Value};
 use ringstat_core::wire::Encoder;
 use serde_json::Value as Json;
@@ -124,6 +124,7 @@ struct Given {
     record: Json,
     counts: HashMap<usize, u64>,
     details: Details<String>,
+    meaning: Meaning<String>,
     mark: Mark,
 }
 
@@ -139,6 +140,13 @@ impl Given {
                 serde_json::from_value(record.clone()).unwrap()
             } else {
                 Details::default()
+            },
+            meaning: Meaning {
+                unit: record["unit"]
+                    .as_u64()
+                    .and_then(|c| Unit::from_code(c as u8))
+                    .unwrap_or_default(),
+                text: record["text"].as_str().unwrap_or_default().to_owned(),
             },
             record: record.clone(),
             mark: Mark::new(),
@@ -168,6 +176,7 @@ impl Instrument for Given {
             Some("total") => State::Total(self.record["total"].as_u64().unwrap()),
             Some("level") => State::Level(number(&self.record["level"])),
             Some("info") => State::Info(&self.details),
+            Some("description") => State::Description(&self.meaning),
             _ => State::Buckets(self),
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringstat_core::instrument::Instrument;
+use ringstat_core::instrument::{Instrument, Meaning, Unit};
 use ringstat_core::ledger::{Cause, Ledger};
 use ringstat_core::observe::Snapshot;
 use ringstat_core::record::{Borrowed, Event, InternError, Outcome, Recorder, Symbol};
@@ -269,6 +269,30 @@ impl Client {
     #[must_use]
     pub fn histogram(&self, name: &str, tags: &[(&str, &str)]) -> OwnedHistogram {
         self.registry().map_or_else(Registry::unsent_histogram, |r| r.histogram(name, tags))
+    }
+
+    /// Says what the instruments and events of one name mean, and in what unit their values are. The collector shows it as
+    /// `HELP` and `UNIT`; histograms and timings, which have a unit of their own, keep that. Other receivers are not told.
+    ///
+    /// The text is cut after 255 bytes. A name can be described anew 15 times. Beyond
+    /// [`ClientConfig::max_instruments`], further names have no description.
+    ///
+    /// ```no_run
+    /// # let stats = ringstat_std::Client::builder("127.0.0.1:8125").build()?;
+    /// stats.describe("cache.size", ringstat_std::Unit::Bytes, "What the cache holds.");
+    /// stats.gauge("cache.size", &[]).set(4096.0);
+    /// # Ok::<(), ringstat_std::BuildError>(())
+    /// ```
+    pub fn describe(&self, name: &str, unit: Unit, text: &str) {
+        if let Some(registry) = self.registry() {
+            registry.describe(name, unit, text);
+        }
+    }
+
+    /// What was said of a name, by [`describe`](Self::describe) or by a facade.
+    #[must_use]
+    pub fn described(&self, name: &str) -> Option<Meaning<String>> {
+        self.registry()?.descriptions.get(name)
     }
 
     /// The number of instruments requested at run time that went to the overflow series.

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ringstat_core::instrument::{Details, Instrument, Mark, State};
 use ringstat_core::record::Tag;
 
+use super::short;
 use crate::config::ClientConfig;
 
 /// What a client says of itself.
@@ -15,9 +16,6 @@ pub(crate) struct OwnInfo {
     details: Details<String>,
     mark: Mark,
 }
-
-/// Names and values on the wire have at most so many bytes.
-const LIMIT: usize = 255;
 
 impl OwnInfo {
     /// The info of a client that starts now. What the configuration does not say is found out.
@@ -42,13 +40,6 @@ impl OwnInfo {
             mark: Mark::new(),
         }
     }
-}
-
-/// A text that is cut where it is too long.
-fn short(mut text: String) -> String {
-    let end = (0..=LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or(0));
-    text
 }
 
 impl Instrument for OwnInfo {

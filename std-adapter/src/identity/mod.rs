@@ -5,6 +5,8 @@ mod instance;
 
 use std::path::Path;
 
+use ringstat_core::record::STRING_LIMIT;
+
 pub(crate) use info::OwnInfo;
 pub(crate) use instance::InstanceNumber;
 
@@ -21,4 +23,10 @@ fn host() -> Option<String> {
     let name = read("/proc/sys/kernel/hostname").or_else(|| std::env::var("HOSTNAME").ok())?;
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A text that is cut where it is longer than a text on the wire may be.
+pub(crate) fn short(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(STRING_LIMIT));
+    text
 }

@@ -1,19 +1,8 @@
-//! What the facade's `describe_…!` macros say, for the wire and for callers.
+//! The facade's units.
 
 use ringstat_core::instrument::Unit;
 
-use crate::client::Client;
-use crate::registry::Described;
-
-impl Client {
-    /// The description of a name that was given through the facade.
-    #[must_use]
-    pub fn described(&self, name: &str) -> Option<Described> {
-        self.shared()?.registry.descriptions.get(name)
-    }
-}
-
-/// The unit on the wire.
+/// The unit on the wire. Those that the format does not know become none.
 pub(super) fn unit(unit: Option<metrics::Unit>) -> Unit {
     match unit {
         Some(metrics::Unit::Nanoseconds) => Unit::Nanoseconds,

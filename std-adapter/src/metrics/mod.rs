@@ -22,7 +22,8 @@
 //!
 //! The facade's counters, gauges and histograms are instruments made at run time, with labels as tags: they aggregate
 //! in place, and nothing of them can be dropped. Histograms hold floats from a billionth to four trillion, to within
-//! 6.3 %, and values described as times or bytes carry their unit on the wire. NaN and infinities change nothing and
+//! 6.3 %. What `describe_…!` says is sent to the collector, which shows it as `HELP` and `UNIT`: the text, and the units that
+//! the format knows (times up to seconds, bytes, percent). NaN and infinities change nothing and
 //! are counted in the ledger as [`Cause::Invalid`](crate::Cause::Invalid).
 //!
 //! A macro without a kept handle looks up its key, without a lock and, once the instrument exists, without an
@@ -40,7 +41,6 @@ use crate::client::{BuildError, Client};
 use crate::process::PerProcess;
 use crate::shared::Shared;
 
-pub use crate::registry::Described;
 use crate::registry::Table;
 use handle::Checked;
 use key::{Known, place};
@@ -188,7 +188,7 @@ impl Facade {
 
     fn describe(&self, name: &KeyName, unit: Option<metrics::Unit>, text: &SharedString) {
         if let Some(shared) = self.client.shared() {
-            shared.registry.descriptions.add(name.as_str(), unit, text);
+            shared.registry.describe(name.as_str(), describe::unit(unit), text);
         }
     }
 }
@@ -236,7 +236,7 @@ impl metrics::Recorder for Facade {
         let handle = self.histograms.handle(key, &self.client, |key, shared| {
             let instrument = shared.registry.float_histogram(key.name(), &tags(key));
             if let Some(described) = shared.registry.descriptions.get(instrument.name()) {
-                instrument.inner.set_unit(describe::unit(described.unit));
+                instrument.inner.set_unit(described.unit);
             }
             Histogram::from_arc(Arc::new(Checked { instrument, client: shared.clone() }))
         });

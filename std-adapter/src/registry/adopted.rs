@@ -20,7 +20,7 @@ pub(crate) struct Adopted {
 
 /// What the instrument held when it was adopted.
 enum Before {
-    /// A gauge, or what a sender is: nothing is subtracted.
+    /// A gauge, what a sender is or what a name means: nothing is subtracted.
     Level,
     Total(u64),
     Buckets(Since),
@@ -38,7 +38,7 @@ impl Adopted {
     /// Adopts the instrument, which counts from here on.
     pub(super) fn new(instrument: Source) -> Self {
         let before = match instrument.get().state() {
-            State::Level(_) | State::Info(_) => Before::Level,
+            State::Level(_) | State::Info(_) | State::Description(_) => Before::Level,
             State::Total(total) => Before::Total(total),
             State::Buckets(buckets) => Before::Buckets(Since {
                 instrument: instrument.clone(),
@@ -93,7 +93,7 @@ impl Since {
     fn now<T>(&self, read: impl FnOnce(&dyn Buckets) -> T) -> Option<T> {
         match self.instrument.get().state() {
             State::Buckets(buckets) => Some(read(buckets)),
-            State::Total(_) | State::Level(_) | State::Info(_) => None,
+            State::Total(_) | State::Level(_) | State::Info(_) | State::Description(_) => None,
         }
     }
 }

@@ -4,14 +4,11 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringstat_core::instrument::Instrument;
-#[cfg(feature = "metrics")]
-use ringstat_core::instrument::Unit;
+use ringstat_core::instrument::{Instrument, Unit};
 
 use crate::identity::OwnInfo;
 
 mod adopted;
-#[cfg(feature = "metrics")]
 mod describe;
 mod dynamic;
 mod entry;
@@ -24,9 +21,6 @@ mod source;
 mod table;
 mod walk;
 
-#[cfg(feature = "metrics")]
-pub use describe::Described;
-#[cfg(feature = "metrics")]
 use describe::Descriptions;
 #[cfg(feature = "metrics")]
 pub(crate) use dynamic::Counter;
@@ -53,7 +47,6 @@ pub(crate) struct Registry {
     limit: usize,
     refused: AtomicU64,
     /// The descriptions of their names.
-    #[cfg(feature = "metrics")]
     pub(crate) descriptions: Descriptions,
 }
 
@@ -69,7 +62,6 @@ impl Registry {
             made: Mutex::default(),
             limit,
             refused: AtomicU64::new(0),
-            #[cfg(feature = "metrics")]
             descriptions: Descriptions::new(limit),
         }
     }
@@ -85,8 +77,9 @@ impl Registry {
             }
             registry.entries.push(Entry::adopt(source));
         }
-        #[cfg(feature = "metrics")]
-        registry.descriptions.take_over(&parent.descriptions);
+        for described in registry.descriptions.take_over(&parent.descriptions) {
+            registry.entries.push(Entry::Own(described));
+        }
         registry
     }
 
@@ -249,6 +242,13 @@ impl Registry {
     /// Says who the client is, with the instruments.
     pub(crate) fn introduce(&self, info: OwnInfo) {
         self.push_own(Arc::new(info));
+    }
+
+    /// Says what a name means, with the instruments.
+    pub(crate) fn describe(&self, name: &str, unit: Unit, text: &str) {
+        if let Some(described) = self.descriptions.say(name, unit, text) {
+            self.push_own(described);
+        }
     }
 
     fn push_own(&self, instrument: Arc<dyn Instrument + Send + Sync>) {

@@ -2,7 +2,7 @@
 
 use super::record::checked;
 use super::{Body, Buckets, Content, Decoder, Event, Record, Tags, Text};
-use crate::instrument::{Details, Layout, Unit};
+use crate::instrument::{Details, Layout, Meaning, Unit};
 use crate::record::{Kind, Priority, Value};
 
 /// A record as indices and positions, before it borrows the strings.
@@ -18,6 +18,7 @@ pub(super) enum RawBody {
     Level(Value),
     Buckets { unit: Unit, layout: Layout, sum: Value, at: usize, length: usize },
     Info { heartbeat_ms: u64, started_ms: u64, process: u32, host: At, version: At },
+    Description { unit: Unit, text: At },
 }
 
 pub(super) enum RawContent {
@@ -71,6 +72,9 @@ impl Raw {
                     let text = |(at, length): At| checked(body, at, length);
                     let (host, version) = (text(host), text(version));
                     Body::Info(Details { heartbeat_ms, started_ms, process, host, version })
+                }
+                RawBody::Description { unit, text: (at, length) } => {
+                    Body::Description(Meaning { unit, text: checked(body, at, length) })
                 }
             },
             tags: Tags { set: self.set, has_dynamic, tables, body },

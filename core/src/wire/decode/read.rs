@@ -7,7 +7,7 @@ use crate::wire::cursor::Reader;
 use crate::wire::error::DecodeError;
 use crate::wire::layout::{Form, StateForm, extended, tag};
 use crate::wire::number;
-use crate::wire::state::BucketsHead;
+use crate::wire::state::{BucketsHead, UnitCode};
 
 impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     /// Reads the next record. Returns `None` after the last one.
@@ -164,6 +164,12 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         Ok(RawBody::Info { heartbeat_ms, started_ms, process, host, version })
     }
 
+    #[cold]
+    fn read_description(&mut self) -> Result<RawBody, DecodeError> {
+        let unit: UnitCode = self.r.take(DecodeError::BadBuckets)?;
+        Ok(RawBody::Description { unit: unit.unit(), text: self.read_text()? })
+    }
+
     /// Reads a text of at most 255 bytes.
     fn read_text(&mut self) -> Result<At, DecodeError> {
         let text = self.r.string()?;
@@ -178,6 +184,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
             StateForm::Total => Ok(RawBody::Total(r.take(DecodeError::BadRecord)?)),
             StateForm::Level => Ok(RawBody::Level(number::read_with_form(r)?)),
             StateForm::Info => self.read_info(),
+            StateForm::Description => self.read_description(),
             StateForm::Buckets => {
                 let head: BucketsHead = r.take(DecodeError::BadBuckets)?;
                 let (unit, layout) = (head.unit(), head.layout());

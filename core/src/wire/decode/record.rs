@@ -1,7 +1,7 @@
 //! A record as received, borrowing from the datagram and from the decoder.
 
 use super::tables::Tables;
-use crate::instrument::{Details, Layout, Unit};
+use crate::instrument::{Details, Layout, Meaning, Unit};
 use crate::record::{Kind, Priority, Value};
 use crate::wire::cursor::Reader;
 
@@ -38,6 +38,8 @@ pub enum Body<'a> {
     Buckets(Buckets<'a>),
     /// Who the sender is: the record's name is its program, and its tags are free labels.
     Info(Details<&'a str>),
+    /// What the record's name means. Tags say nothing here.
+    Description(Meaning<&'a str>),
 }
 
 /// An event as received.

@@ -2,7 +2,7 @@
 
 use super::Datagram;
 use crate::format::Refused;
-use crate::instrument::{Buckets, Instrument, State};
+use crate::instrument::{Buckets, Describe, Instrument, State};
 use crate::record::STRING_LIMIT;
 use crate::wire::cursor::NoRoom;
 use crate::wire::layout::{StateForm, tag};
@@ -25,6 +25,10 @@ impl<T: Table> Datagram<'_, T> {
         if !(1..=STRING_LIMIT).contains(&instrument.name().len()) {
             return Err(Refused::Unsupported);
         }
+        let described = |d: &mut Self, form, by: &dyn Describe| {
+            d.write_instrument_head(instrument, form)?;
+            Ok(d.w.written_by(|room| by.write(room)).map(|()| None)?)
+        };
         match instrument.state() {
             State::Total(total) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Total)?;
@@ -36,10 +40,10 @@ impl<T: Table> Datagram<'_, T> {
                 d.write_instrument_head(instrument, StateForm::Level)?;
                 Ok(T::number(level).write_with_form(&mut d.w).map(|()| None)?)
             }),
-            State::Info(details) => self.whole(|d| {
-                d.write_instrument_head(instrument, StateForm::Info)?;
-                Ok(d.w.written_by(|room| details.write(room)).map(|()| None)?)
-            }),
+            State::Info(details) => self.whole(|d| described(d, StateForm::Info, details)),
+            State::Description(meaning) => {
+                self.whole(|d| described(d, StateForm::Description, meaning))
+            }
             State::Buckets(_) if !T::HISTOGRAMS => Err(Refused::Unsupported),
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Buckets)?;

@@ -66,7 +66,7 @@ fn main() -> ! {
                 match record.body {
                     Body::Total(total) => last.0 = total,
                     Body::Level(level) => last.1 = level,
-                    Body::Buckets(_) | Body::Info(_) => {}
+                    Body::Buckets(_) | Body::Info(_) | Body::Description(_) => {}
                     Body::Event(_) if sample::number_of(&record) == Some(seen) => seen += 1,
                     Body::Event(_) => host::fail("not the event that was recorded"),
                 }

@@ -213,6 +213,10 @@ impl Target<'_, '_> {
                     self.tally.stored += u64::from(self.introduce(&record, details));
                     continue;
                 }
+                Body::Description(_) => {
+                    self.tally.stored += 1;
+                    continue;
+                }
             };
             let unit = match &record.body {
                 Body::Buckets(buckets) => buckets.unit,
@@ -313,8 +317,8 @@ pub(super) fn apply(
             gauge.state(run, header.sequence, base_time, level.as_f64());
             true
         }
-        // It is kept with the sender.
-        Body::Info(_) => mismatch(),
+        // These are kept elsewhere.
+        Body::Info(_) | Body::Description(_) => mismatch(),
         Body::Buckets(buckets) => {
             let Data::Distribution(distribution) = data else { return mismatch() };
             let from = (run, header.sequence);

@@ -59,6 +59,7 @@ fn line_of<'a>(record: &Record<'a>) -> Line<'a> {
         Body::Level(_) => LineKind::Level,
         Body::Buckets(_) => LineKind::Buckets,
         Body::Info(_) => LineKind::Info,
+        Body::Description(_) => LineKind::Description,
     };
     let mut line = Line::new(kind, record.name.text);
     line.tags = TagList(record.tags.iter().map(|(k, v)| (k.into(), v.into())).collect());
@@ -81,6 +82,10 @@ fn line_of<'a>(record: &Record<'a>) -> Line<'a> {
             line.process = Some(info.process);
             line.host = Some(info.host.into());
             line.version = Some(info.version.into());
+        }
+        Body::Description(meaning) => {
+            line.unit = Some(unit_name(meaning.unit).into());
+            line.text = Some(meaning.text.into());
         }
         Body::Buckets(buckets) => {
             line.unit = Some(unit_name(buckets.unit).into());

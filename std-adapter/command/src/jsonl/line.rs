@@ -3,7 +3,7 @@
 //! [`Line`] is used for both reading and writing, so that `encode` reads whatever `decode` prints. Events look like
 //! `{"kind":"timing","name":"http.request","value":12.5,"tags":{"route":"/a"},"timestamp_ns":1790000000000000000,
 //! "priority":"high","rate":10}`; states of instruments have the kinds `total`, `level` and `buckets`; what a sender
-//! says of itself has `info`; a line of kind `datagram` describes the datagram in which the following records arrived, and is not a record itself.
+//! says of itself has `info`, and what a name means `description`; a line of kind `datagram` describes the datagram in which the following records arrived, and is not a record itself.
 
 use std::borrow::Cow;
 
@@ -41,6 +41,7 @@ pub(crate) enum LineKind {
     Level,
     Buckets,
     Info,
+    Description,
     Datagram,
 }
 
@@ -54,7 +55,12 @@ impl LineKind {
             Self::Distribution => Kind::Distribution,
             Self::Set => Kind::Set,
             Self::Event => Kind::Event,
-            Self::Total | Self::Level | Self::Buckets | Self::Info | Self::Datagram => return None,
+            Self::Total
+            | Self::Level
+            | Self::Buckets
+            | Self::Info
+            | Self::Description
+            | Self::Datagram => return None,
         })
     }
 }
@@ -115,6 +121,8 @@ pub(crate) struct Line<'a> {
     pub(crate) host: Option<Cow<'a, str>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) header: Option<Envelope>,
 }
@@ -151,6 +159,7 @@ impl<'a> Line<'a> {
             process: None,
             host: None,
             version: None,
+            text: None,
             header: None,
         }
     }

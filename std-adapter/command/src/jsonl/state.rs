@@ -1,8 +1,6 @@
 //! The state of an instrument as a line of JSON, so that a captured datagram can be packed again unchanged.
 
-use std::borrow::Cow;
-
-use ringstat_core::instrument::{Buckets, Details, Instrument, Layout, Mark, Unit};
+use ringstat_core::instrument::{Buckets, Details, Instrument, Layout, Mark, Meaning, Unit};
 use ringstat_core::record::{STRING_LIMIT, Tag, Value};
 use ringstat_core::wire::decode;
 
@@ -43,6 +41,7 @@ enum Held {
     Level(Value),
     Buckets { layout: Layout, sum: Value, counts: Vec<u64> },
     Info(Details<String>),
+    Description(Meaning<String>),
 }
 
 impl State {
@@ -57,11 +56,15 @@ impl State {
                 "an event's field (value, timestamp_ns, rate, id) on a state",
             ));
         }
+        let unit = unit_of(line)?;
         let missing = |field| Refusal(format!("no \"{field}\""));
         let held = match line.kind {
             LineKind::Total => Held::Total(line.total.ok_or_else(|| missing("total"))?),
             LineKind::Level => Held::Level(line.level.ok_or_else(|| missing("level"))?.0),
             LineKind::Info => Held::Info(details(line)?),
+            LineKind::Description => {
+                Held::Description(Meaning { unit, text: text("text", line.text.as_deref())? })
+            }
             _ => {
                 let layout = Layout {
                     precision: line.precision.ok_or_else(|| missing("precision"))?,
@@ -76,35 +79,39 @@ impl State {
                 Held::Buckets { layout, sum, counts: spread(pairs)? }
             }
         };
-        let unit = match line.unit.as_deref() {
-            None => Unit::None,
-            Some(name) => {
-                UNITS.iter().find(|(_, n)| *n == name).map(|(u, _)| *u).ok_or_else(|| {
-                    let known: Vec<_> = UNITS.iter().map(|(_, name)| *name).collect();
-                    Refusal(format!("unknown unit {name:?}: one of {}", known.join(", ")))
-                })?
-            }
-        };
         let (name, tags) = line.whole_identity(names)?;
         Ok(Self { name, tags, unit, held, mark: Mark::new() })
     }
 }
 
+/// The unit that a line names.
+fn unit_of(line: &Line<'_>) -> Result<Unit, Refusal> {
+    let Some(name) = line.unit.as_deref() else { return Ok(Unit::None) };
+    UNITS.iter().find(|(_, known)| *known == name).map(|(unit, _)| *unit).ok_or_else(|| {
+        let known: Vec<_> = UNITS.iter().map(|(_, name)| *name).collect();
+        Refusal(format!("unknown unit {name:?}: one of {}", known.join(", ")))
+    })
+}
+
 /// What an `info` line says; what it does not say is not known.
 fn details(line: &Line<'_>) -> Result<Details<String>, Refusal> {
-    let text = |what, text: &Option<Cow<'_, str>>| match text.as_deref() {
-        Some(long) if long.len() > STRING_LIMIT => {
-            Err(Refusal(format!("a {what} of {} bytes: {STRING_LIMIT} is the most", long.len())))
-        }
-        text => Ok(text.unwrap_or_default().to_owned()),
-    };
     Ok(Details {
         heartbeat_ms: line.heartbeat_ms.unwrap_or_default(),
         started_ms: line.started_ms.unwrap_or_default(),
         process: line.process.unwrap_or_default(),
-        host: text("host", &line.host)?,
-        version: text("version", &line.version)?,
+        host: text("host", line.host.as_deref())?,
+        version: text("version", line.version.as_deref())?,
     })
+}
+
+/// A text of a state, which is not too long; empty if there is none.
+fn text(what: &str, text: Option<&str>) -> Result<String, Refusal> {
+    match text {
+        Some(long) if long.len() > STRING_LIMIT => {
+            Err(Refusal(format!("a {what} of {} bytes: {STRING_LIMIT} is the most", long.len())))
+        }
+        text => Ok(text.unwrap_or_default().to_owned()),
+    }
 }
 
 /// Counts by index, from pairs of index and count.
@@ -145,6 +152,7 @@ impl Instrument for State {
             Held::Level(level) => State::Level(*level),
             Held::Buckets { .. } => State::Buckets(self),
             Held::Info(details) => State::Info(details),
+            Held::Description(meaning) => State::Description(meaning),
         }
     }
 

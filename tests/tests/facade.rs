@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::{Label, counter, describe_histogram, gauge, histogram, with_local_recorder};
-use ringstat_collector::{Collector, Io, Limits, Report};
+use ringstat_collector::{Collector, Distributions, Io, Limits, Report, metrics};
 use ringstat_core::send::{Transport, from_fn};
 use ringstat_core::testkit::SpyTransport;
 use ringstat_std::metrics::{Facade, InstallError};
-use ringstat_std::{Builder, Cause, Client, Protocol};
+use ringstat_std::{Builder, Cause, Client, Protocol, Unit};
 
 const SECOND: Duration = Duration::from_secs(20); // for what takes milliseconds unless something is wrong
 
@@ -140,6 +140,12 @@ fn a_crate_that_knows_nothing_of_us_is_heard_at_the_collector() {
     assert!(value("process_resident_memory_bytes") > 100_000.0);
     assert!(value("process_open_fds") > 2.0 && value("process_threads") >= 2.0);
     assert!(seen.closes && seen.malformed == Default::default());
+    let page = metrics(&collector, &Io::default(), 0, Distributions::default());
+    // The name is one of the collector's own, so the family has another.
+    let help = |line: &str| {
+        line.starts_with("# HELP") && line.ends_with(" Number of open file descriptors.")
+    };
+    assert!(page.lines().any(help), "{page}");
 }
 
 #[test]

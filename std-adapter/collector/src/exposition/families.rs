@@ -107,6 +107,18 @@ impl Families {
         }
     }
 
+    /// Gives the family a text, instead of the one that it has.
+    pub(crate) fn describe(&mut self, number: u32, text: &Arc<str>) {
+        // It may outlive the description that it comes from. If several shards have the family, each counts it.
+        if let Some(own) = self.own.get_mut(&number)
+            && let Some(more) = self.names.describe(number, text)
+        {
+            let bytes = own.bytes.saturating_add_signed(more);
+            self.bytes = self.bytes - own.bytes + bytes;
+            own.bytes = bytes;
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

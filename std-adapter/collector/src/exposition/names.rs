@@ -60,6 +60,8 @@ pub(crate) struct Family {
     pub(crate) sent: Arc<str>,
     pub(crate) kind: Kind,
     suffix: &'static str,
+    /// What it means, if a sender has said so.
+    pub(crate) text: Option<Arc<str>>,
     /// Whether some of its values were scaled up, or estimated.
     pub(crate) scaled: bool,
     /// The number of shards that have series of the family.
@@ -115,6 +117,17 @@ impl Names {
         }
     }
 
+    /// Gives a family a text. Returns by how many bytes it is longer than the one before, or `None` if it is the same.
+    pub(crate) fn describe(&self, number: u32, text: &Arc<str>) -> Option<isize> {
+        let mut table = self.table();
+        let family = table.entries.get_mut(number as usize)?.as_mut()?;
+        if family.text.as_ref() == Some(text) {
+            return None;
+        }
+        let before = family.text.replace(text.clone()).map_or(0, |text| text.len());
+        Some(text.len().cast_signed() - before.cast_signed())
+    }
+
     /// The first family after `name`, in the order of names.
     pub(crate) fn after(&self, name: Option<&str>) -> Option<Family> {
         let from = name.map_or(Bound::Unbounded, Bound::Excluded);
@@ -156,6 +169,7 @@ impl Table {
             sent: sent.into(),
             kind,
             suffix,
+            text: None,
             scaled: false,
             shards: 1,
         });

@@ -213,8 +213,10 @@ impl Target<'_, '_> {
                     self.tally.stored += u64::from(self.introduce(&record, details));
                     continue;
                 }
-                Body::Description(_) => {
-                    self.tally.stored += 1;
+                Body::Description(meaning) => {
+                    let name = record.name.text;
+                    let kept = self.store.describe(&mut self.room, self.id, name, meaning);
+                    self.tally.stored += u64::from(kept);
                     continue;
                 }
             };

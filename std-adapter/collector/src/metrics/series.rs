@@ -11,7 +11,7 @@ use crate::series::{Data, Distribution};
 
 /// Writes what precedes the samples of a family.
 pub(super) fn begin(out: &mut String, of: &Family, shown: Distributions) {
-    let mut help = escaped_help(&of.sent);
+    let mut help = escaped_help(of.text.as_ref().filter(|t| !t.is_empty()).unwrap_or(&of.sent));
     if of.scaled {
         help.push_str(if of.is_of_sets() {
             " (some are estimates)"

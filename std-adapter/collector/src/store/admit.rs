@@ -86,7 +86,7 @@ impl Store {
         }
         let name = wanted.name.1;
         let tags = || wanted.tags.iter();
-        let mapped = self.map(name, class, tags());
+        let mapped = self.map(sender, name, class, wanted.unit, tags());
         let limit = match self.refuse(room, &wanted, &mapped) {
             Some(limit) => limit,
             None => match self.group_for(room, sender, name, class, wanted.unit, &mapped) {
@@ -159,7 +159,11 @@ impl Store {
         let strings = Strings::cost(name.len()) + TagSets::cost(tags) + Families::cost(shown);
         let of_mapped = mapped.name.as_ref().map_or(0, |name| Strings::cost(name.len()))
             + mapped.tags.as_ref().map_or(0, |tags| TagSets::cost(pairs(tags)))
-            + if self.common.mapping.is_some() { MappedAs::BYTES } else { 0 };
+            + if self.common.mapping.is_some() || mapped.unit.is_some() {
+                MappedAs::BYTES
+            } else {
+                0
+            };
         Self::OVERHEAD + Data::least_bytes(class) + strings + of_mapped
     }
 
@@ -217,6 +221,7 @@ impl Store {
             mapped: as_mapped,
             page_key: PageKey::default(),
             twin: 0,
+            described: 0,
             before: None,
             behind,
         };
@@ -237,6 +242,7 @@ impl Store {
                 }
             }
         }
+        self.show_description(number);
         if let Some(newest) = behind.and_then(|p| self.at(p.get())) {
             newest.before = place;
         }

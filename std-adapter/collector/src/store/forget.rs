@@ -28,13 +28,17 @@ impl Store {
         let end = (self.swept + count).min(self.series.len());
         let mut forgotten = 0;
         let common = self.common.clone();
+        let redescribe = self.has_new_descriptions(end - self.swept);
         for place in self.swept..end {
             let series = self.series[place].as_ref();
             if series.is_some_and(|s| is_old(&common, s, now_ms, &life)) {
                 self.remove(place as u32);
                 forgotten += 1;
+            } else if redescribe {
+                self.redescribe(place as u32);
             }
         }
+        self.sweep_descriptions(&life);
         self.swept = end;
         if end == self.series.len() {
             self.swept = 0;
@@ -67,6 +71,7 @@ impl Store {
             self.remove(place.get());
             forgotten += 1;
         }
+        self.forget_descriptions(sender);
         self.balance();
         forgotten
     }

@@ -76,12 +76,17 @@ impl Store {
     /// What a new series that is not dropped is shown as.
     pub(super) fn map<'t>(
         &self,
+        sender: u64,
         name: &str,
         class: Class,
+        unit: Unit,
         tags: impl Iterator<Item = (&'t str, &'t str)>,
     ) -> Mapped {
         let mapping = self.common.mapping.as_ref();
-        mapping.map_or_else(Mapped::default, |mapping| mapping.apply(name, class, tags))
+        let mut mapped =
+            mapping.map_or_else(Mapped::default, |mapping| mapping.apply(name, class, tags));
+        self.map_as_described(&mut mapped, sender, name, class, unit);
+        mapped
     }
 
     /// The place of what a new series is to be a part of, if it is to be, which is made if necessary.
@@ -170,6 +175,7 @@ impl Store {
             })),
             page_key: PageKey::default(),
             twin: 0,
+            described: 0,
             before: None,
             behind: None,
             born: self.made as u32,

@@ -11,6 +11,7 @@ mod cache;
 mod charge;
 mod common;
 mod cut;
+mod descriptions;
 mod forget;
 mod groups;
 mod page_index;
@@ -34,6 +35,7 @@ pub(crate) use cache::Cache;
 pub(crate) use common::Common;
 use cut::Changes;
 pub(crate) use cut::{SeriesRow, ValueRow};
+use descriptions::Descriptions;
 pub(crate) use forget::Known;
 use groups::Dropped;
 pub(crate) use groups::Pair;
@@ -82,6 +84,7 @@ pub struct Store {
     gauge_parts: BTreeSet<(u32, u32)>,
     /// Names that rules drop.
     dropped: Dropped,
+    descriptions: Descriptions,
     series: Vec<Option<Series>>,
     free: Vec<u32>,
     shares: Shares,
@@ -123,6 +126,7 @@ impl Store {
             group_index: Numbers::default(),
             gauge_parts: BTreeSet::new(),
             dropped: Dropped::default(),
+            descriptions: Descriptions::default(),
             // Places are numbered from 1.
             series: vec![None],
             free: Vec::new(),

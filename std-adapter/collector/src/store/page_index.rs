@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, DefaultHasher, Hash, Hasher};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
@@ -77,6 +78,11 @@ impl PageIndex {
     /// Notes that a series of this family has values that were scaled up.
     pub(super) fn mark_scaled(&mut self, page_key: PageKey) {
         self.families.mark_scaled(page_key.family);
+    }
+
+    /// Gives the family of that position a text.
+    pub(super) fn describe(&mut self, page_key: PageKey, text: &Arc<str>) {
+        self.families.describe(page_key.family, text);
     }
 
     /// The places of a family's series after that position, or all of them.

@@ -34,6 +34,8 @@ pub struct Series {
     pub(super) page_key: PageKey,
     /// What tells it apart from those that look like it there; 0 for the first.
     pub(super) twin: u64,
+    /// The version of its sender's description that it is shown by; 0: by none.
+    pub(super) described: u8,
     /// The places of its sender's previous and next series.
     pub(super) before: Option<Place>,
     pub(super) behind: Option<Place>,

@@ -4,6 +4,7 @@
 mod cost;
 mod cuts;
 mod damage;
+mod descriptions;
 mod failures;
 mod groups;
 mod replay;

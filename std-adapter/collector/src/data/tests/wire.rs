@@ -1,7 +1,7 @@
 //! Datagrams.
 
 use ringstat_core::format::{Header, Prologue};
-use ringstat_core::instrument::{Counter, Gauge, Histogram, Instrument};
+use ringstat_core::instrument::{Counter, Description, Gauge, Histogram, Instrument, Unit};
 use ringstat_core::record::{Event, Kind, NoNames, Priority};
 use ringstat_core::wire::Encoder;
 
@@ -14,6 +14,8 @@ pub(super) enum Says {
     Critical(u64),
     /// What instruments say.
     State(u32),
+    /// What the name of the counter among these means.
+    About(Unit, &'static str),
 }
 
 /// A datagram of a sender.
@@ -37,6 +39,10 @@ pub(super) fn datagram(
                 let mut event: Event = Event::new(kind, name.into(), value.into(), 5).unwrap();
                 event.push_tag("tag", &tag.to_string()).unwrap();
                 open.event(&event, &NoNames).unwrap();
+            }
+            Says::About(unit, text) => {
+                let about = Description::new("total", text).unit(unit);
+                assert_eq!(open.instrument(&about, 0).unwrap(), None);
             }
             Says::Critical(id) => {
                 let mut event: Event =

@@ -77,7 +77,9 @@ impl Requests {
             store.shown_name(series).to_owned(),
         );
         let metric = *self.metrics.entry(key).or_insert_with(|| {
-            metrics.push(metric(store.shown_name(series), series, self.temporality));
+            let description = store.description(series).unwrap_or_default().to_owned();
+            let metric = metric(store.shown_name(series), series, self.temporality);
+            metrics.push(Metric { description, ..metric });
             metrics.len() - 1
         });
         let attributes = store.shown_tags(series).map(|(key, value)| pair(key, value)).collect();

@@ -147,6 +147,10 @@ impl Store {
                         name: self.name(series),
                         tags: self.tags(series).collect(),
                         role: self.role_row(series),
+                        described: self
+                            .descriptions
+                            .get(series.sender, self.name(series))
+                            .map(|said| (said.unit as u8, &*said.text)),
                     };
                     rows.put(Table::Series, key, &row);
                 }

@@ -1,6 +1,6 @@
 //! Series come back from rows that were read from disk.
 
-use ringstat_core::instrument::Unit;
+use ringstat_core::instrument::{Meaning, Unit};
 
 use super::{RoleRow, SeriesRow, ValueRow};
 use crate::limits::Limit;
@@ -22,7 +22,11 @@ impl Store {
         if self.is_dropped(name, class) {
             return self.leave_out(place);
         }
-        let mapped = self.map(name, class, tags());
+        if let Some((unit, text)) = row.described {
+            let unit = Unit::from_code(unit).unwrap_or_default();
+            self.restore_description(sender, name, &Meaning { unit, text });
+        }
+        let mapped = self.map(sender, name, class, unit, tags());
         let cost = self.cost(name, tags(), class, &mapped) + value.data.bytes();
         let group = match self.refuse_restored(sender, cost) {
             None => {

@@ -15,6 +15,9 @@ pub(crate) struct SeriesRow<'a> {
     #[serde(borrow)]
     pub(crate) tags: Vec<(&'a str, &'a str)>,
     pub(crate) role: RoleRow,
+    /// What its sender says of the name: the unit, and a text.
+    #[serde(borrow)]
+    pub(crate) described: Option<(u8, &'a str)>,
 }
 
 /// Whether a series is added up, in the table of series.

@@ -41,8 +41,8 @@ pub use task::{flush, run, stats, totals, wake};
 /// Everything that a chip's program needs to record and to send: `use ringstat_embassy::prelude::*;`.
 pub mod prelude {
     pub use ringstat_core::prelude::{
-        Counter, Epoch, Gauge, Histogram, Identity, Info, Instrument, Outcome, Policy, Priority,
-        Recorder, Stats, event_ring,
+        Counter, Description, Epoch, Gauge, Histogram, Identity, Info, Instrument, Outcome, Policy,
+        Priority, Recorder, Stats, event_ring,
     };
 
     pub use crate::{BeaconConfig, TaskConfig};

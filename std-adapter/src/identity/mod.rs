@@ -27,6 +27,7 @@ fn host() -> Option<String> {
 
 /// A text that is cut where it is longer than a text on the wire may be.
 pub(crate) fn short(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(STRING_LIMIT));
+    let end = (0..=STRING_LIMIT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or(0));
     text
 }

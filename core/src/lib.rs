@@ -74,7 +74,7 @@ pub mod testkit;
 pub mod prelude {
     pub use crate::chip::{Clock, Stats};
     pub use crate::event_ring;
-    pub use crate::instrument::{Counter, Gauge, Histogram, Info, Instrument};
+    pub use crate::instrument::{Counter, Description, Gauge, Histogram, Info, Instrument};
     pub use crate::policy::Policy;
     pub use crate::record::{Outcome, Priority, Recorder};
     pub use crate::send::{Epoch, Identity, SenderConfig, Step, Time};

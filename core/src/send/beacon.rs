@@ -116,7 +116,9 @@ mod tests {
                     Body::Total(total) => Value::U64(total),
                     Body::Level(level) => level,
                     Body::Info(info) => Value::U64(info.heartbeat_ms),
-                    Body::Buckets(_) | Body::Event(_) => panic!("only counters and gauges"),
+                    Body::Buckets(_) | Body::Event(_) | Body::Description(_) => {
+                        panic!("only counters and gauges")
+                    }
                 };
                 said.push((record.name.text.into(), value));
             }

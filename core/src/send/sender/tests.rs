@@ -55,6 +55,7 @@ fn read(bytes: &[u8]) -> (u32, Vec<f64>) {
             Body::Level(v) => v.as_f64(),
             Body::Buckets(b) => b.iter().map(|(_, n)| n as f64).sum(),
             Body::Info(info) => info.heartbeat_ms as f64,
+            Body::Description(meaning) => f64::from(meaning.unit as u8),
         });
     }
     (sequence, values)

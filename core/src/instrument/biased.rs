@@ -1,7 +1,7 @@
 //! Counters that favour the first thread that adds to them.
 
 use super::total::Total;
-use super::{Head, Instrument, State, described_by_head};
+use super::{Head, Instrument, described_by_head, stated_by_total};
 use crate::sync::{AtomicU32, Ordering, const_fn, mutant};
 
 /// Nobody owns the cell yet.
@@ -94,14 +94,7 @@ impl<const OWNERS: usize> BiasedCounter<OWNERS> {
 
 impl<const OWNERS: usize> Instrument for BiasedCounter<OWNERS> {
     described_by_head!();
-
-    fn state(&self) -> State<'_> {
-        State::Total(self.total())
-    }
-
-    fn version(&self) -> u32 {
-        self.total() as u32
-    }
+    stated_by_total!();
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,7 +1,7 @@
 //! Counters.
 
 use super::total::Total;
-use super::{Head, Instrument, State, described_by_head};
+use super::{Head, Instrument, described_by_head, stated_by_total};
 use crate::record::Tag;
 use crate::sync::const_fn;
 
@@ -75,14 +75,7 @@ impl Counter {
 
 impl Instrument for Counter {
     described_by_head!();
-
-    fn state(&self) -> State<'_> {
-        State::Total(self.total.get())
-    }
-
-    fn version(&self) -> u32 {
-        self.total.get() as u32
-    }
+    stated_by_total!();
 }
 
 #[cfg(all(test, not(loom)))]

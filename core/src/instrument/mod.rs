@@ -226,3 +226,16 @@ macro_rules! described_by_head {
     };
 }
 use described_by_head;
+
+/// Implements the methods of [`Instrument`] that say the state of what has a `total`.
+macro_rules! stated_by_total {
+    () => {
+        fn state(&self) -> $crate::instrument::State<'_> {
+            $crate::instrument::State::Total(self.total())
+        }
+        fn version(&self) -> u32 {
+            self.total() as u32
+        }
+    };
+}
+use stated_by_total;

@@ -1,7 +1,7 @@
 //! Counters that threads increment without sharing cache lines.
 
 use super::total::Total;
-use super::{Head, Instrument, State, described_by_head};
+use super::{Head, Instrument, described_by_head, stated_by_total};
 use crate::record::Tag;
 use crate::sync::CachePadded;
 
@@ -50,14 +50,7 @@ impl<const SHARDS: usize> ShardedCounter<SHARDS> {
 
 impl<const SHARDS: usize> Instrument for ShardedCounter<SHARDS> {
     described_by_head!();
-
-    fn state(&self) -> State<'_> {
-        State::Total(self.total())
-    }
-
-    fn version(&self) -> u32 {
-        self.total() as u32
-    }
+    stated_by_total!();
 }
 
 #[cfg(all(test, not(loom)))]

@@ -19,6 +19,8 @@ pub mod board;
 pub mod host;
 #[cfg(mps2)]
 pub mod lan9118;
+#[cfg(mps2)]
+pub mod network;
 pub mod report;
 #[cfg(target_arch = "arm")]
 pub mod run;

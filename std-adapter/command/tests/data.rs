@@ -3,57 +3,25 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{ChildStdout, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use common::collector::Collector;
 use common::{json, run, stderr, stdout};
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames, Priority, Recorder as _};
 use ringstat_core::testkit::Rng;
 use ringstat_core::wire::Encoder;
 use ringstat_std::Client;
-use ringstat_tests::process::Process;
 use serde_json::Value;
 
-/// `ringstat collect` with a data directory.
-struct Collector {
-    process: Process,
-    _out: BufReader<ChildStdout>,
-    udp: String,
-    http: String,
-}
-
-impl Collector {
-    fn start(dir: &Path, udp: &str, threads: u64) -> Self {
-        let threads = threads.to_string();
-        let dir = dir.to_str().expect("a path of text");
-        let args = ["collect", "--udp", udp, "--http", "127.0.0.1:0", "--json"];
-        let mut command = common::ringstat(&args);
-        command.args(["--data", dir, "--threads", &threads]).stdout(Stdio::piped());
-        let mut process = Process::start(command).expect("the collector starts");
-        let mut out = BufReader::new(process.stdout().expect("piped"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("the addresses");
-        let addresses = json(&line);
-        let text = |value: &Value| value.as_str().expect("an address").to_owned();
-        let (udp, http) = (text(&addresses["udp"][0]), text(&addresses["http"]));
-        Self { process, _out: out, udp, http }
-    }
-
-    /// Ends it without a word.
-    fn kill(self) {
-        self.process.kill();
-    }
-
-    /// Ends it as an operator does.
-    fn end(mut self) {
-        self.process.terminate();
-        assert!(self.process.wait().expect("it ends").success(), "its ledger closes");
-    }
+/// Starts a collector with a data directory.
+fn start(dir: &Path, udp: &str, threads: u64) -> Collector {
+    Collector::start_at(udp, |command| {
+        command.arg("--data").arg(dir).args(["--threads", &threads.to_string()]);
+    })
 }
 
 /// What is in a data directory.
@@ -114,7 +82,7 @@ fn a_collector_that_is_killed_again_and_again_keeps_its_account() {
     println!("{lives} lives, seed {seed}");
     let mut rng = Rng::new(seed);
     let dir = tempfile::tempdir().unwrap();
-    let first = Collector::start(dir.path(), "127.0.0.1:0", 1);
+    let first = start(dir.path(), "127.0.0.1:0", 1);
     let udp = first.udp.clone();
     let mut collector = Some(first);
     let stats = Client::builder(&udp)
@@ -148,7 +116,7 @@ fn a_collector_that_is_killed_again_and_again_keeps_its_account() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             collector.take().expect("it runs").kill();
-            collector = Some(Collector::start(dir.path(), &udp, 1 + life % 3));
+            collector = Some(start(dir.path(), &udp, 1 + life % 3));
         }
         stats.flush(Duration::from_secs(20)).expect("everything is acknowledged");
         // What comes last has to arrive, so that all that is missing before it shows.
@@ -189,11 +157,11 @@ fn what_was_scraped_outlives_a_kill() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut scraped = 0.0;
     for sequence in 0..6 {
-        let collector = Collector::start(dir.path(), "127.0.0.1:0", 1);
-        assert_eq!(plain(&common::scrape(&collector.http)), scraped, "life {sequence}");
+        let collector = start(dir.path(), "127.0.0.1:0", 1);
+        assert_eq!(plain(&collector.scrape()), scraped, "life {sequence}");
         send_one(&socket, &collector.udp, sequence);
         let deadline = Instant::now() + Duration::from_secs(20);
-        while plain(&common::scrape(&collector.http)) == scraped {
+        while plain(&collector.scrape()) == scraped {
             assert!(Instant::now() < deadline, "it arrives");
         }
         scraped += 1.0;
@@ -207,7 +175,7 @@ fn a_directory_that_cannot_be_used_is_said() {
     let path = dir.path().to_str().unwrap();
     let none = run(&["data", "check", path], "");
     assert_eq!(none.status.code(), Some(3), "{}", stderr(&none));
-    let collector = Collector::start(dir.path(), "127.0.0.1:0", 1);
+    let collector = start(dir.path(), "127.0.0.1:0", 1);
     for args in [
         &["data", "check", path][..],
         &["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data", path],

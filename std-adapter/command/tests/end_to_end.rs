@@ -4,69 +4,24 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::{ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
+use common::collector::Collector;
 use common::{json, run, stderr, stdout};
 use ringstat_core::testkit::Rng;
-use ringstat_tests::process::Process;
 
 const EVENTS: u64 = 100_000;
 
-/// A running collector.
-struct Collector {
-    process: Process,
-    out: BufReader<ChildStdout>,
-    udp: String,
-    http: String,
-}
-
-impl Collector {
-    fn start() -> Self {
-        let args = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
-        let mut command = common::ringstat(&args);
-        command.stdout(Stdio::piped());
-        let mut process = Process::start(command).expect("the collector starts");
-        let mut out = BufReader::new(process.stdout().expect("piped"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("the addresses");
-        let addresses = json(&line);
-        let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
-        Self { udp: text(&addresses["udp"][0]), http: text(&addresses["http"]), process, out }
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).expect("the collector listens");
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: test\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
-        assert!(head.starts_with("HTTP/1.0 200"), "{head}");
-        body.to_owned()
-    }
-
-    /// The samples of `/metrics`, by name and labels.
-    fn metrics(&self) -> BTreeMap<String, f64> {
-        let text = self.get("/metrics");
-        let samples = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
-        samples
-            .map(|line| {
-                let (series, value) = line.rsplit_once(' ').expect(line);
-                (series.to_owned(), value.parse().expect(line))
-            })
-            .collect()
-    }
-
-    /// Stops it as an operator would, and returns its ledger.
-    fn end(mut self) -> serde_json::Value {
-        self.process.terminate();
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).expect("the ledger");
-        assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
-        json(&rest)
-    }
+/// The samples of `/metrics`, by name and labels.
+fn metrics(collector: &Collector) -> BTreeMap<String, f64> {
+    let text = collector.scrape();
+    let samples = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+    samples
+        .map(|line| {
+            let (series, value) = line.rsplit_once(' ').expect(line);
+            (series.to_owned(), value.parse().expect(line))
+        })
+        .collect()
 }
 
 /// The sums of a file, as a collector should report them.
@@ -132,7 +87,7 @@ fn settled(collector: &Collector, sender: &str, received: u64) -> BTreeMap<Strin
     // The deadline only matters if the test fails.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let metrics = of_sender(&collector.metrics(), sender);
+        let metrics = of_sender(&metrics(collector), sender);
         let so_far = metrics.get("ringstat_sender_received_total").copied().unwrap_or(0.0);
         if so_far >= received as f64 || Instant::now() > deadline {
             return metrics;
@@ -150,7 +105,7 @@ fn check_counters(metrics: &BTreeMap<String, f64>, truth: &Truth) {
 #[test]
 fn a_file_arrives_whole_and_the_totals_are_its_own() {
     let (lines, truth) = input();
-    let collector = Collector::start();
+    let collector = Collector::start(&[]);
     let sent = run(&["send", "--file", "-", "--to", &collector.udp, "--json"], &lines);
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     let report = json(stdout(&sent));
@@ -185,7 +140,7 @@ fn a_file_arrives_whole_and_the_totals_are_its_own() {
 #[test]
 fn with_a_fifth_of_the_datagrams_dropped_totals_are_exact_and_the_loss_is_known() {
     let (lines, truth) = input();
-    let collector = Collector::start();
+    let collector = Collector::start(&[]);
     let args = ["send", "--file", "-", "--aggregate", "--loss", "0.2", "--seed", "7", "--json"];
     let sent = run(&[&args[..], &["--to", &collector.udp]].concat(), &lines);
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
@@ -208,7 +163,7 @@ fn with_a_fifth_of_the_datagrams_dropped_totals_are_exact_and_the_loss_is_known(
 
 #[test]
 fn a_value_put_in_at_one_end_is_seen_at_the_other() {
-    let collector = Collector::start();
+    let collector = Collector::start(&[]);
     let send = |args: &[&str]| {
         let all = [&["send", "--to", &collector.udp, "--sender", "beef", "--json"], args].concat();
         let output = run(&all, "");

@@ -2,13 +2,10 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use common::collector::Collector;
 use common::{json, run, stderr, stdout};
-use ringstat_tests::process::Process;
 
 const PAGE: &str = include_str!("../../docs/mapping.md");
 
@@ -61,32 +58,16 @@ fn what_is_wrong_is_named_by_check_and_by_collect() {
 #[test]
 fn a_collector_adds_up_what_two_senders_send() {
     let rules = file(block("```toml,file=rules.toml"));
-    let args = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json", "--map"];
-    let mut command = common::ringstat(&args);
-    command.arg(path(&rules)).args(["--threads", "2"]).stdout(Stdio::piped());
-    let mut process = Process::start(command).expect("the collector starts");
-    let mut line = String::new();
-    BufReader::new(process.stdout().expect("piped")).read_line(&mut line).unwrap();
-    let addresses = json(&line);
-    let (udp, http) = (&addresses["udp"][0], addresses["http"].as_str().unwrap());
+    let collector = Collector::start(&["--map", path(&rules), "--threads", "2"]);
     for (sender, value) in [("1", "3"), ("2", "4")] {
         let args = ["send", "api.login.requests", value, "--kind", "counter", "--sender", sender];
-        let sent = run(&[&args[..], &["--to", udp.as_str().unwrap()]].concat(), "");
+        let sent = run(&[&args[..], &["--to", &collector.udp]].concat(), "");
         assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     }
     let expected = "\napi_requests_total{endpoint=\"login\"} 7\n";
     let end = Instant::now() + Duration::from_secs(20);
-    while !page(http).contains(expected) {
-        assert!(Instant::now() < end, "{}", page(http));
+    while !collector.scrape().contains(expected) {
+        assert!(Instant::now() < end, "{}", collector.scrape());
     }
-    process.terminate();
-    assert!(process.wait().unwrap().success());
-}
-
-fn page(at: &str) -> String {
-    let mut stream = TcpStream::connect(at).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    collector.end();
 }

@@ -2,33 +2,22 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::collector::Collector;
 use common::{json, run, stdout};
 use ringstat_tests::process::Process;
 
 /// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(60);
 
-const COLLECT: [&str; 6] = ["collect", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"];
-
-fn collect(prepare: impl FnOnce(&mut Command)) -> (Process, String, String) {
-    let mut command = common::ringstat(&COLLECT);
-    command.stdout(Stdio::piped());
-    prepare(&mut command);
-    let mut process = Process::start(command).expect("the collector starts");
-    let mut line = String::new();
-    BufReader::new(process.stdout().expect("piped")).read_line(&mut line).unwrap();
-    let addresses = json(&line);
-    let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
-    (process, text(&addresses["http"]), text(&addresses["udp"][0]))
-}
+/// Any free port.
+const ANY: &str = "127.0.0.1:0";
 
 #[test]
 fn health_is_asked_for_and_its_grade_is_the_exit_code() {
-    let (collector, http, _) = collect(|_| {});
+    let collector = Collector::start(&[]);
+    let http = collector.http.clone();
     let healthy = run(&["health", &http], "");
     assert_eq!(healthy.status.code(), Some(0));
     assert!(stdout(&healthy).starts_with("collector  healthy\nsenders    0,"), "{healthy:?}");
@@ -99,7 +88,7 @@ fn a_supervisor_hears_that_it_is_ready_that_it_works_and_that_it_ends() {
         let length = supervisor.recv(&mut buf).expect("it says something");
         String::from_utf8_lossy(&buf[..length]).trim().to_owned()
     };
-    let (collector, ..) = collect(|command| {
+    let collector = Collector::start_at(ANY, |command| {
         command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "20000");
     });
     assert_eq!(hear(), "READY=1");
@@ -113,15 +102,15 @@ fn a_supervisor_hears_that_it_is_ready_that_it_works_and_that_it_ends() {
 fn the_log_says_who_comes_and_what_is_refused_each_so_often() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
-    let (_collector, _, udp) = collect(|command| {
+    let collector = Collector::start_at(ANY, |command| {
         command.args(["--log", "json"]).stderr(std::fs::File::create(&path).unwrap());
     });
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     for sender in 0..50u8 {
         let mut heartbeat = hex::decode(HEARTBEAT).unwrap();
         heartbeat[4] = sender;
-        socket.send_to(&heartbeat, &udp).unwrap();
-        socket.send_to(b"?", &udp).unwrap();
+        socket.send_to(&heartbeat, &collector.udp).unwrap();
+        socket.send_to(b"?", &collector.udp).unwrap();
     }
     let lines = || -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -148,7 +137,7 @@ fn nobody_who_does_not_read_keeps_it_from_ending_and_the_ledger_is_printed() {
     let (_unread, mut full) = std::io::pipe().unwrap();
     full.write_all(&[b'x'; 1 << 16]).unwrap();
     let (mut errors, stderr) = std::io::pipe().unwrap();
-    let mut command = common::ringstat(&COLLECT);
+    let mut command = common::ringstat(&["collect", "--udp", ANY, "--http", ANY, "--json"]);
     command.stdout(full).stderr(stderr).env("RUST_LOG", "debug");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");

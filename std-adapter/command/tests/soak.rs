@@ -9,20 +9,17 @@
 mod common;
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{ChildStdout, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::json;
+use common::collector::Collector;
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames};
 use ringstat_core::wire::Encoder;
-use ringstat_tests::process::Process;
 
 const SENDERS: usize = 2000;
 /// Threads that send at a time, each for its part of the senders.
@@ -37,49 +34,28 @@ const LIVES: usize = 3;
 /// The time limit for things that take milliseconds unless something is wrong.
 const SOON: Duration = Duration::from_secs(60);
 
-/// A life of the collector.
-struct Collector {
-    process: Process,
-    out: BufReader<ChildStdout>,
-    udp: String,
-    http: String,
+/// Begins a life of the collector.
+fn start(dir: &Path, udp: &str) -> Collector {
+    Collector::start_at(udp, |command| {
+        command.arg("--data").arg(dir).env("RUST_LOG", "warn");
+    })
 }
 
-impl Collector {
-    fn start(dir: &Path, udp: &str) -> Self {
-        let args = ["collect", "--udp", udp, "--http", "127.0.0.1:0", "--json", "--data"];
-        let mut command = common::ringstat(&args);
-        command.arg(dir).stdout(Stdio::piped()).env("RUST_LOG", "warn");
-        let mut process = Process::start(command).expect("the collector starts");
-        let mut out = BufReader::new(process.stdout().expect("piped"));
-        let mut line = String::new();
-        out.read_line(&mut line).expect("the addresses");
-        let addresses = json(&line);
-        let text = |of: &serde_json::Value| of.as_str().expect("an address").to_owned();
-        let (udp, http) = (text(&addresses["udp"][0]), text(&addresses["http"]));
-        Self { process, out, udp, http }
-    }
-
-    fn scrape(&self) -> Page {
-        let page = common::scrape(&self.http);
-        assert!(page.contains("\nringstat_collector_page_omitted_series 0\n"), "all of it");
-        Page::of(&page)
-    }
-
-    /// Its resident memory, in bytes. Its command may run under others that end it with this test.
-    fn resident(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()));
-        let status = status.expect("it runs");
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("its memory");
-        line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
-    }
+/// Its resident memory, in bytes. Its command may run under others that end it with this test.
+fn resident(collector: &Collector) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", collector.id()));
+    let status = status.expect("it runs");
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("its memory");
+    line.split_whitespace().next().unwrap().parse::<usize>().unwrap() * 1024
 }
 
 /// A page of `/metrics`.
 struct Page(HashMap<String, f64>);
 
 impl Page {
-    fn of(text: &str) -> Self {
+    fn scrape(collector: &Collector) -> Self {
+        let text = collector.scrape();
+        assert!(text.contains("\nringstat_collector_page_omitted_series 0\n"), "all of it");
         let samples = text.lines().filter(|line| !line.starts_with('#'));
         let samples = samples.filter_map(|line| {
             let (name, value) = line.rsplit_once(' ')?;
@@ -194,7 +170,7 @@ fn settle(collector: &Collector, load: &Load<'_>) -> u64 {
             }
             thread::sleep(Duration::from_millis(1));
         }
-        let page = collector.scrape();
+        let page = Page::scrape(collector);
         open.retain(|sender| accounted(&page, *sender) != u64::from(sent[*sender]));
         if open.is_empty() {
             break page;
@@ -230,7 +206,7 @@ fn seconds(variable: &str, default: u64) -> Duration {
 fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
     let (time, life) = (seconds("SOAK_SECONDS", 6), seconds("SOAK_LIFE_SECONDS", 2));
     let dir = tempfile::tempdir().unwrap();
-    let mut collector = Collector::start(dir.path(), "127.0.0.1:0");
+    let mut collector = start(dir.path(), "127.0.0.1:0");
     let udp = collector.udp.clone();
     let part = || Mutex::new(vec![0; SENDERS / THREADS]);
     let load = Load {
@@ -241,7 +217,7 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
     };
     let (mut scrapes, mut memory, mut files, mut lost) = (0, Vec::new(), Vec::new(), 0);
     let begun = Instant::now();
-    let mut collector = thread::scope(|scope| {
+    let collector = thread::scope(|scope| {
         let _end = End(&load);
         for number in 0..THREADS {
             let load = &load;
@@ -257,20 +233,20 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
         }
         while begun.elapsed() < time || memory.len() < LIVES {
             let since = Instant::now();
-            let mut last = collector.scrape();
+            let mut last = Page::scrape(&collector);
             while since.elapsed() < life {
                 thread::sleep(Duration::from_secs(1).min(life / 2));
-                last = collector.scrape();
+                last = Page::scrape(&collector);
                 scrapes += 1;
             }
-            memory.push(collector.resident());
+            memory.push(resident(&collector));
             files.push(last.own("data_file_bytes"));
             // In the middle of the load, and right after a scrape.
-            let last = collector.scrape();
-            collector.process.kill();
+            let last = Page::scrape(&collector);
+            collector.kill();
             let again = Instant::now();
-            collector = Collector::start(dir.path(), &udp);
-            let first = collector.scrape();
+            collector = start(dir.path(), &udp);
+            let first = Page::scrape(&collector);
             let took = again.elapsed();
             for (name, value) in last.kept() {
                 let now = first.0.get(name).copied().unwrap_or(0.0);
@@ -302,9 +278,5 @@ fn lives_that_end_with_a_kill_account_for_everything_and_memory_is_flat() {
         "{} lives, {scrapes} scrapes, {rate:.0} events a second, {lost} datagrams lost",
         memory.len()
     );
-    collector.process.terminate();
-    let mut ledger = String::new();
-    collector.out.read_to_string(&mut ledger).expect("its ledger");
-    assert_eq!(json(&ledger)["closes"], true);
-    assert!(collector.process.wait().unwrap().success(), "its ledger closes");
+    assert_eq!(collector.end()["closes"], true);
 }

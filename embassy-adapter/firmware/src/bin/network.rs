@@ -12,8 +12,7 @@ use core::time::Duration as Took;
 
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
-use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
-use embassy_net_driver_channel as channel;
+use embassy_net::{Config as NetConfig, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::{Duration, Instant, Timer};
 use portable_atomic::{AtomicU32, Ordering};
 use ringstat_core::chip::Stats;
@@ -25,7 +24,7 @@ use ringstat_core::send::Epoch;
 use ringstat_embassy::{TaskConfig, totals};
 use ringstat_firmware::host::{self, Args};
 use ringstat_firmware::report::Report;
-use ringstat_firmware::{board, lan9118, run};
+use ringstat_firmware::{board, network, run};
 use static_cell::StaticCell;
 
 static FROM_TASK: [Tag; 1] = [("from", "task")];
@@ -65,16 +64,10 @@ fn main() -> ! {
 #[embassy_executor::task]
 async fn start(spawner: Spawner) {
     static ARGS: StaticCell<Args> = StaticCell::new();
-    static STATE: StaticCell<channel::State<{ lan9118::FRAME }, 4, 4>> = StaticCell::new();
-    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
     let args = ARGS.init(Args::read());
-    let (device, runner) = lan9118::start(STATE.init(channel::State::new()));
-    spawner.spawn(ethernet(runner).unwrap());
     let (sender, epoch) = (args.parse("sender", 1), args.parse("epoch", 1));
     let seed = sender << 32 | u64::from(epoch);
-    let (stack, runner) =
-        embassy_net::new(device, net_config(args), RESOURCES.init(StackResources::new()), seed);
-    spawner.spawn(net(runner).unwrap());
+    let stack = network::start(spawner, net_config(args), seed);
     let to = args.parse("to", SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 8125));
     let mut config = TaskConfig::new((*to.ip(), to.port()), sender, Epoch::stored(epoch));
     if args.parse("keep", 0) == 1 {
@@ -104,16 +97,6 @@ fn net_config(args: &Args) -> NetConfig {
         gateway: Some(gateway),
         dns_servers: Default::default(),
     })
-}
-
-#[embassy_executor::task]
-async fn ethernet(runner: channel::Runner<'static, { lan9118::FRAME }>) -> ! {
-    lan9118::run(runner).await
-}
-
-#[embassy_executor::task]
-async fn net(mut runner: Runner<'static, channel::Device<'static, { lan9118::FRAME }>>) -> ! {
-    runner.run().await
 }
 
 #[embassy_executor::task]

@@ -9,8 +9,7 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::entry;
 use embassy_executor::Spawner;
-use embassy_net::{Config as NetConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
-use embassy_net_driver_channel as channel;
+use embassy_net::{Config as NetConfig, Ipv4Cidr, Stack, StaticConfigV4};
 use embassy_time::Timer;
 use portable_atomic::{AtomicU32, Ordering};
 use ringstat_core::instrument::Counter;
@@ -20,7 +19,7 @@ use ringstat_embassy::prelude::*;
 use ringstat_embassy::{Client, totals};
 use ringstat_firmware::host::{self, Args};
 use ringstat_firmware::report::Report;
-use ringstat_firmware::{lan9118, run};
+use ringstat_firmware::{network, run};
 use static_cell::StaticCell;
 
 const ROOM: usize = 8;
@@ -57,19 +56,13 @@ fn main() -> ! {
 #[embassy_executor::task]
 async fn start(spawner: Spawner) {
     static ARGS: StaticCell<Args> = StaticCell::new();
-    static STATE: StaticCell<channel::State<{ lan9118::FRAME }, 4, 4>> = StaticCell::new();
-    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
     let args = ARGS.init(Args::read());
-    let (device, runner) = lan9118::start(STATE.init(channel::State::new()));
-    spawner.spawn(ethernet(runner).unwrap());
     let config = NetConfig::ipv4_static(StaticConfigV4 {
         address: Ipv4Cidr::new(Ipv4Addr::new(10, 0, 2, 15), 24),
         gateway: None,
         dns_servers: Default::default(),
     });
-    let (stack, runner) =
-        embassy_net::new(device, config, RESOURCES.init(StackResources::new()), 7);
-    spawner.spawn(net(runner).unwrap());
+    let stack = network::start(spawner, config, 7);
     let to = args.parse("to", SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 2), 8125));
     let epoch = RETAINED.epoch(Epoch::stored(1));
     let config = TaskConfig::new((*to.ip(), to.port()), 7, epoch).tiny();
@@ -80,16 +73,6 @@ async fn start(spawner: Spawner) {
     }
     spawner.spawn(metrics(stack, client).unwrap());
     spawner.spawn(work(args).unwrap());
-}
-
-#[embassy_executor::task]
-async fn ethernet(runner: channel::Runner<'static, { lan9118::FRAME }>) -> ! {
-    lan9118::run(runner).await
-}
-
-#[embassy_executor::task]
-async fn net(mut runner: Runner<'static, channel::Device<'static, { lan9118::FRAME }>>) -> ! {
-    runner.run().await
 }
 
 type Retaining = Client<'static, 16, ROOM, NoNames, 256, 8, RetainedStore<ROOM>>;

@@ -198,7 +198,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     }
     if !ledger.closes {
         return Err(Failure::new(
-            Exit::Loss,
+            Exit::Verdict,
             "the ledger does not close: this is a bug in ringstat",
         ));
     }

@@ -1,26 +1,26 @@
-//! Failures of the command: an exit code, what happened, and what to do next.
+//! Failures of a program: an exit code, what happened, and what to do next. `perf` in `benches` has the same.
 
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The exit codes, for scripts. `ringstat --help` lists them, too.
+/// The exit codes, for scripts. `--help` lists them, too.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Something was lost, a ledger does not close, or part of the input was refused.
-    Loss = 1,
+    /// The answer is no: something was lost, part of the input was refused, or a goal was missed.
+    Verdict = 1,
     /// The arguments make no sense together. (clap uses the same code for what it rejects.)
     Usage = 2,
-    /// The machine does not allow it: a file, a port, a host name.
+    /// The machine does not allow it: a file, a port, a host name, a tool that is missing.
     Environment = 3,
 }
 
 /// What every subcommand returns.
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// Why the command stops.
+/// Why a program stops.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -48,7 +48,7 @@ impl Failure {
     /// A failure to open, read or write a file.
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         let hint = match error.kind() {
-            io::ErrorKind::NotFound => "Check the path; `-` stands for standard input or output.",
+            io::ErrorKind::NotFound => "Check the path.",
             io::ErrorKind::PermissionDenied => "Check who may use it: `ls -l` shows it.",
             io::ErrorKind::IsADirectory => "Name a file in that directory.",
             io::ErrorKind::StorageFull => "Make room, or write somewhere else.",
@@ -62,7 +62,7 @@ impl Failure {
     /// Prints the message to standard error, and returns the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("ringstat: {}", self.message);
+            eprintln!("{}: {}", env!("CARGO_BIN_NAME"), self.message);
         }
         if !self.hint.is_empty() {
             eprintln!("  {}", self.hint);
@@ -71,7 +71,13 @@ impl Failure {
     }
 }
 
-/// Output could not be written. A reader that has seen enough (`| head`) is not a failure.
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Converts a failure to write output. A reader that closes the pipe early (`| head`) does not count as a failure.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 fn unsound(error: DataError) -> Failure {
-    let exit = if error.is_damage() { Exit::Loss } else { Exit::Environment };
+    let exit = if error.is_damage() { Exit::Verdict } else { Exit::Environment };
     let hint = hint(&error);
     Failure::new(exit, error).hint(hint)
 }

@@ -68,10 +68,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let report = printer.end()?;
     report::print(&report, args.json, true)?;
     if report.refused > 0 {
-        return Err(Failure::reported(Exit::Loss));
+        return Err(Failure::reported(Exit::Verdict));
     }
     if captured && report.datagrams == 0 && report.skipped > 0 {
-        return Err(Failure::new(Exit::Loss, "no datagram of ringstat's in that capture").hint(
+        return Err(Failure::new(Exit::Verdict, "no datagram of ringstat's in that capture").hint(
             "Capture where the sender or the collector runs: `tcpdump -i any -w F udp port 8125`.",
         ));
     }

@@ -137,14 +137,17 @@ pub(super) fn settle(
 fn verdict(report: &Report) -> Outcome {
     let Report { client, client_closes, collector, unaccounted, .. } = report;
     if !client_closes || !collector.closes {
-        return Err(Failure::new(Exit::Loss, "a ledger does not close: this is a bug in ringstat"));
+        return Err(Failure::new(
+            Exit::Verdict,
+            "a ledger does not close: this is a bug in ringstat",
+        ));
     }
     // With faults, datagrams are lost on purpose.
     let lost = if report.network.is_some() { 0 } else { collector.lost };
     let missing = client.in_flight + client.dropped.total() + lost + unaccounted;
     if missing > 0 {
         let what = "not everything that was recorded arrived";
-        return Err(Failure::new(Exit::Loss, what).hint(
+        return Err(Failure::new(Exit::Verdict, what).hint(
             "Is this machine very busy? The ledgers above say which side lost it, and why.",
         ));
     }

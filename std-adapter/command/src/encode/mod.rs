@@ -93,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     // If the datagrams are on standard output, the report goes to standard error.
     report::print(&report, args.json, args.out.as_deref() == Some(Path::new("-")))?;
     if report.refused > 0 {
-        return Err(Failure::reported(Exit::Loss));
+        return Err(Failure::reported(Exit::Verdict));
     }
     Ok(())
 }

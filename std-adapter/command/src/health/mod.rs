@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, http: std::net::SocketAddr) -> Outcome {
     }
     match health["status"].as_str() {
         Some("healthy" | "degraded") => Ok(()),
-        Some(_) => Err(Failure::reported(Exit::Loss)),
+        Some(_) => Err(Failure::reported(Exit::Verdict)),
         None => Err(Failure::new(Exit::Environment, format_args!("{url} is no collector"))),
     }
 }

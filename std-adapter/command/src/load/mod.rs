@@ -111,17 +111,17 @@ fn climb(args: &Args, plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Ou
     }
     match &climb.best {
         Some(best) => verdict(best),
-        None => Err(Failure::new(Exit::Loss, "ended before the first step was over")),
+        None => Err(Failure::new(Exit::Verdict, "ended before the first step was over")),
     }
 }
 
 fn verdict(report: &Report) -> Outcome {
     if report.unaccounted > 0 {
         let what = format_args!("{} events are unaccounted for", report.unaccounted).to_string();
-        return Err(Failure::new(Exit::Loss, what).hint("This is a bug in ringstat."));
+        return Err(Failure::new(Exit::Verdict, what).hint("This is a bug in ringstat."));
     }
     if !report.pass {
-        return Err(Failure::reported(Exit::Loss));
+        return Err(Failure::reported(Exit::Verdict));
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl<'a> Feed<'a> {
             if now != sent {
                 (sent, since) = (now, Instant::now());
             } else if since.elapsed() > self.timeout {
-                return Err(Failure::new(Exit::Loss, "nothing could be sent for a while")
+                return Err(Failure::new(Exit::Verdict, "nothing could be sent for a while")
                     .hint("The network takes nothing: look at the link, or raise --timeout."));
             }
             std::thread::sleep(PAUSE);

@@ -39,7 +39,7 @@ impl Report {
         let Ledger { recorded, sent, unconfirmed, lost, dropped, in_flight, .. } = self.ledger;
         if !self.ledger_closes {
             return Err(Failure::new(
-                Exit::Loss,
+                Exit::Verdict,
                 "the ledger does not close: this is a bug in ringstat",
             ));
         }
@@ -64,7 +64,7 @@ impl Report {
                 "{missing} of {recorded} events were not sent ({sent} were): {}",
                 causes.join(", ")
             );
-            return Err(Failure::new(Exit::Loss, what).hint(hint));
+            return Err(Failure::new(Exit::Verdict, what).hint(hint));
         }
         if unconfirmed > 0 {
             let what = format!("nobody has said that {unconfirmed} of {recorded} events arrived");
@@ -72,23 +72,25 @@ impl Report {
                 "Is a collector there? `ringstat collect --udp {}`. Does a firewall drop its answers?",
                 self.to
             );
-            return Err(Failure::new(Exit::Loss, what).hint(hint));
+            return Err(Failure::new(Exit::Verdict, what).hint(hint));
         }
         if lost > 0 && self.simulated.is_none() {
             let what = format!("{lost} of {recorded} events were lost on the way");
-            return Err(
-                Failure::new(Exit::Loss, what).hint("The network drops datagrams: lower --rate.")
-            );
+            return Err(Failure::new(Exit::Verdict, what)
+                .hint("The network drops datagrams: lower --rate."));
         }
         if self.failed_datagrams > 0 {
             return Err(Failure::new(
-                Exit::Loss,
+                Exit::Verdict,
                 format_args!("{} datagrams failed", self.failed_datagrams),
             )
             .hint("Totals went out again behind them; the collector shows the gap."));
         }
         if self.refused > 0 {
-            return Err(Failure::new(Exit::Loss, format_args!("lines refused: {}", self.refused)));
+            return Err(Failure::new(
+                Exit::Verdict,
+                format_args!("lines refused: {}", self.refused),
+            ));
         }
         Ok(())
     }

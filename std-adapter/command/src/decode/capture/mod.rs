@@ -73,7 +73,7 @@ pub(crate) fn read(
     mut each: impl FnMut(u64, Packet<'_>) -> io::Result<()>,
 ) -> Outcome {
     let damaged = |what: &str| {
-        Failure::new(Exit::Loss, format_args!("{}: {what}", path.display()))
+        Failure::new(Exit::Verdict, format_args!("{}: {what}", path.display()))
             .hint("What stands before the damage was decoded. `tcpdump -r FILE` shows whether it is readable.")
     };
     complete(&mut head, &mut from).map_err(|e| Failure::file("read", path, &e))?;

@@ -37,5 +37,5 @@ fn of(number: u32) -> (&'static str, &'static [Tag]) {
 
 /// Whether the event has a tag that is written into the slot.
 fn has_text(number: u32) -> bool {
-    number % 4 == 0
+    number.is_multiple_of(4)
 }

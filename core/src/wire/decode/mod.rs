@@ -12,7 +12,6 @@ use super::{ARENA_LIMIT, TABLE_LIMIT, crc};
 use crate::format::{Header, PAYLOAD_MAX, Prologue};
 use crate::record::DYNAMIC_TAG_LIMIT;
 
-mod raw;
 mod read;
 mod record;
 mod tables;

@@ -1,7 +1,7 @@
 //! Reading the records of an open datagram, one after the other.
 
-use super::raw::{At, More, Raw, RawBody, RawContent};
-use super::{Buckets, Datagram, Dynamic, Record};
+use super::{Body, Buckets, Content, Datagram, Dynamic, Event, Record, Tags, Text};
+use crate::instrument::{Details, Meaning};
 use crate::record::{DYNAMIC_TAG_LIMIT, Kind, Priority};
 use crate::wire::cursor::Reader;
 use crate::wire::error::DecodeError;
@@ -9,7 +9,7 @@ use crate::wire::layout::{Form, StateForm, extended, tag};
 use crate::wire::number;
 use crate::wire::state::{BucketsHead, UnitCode};
 
-impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
+impl<'a, const STRINGS: usize, const ARENA: usize> Datagram<'a, STRINGS, ARENA> {
     /// Reads the next record. Returns `None` after the last one.
     ///
     /// # Errors
@@ -23,7 +23,11 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         }
         self.left -= 1;
         match self.read() {
-            Ok(raw) => Some(Ok(raw.borrow(self.tables, self.body))),
+            Ok(Read { name, set, has_dynamic, body }) => Some(Ok(Record {
+                name: Text { index: name, text: self.tables.text(name) },
+                tags: Tags { set, has_dynamic, tables: self.tables, body: self.body },
+                body,
+            })),
             Err(e) => {
                 self.left = 0;
                 self.r = Reader::new(&[]);
@@ -41,7 +45,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 
     #[inline(always)]
-    fn read(&mut self) -> Result<Raw, DecodeError> {
+    fn read(&mut self) -> Result<Read<'a>, DecodeError> {
         let first = self.r.byte()?;
         let second = if first & tag::EXTENDED != 0 { self.read_second()? } else { 0 };
         let name = self.tables.string_ref(&mut self.r)?;
@@ -54,10 +58,11 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
             tag::STATE if second == 0 => self.read_state(first)?,
             kind => {
                 let kind = *Kind::ALL.get(usize::from(kind)).ok_or(DecodeError::BadRecord)?;
-                self.read_event(kind, Form::of_record(first), second)?
+                Body::Event(self.read_event(kind, Form::of_record(first), second)?)
             }
         };
-        Ok(Raw { name, set, body })
+        let has_dynamic = second & extended::DYNAMIC != 0 && !self.tables.dynamic.is_empty();
+        Ok(Read { name, set, has_dynamic, body })
     }
 
     fn read_second(&mut self) -> Result<u8, DecodeError> {
@@ -70,7 +75,7 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
     }
 
     #[inline(always)]
-    fn read_event(&mut self, kind: Kind, form: Form, second: u8) -> Result<RawBody, DecodeError> {
+    fn read_event(&mut self, kind: Kind, form: Form, second: u8) -> Result<Event<'a>, DecodeError> {
         // Time and number are read together if both are small, as they usually are.
         let small = if form.is_varint() {
             self.r.pair(form != Form::One)
@@ -90,22 +95,22 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         };
         self.time = time.ok_or(DecodeError::BadTime)?;
         let content = match small {
-            Some((_, bits)) => RawContent::Number(number::of_varint(form, bits.into())?),
+            Some((_, bits)) => Content::Number(number::of_varint(form, bits.into())?),
             None => self.read_content(form)?,
         };
         let time_ns = self.time.saturating_mul(self.nanos);
         let more = if second == 0 { More::NONE } else { self.read_more(second)? };
-        Ok(RawBody::Event { kind, time_ns, content, more })
+        let More { priority, rate, id } = more;
+        Ok(Event { kind, priority, time_ns, content, rate, id })
     }
 
     #[inline(never)]
-    fn read_content(&mut self, form: Form) -> Result<RawContent, DecodeError> {
+    fn read_content(&mut self, form: Form) -> Result<Content<'a>, DecodeError> {
         if form != Form::Text {
-            return Ok(RawContent::Number(number::read(form, &mut self.r)?));
+            return Ok(Content::Number(number::read(form, &mut self.r)?));
         }
-        let text = self.r.text()?;
-        core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
-        Ok(RawContent::Text(self.span_of(text), text.len() as u16))
+        let text = core::str::from_utf8(self.r.text()?).map_err(|_| DecodeError::BadUtf8)?;
+        Ok(Content::Text(text))
     }
 
     /// Reads the fields that only some events have.
@@ -120,7 +125,6 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         }
         if second & extended::DYNAMIC != 0 {
             self.read_dynamic()?;
-            more.has_dynamic = !self.tables.dynamic.is_empty();
         }
         if second & extended::IDENTIFIED != 0 {
             let floor = self.prologue.ack_floor.unwrap_or(0);
@@ -156,33 +160,32 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
         (self.body.len() - self.r.rest().len() - part.len()) as u16
     }
 
+    /// Field by field, as postcard would read them: which of several faults is named does not depend on what follows it.
     #[cold]
-    fn read_info(&mut self) -> Result<RawBody, DecodeError> {
+    fn read_info(&mut self) -> Result<Body<'a>, DecodeError> {
         let (heartbeat_ms, started_ms) = (self.r.varint()?, self.r.varint()?);
         let process = u32::try_from(self.r.varint()?).map_err(|_| DecodeError::BadNumber)?;
         let (host, version) = (self.read_text()?, self.read_text()?);
-        Ok(RawBody::Info { heartbeat_ms, started_ms, process, host, version })
+        Ok(Body::Info(Details { heartbeat_ms, started_ms, process, host, version }))
     }
 
     #[cold]
-    fn read_description(&mut self) -> Result<RawBody, DecodeError> {
+    fn read_description(&mut self) -> Result<Body<'a>, DecodeError> {
         let unit: UnitCode = self.r.take(DecodeError::BadBuckets)?;
-        Ok(RawBody::Description { unit: unit.unit(), text: self.read_text()? })
+        Ok(Body::Description(Meaning { unit: unit.unit(), text: self.read_text()? }))
     }
 
     /// Reads a text of at most 255 bytes.
-    fn read_text(&mut self) -> Result<At, DecodeError> {
-        let text = self.r.string()?;
-        core::str::from_utf8(text).map_err(|_| DecodeError::BadUtf8)?;
-        Ok((self.span_of(text), text.len() as u16))
+    fn read_text(&mut self) -> Result<&'a str, DecodeError> {
+        core::str::from_utf8(self.r.string()?).map_err(|_| DecodeError::BadUtf8)
     }
 
     #[inline(never)]
-    fn read_state(&mut self, first: u8) -> Result<RawBody, DecodeError> {
+    fn read_state(&mut self, first: u8) -> Result<Body<'a>, DecodeError> {
         let r = &mut self.r;
         match StateForm::of_record(first).ok_or(DecodeError::BadRecord)? {
-            StateForm::Total => Ok(RawBody::Total(r.take(DecodeError::BadRecord)?)),
-            StateForm::Level => Ok(RawBody::Level(number::read_with_form(r)?)),
+            StateForm::Total => Ok(Body::Total(r.take(DecodeError::BadRecord)?)),
+            StateForm::Level => Ok(Body::Level(number::read_with_form(r)?)),
             StateForm::Info => self.read_info(),
             StateForm::Description => self.read_description(),
             StateForm::Buckets => {
@@ -191,9 +194,8 @@ impl<const STRINGS: usize, const ARENA: usize> Datagram<'_, STRINGS, ARENA> {
                 let sum = number::read_with_form(r)?;
                 let before = r.rest();
                 check_pairs(r)?;
-                let length = before.len() - r.rest().len();
-                let at = self.body.len() - before.len();
-                Ok(RawBody::Buckets { unit, layout, sum, at, length })
+                let pairs = &before[..before.len() - r.rest().len()];
+                Ok(Body::Buckets(Buckets { unit, layout, sum, pairs }))
             }
         }
     }
@@ -212,4 +214,23 @@ fn check_pairs(r: &mut Reader<'_>) -> Result<(), DecodeError> {
             return Err(DecodeError::BadBuckets);
         }
     }
+}
+
+/// A record before it borrows its strings: their indices.
+struct Read<'a> {
+    name: u16,
+    set: Option<u16>,
+    has_dynamic: bool,
+    body: Body<'a>,
+}
+
+/// The fields that only some events have.
+struct More {
+    priority: Priority,
+    rate: u32,
+    id: Option<u64>,
+}
+
+impl More {
+    const NONE: Self = Self { priority: Priority::Normal, rate: 1, id: None };
 }

@@ -4,7 +4,8 @@ Blocks of `sh` are run, one after the other, in one shell. Blocks with `file=PAT
 where the shell is then. A block of `text` after one of `sh` is what that one prints, some of its lines, with an ellipsis for
 what may be anything; the commands are repeated until they do. `text,note` is for the reader alone.
 
-The address of the repository leads to this checkout. `HOME` and whatever the page installs are in the empty folder. With RINGSTAT_BINARY, `cargo install` installs that file instead of building it.
+The address of the repository leads to this checkout. `HOME` and whatever the page installs are in the empty folder.
+With FOLLOW_BINARY, `cargo install` installs that file instead of building it.
 """
 
 import os
@@ -55,7 +56,7 @@ class Shell:
             GIT_CONFIG_KEY_1="safe.directory",
             GIT_CONFIG_VALUE_1="*",
         )
-        if binary := os.environ.get("RINGSTAT_BINARY"):
+        if binary := os.environ.get("FOLLOW_BINARY"):
             os.makedirs(folder + "/prefix/bin")
             os.symlink(os.path.realpath(binary), folder + "/prefix/bin/ringstat")
         self.log = open(folder + "/log", "w+")
@@ -68,7 +69,7 @@ class Shell:
         """Runs them up to the first that fails, and returns its exit code and what all of them printed."""
         said = ""
         for line in commands.replace("\\\n", " ").splitlines():
-            if line.startswith("cargo install ") and "RINGSTAT_BINARY" in os.environ:
+            if line.startswith("cargo install ") and "FOLLOW_BINARY" in os.environ:
                 continue
             before = listening()
             code, text = self.step(line)

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::net::UdpSocket;
 
 use common::{json, run, stderr, stdout};
@@ -192,6 +193,33 @@ fn objectives_of_a_file_replace_the_default_ones() {
             stderr(&output)
         );
     }
+}
+
+#[test]
+fn the_load_may_be_a_program_of_ones_own() {
+    let ringstat = env!("CARGO_BIN_EXE_ringstat");
+    let mut records = tempfile::NamedTempFile::new().unwrap();
+    for i in 0..500 {
+        writeln!(records, r#"{{"kind":"counter","name":"mine","value":{i}}}"#).unwrap();
+    }
+    let records = records.path().to_str().unwrap();
+    // By its own argument, and by the variable that all commands take settings from.
+    for to in [&["--to", "{}"][..], &[]] {
+        let args = [&["--", ringstat, "send", "--rate", "5000", "--file", records], to].concat();
+        let report = load(&args);
+        assert_eq!(report["exit_code"], 0, "{report}");
+        assert_eq!((number(&report, "/senders"), number(&report, "/dropped")), (1, 0), "{report}");
+        assert_eq!(number(&report, "/lost_datagrams"), 0, "{report}");
+        // What says who the sender is counts as well.
+        assert!((500..520).contains(&number(&report, "/delivered")), "{report}");
+    }
+    let report = load(&["--duration", "300ms", "--", "sleep", "100"]);
+    assert_eq!((&report["pass"], number(&report, "/delivered")), (&false.into(), 0), "{report}");
+    let output = run(&["load", "--", "there-is-no-such-program"], "");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there-is-no-such-program"), "{}", stderr(&output));
+    let output = run(&["load", "--rate", "5", "--", "true"], "");
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
 
 #[test]

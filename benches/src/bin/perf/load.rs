@@ -24,7 +24,8 @@ pub(crate) struct Args {
     /// How long a round takes; the ladder has steps of its own
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: u16,
-    /// Further flags for `ringstat load`, as in `-- --preset reliable`
+    /// Further flags for `ringstat load`, as in `-- --preset reliable`; or a program of your own that makes the load, as in
+    /// `-- ./my-service --metrics-to {}`
     #[arg(last = true)]
     flags: Vec<String>,
     #[command(flatten)]
@@ -36,10 +37,12 @@ const LIMIT: Duration = Duration::from_secs(2 * 3600);
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let ringstat = tools::ringstat()?;
+    let program = [PROGRAM.to_owned()];
+    let scenarios = if is_program(&args.flags) { &program[..] } else { &args.scenarios };
     let (mut rounds, mut timelines) = (Vec::new(), Vec::new());
     let mut failed = std::collections::BTreeSet::new();
     // The scenarios take turns, so that a busy minute does not affect all rounds of one scenario.
-    let turns = (0..args.rounds).flat_map(|round| args.scenarios.iter().map(move |s| (round, s)));
+    let turns = (0..args.rounds).flat_map(|round| scenarios.iter().map(move |s| (round, s)));
     for (round, scenario) in turns {
         eprintln!("{scenario}: round {} of {}", round + 1, args.rounds);
         let mut command = Command::new(&ringstat);
@@ -66,8 +69,20 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Err(Failure::new(Exit::Verdict, format_args!("not passed: {}", failed.join("; "))))
 }
 
+/// The name under which the numbers of the user's own program are kept.
+const PROGRAM: &str = "program";
+
+/// Whether what follows `--` is a program and not flags.
+fn is_program(words: &[String]) -> bool {
+    words.first().is_some_and(|word| !word.starts_with('-'))
+}
+
 /// Returns the flags for `ringstat load`. Those given by the user take precedence.
 fn flags(scenario: &str, seconds: u16, further: &[String]) -> Vec<String> {
+    if is_program(further) {
+        let flags = ["--duration".to_owned(), format!("{seconds}s"), "--".to_owned()];
+        return flags.into_iter().chain(further.iter().cloned()).collect();
+    }
     let mut flags: Vec<String> = match scenario {
         // A public CI has to sustain 50 000 events a second.
         "ci" => vec!["--scenario", "baseline", "--rate", "50k"],
@@ -115,6 +130,8 @@ pub(crate) fn metrics_of(scenario: &str, report: &Value) -> Vec<Metric> {
     add("delivered", "/s", "/delivered_per_second", 0.0);
     add("drop_rate", "%", "/drop_percent", 0.0);
     add("unaccounted", "events", "/unaccounted", 0.0);
+    // Of a program, only datagrams can be known to be lost.
+    add("udp_loss", "%", "/datagram_loss_percent", 0.0);
     for stage in ["record", "ring", "send", "network", "kernel", "collector"] {
         add(&format!("lost.{stage}"), "events", &format!("/loss/{stage}"), 0.0);
     }
@@ -222,6 +239,7 @@ mod tests {
         assert_eq!(flags("ci", &[]), "--scenario baseline --rate 50k --duration 5s");
         assert_eq!(flags("high", &["--duration=9"]), "--scenario high --duration=9");
         assert_eq!(flags("ladder", &[]), "--scenario ladder");
+        assert_eq!(flags("program", &["./mine", "-x"]), "--duration 5s -- ./mine -x");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The resident memory of this process, if the system provides it.
+//! The resident memory of this process, or another, if the system provides it.
 
 /// Bytes of resident memory at present, and their peak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +10,12 @@ pub(crate) struct Resident {
 /// The numbers in `/proc/self/status` on Linux; `None` elsewhere.
 pub(crate) fn resident() -> Option<Resident> {
     parse(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// The peak of the resident memory of another process, in bytes; `None` if the system does not tell, or it has ended.
+pub(crate) fn peak_of(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    parse(&status).map(|resident| resident.peak)
 }
 
 /// Resets the peak, so that earlier steps do not count. If that is not permitted, the peak remains that of the whole

@@ -8,6 +8,8 @@
 //!  threads ─► record ─► ring ─► worker ─► send ─► network ─► kernel buffer ─► collector
 //!             refused   full    breaker                      nobody read it   no room
 //! ```
+//!
+//! The load may also be a program of the user's ([`program`]), of which only what arrives is known.
 
 mod ladder;
 mod latency;
@@ -17,6 +19,7 @@ mod options;
 mod outage;
 mod pace;
 mod profile;
+mod program;
 mod receiver;
 mod run;
 mod scenario;
@@ -58,6 +61,10 @@ Examples:
   ringstat load --rate 200k --duration 5 --concurrency 2 --json
   ringstat load --scenario ladder
   ringstat load --scenario high --slo slo.toml
+  ringstat load --duration 30 -- ./my-service --metrics-to {}
+
+With a COMMAND, the load is that program: it gets the address of a collector in place of `{}` and in RINGSTAT_TO, runs to
+its end or for --duration, and what arrives from it is checked.
 
 A file of objectives has any of these keys, here with their defaults:
   generated_percent = 99     lost_percent = 1        failed_sends = 0
@@ -68,6 +75,7 @@ and, without a default, delivered_per_second, buffer_percent, record_p50_ns, rec
 Exit codes: 0 all checks pass, 1 one does not, 2 usage, 3 no free port or unknown host";
 
 pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
+    // Arguments are checked before anything is started.
     let plan = args.plan(client)?;
     let ended = collect::when_ended()?;
     let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
@@ -77,6 +85,9 @@ pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
             stop.store(true, Ordering::Relaxed);
         }
     });
+    if !args.command.is_empty() {
+        return of_program(args, &plan, stop);
+    }
     let mut screen = Screen::new(args.json);
     if plan.scenario == Scenario::Ladder {
         return climb(args, &plan, stop, &mut screen);
@@ -88,6 +99,16 @@ pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
         report.print()?;
     }
     verdict(&report)
+}
+
+fn of_program(args: &Args, plan: &Plan, stop: &AtomicBool) -> Outcome {
+    let report = program::run(&args.command, args.duration, &plan.objectives, stop)?;
+    if args.json {
+        report::print(&report, true, false)?;
+    } else {
+        report.print()?;
+    }
+    if report.pass { Ok(()) } else { Err(Failure::reported(Exit::Verdict)) }
 }
 
 fn climb(args: &Args, plan: &Plan, stop: &AtomicBool, screen: &mut Screen) -> Outcome {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::program::ProgramReport;
 use super::summary::Report;
 use crate::common::failure::{Exit, Failure};
 
@@ -104,11 +105,13 @@ impl std::fmt::Display for Check {
             Bound::AtLeast => '≥',
             Bound::AtMost => '≤',
         };
-        match measured {
-            Some(measured) => write!(f, "{verdict}  {what}: {measured:.2} {unit}")?,
-            None => write!(f, "{verdict}  {what}: never")?,
-        }
-        write!(f, " ({sign} {limit} {unit})")
+        let with_unit = |number: f64| {
+            let digits = if number.fract() == 0.0 { 0 } else { 2 };
+            let separator = if unit.is_empty() { "" } else { " " };
+            format!("{number:.digits$}{separator}{unit}")
+        };
+        let measured = measured.map_or_else(|| "never".into(), with_unit);
+        write!(f, "{verdict}  {what}: {measured} ({sign} {})", with_unit(*limit))
     }
 }
 
@@ -146,6 +149,33 @@ impl Objectives {
             self.memory_mb,
         ];
         fixed.into_iter().chain(optional.into_iter().flatten())
+    }
+
+    /// Checks what came from a program of the user's.
+    pub(crate) fn check_program(&self, report: &ProgramReport) -> Vec<Check> {
+        use Bound::{AtLeast, AtMost};
+
+        let ended = report.exit_code.map(f64::from);
+        let mut checks = vec![
+            Check::new("exit code", ended, AtMost, 0.0, ""),
+            Check::new("records delivered", Some(report.delivered as f64), AtLeast, 1.0, "in all"),
+        ];
+        let mut add = |what, measured, bound, limit: Option<f64>, unit| {
+            checks.extend(limit.map(|limit| Check::new(what, measured, bound, limit, unit)));
+        };
+        let most = Some(self.lost_percent);
+        add("dropped by the program", Some(report.drop_percent), AtMost, most, "%");
+        add("datagrams lost", Some(report.datagram_loss_percent), AtMost, most, "%");
+        let rate = Some(report.delivered_per_second);
+        add("delivered", rate, AtLeast, self.delivered_per_second, "/s");
+        // A program without events has no times.
+        if let Some(p) = report.latency_ns.end_to_end {
+            let ms = |ns: u64| Some(ns as f64 / 1e6);
+            add("p50 end to end", ms(p.p50), AtMost, self.end_to_end_p50_ms, "ms");
+            add("p99 end to end", ms(p.p99), AtMost, self.end_to_end_p99_ms, "ms");
+            add("p999 end to end", ms(p.p999), AtMost, self.end_to_end_p999_ms, "ms");
+        }
+        checks
     }
 
     /// Checks a report.

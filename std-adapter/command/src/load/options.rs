@@ -1,5 +1,6 @@
 //! Turns the flags into a plan in which every number is settled, or says why that is not possible.
 
+use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub(crate) struct Args {
     rate: Option<u64>,
     /// How long to run, or for a ladder how long each step takes: `30`, `30s`, `500ms`, `2m`
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    duration: Option<Duration>,
+    pub(crate) duration: Option<Duration>,
     /// Number of threads that record
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: Option<u16>,
@@ -53,6 +54,11 @@ pub(crate) struct Args {
     /// Print the report as one line of JSON, and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// A program of your own that makes the load; `{}` in its arguments is the address to send to
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = [
+        "scenario", "rate", "concurrency", "buffer", "batch", "batch_age", "addr", "preset", "protocol",
+    ])]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// A run in which every number is settled.

@@ -1,4 +1,4 @@
-//! Where a collector sends what it knows.
+//! The configuration of outputs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::relay::RelayConfig;
 
-/// Where a collector sends what it knows, beside answering those who ask.
+/// The systems to which a collector pushes what it knows, besides serving `/metrics`.
 ///
 /// ```
 /// use ringstat_collector::{OutputConfig, RemoteWriteConfig, ServerConfig};
@@ -30,21 +30,21 @@ pub struct OutputConfig {
     pub json_lines: Option<JsonLinesConfig>,
     /// Receivers of OTLP, which need the feature `otlp`.
     pub otlp: OtlpConfig,
-    /// Servers to which what comes in is passed on.
+    /// Servers to which incoming datagrams are passed on.
     pub relay: RelayConfig,
 }
 
-/// Receivers of OpenTelemetry's protocol, and what they all get.
+/// Receivers of OTLP, OpenTelemetry's protocol, and the settings that they share.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OtlpConfig {
     /// The receivers; none by default.
     pub targets: Vec<OtlpTarget>,
-    /// How often data points are taken.
+    /// The interval at which data points are taken.
     pub interval: Duration,
-    /// Whether points are totals or differences.
+    /// Whether points are totals or differences from the point before.
     pub temporality: OtlpTemporality,
-    /// The largest size of what waits to be delivered, compressed, in bytes; beyond it the oldest points are dropped. They
-    /// wait in the data directory if there is one, and in memory otherwise.
+    /// The largest size of the queue of undelivered points, compressed, in bytes. When it is exceeded, the oldest points
+    /// are dropped and counted. The queue is in the data directory if there is one, and in memory otherwise.
     pub queue_bytes: usize,
 }
 
@@ -62,15 +62,15 @@ impl Default for OtlpConfig {
 /// A receiver of OTLP.
 #[derive(Clone, PartialEq, Debug)]
 pub struct OtlpTarget {
-    /// Where it is, and how it is spoken to.
+    /// Its URL and credentials.
     pub http: HttpTarget,
-    /// How requests get there.
+    /// The transport of its requests.
     pub transport: OtlpTransport,
 }
 
 impl OtlpTarget {
-    /// The receiver at a URL: `grpc://HOST:PORT` and `grpcs://HOST:PORT`, the latter with TLS, for gRPC, `http://…` and
-    /// `https://…` for HTTP. Without a path, that of HTTP is `/v1/metrics`.
+    /// Creates the receiver at a URL: `grpc://HOST:PORT`, or with TLS `grpcs://HOST:PORT`, for gRPC; `http://…` or
+    /// `https://…` for HTTP, where the path is `/v1/metrics` unless the URL has one.
     #[must_use]
     pub fn new(url: &str) -> Self {
         if let Some(rest) = url.strip_prefix("grpc") {
@@ -89,7 +89,7 @@ impl OtlpTarget {
     }
 }
 
-/// How OTLP gets to its receiver.
+/// The transport of OTLP.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum OtlpTransport {
     /// Protobuf over HTTP.
@@ -99,27 +99,27 @@ pub enum OtlpTransport {
     Grpc,
 }
 
-/// What sums and histograms count from.
+/// The start from which sums and histograms count.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OtlpTemporality {
-    /// From the beginning: a point that is lost is made up for by the next.
+    /// The beginning of the series, so that the next point makes up for a lost one.
     #[default]
     Cumulative,
-    /// From the last point.
+    /// The point before.
     Delta,
 }
 
-/// A file that gets one line of JSON for each series, once an interval.
+/// A file to which one line of JSON is appended for each series once an interval.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JsonLinesConfig {
-    /// The file. What is rotated away gets the time behind its name, in milliseconds of Unix time.
+    /// The path of the file. Rotation appends the time to the old file's name, in milliseconds of Unix time.
     pub file: PathBuf,
-    /// How often lines are written.
+    /// The interval at which lines are written.
     pub interval: Duration,
     /// The size beyond which the file is rotated, in bytes.
     pub max_bytes: u64,
-    /// The age at which it is rotated, if it is.
+    /// The age at which the file is rotated, or `None` to rotate by size alone.
     pub max_age: Option<Duration>,
     /// How many rotated files are kept; older ones are deleted.
     pub keep: usize,
@@ -128,7 +128,8 @@ pub struct JsonLinesConfig {
 }
 
 impl JsonLinesConfig {
-    /// Lines to this file each minute: at most 100 MiB at a time and a day, ten times, compressed.
+    /// Creates a configuration that writes to `file` every minute, rotates it daily or at 100 MiB, and keeps ten compressed
+    /// files.
     #[must_use]
     pub fn to(file: impl Into<PathBuf>) -> Self {
         Self {
@@ -142,18 +143,18 @@ impl JsonLinesConfig {
     }
 }
 
-/// Receivers of Prometheus' remote write, and what they all get.
+/// Receivers of Prometheus' remote write, and the settings that they share.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RemoteWriteConfig {
     /// The receivers; none by default.
     pub targets: Vec<RemoteWriteTarget>,
-    /// How often samples are taken.
+    /// The interval at which samples are taken.
     pub interval: Duration,
-    /// Labels that every sample gets, as a scrape adds `job` and `instance`. A label of the same name that a sender uses is
-    /// called `exported_NAME` then.
+    /// Labels to add to every sample, as a scrape adds `job` and `instance`. A sender's own label of the same name is renamed
+    /// to `exported_NAME`.
     pub labels: Vec<(String, String)>,
-    /// The largest size of what waits to be delivered, compressed, in bytes; beyond it the oldest samples are dropped. They
-    /// wait in the data directory if there is one, and in memory otherwise.
+    /// The largest size of the queue of undelivered samples, compressed, in bytes. When it is exceeded, the oldest samples
+    /// are dropped and counted. The queue is in the data directory if there is one, and in memory otherwise.
     pub queue_bytes: usize,
 }
 
@@ -180,7 +181,7 @@ impl RemoteWriteConfig {
 /// A receiver of remote write.
 #[derive(Clone, PartialEq, Debug)]
 pub struct RemoteWriteTarget {
-    /// Where it is, and how it is spoken to.
+    /// Its URL and credentials.
     pub http: HttpTarget,
     /// The version of the protocol.
     pub protocol: RemoteWriteProtocol,
@@ -197,35 +198,35 @@ impl RemoteWriteTarget {
 /// The version of the remote write protocol.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub enum RemoteWriteProtocol {
-    /// 2.0, and 1.0 if the receiver does not take it.
+    /// Version 2.0, or 1.0 if the receiver does not accept that.
     #[default]
     #[serde(rename = "auto")]
     Auto,
-    /// 1.0.
+    /// Version 1.0.
     #[serde(rename = "1.0")]
     V1,
-    /// 2.0.
+    /// Version 2.0.
     #[serde(rename = "2.0")]
     V2,
 }
 
-/// A receiver that is spoken to over HTTP or HTTPS.
+/// A receiver that is reached over HTTP or HTTPS.
 #[derive(Clone, PartialEq)]
 pub struct HttpTarget {
     /// Its URL. A user and a password in it are sent as basic authentication.
     pub url: String,
-    /// Headers that every request gets, such as the tenant's.
+    /// Headers to send with every request, for example one that names the tenant.
     pub headers: Vec<(String, String)>,
-    /// Who we are.
+    /// How requests are authenticated.
     pub auth: HttpAuth,
-    /// A file with certificates, in PEM, of those who may vouch for it; without one, the well-known authorities.
+    /// A PEM file with the certificates of the authorities to trust, or `None` for the public ones.
     pub ca_file: Option<PathBuf>,
-    /// How long a request may take.
+    /// The time limit of a request.
     pub timeout: Duration,
 }
 
 impl HttpTarget {
-    /// A target that asks for nothing in particular.
+    /// Creates a target without credentials, with a time limit of 30 seconds.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -239,7 +240,7 @@ impl HttpTarget {
 }
 
 impl fmt::Debug for HttpTarget {
-    /// Without what is secret.
+    /// Omits everything secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("HttpTarget")
@@ -252,24 +253,24 @@ impl fmt::Debug for HttpTarget {
     }
 }
 
-/// How a collector says who it is. Files are read for each request, so that what they say can be changed.
+/// How a collector authenticates itself. Files are read for each request, so that a secret can be changed at any time.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub enum HttpAuth {
-    /// It does not.
+    /// It does not authenticate itself.
     #[default]
     None,
-    /// By the token in a file.
+    /// The bearer token in this file.
     BearerFile(PathBuf),
-    /// By a user's name, and the password in a file.
+    /// Basic authentication with a user name, and the password in a file.
     Basic {
-        /// The user's name.
+        /// The user name.
         user: String,
-        /// The file with the password.
+        /// The file that contains the password.
         password_file: PathBuf,
     },
 }
 
-/// A URL without what may be secret: the user, the password and the query.
+/// Returns a URL without the parts that may be secret: the user, the password and the query.
 pub(super) fn shown(url: &str) -> String {
     let bare = url.split(['?', '#']).next().unwrap_or_default();
     match bare.split_once("://") {
@@ -288,7 +289,7 @@ pub(super) fn shown(url: &str) -> String {
 pub enum OutputError {
     /// The URL cannot be used.
     Url {
-        /// The URL, without what may be secret.
+        /// The URL, without its secret parts.
         url: String,
         /// What is wrong with it.
         why: String,

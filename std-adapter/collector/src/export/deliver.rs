@@ -1,5 +1,5 @@
-//! Delivers what waits for one target, in order, in a thread of its own: again and again until the target takes it or
-//! refuses it for good.
+//! Delivers the queue of one target, in order, in a thread of its own. Each batch is retried until the target accepts it
+//! or refuses it for good.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,24 +18,24 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a target's refusals are logged.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Carries batches to a target.
+/// Sends batches to a target.
 pub(super) trait Carrier: Send + 'static {
-    /// Tries once.
+    /// Makes one attempt.
     fn carry(&mut self, batch: &Batch) -> Answer;
 }
 
 /// What became of an attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Answer {
-    /// The target has all of it.
+    /// The target accepted all samples.
     Taken,
-    /// It will never take all of it, but has taken so many samples.
+    /// The target refuses the rest for good, and has accepted this many samples.
     Refused { taken: u64, why: String },
-    /// It may take it later, at the earliest after this time.
+    /// The target may accept the batch later, at the earliest after this time.
     Later { after: Option<Duration>, why: String },
 }
 
-/// Starts to deliver to one target of an outbox. When that has ended, `running` is dropped.
+/// Starts to deliver to one target of an outbox. `running` is dropped when the thread ends.
 pub(super) fn start(
     name: String,
     carrier: impl Carrier,
@@ -70,7 +70,7 @@ impl<C: Carrier> Delivery<C> {
         }
     }
 
-    /// Tries until the target has decided.
+    /// Retries until the target has accepted or refused the batch.
     fn deliver(&mut self, batch: &Batch) -> Option<Outcome> {
         let mut failures = 0;
         loop {
@@ -103,7 +103,7 @@ impl<C: Carrier> Delivery<C> {
     }
 }
 
-/// The pause after a failure and `before` earlier ones, a quarter shorter or longer at random.
+/// Returns the pause after a failure and `before` earlier ones, plus or minus a quarter at random.
 fn pause(before: u32) -> Duration {
     let whole = FIRST_PAUSE.saturating_mul(1 << before.min(16)).min(LONGEST_PAUSE);
     whole.mul_f64(0.75 + fastrand::f64() / 2.0)

@@ -24,12 +24,12 @@ use crate::relay::{Relay, RelayConfig, RelayProtocol, Relays, is_own};
 use crate::report::RELAY;
 use crate::shared::Shared;
 
-/// The name of the file of what waits for the receivers of remote write, in the data directory.
+/// The name of the file with the remote-write queue in the data directory.
 const REMOTE_WRITE: &str = "remote_write.redb";
-/// The same of OTLP.
+/// The name of the file with the OTLP queue.
 #[cfg(feature = "otlp")]
 const OTLP: &str = "otlp.redb";
-/// How long the end waits for a last delivery.
+/// How long a collector that ends waits for the last delivery.
 const END: Duration = Duration::from_millis(1500);
 
 /// Why outputs cannot be started.
@@ -76,9 +76,9 @@ struct PreparedWrite {
     outbox: Arc<Outbox>,
 }
 
-/// Checks where to send, and opens what waits in the data directory, if there is one; damaged files of it are put aside if
-/// the second part says so. `listens` are the collector's own addresses, to which it does not relay; `takes_lines` says
-/// whether it takes lines of StatsD.
+/// Checks the targets, and opens the queues in the data directory, if there is one; the second part says whether damaged
+/// files are put aside. `listens` are the collector's own addresses, to which it does not relay; `takes_lines` says whether
+/// it accepts lines of StatsD.
 pub(crate) fn prepare(
     config: OutputConfig,
     dir: Option<(&Path, bool)>,
@@ -127,7 +127,8 @@ pub(crate) fn prepare(
     Ok(prepared)
 }
 
-/// Refuses targets that can get nothing, or are this collector. A name that means nothing yet may do so later.
+/// Refuses targets to which nothing can be relayed, or that are this collector. A name that does not resolve yet is
+/// accepted, since it may resolve later.
 fn check_relays(
     relay: &RelayConfig,
     listens: &[SocketAddr],
@@ -149,7 +150,7 @@ fn check_relays(
     Ok(())
 }
 
-/// Opens what waits for these targets, in that file of the data directory, if there is one.
+/// Opens the queue for these targets, in that file of the data directory if there is one.
 fn open(
     names: &[String],
     limit: usize,
@@ -161,7 +162,7 @@ fn open(
     Ok(Arc::new(Outbox::open(names.to_vec(), limit, file)?))
 }
 
-/// The names, of which equal ones get a number.
+/// Returns the names, with a number appended to those that are equal.
 fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for name in names {
@@ -177,12 +178,12 @@ fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 impl Prepared {
-    /// Those who get what comes in as it is.
+    /// The targets that get datagrams as they come in.
     pub(crate) fn relays(&self) -> &Arc<Relays> {
         &self.relays
     }
 
-    /// How the outputs are doing.
+    /// The state of the outputs.
     pub(crate) fn stands(&self) -> &Arc<Stands> {
         &self.stands
     }
@@ -242,8 +243,7 @@ impl fmt::Debug for Exporting {
 }
 
 impl Exporting {
-    /// Takes what there is for a last time, and delivers what can be delivered at once. Call it when no more datagrams
-    /// arrive.
+    /// Takes the last samples, and delivers what can be delivered at once. Call it when no more datagrams arrive.
     pub(crate) fn end(&self) {
         let by = Instant::now() + END;
         self.end.ask();

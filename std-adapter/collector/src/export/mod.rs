@@ -1,4 +1,4 @@
-//! Outputs: what the collector knows goes to others, without being asked.
+//! Outputs: the collector pushes what it knows to other systems.
 //!
 //! ```text
 //!  shards ──slices──► rounds: once an interval ─┬─► batches ──► outbox ──► one thread for each target ──► HTTP
@@ -6,8 +6,8 @@
 //!                                               └─► lines ──► file, rotated
 //! ```
 //!
-//! Nothing here makes those wait who receive: the shards are looked at in slices, as for `/metrics`, and what a target
-//! does not take waits in an [`outbox`](crate::outbox) of bounded size, where each sample is accounted for.
+//! Nothing here holds up the receiving threads: the shards are read in slices, as for `/metrics`, and what a target does
+//! not take waits in an [`outbox`](crate::outbox) of bounded size, where every sample is accounted for.
 
 mod config;
 mod deliver;

@@ -12,7 +12,7 @@ use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use super::config::{HttpAuth, HttpTarget, OutputError, shown};
 
-/// How much of an answer is read: enough to see what it says.
+/// How much of an answer is read: enough for its error message.
 const ANSWER: u64 = 500;
 /// The longest pause that a target can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -30,9 +30,9 @@ pub(super) struct Poster {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// The status, and the beginning of what it said, for people.
+    /// Describes the answer for people: its status and the beginning of its body.
     pub(super) said: String,
-    /// The beginning of what it said.
+    /// The beginning of the body.
     #[cfg(feature = "otlp")]
     pub(super) body: Vec<u8>,
 }
@@ -65,7 +65,7 @@ impl Poster {
         Ok(poster)
     }
 
-    /// Sends a body with these headers. An error is one of the network.
+    /// Sends a body with these headers. An error means that the network failed.
     pub(super) fn post(
         &self,
         headers: &[(&'static str, &'static str)],
@@ -125,7 +125,7 @@ fn tls(ca_file: Option<&Path>) -> Result<TlsConfig, OutputError> {
     Ok(config.root_certs(RootCerts::new_with_certs(&certificates)).build())
 }
 
-/// The header that says who we are, with what the file of a secret says now.
+/// Returns the header that authenticates the collector, with the present content of the secret's file.
 pub(super) fn authorization(auth: &HttpAuth) -> Result<Option<String>, (PathBuf, io::Error)> {
     let read = |path: &PathBuf| {
         let text = fs::read_to_string(path).map_err(|e| (path.clone(), e))?;
@@ -147,7 +147,7 @@ impl Answer {
         self.status.is_server_error() || self.status == StatusCode::TOO_MANY_REQUESTS
     }
 
-    /// How long the target wants to be left alone, if it says so.
+    /// How long the target asks to wait before the next request, if it does.
     pub(super) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let value = self.headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
         let pause = match value.parse() {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::shared::Shared;
 
-/// A clock that was set back by less than this is waited for; beyond it, the clock was wrong before.
+/// When the clock was set back by less than this, the next round waits for it; by more, the earlier time was wrong.
 const SET_BACK_MS: u64 = 600_000;
 
 /// What an output does once an interval.
@@ -17,10 +17,10 @@ pub(super) trait Round: Send + 'static {
     /// The time of the last round, in this life or an earlier one; 0 before the first.
     fn newest_ms(&self) -> u64;
 
-    /// Notes rounds that were left out.
+    /// Counts rounds that were left out.
     fn skipped(&self, rounds: u64);
 
-    /// Takes what there is, as of that time in milliseconds of Unix time.
+    /// Takes the samples of this moment, in milliseconds of Unix time.
     fn take(&mut self, time_ms: u64, shared: &Shared);
 }
 
@@ -39,7 +39,7 @@ impl End {
     }
 }
 
-/// Starts rounds. When the last one is over, `running` is dropped.
+/// Starts rounds. `running` is dropped when the last one is over.
 pub(super) fn start(
     round: impl Round,
     interval: Duration,
@@ -85,7 +85,7 @@ impl<R: Round> Rounds<R> {
         self.round.take(unix_ms().max(newest + 1), &self.shared);
     }
 
-    /// Waits until the next round is due, and returns its time. `None`: the end has come.
+    /// Waits until the next round is due, and returns its time, or `None` if the collector ends.
     fn wait(&self) -> Option<u64> {
         let mut due_ms = self.after(unix_ms());
         let mut asked = self.end.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +109,7 @@ impl<R: Round> Rounds<R> {
     }
 }
 
-/// Waits until what is known now is on disk, if there is a data directory and it can be written.
+/// Waits until the present state is on disk, if there is a data directory that can be written.
 pub(super) fn wait_for_disk(shared: &Shared) {
     let Some(keeper) = shared.keeper() else { return };
     if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {

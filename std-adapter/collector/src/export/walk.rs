@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::intake::{Collector, Shards};
 use crate::store::Series;
 
-/// The longest time that a shard is looked at.
+/// The longest time for which a shard is locked.
 const SLICE: Duration = Duration::from_micros(400);
 /// The pause between two slices.
 pub(super) const BETWEEN: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! The rules as they are written, and what is wrong with them.
+//! The file of rules: how it is written, and the errors in it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,12 +13,12 @@ use super::group::Keeps;
 use super::rule::Rule;
 use crate::series::Class;
 
-/// What is wrong with a file of rules.
+/// An error in a file of rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MapError {
-    /// The line in the file, from 1 on, if it is known.
+    /// The line in the file, counted from 1, if it is known.
     pub line: Option<usize>,
-    /// The key, the value, and what is allowed.
+    /// The key, the value, and the allowed values.
     pub what: String,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Rule>, MapError> {
     written.rules.into_iter().map(check).collect()
 }
 
-/// What the parser says, with the text that it objects to.
+/// Returns the parser's message, with the text to which it objects.
 fn described(error: &toml::de::Error, text: &str) -> String {
     let value = error.span().and_then(|span| text.get(span)).unwrap_or_default();
     let value = value.lines().next().unwrap_or_default();
@@ -125,7 +125,7 @@ fn described(error: &toml::de::Error, text: &str) -> String {
     }
 }
 
-/// Checks one rule; the error has the key, the value and what is allowed.
+/// Checks one rule. The error names the key, the value and the allowed values.
 fn checked(rule: WrittenRule) -> Result<Rule, String> {
     let wrong = |key: &str, value: &dyn fmt::Debug, allowed: &str| {
         format!("{key} is {value:?}; allowed is {allowed}")

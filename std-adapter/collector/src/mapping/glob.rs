@@ -1,4 +1,4 @@
-//! Globs over names: `*` is any part of a name without a dot, `**` any part at all, and everything else itself.
+//! Globs over names: `*` matches any part of a name without a dot, `**` any part at all, and everything else itself.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use regex::Regex;
 /// The largest number of wildcards in a glob.
 pub(super) const WILDCARDS: usize = 16;
 
-/// A pattern for the whole of a name, in which each wildcard captures what it stands for. Matching takes time linear in
-/// the length of the name, whatever it is: names come from the network.
+/// A pattern for a complete name, in which each wildcard captures the part that it matches. Matching takes time linear in
+/// the length of any name, since names come from the network.
 #[derive(Clone, Debug)]
 pub(super) struct Glob {
     regex: Regex,
@@ -16,7 +16,7 @@ pub(super) struct Glob {
 }
 
 impl Glob {
-    /// `None` if there are too many wildcards, or none of the names that fit could be sent.
+    /// Returns `None` if there are too many wildcards, or if no name that matches can be sent.
     pub(super) fn new(pattern: &str) -> Option<Self> {
         let mut regex = String::from("^");
         let (mut rest, mut wildcards) = (pattern, 0);
@@ -38,7 +38,7 @@ impl Glob {
         Some(Self { regex, wildcards })
     }
 
-    /// The same as a regular expression.
+    /// Returns the equivalent regular expression.
     pub(super) fn as_str(&self) -> &str {
         self.regex.as_str()
     }
@@ -47,7 +47,7 @@ impl Glob {
         self.wildcards
     }
 
-    /// What each wildcard stands for in a name that matches, from the left.
+    /// Returns what each wildcard matches in a name, from the left, or `None` if the name does not match.
     pub(super) fn captures<'n>(&self, name: &'n str) -> Vec<&'n str> {
         let captures = self.regex.captures(name);
         let each = captures.iter().flat_map(|all| all.iter().skip(1));
@@ -55,7 +55,7 @@ impl Glob {
     }
 }
 
-/// A text in which `$1` to `$16` stand for what the wildcards of a glob stand for, and `$$` for a `$`.
+/// A text in which `$1` to `$16` stand for the captures of a glob's wildcards, and `$$` for a `$`.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Template(Vec<Piece>);
 
@@ -66,7 +66,7 @@ enum Piece {
 }
 
 impl Template {
-    /// `None` if a `$` is followed by neither a number of a wildcard nor a `$`.
+    /// Returns `None` if a `$` is followed by neither the number of a wildcard nor a `$`.
     pub(super) fn new(text: &str, wildcards: usize) -> Option<Self> {
         let (mut pieces, mut rest) = (Vec::new(), text);
         while let Some(dollar) = rest.find('$') {
@@ -87,7 +87,7 @@ impl Template {
         Some(Self(pieces))
     }
 
-    /// The text with these captures.
+    /// Returns the text with these captures inserted.
     pub(super) fn fill(&self, captures: &[&str]) -> String {
         let mut text = String::new();
         for piece in &self.0 {

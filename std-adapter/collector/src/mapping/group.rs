@@ -1,9 +1,9 @@
-//! Which series are added up, and what tells those apart that are not.
+//! Which series are aggregated, and the labels by which the aggregates differ.
 
 use serde::{Deserialize, Serialize};
 
-/// How gauges of several senders, or with several values of a label, become one. Gauges of senders that are silent or
-/// gone are left out, by the same rule by which they are no longer shown otherwise.
+/// How the gauges of a group become one value. Gauges of senders that are silent or gone are left out once they would no
+/// longer be shown by themselves.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -17,20 +17,20 @@ pub enum GaugeRule {
     Least,
     /// The highest.
     Greatest,
-    /// The one that was heard last.
+    /// The one that was received last.
     Newest,
 }
 
-/// Which labels are left of the series that are added up.
+/// Which labels an aggregate keeps.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Keeps {
-    /// All but these.
+    /// All labels but these.
     Without(Vec<String>),
-    /// These alone.
+    /// Only these labels.
     By(Vec<String>),
 }
 
-/// The label for who has sent a series.
+/// The label that names the sender of a series.
 pub(super) const SENDER: &str = "sender";
 
 impl Keeps {
@@ -50,8 +50,7 @@ fn same(name: &str, key: &str) -> bool {
     name == key || name.chars().map(plain).eq(key.chars().map(plain))
 }
 
-/// What a series is added up to: those with the same name, class and unit have a series in common if they have the same
-/// of this.
+/// What identifies a group, besides its name, class and unit: series for which this is equal are aggregated into one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct GroupBy {
     /// The tags that all of them have, sorted.
@@ -61,7 +60,7 @@ pub(crate) struct GroupBy {
 }
 
 impl GroupBy {
-    /// `None` if a rule takes nothing away, so that nothing is to be added up.
+    /// Returns `None` if the rule removes no label, so that nothing is aggregated.
     pub(super) fn of(keeps: &Keeps, tags: &[(String, String)]) -> Option<Self> {
         if *keeps == Keeps::Without(Vec::new()) {
             return None;

@@ -1,7 +1,7 @@
-//! What becomes of a name that was sent: rules from a file that rename, drop, relabel and add up series.
+//! Rules from a file that rename, drop, relabel and aggregate series.
 //!
-//! The rules are applied when a series is made, and not to each record: a [`Mapped`] says what the new series is shown
-//! as. A series is stored as it was sent, so that the rules may change from one start to the next.
+//! The rules are applied when a series is created, and not to each record: a [`Mapped`] says how the new series is shown.
+//! A series is stored as it was sent, so that the rules may change from one start to the next.
 
 mod file;
 mod glob;
@@ -19,10 +19,10 @@ pub use group::GaugeRule;
 pub(crate) use group::GroupBy;
 use rule::Rule;
 
-/// Rules for what becomes of the series that senders send.
+/// Rules that rename, drop, relabel and aggregate the series that senders send.
 ///
 /// All rules whose glob matches the name that was sent, and whose kind is that of the series, are applied in the order
-/// of the file. What a later rule says takes the place of what an earlier one says, key by key.
+/// of the file. A key of a later rule overrides the same key of an earlier one.
 ///
 /// ```
 /// use ringstat_collector::{Class, Mapping};
@@ -46,7 +46,7 @@ pub struct Mapping {
     rules: Vec<Rule>,
 }
 
-/// What a new series is shown as. What is `None` is as it was sent.
+/// How a new series is shown. A field that is `None` is shown as it was sent.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Mapped {
     pub(crate) name: Option<String>,
@@ -54,7 +54,7 @@ pub(crate) struct Mapped {
     pub(crate) tags: Option<Vec<(String, String)>>,
     pub(crate) unit: Option<Unit>,
     pub(crate) style: Style,
-    /// What the series is added up to.
+    /// The group to which the series is added.
     pub(crate) group: Option<GroupBy>,
 }
 
@@ -71,7 +71,7 @@ impl Mapping {
     /// Reads rules in TOML, and checks them.
     ///
     /// # Errors
-    /// The first rule that is wrong: its line, its key, the value and what is allowed.
+    /// Returns the first rule that is wrong: its line, its key, the value and the allowed values.
     pub fn parse(text: &str) -> Result<Self, MapError> {
         let rules = file::read(text)?;
         let globs = RegexSet::new(rules.iter().map(|rule| rule.glob.as_str()));
@@ -100,7 +100,7 @@ impl Mapping {
         any && last() == Some(true)
     }
 
-    /// What a new series with that name and these tags is shown as, unless it is dropped.
+    /// Returns how a new series with that name and these tags is shown, unless it is dropped.
     pub(crate) fn apply<'t>(
         &self,
         name: &str,
@@ -147,7 +147,7 @@ impl Mapping {
         self.rules.get(usize::from(style.buckets).checked_sub(1)?)?.buckets.as_deref()
     }
 
-    /// When a series is forgotten, if a rule says so.
+    /// After how long a series is forgotten, if a rule says so.
     pub(crate) fn ttl(&self, style: Style) -> Option<Duration> {
         self.rules.get(usize::from(style.ttl).checked_sub(1)?)?.ttl
     }

@@ -1,4 +1,4 @@
-//! One rule.
+//! A single rule, checked and ready to be applied.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::glob::{Glob, Template};
 use super::group::Keeps;
 use crate::series::Class;
 
-/// One rule, checked. What is `None` it leaves as it is.
+/// A checked rule. It leaves unchanged what is `None`.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) glob: Glob,
-    /// The only class that it is for.
+    /// The class to which it is limited, if any.
     pub(super) kind: Option<Class>,
     pub(super) drop: Option<bool>,
     pub(super) name: Option<Template>,

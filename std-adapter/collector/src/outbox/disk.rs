@@ -1,4 +1,4 @@
-//! The batches on disk: one transaction for each that comes, and one for each that is delivered.
+//! Batches on disk, with a transaction for each one that is added or delivered.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -32,7 +32,7 @@ pub(super) type Failed = redb::Error;
 #[derive(Debug)]
 pub(super) struct DiskQueue {
     path: PathBuf,
-    /// `None` after a failure, after which the file is opened again.
+    /// `None` after a failure; the next operation opens the file again.
     db: Mutex<Option<Arc<Database>>>,
 }
 
@@ -108,7 +108,7 @@ impl DiskQueue {
         load().map_err(|e| DataError::of(&self.path, e))
     }
 
-    /// Notes which targets there are, and how far each has come.
+    /// Writes down the targets, and how far each of them has come.
     pub(super) fn set_cursors<'n>(
         &self,
         cursors: impl Iterator<Item = (&'n str, u64)>,
@@ -151,7 +151,7 @@ impl DiskQueue {
         Ok(body.into())
     }
 
-    /// Deletes batches, and notes how far a target has come.
+    /// Deletes batches, and writes down how far a target has come.
     pub(super) fn delete(
         &self,
         numbers: &[u64],

@@ -1,9 +1,8 @@
-//! What waits to be delivered: batches in the order in which they were made, for one or more targets, in memory or in a
-//! file of the data directory.
+//! A queue of batches to deliver to one or more targets, in memory or in a file of the data directory.
 //!
-//! Batches are opaque here. One that every target has had is removed; when all of them together exceed the limit, the
-//! oldest goes, and counts as dropped for those that have not had it. For each target, what was restored and queued is
-//! at any time what was sent, dropped and still waits.
+//! Batches are opaque here. A batch that every target has accepted is removed. When the batches together exceed the limit,
+//! the oldest is removed, and counts as dropped for the targets that have not had it. For each target, at any time,
+//! restored + queued = sent + dropped + waiting.
 
 mod disk;
 mod stands;
@@ -30,14 +29,14 @@ pub(crate) struct Batch {
     pub(crate) body: Arc<[u8]>,
 }
 
-/// What became of a batch: all samples that were not sent were dropped for this cause.
+/// The outcome of a batch: all samples that were not sent were dropped for this cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Outcome {
     pub(crate) sent: u64,
     pub(crate) cause: OutputCause,
 }
 
-/// How a target is doing.
+/// The state of a target.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Standing {
     pub(crate) counts: OutputCounts,
@@ -53,7 +52,7 @@ pub(crate) struct Standing {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     state: Mutex<State>,
-    /// Something was added, or the end has come.
+    /// Signalled when a batch was added, or when the collector ends.
     news: Condvar,
     disk: Option<DiskQueue>,
     limit: usize,
@@ -68,7 +67,7 @@ struct State {
     newest_ms: u64,
     bytes: usize,
     targets: Vec<Target>,
-    /// When the last delivery may begin, once the end has come.
+    /// The latest time at which a delivery may begin, once the collector ends.
     ends: Option<Instant>,
     /// Why the file cannot be written, if it cannot.
     disk_fails: Option<String>,
@@ -94,7 +93,7 @@ struct Target {
 }
 
 impl Outbox {
-    /// Creates an outbox for these targets. With a file, it contains what was not delivered in an earlier life.
+    /// Creates an outbox for these targets. With a file, it contains the batches that an earlier run did not deliver.
     pub(crate) fn open(
         targets: Vec<String>,
         limit: usize,
@@ -137,12 +136,12 @@ impl Outbox {
         Ok(outbox)
     }
 
-    /// The time of the newest batch that was ever put in, in this life or an earlier one.
+    /// The time of the newest batch that was ever added, in this run or an earlier one.
     pub(crate) fn newest_ms(&self) -> u64 {
         self.state().newest_ms
     }
 
-    /// Puts a batch in. Only one thread may do so.
+    /// Adds a batch. Only one thread may do so.
     pub(crate) fn put(&self, batch: Batch) {
         let Batch { time_ms, samples, body } = batch;
         let number = self.state().next;
@@ -171,7 +170,7 @@ impl Outbox {
         self.delete(&gone, None);
     }
 
-    /// Waits for the next batch of a target. `None`: the end has come, and nothing is left or no time.
+    /// Waits for the next batch of a target. Returns `None` if the collector ends and no batch, or no time, is left.
     pub(crate) fn next(&self, target: usize) -> Option<(u64, Batch)> {
         let mut state = self.state();
         loop {
@@ -204,7 +203,7 @@ impl Outbox {
         }
     }
 
-    /// Notes what became of a batch.
+    /// Records the outcome of a batch.
     pub(crate) fn done(&self, target: usize, number: u64, outcome: Outcome) {
         let mut state = self.state();
         let Some(entry) = state.entries.get(&number) else { return };
@@ -233,25 +232,25 @@ impl Outbox {
         since.is_none()
     }
 
-    /// Waits for so long. Returns whether there is time to go on.
+    /// Waits for this long. Returns whether there is time for another attempt.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         let goes_on = |state: &mut State| state.ends.is_none();
         let waited = self.news.wait_timeout_while(self.state(), time, goes_on);
         waited.unwrap_or_else(PoisonError::into_inner).0.ends.is_none()
     }
 
-    /// Lets deliveries begin until then, and no new ones after that.
+    /// Sets the time after which no delivery begins.
     pub(crate) fn end(&self, by: Instant) {
         self.state().ends = Some(by);
         self.news.notify_all();
     }
 
-    /// Notes moments at which no samples were taken.
+    /// Counts intervals in which no samples were taken.
     pub(crate) fn skipped(&self, moments: u64) {
         self.state().targets.iter_mut().for_each(|of| of.standing.counts.skipped += moments);
     }
 
-    /// Counts what is in memory and was not delivered as dropped, as the process ends. Returns how many samples that are.
+    /// Counts the undelivered samples in memory as dropped when the process ends, and returns their number.
     pub(crate) fn give_up(&self) -> u64 {
         let mut lost = 0;
         let mut state = self.state();
@@ -267,7 +266,7 @@ impl Outbox {
         lost
     }
 
-    /// How each target is doing.
+    /// The state of each target.
     pub(crate) fn standings(&self) -> Vec<Standing> {
         let state = self.state();
         let of = |target: &Target| {
@@ -287,7 +286,7 @@ impl Outbox {
         disk.get(number).map_err(|e| e.to_string())
     }
 
-    /// Removes what no target waits for.
+    /// Removes the batches for which no target waits.
     fn tidy(&self) {
         let gone = self.state().delivered();
         self.delete(&gone, None);

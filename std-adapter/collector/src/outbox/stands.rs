@@ -1,4 +1,4 @@
-//! How all outputs are doing, for health and metrics.
+//! The state of all outputs, for health and metrics.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,12 @@ use super::{Outbox, Standing};
 use crate::intake::Baseline;
 use crate::report::{OutputCounts, OutputReport};
 
-/// Knows how its targets are doing.
+/// A source of the states of its targets.
 pub(crate) trait Standings: Debug + Send + Sync {
-    /// How each target is doing, in the order of their names.
+    /// The state of each target, ordered by name.
     fn standings(&self) -> Vec<Standing>;
 
-    /// Why what waits cannot be written to the data directory, if it cannot.
+    /// Why the queue cannot be written to the data directory, if it cannot.
     fn disk_fails(&self) -> Option<String> {
         None
     }
@@ -29,7 +29,7 @@ impl Standings for Outbox {
     }
 }
 
-/// How all outputs are doing.
+/// The state of all outputs.
 #[derive(Default, Debug)]
 pub(crate) struct Stands(Vec<Group>);
 
@@ -54,7 +54,7 @@ impl Stands {
         self.0.push(Group { kind, names, source, before: Mutex::new(Baseline::new(0, zero)) });
     }
 
-    /// Each target, and how it is doing.
+    /// Each target and its state.
     pub(crate) fn reports(&self) -> Vec<OutputReport> {
         self.0.iter().flat_map(Group::reports).collect()
     }

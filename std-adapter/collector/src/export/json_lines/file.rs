@@ -1,4 +1,4 @@
-//! A file that is rotated: it keeps its name, and what was written before gets the time into its own.
+//! A file that is rotated: it keeps its name, and the old content goes to a file with the time in its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -14,9 +14,9 @@ use crate::export::config::JsonLinesConfig;
 #[derive(Debug)]
 pub(super) struct Rotating {
     config: JsonLinesConfig,
-    /// `None` after a failure, after which it is opened again.
+    /// `None` after a failure; the next write opens the file again.
     file: Option<Arc<File>>,
-    /// Its size, as far as it has whole lines.
+    /// The size of its complete lines, in bytes.
     length: u64,
     /// When its first line was written, in milliseconds of Unix time.
     begun_ms: Option<u64>,
@@ -49,7 +49,7 @@ impl Rotating {
         Ok(self.file.insert(file).clone())
     }
 
-    /// Appends whole lines of that time: all of them, or none.
+    /// Appends complete lines: all of them, or none.
     pub(super) fn write(&mut self, lines: &[u8], time_ms: u64) -> io::Result<()> {
         if self.is_due(lines.len() as u64, time_ms) {
             self.rotate(time_ms)?;
@@ -67,7 +67,7 @@ impl Rotating {
         Ok(())
     }
 
-    /// Whether the file is to be rotated before so many bytes more.
+    /// Whether the file must be rotated before this many bytes are added.
     fn is_due(&self, more: u64, time_ms: u64) -> bool {
         let is_large = self.length + more > self.config.max_bytes;
         let age_ms = self.begun_ms.map_or(0, |begun| time_ms.saturating_sub(begun));

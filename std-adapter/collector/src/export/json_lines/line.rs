@@ -7,7 +7,7 @@ use crate::report::Group;
 use crate::series::{Class, Data};
 use crate::store::{Series, Store};
 
-/// The quantiles that a line has of a distribution, with their names.
+/// The quantiles of a distribution that a line contains, with their names.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)];
 
 /// One series at one moment.

@@ -1,7 +1,7 @@
 //! JSON lines in a file: once an interval, one line for each series.
 //!
-//! The file is rotated by size and by time; what was rotated away is compressed, and the oldest is deleted. A line is in
-//! the file whole or not at all: what a full disk does not take is counted, and the next interval tries again.
+//! The file is rotated by size and by age; rotated files are compressed, and the oldest are deleted. A line is in the file
+//! completely or not at all: lines that do not fit on a full disk are counted, and the next interval tries again.
 
 mod file;
 mod line;
@@ -31,7 +31,7 @@ pub(super) struct JsonLines {
     newest_ms: u64,
 }
 
-/// How it is going.
+/// The state of the output.
 #[derive(Default, Debug)]
 pub(super) struct Account(Mutex<Standing>);
 
@@ -48,7 +48,7 @@ impl Standings for Account {
 }
 
 impl JsonLines {
-    /// Opens the file, so that a wrong path is told at once.
+    /// Opens the file, so that a wrong path is reported at once.
     pub(super) fn open(config: &JsonLinesConfig) -> Result<Self, OutputError> {
         let wrong = |e| OutputError::File(PathBuf::from(&config.file), e);
         let file = Rotating::open(config.clone()).map_err(wrong)?;

@@ -1,4 +1,4 @@
-//! Carries requests to a receiver of OTLP.
+//! Sends requests to a receiver of OTLP.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use crate::outbox::Batch;
 const HEADERS: [(&str, &str); 2] =
     [("content-encoding", "gzip"), ("content-type", "application/x-protobuf")];
 
-/// Carries requests to one receiver.
+/// Sends requests to one receiver.
 #[derive(Debug)]
 pub(in crate::export) enum OtlpCarrier {
     Http(Poster),
@@ -57,7 +57,7 @@ fn post(poster: &Poster, batch: &Batch) -> Answer {
     judge(batch, ExportMetricsServiceResponse::decode(&*answer.body).unwrap_or_default())
 }
 
-/// What a receiver that was content has taken.
+/// The part of an OTLP response that says how many points were rejected.
 pub(super) fn judge(batch: &Batch, response: ExportMetricsServiceResponse) -> Answer {
     match response.partial_success {
         Some(of) if of.rejected_data_points > 0 => {

@@ -1,7 +1,7 @@
 //! Distributions in the exponential buckets of OpenTelemetry.
 //!
-//! The collector's own buckets divide an octave into equal parts, these into equal ratios. A sample is counted where the
-//! middle of its bucket lies: its value is off by at most 3.1 % for events, and a bucket here is 4.4 % wide at
+//! The collector's own buckets divide an octave into equal widths, these into equal ratios. A sample is counted in the
+//! bucket that contains the middle of its own: its value is off by at most 3.1 % for events, and a bucket here is 4.4 % wide at
 //! [`SCALE`]. If the values are so far apart that there would be too many buckets, pairs of neighbours become one, as
 //! the data model provides for.
 
@@ -46,7 +46,8 @@ impl Exponential {
         sides.fold(self.zero, |sum, n| sum.saturating_add(*n))
     }
 
-    /// What has come since `before`, which had fewer samples. Buckets that became one in between are taken as they are now.
+    /// Returns the difference from `before`, which had fewer samples. Buckets that were merged in between are treated as
+    /// merged in both.
     pub(super) fn since(&self, before: &Self) -> Self {
         Self {
             zero: self.zero.saturating_sub(before.zero),
@@ -75,8 +76,8 @@ fn index(value: f64) -> i32 {
     (value.log2() * f64::from(1 << SCALE)).ceil() as i32 - 1
 }
 
-/// The counts that are larger than before, by how much. What buckets have lost since is taken from what their nearest
-/// neighbours have gained: that is where it went.
+/// Returns by how much each count has grown. What a bucket has lost moved to its nearest neighbours, and is subtracted
+/// from their growth.
 fn since(now: &BTreeMap<i32, u64>, before: &BTreeMap<i32, u64>) -> BTreeMap<i32, u64> {
     let mut gained = BTreeMap::new();
     for (index, count) in now {

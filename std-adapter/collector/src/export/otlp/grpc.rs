@@ -1,4 +1,4 @@
-//! A receiver of OTLP that is spoken to over gRPC.
+//! A receiver of OTLP that is reached over gRPC.
 
 use std::fs;
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! What was said of each series before: since when it counts, and what has come since the last time.
+//! What the last round said of each series: its start time, and the totals from which differences are taken.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::points::Said;
 use crate::series::{Data, Distribution};
 use crate::store::{PageKey, Series};
 
-/// What was said of each series in the last round.
+/// The state of each series as of the last round.
 #[derive(Debug)]
 pub(super) struct Memory {
     is_delta: bool,
@@ -47,12 +47,12 @@ enum Last {
 }
 
 impl Memory {
-    /// Nothing is known of any series, and everything counts from `now_ms` on.
+    /// Creates an empty memory, in which every series counts from `now_ms` on.
     pub(super) fn new(now_ms: u64, is_delta: bool) -> Self {
         Self { is_delta, last_ms: now_ms, round: 0, series: HashMap::default() }
     }
 
-    /// What to say of a series in this round; `None` if nothing has come since the last one and differences are said.
+    /// Returns the point of a series for this round, or `None` if differences are sent and there is none.
     pub(super) fn say(&mut self, shard: usize, series: &Series) -> Option<Said> {
         let key = (shard, series.page_key());
         if series.is_part() {
@@ -72,7 +72,7 @@ impl Memory {
         }
     }
 
-    /// Forgets the series that were not there in this round.
+    /// Forgets the series that no longer exist in this round.
     pub(super) fn end_round(&mut self, time_ms: u64) {
         let round = self.round;
         self.series.retain(|_, known| known.round == round);

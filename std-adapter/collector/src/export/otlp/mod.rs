@@ -1,8 +1,8 @@
 //! OTLP: OpenTelemetry's protocol, over HTTP and gRPC.
 //!
 //! Once an interval every series becomes a data point ([`points`]): counters and events are sums, distributions are
-//! exponential histograms ([`exponential`]), senders are resources. Points are cumulative since the collector first
-//! knew of the series, or say what has come since the last time ([`memory`]).
+//! exponential histograms ([`exponential`]), senders are resources. Points are cumulative since the collector first saw
+//! the series, or contain the difference from the point before ([`memory`]).
 
 mod carrier;
 mod exponential;
@@ -32,7 +32,7 @@ pub(super) struct Otlp {
 }
 
 impl Otlp {
-    /// Looks at what is there from an earlier life, which does not count as new. Call it before datagrams arrive.
+    /// Takes note of series restored from disk, which do not count as new. Call it before datagrams arrive.
     pub(super) fn new(
         temporality: OtlpTemporality,
         outbox: Arc<Outbox>,

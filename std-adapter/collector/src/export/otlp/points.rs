@@ -27,7 +27,7 @@ use crate::store::Series;
 /// The largest number of points in a request.
 const POINTS: u64 = 2000;
 
-/// What a point says.
+/// The value of a data point.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Said {
     /// A sum since the start.
@@ -87,7 +87,7 @@ impl Requests {
         self.points += 1;
     }
 
-    /// Takes the request, if it is as large as it may be, or if it is to be taken as it is.
+    /// Takes the request if it has reached its largest size, or whatever its size is on demand.
     pub(super) fn take(&mut self, as_it_is: bool) -> Option<Batch> {
         let samples = self.points;
         if samples == 0 || !(samples >= POINTS || as_it_is) {
@@ -99,7 +99,7 @@ impl Requests {
     }
 }
 
-/// Compresses a message by gzip, which every receiver takes.
+/// Compresses a message by gzip, which every receiver supports.
 fn compress(message: &[u8]) -> Vec<u8> {
     let mut out = GzEncoder::new(Vec::new(), Compression::fast());
     // Writing to memory does not fail.
@@ -169,7 +169,7 @@ fn metric(name: &str, series: &Series, temporality: AggregationTemporality) -> M
     }
 }
 
-/// A sender: what it says of itself, by OpenTelemetry's names.
+/// Returns a sender's resource: its description of itself, in OpenTelemetry's names.
 fn resource(collector: &Collector, id: u64) -> ResourceMetrics {
     let said = collector.sender(id).and_then(|sender| sender.info());
     let texts = said.map(|info| {

@@ -1,4 +1,4 @@
-//! Samples become requests of a bounded size, and series that are there no more get a marker.
+//! Samples become requests of a bounded size, and series that no longer exist get a staleness marker.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -17,14 +17,14 @@ const SAMPLES: usize = 5000;
 /// The approximate largest size of a request before compression, in bytes.
 const BYTES: usize = 1 << 20;
 
-/// What says that a series has ended: a NaN with these bits, which is not compared but recognised.
+/// Prometheus' staleness marker: a NaN with exactly these bits.
 pub(super) const STALE: u64 = 0x7ff0_0000_0000_0002;
 
 /// Collects samples of one moment into requests.
 #[derive(Debug)]
 pub(super) struct Builder {
     time_ms: u64,
-    /// Labels that every sample gets, sorted.
+    /// The labels that are added to every sample, sorted.
     own: Arc<[(String, String)]>,
     request: Request,
     /// The place of each symbol.
@@ -104,7 +104,7 @@ impl Builder {
         place
     }
 
-    /// Takes the request, if it is as large as it may be, or if it is to be taken as it is.
+    /// Takes the request if it has reached its largest size, or whatever its size is on demand.
     pub(super) fn take(&mut self, as_it_is: bool) -> Option<Batch> {
         let samples = self.request.timeseries.len();
         let is_full = samples >= SAMPLES || self.bytes >= BYTES;

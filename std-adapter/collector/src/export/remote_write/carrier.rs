@@ -1,4 +1,4 @@
-//! Carries requests to a receiver of remote write, in the version that it takes.
+//! Sends requests to a receiver of remote write, in the version that it accepts.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,21 +24,21 @@ const VERSION_2: [(&str, &str); 3] = [
 /// What a receiver of version 2.0 counts.
 const WRITTEN: &str = "x-prometheus-remote-write-samples-written";
 
-/// How long a receiver is taken for one of version 1.0 before version 2.0 is tried again.
+/// How long a receiver is assumed to know only version 1.0 before 2.0 is tried again.
 const AGAIN: Duration = Duration::from_secs(3600);
-/// How often a receiver of version 1.0 is told what is known of the families.
+/// How often a receiver of version 1.0 gets the metadata of the families.
 const METADATA_MS: u64 = 60_000;
 
-/// Carries requests to one receiver.
+/// Sends requests to one receiver.
 #[derive(Debug)]
 pub(in crate::export) struct RemoteWriteCarrier {
     poster: Poster,
     protocol: RemoteWriteProtocol,
-    /// Whether the receiver has shown that it takes version 2.0.
+    /// Whether the receiver has shown that it accepts version 2.0.
     takes_2: bool,
-    /// When it has last shown that it does not.
+    /// When it last showed that it does not.
     refused_2: Option<Instant>,
-    /// The time of the batches that were sent as version 1.0 with what is known of the families.
+    /// The time of the last batches that were sent as version 1.0 with metadata.
     described_ms: u64,
 }
 

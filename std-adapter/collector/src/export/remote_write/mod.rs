@@ -1,11 +1,11 @@
 //! Prometheus' remote write, versions 1.0 and 2.0.
 //!
 //! Once an interval a page of `/metrics` is written, read back ([`scrape`]) and packed into requests of version 2.0
-//! ([`batch`]). They have the time of the moment in them, and go into an [`Outbox`] that all targets share; so a request
-//! that is sent again, even in the next life of the collector, says the same as before. Series of the moment before that
-//! are there no more get a marker.
+//! ([`batch`]). Their samples carry the time of the interval, and they go into an [`Outbox`] that all targets share, so
+//! that a request that is sent again, even after a restart, is the same as before. Series that have ended since the last
+//! interval get a staleness marker.
 //!
-//! A target that does not take version 2.0 gets the same request as version 1.0 ([`wire`]).
+//! A target that does not accept version 2.0 gets the same request as version 1.0 ([`wire`]).
 
 mod batch;
 mod carrier;
@@ -43,7 +43,7 @@ pub(super) struct RemoteWrite {
 }
 
 impl RemoteWrite {
-    /// Every sample gets the labels `own`.
+    /// The labels `own` are added to every sample.
     pub(super) fn new(own: &[(String, String)], outbox: Arc<Outbox>) -> Self {
         Self { packer: Packer::new(own), outbox }
     }
@@ -71,18 +71,18 @@ impl Round for RemoteWrite {
     }
 }
 
-/// Packs what there is into requests, moment by moment.
+/// Packs the present samples into requests, interval by interval.
 #[derive(Debug)]
 struct Packer {
     own: Arc<[(String, String)]>,
     hasher: RandomState,
-    /// The requests of the moment before, and the keys of their series, sorted.
+    /// The requests of the last interval, and the keys of their series, sorted.
     before: Vec<Batch>,
     keys: Vec<u64>,
 }
 
 impl Packer {
-    /// Every sample gets the labels `own`.
+    /// The labels `own` are added to every sample.
     fn new(own: &[(String, String)]) -> Self {
         Self {
             own: own.into(),
@@ -127,7 +127,7 @@ impl Packer {
         (batches, page.omitted())
     }
 
-    /// Markers for the series of the moment before that are not among `keys`.
+    /// Returns staleness markers for the series of the last interval that are not among `keys`.
     fn mark(&self, time_ms: u64, keys: &[u64]) -> Vec<Batch> {
         let is_gone = |key: &u64| keys.binary_search(key).is_err();
         let gone: Vec<u64> = self.keys.iter().copied().filter(is_gone).collect();

@@ -15,7 +15,7 @@ pub(super) struct Request {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TimeSeries {
-    /// The places of names and values among the symbols, in turn, in the order of the names.
+    /// Indices of names and values among the symbols, alternating, in the order of the names.
     #[prost(uint32, repeated, tag = "1")]
     pub(super) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]

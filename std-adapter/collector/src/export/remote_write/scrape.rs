@@ -1,13 +1,13 @@
 //! Reads the page of `/metrics` back, line by line.
 //!
-//! What is pushed is what a scrape at the same moment would find, by construction: the names, the labels, what is shown
-//! and what is not are decided in one place. Prometheus' agents do the same when they scrape themselves.
+//! By construction, what is pushed is what a scrape would find at the same moment: names, labels and what is shown at all
+//! are decided in one place. Prometheus' agents do the same when they scrape themselves.
 
 use std::borrow::Cow;
 
 use super::proto::MetricType;
 
-/// The family that the lines after its head belong to.
+/// The family to which the lines after its head belong.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Head {
     pub(super) name: String,

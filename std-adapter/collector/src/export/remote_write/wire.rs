@@ -1,5 +1,5 @@
-//! Requests on their way: compressed as both versions of the protocol want it, and turned into version 1.0 for receivers
-//! that do not take 2.0.
+//! Requests as they are sent: compressed as both versions of the protocol require, and converted to version 1.0 for
+//! receivers that do not accept 2.0.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) fn read(body: &[u8]) -> Option<Request> {
     Request::decode(&*message).ok()
 }
 
-/// The same samples as a request of version 1.0, compressed; with what is known of the families, if it is wanted.
+/// Converts a request to version 1.0 and compresses it; optionally with the metadata of the families.
 pub(super) fn as_version_1(body: &[u8], with_metadata: bool) -> Option<Vec<u8>> {
     let request = read(body)?;
     let text = |place: u32| request.symbols.get(place as usize).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The way to one target: a thread with a connected socket, which alone waits for it.
+//! The link to one target: a thread with a connected socket. No other thread ever waits for the target.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -21,10 +21,10 @@ const FULL: Duration = Duration::from_millis(1);
 const LOOK_UP: Duration = Duration::from_secs(60);
 /// For so long, a collector that is asked about once a second may leave it at that.
 const SILENCE: Duration = Duration::from_secs(10);
-/// How often what is too large is logged.
+/// How often a datagram that is too large is logged.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Sends what waits for one target.
+/// Sends the datagrams of one target's queue.
 #[derive(Debug)]
 pub(crate) struct Link {
     name: String,
@@ -32,7 +32,7 @@ pub(crate) struct Link {
     /// Whether the target answers.
     answers: bool,
     queue: Arc<Queue>,
-    /// Where this collector receives.
+    /// The addresses at which this collector receives.
     listens: Arc<[SocketAddr]>,
     socket: Option<Connected>,
     /// Failures in a row.
@@ -65,7 +65,7 @@ impl Link {
         }
     }
 
-    /// Sends until the end has come, and nothing is left, or no time.
+    /// Sends until the collector ends and no datagram, or no time, is left.
     pub(super) fn run(mut self) {
         while let Some(waiting) = self.queue.next() {
             // What is left then is given up.
@@ -74,7 +74,7 @@ impl Link {
         }
     }
 
-    /// Tries until the datagram has left, or never will.
+    /// Retries until the datagram is sent, or can never be.
     fn pass_on(&mut self, waiting: &Waiting) -> Option<Result<(), OutputCause>> {
         loop {
             match self.send(waiting) {
@@ -113,7 +113,7 @@ impl Link {
         }
     }
 
-    /// Tries once. After a failure it waits whether somebody refuses; what is refused then has not arrived.
+    /// Makes one attempt. After a failure it waits for a refusal, which would mean that the datagram has not arrived.
     fn send(&mut self, waiting: &Waiting) -> io::Result<()> {
         let is_probe = self.failures > 0;
         self.connect()?;
@@ -127,7 +127,7 @@ impl Link {
         Ok(())
     }
 
-    /// Opens the socket, or another if the name means another address by now.
+    /// Opens the socket, or a new one if the name resolves to another address by now.
     fn connect(&mut self) -> io::Result<()> {
         if self.socket.as_ref().is_some_and(|of| of.looked_up.elapsed() < LOOK_UP) {
             return Ok(());
@@ -167,7 +167,7 @@ impl Link {
         }
     }
 
-    /// A datagram has left.
+    /// Records that a datagram was sent.
     fn left(&mut self, asks: bool) {
         self.failures = 0;
         if self.answers && asks {
@@ -190,7 +190,7 @@ fn pause(before: u32) -> Duration {
     whole.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
 
-/// Whether a datagram does not fit the path, and never will.
+/// Whether the error means that the datagram is too large for the path.
 fn is_too_large(error: &io::Error) -> bool {
     #[cfg(unix)]
     let code = nix::errno::Errno::EMSGSIZE as i32;

@@ -1,15 +1,16 @@
-//! Relays: what comes in is passed on to other servers, as it came.
+//! Relays: incoming datagrams are passed on to other servers, unchanged.
 //!
 //! ```text
-//!  a datagram that was taken ─► queue of each target (bounded, counted) ─► link: one thread, one connected socket
+//!  an accepted datagram ─► queue of each target (bounded, counted) ─► link: one thread, one connected socket
 //! ```
 //!
-//! A target of ringstat's own format gets the datagrams of that format, byte for byte. Each still says which sender it is of,
-//! which of its runs, and which number it has, so the last collector of a chain knows what was lost anywhere on the way. A
-//! datagram that has been received before is not passed on again, which also ends a loop after one round. A target of
-//! StatsD gets datagrams of lines.
+//! A target of ringstat's own format gets the datagrams of that format, byte for byte. Each still carries its sender, epoch
+//! and sequence number, so that the last collector of a chain knows what was lost anywhere on the way. A datagram that has
+//! been received before is not passed on again, which also ends a loop after one round. A target of StatsD gets datagrams
+//! of lines.
 //!
-//! Those who receive never wait for a target: they put a datagram into a queue, and the oldest goes when it is full.
+//! The receiving threads never wait for a target: they add a datagram to its queue, which drops the oldest one when it is
+//! full.
 
 mod link;
 mod queue;
@@ -30,7 +31,7 @@ use crate::report::OutputCause;
 #[derive(Default, Debug)]
 pub(crate) struct Relays(Vec<Relay>);
 
-/// A target, and what waits for it.
+/// A target and its queue.
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) target: RelayTarget,
@@ -42,7 +43,7 @@ pub(crate) struct Relay {
 pub(crate) const LINES: usize = 1472;
 
 impl Relays {
-    /// Nothing waits for these targets yet.
+    /// Creates an empty queue for each target.
     pub(crate) fn new(config: RelayConfig) -> Self {
         let relay = |target| Relay { target, queue: Arc::new(Queue::new(config.queue_bytes)) };
         Self(config.targets.into_iter().map(relay).collect())
@@ -53,7 +54,7 @@ impl Relays {
         &self.0
     }
 
-    /// Passes on a datagram, of which became that. `asks` says whether its sender asks for an answer.
+    /// Passes on a datagram that the collector treated as stated. `asks` says whether its sender asks for an answer.
     #[inline]
     pub(crate) fn offer(
         &self,
@@ -118,7 +119,7 @@ impl Relays {
     }
 }
 
-/// A datagram of lines in pieces that a network takes. A line that is longer is a piece of its own.
+/// Splits a datagram of lines into pieces of a size that networks carry. A longer line is a piece of its own.
 fn pieces(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = datagram;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! What waits for one target, and the account of all that was to go there.
+//! The queue of one target, and the account of everything that was meant for it.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -9,15 +9,15 @@ use crate::intake::Source;
 use crate::outbox::{Standing, Standings};
 use crate::report::OutputCause;
 
-/// A datagram on its way.
+/// A datagram in the queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub(super) body: Arc<[u8]>,
     /// Whether the target is asked for an answer.
     pub(super) asks: bool,
-    /// What it counts for: one datagram, or its lines if they were made here.
+    /// How many samples it counts for: one, or the number of its lines if the collector wrote them.
     samples: u64,
-    /// When it came, in milliseconds of Unix time.
+    /// When it arrived, in milliseconds of Unix time.
     time_ms: u64,
 }
 
@@ -28,12 +28,12 @@ impl Waiting {
     }
 }
 
-/// Datagrams that wait for one target, the oldest first. Whoever puts one in waits for nobody: the lock is held only to
-/// move a pointer.
+/// Datagrams that wait for one target, the oldest first. Adding one never waits for long: the lock is held only while a
+/// pointer is moved.
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Something was put in, or the end has come.
+    /// Signalled when a datagram was added, or when the collector ends.
     news: Condvar,
     limit: usize,
 }
@@ -41,24 +41,24 @@ pub(crate) struct Queue {
 #[derive(Default, Debug)]
 struct State {
     waiting: VecDeque<Waiting>,
-    /// The memory of those that wait.
+    /// The memory of the waiting datagrams, in bytes.
     bytes: usize,
     /// The time of the one that is being sent.
     in_hand: Option<u64>,
     standing: Standing,
-    /// When the last datagram may leave, once the end has come.
+    /// The latest time at which a datagram may be sent, once the collector ends.
     ends: Option<Instant>,
     /// The two ends of the socket.
     path: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Queue {
-    /// An empty queue that takes so many bytes.
+    /// Creates an empty queue with room for this many bytes.
     pub(super) fn new(limit: usize) -> Self {
         Self { state: Mutex::default(), news: Condvar::new(), limit }
     }
 
-    /// Puts a datagram in that counts for so many samples. The oldest goes if there is no room.
+    /// Adds a datagram that counts for this many samples. The oldest one is dropped if there is no room.
     pub(crate) fn put(&self, body: Arc<[u8]>, samples: u64, asks: bool) {
         let waiting = Waiting { body, asks, samples, time_ms: unix_ms() };
         let mut evicted = Vec::new();
@@ -79,14 +79,14 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// Counts what was to go there and does not, for that cause.
+    /// Counts samples that are dropped for this cause.
     pub(crate) fn refuse(&self, cause: OutputCause, samples: u64) {
         let counts = &mut self.state().standing.counts;
         counts.queued += samples;
         counts.dropped[cause as usize] += samples;
     }
 
-    /// Notes moments at which nothing was made for it.
+    /// Counts intervals in which no lines were written for it.
     pub(crate) fn skipped(&self, moments: u64) {
         self.state().standing.counts.skipped += moments;
     }
@@ -101,12 +101,12 @@ impl Queue {
         is_far || (from.port() == near.port() && ip(from) == ip(&near))
     }
 
-    /// Notes between which addresses the datagrams go.
+    /// Records the two addresses between which datagrams are sent.
     pub(super) fn set_path(&self, near: SocketAddr, far: SocketAddr) {
         self.state().path = Some((near, far));
     }
 
-    /// Waits for the next datagram. `None`: the end has come, and nothing is left, or no time.
+    /// Waits for the next datagram. Returns `None` if the collector ends and no datagram, or no time, is left.
     pub(super) fn next(&self) -> Option<Waiting> {
         let mut state = self.state();
         loop {
@@ -125,7 +125,7 @@ impl Queue {
         }
     }
 
-    /// Notes what became of the datagram that was taken last.
+    /// Records the outcome of the datagram that was taken last.
     pub(super) fn done(&self, waiting: &Waiting, outcome: Result<(), OutputCause>) {
         let mut state = self.state();
         state.in_hand = None;
@@ -133,13 +133,13 @@ impl Queue {
         state.leaves(waiting, outcome);
     }
 
-    /// Notes that nothing could be sent, and why. Returns whether all was well before.
+    /// Records why nothing could be sent. Returns whether this is the first failure in a row.
     pub(super) fn failed(&self, why: &str) -> bool {
         self.state().standing.counts.failures += 1;
         self.unwell(why)
     }
 
-    /// Notes that something is wrong. Returns whether all was well before.
+    /// Records a failure. Returns whether it is the first in a row.
     pub(super) fn unwell(&self, why: &str) -> bool {
         let mut state = self.state();
         let standing = &mut state.standing;
@@ -148,12 +148,12 @@ impl Queue {
         since.is_none()
     }
 
-    /// Notes that all is well. Returns whether something was wrong before.
+    /// Records a success. Returns whether there had been a failure.
     pub(super) fn well(&self) -> bool {
         self.state().standing.failing.take().is_some()
     }
 
-    /// Waits for so long. Returns whether there is time to go on.
+    /// Waits for this long. Returns whether there is time for another attempt.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let begun = Instant::now();
         let mut state = self.state();
@@ -169,13 +169,13 @@ impl Queue {
         false
     }
 
-    /// Lets datagrams leave until then, and none after that.
+    /// Sets the time after which no datagram is sent.
     pub(crate) fn end(&self, by: Instant) {
         self.state().ends = Some(by);
         self.news.notify_all();
     }
 
-    /// Counts what still waits as dropped, as the process ends. Returns how much that is.
+    /// Counts the waiting samples as dropped when the process ends, and returns their number.
     pub(crate) fn give_up(&self) -> u64 {
         let mut state = self.state();
         state.waiting.clear();
@@ -187,7 +187,7 @@ impl Queue {
         lost
     }
 
-    /// How it is going.
+    /// The state of the target.
     pub(crate) fn standing(&self) -> Standing {
         let state = self.state();
         let oldest_ms = state.in_hand.or_else(|| state.waiting.front().map(|of| of.time_ms));

@@ -1,15 +1,15 @@
-//! Targets of a relay, as they are given: `ringstat://HOST:PORT`, `statsd://HOST:PORT?aggregate=10s`.
+//! The targets of a relay, written as URLs: `ringstat://HOST:PORT`, `statsd://HOST:PORT?aggregate=10s`.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where to pass on what comes in.
+/// The configuration of relays.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelayConfig {
     /// The targets; none by default.
     pub targets: Vec<RelayTarget>,
-    /// How many bytes may wait for each target; beyond it the oldest datagrams are dropped.
+    /// The largest size of each target's queue, in bytes. When it is exceeded, the oldest datagrams are dropped and counted.
     pub queue_bytes: usize,
 }
 
@@ -19,7 +19,7 @@ impl Default for RelayConfig {
     }
 }
 
-/// A server to which what comes in is passed on.
+/// A server to which incoming datagrams are passed on.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,23 +32,23 @@ impl Default for RelayConfig {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelayTarget {
-    /// What it understands.
+    /// The protocol that it understands.
     pub protocol: RelayProtocol,
     /// Its host and port. The name is looked up again once a minute.
     pub address: String,
-    /// How often lines are made of what the collector knows, for a target of lines; `None` to pass on datagrams as they
-    /// came.
+    /// For a target of lines, the interval at which the collector writes lines from its aggregated series, or `None` to pass
+    /// on datagrams unchanged.
     pub aggregate: Option<Duration>,
 }
 
-/// What a target of a relay understands.
+/// The protocol of a relay's target.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum RelayProtocol {
     /// ringstat's own format: another collector.
     Ringstat,
     /// Lines of StatsD, as Etsy's server reads them.
     StatsD,
-    /// Lines of DogStatsD. They differ from those of StatsD only if they are made here.
+    /// Lines of DogStatsD. They differ from those of StatsD only if the collector writes them itself.
     DogStatsD,
 }
 

@@ -1,4 +1,4 @@
-//! By how much each series has grown since it was looked at last.
+//! By how much each series has grown since the last round.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use rustc_hash::FxBuildHasher;
 use crate::series::{Data, Distribution};
 use crate::store::{PageKey, Series};
 
-/// What each series had in the last round.
+/// The totals of each series as of the last round.
 #[derive(Default, Debug)]
 pub(super) struct Increases {
     round: u32,
@@ -33,7 +33,7 @@ enum Last {
 pub(super) enum Increase {
     /// A counter, or how often something happened.
     Count(f64),
-    /// So many samples of about that value each, in the order of the values.
+    /// Numbers of samples, each with their approximate value, in ascending order of the values.
     Samples(Vec<(f64, u64)>),
 }
 
@@ -53,7 +53,7 @@ impl Increases {
         }
     }
 
-    /// Forgets the series that were not there in this round.
+    /// Forgets the series that no longer exist in this round.
     pub(super) fn end_round(&mut self) {
         let round = self.round;
         self.series.retain(|_, known| known.round == round);

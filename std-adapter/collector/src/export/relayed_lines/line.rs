@@ -14,7 +14,7 @@ pub(super) struct Datagrams {
     full: Vec<(Vec<u8>, u64)>,
     datagram: String,
     lines: u64,
-    /// Values that have no line.
+    /// The number of values that no line can express.
     unsupported: u64,
     line: String,
 }
@@ -70,7 +70,7 @@ impl Datagrams {
         self.gauge(&format!("{name}.distinct"), tags, members as f64);
     }
 
-    /// What a series has grown by.
+    /// Adds the growth of a series.
     pub(super) fn increase<'t>(
         &mut self,
         name: &str,
@@ -162,7 +162,7 @@ impl Datagrams {
         text
     }
 
-    /// A name without characters that mean something in a line.
+    /// Returns a name without the characters that are special in a line.
     fn clean(&self, text: &str) -> String {
         text.chars().map(|c| self.clean_char(c)).collect()
     }

@@ -1,4 +1,4 @@
-//! Lines of StatsD for the target of a relay, made once an interval of what the collector knows.
+//! Lines of StatsD for the target of a relay, written once an interval from the collector's series.
 //!
 //! Whatever protocol it came by, and after the rules of a mapping: a counter is sent as its increase, a gauge as its value, a
 //! distribution as one line for each bucket that grew, with the growth as its rate. Senders are not told apart, as lines
@@ -20,7 +20,7 @@ use crate::report::{Group, OutputCause};
 use crate::series::Data;
 use crate::shared::Shared;
 
-/// Makes lines once an interval.
+/// Writes lines once an interval.
 #[derive(Debug)]
 pub(super) struct RelayedLines {
     protocol: RelayProtocol,
@@ -30,7 +30,7 @@ pub(super) struct RelayedLines {
 }
 
 impl RelayedLines {
-    /// Looks at what is there from an earlier life, which does not count as new. Call it before datagrams arrive.
+    /// Takes note of series restored from disk, which do not count as new. Call it before datagrams arrive.
     pub(super) fn new(protocol: RelayProtocol, queue: Arc<Queue>, shared: &Shared) -> Self {
         let mut increases = Increases::default();
         let mut walk = walk::Walk::default();

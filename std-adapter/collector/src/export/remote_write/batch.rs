@@ -147,7 +147,7 @@ impl Builder {
     }
 }
 
-/// The first name with `exported_` before it, as often as it takes, that no other label has.
+/// Prepends `exported_` to a name until no other label has the result.
 fn exported(name: &str, own: &[(String, String)], line: &Line<'_>) -> String {
     let mut name = format!("exported_{name}");
     while own.iter().any(|(of, _)| *of == name) || line.labels.iter().any(|(of, _)| *of == name) {

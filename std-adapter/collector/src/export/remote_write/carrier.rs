@@ -58,10 +58,10 @@ impl RemoteWriteCarrier {
         }
     }
 
-    /// Whether this answer to a request of version 2.0 means that the receiver only takes version 1.0.
+    /// Whether this answer to a request of version 2.0 means that the receiver only knows version 1.0.
     ///
-    /// It should say that it does not support the type. Old ones call the request bad, or find nothing in it that they
-    /// know and are content: then they do not say how many samples they have written.
+    /// It should answer that it does not support the media type. Older receivers call the request bad, or accept it without
+    /// finding anything that they know: their answer then lacks the number of samples written.
     fn means_1(&self, answer: &post::Answer) -> bool {
         let says_nothing = answer.number(WRITTEN).is_none();
         match answer.status {

@@ -27,3 +27,8 @@ fn a_layer_imports_only_from_the_layers_before_it() {
     assert!(sources.len() > 25, "{} files", sources.len());
     source::assert_order(&sources, &LAYERS);
 }
+
+#[test]
+fn errors_may_grow() {
+    source::assert_errors_may_grow(&source::all(env!("CARGO_MANIFEST_DIR")));
+}

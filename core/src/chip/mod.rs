@@ -1,8 +1,8 @@
 //! Everything that a chip needs in order to record, in one `static`.
 //!
 //! [`Stats`] knows the ring, the instruments, the clock and the count of what was given up, and implements
-//! [`Recorder`]: tasks and interrupts record through `&'static STATS`. The task that owns the socket polls a
-//! [`Sender`] with it.
+//! [`Recorder`](crate::record::Recorder): tasks and interrupts record through `&'static STATS`. The task that owns the socket polls a
+//! [`Sender`](crate::send::Sender) with it.
 //!
 //! ```
 //! use ringstat_core::prelude::*;

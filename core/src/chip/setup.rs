@@ -32,7 +32,7 @@ impl<const N: usize> Stats<N> {
     /// they are sent until the collector has acknowledged them. The sender has room for as many events that wait for
     /// that; when both are full, further critical events are refused and counted.
     ///
-    /// The adapter must hand the receiver's answers to the [sender](Sender::acknowledged).
+    /// The adapter must hand the receiver's answers to the [sender](crate::send::Sender::acknowledged).
     ///
     /// A ring for none does not compile:
     ///
@@ -135,7 +135,7 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     }
 
     /// Sets what a full ring gives up: [`Policy::DropNewest`], the default, or [`Policy::DropOldest`]. For other policies
-    /// there is the [`PolicyRing`].
+    /// there is the [`PolicyRing`](super::PolicyRing).
     ///
     /// ```
     /// # use ringstat_core::prelude::*;

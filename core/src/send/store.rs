@@ -101,6 +101,18 @@ impl<const N: usize, T: AnyEvent> Store for ArrayStore<N, T> {
 }
 
 /// Room for a number of events that is chosen at run time and never changes afterwards.
+///
+/// ```
+/// use ringstat_core::format::TimeUnit;
+/// use ringstat_core::send::{BoxedStore, HostSender, Identity, SenderConfig};
+/// use ringstat_core::wire::Encoder;
+///
+/// let (identity, config) = (Identity { sender: 7, epoch: 1 }, SenderConfig::new(TimeUnit::Nanos));
+/// // Room for 64 critical events, allocated once.
+/// let sender: HostSender =
+///     HostSender::with_parts(identity, &config, Encoder::new(), BoxedStore::new(64));
+/// assert_eq!(sender.unacknowledged(), 0);
+/// ```
 #[cfg(feature = "alloc")]
 pub struct BoxedStore<T = Event>(alloc::boxed::Box<[StoredEvent<T>]>);
 

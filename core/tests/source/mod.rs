@@ -61,6 +61,21 @@ pub(crate) fn assert_order(sources: &[Source], rooms: &[&str]) {
     assert_eq!(seen.len(), rooms.len(), "every room has a file");
 }
 
+/// Asserts that every public error can grow: a new variant or field is no breaking change.
+pub(crate) fn assert_errors_may_grow(sources: &[Source]) {
+    for source in sources {
+        let mut before = "";
+        for line in source.code.lines() {
+            let name = ["pub enum ", "pub struct "].iter().find_map(|kind| line.strip_prefix(kind));
+            let is_error = name.and_then(|name| name.split([' ', '<', '(']).next());
+            let fixed =
+                is_error.is_some_and(|name| name.ends_with("Error")) && !line.ends_with(';');
+            assert!(!fixed || before == "#[non_exhaustive]", "{}: {line}", source.path);
+            before = line;
+        }
+    }
+}
+
 fn collect(dir: &Path, root: &Path, found: &mut Vec<Source>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -77,9 +92,13 @@ fn collect(dir: &Path, root: &Path, found: &mut Vec<Source>) {
 
 /// Returns a file's text without comments, test modules and the variants for loom.
 fn code(text: &str) -> String {
-    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let text = text.split("\n#[cfg(all(test").next().unwrap_or_default();
-    text.split("\n\n")
+    // Tests that stand in the file itself are at its end.
+    let tests =
+        ["\n#[cfg(test)]\n", "\n#[cfg(all(test"].into_iter().flat_map(|c| text.match_indices(c));
+    let begins_here = |at: &usize| text[at + 1..].lines().nth(1).is_some_and(|l| l.ends_with('{'));
+    let end = tests.map(|(at, _)| at).filter(begins_here).min().unwrap_or(text.len());
+    text[..end]
+        .split("\n\n")
         .filter(|paragraph| !paragraph.starts_with("#[cfg(loom)]"))
         .flat_map(str::lines)
         .filter(|line| !line.trim_start().starts_with("//"))

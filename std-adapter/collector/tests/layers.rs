@@ -33,3 +33,8 @@ fn a_room_imports_only_from_the_rooms_before_it() {
     assert!(sources.len() > 30, "{} files", sources.len());
     source::assert_order(&sources, &ROOMS);
 }
+
+#[test]
+fn errors_may_grow() {
+    source::assert_errors_may_grow(&source::all(env!("CARGO_MANIFEST_DIR")));
+}

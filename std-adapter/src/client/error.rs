@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 
 /// Why no client could be built.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum BuildError {
     /// A setting is out of bounds.
     Config(ConfigError),

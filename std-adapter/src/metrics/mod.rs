@@ -64,6 +64,7 @@ pub fn install(to: impl Into<String>) -> Result<Client, InstallError> {
 
 /// Why no recorder was installed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum InstallError {
     /// The client could not be built.
     Build(BuildError),

@@ -26,7 +26,7 @@ impl SharedGate {
         }
     }
 
-    /// Decides whether an event may enter, as [`Gate::admit`] does.
+    /// Decides whether an event may enter, as [`Gate::admit`](super::Gate::admit) does.
     #[inline]
     pub fn admit<const INLINE: usize>(
         &self,

@@ -84,6 +84,14 @@ fn claims(count: usize) -> alloc::boxed::Box<[Claim]> {
 }
 
 /// Memory for long tags and texts whose size is chosen at run time. Its pages are only touched when they are used.
+///
+/// ```
+/// use ringstat_core::record::BoxedTagMemory;
+///
+/// let memory = BoxedTagMemory::new(64, 0);
+/// assert_eq!((memory.area().used(), memory.area().capacity()), (0, 64));
+/// assert!(memory.bytes() >= 64 * 128);
+/// ```
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
 pub struct BoxedTagMemory {
@@ -125,37 +133,49 @@ impl BoxedTagMemory {
     }
 }
 
-/// Memory of which one party takes blocks: beside a ring with one recording end, see [`WithTags`](crate::ring::WithTags).
+/// Memory from which a single party takes blocks: the owner of a ring's recording end, see
+/// [`WithTags`](crate::ring::WithTags). Anybody may give blocks back.
+///
+/// ```
+/// use ringstat_core::record::{Event, OwnedTagMemory};
+/// use ringstat_core::ring::{ShardRing, Slot, WithTags, boxed, spsc};
+///
+/// let ring: spsc::Ring<Event, Box<[Slot<Event>]>> = spsc::Ring::new(boxed(16));
+/// let ring = WithTags::new(ring, Some(OwnedTagMemory::new(8, 0)));
+/// assert_eq!(ring.capacity(), 16);
+/// assert_eq!(ring.memory().unwrap().area().capacity(), 8);
+/// ```
 #[cfg(feature = "alloc")]
 #[derive(Debug)]
 pub struct OwnedTagMemory(BoxedTagMemory);
 
 #[cfg(feature = "alloc")]
 impl OwnedTagMemory {
-    /// So many blocks of 128 bytes. `number` tells it from other memory of the same recorder.
+    /// Creates a memory of `blocks` blocks of 128 bytes. `number` distinguishes it from other memories of the same
+    /// recorder.
     #[must_use]
     pub fn new(blocks: usize, number: u16) -> Self {
         Self(BoxedTagMemory::new(blocks, number))
     }
 
-    /// Memory at most, in bytes.
+    /// The largest amount of memory that it takes, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.bytes()
     }
 
-    /// The blocks, for who reads what is in them.
+    /// The blocks of this memory, for whoever reads or releases them.
     #[inline]
     #[must_use]
     pub fn area(&self) -> Area<'_> {
         Area { owned: true, ..self.0.area() }
     }
 
-    /// The one that takes blocks.
+    /// Returns the end that takes blocks.
     ///
     /// # Safety
-    /// There is no other one as long as this one lives, and the next one is made after what this one did (as between
-    /// threads by a lock, or a release and an acquire).
+    /// No other one may exist while this one lives, and everything done through this one must happen before the next one
+    /// is used (between threads, by a lock or a release and an acquire).
     #[allow(unsafe_code)]
     #[inline(always)]
     pub(crate) unsafe fn owner(&self) -> Owner<'_> {

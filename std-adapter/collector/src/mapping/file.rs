@@ -15,6 +15,7 @@ use crate::series::Class;
 
 /// An error in a file of rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct MapError {
     /// The line in the file, counted from 1, if it is known.
     pub line: Option<usize>,

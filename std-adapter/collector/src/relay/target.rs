@@ -122,6 +122,7 @@ impl fmt::Display for RelayTarget {
 
 /// Why a text is not a target.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct RelayTargetError {
     text: String,
     why: &'static str,

@@ -5,6 +5,7 @@ use std::fmt;
 /// Why a line of StatsD is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum LineError {
     /// It is not UTF-8.
     NotUtf8,

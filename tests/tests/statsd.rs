@@ -195,6 +195,9 @@ fn a_collector_passes_on_lines_as_they_came() {
     for n in 0..5000u32 {
         stats.count("orders", 3u8).tag("paid", "yes").record();
         stats.set("users", 0u8).text(if n % 2 == 0 { "ann" } else { "bob" }).record();
+        if n % 500 == 0 {
+            stats.flush(TIMEOUT).unwrap();
+        }
     }
     assert!(stats.shutdown(TIMEOUT).closes());
     server.wait_for("counters", "orders;paid=yes", "15000");
@@ -215,6 +218,9 @@ fn a_collector_makes_lines_of_what_came_in_its_own_format() {
         stats.count("orders", 3u8).tag("paid", "yes").record();
         stats.level("room", -f64::from(n)).record();
         TOOK.record(u64::from(n % 4));
+        if n % 500 == 0 {
+            stats.flush(TIMEOUT).unwrap();
+        }
     }
     assert!(stats.shutdown(TIMEOUT).closes());
     // The end takes a last round.

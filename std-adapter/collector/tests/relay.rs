@@ -186,6 +186,9 @@ fn lines_are_made_of_what_came_by_any_protocol() {
         let _ = client.count("orders", 2).tag("paid", "yes").record();
         let _ = client.timing("took", Duration::from_millis(20)).record();
         let _ = client.level("room", -f64::from(n)).record();
+        if n % 200 == 0 {
+            client.flush(TIMEOUT).unwrap();
+        }
     }
     assert!(client.shutdown(TIMEOUT).closes());
     send((0..300).map(|n| format!("orders:1|c|#paid:yes\nsize:{n}|d\nusers:u{n}|s")), &first);

@@ -56,11 +56,16 @@ function show(s, at) {
     cell(row, x.life === "gone" ? "gone" : (x.silent_ms / 1000).toFixed(0) + " s", "n");
   }
   if (!s.senders.length) cell(body.insertRow(), "Nobody has sent anything yet. Try: ringstat send hello 1").colSpan = 14;
+  $("refusals").hidden = !refused;
+  const lines = table("refused", [["reason"], ["lines", "n"], ["for example"], ["from"]]);
+  for (const [reason, x] of Object.entries(s.refused_lines).sort((a, b) => b[1].count - a[1].count)) {
+    const row = lines.insertRow(); cell(row, reason); cell(row, short(x.count), "n"); cell(row, x.example ?? "–", "tag"); cell(row, x.from ?? "–", "tag");
+  }
   $("sends").hidden = !s.outputs.length;
   const outputs = table("outputs", [["output"], ["to"], ["state"], ["sent", "n"], ["pending", "n"], ["oldest", "n"], ["dropped", "n"], ["failures", "n"]]);
   for (const x of s.outputs) {
     const row = outputs.insertRow(), c = x.counts; cell(row, x.kind); cell(row, x.target);
-    cell(row, x.failing ? "does not take samples" : "well", x.failing ? "degraded" : "healthy").title = x.failing ?? "";
+    cell(row, x.failing ? "failing" : "well", x.failing ? "degraded" : "healthy").title = x.failing ?? "";
     for (const v of [c.sent, x.pending_samples]) cell(row, short(v), "n");
     cell(row, x.oldest_pending.toFixed(0) + " s", "n"); cell(row, short(c.dropped.reduce((a, b) => a + b, 0)), "n"); cell(row, short(c.failures), "n");
   }

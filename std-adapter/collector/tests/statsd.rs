@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use ringstat_collector::{
-    Class, Collector, DataConfig, Distributions, GaugeSign, Io, Limits, Report, Running,
+    Class, Collector, DataConfig, Distributions, GaugeSign, Io, Limits, LineError, Report, Running,
     SeriesReport, Server, ServerConfig, Source, metrics, shard_of,
 };
 
@@ -208,6 +208,44 @@ fn a_refused_line_is_counted_by_reason_and_shown_and_the_others_are_taken() {
     assert!(said.contains("for example `bad:x|c` from 10.0.0.1:4000"), "{said}");
     let page = page(&collector);
     assert!(page.contains("\nringstat_collector_refused_lines_total{reason=\"bad_value\"} 2\n"));
+}
+
+/// Only that there is no room for a sender is tested elsewhere, with a flood of them.
+#[test]
+fn each_kind_of_refusal_is_counted_and_has_an_example() {
+    use LineError::*;
+    let long = "x".repeat(256);
+    let tags: String = (0..65).map(|n| format!("k{n}:v,")).collect();
+    let lines = [
+        (BadName, ":1|c".to_owned()),
+        (NoValue, "a:|c".into()),
+        (NoType, "a:1".into()),
+        (UnknownType, "a:1|x".into()),
+        (BadValue, "a:x|c".into()),
+        (NegativeCount, "a:-1|c".into()),
+        (BadRate, "a:1|c|@2".into()),
+        (BadTag, "a:1|c|#:v".into()),
+        (TooManyTags, format!("a:1|c|#{tags}")),
+        (TooLong, format!("{long}:1|c")),
+        (BadTime, "a:1|g|Tnow".into()),
+        (UnknownPart, "a:1|c|wrong".into()),
+        (BadEvent, "_e{9,9}:a|b".into()),
+        (BadCheck, "_sc|a|9".into()),
+    ];
+    let texts: Vec<_> = lines.iter().map(|(_, line)| line.as_str()).collect();
+    let mut collector = after(&[&texts.join("\n")]);
+    collector.receive_from(b"a:1|c\n\xff:1|c", Some(&at("10.0.0.1:1")), 0);
+    let report = report(&collector);
+    let mut expected: Vec<_> = lines.iter().map(|(kind, line)| (*kind, line.as_str())).collect();
+    expected.push((NotUtf8, "\\xff:1|c"));
+    for (kind, line) in &expected {
+        let refused = &report.refused_lines[kind.as_str()];
+        let shown = refused.example.as_deref().unwrap().trim_end_matches('…');
+        assert!(refused.count == 1 && line.starts_with(shown) && !shown.is_empty(), "{refused:?}");
+    }
+    assert_eq!(report.refused_lines.len(), expected.len());
+    assert_eq!(expected.len() + 1, LineError::ALL.len(), "every kind but one");
+    assert_eq!((report.lines, value(&report, "a", Class::Counter)), (16, 1.0));
 }
 
 #[test]

@@ -146,7 +146,12 @@ fn a_collector_that_is_killed_again_and_again_keeps_its_account() {
 
 /// The value of the counter `plain` on a page.
 fn plain(page: &str) -> f64 {
-    let line = page.lines().find(|line| line.starts_with("plain_total{"));
+    value(page, "plain_total{")
+}
+
+/// The value on the first line of a page that begins so; 0 without one.
+fn value(page: &str, begin: &str) -> f64 {
+    let line = page.lines().find(|line| line.starts_with(begin));
     line.and_then(|line| line.rsplit(' ').next()).map_or(0.0, |value| value.parse().unwrap())
 }
 
@@ -167,6 +172,55 @@ fn what_was_scraped_outlives_a_kill() {
         scraped += 1.0;
         collector.kill();
     }
+}
+
+#[test]
+fn what_rules_add_up_over_senders_is_exact_over_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules.toml");
+    let all = "[[rule]]\nmatch = \"shop.*\"\nwithout = [\"sender\"]\n";
+    std::fs::write(&rules, all).unwrap();
+    let map = ["--map", rules.to_str().unwrap()];
+    let data = dir.path().join("data");
+    let start = |udp: &str, life: u64| Collector::start_with(&data, udp, 1 + life % 3, &map);
+    let mut collector = start("127.0.0.1:0", 0);
+    let udp = collector.udp.clone();
+    let clients = [1, 2, 3].map(|sender| {
+        let client = Client::builder(&udp).sender(Some(sender)).report_interval(None);
+        client.flush_interval(Duration::from_millis(50)).build().unwrap()
+    });
+    let counters = clients.each_ref().map(|client| client.counter("shop.orders", &[]));
+    let sizes = clients.each_ref().map(|client| client.histogram("shop.sizes", &[]));
+    let (mut orders, mut parcels) = (0u64, 0u64);
+    for life in 1..=6 {
+        // What is recorded now is in part committed, in part only received and in part not sent when it is killed.
+        for n in 0..200 {
+            for (sender, (counter, sizes)) in (1..).zip(counters.iter().zip(&sizes)) {
+                counter.add(sender);
+                sizes.record(n * sender);
+                (orders, parcels) = (orders + sender, parcels + 1);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        collector.kill();
+        collector = start(&udp, life);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let page = common::scrape(&collector.http);
+            let sums = (value(&page, "shop_orders_total "), value(&page, "shop_sizes_count "));
+            if sums == (orders as f64, parcels as f64) {
+                break;
+            }
+            assert!(sums.0 <= orders as f64 && sums.1 <= parcels as f64, "life {life}: {sums:?}");
+            let expected = (orders, parcels);
+            assert!(Instant::now() < deadline, "life {life}: {sums:?} of {expected:?}\n{page}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    clients.into_iter().for_each(|client| drop(client.shutdown(Duration::from_secs(5))));
+    let page = common::scrape(&collector.http);
+    assert_eq!(value(&page, "shop_orders_total "), orders as f64);
+    collector.end();
 }
 
 #[test]

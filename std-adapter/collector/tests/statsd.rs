@@ -234,7 +234,7 @@ fn each_kind_of_refusal_is_counted_and_has_an_example() {
     ];
     let texts: Vec<_> = lines.iter().map(|(_, line)| line.as_str()).collect();
     let mut collector = after(&[&texts.join("\n")]);
-    collector.receive_from(b"a:1|c\n\xff:1|c", Some(&at("10.0.0.1:1")), 0);
+    collector.receive_from(b"a:1|c|#zone:eu-west-1\n\xff:1|c", Some(&at("10.0.0.1:1")), 0);
     let report = report(&collector);
     let mut expected: Vec<_> = lines.iter().map(|(kind, line)| (*kind, line.as_str())).collect();
     expected.push((NotUtf8, "\\xff:1|c"));

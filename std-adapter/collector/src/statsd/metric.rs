@@ -43,8 +43,9 @@ pub(crate) struct Metric<'a> {
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Group<'a> {
     kind: Kind,
-    /// The first value, unless it is a member of a set.
+    /// The first value, unless it is a member of a set, and where it ends if it is not the only one.
     first: f64,
+    end: Option<usize>,
     values: &'a str,
     rate: f64,
 }
@@ -128,7 +129,7 @@ impl<'a> Group<'a> {
     /// Reads values, their type and their rate, and returns what follows.
     #[inline]
     fn parse(text: &'a str) -> Result<(Self, &'a str), LineError> {
-        let bar = memchr::memchr(b'|', text.as_bytes()).ok_or(LineError::NoType)?;
+        let (bar, colon) = ends(text.as_bytes()).ok_or(LineError::NoType)?;
         let (values, behind) = (&text[..bar], &text[bar + 1..]);
         let (kind, rest) = match behind.as_bytes() {
             [b'c' | b'm', b'|' | b':', ..] | [b'c' | b'm'] => (Kind::Counter, &behind[1..]),
@@ -142,7 +143,8 @@ impl<'a> Group<'a> {
         if values.is_empty() {
             return Err(LineError::NoValue);
         }
-        let mut group = Self { kind, first: 0.0, values, rate: 1.0 };
+        let end = colon.filter(|_| kind != Kind::Set);
+        let mut group = Self { kind, first: 0.0, end, values, rate: 1.0 };
         if kind != Kind::Set {
             group.check()?;
         }
@@ -155,8 +157,7 @@ impl<'a> Group<'a> {
     /// Checks all values, and keeps the first.
     #[inline]
     fn check(&mut self) -> Result<(), LineError> {
-        let values = self.values;
-        let end = memchr::memchr(b':', values.as_bytes());
+        let Self { values, end, .. } = *self;
         self.first = self.value(&values[..end.unwrap_or(values.len())])?;
         let Some(end) = end else { return Ok(()) };
         values[end + 1..].split(':').try_for_each(|value| self.value(value).map(|_| ()))
@@ -178,22 +179,32 @@ impl<'a> Group<'a> {
     /// The values. `rate` is that of the whole line. A set has one member, in which there may be colons.
     #[inline]
     fn samples(self, rate: f64) -> impl Iterator<Item = Sample<'a>> {
-        let Self { kind, values, rate: own, .. } = self;
+        let Self { kind, values, rate: own, first, end } = self;
         let rate = if own < 1.0 { own } else { rate };
-        let (mut first, mut rest) = (Some(self.first), Some(values));
-        std::iter::from_fn(move || {
-            let values = rest.take()?;
-            let mut text = values;
-            if kind != Kind::Set
-                && let Some(end) = memchr::memchr(b':', values.as_bytes())
-            {
-                (text, rest) = (&values[..end], Some(&values[end + 1..]));
-            }
-            // It was read before, so it can be read.
-            let value = first.take().unwrap_or_else(|| finite(text).unwrap_or(0.0));
-            Some(Sample { kind, value, text, rate })
-        })
+        let text = end.map_or(values, |end| &values[..end]);
+        let more = end.map(|end| &values[end + 1..]).into_iter().flat_map(|more| more.split(':'));
+        // They were read before, so they can be read.
+        let more = more.map(move |text| (text, finite(text).unwrap_or(0.0)));
+        let all = std::iter::once((text, first)).chain(more);
+        all.map(move |(text, value)| Sample { kind, value, text, rate })
     }
+}
+
+/// Where values end, and where the first of them does if there are several.
+#[inline]
+fn ends(text: &[u8]) -> Option<(usize, Option<usize>)> {
+    /// Most values are so short that a loop finds their end before a search has begun.
+    const SHORT: usize = 12;
+    let mut colon = None;
+    for (at, byte) in text.iter().enumerate().take(SHORT) {
+        match byte {
+            b'|' => return Some((at, colon)),
+            b':' if colon.is_none() => colon = Some(at),
+            _ => {}
+        }
+    }
+    let bar = memchr::memchr(b'|', text)?;
+    Some((bar, memchr::memchr(b':', &text[..bar])))
 }
 
 /// The name of a container, if it is not empty.

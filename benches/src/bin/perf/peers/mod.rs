@@ -7,6 +7,7 @@
 mod clients;
 mod facade;
 mod formats;
+mod lines;
 mod memory;
 mod path;
 mod print;
@@ -134,13 +135,14 @@ pub(crate) fn nanos(times: u64, operation: impl FnOnce()) -> f64 {
 }
 
 /// The parts of the table, in order.
-const PARTS: [(&str, fn(&Effort) -> Measured<Vec<Row>>); 7] = [
+const PARTS: [(&str, fn(&Effort) -> Measured<Vec<Row>>); 8] = [
     ("rings", rings::rows),
     ("clients", clients::rows),
     ("tags", tags::rows),
     ("facade", facade::rows),
     ("formats", formats::rows),
     ("path", path::rows),
+    ("lines", lines::rows),
     ("memory", memory::rows),
 ];
 
@@ -193,6 +195,6 @@ mod tests {
                 assert!(names.insert(row.what.clone()), "{} twice", row.what);
             }
         }
-        assert_eq!(names.len(), 49, "{names:?}");
+        assert_eq!(names.len(), 50, "{names:?}");
     }
 }

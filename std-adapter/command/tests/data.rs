@@ -207,7 +207,8 @@ fn what_rules_add_up_over_senders_is_exact_over_kills() {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let page = common::scrape(&collector.http);
-            let sums = (value(&page, "shop_orders_total "), value(&page, "shop_sizes_count "));
+            let sums =
+                (value(&page, "shop_orders_total{} "), value(&page, "shop_sizes_seconds_count{} "));
             if sums == (orders as f64, parcels as f64) {
                 break;
             }
@@ -217,9 +218,11 @@ fn what_rules_add_up_over_senders_is_exact_over_kills() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
-    clients.into_iter().for_each(|client| drop(client.shutdown(Duration::from_secs(5))));
+    for client in clients {
+        assert!(client.shutdown(Duration::from_secs(5)).closes());
+    }
     let page = common::scrape(&collector.http);
-    assert_eq!(value(&page, "shop_orders_total "), orders as f64);
+    assert_eq!(value(&page, "shop_orders_total{} "), orders as f64);
     collector.end();
 }
 

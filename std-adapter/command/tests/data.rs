@@ -180,9 +180,13 @@ fn what_rules_add_up_over_senders_is_exact_over_kills() {
     let rules = dir.path().join("rules.toml");
     let all = "[[rule]]\nmatch = \"shop.*\"\nwithout = [\"sender\"]\n";
     std::fs::write(&rules, all).unwrap();
-    let map = ["--map", rules.to_str().unwrap()];
     let data = dir.path().join("data");
-    let start = |udp: &str, life: u64| Collector::start_with(&data, udp, 1 + life % 3, &map);
+    let start = |udp: &str, life: u64| {
+        Collector::start_at(udp, |command| {
+            command.arg("--data").arg(&data).arg("--map").arg(&rules);
+            command.args(["--threads", &(1 + life % 3).to_string()]);
+        })
+    };
     let mut collector = start("127.0.0.1:0", 0);
     let udp = collector.udp.clone();
     let clients = [1, 2, 3].map(|sender| {
@@ -206,7 +210,7 @@ fn what_rules_add_up_over_senders_is_exact_over_kills() {
         collector = start(&udp, life);
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let page = common::scrape(&collector.http);
+            let page = collector.scrape();
             let sums =
                 (value(&page, "shop_orders_total{} "), value(&page, "shop_sizes_seconds_count{} "));
             if sums == (orders as f64, parcels as f64) {
@@ -221,7 +225,7 @@ fn what_rules_add_up_over_senders_is_exact_over_kills() {
     for client in clients {
         assert!(client.shutdown(Duration::from_secs(5)).closes());
     }
-    let page = common::scrape(&collector.http);
+    let page = collector.scrape();
     assert_eq!(value(&page, "shop_orders_total{} "), orders as f64);
     collector.end();
 }

@@ -35,7 +35,41 @@ pub(super) fn all(settings: &Settings) -> Vec<Finding> {
     findings.push(clock(SystemTime::now(), synchronized().as_deref()));
     let source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     findings.push(clock_source(read(source).as_deref()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    findings.push(threads(settings.collector.threads(), cores));
+    let (memory, group) = (read("/proc/meminfo"), read("/sys/fs/cgroup/memory.max"));
+    let most = settings.collector.max_bytes as u64;
+    findings.push(memory_for(most, memory.as_deref(), group.as_deref()));
     findings
+}
+
+/// Threads that receive, beside the cores that they run on.
+fn threads(threads: usize, cores: usize) -> Finding {
+    let state = format!("{threads} threads receive, on {cores}");
+    if threads <= cores {
+        return Finding::ok("cores", state);
+    }
+    let state = format!("{state}: they take turns, and each switch costs throughput");
+    Finding::mend("cores", state, format!("ringstat collect --threads {cores}"))
+}
+
+/// The memory that a collector may take, beside what there is, from `/proc/meminfo` and the limit of its control group.
+fn memory_for(most: u64, memory: Option<&str>, group: Option<&str>) -> Finding {
+    const WHAT: &str = "memory";
+    let line = memory.and_then(|text| text.lines().find_map(|l| l.strip_prefix("MemAvailable:")));
+    let machine = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+    let machine = machine.map(|kib| kib << 10);
+    // Without a limit, it says "max".
+    let group = group.and_then(|text| text.trim().parse::<u64>().ok());
+    let Some(available) = machine.into_iter().chain(group).min() else {
+        return Finding::unknown(WHAT, "this system does not say how much is available");
+    };
+    let state =
+        format!("{} MiB are available, and senders may take {} MiB", available >> 20, most >> 20);
+    if most <= available {
+        return Finding::ok(WHAT, state);
+    }
+    Finding::mend(WHAT, state, format!("ringstat collect --max-bytes {}", available / 2))
 }
 
 /// Starts a collector on a free port to see what the kernel gives it.
@@ -247,6 +281,26 @@ mod tests {
         assert_eq!(clock(now, None).verdict, Verdict::Unknown);
         assert_eq!(clock_source(Some("hpet\n")).verdict, Verdict::Mend);
         assert_eq!(clock_source(Some("tsc\n")).verdict, Verdict::Ok);
+    }
+
+    #[test]
+    fn more_threads_than_cores_are_found() {
+        assert_eq!(threads(2, 2).verdict, Verdict::Ok);
+        let found = threads(8, 2);
+        assert_eq!(found.verdict, Verdict::Mend);
+        assert_eq!(found.mend.as_deref(), Some("ringstat collect --threads 2"));
+    }
+
+    #[test]
+    fn memory_is_what_machine_and_control_group_leave() {
+        const MIB: u64 = 1 << 20;
+        let machine = "MemTotal:  8388608 kB\nMemAvailable:    1048576 kB\n";
+        let of = |most, group| memory_for(most, Some(machine), group);
+        assert_eq!(of(1024 * MIB, Some("max\n")).verdict, Verdict::Ok);
+        assert_eq!(of(1025 * MIB, Some("max\n")).verdict, Verdict::Mend);
+        let small = of(256 * MIB, Some("134217728\n"));
+        assert_eq!(small.mend.as_deref(), Some("ringstat collect --max-bytes 67108864"));
+        assert_eq!(memory_for(1, None, None).verdict, Verdict::Unknown);
     }
 
     #[test]

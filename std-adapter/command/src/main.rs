@@ -111,7 +111,7 @@ enum Command {
     #[command(after_help = health::HELP)]
     Health(health::Args),
     /// Say what of this machine stands in the way, and the command that mends it
-    #[command(after_help = doctor::HELP, visible_alias = "check")]
+    #[command(after_help = doctor::HELP, alias = "check")]
     Doctor(doctor::Args),
     /// Print the completions of a shell
     #[command(after_help = completions::HELP)]

@@ -19,7 +19,7 @@ Examples:
   ringstat doctor --data /var/lib/ringstat
   ringstat --config /etc/ringstat.toml doctor --json
 
-Nothing is changed: the commands are printed, not run. A data directory is tried with a file that is removed again.
+`ringstat check` is the same: the checklist before production. Nothing is changed: the commands are printed, not run. A data directory is tried with a file that is removed again.
 
 Exit codes: 0 nothing stands in the way, 2 usage, 3 something does";
 

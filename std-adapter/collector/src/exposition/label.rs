@@ -1,5 +1,6 @@
 //! Labels.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The largest number of labels from tags; the number of further tags is given in one label.
@@ -103,6 +104,64 @@ pub(crate) fn quoted(out: &mut String, value: &str) {
 /// Escapes a text for `# HELP`, where quotation marks need no escape.
 pub(crate) fn escaped_help(text: &str) -> String {
     text.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
+/// Reads labels back that were written by [`labels`].
+pub(crate) fn read_labels(text: &str) -> ReadLabels<'_> {
+    ReadLabels(text)
+}
+
+/// See [`read_labels`].
+#[derive(Clone, Debug)]
+pub(crate) struct ReadLabels<'a>(&'a str);
+
+impl<'a> ReadLabels<'a> {
+    /// What comes behind the labels.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> Iterator for ReadLabels<'a> {
+    type Item = (&'a str, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = self.0.strip_prefix(',').unwrap_or(self.0);
+        if text.starts_with('}') {
+            return None;
+        }
+        let (name, behind) = text.split_once("=\"")?;
+        let (value, behind) = behind.split_at(closing(behind)?);
+        self.0 = behind.strip_prefix('"')?;
+        Some((name, unescaped(value)))
+    }
+}
+
+/// Where the quotation mark is that ends a value.
+fn closing(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    })
+}
+
+/// A value, or the text of a family, without its escapes.
+pub(crate) fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut chars = text.chars();
+    let mut out = String::with_capacity(text.len());
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            ('\\', Some('n')) => out.push('\n'),
+            ('\\', Some(escaped)) => out.push(escaped),
+            (c, _) => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ mod names;
 mod number;
 
 pub(crate) use families::{Families, FamilyKey};
-pub(crate) use label::{escaped_help, labels, quoted};
+pub(crate) use label::{escaped_help, labels, quoted, read_labels, unescaped};
 pub(crate) use names::{Family, Kind, Names};
-pub(crate) use number::Number;
+pub(crate) use number::{Canonical, Number};
 
 /// The prefixes of the collector's own families, which no name that was sent can have.
 pub(crate) const RESERVED: [&str; 8] = [

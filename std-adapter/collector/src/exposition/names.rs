@@ -34,7 +34,7 @@ impl Kind {
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Counter | Self::Gauge => &[""],
-            Self::Distribution => &["", "_bucket", "_sum", "_count"],
+            Self::Distribution => &["", "_bucket", "_sum", "_count", "_created"],
         }
     }
 }
@@ -136,6 +136,16 @@ impl Names {
         table.entries.get(*number as usize)?.clone()
     }
 
+    /// Whether it is a counter whose name without its ending belongs to another family, too: OpenMetrics knows a counter by
+    /// the name without the ending.
+    pub(crate) fn is_ambiguous(&self, family: &Family) -> bool {
+        let Some(stem) = family.name.strip_suffix("_total") else { return false };
+        let table = self.table();
+        let created = format!("{stem}_created");
+        let has = |name: &str| table.by_name.contains_key(name) || table.is_of_distribution(name);
+        family.kind == Kind::Counter && (has(stem) || has(&created))
+    }
+
     /// Whether the family of that number still has that name.
     pub(crate) fn is_family(&self, number: u32, name: &str) -> bool {
         self.table().by_name.get(name) == Some(&number)
@@ -223,17 +233,23 @@ impl Table {
     /// Whether a sample of a family with that name and kind could be mistaken for a sample of another family.
     fn is_taken(&self, name: &str, kind: Kind) -> bool {
         let has = |name: &str| self.by_name.contains_key(name);
-        let of_distribution = |name: &str| {
-            let endings = Kind::Distribution.endings().iter().filter(|ending| !ending.is_empty());
-            let stem = endings.filter_map(|ending| name.strip_suffix(ending)).next();
-            let number = stem.and_then(|stem| self.by_name.get(stem));
-            let family = number.and_then(|n| self.entries.get(*n as usize)?.as_ref());
-            family.is_some_and(|f| f.kind == Kind::Distribution)
-        };
         kind.endings().iter().any(|ending| {
             let name = format!("{name}{ending}");
-            RESERVED.iter().any(|r| name.starts_with(r)) || has(&name) || of_distribution(&name)
+            RESERVED.iter().any(|r| name.starts_with(r))
+                || has(&name)
+                || self.is_of_distribution(&name)
         })
+    }
+}
+
+impl Table {
+    /// Whether a distribution has samples of that name.
+    fn is_of_distribution(&self, name: &str) -> bool {
+        let endings = Kind::Distribution.endings().iter().filter(|ending| !ending.is_empty());
+        let stem = endings.filter_map(|ending| name.strip_suffix(ending)).next();
+        let number = stem.and_then(|stem| self.by_name.get(stem));
+        let family = number.and_then(|n| self.entries.get(*n as usize)?.as_ref());
+        family.is_some_and(|f| f.kind == Kind::Distribution)
     }
 }
 

@@ -5,6 +5,7 @@
 //! one address ([`gate`]), on the head of a request in bytes, fields and time, on the time to read an answer
 //! ([`write_timeout`]), and on the lifetime of a connection. No body is ever read.
 
+mod accept;
 mod gate;
 mod routes;
 mod slices;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use super::accept::Form;
 use super::slices;
 use crate::report::{Health, Status};
 use crate::shared::Shared;
@@ -60,9 +61,11 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
     router
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], slices::metrics(shared))
-        .into_response()
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let form = Form::accepted(accepted);
+    let kind = [(header::CONTENT_TYPE, form.content_type()), (header::VARY, "accept")];
+    (kind, slices::metrics(shared, form.sink())).into_response()
 }
 
 /// Whether datagrams can be sent to the collector: the sockets are open, and nobody has asked it to stop.

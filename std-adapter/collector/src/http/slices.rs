@@ -10,7 +10,7 @@ use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep;
 
-use crate::metrics::{self, Page};
+use crate::metrics::{self, Page, Sink};
 use crate::report::{Draft, Report};
 use crate::shared::Shared;
 
@@ -21,9 +21,9 @@ const SLICE: Duration = Duration::from_micros(400);
 /// The pause between two slices.
 const BETWEEN: Duration = Duration::from_millis(1);
 
-/// The page of `/metrics`; each slice is written when the client has room for it.
-pub(super) fn metrics(shared: Arc<Shared>) -> Body {
-    let answer = Answer::new(shared);
+/// The page of `/metrics` in that form; each slice is written when the client has room for it.
+pub(super) fn metrics(shared: Arc<Shared>, out: Box<dyn Sink>) -> Body {
+    let answer = Answer::new(shared, out);
     let slices = stream::unfold(answer, async |mut answer| {
         let slice = answer.next().await?;
         Some((Ok::<_, Infallible>(slice), answer))
@@ -36,9 +36,10 @@ pub(super) fn metrics(shared: Arc<Shared>) -> Body {
 struct Answer {
     shared: Arc<Shared>,
     page: Page,
+    out: Box<dyn Sink>,
     more: bool,
     /// Slices that may leave.
-    ready: VecDeque<String>,
+    ready: VecDeque<Vec<u8>>,
     /// Whether all that has left was on disk before.
     on_disk: bool,
     /// There are as many of these as answers in progress, and one more.
@@ -46,13 +47,13 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, out: Box<dyn Sink>) -> Self {
         let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
         let share = shared.pages.clone();
-        Self { shared, page, more: true, ready: VecDeque::new(), on_disk: true, share }
+        Self { shared, page, out, more: true, ready: VecDeque::new(), on_disk: true, share }
     }
 
-    async fn next(&mut self) -> Option<String> {
+    async fn next(&mut self) -> Option<Vec<u8>> {
         if self.ready.is_empty() && self.more {
             self.write().await;
         }
@@ -67,6 +68,8 @@ impl Answer {
             self.write_slice();
             if self.more {
                 sleep(BETWEEN).await;
+            } else {
+                self.end();
             }
             return;
         };
@@ -78,14 +81,21 @@ impl Answer {
         }
         self.on_disk &= keeper.written().await;
         if !self.more {
-            self.ready.push_back(metrics::on_disk(self.on_disk));
+            metrics::on_disk(&mut *self.out, self.on_disk);
+            self.end();
         }
+    }
+
+    /// Writes what comes behind all slices.
+    fn end(&mut self) {
+        self.out.end();
+        self.ready.push_back(self.out.take());
     }
 
     /// Writes a slice, and returns its length.
     fn write_slice(&mut self) -> usize {
-        let mut slice = String::new();
-        self.more = self.page.write(&mut slice, &*self.shared, SLICE);
+        self.more = self.page.write(&mut *self.out, &*self.shared, SLICE);
+        let slice = self.out.take();
         if !self.more && self.page.omitted() > 0 {
             self.shared.shards()[0].write().cut_page(self.page.omitted());
         }

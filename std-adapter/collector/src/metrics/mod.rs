@@ -1,22 +1,31 @@
-//! The Prometheus text format, version 0.0.4: what `/metrics` answers.
+//! What `/metrics` answers: the Prometheus text format 0.0.4, OpenMetrics 1.0 or protobuf, as the scraper asks.
 //!
 //! First come the collector's own families, then those about its senders, then the series that they sent.
 
 mod explain;
+mod exponential;
 mod ladder;
 mod outputs;
 mod own;
 mod page;
 mod process;
+mod protobuf;
 mod senders;
 mod series;
+mod sink;
+mod text;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 pub use explain::Explained;
+#[cfg(feature = "otlp")]
+pub(crate) use exponential::Exponential;
 pub use ladder::Distributions;
 pub(crate) use page::Page;
+pub(crate) use protobuf::Protobuf;
+use sink::{Head, MetricKind};
+pub(crate) use sink::{Sink, unit_of};
+pub(crate) use text::Text;
 
 use crate::intake::Shards;
 use crate::report::Io;
@@ -30,25 +39,33 @@ pub fn metrics<S: Shards + ?Sized>(
     now_ms: u64,
     shown: Distributions,
 ) -> String {
-    let mut out = String::new();
+    let mut out = Text::prometheus();
     let mut page = Page::new(now_ms, io, shown);
     while page.write(&mut out, shards, Duration::MAX) {}
-    out
+    out.into_string()
 }
 
 /// The end of a page that is answered by a collector with a data directory: whether what it shows was on disk before it left.
-pub(crate) fn on_disk(was: bool) -> String {
-    let (mut out, name) = (String::new(), "ringstat_collector_page_on_disk");
+pub(crate) fn on_disk(out: &mut dyn Sink, was: bool) {
     let help = "1 if a crash after this scrape takes nothing on this page back.";
-    family(&mut out, name, "gauge", help);
-    let _ = writeln!(out, "{name} {}", u8::from(was));
-    out
+    gauge(out, "ringstat_collector_page_on_disk", help);
+    out.number("", f64::from(u8::from(was)), None);
 }
 
 /// The name of one of ringstat's own families, what it counts, and how to read it.
 type Reading<T> = (&'static str, &'static str, fn(&T) -> u64);
 
-fn family(out: &mut String, name: &str, kind: &str, help: &str) {
-    // Writing to a String does not fail.
-    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+/// Begins one of ringstat's own families.
+fn family(out: &mut dyn Sink, name: &str, kind: MetricKind, help: &str) {
+    out.begin(Head { name, kind, help, is_ambiguous: false });
+}
+
+/// Begins a counter, whose name ends in `_total`.
+fn counter(out: &mut dyn Sink, name: &str, help: &str) {
+    family(out, name, MetricKind::Counter, help);
+}
+
+/// Begins a gauge.
+fn gauge(out: &mut dyn Sink, name: &str, help: &str) {
+    family(out, name, MetricKind::Gauge, help);
 }

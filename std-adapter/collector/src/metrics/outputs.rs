@@ -1,8 +1,6 @@
 //! The families about each output, each in a line of a table.
 
-use std::fmt::Write as _;
-
-use super::family;
+use super::{MetricKind, Sink, counter, family};
 use crate::exposition::{RESERVED, quoted};
 use crate::report::{OutputCause, OutputReport};
 
@@ -51,7 +49,7 @@ const READINGS: [Reading; 11] = [
     ),
 ];
 
-pub(super) fn write(out: &mut String, outputs: &[OutputReport]) {
+pub(super) fn write(out: &mut dyn Sink, outputs: &[OutputReport]) {
     if outputs.is_empty() {
         return;
     }
@@ -66,17 +64,18 @@ pub(super) fn write(out: &mut String, outputs: &[OutputReport]) {
         .collect();
     for (name, kind, help, read) in READINGS {
         let name = format!("{prefix}{name}");
+        let kind = if kind == "counter" { MetricKind::Counter } else { MetricKind::Gauge };
         family(out, &name, kind, help);
         for (output, labels) in outputs.iter().zip(&labels) {
-            let _ = writeln!(out, "{name}{{{labels}}} {}", read(output));
+            out.number(labels, read(output), None);
         }
     }
     let name = format!("{prefix}dropped_samples_total");
-    family(out, &name, "counter", "Samples dropped, by cause.");
+    counter(out, &name, "Samples dropped, by cause.");
     for (output, labels) in outputs.iter().zip(&labels) {
         for cause in OutputCause::ALL {
             let (reason, n) = (cause.as_str(), output.counts.dropped[cause as usize]);
-            let _ = writeln!(out, "{name}{{{labels},reason=\"{reason}\"}} {n}");
+            out.number(&format!("{labels},reason=\"{reason}\""), n as f64, None);
         }
     }
 }

@@ -1,10 +1,8 @@
 //! The collector's own families, each in a line of a table.
 
-use std::fmt::Write as _;
-
 use ringstat_core::wire::DecodeError;
 
-use super::{Reading, family};
+use super::{Reading, Sink, counter, gauge};
 use crate::exposition::RESERVED;
 use crate::intake::Counts;
 use crate::limits::Limit;
@@ -101,46 +99,46 @@ const GAUGES: [Reading<Totals>; 4] = [
     ("senders", "Senders.", |t| t.senders as u64),
 ];
 
-pub(super) fn write(out: &mut String, totals: &Totals, io: &Io) {
+pub(super) fn write(out: &mut dyn Sink, totals: &Totals, io: &Io) {
     let counts = &totals.counts;
     let counters = COUNTERS.iter().map(|(name, help, read)| (name, help, read(counts)));
     let of_io = IO.iter().map(|(name, help, read)| (name, help, read(&io.now)));
     for (name, help, value) in counters.chain(of_io) {
         let name = format!("{PREFIX}{name}_total");
-        family(out, &name, "counter", help);
-        let _ = writeln!(out, "{name} {value}");
+        counter(out, &name, help);
+        out.number("", value as f64, None);
     }
     for (name, help, read) in GAUGES {
         let name = format!("{PREFIX}{name}");
-        family(out, &name, "gauge", help);
-        let _ = writeln!(out, "{name} {}", read(totals));
+        gauge(out, &name, help);
+        out.number("", read(totals) as f64, None);
     }
     let name = format!("{PREFIX}longest_pause_seconds");
-    family(out, &name, "gauge", "The longest that a receiving thread waited for a reader.");
-    let _ = writeln!(out, "{name} {}", io.longest_pause.as_secs_f64());
+    gauge(out, &name, "The longest that a receiving thread waited for a reader.");
+    out.number("", io.longest_pause.as_secs_f64(), None);
     for (name, help, read) in DATA.iter().filter(|_| io.data.is_some()) {
         let name = format!("{PREFIX}{name}");
-        family(out, &name, "gauge", help);
-        let _ = writeln!(out, "{name} {}", io.data.as_ref().map_or(0.0, read));
+        gauge(out, &name, help);
+        out.number("", io.data.as_ref().map_or(0.0, read), None);
     }
     let name = format!("{PREFIX}overflowed_total");
-    family(out, &name, "counter", "Records that went to an overflow series.");
-    let _ = writeln!(out, "{name} {}", totals.overflowed);
+    counter(out, &name, "Records that went to an overflow series.");
+    out.number("", totals.overflowed as f64, None);
     let name = format!("{PREFIX}limit_hits_total");
-    family(out, &name, "counter", "How often each limit was reached.");
+    counter(out, &name, "How often each limit was reached.");
     for limit in Limit::ALL {
         let times = totals.hits.times(limit);
-        let _ = writeln!(out, "{name}{{limit=\"{}\"}} {times}", limit.as_str());
+        out.number(&format!("limit=\"{}\"", limit.as_str()), times as f64, None);
     }
     let name = format!("{PREFIX}refused_lines_total");
-    family(out, &name, "counter", "Lines of StatsD refused, by reason.");
+    counter(out, &name, "Lines of StatsD refused, by reason.");
     for (reason, n) in LineError::ALL.into_iter().zip(counts.refused_lines) {
-        let _ = writeln!(out, "{name}{{reason=\"{}\"}} {n}", reason.as_str());
+        out.number(&format!("reason=\"{}\"", reason.as_str()), n as f64, None);
     }
     let name = format!("{PREFIX}malformed_total");
-    family(out, &name, "counter", "Datagrams refused, by reason.");
+    counter(out, &name, "Datagrams refused, by reason.");
     for (reason, n) in DecodeError::ALL.into_iter().zip(counts.malformed) {
-        let _ = writeln!(out, "{name}{{reason=\"{}\"}} {n}", reason.as_str());
+        out.number(&format!("reason=\"{}\"", reason.as_str()), n as f64, None);
     }
 }
 
@@ -148,6 +146,7 @@ pub(super) fn write(out: &mut String, totals: &Totals, io: &Io) {
 mod tests {
     use serde_json::Value;
 
+    use super::super::Text;
     use super::*;
 
     /// Gives each number a value of its own, and returns these.
@@ -175,8 +174,9 @@ mod tests {
         let expected = [number(&mut counts, &mut next), number(&mut io, &mut next)].concat();
         let (counts, now): (Counts, IoCounts) =
             (serde_json::from_value(counts).unwrap(), serde_json::from_value(io).unwrap());
-        let mut text = String::new();
+        let mut text = Text::prometheus();
         write(&mut text, &Totals { counts, ..Totals::default() }, &Io { now, ..Io::default() });
+        let text = text.into_string();
         let shown: Vec<u64> =
             text.lines().filter_map(|l| l.rsplit_once(' ')?.1.parse().ok()).collect();
         for n in &expected {

@@ -3,11 +3,10 @@
 //! All shards make one page: family by family, and within a family shard by shard. A shard is looked at for a few
 //! series, and then is free for its datagrams.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Distributions, family, outputs, own, process, senders, series};
+use super::{Distributions, Sink, gauge, outputs, own, process, senders, series};
 use crate::exposition::{Family, Names, RESERVED};
 use crate::intake::{Collector, Shards};
 use crate::report::{Group, Io, Totals};
@@ -82,11 +81,12 @@ impl Page {
     /// Appends the next slice to `out`: as much as can be written in that time. Returns whether more follows.
     pub(crate) fn write<S: Shards + ?Sized>(
         &mut self,
-        out: &mut String,
+        out: &mut dyn Sink,
         shards: &S,
         time: Duration,
     ) -> bool {
-        let (start, begin) = (Instant::now(), out.len());
+        let start = Instant::now();
+        let begin = out.len();
         while start.elapsed() <= time && out.len() - begin < SLICE {
             let at = std::mem::replace(&mut self.at, Stage::Nothing);
             self.at = match at {
@@ -94,7 +94,8 @@ impl Page {
                 Stage::Senders(of, done) => self.senders(out, shards, of, done),
                 Stage::Families(behind) => match self.names.after(behind.as_deref()) {
                     Some(next) => {
-                        series::begin(out, &next, self.shown);
+                        let is_ambiguous = self.names.is_ambiguous(&next);
+                        series::begin(out, &next, is_ambiguous, self.shown);
                         Stage::Series(next, 0, None)
                     }
                     None => Stage::End,
@@ -127,8 +128,8 @@ impl Page {
                 Stage::Groups(of, _) => Stage::Families(Some(of.name)),
                 Stage::End => {
                     let name = format!("{}page_omitted_series", RESERVED[0]);
-                    family(out, &name, "gauge", "Series left out, as this page would be too long.");
-                    let _ = writeln!(out, "{name} {}", self.omitted);
+                    gauge(out, &name, "Series left out, as this page would be too long.");
+                    out.number("", self.omitted as f64, None);
                     Stage::Nothing
                 }
                 Stage::Nothing => break,
@@ -139,7 +140,7 @@ impl Page {
     }
 
     /// The collector's own families.
-    fn own<S: Shards + ?Sized>(&mut self, out: &mut String, shards: &S) -> Stage {
+    fn own<S: Shards + ?Sized>(&mut self, out: &mut dyn Sink, shards: &S) -> Stage {
         let totals = Totals::of(shards);
         own::write(out, &totals, &self.io);
         outputs::write(out, &self.io.outputs);
@@ -160,7 +161,7 @@ impl Page {
     /// Writes the next senders of a family.
     fn senders<S: Shards + ?Sized>(
         &self,
-        out: &mut String,
+        out: &mut dyn Sink,
         shards: &S,
         of: usize,
         done: usize,
@@ -190,16 +191,15 @@ impl Page {
     /// The next series of a family that add up others. Returns the last one's page_key, if there may be more.
     fn groups<S: Shards + ?Sized>(
         &mut self,
-        out: &mut String,
+        out: &mut dyn Sink,
         shards: &S,
         of: &Family,
         behind: Option<PageKey>,
     ) -> Option<PageKey> {
         let (groups, last) = Group::next(shards, of.number, behind, self.now_ms);
         for group in groups {
-            let Group { mut labels, data, unit, bounds, .. } = group;
-            let how = (unit, bounds.as_deref());
-            series::samples(out, &of.name, &mut labels, &data, how, self.shown);
+            let Group { labels, data, unit, bounds, .. } = group;
+            series::samples(out, &labels, &data, (unit, bounds.as_deref()), self.shown, None);
             self.series += 1;
         }
         last
@@ -208,7 +208,7 @@ impl Page {
     /// The next series of a family. Returns the last one's page_key, if there may be more in this shard.
     fn series(
         &mut self,
-        out: &mut String,
+        out: &mut dyn Sink,
         collector: &Collector,
         of: &Family,
         behind: Option<PageKey>,
@@ -225,7 +225,9 @@ impl Page {
             self.labels.clear();
             store.labels(series, &mut self.labels);
             let how = (series.shown_unit(), store.buckets(series.style()));
-            series::samples(out, &of.name, &mut self.labels, &series.data, how, self.shown);
+            let sender = collector.sender(series.sender);
+            let since = sender.and_then(|sender| sender.counts_since(&series.data));
+            series::samples(out, &self.labels, &series.data, how, self.shown, since);
             last = Some(page_key);
             written += 1;
             if out.len() > end {

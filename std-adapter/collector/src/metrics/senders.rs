@@ -1,8 +1,6 @@
 //! The families about each sender, each in a line of a table.
 
-use std::fmt::Write as _;
-
-use super::family;
+use super::{MetricKind, Sink, family};
 use crate::exposition::{RESERVED, labels};
 use crate::intake::{Life, LineAccount, Sender};
 
@@ -98,24 +96,25 @@ fn numbered(sender: &Sender, value: u64) -> Option<u64> {
 pub(super) const COUNT: usize = READINGS.len() + 1;
 
 /// Writes what precedes the samples of a family.
-pub(super) fn begin(out: &mut String, of: usize) {
+pub(super) fn begin(out: &mut dyn Sink, of: usize) {
     let info =
         ("info", "gauge", "Who it is: where it was last heard from, and what it says of itself.");
     let (name, kind, help) =
         READINGS.get(of).map_or(info, |(name, kind, help, _)| (*name, *kind, *help));
+    let kind = if kind == "counter" { MetricKind::Counter } else { MetricKind::Gauge };
     family(out, &format!("{PREFIX}{name}"), kind, help);
 }
 
 /// Writes the sample of one sender.
-pub(super) fn sample(out: &mut String, of: usize, id: u64, sender: &Sender, now_ms: u64) {
-    let Some((name, _, _, read)) = READINGS.get(of) else { return info(out, id, sender) };
+pub(super) fn sample(out: &mut dyn Sink, of: usize, id: u64, sender: &Sender, now_ms: u64) {
+    let Some((.., read)) = READINGS.get(of) else { return info(out, id, sender) };
     if let Some(value) = read(sender, now_ms) {
-        let _ = writeln!(out, "{PREFIX}{name}{{sender=\"{id:016x}\"}} {value}");
+        out.number(&format!("sender=\"{id:016x}\""), value as f64, None);
     }
 }
 
 /// Writes who a sender is, by the rules for labels.
-fn info(out: &mut String, id: u64, sender: &Sender) {
+fn info(out: &mut dyn Sink, id: u64, sender: &Sender) {
     let address = sender.address();
     let lines = sender.lines();
     let number = (sender.number() != id).then(|| format!("{:016x}", sender.number()));
@@ -133,9 +132,9 @@ fn info(out: &mut String, id: u64, sender: &Sender) {
     ];
     let own = own.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
     let free = said.iter().flat_map(|info| info.labels.iter().map(|(k, v)| (&**k, &**v)));
-    let _ = write!(out, "{PREFIX}info{{");
-    labels(out, Some(id), own.chain(free), 0);
-    let _ = writeln!(out, "}} 1");
+    let mut text = String::new();
+    labels(&mut text, Some(id), own.chain(free), 0);
+    out.number(&text, 1.0, None);
 }
 
 #[cfg(test)]

@@ -1,41 +1,39 @@
 //! The series that were sent: family by family, with one or more samples for each series.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use ringstat_core::instrument::Unit;
 
-use super::family;
 use super::ladder::{Distributions, ladder};
-use crate::exposition::{Family, Kind, Number, escaped_help};
-use crate::series::{Data, Distribution};
+use super::sink::{Head, MetricKind, Shown, Sink};
+use crate::exposition::{Family, Kind};
+use crate::series::Data;
 
 /// Writes what precedes the samples of a family.
-pub(super) fn begin(out: &mut String, of: &Family, shown: Distributions) {
-    let mut help = escaped_help(of.text.as_ref().filter(|t| !t.is_empty()).unwrap_or(&of.sent));
-    if of.scaled {
-        help.push_str(if of.is_of_sets() {
-            " (some are estimates)"
-        } else {
-            " (sampled, scaled up)"
-        });
-    }
-    let kind = match (of.kind, shown) {
-        (Kind::Counter, _) => "counter",
-        (Kind::Gauge, _) => "gauge",
-        (Kind::Distribution, Distributions::Histograms) => "histogram",
-        (Kind::Distribution, Distributions::Summaries) => "summary",
+pub(super) fn begin(out: &mut dyn Sink, of: &Family, is_ambiguous: bool, shown: Distributions) {
+    let text = of.text.as_deref().filter(|text| !text.is_empty()).unwrap_or(&of.sent);
+    let help = match (of.scaled, of.is_of_sets()) {
+        (false, _) => Cow::Borrowed(text),
+        (true, true) => format!("{text} (some are estimates)").into(),
+        (true, false) => format!("{text} (sampled, scaled up)").into(),
     };
-    family(out, &of.name, kind, &help);
+    let kind = match (of.kind, shown) {
+        (Kind::Counter, _) => MetricKind::Counter,
+        (Kind::Gauge, _) => MetricKind::Gauge,
+        (Kind::Distribution, Distributions::Histograms) => MetricKind::Histogram,
+        (Kind::Distribution, Distributions::Summaries) => MetricKind::Summary,
+    };
+    out.begin(Head { name: &of.name, kind, help: &help, is_ambiguous });
 }
 
-/// Writes the samples of one series. `labels` are its own; they are the same afterwards.
+/// Writes the samples of one series, with the time in seconds since 1970 at which it began, if that is known.
 pub(super) fn samples(
-    out: &mut String,
-    name: &str,
-    labels: &mut String,
+    out: &mut dyn Sink,
+    labels: &str,
     data: &Data,
     (unit, bounds): (Unit, Option<&[f64]>),
     shown: Distributions,
+    since: Option<f64>,
 ) {
     let scale = match unit {
         Unit::Nanoseconds => 1e9,
@@ -44,59 +42,15 @@ pub(super) fn samples(
         _ => 1.0,
     };
     match data {
-        Data::Counter(counter) => line(out, name, "", labels, counter.value() / scale),
-        Data::Gauge(gauge) => line(out, name, "", labels, gauge.value() / scale),
-        Data::Set(set) => line(out, name, "", labels, set.len() as f64),
-        Data::Event { count, .. } => line(out, name, "", labels, *count as f64),
+        Data::Counter(counter) => out.number(labels, counter.value() / scale, since),
+        Data::Gauge(gauge) => out.number(labels, gauge.value() / scale, None),
+        Data::Set(set) => out.number(labels, set.len() as f64, None),
+        Data::Event { count, .. } => out.number(labels, *count as f64, None),
         // It is shown as what it is a part of.
         Data::Passed => {}
-        Data::Distribution(d) => {
-            match shown {
-                Distributions::Histograms => {
-                    let bounds = bounds.unwrap_or(ladder(unit));
-                    buckets(out, name, d, (bounds, scale), labels);
-                }
-                Distributions::Summaries => quantiles(out, name, d, scale, labels),
-            }
-            line(out, name, "_sum", labels, d.sum() / scale);
-            line(out, name, "_count", labels, d.count() as f64);
+        Data::Distribution(distribution) => {
+            let bounds = bounds.unwrap_or(ladder(unit));
+            out.distribution(labels, Shown { distribution, as_: shown, scale, bounds }, since);
         }
     }
-}
-
-fn buckets(
-    out: &mut String,
-    name: &str,
-    of: &Distribution,
-    (bounds, scale): (&[f64], f64),
-    labels: &mut String,
-) {
-    let (length, mut below) = (labels.len(), 0u64);
-    let counts = of.between(bounds, scale);
-    for (bound, count) in bounds.iter().chain([&f64::INFINITY]).zip(counts) {
-        below = below.saturating_add(count);
-        let _ = write!(labels, "{}le=\"{}\"", comma(length), Number(*bound));
-        line(out, name, "_bucket", labels, below as f64);
-        labels.truncate(length);
-    }
-}
-
-fn quantiles(out: &mut String, name: &str, of: &Distribution, scale: f64, labels: &mut String) {
-    const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
-    let length = labels.len();
-    for (share, value) in SHARES.iter().zip(of.quantiles(SHARES).into_iter().flatten()) {
-        let _ = write!(labels, "{}quantile=\"{share}\"", comma(length));
-        line(out, name, "", labels, value / scale);
-        labels.truncate(length);
-    }
-}
-
-/// What stands before a label behind so many characters of others.
-const fn comma(length: usize) -> &'static str {
-    if length > 0 { "," } else { "" }
-}
-
-fn line(out: &mut String, name: &str, ending: &str, labels: &str, value: f64) {
-    // Writing to a String does not fail.
-    let _ = writeln!(out, "{name}{ending}{{{labels}}} {}", Number(value));
 }

@@ -210,6 +210,11 @@ impl Distribution {
         below.map(|(size, n)| (-size, n)).chain(self.above.iter()).chain(stated)
     }
 
+    /// The lowest bound of its buckets: what is closer to zero than that counts as zero.
+    pub(crate) fn least(&self) -> f64 {
+        f64::from(self.layout.min_exponent).exp2()
+    }
+
     /// The run whose state it shows, if it shows a state: with another run it begins anew.
     pub(crate) fn stated_run(&self) -> Option<u32> {
         self.state.from.map(|(run, _)| run)

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "prometheus")]
 mod dashboards;
+#[cfg(feature = "prometheus")]
+mod forms;
 mod hostile;
 mod parser;
 #[cfg(feature = "prometheus")]

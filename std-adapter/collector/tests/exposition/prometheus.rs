@@ -65,6 +65,11 @@ impl Drop for Prometheus {
 
 impl Prometheus {
     pub(crate) fn scraping(collector: SocketAddr) -> Self {
+        Self::scraping_with(collector, &[])
+    }
+
+    /// The same with these options.
+    pub(crate) fn scraping_with(collector: SocketAddr, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "scrape_configs:\n- job_name: ringstat\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: ['{collector}']\n"
@@ -77,13 +82,14 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
             .arg(format!("--web.listen-address={at}"))
             .args(["--log.level=error"])
+            .args(options)
             .spawn()
             .unwrap();
         Self { child, at, _dir: dir }
     }
 
     /// Returns the value of the only series that a query finds.
-    fn value(&self, query: &str) -> Option<f64> {
+    pub(crate) fn value(&self, query: &str) -> Option<f64> {
         let mut stream = TcpStream::connect(self.at).ok()?;
         let query: String = query.bytes().map(|b| format!("%{b:02x}")).collect();
         let head = format!("GET /api/v1/query?query={query} HTTP/1.0\r\nHost: x\r\n\r\n");
@@ -108,7 +114,7 @@ pub(crate) fn eventually(prometheus: &Prometheus, query: &str, right: impl Fn(f6
     }
 }
 
-fn send(to: &Running, datagrams: &[Vec<u8>]) {
+pub(crate) fn send(to: &Running, datagrams: &[Vec<u8>]) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for datagram in datagrams {
         socket.send_to(datagram, to.udp()[0]).unwrap();

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
 
-use super::exponential::Exponential;
+use super::exponential::SCALE;
 use super::points::Said;
+use crate::metrics::Exponential;
 use crate::series::{Data, Distribution};
 use crate::store::{PageKey, Series};
 
@@ -111,13 +112,17 @@ impl Memory {
             known.start_ms = last_ms;
         }
         known.last = Last::Count(of.count());
-        Said::Histogram { start_ms: known.start_ms, sum: of.sum(), buckets: Exponential::of(of) }
+        Said::Histogram {
+            start_ms: known.start_ms,
+            sum: of.sum(),
+            buckets: Exponential::of(of, 1.0, SCALE),
+        }
     }
 
     fn difference(&mut self, key: (usize, PageKey), of: &Distribution) -> Option<Said> {
         let start_ms = self.last_ms;
         let known = self.known(key, || Last::Buckets(Exponential::default(), 0.0));
-        let (now, sum) = (Exponential::of(of), of.sum());
+        let (now, sum) = (Exponential::of(of, 1.0, SCALE), of.sum());
         let begins = known.enter(of.stated_run());
         let (buckets, sum_since) = match &known.last {
             Last::Buckets(before, sum_before) if !begins && now.count() >= before.count() => {

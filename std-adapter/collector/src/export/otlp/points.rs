@@ -18,8 +18,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message as _;
 use ringstat_core::instrument::Unit;
 
-use super::exponential::Exponential;
+use super::exponential;
 use crate::intake::Collector;
+use crate::metrics::Exponential;
 use crate::outbox::Batch;
 use crate::series::Class;
 use crate::store::Series;
@@ -125,7 +126,7 @@ fn push(metric: &mut Metric, attributes: Vec<KeyValue>, time_ms: u64, said: Said
             gauge.data_points.push(number(0, value, attributes));
         }
         (Some(Data::ExponentialHistogram(all)), Said::Histogram { start_ms, sum, buckets }) => {
-            let (scale, positive, negative) = buckets.buckets();
+            let (scale, positive, negative) = exponential::buckets(&buckets);
             all.data_points.push(ExponentialHistogramDataPoint {
                 attributes,
                 start_time_unix_nano: nanos(start_ms),

@@ -25,7 +25,7 @@ pub(super) use self::carrier::RemoteWriteCarrier;
 use self::scrape::{Head, Line};
 use super::rounds::{self, Round};
 use crate::intake::Shards;
-use crate::metrics::Page;
+use crate::metrics::{Page, Sink as _, Text};
 use crate::outbox::{Batch, Outbox};
 use crate::shared::Shared;
 
@@ -102,11 +102,10 @@ impl Packer {
         between: impl Fn(),
     ) -> (Vec<Batch>, u64) {
         let mut builder = Builder::new(time_ms, self.own.clone(), self.hasher.clone());
-        let (mut head, mut slice, mut batches) = (Head::default(), String::new(), Vec::new());
+        let (mut head, mut text, mut batches) = (Head::default(), Text::prometheus(), Vec::new());
         loop {
-            slice.clear();
-            let more = page.write(&mut slice, shards, SLICE);
-            for line in slice.lines() {
+            let more = page.write(&mut text, shards, SLICE);
+            for line in String::from_utf8_lossy(&text.take()).lines() {
                 if line.starts_with('#') {
                     head.read(line);
                 } else if let Some(sample) = Line::read(line) {

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 
 use super::proto::MetricType;
+use crate::exposition::{read_labels, unescaped};
+use crate::metrics::unit_of;
 
 /// The family to which the lines after its head belong.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,10 +26,7 @@ impl Default for Head {
 impl Head {
     /// The unit, which the name of a family ends with if it has one.
     pub(super) fn unit(&self) -> &'static str {
-        const UNITS: [&str; 3] = ["seconds", "bytes", "percent"];
-        let stem = self.name.strip_suffix("_total").unwrap_or(&self.name);
-        let is = |unit: &&str| stem.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'));
-        UNITS.into_iter().find(is).unwrap_or("")
+        unit_of(self.name.strip_suffix("_total").unwrap_or(&self.name))
     }
 
     /// Takes a line that begins with `#`.
@@ -68,43 +67,12 @@ impl<'a> Line<'a> {
         let (name, mut rest) = line.split_at(line.find(['{', ' '])?);
         let mut labels = Vec::new();
         if let Some(inside) = rest.strip_prefix('{') {
-            rest = inside;
-            while !rest.starts_with('}') {
-                let (label, behind) = rest.trim_start_matches(',').split_once("=\"")?;
-                let (value, behind) = behind.split_at(closing(behind)?);
-                labels.push((label, unescaped(value)));
-                rest = &behind[1..];
-            }
-            rest = &rest[1..];
+            let mut all = read_labels(inside);
+            labels.extend(&mut all);
+            rest = all.rest().strip_prefix('}')?;
         }
         Some(Self { name, labels, value: rest.trim_start().parse().ok()? })
     }
-}
-
-/// Where the quotation mark is that ends a value.
-fn closing(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.bytes().position(|byte| {
-        let ends = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        ends
-    })
-}
-
-fn unescaped(text: &str) -> Cow<'_, str> {
-    if !text.contains('\\') {
-        return Cow::Borrowed(text);
-    }
-    let mut chars = text.chars();
-    let mut out = String::with_capacity(text.len());
-    while let Some(c) = chars.next() {
-        match (c, if c == '\\' { chars.next() } else { None }) {
-            ('\\', Some('n')) => out.push('\n'),
-            ('\\', Some(escaped)) => out.push(escaped),
-            (c, _) => out.push(c),
-        }
-    }
-    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The runs of a sender: which one a datagram is of, and when another one begins.
 
+use crate::series::Data;
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::receive::{SequenceTracker, Verdict};
 
@@ -148,6 +149,18 @@ impl Sender {
     /// The run, as the series know it: counts that begin anew with each run do so when this changes.
     pub(in crate::intake) fn run(&self) -> u32 {
         self.epoch.wrapping_add(self.resyncs.wrapping_mul(0x9E37_79B9))
+    }
+
+    /// Since when a series of it counts, in seconds since 1970: since the run began, if that has stated what it holds, and
+    /// the sender has said when it began.
+    pub(crate) fn counts_since(&self, data: &Data) -> Option<f64> {
+        let run = match data {
+            Data::Counter(counter) => counter.stated_run(),
+            Data::Distribution(distribution) => distribution.stated_run(),
+            Data::Gauge(_) | Data::Set(_) | Data::Event { .. } | Data::Passed => None,
+        }?;
+        let started_ms = self.info()?.started_ms;
+        (run == self.run() && started_ms > 0).then_some(started_ms as f64 / 1000.0)
     }
 
     /// Whether the collector has listened since its run began: all that the run has counted is new then.

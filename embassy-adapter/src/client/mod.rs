@@ -66,7 +66,7 @@ where
     /// Creates a sender of what `stats` records, which has sent nothing yet.
     ///
     /// # Panics
-    /// When the clock of `stats` does not count microseconds, as [`CLOCK`] does.
+    /// When the clock of `stats` does not count microseconds, as [`CLOCK`](crate::CLOCK) does.
     #[must_use]
     pub fn new(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES>) -> Self {
         Self::with_store(stats, config, ArrayStore::new())

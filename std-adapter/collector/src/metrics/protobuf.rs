@@ -325,3 +325,101 @@ struct Timestamp {
     #[prost(int32, tag = "2")]
     nanos: i32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The index and count of each bucket that the spans and differences say.
+    fn read(side: &Buckets) -> Vec<(i32, i64)> {
+        let (mut index, mut count, mut deltas) = (0, 0, side.deltas.iter());
+        let mut all = Vec::new();
+        for span in &side.spans {
+            index += span.offset.unwrap();
+            for _ in 0..span.length.unwrap() {
+                count += deltas.next().unwrap();
+                all.push((index, count));
+                index += 1;
+            }
+        }
+        assert_eq!(deltas.next(), None);
+        all
+    }
+
+    #[test]
+    fn buckets_are_numbered_by_their_upper_bounds_and_written_as_differences() {
+        // A bucket with the index 0 of OpenTelemetry ends at 2^(1/32), which has the index 1 of Prometheus.
+        let side = [(-33, 7), (-32, 9), (-1, 2), (0, 2), (40, 1)].into_iter().collect();
+        let buckets = Buckets::of(&side);
+        assert_eq!(read(&buckets), [(-32, 7), (-31, 9), (0, 2), (1, 2), (41, 1)]);
+        assert_eq!(buckets.deltas, [7, 2, -7, 0, -1]);
+        let spans = [(-32, 2), (30, 2), (39, 1)];
+        let spans = spans.map(|(o, l)| Span { offset: Some(o), length: Some(l) });
+        assert_eq!(buckets.spans, spans);
+    }
+
+    #[test]
+    fn each_sample_lies_in_the_bucket_that_has_the_middle_of_its_own() {
+        let mut room = crate::memory::Room::new(1 << 20);
+        let mut distribution = crate::series::Distribution::of_events();
+        let samples: Vec<f64> = (1..2000).map(|n| f64::from(n) * 0.37).collect();
+        samples.iter().for_each(|sample| assert!(distribution.add(-sample, 1, &mut room)));
+        assert!(distribution.add(0.0, 3, &mut room));
+        let as_ = Distributions::Histograms;
+        let shown = Shown { distribution: &distribution, as_, scale: 1e3, bounds: &[] };
+        let native = Native::of(&shown);
+        assert_eq!((native.schema, native.zero_count), (5, 3));
+        assert_eq!(native.zero_threshold, (-20f64).exp2() / 1e3);
+        assert_eq!(read(&native.positive), [], "a span of no length");
+        let buckets = read(&native.negative);
+        assert_eq!(buckets.iter().map(|(_, n)| n).sum::<i64>(), 1999);
+        // In order, each sample is within the bounds of its bucket but for half a bucket of ours.
+        let mut sorted = samples.iter();
+        for (index, count) in buckets {
+            let upper = (f64::from(index) / 32.0).exp2() * 1e3;
+            let lower = (f64::from(index - 1) / 32.0).exp2() * 1e3;
+            for sample in sorted.by_ref().take(count as usize) {
+                assert!(
+                    (lower * 0.969..=upper * 1.032).contains(sample),
+                    "{sample} {lower} {upper}"
+                );
+            }
+        }
+        assert_eq!(
+            Native::of(&Shown { distribution: &crate::series::Distribution::of_events(), ..shown })
+                .positive
+                .spans
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_family_comes_in_messages_of_a_bounded_size_and_none_is_lost() {
+        let mut page = Protobuf::default();
+        let head = |name| Head { name, kind: MetricKind::Counter, help: "x", is_ambiguous: false };
+        page.begin(head("none_total"));
+        page.begin(head("many_bytes_total"));
+        for n in 0..5000 {
+            page.number(&format!("id=\"{n}\",text=\"a\\\"\\\\\\nb\""), f64::from(n), Some(1.5));
+            assert!(page.bytes < MESSAGE);
+        }
+        let bytes = page.take();
+        let (mut rest, mut messages, mut seen) = (&bytes[..], 0, 0);
+        while !rest.is_empty() {
+            let family = Family::decode_length_delimited(&mut rest).unwrap();
+            assert_eq!((family.name(), family.unit()), ("many_bytes_total", "bytes"));
+            for metric in family.metric {
+                assert_eq!(metric.label[0].value(), seen.to_string());
+                assert_eq!(metric.label[1].value(), "a\"\\\nb");
+                let counter = metric.counter.unwrap();
+                assert_eq!(counter.value(), f64::from(seen));
+                assert_eq!(counter.created, Some(Timestamp { seconds: 1, nanos: 500_000_000 }));
+                seen += 1;
+            }
+            messages += 1;
+        }
+        assert_eq!(seen, 5000);
+        assert!(messages > 3, "{messages}");
+    }
+}

@@ -209,14 +209,14 @@ fn a_collector_passes_on_lines_as_they_came() {
 
 #[test]
 fn a_collector_makes_lines_of_what_came_in_its_own_format() {
-    static TOOK: Histogram = Histogram::new("took").unit(Unit::Milliseconds);
+    static TOOK: Histogram = Histogram::new("orders.took").unit(Unit::Milliseconds);
     let server = Statsd::start("aggregate");
     let collector = relaying(&server, "?aggregate=1h");
     let stats = Client::builder(collector.udp()[0].to_string()).instrument(&TOOK);
     let stats = stats.build().unwrap();
     for n in 0..5000u32 {
         stats.count("orders", 3u8).tag("paid", "yes").record();
-        stats.level("room", -f64::from(n)).record();
+        stats.level("room.celsius", -f64::from(n)).record();
         TOOK.record(u64::from(n % 4));
         if n % 500 == 0 {
             stats.flush(TIMEOUT).unwrap();
@@ -228,8 +228,8 @@ fn a_collector_makes_lines_of_what_came_in_its_own_format() {
     let [output] = &report.outputs[..] else { panic!("{:?}", report.outputs) };
     assert_eq!((output.counts.sent, output.counts.dropped()), (output.counts.queued, 0));
     server.wait_for("counters", "orders;paid=yes", "15000");
-    server.wait_for("gauges", "room", "-4999");
-    // One line for each value, whose rate says how often it came.
-    server.wait_for("timers", "took", "[ 0, 1, 2, 3 ]");
+    server.wait_for("gauges", "room.celsius", "-4999");
+    // One line for each bucket, at its middle, whose rate says how many samples it has.
+    server.wait_for("timers", "orders.took", "[ 0.5, 1.0625, 2.125, 3.125 ]");
     server.took_every_line();
 }

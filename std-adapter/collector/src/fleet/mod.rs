@@ -14,4 +14,11 @@
 //!
 //! [`names`] has what all parts agree on. Only workers and what shows their state use leases.
 
+mod log;
+mod message;
+mod metrics;
 pub mod names;
+mod receive;
+
+pub use log::{FleetError, LogConfig};
+pub use receive::{ReceiveConfig, ReceiveReport, Receiving};

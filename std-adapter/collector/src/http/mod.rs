@@ -31,8 +31,11 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
-use crate::shared::{Shared, count};
+use crate::shared::{HttpCounters, count};
 use gate::{Admission, Gate, Permit};
+pub(crate) use routes::router;
+#[cfg(feature = "nats")]
+pub(crate) use routes::safe;
 use write_timeout::{TimedStream, WRITE_TIMEOUT};
 
 /// The largest size of the head of a request, in bytes.
@@ -47,6 +50,7 @@ const LIFE: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The HTTP thread. Dropping it without [`stop`](Self::stop) leaves it to end by itself.
+#[derive(Debug)]
 pub(crate) struct HttpServer {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -54,14 +58,17 @@ pub(crate) struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens at `at` and answers requests.
-    pub(crate) fn start(at: SocketAddr, shared: &Arc<Shared>) -> io::Result<Self> {
+    /// Listens at `at`, answers requests by `router`, and counts them.
+    pub(crate) fn start(
+        at: SocketAddr,
+        router: Router,
+        counters: Arc<HttpCounters>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(at)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let shared = shared.clone();
         let thread = std::thread::Builder::new().name("ringstat-http".into());
         let thread = thread.spawn(move || {
             runtime.block_on(async {
@@ -69,7 +76,7 @@ impl HttpServer {
                 tokio::select! {
                     _ = stopped => {}
                     // Runs for ever, unless the listener cannot be used at all.
-                    _ = accept(listener, &shared) => {}
+                    _ = accept(listener, router, &counters) => {}
                 }
             });
             // Answers under way are cut off: whoever stops a collector is waiting for it.
@@ -90,26 +97,30 @@ impl HttpServer {
     }
 }
 
-async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    counters: &Arc<HttpCounters>,
+) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let (gate, router) = (Gate::default(), routes::router(shared));
+    let gate = Gate::default();
     loop {
         match listener.accept().await {
             Ok((stream, from)) => match gate.admit(from.ip()) {
                 Admission::Taken { permit, displaced } => {
-                    count(&shared.http.connections);
+                    count(&counters.connections);
                     if displaced {
-                        count(&shared.http.displaced);
+                        count(&counters.displaced);
                     }
-                    tokio::spawn(serve(stream, permit, router.clone(), shared.clone()));
+                    tokio::spawn(serve(stream, permit, router.clone(), counters.clone()));
                 }
-                Admission::Refused => count(&shared.http.refused),
+                Admission::Refused => count(&counters.refused),
             },
             // Too many open files, in this process (EMFILE) or in the whole system (ENFILE).
             Err(e) if matches!(e.raw_os_error(), Some(23 | 24)) => {
-                count(&shared.http.no_descriptors);
+                count(&counters.no_descriptors);
                 if gate.displace_one() {
-                    count(&shared.http.displaced);
+                    count(&counters.displaced);
                 }
                 sleep(PAUSE).await;
             }
@@ -120,11 +131,11 @@ async fn accept(listener: TcpListener, shared: &Arc<Shared>) -> io::Result<()> {
 }
 
 /// Serves one connection until it ends, its time is over, or it is displaced.
-async fn serve(stream: TcpStream, permit: Permit, router: Router, shared: Arc<Shared>) {
-    let io = TokioIo::new(TimedStream::new(stream, shared.clone()));
+async fn serve(stream: TcpStream, permit: Permit, router: Router, counters: Arc<HttpCounters>) {
+    let io = TokioIo::new(TimedStream::new(stream, counters.clone()));
     let service = service_fn(|request| {
         permit.asked();
-        answer(request, router.clone(), &shared)
+        answer(request, router.clone(), &counters)
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -150,12 +161,12 @@ async fn serve(stream: TcpStream, permit: Permit, router: Router, shared: Arc<Sh
 fn answer(
     request: Request<Incoming>,
     router: Router,
-    shared: &Shared,
+    counters: &HttpCounters,
 ) -> impl Future<Output = Result<axum::response::Response, std::convert::Infallible>> + use<> {
-    count(&shared.http.requests);
+    count(&counters.requests);
     let body = !request.body().is_end_stream();
     if body {
-        count(&shared.http.bodies);
+        count(&counters.bodies);
     }
     async move {
         if body {

@@ -33,11 +33,12 @@ const SAFE: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-pub(super) fn router(shared: &Arc<Shared>) -> Router {
+/// What a collector answers.
+pub(crate) fn router(shared: &Arc<Shared>) -> Router {
     let file = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
     };
-    let mut router = Router::new()
+    let router = Router::new()
         .route("/", file("text/html; charset=utf-8", include_str!("page.html")))
         .route("/page.css", file("text/css; charset=utf-8", include_str!("page.css")))
         .route("/page.js", file("text/javascript; charset=utf-8", include_str!("page.js")))
@@ -52,8 +53,13 @@ pub(super) fn router(shared: &Arc<Shared>) -> Router {
             let there_is = "There are /, /metrics, /health, /live, /ready and /api/state.\n";
             (StatusCode::NOT_FOUND, there_is)
         })
-        .with_state(shared.clone())
-        .layer(CompressionLayer::new());
+        .with_state(shared.clone());
+    safe(router)
+}
+
+/// Compresses answers, and adds the headers that all have.
+pub(crate) fn safe(router: Router) -> Router {
+    let mut router = router.layer(CompressionLayer::new());
     for (name, value) in SAFE {
         let value = HeaderValue::from_static(value);
         router = router.layer(SetResponseHeaderLayer::overriding(name, value));

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use crate::shared::{Shared, count};
+use crate::shared::{HttpCounters, count};
 
 /// How long a client may take to read what is buffered for it: one chunk of an answer.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,12 +21,12 @@ pub(super) struct TimedStream {
     stream: TcpStream,
     /// Runs from when the client first made us wait until everything buffered is written.
     waiting: Option<Pin<Box<Sleep>>>,
-    shared: Arc<Shared>,
+    counters: Arc<HttpCounters>,
 }
 
 impl TimedStream {
-    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
-        Self { stream, waiting: None, shared }
+    pub(super) fn new(stream: TcpStream, counters: Arc<HttpCounters>) -> Self {
+        Self { stream, waiting: None, counters }
     }
 
     /// Lets a write wait, but not for ever.
@@ -40,7 +40,7 @@ impl TimedStream {
         }
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(WRITE_TIMEOUT)));
         ready!(waiting.as_mut().poll(cx));
-        count(&self.shared.http.unread);
+        count(&self.counters.unread);
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -43,6 +43,8 @@ use lines::LineSink;
 pub use lines::{GaugeSign, LineAccount};
 pub(crate) use members::MemberKey;
 use records::RecordSink;
+#[cfg(feature = "nats")]
+pub(crate) use replies::ACK_AMPLIFICATION;
 pub use replies::Replies;
 pub use sender::{Life, Sender};
 use senders::Senders;

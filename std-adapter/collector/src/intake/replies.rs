@@ -98,7 +98,7 @@ impl Replies {
 /// QUIC has the same bound for answers to an address that is not validated (RFC 9000, section 8). With a lower one, the
 /// bitmap would often be cut off, and events would be repeated that had arrived; at a loss of one half in each
 /// direction, twenty times as many would be given up.
-const ACK_AMPLIFICATION: usize = 3;
+pub(crate) const ACK_AMPLIFICATION: usize = 3;
 
 impl Collector {
     /// Writes an acknowledgement of the sender's critical events, once they are stored, and returns its length.

@@ -7,6 +7,7 @@
 mod config;
 mod handoff;
 mod replies;
+mod trains;
 mod udp;
 #[cfg(unix)]
 mod unix;
@@ -23,12 +24,16 @@ pub use config::{ServerConfig, StartError};
 
 use crate::data::{self, KeeperThreads};
 use crate::export::{self, Exporting};
-use crate::http::HttpServer;
+use crate::http::{HttpServer, router};
 use crate::intake::Collector;
 use crate::report::Report;
 use crate::shared::{Shared, kernel};
 use handoff::Handoff;
+#[cfg(feature = "nats")]
+pub(crate) use trains::{Received, Trains};
 use udp::{Endpoint, Receiver, ReceiverContext};
+#[cfg(feature = "nats")]
+pub(crate) use waker::Waker;
 
 /// A function that sees datagrams as they arrive.
 pub type TapFn = dyn Fn(&[u8]) + Send + Sync;
@@ -111,7 +116,7 @@ impl Server {
         }
         running.exporting = Some(outputs.start(&shared).map_err(StartError::Thread)?);
         if let Some(at) = config.http {
-            let started = HttpServer::start(at, &shared);
+            let started = HttpServer::start(at, router(&shared), shared.http.clone());
             running.http = Some(started.map_err(|e| StartError::Http(at, e))?);
         }
         let handoffs: io::Result<_> = (0..threads).map(|_| Handoff::new()).collect();

@@ -1,16 +1,16 @@
 //! A receiving thread: passes datagrams from the kernel to its shard, and sends replies.
 
-use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use quinn_udp::UdpSocketState;
 
 use super::TapFn;
 use super::handoff::Handoff;
 use super::replies::ReplyBatch;
+use super::trains::{Received, Trains};
 use crate::intake::{Collector, Replies, Source, shard_of};
 use crate::relay::Relays;
 use crate::shared::{Shard, Shared, count};
@@ -20,8 +20,6 @@ pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a thread that was told to stop keeps reading what the kernel has already received, so that a flood cannot
 /// keep it running.
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
-/// The largest size of a datagram, or of several coalesced ones, in bytes.
-const BUFFER_LEN: usize = 65_536;
 
 /// The state that the receiving threads share.
 pub(super) struct ReceiverContext {
@@ -71,16 +69,8 @@ pub(super) struct Endpoint {
 
 /// The buffers that a thread receives into, and the replies that it owes.
 struct Buffers {
-    memory: Vec<u8>,
-    meta: Vec<RecvMeta>,
+    trains: Trains,
     replies: ReplyBatch,
-}
-
-/// The result of one receive call.
-enum Received {
-    Something,
-    Nothing,
-    Failure,
 }
 
 impl Receiver {
@@ -96,11 +86,7 @@ impl Receiver {
                 Err(_) => count(&shared.receive_errors),
             }
         }
-        let mut buffers = Buffers {
-            memory: vec![0; BUFFER_LEN * quinn_udp::BATCH_SIZE],
-            meta: vec![RecvMeta::default(); quinn_udp::BATCH_SIZE],
-            replies: ReplyBatch::default(),
-        };
+        let mut buffers = Buffers { trains: Trains::new(), replies: ReplyBatch::default() };
         let (mut deadline, mut drained) = (None, false);
         loop {
             let stopping = shared.stopping();
@@ -144,43 +130,30 @@ impl Receiver {
 
     /// Processes what one call receives.
     fn receive(&self, state: &UdpSocketState, to: usize, buffers: &mut Buffers) -> Received {
-        let Buffers { memory, meta, replies } = buffers;
+        let Buffers { trains, replies } = buffers;
         let shared = &*self.context.shared;
         let socket = &self.sockets[to].socket;
-        let mut slices: Vec<_> = memory.chunks_exact_mut(BUFFER_LEN).map(IoSliceMut::new).collect();
-        let received = match state.recv(UdpSockRef::from(socket), &mut slices, meta) {
-            Ok(received) => received,
-            Err(e) => {
-                use io::ErrorKind::{ConnectionReset, Interrupted, WouldBlock};
-                match e.kind() {
-                    WouldBlock | Interrupted => return Received::Nothing,
-                    // On Windows, this means that an answer was sent to a port that is closed by now. It says nothing
-                    // about incoming datagrams.
-                    ConnectionReset => return Received::Something,
-                    _ => {}
-                }
+        match trains.receive(state, socket) {
+            Received::Something => {}
+            Received::Nothing => return Received::Nothing,
+            Received::Failure => {
                 // A receiver cannot do anything about it.
                 count(&shared.receive_errors);
                 return Received::Failure;
             }
-        };
-        let trains = || slices.iter().map(|b| &**b).zip(&meta[..received]);
-        for (buffer, meta) in trains() {
-            segments(buffer, meta).for_each(&*self.context.tap);
         }
+        trains.datagrams().for_each(|(datagram, _)| (self.context.tap)(datagram));
         let now_ms = shared.now_ms();
         let threads = self.context.handoffs.len();
         let mut collector = self.shard().write();
-        for (buffer, meta) in trains() {
-            let from = Source::from(meta.addr);
-            for datagram in segments(buffer, meta) {
-                let of = if threads == 1 { 0 } else { shard_of(datagram, Some(&from), threads) };
-                if of == self.number {
-                    let reply = self.context.take(&mut collector, datagram, &from, now_ms);
-                    replies.note(reply, meta.addr, datagram.len());
-                } else {
-                    self.forward(of, datagram, to, meta.addr);
-                }
+        for (datagram, at) in trains.datagrams() {
+            let from = Source::from(at);
+            let of = if threads == 1 { 0 } else { shard_of(datagram, Some(&from), threads) };
+            if of == self.number {
+                let reply = self.context.take(&mut collector, datagram, &from, now_ms);
+                replies.note(reply, at, datagram.len());
+            } else {
+                self.forward(of, datagram, to, at);
             }
         }
         drop(collector);
@@ -216,12 +189,4 @@ impl Receiver {
         let own = self.sockets.iter().filter(|endpoint| !endpoint.borrowed);
         self.context.handoffs[self.number].wait(own.map(|endpoint| &*endpoint.socket), limit);
     }
-}
-
-/// The datagrams in what one call received. An empty one has a stride of zero, and is refused like any other that is
-/// too short.
-fn segments<'a>(buffer: &'a [u8], meta: &RecvMeta) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-    let received = &buffer[..meta.len];
-    let empty = received.is_empty().then_some(received);
-    received.chunks(meta.stride.max(1)).chain(empty)
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 /// What a thread waits on, and what others wake it with. It may wake early; the next receive call shows why.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(super) struct Waker(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream);
+pub(crate) struct Waker(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream);
 
 #[cfg(unix)]
 impl Waker {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (tx, rx) = std::os::unix::net::UnixStream::pair()?;
         tx.set_nonblocking(true)?;
         rx.set_nonblocking(true)?;
@@ -19,13 +19,13 @@ impl Waker {
     }
 
     /// Wakes the thread.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // If the pipe is full of unread wake-ups, one more makes no difference.
         let _ = io::Write::write(&mut &self.0, &[0]);
     }
 
     /// Sleeps until [`wake`](Self::wake) is called or there is something to receive, for at most `limit`.
-    pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
+    pub(crate) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         use std::os::fd::AsFd;
 
@@ -44,24 +44,24 @@ impl Waker {
 /// is parked.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub(super) struct Waker(std::sync::OnceLock<std::thread::Thread>);
+pub(crate) struct Waker(std::sync::OnceLock<std::thread::Thread>);
 
 #[cfg(not(unix))]
 impl Waker {
     #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self(std::sync::OnceLock::new()))
     }
 
     /// Wakes the thread, if it is parked.
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         if let Some(thread) = self.0.get() {
             thread.unpark();
         }
     }
 
     /// Sleeps until [`wake`](Self::wake) is called or there is something to receive, for at most `limit`.
-    pub(super) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
+    pub(crate) fn wait<'s>(&self, sockets: impl Iterator<Item = &'s UdpSocket>, limit: Duration) {
         /// How long one socket may be blocked on while datagrams wait at the others.
         const PEEK_TIMEOUT: Duration = Duration::from_millis(5);
         let mut parked = true;

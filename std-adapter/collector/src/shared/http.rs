@@ -17,7 +17,7 @@ pub(crate) struct HttpCounters {
 }
 
 impl HttpCounters {
-    pub(super) fn read(&self) -> HttpCounts {
+    pub(crate) fn read(&self) -> HttpCounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         HttpCounts {
             connections: read(&self.connections),

@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     /// The largest number that was read: reading fails while no descriptor is free, and a counter must not decrease.
     kernel_drops: AtomicU64,
     before: Mutex<Baseline<IoCounts>>,
-    pub(crate) http: HttpCounters,
+    pub(crate) http: Arc<HttpCounters>,
     /// Each answer to `/metrics` in progress has a copy.
     pub(crate) pages: Arc<()>,
 }
@@ -67,7 +67,7 @@ impl Shared {
             hand_on_drops: AtomicU64::new(0),
             kernel_drops: AtomicU64::new(0),
             before: Mutex::new(Baseline::new(0, IoCounts::default())),
-            http: HttpCounters::default(),
+            http: Arc::default(),
             pages: Arc::default(),
         }
     }

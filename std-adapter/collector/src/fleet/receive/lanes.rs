@@ -1,0 +1,233 @@
+//! The order in which messages go to the log: one lane for each shard, without IO.
+//!
+//! A worker's tracker tells late datagrams from duplicates within a window of sequence numbers. So a message that is sent
+//! again must not come long after those behind it: of each lane, no more datagrams are in flight than fit into the window;
+//! and when one of its messages fails, the lane waits until the others have been answered, and begins again with those that
+//! failed, in their order.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use ringstat_core::receive::WINDOW;
+
+use super::queue::Batch;
+
+/// The first pause of a lane after a failure; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The lanes of all shards.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    /// Messages in flight of all lanes.
+    in_flight: usize,
+    /// How many may be.
+    limit: usize,
+    /// Lanes that may have something to send.
+    ready: VecDeque<u16>,
+}
+
+#[derive(Default, Debug)]
+struct Lane {
+    waiting: VecDeque<(u64, Batch)>,
+    in_flight: BTreeMap<u64, Batch>,
+    /// Datagrams in flight.
+    datagrams: u64,
+    failed: BTreeMap<u64, Batch>,
+    failures: u32,
+    rests_until: Option<Instant>,
+    next: u64,
+    /// Whether it is among the lanes that are ready.
+    is_ready: bool,
+}
+
+impl Lanes {
+    pub(super) fn new(shards: u16, limit: usize) -> Self {
+        let lanes = (0..shards).map(|_| Lane::default()).collect();
+        Self { lanes, in_flight: 0, limit, ready: VecDeque::new() }
+    }
+
+    /// Adds a message behind the others of its shard.
+    pub(super) fn add(&mut self, batch: Batch) {
+        let shard = batch.shard;
+        let lane = &mut self.lanes[usize::from(shard)];
+        lane.waiting.push_back((lane.next, batch));
+        lane.next += 1;
+        self.wake(shard);
+    }
+
+    /// The next message to send, if one may be sent now. Its number is its own among those of its shard, each time that it
+    /// is sent.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(u64, &Batch)> {
+        if self.in_flight >= self.limit {
+            return None;
+        }
+        loop {
+            let shard = *self.ready.front()?;
+            if self.lanes[usize::from(shard)].may_send(now) {
+                break;
+            }
+            self.lanes[usize::from(shard)].is_ready = false;
+            self.ready.pop_front();
+        }
+        // To the end, so that each lane has its turn.
+        let shard = self.ready.pop_front()?;
+        self.ready.push_back(shard);
+        let lane = &mut self.lanes[usize::from(shard)];
+        let (number, batch) = lane.waiting.pop_front()?;
+        self.in_flight += 1;
+        lane.datagrams += batch.datagrams;
+        Some((number, lane.in_flight.entry(number).or_insert(batch)))
+    }
+
+    /// The log has a message: it is handed back.
+    pub(super) fn confirmed(&mut self, shard: u16, number: u64) -> Option<Batch> {
+        let lane = &mut self.lanes[usize::from(shard)];
+        let batch = lane.in_flight.remove(&number)?;
+        self.in_flight -= 1;
+        lane.datagrams -= batch.datagrams;
+        if lane.failed.is_empty() {
+            lane.failures = 0;
+        }
+        lane.begin_again();
+        self.wake(shard);
+        Some(batch)
+    }
+
+    /// It is not known whether the log has a message. It will be sent again after a pause, or at once if the connection is a
+    /// new one.
+    pub(super) fn failed(&mut self, shard: u16, number: u64, at_once: bool, now: Instant) {
+        let lane = &mut self.lanes[usize::from(shard)];
+        let Some(batch) = lane.in_flight.remove(&number) else { return };
+        self.in_flight -= 1;
+        lane.datagrams -= batch.datagrams;
+        lane.failed.insert(number, batch);
+        if at_once {
+            lane.rests_until = None;
+        } else {
+            let pause = FIRST_PAUSE.saturating_mul(1 << lane.failures.min(8)).min(LONGEST_PAUSE);
+            lane.rests_until = Some(now + pause);
+        }
+        if lane.in_flight.is_empty() {
+            lane.failures += 1;
+        }
+        lane.begin_again();
+        self.wake(shard);
+    }
+
+    /// When the next lane has rested enough, if one rests.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        let resting = self.lanes.iter().filter(|lane| !lane.waiting.is_empty());
+        resting.filter_map(|lane| lane.rests_until).min()
+    }
+
+    /// Lets lanes go on that have rested enough.
+    pub(super) fn rested(&mut self, now: Instant) {
+        for shard in 0..self.lanes.len() {
+            let lane = &mut self.lanes[shard];
+            if lane.rests_until.is_some_and(|until| until <= now) {
+                lane.rests_until = None;
+                self.wake(shard as u16);
+            }
+        }
+    }
+
+    /// Messages in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether nothing is left to be sent or confirmed.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |lane: &Lane| lane.waiting.is_empty() && lane.failed.is_empty();
+        self.in_flight == 0 && self.lanes.iter().all(is_empty)
+    }
+
+    fn wake(&mut self, shard: u16) {
+        let lane = &mut self.lanes[usize::from(shard)];
+        if !std::mem::replace(&mut lane.is_ready, true) {
+            self.ready.push_back(shard);
+        }
+    }
+}
+
+impl Lane {
+    fn may_send(&self, now: Instant) -> bool {
+        let rests = self.rests_until.is_some_and(|until| until > now);
+        let Some((_, batch)) = self.waiting.front() else { return false };
+        let fits = self.in_flight.is_empty() || self.datagrams + batch.datagrams <= WINDOW;
+        !rests && self.failed.is_empty() && fits
+    }
+
+    /// Once all have been answered, puts those that failed in front, in their order.
+    fn begin_again(&mut self) {
+        if self.in_flight.is_empty() {
+            while let Some(failed) = self.failed.pop_last() {
+                self.waiting.push_front(failed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lanes(shards: u16, limit: usize, batches: &[(u16, u64)]) -> Lanes {
+        let mut lanes = Lanes::new(shards, limit);
+        for (shard, datagrams) in batches.iter().copied() {
+            lanes.add(Batch { shard, body: Vec::new(), datagrams, bytes: 0, acks: Vec::new() });
+        }
+        lanes
+    }
+
+    fn sent(lanes: &mut Lanes, now: Instant) -> Vec<(u16, u64)> {
+        let next = || lanes.next(now).map(|(number, batch)| (batch.shard, number));
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn a_lane_sends_no_more_than_the_window_and_lanes_take_turns() {
+        let now = Instant::now();
+        let mut lanes = lanes(3, 100, &[(0, 500), (0, 500), (0, 500), (2, 1), (2, 1), (1, 5000)]);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (2, 0), (1, 0), (0, 1), (2, 1)]);
+        assert!(lanes.confirmed(0, 1).is_some());
+        assert_eq!(sent(&mut lanes, now), [(0, 2)]);
+        assert!(lanes.confirmed(0, 1).is_none(), "confirmed once");
+        assert_eq!((lanes.in_flight(), lanes.is_empty()), (5, false));
+        for (shard, number) in [(0, 0), (0, 2), (1, 0), (2, 0), (2, 1)] {
+            assert!(lanes.confirmed(shard, number).is_some());
+        }
+        assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn after_a_failure_a_lane_begins_again_in_order() {
+        let mut now = Instant::now();
+        let mut lanes = lanes(2, 100, &[(0, 300), (0, 300), (0, 300), (0, 300)]);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 1), (0, 2)]);
+        lanes.failed(0, 0, false, now);
+        assert_eq!(sent(&mut lanes, now), [], "others are in flight");
+        lanes.confirmed(0, 1);
+        lanes.failed(0, 2, false, now);
+        assert_eq!(sent(&mut lanes, now), [], "it rests");
+        now = lanes.rests_until().unwrap();
+        lanes.rested(now);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 2), (0, 3)]);
+        lanes.failed(0, 0, true, now);
+        lanes.failed(0, 2, true, now);
+        lanes.failed(0, 3, true, now);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 2), (0, 3)], "at once");
+    }
+
+    #[test]
+    fn the_limit_holds_for_all_lanes_together() {
+        let now = Instant::now();
+        let mut lanes = lanes(3, 2, &[(0, 1), (1, 1), (2, 1)]);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (1, 0)]);
+        lanes.confirmed(1, 0);
+        assert_eq!(sent(&mut lanes, now), [(2, 0)]);
+    }
+}

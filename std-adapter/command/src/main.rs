@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `demo` | a collector and a client in one process, fed with this machine's own readings |
 //! | `collect` | receives, and shows what it has on a page, as Prometheus text and as JSON |
+//! | `receive` | takes datagrams into the log of a fleet (feature `nats`) |
 //! | `data` | checks and shows what `collect --data` keeps |
 //! | `map` | checks the rules of `collect --map`, and shows what they make of names |
 //! | `bridge` | carries datagrams from serial ports and RTT to a collector, and its answers back |
@@ -44,10 +45,14 @@ mod decode;
 mod demo;
 mod doctor;
 mod encode;
+#[cfg(feature = "nats")]
+mod fleet;
 mod health;
 mod load;
 mod man;
 mod map;
+#[cfg(feature = "nats")]
+mod receive;
 mod send;
 
 use std::path::PathBuf;
@@ -83,6 +88,10 @@ enum Command {
     /// Run a collector until Ctrl-C, with a page, Prometheus text and health
     #[command(after_help = collect::HELP)]
     Collect(Box<collect::Args>),
+    /// Take datagrams into the log of a fleet until Ctrl-C
+    #[cfg(feature = "nats")]
+    #[command(after_help = receive::HELP)]
+    Receive(Box<receive::Args>),
     /// Check or show what a collector keeps in its data directory
     #[command(after_help = data::HELP)]
     Data(data::Args),
@@ -134,6 +143,8 @@ fn run(cli: Cli) -> common::failure::Outcome {
         Command::Demo(args) => demo::run(&args, settings),
         Command::Bridge(args) => bridge::run(&args),
         Command::Collect(args) => collect::run(&args, settings.collector),
+        #[cfg(feature = "nats")]
+        Command::Receive(args) => receive::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),

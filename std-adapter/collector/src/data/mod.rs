@@ -42,7 +42,7 @@ use crate::mapping::Mapping;
 use crate::rows::Rows;
 
 /// The version of the format in which the data is kept; it increases with each change.
-const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Where a collector keeps its data.
 ///

@@ -226,6 +226,41 @@ impl Prepared {
     }
 }
 
+/// Deliveries of remote write alone: others take the samples.
+#[cfg(feature = "nats")]
+#[derive(Debug)]
+pub(crate) struct WriteOnly {
+    pub(crate) names: Vec<String>,
+    pub(crate) outbox: Arc<Outbox>,
+    exporting: Exporting,
+}
+
+#[cfg(feature = "nats")]
+impl WriteOnly {
+    /// Delivers what can be delivered at once, and ends.
+    pub(crate) fn end(&self) {
+        self.exporting.end();
+    }
+}
+
+/// Starts to deliver what is put into an outbox in memory.
+#[cfg(feature = "nats")]
+pub(crate) fn write_only(config: &RemoteWriteConfig) -> Result<WriteOnly, crate::StartError> {
+    let carriers = config.targets.iter().cloned().map(RemoteWriteCarrier::new);
+    let carriers = carriers.collect::<Result<Vec<_>, _>>().map_err(Unprepared::Output)?;
+    let names = distinct(config.targets.iter().map(|target| shown(&target.http.url)));
+    let outbox = open(&names, config.queue_bytes, None, REMOTE_WRITE).map_err(Unprepared::Data)?;
+    let (_, taken) = channel();
+    let (delivering, delivered) = channel();
+    for (target, (carrier, name)) in carriers.into_iter().zip(names.clone()).enumerate() {
+        let started = deliver::start(name, carrier, &outbox, target, delivering.clone());
+        started.map_err(crate::StartError::Thread)?;
+    }
+    let outboxes = vec![outbox.clone()];
+    let exporting = Exporting { end: Arc::default(), outboxes, taken, delivered };
+    Ok(WriteOnly { names, outbox, exporting })
+}
+
 /// Outputs that run.
 pub(crate) struct Exporting {
     end: Arc<End>,

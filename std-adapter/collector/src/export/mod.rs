@@ -26,3 +26,7 @@ pub use config::{
     OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
 };
 pub(crate) use exporter::{Exporting, Unprepared, prepare};
+#[cfg(feature = "nats")]
+pub(crate) use exporter::{WriteOnly, write_only};
+#[cfg(feature = "nats")]
+pub(crate) use remote_write::Packer;

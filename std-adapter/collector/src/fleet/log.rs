@@ -11,7 +11,8 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::names::{self, MAX_SHARDS, SHARDS, STATE};
+use super::names::{self, LEASES, MAX_SHARDS, SHARDS, STATE};
+use super::objects;
 
 /// How long the start waits for the broker.
 const START: Duration = Duration::from_secs(10);
@@ -165,16 +166,10 @@ impl Log {
     /// As [`open`](Self::open), but begins the fleet if there is none, and makes the streams that are missing.
     pub(crate) async fn begin(config: &LogConfig, name: &str) -> Result<Self, FleetError> {
         let mut log = Self::connect(config, name).await?;
-        let bucket = kv::Config {
-            bucket: STATE.into(),
-            history: 1,
-            num_replicas: config.replicas,
-            ..kv::Config::default()
-        };
-        let state = match log.context.get_key_value(STATE).await {
-            Ok(state) => state,
-            Err(_) => log.context.create_key_value(bucket).await.map_err(|e| config.fails(e))?,
-        };
+        log.bucket(config, STATE).await?;
+        log.bucket(config, LEASES).await?;
+        objects::begin(&log, config.replicas).await.map_err(|e| config.fails(e))?;
+        let state = log.context.get_key_value(STATE).await.map_err(|e| config.fails(e))?;
         let wanted = Layout { format: FORMAT, shards: config.shards.unwrap_or(SHARDS) };
         if !(1..=MAX_SHARDS).contains(&wanted.shards) {
             return Err(FleetError::Range(wanted.shards));
@@ -206,6 +201,24 @@ impl Log {
         let made: Result<(), _> = streams.buffer_unordered(AT_ONCE).try_collect().await;
         made.map_err(|e| config.fails(e))?;
         Ok(log)
+    }
+
+    /// Makes a key-value bucket if there is none. The client's own way asks for the account first, whose answer it does not
+    /// understand when the broker is older than 2.10.
+    async fn bucket(&self, config: &LogConfig, name: &str) -> Result<(), FleetError> {
+        let bucket = jetstream::stream::Config {
+            name: format!("KV_{name}"),
+            subjects: vec![format!("$KV.{name}.>")],
+            max_messages_per_subject: 1,
+            discard: DiscardPolicy::New,
+            storage: StorageType::File,
+            num_replicas: config.replicas,
+            allow_rollup: true,
+            deny_delete: true,
+            ..jetstream::stream::Config::default()
+        };
+        let made = self.context.get_or_create_stream(bucket).await;
+        made.map(drop).map_err(|e| config.fails(e))
     }
 
     async fn layout(

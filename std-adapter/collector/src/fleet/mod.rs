@@ -18,6 +18,7 @@ mod log;
 mod message;
 mod metrics;
 pub mod names;
+mod objects;
 mod receive;
 
 pub use log::{FleetError, LogConfig};

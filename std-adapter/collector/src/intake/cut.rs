@@ -211,6 +211,12 @@ impl Collector {
         self.critical.begin(after);
     }
 
+    /// Lets the next cut contain everything.
+    #[cfg(feature = "nats")]
+    pub(crate) fn put_all_into_next_cut(&mut self) {
+        self.keeps_all = true;
+    }
+
     /// Begins a cut of the shard as it is now. Returns `None` if nothing has changed since the last one.
     pub(crate) fn begin_cut(&mut self, now_ms: u64) -> Option<Begun> {
         // While nothing could be written, many senders came and went: to write everything is less work than to delete them.

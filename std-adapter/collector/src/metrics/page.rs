@@ -20,7 +20,8 @@ const SLICE: usize = 32 << 10;
 #[derive(Debug)]
 pub(crate) struct Page {
     now_ms: u64,
-    io: Io,
+    /// `None` if the collector's own families are left out.
+    io: Option<Io>,
     shown: Distributions,
     at: Stage,
     /// The senders that existed when the page was begun, with their shards.
@@ -56,9 +57,19 @@ enum Stage {
 
 impl Page {
     pub(crate) fn new(now_ms: u64, io: &Io, shown: Distributions) -> Self {
+        Self::with(now_ms, Some(io.clone()), shown)
+    }
+
+    /// A page of senders and their series alone: nothing on it depends on the collector that shows it.
+    #[cfg(feature = "nats")]
+    pub(crate) fn of_senders(now_ms: u64, shown: Distributions) -> Self {
+        Self::with(now_ms, None, shown)
+    }
+
+    fn with(now_ms: u64, io: Option<Io>, shown: Distributions) -> Self {
         Self {
             now_ms,
-            io: io.clone(),
+            io,
             shown,
             at: Stage::Own,
             ids: Vec::new(),
@@ -126,6 +137,7 @@ impl Page {
                     }
                 }
                 Stage::Groups(of, _) => Stage::Families(Some(of.name)),
+                Stage::End if self.io.is_none() => Stage::Nothing,
                 Stage::End => {
                     let name = format!("{}page_omitted_series", RESERVED[0]);
                     gauge(out, &name, "Series left out, as this page would be too long.");
@@ -142,10 +154,12 @@ impl Page {
     /// The collector's own families.
     fn own<S: Shards + ?Sized>(&mut self, out: &mut dyn Sink, shards: &S) -> Stage {
         let totals = Totals::of(shards);
-        own::write(out, &totals, &self.io);
-        outputs::write(out, &self.io.outputs);
-        if let Some(of) = &self.io.process {
-            process::write(out, of);
+        if let Some(io) = &self.io {
+            own::write(out, &totals, io);
+            outputs::write(out, &io.outputs);
+            if let Some(of) = &io.process {
+                process::write(out, of);
+            }
         }
         (self.there, self.limit) = (totals.series, totals.limits.page);
         for shard in 0..shards.count() {

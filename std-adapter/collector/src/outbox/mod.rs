@@ -141,8 +141,21 @@ impl Outbox {
         self.state().newest_ms
     }
 
-    /// Adds a batch. Only one thread may do so.
-    pub(crate) fn put(&self, batch: Batch) {
+    /// The number of the first batch that some target has not had, or would have next.
+    #[cfg(feature = "nats")]
+    pub(crate) fn delivered_through(&self) -> u64 {
+        let state = self.state();
+        state.targets.iter().map(|target| target.next).min().unwrap_or(state.next)
+    }
+
+    /// The size of what waits, in bytes.
+    #[cfg(feature = "nats")]
+    pub(crate) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
+    /// Puts a batch in, and returns its number. Only one thread may do so at a time.
+    pub(crate) fn put(&self, batch: Batch) -> u64 {
         let Batch { time_ms, samples, body } = batch;
         let number = self.state().next;
         let kept = self.disk.as_ref().map(|disk| disk.put(number, time_ms, samples, &body));
@@ -168,6 +181,7 @@ impl Outbox {
         drop(state);
         self.news.notify_all();
         self.delete(&gone, None);
+        number
     }
 
     /// Waits for the next batch of a target. Returns `None` if the collector ends and no batch, or no time, is left.

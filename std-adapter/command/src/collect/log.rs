@@ -19,7 +19,7 @@ pub(crate) enum Form {
 
 /// The latest lines, for a live view to show.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Latest(Arc<Mutex<VecDeque<String>>>);
+pub(crate) struct Latest(Arc<Mutex<VecDeque<String>>>);
 
 /// So many lines are shown.
 const LINES: usize = 4;
@@ -61,7 +61,7 @@ impl<'a> MakeWriter<'a> for Latest {
 /// Begins to log in this form, to a live view if there is one. `RUST_LOG` says what: `warn`, or
 /// `ringstat_collector=debug`. Lines are written until the guard is dropped, by a thread of their own: nobody who
 /// receives waits for standard error.
-pub(super) fn start(form: Form, live: Option<&Latest>) -> WorkerGuard {
+pub(crate) fn start(form: Form, live: Option<&Latest>) -> WorkerGuard {
     let (stderr, guard) = NonBlocking::new(io::stderr());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);

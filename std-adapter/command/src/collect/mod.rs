@@ -1,9 +1,9 @@
 //! `ringstat collect`: runs a collector until it is stopped, then prints its ledger.
 
 mod live;
-mod log;
+pub(crate) mod log;
 mod out;
-mod outputs;
+pub(crate) mod outputs;
 mod supervisor;
 
 use std::net::SocketAddr;

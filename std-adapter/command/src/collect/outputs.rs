@@ -9,15 +9,7 @@ use crate::settings::outputs::{Http, Otlp, Outputs, Relay, RemoteWrite};
 
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Remote write")]
-pub(super) struct OutputArgs {
-    /// Server to which what comes in is passed on: ringstat://HOST:PORT gets datagrams of ringstat's own format, and
-    /// statsd://HOST:PORT those of lines, as they came; statsd://HOST:PORT?aggregate=10s, or dogstatsd://…, gets lines made
-    /// of all that is known, once in that time. May be given several times
-    #[arg(long, value_name = "URL", help_heading = "Relay")]
-    relay: Vec<RelayTarget>,
-    /// Bytes that may wait for each of these servers; beyond it the oldest datagrams are dropped [default: 16777216]
-    #[arg(long, value_name = "BYTES", help_heading = "Relay")]
-    relay_queue: Option<usize>,
+pub(crate) struct RemoteWriteArgs {
     /// URL of a receiver of Prometheus' remote write; may be given several times. What waits for it is in --data, if that
     /// is given, and otherwise in memory
     #[arg(long, value_name = "URL")]
@@ -49,6 +41,50 @@ pub(super) struct OutputArgs {
     /// Bytes that may wait for the receivers, compressed; beyond it the oldest samples are dropped [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     remote_write_queue: Option<usize>,
+}
+
+impl RemoteWriteArgs {
+    /// Puts what the flags say in the place of the settings.
+    pub(crate) fn apply(&self, set: &mut Outputs) {
+        if !self.remote_write.is_empty() {
+            let headers: std::collections::BTreeMap<_, _> =
+                self.remote_write_header.iter().cloned().collect();
+            let target = |url: &String| RemoteWrite {
+                http: Http {
+                    url: url.clone(),
+                    headers: headers.clone(),
+                    bearer_file: self.remote_write_bearer_file.clone(),
+                    user: self.remote_write_user.clone(),
+                    password_file: self.remote_write_password_file.clone(),
+                    ca_file: self.remote_write_ca_file.clone(),
+                    ..Http::default()
+                },
+                protocol: self.remote_write_protocol.unwrap_or_default(),
+            };
+            set.remote_write = self.remote_write.iter().map(target).collect();
+        }
+        if let Some(seconds) = self.remote_write_interval {
+            set.remote_write_interval = Duration::from_secs(seconds);
+        }
+        if let Some(bytes) = self.remote_write_queue {
+            set.remote_write_queue = bytes;
+        }
+        set.remote_write_labels.extend(self.remote_write_label.iter().cloned());
+    }
+}
+
+#[derive(clap::Args, Debug)]
+pub(super) struct OutputArgs {
+    /// Server to which what comes in is passed on: ringstat://HOST:PORT gets datagrams of ringstat's own format, and
+    /// statsd://HOST:PORT those of lines, as they came; statsd://HOST:PORT?aggregate=10s, or dogstatsd://…, gets lines made
+    /// of all that is known, once in that time. May be given several times
+    #[arg(long, value_name = "URL", help_heading = "Relay")]
+    relay: Vec<RelayTarget>,
+    /// Bytes that may wait for each of these servers; beyond it the oldest datagrams are dropped [default: 16777216]
+    #[arg(long, value_name = "BYTES", help_heading = "Relay")]
+    relay_queue: Option<usize>,
+    #[command(flatten)]
+    remote_write: RemoteWriteArgs,
     /// URL of a receiver of OTLP: http://HOST:PORT, https://…, or grpc://HOST:PORT, grpcs://…; may be given several times
     #[arg(long, value_name = "URL", help_heading = "OTLP (feature otlp)")]
     otlp: Vec<String>,
@@ -91,29 +127,7 @@ impl OutputArgs {
             set.relay = self.relay.iter().cloned().map(Relay).collect();
         }
         set.relay_queue = self.relay_queue.unwrap_or(set.relay_queue);
-        if !self.remote_write.is_empty() {
-            let headers: std::collections::BTreeMap<_, _> =
-                self.remote_write_header.iter().cloned().collect();
-            let target = |url: &String| RemoteWrite {
-                http: Http {
-                    url: url.clone(),
-                    headers: headers.clone(),
-                    bearer_file: self.remote_write_bearer_file.clone(),
-                    user: self.remote_write_user.clone(),
-                    password_file: self.remote_write_password_file.clone(),
-                    ca_file: self.remote_write_ca_file.clone(),
-                    ..Http::default()
-                },
-                protocol: self.remote_write_protocol.unwrap_or_default(),
-            };
-            set.remote_write = self.remote_write.iter().map(target).collect();
-        }
-        if let Some(seconds) = self.remote_write_interval {
-            set.remote_write_interval = Duration::from_secs(seconds);
-        }
-        if let Some(bytes) = self.remote_write_queue {
-            set.remote_write_queue = bytes;
-        }
+        self.remote_write.apply(&mut set);
         if !self.otlp.is_empty() {
             let target = |url: &String| Otlp {
                 http: Http {
@@ -137,7 +151,6 @@ impl OutputArgs {
         }
         set.jsonl_max_bytes = self.jsonl_max_bytes.unwrap_or(set.jsonl_max_bytes);
         set.jsonl_keep = self.jsonl_keep.unwrap_or(set.jsonl_keep);
-        set.remote_write_labels.extend(self.remote_write_label.iter().cloned());
         set.config()
     }
 }

@@ -64,7 +64,7 @@ impl Round for RemoteWrite {
         let (batches, omitted) = self.packer.pack(time_ms, page, shared, between);
         // What leaves is not to be taken back by a crash.
         rounds::wait_for_disk(shared);
-        batches.into_iter().for_each(|batch| self.outbox.put(batch));
+        batches.into_iter().for_each(|batch| _ = self.outbox.put(batch));
         if omitted > 0 {
             shared.shards()[0].write().cut_page(omitted);
         }
@@ -73,7 +73,7 @@ impl Round for RemoteWrite {
 
 /// Packs the present samples into requests, interval by interval.
 #[derive(Debug)]
-struct Packer {
+pub(crate) struct Packer {
     own: Arc<[(String, String)]>,
     hasher: RandomState,
     /// The requests of the last interval, and the keys of their series, sorted.
@@ -83,7 +83,7 @@ struct Packer {
 
 impl Packer {
     /// The labels `own` are added to every sample.
-    fn new(own: &[(String, String)]) -> Self {
+    pub(crate) fn new(own: &[(String, String)]) -> Self {
         Self {
             own: own.into(),
             hasher: RandomState::default(),
@@ -94,7 +94,7 @@ impl Packer {
 
     /// Packs a page as the samples of a moment, and calls `between` between two slices of it. Returns the requests, and how
     /// many series were left out because the page would have been too long.
-    fn pack<S: Shards + ?Sized>(
+    pub(crate) fn pack<S: Shards + ?Sized>(
         &mut self,
         time_ms: u64,
         mut page: Page,

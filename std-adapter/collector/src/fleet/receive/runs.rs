@@ -56,7 +56,7 @@ impl Runs {
             run.datagrams += 1;
             run.events += events();
         }
-        asks.then(|| Receipt {
+        asks.then_some(Receipt {
             sender: header.sender,
             epoch: header.epoch,
             sequence: header.sequence,
@@ -112,9 +112,8 @@ mod tests {
     fn the_number_of_runs_is_bounded_and_idle_ones_give_way() {
         let (mut runs, now) = (Runs::default(), Instant::now());
         let header = |sender| Header { sender, epoch: 3, ..Header::default() };
-        let taken = |runs: &mut Runs, sender, now| {
-            runs.note(&header(sender), true, now, || 0).is_some()
-        };
+        let taken =
+            |runs: &mut Runs, sender, now| runs.note(&header(sender), true, now, || 0).is_some();
         let count = (0..2 * RUNS as u64).filter(|sender| taken(&mut runs, *sender, now)).count();
         assert_eq!(count, RUNS);
         assert!(taken(&mut runs, u64::MAX, now + IDLE));

@@ -1,0 +1,284 @@
+//! Reads the stream of one shard for as long as this worker holds it: takes each message, takes samples when the shard's
+//! clock passes a moment, and replaces what was read by a snapshot now and then.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::samples::Sampler;
+use super::shards::ToReader;
+use super::snapshot::SnapshotError;
+use super::stand::Stand;
+use super::state::{Rules, ShardState};
+use crate::fleet::lease::{Report, Snapshot, Token};
+use crate::fleet::log::Log;
+use crate::fleet::message::TICK;
+use crate::fleet::{names, objects};
+
+/// How many messages are asked for at a time: 4 MiB of full ones.
+const AT_ONCE: usize = 64;
+/// How often a reader looks whether something is due besides messages.
+const LOOK: Duration = Duration::from_millis(250);
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A snapshot is taken when so much time has passed, and as many bytes have been read as the last one has,
+const SOONEST: Duration = Duration::from_secs(5);
+/// or so much time.
+const LATEST: Duration = Duration::from_secs(30);
+/// How long after a moment a shard without messages is told the time.
+const GRACE_MS: u64 = 500;
+/// How long an answer of the log may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Reads one shard.
+pub(super) struct Reader {
+    pub(super) shard: u16,
+    pub(super) token: Token,
+    pub(super) log: Log,
+    pub(super) rules: Arc<Rules>,
+    pub(super) sampler: Option<Sampler>,
+    pub(super) stand: Arc<Stand>,
+    pub(super) orders: UnboundedReceiver<ToReader>,
+    pub(super) reports: UnboundedSender<Report>,
+}
+
+/// A snapshot on its way: it may be put in place when the samples that were taken before it have been delivered.
+struct Pending {
+    bytes: Vec<u8>,
+    position: u64,
+    /// The number behind the samples that were taken before it.
+    end: u64,
+}
+
+/// What a reader knows beside the state.
+struct Progress {
+    /// The snapshot that is valid.
+    saved: Option<Snapshot>,
+    pending: Option<Pending>,
+    /// Whether a snapshot was handed over and it is not known yet whether it is valid.
+    committing: bool,
+    /// Since the last snapshot was taken: the time, and the bytes read.
+    since: Instant,
+    bytes: usize,
+    /// The size of the last snapshot.
+    last_bytes: usize,
+    draining: bool,
+    /// Whether the last message was the last one of the stream.
+    caught_up: bool,
+    /// The moment for which the shard was told the time.
+    told_ms: u64,
+}
+
+impl Reader {
+    /// Reads until the shard is handed over. Dropping this stops it at any time.
+    pub(super) async fn run(mut self, saved: Option<Snapshot>) {
+        let mut state = loop {
+            match self.load(saved.as_ref()).await {
+                Ok(state) => break state,
+                Err(e) => {
+                    tracing::error!("shard {}: {e}", self.shard);
+                    sleep(4 * PAUSE).await;
+                }
+            }
+        };
+        state.keep();
+        self.stand.begin(state.collector.clone());
+        let mut progress = Progress {
+            last_bytes: saved.as_ref().map_or(0, |saved| saved.bytes as usize),
+            saved,
+            pending: None,
+            committing: false,
+            since: Instant::now(),
+            bytes: 0,
+            draining: false,
+            caught_up: false,
+            told_ms: 0,
+        };
+        let mut failing = false;
+        loop {
+            match self.read(&mut state, &mut progress).await {
+                Ok(()) => return,
+                Err(why) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!("shard {}: the log cannot be read: {why}", self.shard);
+                    }
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn load(&self, saved: Option<&Snapshot>) -> Result<ShardState, String> {
+        let Some(saved) = saved else { return Ok(ShardState::new(&self.rules)) };
+        let bytes = objects::get(&self.log, &saved.object).await?;
+        let state = ShardState::restore(&self.rules, &bytes);
+        state.map_err(|e: SnapshotError| format!("{}: {e}", saved.object))
+    }
+
+    /// Reads until the shard is handed over, or the log fails.
+    async fn read(
+        &mut self,
+        state: &mut ShardState,
+        progress: &mut Progress,
+    ) -> Result<(), String> {
+        let mut lost = self.log.lost.clone();
+        lost.mark_unchanged();
+        let opened = timeout(ANSWER, self.open(state.read.position + 1)).await;
+        let mut messages = opened.map_err(|e| e.to_string())??;
+        let mut is_first = true;
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    None => return Ok(()),
+                    Some(ToReader::Drain) => progress.draining = true,
+                    Some(ToReader::Committed(saved)) => {
+                        if self.committed(progress, saved).await {
+                            return Ok(());
+                        }
+                    }
+                },
+                message = messages.next() => {
+                    let message = message.ok_or("it ended")?.map_err(|e| e.to_string())?;
+                    self.take(state, progress, &message, is_first).await?;
+                    is_first = false;
+                }
+                _ = lost.changed() => return Err("the connection was lost".into()),
+                _ = look.tick() => self.tell_time(state, progress).await,
+            }
+            self.save(state, progress).await?;
+        }
+    }
+
+    /// Begins to read at a message.
+    async fn open(&self, from: u64) -> Result<pull::Stream, String> {
+        let stream = self.log.context.get_stream_no_info(names::stream(self.shard)).await;
+        let config = pull::Config {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
+            ack_policy: AckPolicy::None,
+            inactive_threshold: Duration::from_secs(30),
+            memory_storage: true,
+            num_replicas: 1,
+            ..pull::Config::default()
+        };
+        let stream = stream.map_err(|e| e.to_string())?;
+        let consumer = stream.create_consumer(config).await.map_err(|e| e.to_string())?;
+        let messages = consumer.stream().max_messages_per_batch(AT_ONCE);
+        let messages = messages.expires(Duration::from_secs(10)).heartbeat(Duration::from_secs(2));
+        messages.messages().await.map_err(|e| e.to_string())
+    }
+
+    /// Takes a message, and before it the samples of the moments that its time passes.
+    async fn take(
+        &mut self,
+        state: &mut ShardState,
+        progress: &mut Progress,
+        message: &Message,
+        is_first: bool,
+    ) -> Result<(), String> {
+        let info = message.info().map_err(|e| e.to_string())?;
+        let (position, pending) = (info.stream_sequence, info.pending);
+        if position <= state.read.position {
+            return Ok(());
+        }
+        if position > state.read.position + 1 && !is_first {
+            // It may have been lost on its way here, and still be there.
+            return Err(format!("message {} is missing", state.read.position + 1));
+        }
+        let time_ms = info.published.unix_timestamp_nanos() / 1_000_000;
+        let time_ms = u64::try_from(time_ms).unwrap_or(0).max(state.read.clock_ms);
+        if let Some(sampler) = &mut self.sampler {
+            for moment in state.moments(&self.rules, time_ms) {
+                sampler.room().await;
+                sampler.take(moment, state);
+            }
+        }
+        state.take(position, time_ms, &message.payload);
+        progress.bytes += message.payload.len();
+        progress.caught_up = pending == 0;
+        self.stand.read(state.read, pending);
+        Ok(())
+    }
+
+    /// Publishes a message without datagrams when a moment has passed and nothing else says so: then samples are taken of a
+    /// shard whose senders are silent, too.
+    async fn tell_time(&self, state: &ShardState, progress: &mut Progress) {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
+        let due = state.moments(&self.rules, now_ms.saturating_sub(GRACE_MS)).last();
+        let Some(due) = due.filter(|due| *due > progress.told_ms && progress.caught_up) else {
+            return;
+        };
+        progress.told_ms = due;
+        // If it is lost, the next moment's is not.
+        let _ = self.log.client.publish(names::subject(self.shard), TICK.into()).await;
+    }
+
+    /// Takes a snapshot if one is due, and puts it in place if one may be.
+    async fn save(&mut self, state: &ShardState, progress: &mut Progress) -> Result<(), String> {
+        let has_news =
+            progress.saved.as_ref().map_or(0, |saved| saved.position) < state.read.position;
+        if progress.draining && !has_news && !progress.committing && progress.pending.is_none() {
+            progress.draining = false;
+            let _ = self.reports.send(Report::Drained { shard: self.shard, token: self.token });
+            return Ok(());
+        }
+        let waited = progress.since.elapsed();
+        let is_due = progress.draining
+            || waited >= SOONEST && progress.bytes >= progress.last_bytes
+            || waited >= LATEST;
+        if is_due && has_news && progress.pending.is_none() && !progress.committing {
+            let begun = Instant::now();
+            let bytes = state.snapshot();
+            self.stand.took(bytes.len(), begun.elapsed());
+            let end = self.sampler.as_ref().map_or(0, Sampler::end);
+            progress.last_bytes = bytes.len();
+            (progress.since, progress.bytes) = (Instant::now(), 0);
+            progress.pending = Some(Pending { bytes, position: state.read.position, end });
+        }
+        let delivered = |pending: &mut Pending| {
+            self.sampler.as_ref().is_none_or(|sampler| sampler.is_delivered(pending.end))
+        };
+        let Some(pending) = progress.pending.take_if(delivered) else { return Ok(()) };
+        let object = format!("{}.{}.{}", self.shard, self.token.0, pending.position);
+        let bytes = pending.bytes.len() as u64;
+        if let Err(e) = objects::put(&self.log, &object, &pending.bytes).await {
+            progress.pending = Some(pending);
+            return Err(e);
+        }
+        progress.committing = true;
+        let snapshot = Snapshot { object, position: pending.position, bytes };
+        let (shard, token) = (self.shard, self.token);
+        let _ = self.reports.send(Report::Commit { shard, token, snapshot });
+        Ok(())
+    }
+
+    /// The snapshot is the valid one: what it replaces is removed. The stream keeps the messages between the one before and
+    /// this one. Returns whether that was the last.
+    async fn committed(&mut self, progress: &mut Progress, saved: Snapshot) -> bool {
+        progress.committing = false;
+        self.stand.saved(saved.position);
+        if let Some(before) = progress.saved.replace(saved) {
+            // What cannot be removed now is removed with the next one, or lies there.
+            let removed = timeout(ANSWER, async {
+                objects::delete(&self.log, &before.object).await;
+                let stream = self.log.context.get_stream_no_info(names::stream(self.shard)).await;
+                if let Ok(stream) = stream {
+                    let _ = stream.purge().sequence(before.position + 1).await;
+                }
+            });
+            let _ = removed.await;
+        }
+        if progress.draining {
+            let (shard, token) = (self.shard, self.token);
+            let _ = self.reports.send(Report::Drained { shard, token });
+        }
+        progress.draining
+    }
+}

@@ -14,6 +14,7 @@
 //!
 //! [`names`] has what all parts agree on. Only workers and what shows their state use leases.
 
+mod lease;
 mod log;
 mod message;
 mod metrics;

@@ -5,6 +5,8 @@
 //! | `demo` | a collector and a client in one process, fed with this machine's own readings |
 //! | `collect` | receives, and shows what it has on a page, as Prometheus text and as JSON |
 //! | `receive` | takes datagrams into the log of a fleet (feature `nats`) |
+//! | `work` | reads shards of that log, and sends on what they say (feature `nats`) |
+//! | `fleet` | shows the shards of a fleet and who has them (feature `nats`) |
 //! | `data` | checks and shows what `collect --data` keeps |
 //! | `map` | checks the rules of `collect --map`, and shows what they make of names |
 //! | `bridge` | carries datagrams from serial ports and RTT to a collector, and its answers back |
@@ -54,6 +56,8 @@ mod map;
 #[cfg(feature = "nats")]
 mod receive;
 mod send;
+#[cfg(feature = "nats")]
+mod work;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -92,6 +96,14 @@ enum Command {
     #[cfg(feature = "nats")]
     #[command(after_help = receive::HELP)]
     Receive(Box<receive::Args>),
+    /// Read shards of the log of a fleet until Ctrl-C, and send on what they say
+    #[cfg(feature = "nats")]
+    #[command(after_help = work::HELP)]
+    Work(Box<work::Args>),
+    /// Show how a fleet is doing
+    #[cfg(feature = "nats")]
+    #[command(after_help = fleet::HELP)]
+    Fleet(fleet::Args),
     /// Check or show what a collector keeps in its data directory
     #[command(after_help = data::HELP)]
     Data(data::Args),
@@ -145,6 +157,10 @@ fn run(cli: Cli) -> common::failure::Outcome {
         Command::Collect(args) => collect::run(&args, settings.collector),
         #[cfg(feature = "nats")]
         Command::Receive(args) => receive::run(&args),
+        #[cfg(feature = "nats")]
+        Command::Work(args) => work::run(&args, settings.collector),
+        #[cfg(feature = "nats")]
+        Command::Fleet(args) => fleet::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),

@@ -257,7 +257,8 @@ pub(crate) fn write_only(config: &RemoteWriteConfig) -> Result<WriteOnly, crate:
         started.map_err(crate::StartError::Thread)?;
     }
     let outboxes = vec![outbox.clone()];
-    let exporting = Exporting { end: Arc::default(), outboxes, taken, delivered };
+    let exporting =
+        Exporting { end: Arc::default(), outboxes, relays: Arc::default(), taken, delivered };
     Ok(WriteOnly { names, outbox, exporting })
 }
 

@@ -62,7 +62,7 @@ impl LogConfig {
             ca_file: None,
             shards: None,
             replicas: 1,
-            max_bytes: 1 << 30,
+            max_bytes: 256 << 20,
         }
     }
 }

@@ -21,6 +21,10 @@ mod metrics;
 pub mod names;
 mod objects;
 mod receive;
+mod status;
+mod work;
 
 pub use log::{FleetError, LogConfig};
 pub use receive::{ReceiveConfig, ReceiveReport, Receiving};
+pub use status::{ShardStatus, status};
+pub use work::{WorkConfig, Working};

@@ -1,12 +1,75 @@
-//! What the parts of a fleet have in common on the command line: the log.
+//! `ringstat fleet`: a fleet at a glance; and what all its parts have in common on the command line: the log.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ringstat_collector::StartError;
-use ringstat_collector::fleet::{FleetError, LogConfig};
+use ringstat_collector::fleet::{FleetError, LogConfig, ShardStatus, status};
 
 use crate::collect::cannot_start;
-use crate::common::failure::{Exit, Failure};
+use crate::common::failure::{Exit, Failure, Outcome};
+use crate::common::{report, table};
+
+/// The text at the end of `--help`.
+pub(crate) const HELP: &str = "\
+Examples:
+  ringstat fleet status --log nats://127.0.0.1:4222
+  ringstat fleet status --log nats://127.0.0.1:4222 --json
+
+Exit codes: 0 every shard has a worker, 1 some have none, 2 usage, 3 there is no log, or no fleet in it";
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum What {
+    /// Show each shard: its worker, what is in its stream, and how far its snapshot goes
+    Status {
+        #[command(flatten)]
+        log: LogArgs,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What is printed as JSON.
+#[derive(serde::Serialize)]
+struct Shown<'a> {
+    shards: &'a [ShardStatus],
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let What::Status { log, json } = &args.what;
+    let shards = status(&log.config(), Duration::from_secs(1)).map_err(failure)?;
+    if *json {
+        report::print(&Shown { shards: &shards }, true, false)?;
+    } else {
+        let columns = ["shard", "worker", "messages/s", "last", "saved", "unsaved", "log MiB"];
+        let rows: Vec<_> = shards.iter().map(row).collect();
+        println!("{}", table::render(&columns, &rows, 2));
+    }
+    if shards.iter().all(|shard| shard.worker.is_some()) {
+        Ok(())
+    } else {
+        Err(Failure::reported(Exit::Loss))
+    }
+}
+
+fn row(of: &ShardStatus) -> Vec<String> {
+    vec![
+        of.shard.to_string(),
+        of.worker.clone().unwrap_or_else(|| "none".into()),
+        format!("{:.0}", of.rate),
+        of.last.to_string(),
+        of.saved.to_string(),
+        of.last.saturating_sub(of.saved).to_string(),
+        format!("{:.1}", of.bytes as f64 / f64::from(1 << 20)),
+    ]
+}
 
 /// The flags for the log of a fleet.
 #[derive(clap::Args, Debug)]
@@ -27,7 +90,7 @@ pub(crate) struct LogArgs {
     /// How many brokers of a cluster keep each message, for streams that do not exist yet [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: Option<u8>,
-    /// Largest size of a shard's stream in bytes, for streams that do not exist yet [default: 1073741824]
+    /// Largest size of a shard's stream in bytes, for streams that do not exist yet; the broker reserves so much for each [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     shard_bytes: Option<u64>,
 }

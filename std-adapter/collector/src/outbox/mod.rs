@@ -154,8 +154,14 @@ impl Outbox {
         self.state().bytes
     }
 
-    /// Puts a batch in, and returns its number. Only one thread may do so at a time.
-    pub(crate) fn put(&self, batch: Batch) -> u64 {
+    /// The number that the next batch will have.
+    #[cfg(feature = "nats")]
+    pub(crate) fn next_number(&self) -> u64 {
+        self.state().next
+    }
+
+    /// Puts a batch in. Only one thread may do so at a time.
+    pub(crate) fn put(&self, batch: Batch) {
         let Batch { time_ms, samples, body } = batch;
         let number = self.state().next;
         let kept = self.disk.as_ref().map(|disk| disk.put(number, time_ms, samples, &body));
@@ -181,7 +187,6 @@ impl Outbox {
         drop(state);
         self.news.notify_all();
         self.delete(&gone, None);
-        number
     }
 
     /// Waits for the next batch of a target. Returns `None` if the collector ends and no batch, or no time, is left.

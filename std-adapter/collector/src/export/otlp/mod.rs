@@ -86,6 +86,6 @@ impl Round for Otlp {
         self.memory.end_round(time_ms);
         // What leaves is not to be taken back by a crash.
         rounds::wait_for_disk(shared);
-        batches.into_iter().for_each(|batch| _ = self.outbox.put(batch));
+        batches.into_iter().for_each(|batch| self.outbox.put(batch));
     }
 }

@@ -64,7 +64,7 @@ impl Round for RemoteWrite {
         let (batches, omitted) = self.packer.pack(time_ms, page, shared, between);
         // What leaves is not to be taken back by a crash.
         rounds::wait_for_disk(shared);
-        batches.into_iter().for_each(|batch| _ = self.outbox.put(batch));
+        batches.into_iter().for_each(|batch| self.outbox.put(batch));
         if omitted > 0 {
             shared.shards()[0].write().cut_page(omitted);
         }

@@ -37,7 +37,8 @@ impl Samples {
     fn put(&self, batch: Batch) -> u64 {
         let _putting: MutexGuard<'_, ()> =
             self.putting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.outbox.put(batch) + 1
+        self.outbox.put(batch);
+        self.outbox.next_number()
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if shards.iter().all(|shard| shard.worker.is_some()) {
         Ok(())
     } else {
-        Err(Failure::reported(Exit::Loss))
+        Err(Failure::reported(Exit::Verdict))
     }
 }
 

@@ -75,10 +75,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     report::print(&account, args.json, false)?;
     match (account.closes, account.queue_full + account.shutdown) {
         (true, 0) => Ok(()),
-        (true, _) => Err(Failure::reported(Exit::Loss)),
+        (true, _) => Err(Failure::reported(Exit::Verdict)),
         (false, _) => {
             let bug = "the account does not close: this is a bug in ringstat";
-            Err(Failure::new(Exit::Loss, bug))
+            Err(Failure::new(Exit::Verdict, bug))
         }
     }
 }

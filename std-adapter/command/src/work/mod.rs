@@ -87,5 +87,5 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     let working = working.map_err(fleet::failure)?;
     report::print(&Address { http: working.http() }, args.json, false)?;
     let _ = ended.recv();
-    if working.stop() { Ok(()) } else { Err(Failure::reported(Exit::Loss)) }
+    if working.stop() { Ok(()) } else { Err(Failure::reported(Exit::Verdict)) }
 }

@@ -36,7 +36,7 @@ use crate::export::{RemoteWriteConfig, WriteOnly, write_only};
 use crate::http::{HttpServer, safe};
 use crate::limits::Limits;
 use crate::mapping::Mapping;
-use crate::metrics::{Distributions, Page};
+use crate::metrics::{Distributions, Page, Sink as _, Text};
 use samples::Samples;
 use shards::Shards;
 use state::Rules;
@@ -220,8 +220,9 @@ async fn of_shard(State(shared): State<Arc<Shared>>, Path(shard): Path<u16>) -> 
     };
     let mut page = Page::of_senders(stand.numbers().read.clock_ms, shared.distributions);
     let slices = futures_util::stream::unfold(true, move |more| {
-        let mut slice = String::new();
-        let more = more && page.write(&mut slice, &*collector, SLICE);
+        let mut text = Text::prometheus();
+        let more = more && page.write(&mut text, &*collector, SLICE);
+        let slice = text.take();
         let next =
             (more || !slice.is_empty()).then_some((Ok::<_, std::convert::Infallible>(slice), more));
         async move {

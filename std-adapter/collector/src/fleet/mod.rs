@@ -14,6 +14,8 @@
 //!
 //! [`names`] has what all parts agree on. Only workers and what shows their state use leases.
 
+#[cfg(all(test, feature = "nats-server"))]
+mod broker;
 mod lease;
 mod log;
 mod message;

@@ -42,6 +42,8 @@ mod shard;
 
 #[cfg(test)]
 mod model;
+#[cfg(all(test, feature = "nats-server"))]
+mod tests;
 
 use std::time::Duration;
 

@@ -24,7 +24,8 @@ impl Broker {
     /// Where it is, and how many shards its fleet has.
     pub(crate) fn config(&self, shards: u16) -> LogConfig {
         let url = format!("nats://127.0.0.1:{}", self.port);
-        LogConfig { shards: Some(shards), ..LogConfig::at(url) }
+        // The broker reserves what all streams may have together.
+        LogConfig { shards: Some(shards), max_bytes: 1 << 20, ..LogConfig::at(url) }
     }
 
     /// Ends it as `kill -9` does.

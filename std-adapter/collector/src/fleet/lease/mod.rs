@@ -42,6 +42,8 @@ mod shard;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod simulation;
 #[cfg(all(test, feature = "nats-server"))]
 mod tests;
 

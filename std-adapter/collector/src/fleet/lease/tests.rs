@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::sleep;
 
 use super::{Keeper, Order, Record, Report, Shard, Snapshot, Token};
 use crate::fleet::broker::Broker;
@@ -65,7 +66,7 @@ impl Worker {
                     }
                     Ok(Control::Leave) => return runtime.block_on(keeper.leave()),
                     Ok(Control::Kill) => return,
-                    Err(_) => runtime.block_on(tokio::time::sleep(Duration::from_millis(20))),
+                    Err(_) => runtime.block_on(async { sleep(Duration::from_millis(20)).await }),
                 }
             }
         });
@@ -205,9 +206,7 @@ fn who_was_stopped_for_too_long_writes_nothing() {
 
     drop(go_on);
     // It had all: it lost them before it got its share of them again, under tokens of their own.
-    until("they share", || {
-        a.held().values().all(|token| *token > new) && hold(&[&a, &b], &[6, 6])
-    });
+    until("they share", || a.held().values().all(|token| *token > new) && hold(&[&a, &b], &[6, 6]));
     assert_eq!(stored(&config, 0).snapshot, Some(second));
     assert!(a.has_committed(&[first]));
 }

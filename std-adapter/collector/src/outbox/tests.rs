@@ -27,7 +27,9 @@ const TAKEN: fn(u64) -> Outcome = |sent| Outcome { sent, cause: OutputCause::Ref
 #[test]
 fn each_target_has_each_batch_once_in_order() {
     let outbox = Outbox::open(names(&["a", "b"]), ROOM, None).unwrap();
-    (1..=3).for_each(|n| outbox.put(batch(n, 10 * n)));
+    (1..=3).for_each(|n| {
+        outbox.put(batch(n, 10 * n));
+    });
     for n in 1..=3 {
         let (number, got) = outbox.next(0).unwrap();
         assert_eq!(got, batch(n, 10 * n));
@@ -56,7 +58,9 @@ fn each_target_has_each_batch_once_in_order() {
 fn the_oldest_that_nobody_is_at_goes_when_there_is_no_room() {
     let outbox = Outbox::open(names(&["slow", "fast"]), 2500, None).unwrap();
     // Each has 800 bytes, so there is room for three.
-    (1..=3).for_each(|n| outbox.put(batch(n, 1)));
+    (1..=3).for_each(|n| {
+        outbox.put(batch(n, 1));
+    });
     let (first, _) = outbox.next(0).unwrap();
     for n in 1..=3 {
         let (number, _) = outbox.next(1).unwrap();
@@ -82,7 +86,9 @@ fn what_waits_is_there_in_the_next_life() {
     let file = dir.path().join("queue.redb");
     let open = |targets: &[&str]| Outbox::open(names(targets), ROOM, Some((&file, false))).unwrap();
     let outbox = open(&["a", "b"]);
-    (1..=5).for_each(|n| outbox.put(batch(n, n)));
+    (1..=5).for_each(|n| {
+        outbox.put(batch(n, n));
+    });
     for _ in 0..2 {
         let (number, got) = outbox.next(0).unwrap();
         outbox.done(0, number, TAKEN(got.samples));

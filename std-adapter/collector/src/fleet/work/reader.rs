@@ -264,6 +264,11 @@ impl Reader {
     async fn committed(&mut self, progress: &mut Progress, saved: Snapshot) -> bool {
         progress.committing = false;
         self.stand.saved(saved.position);
+        let of_term = format!("{}.{}.", self.shard, self.token.0);
+        if !progress.saved.as_ref().is_some_and(|before| before.object.starts_with(&of_term)) {
+            let swept = objects::sweep(&self.log, self.shard, self.token, &saved.object);
+            let _ = timeout(ANSWER, swept).await;
+        }
         if let Some(before) = progress.saved.replace(saved) {
             // What cannot be removed now is removed with the next one, or lies there.
             let removed = timeout(ANSWER, async {

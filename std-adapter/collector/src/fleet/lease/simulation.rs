@@ -213,7 +213,7 @@ impl Worker {
     /// Saves the shards whose turn it is.
     fn save(&mut self, broker: &mut Broker, now: u64, time: Time) {
         for (shard, job) in &self.jobs {
-            if (now + u64::from(*shard)) % SAVE != 0 {
+            if !(now + u64::from(*shard)).is_multiple_of(SAVE) {
                 continue;
             }
             let object = format!("{shard}.{}.{}", job.token.0, job.position);

@@ -62,7 +62,7 @@ impl Worker {
                 match controls.try_recv() {
                     Ok(Control::Stop(go_on, stopped)) => {
                         stopped.send(()).unwrap();
-                        drop(go_on.recv());
+                        let _ = go_on.recv();
                     }
                     Ok(Control::Leave) => return runtime.block_on(keeper.leave()),
                     Ok(Control::Kill) => return,

@@ -140,8 +140,9 @@ def count():
                         "ordinary_count", "critical_count"):
                 key = (of["sender"], name.removesuffix("_count").removesuffix("_seconds").removesuffix("_total"))
                 known[key] = known.get(key, 0) + int(value)
-            if name == "ringstat_sender_lost_total":
-                lost[of["sender"]] = int(value)
+            # What is missing counts as lost when a thousand numbers have followed; until then it is outstanding.
+            if name in ("ringstat_sender_lost_total", "ringstat_sender_outstanding"):
+                lost[of["sender"]] = lost.get(of["sender"], 0) + int(value)
     return known, lost
 
 

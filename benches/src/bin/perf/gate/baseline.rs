@@ -99,4 +99,36 @@ mod tests {
             slips[0].starts_with("b.z is in the baseline") && slips[1].starts_with("b.new was")
         );
     }
+
+    #[test]
+    fn the_readme_has_the_instructions_of_the_baseline() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let all = read(&here.join("baseline.toml")).unwrap();
+        let readme = std::fs::read_to_string(here.join("README.md")).unwrap();
+        let rows: [(&str, &[&str]); 9] = [
+            ("`counter.inc()`, `histogram.record()`", &["counter", "histogram"]),
+            ("recording an event with 3 static tags;", &["record", "record_dynamic"]),
+            ("recording an event with 3 dynamic tags", &["record_40_bytes", "record_200_bytes"]),
+            ("a counter of the `metrics` facade:", &["facade", "facade_handle"]),
+            ("pushing and popping 64 bytes,", &["spsc", "mpmc"]),
+            ("pushing 64 bytes,", &["overwrite"]),
+            ("packing a datagram of 1472 bytes", &["pack", "decode"]),
+            ("a DogStatsD line", &["line"]),
+            ("reading an acknowledgement", &["ack"]),
+        ];
+        for (what, names) in rows {
+            let numbers = names.iter().map(|name| grouped(all[&format!("instructions.{name}")]));
+            let cell = format!("| {} |", numbers.collect::<Vec<_>>().join(", "));
+            let begins = format!("| {what}");
+            let found = readme.lines().any(|l| l.starts_with(&begins) && l.ends_with(&cell));
+            assert!(found, "benches/README.md should say: {what} {cell}");
+        }
+    }
+
+    /// A whole number with a space between groups of digits, as tables have it.
+    fn grouped(number: f64) -> String {
+        let digits = format!("{number:.0}");
+        let groups = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy);
+        groups.collect::<Vec<_>>().join(if digits.len() > 4 { " " } else { "" })
+    }
 }

@@ -88,6 +88,7 @@ impl Reader {
         };
         state.keep();
         self.stand.begin(state.collector.clone());
+        self.stand.saved(saved.as_ref().map_or(0, |saved| saved.position));
         let mut progress = Progress {
             last_bytes: saved.as_ref().map_or(0, |saved| saved.bytes as usize),
             saved,
@@ -129,7 +130,10 @@ impl Reader {
         let mut lost = self.log.lost.clone();
         lost.mark_unchanged();
         let opened = timeout(ANSWER, self.open(state.read.position + 1)).await;
-        let mut messages = opened.map_err(|e| e.to_string())??;
+        let (mut messages, pending) = opened.map_err(|e| e.to_string())??;
+        // A shard may be taken over without any message to read.
+        progress.caught_up = pending == 0;
+        self.stand.read(state.read, pending);
         let mut is_first = true;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -152,12 +156,14 @@ impl Reader {
                 _ = lost.changed() => return Err("the connection was lost".into()),
                 _ = look.tick() => self.tell_time(state, progress).await,
             }
-            self.save(state, progress).await?;
+            if self.save(state, progress).await? {
+                return Ok(());
+            }
         }
     }
 
-    /// Begins to read at a message.
-    async fn open(&self, from: u64) -> Result<pull::Stream, String> {
+    /// Begins to read at a message. Returns how many there are, too.
+    async fn open(&self, from: u64) -> Result<(pull::Stream, u64), String> {
         let stream = self.log.context.get_stream_no_info(names::stream(self.shard)).await;
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
@@ -169,9 +175,10 @@ impl Reader {
         };
         let stream = stream.map_err(|e| e.to_string())?;
         let consumer = stream.create_consumer(config).await.map_err(|e| e.to_string())?;
+        let pending = consumer.cached_info().num_pending;
         let messages = consumer.stream().max_messages_per_batch(AT_ONCE);
         let messages = messages.expires(Duration::from_secs(10)).heartbeat(Duration::from_secs(2));
-        messages.messages().await.map_err(|e| e.to_string())
+        Ok((messages.messages().await.map_err(|e| e.to_string())?, pending))
     }
 
     /// Takes a message, and before it the samples of the moments that its time passes.
@@ -220,14 +227,13 @@ impl Reader {
         let _ = self.log.client.publish(names::subject(self.shard), TICK.into()).await;
     }
 
-    /// Takes a snapshot if one is due, and puts it in place if one may be.
-    async fn save(&mut self, state: &ShardState, progress: &mut Progress) -> Result<(), String> {
+    /// Takes a snapshot if one is due, and puts it in place if one may be. Returns whether the shard is handed over.
+    async fn save(&mut self, state: &ShardState, progress: &mut Progress) -> Result<bool, String> {
         let has_news =
             progress.saved.as_ref().map_or(0, |saved| saved.position) < state.read.position;
         if progress.draining && !has_news && !progress.committing && progress.pending.is_none() {
-            progress.draining = false;
             let _ = self.reports.send(Report::Drained { shard: self.shard, token: self.token });
-            return Ok(());
+            return Ok(true);
         }
         let waited = progress.since.elapsed();
         let is_due = progress.draining
@@ -245,7 +251,7 @@ impl Reader {
         let delivered = |pending: &mut Pending| {
             self.sampler.as_ref().is_none_or(|sampler| sampler.is_delivered(pending.end))
         };
-        let Some(pending) = progress.pending.take_if(delivered) else { return Ok(()) };
+        let Some(pending) = progress.pending.take_if(delivered) else { return Ok(false) };
         let object = format!("{}.{}.{}", self.shard, self.token.0, pending.position);
         let bytes = pending.bytes.len() as u64;
         if let Err(e) = objects::put(&self.log, &object, &pending.bytes).await {
@@ -256,7 +262,7 @@ impl Reader {
         let snapshot = Snapshot { object, position: pending.position, bytes };
         let (shard, token) = (self.shard, self.token);
         let _ = self.reports.send(Report::Commit { shard, token, snapshot });
-        Ok(())
+        Ok(false)
     }
 
     /// The snapshot is the valid one: what it replaces is removed. The stream keeps the messages between the one before and

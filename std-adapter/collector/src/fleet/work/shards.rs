@@ -110,7 +110,10 @@ impl Shards {
         }
     }
 
+    /// The shards that are read now: a reader that has handed its shard over has ended.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u16, Running>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, running| !running.task.is_finished());
+        all
     }
 }

@@ -64,7 +64,10 @@ fn run(name: &str, board: Board, one_in: Option<u64>) {
     assert_eq!(said.number("sent"), known.series("events") + CRITICAL, "{said:?}");
     assert_eq!((said.number("recorded"), said.number("unconfirmed")), (EVENTS + CRITICAL, 0));
     let known = collector.end();
-    assert_eq!(known.sender("received") + known.sender("lost"), said.number("datagrams"));
+    let counted = known.sender("received") + known.sender("lost");
+    // If the line damages the very last datagram, the collector cannot know that there was one.
+    let unheard = said.number("datagrams") - counted;
+    assert!(unheard <= u64::from(one_in.is_some()), "{counted} counted: {said:?}");
     println!("{} of {} datagrams lost", known.sender("lost"), said.number("datagrams"));
     assert_eq!(said.number("lost") > 0, one_in.is_some(), "{said:?}");
     drop(slave);

@@ -37,6 +37,8 @@ const END: Duration = Duration::from_millis(1500);
 pub(crate) enum Unprepared {
     Output(OutputError),
     Data(DataError),
+    #[cfg(feature = "nats")]
+    Thread(std::io::Error),
 }
 
 impl From<OutputError> for Unprepared {
@@ -245,7 +247,7 @@ impl WriteOnly {
 
 /// Starts to deliver what is put into an outbox in memory.
 #[cfg(feature = "nats")]
-pub(crate) fn write_only(config: &RemoteWriteConfig) -> Result<WriteOnly, crate::StartError> {
+pub(crate) fn write_only(config: &RemoteWriteConfig) -> Result<WriteOnly, Unprepared> {
     let carriers = config.targets.iter().cloned().map(RemoteWriteCarrier::new);
     let carriers = carriers.collect::<Result<Vec<_>, _>>().map_err(Unprepared::Output)?;
     let names = distinct(config.targets.iter().map(|target| shown(&target.http.url)));
@@ -254,7 +256,7 @@ pub(crate) fn write_only(config: &RemoteWriteConfig) -> Result<WriteOnly, crate:
     let (delivering, delivered) = channel();
     for (target, (carrier, name)) in carriers.into_iter().zip(names.clone()).enumerate() {
         let started = deliver::start(name, carrier, &outbox, target, delivering.clone());
-        started.map_err(crate::StartError::Thread)?;
+        started.map_err(Unprepared::Thread)?;
     }
     let outboxes = vec![outbox.clone()];
     let exporting =

@@ -90,7 +90,7 @@ pub enum FleetError {
     /// The number of shards is not from 1 to 4096.
     Range(u16),
     /// A socket, a thread or an output cannot be used.
-    Start(crate::StartError),
+    Start(crate::server::StartError),
 }
 
 impl fmt::Display for FleetError {
@@ -119,15 +119,15 @@ impl std::error::Error for FleetError {
     }
 }
 
-impl From<crate::StartError> for FleetError {
-    fn from(error: crate::StartError) -> Self {
+impl From<crate::server::StartError> for FleetError {
+    fn from(error: crate::server::StartError) -> Self {
         Self::Start(error)
     }
 }
 
 impl From<io::Error> for FleetError {
     fn from(error: io::Error) -> Self {
-        Self::Start(crate::StartError::Thread(error))
+        Self::Start(crate::server::StartError::Thread(error))
     }
 }
 

@@ -108,6 +108,8 @@ impl From<Unprepared> for StartError {
         match error {
             Unprepared::Output(e) => Self::Output(e),
             Unprepared::Data(e) => Self::Data(e),
+            #[cfg(feature = "nats")]
+            Unprepared::Thread(e) => Self::Thread(e),
         }
     }
 }

@@ -30,8 +30,8 @@ use axum::routing::get;
 pub use account::ReceiveReport;
 
 use super::log::{FleetError, Log, LogConfig};
-use crate::StartError;
 use crate::http::{HttpServer, safe};
+use crate::server::StartError;
 use crate::server::Waker;
 use crate::shared::kernel;
 use account::Account;

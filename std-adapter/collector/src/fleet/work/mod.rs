@@ -31,12 +31,12 @@ use axum::routing::get;
 
 use super::lease::{Keeper, WorkerId};
 use super::log::{FleetError, Log, LogConfig};
-use crate::StartError;
 use crate::export::{RemoteWriteConfig, WriteOnly, write_only};
 use crate::http::{HttpServer, safe};
 use crate::limits::Limits;
 use crate::mapping::Mapping;
 use crate::metrics::{Distributions, Page, Sink as _, Text};
+use crate::server::StartError;
 use samples::Samples;
 use shards::Shards;
 use state::Rules;
@@ -115,8 +115,11 @@ impl Working {
             .build()?;
         let log = runtime.block_on(Log::begin(&config.log, "ringstat work"))?;
         let RemoteWriteConfig { targets, interval, labels, queue_bytes } = &config.remote_write;
-        let outputs =
-            if targets.is_empty() { None } else { Some(write_only(&config.remote_write)?) };
+        let outputs = if targets.is_empty() {
+            None
+        } else {
+            Some(write_only(&config.remote_write).map_err(StartError::from)?)
+        };
         let samples = |of: &WriteOnly| Arc::new(Samples::new(of.outbox.clone(), *queue_bytes));
         let samples = outputs.as_ref().map(|of| (of.names.clone(), samples(of)));
         let rules = Arc::new(Rules {

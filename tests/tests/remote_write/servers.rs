@@ -236,7 +236,8 @@ fn nothing_is_lost_and_nothing_comes_twice_whoever_is_killed() {
             recorder.seen().samples.values().filter_map(|of| of.keys().next_back().copied()).max();
         let outputs = running.outputs()?;
         for output in &outputs {
-            assert_eq!(output["counts"]["dropped"], serde_json::json!([0, 0, 0, 0]), "{output}");
+            let dropped = output["counts"]["dropped"].as_array().expect("a count for each cause");
+            assert!(dropped.iter().all(|n| *n == 0), "{output}");
         }
         let is_idle = |output: &Value| output["pending_samples"] == 0;
         outputs.iter().all(is_idle).then_some(newest?)

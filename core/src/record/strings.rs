@@ -3,7 +3,7 @@
 //! In a slot, each string follows one byte with its length: first the text if there is one, then keys and values in
 //! turn. The tag memory uses the same layout, except that a text has two bytes of length there.
 
-#![allow(unsafe_code)] // EventStrings that were written as such are not checked again.
+#![allow(unsafe_code)] // Strings that were written as such are not checked again.
 
 use crate::record::spill::Held;
 

@@ -11,6 +11,7 @@
 //!
 //! The load may also be a program of the user's ([`program`]), of which only what arrives is known.
 
+mod arrivals;
 mod ladder;
 mod latency;
 mod memory;

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::latency::Percentiles;
 use super::program::ProgramReport;
+use super::run::percent;
 use super::summary::Report;
 use crate::common::failure::{Exit, Failure};
 
@@ -16,48 +18,62 @@ use crate::common::failure::{Exit, Failure};
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Objectives {
     /// How much of the intended load must be generated; otherwise the test would be of another load.
-    generated_percent: f64,
+    generated_percent: Limit,
     /// The share of the events that may be lost, at whatever stage.
-    lost_percent: f64,
+    lost_percent: Limit,
     /// How many sends may fail.
-    failed_sends: f64,
+    failed_sends: Limit,
     /// The rate at which events have to arrive.
-    delivered_per_second: Option<f64>,
-    record_p50_ns: Option<f64>,
-    record_p99_ns: Option<f64>,
-    record_p999_ns: Option<f64>,
-    end_to_end_p50_ms: Option<f64>,
-    end_to_end_p99_ms: Option<f64>,
-    end_to_end_p999_ms: Option<f64>,
+    delivered_per_second: Option<Limit>,
+    record_p50_ns: Option<Limit>,
+    record_p99_ns: Option<Limit>,
+    record_p999_ns: Option<Limit>,
+    end_to_end_p50_ms: Option<Limit>,
+    end_to_end_p99_ms: Option<Limit>,
+    end_to_end_p999_ms: Option<Limit>,
     /// The highest use of the client's rings.
-    buffer_percent: Option<f64>,
+    buffer_percent: Option<Limit>,
     /// The memory that the run adds to the process, in megabytes.
-    memory_mb: Option<f64>,
+    memory_mb: Option<Limit>,
     /// In the scenario `network-failure`: the time until the breaker has opened, and the time after the failure until it
     /// has closed, in seconds.
-    opened_within_s: f64,
-    recovered_within_s: f64,
+    opened_within_s: Limit,
+    recovered_within_s: Limit,
 }
 
 impl Default for Objectives {
     fn default() -> Self {
         Self {
-            generated_percent: 99.0,
-            lost_percent: 1.0,
-            failed_sends: 0.0,
+            generated_percent: Limit(99.0),
+            lost_percent: Limit(1.0),
+            failed_sends: Limit(0.0),
             delivered_per_second: None,
             record_p50_ns: None,
             record_p99_ns: None,
             record_p999_ns: None,
             end_to_end_p50_ms: None,
-            end_to_end_p99_ms: Some(100.0),
+            end_to_end_p99_ms: Some(Limit(100.0)),
             end_to_end_p999_ms: None,
             buffer_percent: None,
-            memory_mb: Some(10.0),
-            opened_within_s: 5.0,
+            memory_mb: Some(Limit(10.0)),
+            opened_within_s: Limit(5.0),
             // Two of the longest pauses between probes.
-            recovered_within_s: 10.0,
+            recovered_within_s: Limit(10.0),
         }
+    }
+}
+
+/// A limit that a number may have to be below as well as above.
+#[derive(Deserialize, Clone, Copy, PartialEq, Debug)]
+#[serde(try_from = "f64")]
+struct Limit(f64);
+
+impl TryFrom<f64> for Limit {
+    type Error = &'static str;
+
+    fn try_from(limit: f64) -> Result<Self, Self::Error> {
+        let allowed = (0.0..=1e18).contains(&limit);
+        if allowed { Ok(Self(limit)) } else { Err("limits are numbers from 0 to 1e18") }
     }
 }
 
@@ -81,19 +97,46 @@ pub(crate) enum Bound {
     AtMost,
 }
 
-impl Check {
-    fn new(
+/// The checks of a report, as they are made.
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn at_least(
+        &mut self,
+        what: &'static str,
+        measured: Option<f64>,
+        limit: impl Into<Option<Limit>>,
+        unit: &'static str,
+    ) {
+        self.add(what, measured, Bound::AtLeast, limit.into(), unit);
+    }
+
+    fn at_most(
+        &mut self,
+        what: &'static str,
+        measured: Option<f64>,
+        limit: impl Into<Option<Limit>>,
+        unit: &'static str,
+    ) {
+        self.add(what, measured, Bound::AtMost, limit.into(), unit);
+    }
+
+    /// Without a limit there is nothing to check.
+    fn add(
+        &mut self,
         what: &'static str,
         measured: Option<f64>,
         bound: Bound,
-        limit: f64,
+        limit: Option<Limit>,
         unit: &'static str,
-    ) -> Self {
+    ) {
+        let Some(Limit(limit)) = limit else { return };
         let pass = measured.is_some_and(|measured| match bound {
             Bound::AtLeast => measured >= limit,
             Bound::AtMost => measured <= limit,
         });
-        Self { what, measured, bound, limit, unit, pass }
+        self.0.push(Check { what, measured, bound, limit, unit, pass });
     }
 }
 
@@ -122,104 +165,53 @@ impl Objectives {
             Failure::new(Exit::Usage, format_args!("{}: {e}", path.display()))
         };
         let text = std::fs::read_to_string(path).map_err(|e| failed(&e))?;
-        let read: Self = toml::from_str(&text).map_err(|e| failed(&e))?;
-        if read.limits().any(|limit| !(0.0..=1e18).contains(&limit)) {
-            return Err(failed(&"limits are numbers from 0 to 1e18"));
-        }
-        Ok(read)
-    }
-
-    fn limits(&self) -> impl Iterator<Item = f64> {
-        let fixed = [
-            self.generated_percent,
-            self.lost_percent,
-            self.failed_sends,
-            self.opened_within_s,
-            self.recovered_within_s,
-        ];
-        let optional = [
-            self.delivered_per_second,
-            self.record_p50_ns,
-            self.record_p99_ns,
-            self.record_p999_ns,
-            self.end_to_end_p50_ms,
-            self.end_to_end_p99_ms,
-            self.end_to_end_p999_ms,
-            self.buffer_percent,
-            self.memory_mb,
-        ];
-        fixed.into_iter().chain(optional.into_iter().flatten())
+        toml::from_str(&text).map_err(|e| failed(&e))
     }
 
     /// Checks what came from a program of the user's.
     pub(crate) fn check_program(&self, report: &ProgramReport) -> Vec<Check> {
-        use Bound::{AtLeast, AtMost};
-
-        let ended = report.exit_code.map(f64::from);
-        let mut checks = vec![
-            Check::new("exit code", ended, AtMost, 0.0, ""),
-            Check::new("records delivered", Some(report.delivered as f64), AtLeast, 1.0, "in all"),
-        ];
-        let mut add = |what, measured, bound, limit: Option<f64>, unit| {
-            checks.extend(limit.map(|limit| Check::new(what, measured, bound, limit, unit)));
-        };
-        let most = Some(self.lost_percent);
-        add("dropped by the program", Some(report.drop_percent), AtMost, most, "%");
-        add("datagrams lost", Some(report.datagram_loss_percent), AtMost, most, "%");
+        let mut checks = Checks::default();
+        checks.at_most("exit code", report.exit_code.map(f64::from), Limit(0.0), "");
+        checks.at_least("records delivered", Some(report.delivered as f64), Limit(1.0), "in all");
+        let most = self.lost_percent;
+        checks.at_most("dropped by the program", Some(report.drop_percent), most, "%");
+        checks.at_most("datagrams lost", Some(report.datagram_loss_percent), most, "%");
         let rate = Some(report.delivered_per_second);
-        add("delivered", rate, AtLeast, self.delivered_per_second, "/s");
+        checks.at_least("delivered", rate, self.delivered_per_second, "/s");
         // A program without events has no times.
-        if let Some(p) = report.latency_ns.end_to_end {
-            let ms = |ns: u64| Some(ns as f64 / 1e6);
-            add("p50 end to end", ms(p.p50), AtMost, self.end_to_end_p50_ms, "ms");
-            add("p99 end to end", ms(p.p99), AtMost, self.end_to_end_p99_ms, "ms");
-            add("p999 end to end", ms(p.p999), AtMost, self.end_to_end_p999_ms, "ms");
+        if let Some(latencies) = report.latency_ns.end_to_end {
+            self.end_to_end(Some(latencies), &mut checks);
         }
-        checks
+        checks.0
     }
 
     /// Checks a report.
     pub(crate) fn check(&self, report: &Report) -> Vec<Check> {
-        use Bound::{AtLeast, AtMost};
-
-        let pace = super::run::percent(report.generated, report.intended);
-        let mut checks = vec![Check::new(
-            "generated, of what was intended",
-            Some(pace),
-            AtLeast,
-            self.generated_percent,
-            "%",
-        )];
-        let mut add = |what, measured, bound, limit: Option<f64>, unit| {
-            checks.extend(limit.map(|limit| Check::new(what, measured, bound, limit, unit)));
-        };
-        let record = report.latency_ns.record;
-        let record = |of: fn(super::latency::Percentiles) -> u64| record.map(|p| of(p) as f64);
-        add("p50 of the record call", record(|p| p.p50), AtMost, self.record_p50_ns, "ns");
-        add("p99 of the record call", record(|p| p.p99), AtMost, self.record_p99_ns, "ns");
-        add("p999 of the record call", record(|p| p.p999), AtMost, self.record_p999_ns, "ns");
+        let mut checks = Checks::default();
+        let pace = percent(report.generated, report.intended);
+        let what = "generated, of what was intended";
+        checks.at_least(what, Some(pace), self.generated_percent, "%");
+        let record = |of: fn(Percentiles) -> u64| report.latency_ns.record.map(|p| of(p) as f64);
+        checks.at_most("p50 of the record call", record(|p| p.p50), self.record_p50_ns, "ns");
+        checks.at_most("p99 of the record call", record(|p| p.p99), self.record_p99_ns, "ns");
+        checks.at_most("p999 of the record call", record(|p| p.p999), self.record_p999_ns, "ns");
         if let Some(outage) = report.outage {
             // What is sent into a network that fails is lost, or late.
-            let [opened, recovered] = [outage.opened_after, outage.recovered_after];
-            add("breaker open after", opened, AtMost, Some(self.opened_within_s), "s");
-            add("sending again after", recovered, AtMost, Some(self.recovered_within_s), "s");
+            checks.at_most("breaker open after", outage.opened_after, self.opened_within_s, "s");
+            let recovered = outage.recovered_after;
+            checks.at_most("sending again after", recovered, self.recovered_within_s, "s");
         } else {
-            add("lost", Some(report.drop_percent), AtMost, Some(self.lost_percent), "%");
+            checks.at_most("lost", Some(report.drop_percent), self.lost_percent, "%");
             let failed = Some(report.send_errors as f64);
-            add("sends that failed", failed, AtMost, Some(self.failed_sends), "in all");
+            checks.at_most("sends that failed", failed, self.failed_sends, "in all");
             // An agent of others cannot be asked what has arrived.
-            let known = report.delivered.is_some();
-            let rate = report.delivered_per_second;
-            add("delivered", rate, AtLeast, self.delivered_per_second.filter(|_| known), "/s");
-            let whole = report.latency_ns.end_to_end;
-            let whole =
-                |of: fn(super::latency::Percentiles) -> u64| whole.map(|p| of(p) as f64 / 1e6);
-            let limit = |limit: Option<f64>| limit.filter(|_| known);
-            add("p50 end to end", whole(|p| p.p50), AtMost, limit(self.end_to_end_p50_ms), "ms");
-            add("p99 end to end", whole(|p| p.p99), AtMost, limit(self.end_to_end_p99_ms), "ms");
-            add("p999 end to end", whole(|p| p.p999), AtMost, limit(self.end_to_end_p999_ms), "ms");
+            if report.delivered.is_some() {
+                let rate = report.delivered_per_second;
+                checks.at_least("delivered", rate, self.delivered_per_second, "/s");
+                self.end_to_end(report.latency_ns.end_to_end, &mut checks);
+            }
             let buffer = Some(report.buffer.peak_percent);
-            add("buffer, at most", buffer, AtMost, self.buffer_percent, "%");
+            checks.at_most("buffer, at most", buffer, self.buffer_percent, "%");
         }
         if let Some(growth) = report.memory.growth {
             // What cannot be sent fills the rings; that is what they are for.
@@ -228,8 +220,15 @@ impl Objectives {
                 None => ("memory added", 0),
             };
             let added = growth.saturating_sub(rings);
-            add(what, Some(added as f64 / 1e6), AtMost, self.memory_mb, "MB");
+            checks.at_most(what, Some(added as f64 / 1e6), self.memory_mb, "MB");
         }
-        checks
+        checks.0
+    }
+
+    fn end_to_end(&self, latencies: Option<Percentiles>, checks: &mut Checks) {
+        let ms = |of: fn(Percentiles) -> u64| latencies.map(|p| of(p) as f64 / 1e6);
+        checks.at_most("p50 end to end", ms(|p| p.p50), self.end_to_end_p50_ms, "ms");
+        checks.at_most("p99 end to end", ms(|p| p.p99), self.end_to_end_p99_ms, "ms");
+        checks.at_most("p999 end to end", ms(|p| p.p999), self.end_to_end_p999_ms, "ms");
     }
 }

@@ -8,20 +8,19 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount};
 use ringstat_collector::{Report as Collected, Running, Server, ServerConfig};
-use ringstat_core::wire::Decoder;
-use ringstat_core::wire::decode::Body;
-use ringstat_std::clock;
 use serde::Serialize;
 
-use super::latency::{self, Latencies, Percentiles};
+use super::arrivals::Arrivals;
+use super::latency::{self, Percentiles};
 use super::memory;
 use super::objectives::{Check, Objectives};
+use super::receiver;
 use super::run::percent;
 use super::summary::Moment;
 use crate::collect;
@@ -31,8 +30,6 @@ use crate::common::failure::{Exit, Failure};
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the program may take to end when it is asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// When nothing has arrived on loopback for this long, nothing more will.
-const QUIET: Duration = Duration::from_millis(500);
 /// One datagram in so many is examined for the times of its events.
 const EVERY: u64 = 8;
 
@@ -116,7 +113,8 @@ pub(crate) fn run(
         }
     };
     let seconds = begun.elapsed().as_secs_f64();
-    wait_for_quiet(&running);
+    // How many there are, only the program knows.
+    receiver::wait_for(&running, u64::MAX);
     let report = running.stop(0);
     let (delivered, dropped) = (delivered(&report), dropped(&report));
     let received: u64 = report.senders.iter().map(|sender| sender.received).sum();
@@ -166,17 +164,6 @@ fn delivered(report: &Collected) -> u64 {
 
 fn dropped(report: &Collected) -> u64 {
     report.senders.iter().filter_map(|sender| sender.dropped_at_sender).sum()
-}
-
-fn wait_for_quiet(running: &Running) {
-    let (mut seen, mut since) = (0, Instant::now());
-    while since.elapsed() < QUIET {
-        let now = running.report(0).datagrams;
-        if now > seen {
-            (seen, since) = (now, Instant::now());
-        }
-        std::thread::sleep(LOOK);
-    }
 }
 
 fn shown(command: &[OsString]) -> String {
@@ -249,44 +236,26 @@ fn terminate(child: &mut Child) {
     let _ = child.kill();
 }
 
-/// The times of events, compared with the present.
-struct Times(Mutex<State>);
-
-struct State {
-    decoder: Box<Decoder>,
-    latencies: Latencies,
-    seen: u64,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        let (decoder, latencies) = (Box::new(Decoder::new()), Latencies::new());
-        Self(Mutex::new(State { decoder, latencies, seen: 0 }))
-    }
+/// What has arrived, of which one datagram in so many is examined for the times of its events.
+#[derive(Default)]
+struct Times {
+    seen: AtomicU64,
+    arrivals: Mutex<Arrivals>,
 }
 
 impl Times {
     fn look(&self, datagram: &[u8]) {
-        let now = clock::exact();
-        let state = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.seen += 1;
-        if !(state.seen - 1).is_multiple_of(EVERY) {
-            return;
-        }
-        // The collector counts malformed datagrams.
-        let Ok(mut opened) = state.decoder.open(datagram) else { return };
-        if opened.prologue().since_boot {
-            return;
-        }
-        while let Some(Ok(record)) = opened.next() {
-            if let Body::Event(event) = record.body {
-                state.latencies.record(now.saturating_sub(event.time_ns));
-            }
+        if self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(EVERY) {
+            self.arrivals
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .examine(datagram, |_| true);
         }
     }
 
     fn percentiles(&self) -> Option<Percentiles> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).latencies.percentiles()
+        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        arrivals.latencies.percentiles()
     }
 }
 

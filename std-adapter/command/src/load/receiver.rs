@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{Report, Running, Server, ServerConfig};
-use ringstat_core::wire::Decoder;
-use ringstat_core::wire::decode::Body;
 use ringstat_std::{Protocol, clock};
 
+use super::arrivals::Arrivals;
 use super::latency::Latencies;
 use super::stages::Received;
 use super::workload;
@@ -55,21 +54,7 @@ impl Receiver {
     /// Waits until all `datagrams` have arrived or are known to be lost, or nothing arrives any more; then stops.
     /// Returns what arrived, and how long events took.
     pub(crate) fn finish(self, datagrams: u64) -> (Received, Latencies) {
-        /// When nothing has arrived on loopback for this long, nothing more will.
-        const QUIET: Duration = Duration::from_secs(1);
-        let mut seen = 0;
-        let mut since = Instant::now();
-        loop {
-            let report = self.running.report(0);
-            let now = report.datagrams + report.kernel_drops;
-            if now >= datagrams || since.elapsed() >= QUIET {
-                break;
-            }
-            if now > seen {
-                (seen, since) = (now, Instant::now());
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for(&self.running, datagrams);
         let mut received = received(&self.running.stop(usize::MAX));
         match self.probe.protocol {
             Protocol::Native => {}
@@ -80,6 +65,25 @@ impl Receiver {
         }
         let latencies = self.probe.lock().latencies.clone();
         (received, latencies)
+    }
+}
+
+/// Waits until that many datagrams have arrived or are known to be lost, or nothing arrives any more.
+pub(crate) fn wait_for(running: &Running, datagrams: u64) {
+    /// When nothing has arrived on loopback for this long, nothing more will.
+    const QUIET: Duration = Duration::from_secs(1);
+    let mut seen = 0;
+    let mut since = Instant::now();
+    loop {
+        let report = running.report(0);
+        let now = report.datagrams + report.kernel_drops;
+        if now >= datagrams || since.elapsed() >= QUIET {
+            return;
+        }
+        if now > seen {
+            (seen, since) = (now, Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -102,52 +106,34 @@ struct Probe {
     /// The number of lines that belong to the load.
     lines: AtomicU64,
     start: AtomicU64,
-    state: Mutex<State>,
-}
-
-struct State {
-    decoder: Box<Decoder>,
-    latencies: Latencies,
+    arrivals: Mutex<Arrivals>,
 }
 
 impl Probe {
     /// A datagram holds some 70 events, so at most about 200 000 events per second are examined.
     fn new(rate: u64, protocol: Protocol) -> Self {
-        let state = State { decoder: Box::new(Decoder::new()), latencies: Latencies::new() };
         Self {
             protocol,
             every: (rate / 200_000).max(1),
             seen: AtomicU64::new(0),
             lines: AtomicU64::new(0),
             start: AtomicU64::new(0),
-            state: Mutex::new(state),
+            arrivals: Mutex::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Arrivals> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn look(&self, datagram: &[u8]) {
         let timed = self.seen.fetch_add(1, Ordering::Relaxed).is_multiple_of(self.every);
         match self.protocol {
-            Protocol::Native if timed => self.native(datagram),
+            Protocol::Native if timed => {
+                self.lock().examine(datagram, |name| name.starts_with(workload::PREFIX));
+            }
             Protocol::Native => {}
             Protocol::DogStatsD | Protocol::StatsD => self.text(datagram, timed),
-        }
-    }
-
-    fn native(&self, datagram: &[u8]) {
-        let now = clock::exact();
-        let state = &mut *self.lock();
-        // The collector counts malformed datagrams.
-        let Ok(mut opened) = state.decoder.open(datagram) else { return };
-        while let Some(Ok(record)) = opened.next() {
-            if let Body::Event(event) = record.body
-                && record.name.text.starts_with(workload::PREFIX)
-            {
-                state.latencies.record(now.saturating_sub(event.time_ns));
-            }
         }
     }
 
@@ -159,10 +145,10 @@ impl Probe {
         if !timed {
             return;
         }
-        let state = &mut *self.lock();
+        let arrivals = &mut *self.lock();
         let lines = lines().filter_map(|line| std::str::from_utf8(line).ok());
         lines.filter_map(workload::due).for_each(|due| {
-            state.latencies.record(now.saturating_sub(due));
+            arrivals.latencies.record(now.saturating_sub(due));
         });
     }
 }

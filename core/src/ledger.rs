@@ -132,6 +132,15 @@ impl fmt::Display for Cause {
 impl core::error::Error for Cause {}
 
 /// How many records were given up, by cause.
+///
+/// ```
+/// use ringstat_core::ledger::{Cause, Drops};
+///
+/// let mut drops = Drops::NONE;
+/// drops.add(Cause::Full, 3);
+/// drops.add(Cause::SendError, 1);
+/// assert_eq!((drops.get(Cause::Full), drops.total()), (3, 4));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Drops([u64; Cause::COUNT]);
 

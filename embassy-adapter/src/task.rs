@@ -20,6 +20,20 @@ pub(crate) static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
 
 /// Sends everything that waits at once, and waits until all of it has arrived, but no longer than `within`: before a
 /// sleep or a reset. Returns whether it has. The task must be running.
+///
+/// ```
+/// use embassy_time::Duration;
+/// use ringstat_embassy::prelude::*;
+///
+/// static STATS: Stats<64> = ringstat_embassy::stats(event_ring!(64));
+///
+/// async fn sleep_deeply() {
+///     if !ringstat_embassy::flush(&STATS, Duration::from_millis(500)).await {
+///         // The network was too slow, or the collector is away: what waits is in the ring as long as there is power.
+///     }
+///     // Power down here.
+/// }
+/// ```
 pub async fn flush<const N: usize, const C: usize, M: Resolve>(
     stats: &Stats<N, C, M>,
     within: Duration,
@@ -40,6 +54,17 @@ const LOOK: Duration = Duration::from_millis(5);
 static TOTALS: Mutex<CriticalSectionRawMutex, Cell<Totals>> = Mutex::new(Cell::new(Totals::NONE));
 
 /// Creates a [`Stats`] over `ring`, for a `static`, with this chip's clock. The task is woken when the ring is half full.
+///
+/// ```
+/// use ringstat_embassy::prelude::*;
+///
+/// static STATS: Stats<64, 8> = ringstat_embassy::stats(event_ring!(64)).critical(event_ring!(8));
+///
+/// // Anywhere, interrupts included:
+/// STATS.level("board.celsius", 21i32).record();
+/// STATS.event("fuse.blown").priority(Priority::Critical).record();
+/// assert_eq!(STATS.waiting(), 2);
+/// ```
 #[must_use]
 pub const fn stats<const N: usize>(ring: &'static EventRing<N>) -> Stats<N> {
     Stats::new(ring, CLOCK).wake(N.div_ceil(2), wake)

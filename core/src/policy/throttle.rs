@@ -58,6 +58,17 @@ impl Default for ThrottleLimits {
 const ONE_IN: [u8; 4] = [1, 2, 8, 32];
 
 /// Follows the [`Pressure`] on a client and says how many of the less important records to keep.
+///
+/// ```
+/// use ringstat_core::policy::{Pressure, Throttle, ThrottleLimits};
+///
+/// let mut throttle = Throttle::new(ThrottleLimits::DEFAULT);
+/// let full = Pressure { buffer: 85, ..Pressure::default() };
+/// assert_eq!(throttle.observe(full), 1);
+/// // It comes down after five calm looks.
+/// let levels: Vec<_> = (0..5).map(|_| throttle.observe(Pressure::default())).collect();
+/// assert_eq!(levels, [1, 1, 1, 1, 0]);
+/// ```
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Throttle {
     limits: ThrottleLimits,

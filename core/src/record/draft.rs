@@ -14,6 +14,19 @@ use crate::record::{
 };
 
 /// A draft of an event. Nothing is recorded until [`record`](Draft::record) is called.
+///
+/// ```
+/// use core::time::Duration;
+/// use ringstat_core::{ledger::Cause, prelude::*};
+///
+/// static STATS: Stats<16> = Stats::new(event_ring!(16), Clock::micros(|| 0)); // a chip's timer
+///
+/// let outcome = STATS.timing("door.open", Duration::from_millis(1500)).tag("door", "north").priority(Priority::High).record();
+/// assert_eq!(outcome, Outcome::Recorded);
+/// // What does not fit is refused as a whole, and counted.
+/// let outcome = STATS.event("door.forced").tag("door", "the one at the far end of the corridor").record();
+/// assert_eq!(outcome, Outcome::Dropped(Cause::TagTooLong));
+/// ```
 #[must_use = "nothing is recorded until `.record()`"]
 pub struct Draft<'a, R: Recorder<INLINE> + ?Sized, const INLINE: usize = DEFAULT_INLINE> {
     recorder: &'a R,

@@ -36,6 +36,14 @@ impl Identity {
 /// one, so where the number comes from has to be said.
 ///
 /// It is used up when a sender begins: who goes on in the same run keeps the sender.
+///
+/// ```
+/// use ringstat_core::send::{Epoch, Identity};
+///
+/// let read_and_increment = || 41; // in flash, a backup register, FRAM
+/// let identity = Identity::new(0xC0FFEE, Epoch::stored(read_and_increment()));
+/// assert_eq!((identity.sender, identity.epoch), (0xC0FFEE, 41));
+/// ```
 #[derive(PartialEq, Eq, Debug)]
 pub struct Epoch(u32);
 
@@ -63,6 +71,21 @@ impl Epoch {
 }
 
 /// How a [`Sender`](crate::send::Sender) works: sizes, batches and intervals.
+///
+/// ```
+/// use core::time::Duration;
+/// use ringstat_core::format::{PAYLOAD_IPV6_MIN, TimeUnit};
+/// use ringstat_core::send::SenderConfig;
+///
+/// /// For a battery: whole datagrams, or after a minute what there is.
+/// const CONFIG: SenderConfig = SenderConfig {
+///     payload: PAYLOAD_IPV6_MIN,
+///     batch_age: Duration::from_secs(60),
+///     heartbeat_interval: Duration::from_secs(60),
+///     ..SenderConfig::new(TimeUnit::Micros)
+/// };
+/// assert_eq!(CONFIG.flush_interval, Duration::from_secs(1));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SenderConfig {
     /// The largest datagram, in bytes of UDP payload.

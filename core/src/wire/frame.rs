@@ -42,6 +42,20 @@ pub fn write(datagram: &[u8], out: &mut [u8]) -> Option<usize> {
 }
 
 /// Finds the datagrams in a stream of bytes, in frames of up to `N` bytes.
+///
+/// ```
+/// use ringstat_core::wire::frame::{self, Deframer};
+///
+/// let mut line = [0; 64];
+/// let length = frame::write(b"a datagram", &mut line).unwrap();
+///
+/// let mut deframer = Deframer::<64>::new();
+/// let mut found = Vec::new();
+/// for byte in b"the end of something".iter().chain(&line[..length]) {
+///     found.extend(deframer.feed(*byte).map(<[u8]>::to_vec));
+/// }
+/// assert_eq!(found, [b"a datagram"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Deframer<const N: usize> {
     frame: [u8; N],

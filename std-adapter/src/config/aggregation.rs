@@ -5,6 +5,15 @@
 ///
 /// `true` and `false` convert into all and none of them: in settings files and for
 /// [`Builder::aggregate`](crate::Builder::aggregate), too.
+///
+/// ```
+/// use ringstat_std::{Aggregation, Client};
+///
+/// let counters = Aggregation { counters: true, ..Aggregation::NONE };
+/// let stats = Client::builder("127.0.0.1:8125").aggregate(counters).build()?;
+/// # drop(stats);
+/// # Ok::<(), ringstat_std::BuildError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(from = "Given"))]

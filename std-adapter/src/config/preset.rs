@@ -20,6 +20,16 @@ use super::{Aggregation, ClientConfig, MAX_SEGMENTS, Protocol};
 ///
 /// *rings* are those that threads own plus the one that further threads share, in events; *memory* is the largest
 /// amount that they, the ring of critical events and the memory for long tags take. It is only touched when it is used.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringstat_std::{Client, ClientConfig, Preset};
+///
+/// let config = ClientConfig { batch_age: Duration::from_millis(20), ..Preset::LowMemory.config() };
+/// let stats = Client::builder("127.0.0.1:8125").config(config).build()?;
+/// # drop(stats);
+/// # Ok::<(), ringstat_std::BuildError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]

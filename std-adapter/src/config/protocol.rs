@@ -5,6 +5,21 @@ use ringstat_core::text::{self, Growing};
 use ringstat_core::wire;
 
 /// The format that a client sends.
+///
+/// ```
+/// use std::net::UdpSocket;
+/// use ringstat_std::{Client, Protocol, Recorder};
+///
+/// let agent = UdpSocket::bind("127.0.0.1:0")?;
+/// let stats = Client::builder(agent.local_addr()?.to_string()).protocol(Protocol::DogStatsD).build()?;
+/// stats.count("orders", 2u32).tag("shop", "north").record();
+/// stats.flush(std::time::Duration::from_secs(5))?;
+///
+/// let mut lines = [0; 1472];
+/// let length = agent.recv(&mut lines)?;
+/// assert!(lines[..length].starts_with(b"orders:2|c|#shop:north"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]

@@ -52,6 +52,14 @@ impl fmt::Display for Grade {
 /// A grade and the reasons for it.
 ///
 /// `{}` formats it in a few words, as in `degraded: buffer`; `{:#}` adds what each reason means and what to do.
+///
+/// ```
+/// use ringstat_core::observe::{Grade, Health, Reason};
+///
+/// let health = Health::of([Reason::Buffer]);
+/// assert_eq!(health.grade(), Grade::Degraded);
+/// assert_eq!(health.to_string(), "degraded: buffer");
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Health {
     /// One bit for each reason.

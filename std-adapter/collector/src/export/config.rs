@@ -35,6 +35,17 @@ pub struct OutputConfig {
 }
 
 /// Receivers of OTLP, OpenTelemetry's protocol, and the settings that they share.
+///
+/// ```
+/// use ringstat_collector::{OtlpConfig, OtlpTarget, OtlpTemporality, OtlpTransport};
+///
+/// let config = OtlpConfig {
+///     targets: vec![OtlpTarget::new("grpc://127.0.0.1:4317")],
+///     temporality: OtlpTemporality::Delta,
+///     ..OtlpConfig::default()
+/// };
+/// assert_eq!(config.targets[0].transport, OtlpTransport::Grpc);
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct OtlpConfig {
     /// The receivers; none by default.
@@ -111,6 +122,14 @@ pub enum OtlpTemporality {
 }
 
 /// A file to which one line of JSON is appended for each series once an interval.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringstat_collector::{JsonLinesConfig, OutputConfig};
+///
+/// let lines = JsonLinesConfig { interval: Duration::from_secs(10), ..JsonLinesConfig::to("metrics.jsonl") };
+/// let outputs = OutputConfig { json_lines: Some(lines), ..OutputConfig::default() };
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct JsonLinesConfig {
     /// The path of the file. Rotation appends the time to the old file's name, in milliseconds of Unix time.
@@ -144,6 +163,18 @@ impl JsonLinesConfig {
 }
 
 /// Receivers of Prometheus' remote write, and the settings that they share.
+///
+/// ```
+/// use std::time::Duration;
+/// use ringstat_collector::RemoteWriteConfig;
+///
+/// let config = RemoteWriteConfig {
+///     interval: Duration::from_secs(30),
+///     labels: vec![("site".into(), "north".into())],
+///     ..RemoteWriteConfig::to(["http://127.0.0.1:9090/api/v1/write", "https://metrics.example/api/v1/push"])
+/// };
+/// assert_eq!(config.targets.len(), 2);
+/// ```
 #[derive(Clone, PartialEq, Debug)]
 pub struct RemoteWriteConfig {
     /// The receivers; none by default.

@@ -4,6 +4,12 @@ use ringstat_core::instrument::Unit;
 use serde::{Deserialize, Serialize};
 
 /// How timings, distributions and histogram instruments are shown on the page of `/metrics`.
+///
+/// ```
+/// use ringstat_collector::{Distributions, ServerConfig};
+///
+/// let config = ServerConfig { distributions: Distributions::Summaries, ..ServerConfig::default() };
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Distributions {

@@ -5,6 +5,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The configuration of relays.
+///
+/// ```
+/// use ringstat_collector::{OutputConfig, RelayConfig};
+///
+/// let targets = ["ringstat://central:8125", "statsd://graphite:8125?aggregate=10s"];
+/// let targets = targets.iter().map(|url| url.parse()).collect::<Result<_, _>>()?;
+/// let relay = RelayConfig { targets, ..RelayConfig::default() };
+/// let outputs = OutputConfig { relay, ..OutputConfig::default() };
+/// # Ok::<(), ringstat_collector::RelayTargetError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RelayConfig {
     /// The targets; none by default.

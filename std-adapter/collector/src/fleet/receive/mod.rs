@@ -40,6 +40,17 @@ use queue::Queue;
 use thread::{Intake, Receiver};
 
 /// Where a receiver listens, and which log it feeds.
+///
+/// ```
+/// use ringstat_collector::fleet::{LogConfig, ReceiveConfig};
+///
+/// let config = ReceiveConfig {
+///     udp: vec!["0.0.0.0:8125".parse()?],
+///     threads: 2,
+///     ..ReceiveConfig::to(LogConfig::at("nats://127.0.0.1:4222"))
+/// };
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReceiveConfig {
     /// The addresses on which to receive datagrams; port 0 picks a free one.

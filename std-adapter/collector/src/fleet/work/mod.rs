@@ -45,6 +45,16 @@ use state::Rules;
 const END: Duration = Duration::from_secs(4);
 
 /// What a worker does. All but the name, the addresses and the threads must be the same for all workers of a fleet.
+///
+/// ```
+/// use ringstat_collector::{RemoteWriteConfig, fleet::{LogConfig, WorkConfig}};
+///
+/// let config = WorkConfig {
+///     remote_write: RemoteWriteConfig::to(["http://127.0.0.1:9090/api/v1/write"]),
+///     ..WorkConfig::of("worker-1", LogConfig::at("nats://127.0.0.1:4222"))
+/// };
+/// assert_eq!(config.name, "worker-1");
+/// ```
 #[derive(Clone, Debug)]
 pub struct WorkConfig {
     /// What this worker is called, to people.

@@ -99,7 +99,7 @@ fn state(snapshot: &Snapshot) -> [String; 3] {
         .collect();
     [
         format!(
-            "           {health}; breaker {:?}, opened {} times; level {}, throttle {}",
+            "           {health}; breaker {}, opened {} times; level {}, throttle {}",
             breaker.state, breaker.opened, degradation.level, degradation.throttle
         ),
         format!(
@@ -128,7 +128,7 @@ fn line(since: Duration, snapshot: &Snapshot, report: Option<&Report>) -> String
     });
     format!(
         "{:3} s  client: {} events recorded, {} sent, {} dropped, {} waiting, {} critical acknowledged, \
-         breaker {:?}, {health}  collector: {collector}",
+         breaker {}, {health}  collector: {collector}",
         since.as_secs(),
         ledger.recorded,
         ledger.sent,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf, absolute};
 
+use figment::error::Kind;
 use figment::value::Dict;
 use figment::{Figment, Metadata, Profile, Provider as _, Source};
 
@@ -57,7 +58,15 @@ pub(super) fn not_read(errors: figment::Error, given: &Figment) -> Failure {
         let place = place.unwrap_or_else(|| "the settings".to_owned());
         match given.find_value(&key) {
             _ if key.is_empty() => format!("{place}: {}", error.kind),
-            Ok(value) => format!("{key} is {} in {place}: {}", show(&value), error.kind),
+            Ok(value) => {
+                let value = show(&value);
+                match (&error.kind, KEYS.iter().find(|known| known.path == key)) {
+                    (Kind::UnknownVariant(..) | Kind::InvalidType(..), Some(known)) => {
+                        format!("{key} is {value} in {place}; allowed is {}", known.range)
+                    }
+                    (kind, _) => format!("{key} is {value} in {place}: {kind}"),
+                }
+            }
             // An element of a list has no key of its own.
             Err(_) => format!("{key} in {place}: {}", error.kind),
         }

@@ -43,15 +43,15 @@ fn what_is_printed_is_what_is_read() {
 fn errors_name_key_value_and_what_is_allowed() {
     for (text, said) in [
         ("[client]\nshards = 0", &["client.shards is 0 in /tmp", "1 to 1024"][..]),
-        ("[client]\nshards = \"many\"", &["client.shards is \\\"many\\\" in /tmp", "usize"]),
+        ("[client]\nshards = \"many\"", &["client.shards is \\\"many\\\" in /tmp", "; allowed is 1 to"]),
         ("[client]\nshardz = 1", &["client.shardz in /tmp", "did you mean client.shards?"]),
         ("[client]\nbatch_age = \"soon\"", &["client.batch_age", "soon"]),
         ("[client]\nbatch_age = \"2days\"", &["client.batch_age is", "1ms to 1min"]),
         ("[client]\npolicy = { graded = 0 }", &["client.policy is one in 0", "2 to 64"]),
         ("[client]\naggregate = { sets = true }", &["client.aggregate", "levels"]),
         ("[client.health]\ndrops_percent = 101", &["health.drops_percent is 101", "0 to 100"]),
-        ("[client]\npolicy = \"fair\"", &["client.policy", "fair", "drop-newest"]),
-        ("preset = \"huge\"", &["preset", "huge", "reliable"]),
+        ("[client]\npolicy = \"fair\"", &["client.policy", "fair", "; allowed is \\\"drop-newest"]),
+        ("preset = \"huge\"", &["preset", "huge", "; allowed is default, high-throughput"]),
         ("[collector]\nmax_series = 0", &["collector.max_series is 0", "1 to"]),
         ("[collector]\nudp = [\"x\"]", &["collector.udp", "socket address"]),
         ("[collector]\nudp = []", &["collector.udp", "at least one"]),

@@ -43,7 +43,10 @@ fn what_is_printed_is_what_is_read() {
 fn errors_name_key_value_and_what_is_allowed() {
     for (text, said) in [
         ("[client]\nshards = 0", &["client.shards is 0 in /tmp", "1 to 1024"][..]),
-        ("[client]\nshards = \"many\"", &["client.shards is \\\"many\\\" in /tmp", "; allowed is 1 to"]),
+        (
+            "[client]\nshards = \"many\"",
+            &["client.shards is \\\"many\\\" in /tmp", "; allowed is 1 to"],
+        ),
         ("[client]\nshardz = 1", &["client.shardz in /tmp", "did you mean client.shards?"]),
         ("[client]\nbatch_age = \"soon\"", &["client.batch_age", "soon"]),
         ("[client]\nbatch_age = \"2days\"", &["client.batch_age is", "1ms to 1min"]),

@@ -33,12 +33,12 @@ fn a_room_imports_only_from_the_rooms_before_it() {
     source::assert_order(&sources(), &ROOMS);
 }
 
-/// Inside `wire`, which contains both encoding and decoding, the two must not import each other.
 #[test]
 fn errors_may_grow() {
     source::assert_errors_may_grow(&sources());
 }
 
+/// Inside `wire`, which contains both encoding and decoding, the two must not import each other.
 #[test]
 fn reading_and_writing_do_not_know_each_other() {
     for source in sources() {

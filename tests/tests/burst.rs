@@ -75,13 +75,7 @@ fn burst(preset: Preset, policy: Policy) {
 }
 
 fn every_policy(preset: Preset) {
-    for policy in [
-        Policy::DropNewest,
-        Policy::DropOldest,
-        Policy::ByPriority,
-        Policy::Sampled(10),
-        Policy::Graded(10),
-    ] {
+    for policy in Policy::ALL {
         burst(preset, policy);
     }
 }

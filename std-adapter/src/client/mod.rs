@@ -9,7 +9,7 @@ use ringstat_core::observe::Snapshot;
 use ringstat_core::record::{Borrowed, Event, InternError, Outcome, Recorder, Symbol};
 use ringstat_core::send::{BreakerState, Identity, Totals, Transport};
 
-use crate::config::{ClientConfig, Protocol};
+use crate::config::ClientConfig;
 use crate::identity::{InstanceNumber, OwnInfo};
 use crate::registry::{Entry, OwnedCounter, OwnedGauge, OwnedHistogram, Registry};
 use crate::shared::{Opening, Room, Shared, State};
@@ -99,7 +99,7 @@ impl Client {
         };
         shared.instance = instance;
         let shared = Arc::new(shared);
-        if config.protocol == Protocol::Native {
+        if config.protocol.introduces() {
             shared.registry.introduce(OwnInfo::new(&config));
         }
         let handle =

@@ -12,11 +12,11 @@ use super::{Aggregation, ClientConfig, MAX_SEGMENTS, Protocol};
 ///
 /// | preset | rings | batch | age | policy | memory |
 /// |---|---|---|---|---|---|
-/// | `default` | 16 × 8192 + 4096 | 32, or a datagram | 100 ms | drop the newest | 27.1 MB |
-/// | `high-throughput` | 16 × 16384 + 16384 | 100 | 50 ms | by priority | 63.6 MB |
-/// | `reliable` | 16 × 8192 + 8192 | 20 | 200 ms | drop the newest | 27.4 MB |
-/// | `graded` | 16 × 8192 + 4096 | 10 to 100 | 100 ms | graded, half of the low ones | 30.7 MB |
-/// | `low-memory` | 2 × 1536 + 1024 | 20 | 100 ms | sampled, one in 2 | 0.5 MB |
+/// | `default` | 16 × 8192 + 4096 | 32, or a datagram | 100 ms | `DropNewest` | 27.1 MB |
+/// | `high-throughput` | 16 × 16384 + 16384 | 100 | 50 ms | `ByPriority` | 63.6 MB |
+/// | `reliable` | 16 × 8192 + 8192 | 20 | 200 ms | `DropNewest` | 27.4 MB |
+/// | `graded` | 16 × 8192 + 4096 | 10 to 100 | 100 ms | `Graded(2)` | 30.7 MB |
+/// | `low-memory` | 2 × 1536 + 1024 | 20 | 100 ms | `Sampled(2)` | 0.5 MB |
 ///
 /// *rings* are those that threads own plus the one that further threads share, in events; *memory* is the largest
 /// amount that they, the ring of critical events and the memory for long tags take. It is only touched when it is used.
@@ -178,23 +178,16 @@ mod tests {
             (least, most) if least == most => least.to_string(),
             (least, most) => format!("{least} to {most}"),
         };
-        let policy = match c.policy {
-            Policy::DropNewest => "drop the newest".into(),
-            Policy::DropOldest => "drop the oldest".into(),
-            Policy::ByPriority => "by priority".into(),
-            Policy::Sampled(n) => format!("sampled, one in {n}"),
-            Policy::Graded(2) => "graded, half of the low ones".into(),
-            Policy::Graded(n) => format!("graded, one in {n} of the low ones"),
-        };
         let (shards, each, shared) = (c.shards, c.shard_events, c.shared_events);
         let rings = Rings::new(shards, each, shared, c.policy, c.critical_events, c.tag_memory);
         format!(
-            "/// | `{}` | {} × {} + {} | {batch} | {} ms | {policy} | {:.1} MB |",
+            "/// | `{}` | {} × {} + {} | {batch} | {} ms | `{:?}` | {:.1} MB |",
             preset.as_str(),
             c.shards,
             c.shard_events,
             c.shared_events,
             c.batch_age.as_millis(),
+            c.policy,
             rings.bytes() as f64 / 1e6,
         )
     }

@@ -48,6 +48,14 @@ impl Protocol {
         }
     }
 
+    /// Whether the format can say who sends; see [`Info`](ringstat_core::instrument::Info).
+    pub(crate) const fn introduces(self) -> bool {
+        match self {
+            Self::Native => true,
+            Self::DogStatsD | Self::StatsD => false,
+        }
+    }
+
     /// Whether receivers acknowledge critical events, see [`Format::ACKNOWLEDGES`].
     #[must_use]
     pub const fn acknowledges(self) -> bool {

@@ -28,6 +28,16 @@ type Shards<L, F> = Sharded<L, Box<[Shard<L>]>, F>;
 type ShardLease<L, F> = Lease<L, Box<[Shard<L>]>, F>;
 type Drain<L, F> = ShardConsumer<Arc<Shards<L, F>>, L, Box<[Shard<L>]>, F>;
 
+// No record asks a gate on its way into a ring that evicts: a policy that needs both needs a kind of ring that does.
+const _: () = {
+    let mut index = 0;
+    while index < Policy::ALL.len() {
+        let policy = Policy::ALL[index];
+        assert!(policy.ranks() || !policy.gates() || !policy.evicts());
+        index += 1;
+    }
+};
+
 /// All rings of a client, of the kind that the policy needs.
 #[derive(Clone, Debug)]
 pub(super) enum All {

@@ -276,13 +276,7 @@ fn push_long(rings: &Rings, priority: Priority, throttle: Option<u8>) -> Outcome
 
 #[test]
 fn long_tags_release_on_exit_whatever_becomes_of_their_events() {
-    for policy in [
-        Policy::DropNewest,
-        Policy::DropOldest,
-        Policy::ByPriority,
-        Policy::Sampled(3),
-        Policy::Graded(3),
-    ] {
+    for policy in Policy::ALL {
         for (critical, throttle) in [(0, None), (4, None), (0, Some(2))] {
             let rings = Rings::new(1, 20, 8, policy, critical, 64 * spill::BLOCK);
             let before = rings.drops().total();
@@ -341,12 +335,9 @@ proptest! {
     /// is given up while one of lower priority stays.
     #[test]
     fn no_policy_drops_the_higher_while_it_could_drop_the_lower(
-        policy in 0usize..5,
+        policy in proptest::sample::select(&Policy::ALL[..]),
         steps in proptest::collection::vec((0usize..4, 0usize..40), 0..400),
     ) {
-        let policy = [
-            Policy::DropNewest, Policy::DropOldest, Policy::ByPriority, Policy::Sampled(3), Policy::Graded(3),
-        ][policy];
         let rings = Rings::new(1, 20, 8, policy, 0, 0);
         let mut consumer = rings.consumer().unwrap();
         let mut inside = [0usize; 4];

@@ -28,7 +28,9 @@ impl Serialize for Number {
             // This is how integers are received.
             Value::Decimal { mantissa, scale: 0 } => serializer.serialize_i64(mantissa),
             // On the wire, a decimal stands for the float nearest to it, too.
-            other => serializer.serialize_f64(other.as_f64()),
+            Value::F32(_) | Value::F64(_) | Value::Decimal { .. } => {
+                serializer.serialize_f64(self.0.as_f64())
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ impl Outage {
     pub(crate) fn new(to: &str, protocol: Protocol, stages: &[Stage]) -> Result<Self, Failure> {
         let network = Network::new(to, Faults::NONE, 1)?;
         let (from, until) = stages.get(1).map_or_else(Default::default, |s| (s.from, s.until));
-        let answers = protocol == Protocol::Native;
+        let answers = protocol.acknowledges();
         Ok(Self { network, answers, from, until, blocked: false, report: OutageReport::default() })
     }
 

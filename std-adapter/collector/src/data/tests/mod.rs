@@ -6,6 +6,7 @@ mod cuts;
 mod damage;
 mod descriptions;
 mod failures;
+mod format;
 mod groups;
 mod replay;
 mod wire;

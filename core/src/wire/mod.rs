@@ -16,10 +16,10 @@
 //! `number` chooses the narrowest exact form. [`decode`] checks and reads everything back without allocating. [`ack`]
 //! and [`receipt`] are a receiver's answers.
 //!
-//! The format is postcard's. Where a receiver reads something of a fixed shape (the sender's account, the head of a
-//! histogram), it is a serde type that goes through postcard. Senders write by hand, in the same bytes: many of them are
-//! chips, on which postcard's code beside that for strings, references and numbers takes a kilobyte of flash. Each such
-//! place says what it saves.
+//! The format is postcard's. What has a fixed shape (the sender's account, the head of a histogram, what a program says
+//! about itself) is a serde type that goes through postcard. Three things are by hand, in the same bytes: strings,
+//! references and the narrowest numbers, which are the format's own; what every sender writes, because postcard's
+//! varints beside those take a chip a kilobyte of flash; and integers of a fixed width. Each such place says what it saves.
 //!
 //! It may import what a record consists of (`record`, `instrument`) and the [`format`](crate::format) that it
 //! implements; it knows nothing of rings, policies or senders.

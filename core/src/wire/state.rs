@@ -1,13 +1,13 @@
-//! States of instruments, as serde types that postcard reads.
+//! States of instruments, as serde types that postcard reads and writes.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::decode::Buckets;
 use super::error::DecodeError;
 use crate::instrument::{Layout, Unit};
 
 /// What precedes the sum and the buckets of a histogram. Each field is checked as it is read.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct BucketsHead {
     unit: UnitCode,
     precision: Precision,
@@ -20,11 +20,6 @@ impl BucketsHead {
     pub(super) fn new(unit: Unit, layout: Layout) -> Result<Self, DecodeError> {
         let Layout { precision, min_exponent } = layout;
         Ok(Self { unit: UnitCode(unit), precision: precision.try_into()?, min_exponent })
-    }
-
-    /// Its bytes, as postcard writes them: every field takes one.
-    pub(super) fn written(&self) -> [u8; 3] {
-        [self.unit.0 as u8, self.precision.0, self.min_exponent.to_le_bytes()[0]]
     }
 
     pub(super) fn unit(&self) -> Unit {
@@ -46,6 +41,12 @@ impl UnitCode {
     }
 }
 
+impl Serialize for UnitCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.0 as u8)
+    }
+}
+
 impl TryFrom<u8> for UnitCode {
     type Error = DecodeError;
 
@@ -55,7 +56,7 @@ impl TryFrom<u8> for UnitCode {
 }
 
 /// A histogram's precision: it has 2 to this power of buckets for each power of two.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(try_from = "u8")]
 struct Precision(u8);
 
@@ -83,13 +84,14 @@ mod tests {
             assert_eq!(head.is_ok(), is_sound);
             let mut buf = [0; 3];
             let mut w = Writer::new(&mut buf);
-            let mut theirs = [0; 3];
-            let theirs = postcard::to_slice(&(6u8, precision, -20i8), &mut theirs).unwrap();
-            w.bytes(theirs).unwrap();
+            w.put(&(6u8, precision, -20i8)).unwrap();
             let read = Reader::new(w.written()).take::<BucketsHead>(DecodeError::BadBuckets);
             assert_eq!(read.is_ok(), is_sound);
             if let Ok(head) = read {
-                assert_eq!(head.written(), w.written());
+                let mut again = [0; 3];
+                let mut again = Writer::new(&mut again);
+                again.put(&head).unwrap();
+                assert_eq!(again.written(), w.written());
                 assert_eq!((head.unit(), head.layout()), (Unit::Percent, layout));
             }
         }

@@ -1,5 +1,7 @@
 //! The writer of a datagram, in the bytes that postcard would write, with faster paths for what every record has.
 
+use serde::Serialize;
+
 #[cfg(target_pointer_width = "64")]
 use super::varint::{CONTINUE, spread_sevens};
 use super::varint::{CONTINUED, spread_two_sevens, two_bytes, varint_length};
@@ -208,6 +210,11 @@ impl<'a> Writer<'a> {
         let rest = self.buf.get_mut(self.at..).ok_or(NoRoom)?;
         self.at += write(rest).ok_or(NoRoom)?;
         Ok(())
+    }
+
+    /// Writes a value as postcard does.
+    pub(crate) fn put(&mut self, value: &impl Serialize) -> Result<(), NoRoom> {
+        self.written_by(|room| Some(postcard::to_slice(value, room).ok()?.len()))
     }
 
     /// Writes the checksum of everything written so far.

@@ -48,7 +48,7 @@ impl<T: Table> Datagram<'_, T> {
             State::Buckets(buckets) => self.whole(|d| {
                 d.write_instrument_head(instrument, StateForm::Buckets)?;
                 let head = BucketsHead::new(instrument.unit(), buckets.layout());
-                d.w.bytes(&head.map_err(|_| Refused::Unsupported)?.written())?;
+                d.w.put(&head.map_err(|_| Refused::Unsupported)?)?;
                 d.write_buckets(buckets, from_bucket)
             }),
         }

@@ -24,6 +24,8 @@ pub struct Producer<'a, T, S> {
     ring: &'a Ring<T, S>,
 }
 
+// The first functions read like those of `spsc::Producer`, and share nothing with them: each is a line or two over another
+// ring, with another reason why the slot is free. A trait for what is alike would be longer than what it saves.
 impl<'a, T: Copy, S: Storage<Slot<T>>> Producer<'a, T, S> {
     /// Creates the recording end of `ring`.
     ///

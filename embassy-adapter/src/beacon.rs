@@ -1,5 +1,8 @@
 //! The smallest task: core's beacon over an embassy-net UDP socket.
 
+use core::task::Poll;
+
+use embassy_futures::poll_once;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{IpEndpoint, Stack};
 use embassy_time::{Duration, Ticker};
@@ -8,7 +11,8 @@ use ringstat_core::instrument::Instrument;
 use ringstat_core::send::{Beacon, Epoch, Identity};
 
 use crate::clock::micros;
-use crate::socket::renew;
+use crate::never::Never;
+use crate::socket::{renew, zeroed};
 
 /// Where [`run_beacon`] sends, as which sender, and how often. The type also sets the size of its only buffer, which is
 /// 256 bytes by default.
@@ -68,29 +72,36 @@ impl<const PAYLOAD: usize> BeaconConfig<PAYLOAD> {
 ///
 /// While there is no network, nothing is sent, and nothing is missing afterwards: what an instrument sends includes
 /// everything that was not sent before.
-pub async fn run_beacon<const PAYLOAD: usize>(
-    stack: Stack<'_>,
-    instruments: &[&dyn Instrument],
+pub fn run_beacon<'a, const PAYLOAD: usize>(
+    stack: Stack<'a>,
+    instruments: &'a [&'a dyn Instrument],
     config: BeaconConfig<PAYLOAD>,
-) -> ! {
-    let (mut tx_meta, mut tx) = ([PacketMetadata::EMPTY; 1], [0; PAYLOAD]);
-    let mut socket = UdpSocket::new(stack, &mut [], &mut [], &mut tx_meta, &mut tx);
-    let mut beacon = Beacon::new(config.identity, TimeUnit::Micros);
-    let mut every = Ticker::every(config.interval);
-    loop {
-        every.next().await;
-        while stack.is_link_up() && stack.is_config_up() {
-            // What could not leave yet goes first, however long the network is away.
-            socket.flush().await;
-            renew(&mut socket, config.local_port);
-            // Packs straight into the socket's buffer.
-            let pack = |buf: &mut [u8]| match beacon.pack(micros(), instruments, buf) {
-                Some(packed) => (packed.len, packed.last),
-                None => (0, true),
-            };
-            // Without a route, the next attempt is due in the next interval.
-            if !matches!(socket.send_to_with(PAYLOAD, config.to, pack).await, Ok(false)) {
-                break;
+) -> impl Future<Output = Never> {
+    // An `async fn` would keep its arguments a second time beside what is made of them.
+    let BeaconConfig { to, local_port, identity, interval } = config;
+    let mut beacon = Beacon::new(identity, TimeUnit::Micros);
+    let mut every = Ticker::every(interval);
+    async move {
+        let (mut tx_meta, mut tx) = ([PacketMetadata::EMPTY; 1], zeroed::<PAYLOAD>());
+        let mut socket = UdpSocket::new(stack, &mut [], &mut [], &mut tx_meta, &mut tx);
+        loop {
+            every.next().await;
+            while stack.is_link_up() && stack.is_config_up() {
+                // What could not leave yet goes first, however long the network is away.
+                socket.flush().await;
+                renew(&mut socket, local_port);
+                // Packs straight into the socket's buffer.
+                let pack = |buf: &mut [u8]| match beacon.pack(micros(), instruments, buf) {
+                    Some(packed) => (packed.len, packed.last),
+                    None => (0, true),
+                };
+                // An empty buffer has room at once. Without a route, the next attempt is due in the next interval.
+                if !matches!(
+                    poll_once(socket.send_to_with(PAYLOAD, to, pack)),
+                    Poll::Ready(Ok(false))
+                ) {
+                    break;
+                }
             }
         }
     }

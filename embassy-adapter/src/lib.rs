@@ -23,6 +23,7 @@ mod clock;
 mod config;
 #[cfg(feature = "dns")]
 mod dns;
+mod never;
 #[cfg(feature = "serial")]
 mod serial;
 mod socket;

@@ -22,3 +22,12 @@ pub(crate) fn renew(socket: &mut UdpSocket<'_>, port: u16) {
     // Port 0 is the only one that cannot be bound to.
     let _ = socket.bind(port.max(1));
 }
+
+/// A buffer of zeros.
+///
+/// Inlined into a future, it would be aligned to 8 bytes, for which the compiler calls another `memclr` than the one that every
+/// firmware has.
+#[inline(never)]
+pub(crate) fn zeroed<const BYTES: usize>() -> [u8; BYTES] {
+    [0; BYTES]
+}

@@ -31,7 +31,9 @@ use crate::wire::table::lean::Bare;
 /// }
 /// ```
 pub struct Beacon {
-    identity: Identity,
+    // Not an `Identity`, whose padding would be memory of the chip.
+    sender: u64,
+    epoch: u32,
     unit: TimeUnit,
     sequence: u32,
     /// The first instrument of the next datagram.
@@ -51,7 +53,8 @@ impl Beacon {
     /// Creates a beacon at its first instrument. Its clock counts in `unit` since the start of the part.
     #[must_use]
     pub const fn new(identity: Identity, unit: TimeUnit) -> Self {
-        Self { identity, unit, sequence: 0, next: 0 }
+        let Identity { sender, epoch } = identity;
+        Self { sender, epoch, unit, sequence: 0, next: 0 }
     }
 
     /// Packs as many instruments as fit, from where the last datagram ended. No more than 1472 bytes of the buffer are
@@ -66,8 +69,8 @@ impl Beacon {
         instruments: &[&dyn Instrument],
         buf: &mut [u8],
     ) -> Option<BeaconDatagram> {
-        let Identity { sender, epoch } = self.identity;
-        let header = Header { sender, epoch, sequence: self.sequence, ..Header::default() };
+        let Self { sender, epoch, sequence, .. } = *self;
+        let header = Header { sender, epoch, sequence, ..Header::default() };
         let prologue =
             Prologue { since_boot: true, unit: self.unit, base_time: now, ..Prologue::default() };
         let room = buf.len().min(PAYLOAD_ETHERNET);

@@ -171,7 +171,7 @@ mod with {
 
         #[embassy_executor::task]
         pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
-            let config = BeaconConfig::new(crate::OTHER, 1, Epoch::unknown()).payload::<128>();
+            let config = BeaconConfig::new(crate::OTHER, 1, Epoch::unknown()).payload::<96>();
             ringstat_embassy::run_beacon(stack, &INSTRUMENTS, config).await
         }
     }

@@ -1,16 +1,6 @@
-//! Makes room for a datagram in the socket's own buffer, which is as large as one datagram.
+//! The socket's own buffer, which is as large as one datagram.
 
 use embassy_net::udp::UdpSocket;
-use embassy_time::{Duration, with_timeout};
-
-/// How long to wait for room before everything is checked again, since a link that is down makes no room.
-pub(crate) const BUSY: Duration = Duration::from_millis(100);
-
-/// Waits until everything that was given to the socket has been sent. Returns `false` if it has not: then nothing more
-/// fits.
-pub(crate) async fn is_empty(socket: &mut UdpSocket<'_>) -> bool {
-    with_timeout(BUSY, socket.flush()).await.is_ok()
-}
 
 /// Makes an empty buffer usable as a whole. Datagrams that were received but not read are lost, so they must be read
 /// before.

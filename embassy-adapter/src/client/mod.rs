@@ -14,7 +14,7 @@ use ringstat_core::wire::LeanEncoder;
 use ringstat_core::wire::ack::Ack;
 
 use crate::config::TaskConfig;
-use crate::socket::{is_empty, renew};
+use crate::socket::{renew, zeroed};
 
 /// The sender with all of its state: sequence numbers, critical events that wait for their acknowledgement, the account.
 ///
@@ -170,7 +170,7 @@ where
         let has_sent_all =
             |this: &Self| this.sender.unacknowledged() == 0 && this.stats.waiting() == 0;
         self.send_until(&mut socket, stack, has_sent_all).await;
-        while !is_empty(&mut socket).await {}
+        socket.flush().await;
         renew(&mut socket, self.local_port);
         let now = self.now();
         let Self { stats, sender, to, .. } = self;
@@ -183,8 +183,8 @@ where
             self.sender.sent(packed);
         }
         // A socket that is gone sends nothing more. A receipt is not waited for, but taken where it comes.
-        while !is_empty(&mut socket).await {}
-        self.hear(&socket).await;
+        socket.flush().await;
+        self.hear(&mut socket);
     }
 
     /// Opens the socket, which may be another one than before.
@@ -201,13 +201,13 @@ where
 struct Buffers<const PAYLOAD: usize> {
     rx_meta: [PacketMetadata; 2],
     rx: [u8; 2 * Ack::MAX_LEN],
-    tx_meta: [PacketMetadata; 2],
+    tx_meta: [PacketMetadata; 1],
     tx: [u8; PAYLOAD],
 }
 
 impl<const PAYLOAD: usize> Buffers<PAYLOAD> {
-    const fn new() -> Self {
-        let meta = [PacketMetadata::EMPTY; 2];
-        Self { rx_meta: meta, rx: [0; 2 * Ack::MAX_LEN], tx_meta: meta, tx: [0; PAYLOAD] }
+    fn new() -> Self {
+        let (rx_meta, tx_meta) = ([PacketMetadata::EMPTY; 2], [PacketMetadata::EMPTY; 1]);
+        Self { rx_meta, rx: zeroed(), tx_meta, tx: zeroed() }
     }
 }

@@ -1,29 +1,48 @@
 //! The loop of a client: it hears what has arrived, sends what is due, and sleeps.
+//!
+//! It is one poll function rather than an `async` block: it keeps nothing from one poll to the next, so it needs no memory
+//! for that, and far less code.
 
-use core::future::poll_fn;
-use core::task::Poll as Ready;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 
-use embassy_futures::select::{select, select3};
+use embassy_futures::poll_once;
 use embassy_net::Stack;
-use embassy_net::udp::{self, UdpSocket};
+use embassy_net::udp::UdpSocket;
 use embassy_time::{Duration, Instant, Timer};
 use ringstat_core::ledger::Cause;
 use ringstat_core::record::{Event, Resolve};
 use ringstat_core::send::{Store, Time, Way};
-use ringstat_core::wire::ack::Ack;
 use ringstat_core::wire::receipt::Receipt;
 
 use super::Client;
 use crate::clock;
 use crate::mutant;
-use crate::socket::{BUSY, is_empty, renew};
+use crate::socket::renew;
 use crate::task::{WAKE, publish};
 
 /// The shortest pause between two rounds.
 const LEAST: Duration = Duration::from_millis(1);
 
+/// How long to wait for room in the socket, or for a route, before everything is checked again: a link that is down makes
+/// no room.
+const BUSY: Duration = Duration::from_millis(100);
+
 /// How many replies are read in a row.
 const REPLIES: usize = 8;
+
+/// What a round has done.
+enum Round {
+    /// It has sent a datagram, and there may be more to send.
+    Sent,
+    /// Nothing is due before this time.
+    Idle(u64),
+    /// There is no network or no route before this time, for all that is known.
+    Away(u64),
+    /// Something is due, but there is no room in the socket. This is looked at again at this time.
+    Full(u64),
+}
 
 impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, K>
     Client<'a, N, C, M, PAYLOAD, NAMES, K>
@@ -32,33 +51,42 @@ where
     K: Store<Event = Event>,
 {
     /// Sends until nothing is due and `is_done` agrees that nothing will be.
-    pub(super) async fn send_until(
+    pub(super) fn send_until(
         &mut self,
         socket: &mut UdpSocket<'_>,
         stack: Stack<'_>,
         is_done: impl Fn(&Self) -> bool,
-    ) {
-        loop {
-            self.hear(socket).await;
-            if !stack.is_config_up() || !stack.is_link_up() {
-                // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile.
-                self.path.changed();
-                // A batch is a reason to look earlier: the network may be there by now.
-                select(Timer::after(self.look), WAKE.wait()).await;
-                continue;
+    ) -> impl Future<Output = ()> {
+        poll_fn(move |cx| {
+            // This round sees whatever was signalled so far.
+            WAKE.reset();
+            let (until, full) = loop {
+                match self.round(socket, stack) {
+                    Round::Sent => {}
+                    Round::Idle(_) if is_done(self) => return Poll::Ready(()),
+                    Round::Idle(until) | Round::Away(until) => break (until, false),
+                    Round::Full(until) => break (until, true),
+                }
+            };
+            // The executor comes back to this task after all others that are ready.
+            if is_over(socket, until, full, cx) {
+                cx.waker().wake_by_ref();
             }
-            match self.step(socket).await {
-                Ok(()) => {}
-                Err(_) if is_done(self) => return,
-                Err(until) => idle(socket, until).await,
-            }
-        }
+            Poll::Pending
+        })
     }
 
-    /// Sends one datagram, or says until when there is nothing to do.
-    async fn step(&mut self, socket: &mut UdpSocket<'_>) -> Result<(), u64> {
+    /// Hears what has arrived, and sends one datagram if one is due.
+    fn round(&mut self, socket: &mut UdpSocket<'_>, stack: Stack<'_>) -> Round {
+        self.hear(socket);
         let now = self.now();
         let at = now.monotonic;
+        if !stack.is_config_up() || !stack.is_link_up() {
+            // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile. A batch is
+            // a reason to look earlier: the network may be there by now.
+            self.path.changed();
+            return Round::Away(at + self.look.as_micros());
+        }
         // What an earlier run has left behind is repeated until it is acknowledged, with pauses of its own.
         let recovering = self.sender.is_recovering();
         let probing = match if recovering { Way::Clear } else { self.path.way(at) } {
@@ -66,19 +94,20 @@ where
                 if self.path.asks(at) {
                     self.sender.ask();
                 }
-                let due = self.stats.due(&mut self.sender, now);
-                due.map_err(|until| until.min(self.path.deadline()))?;
+                if let Err(until) = self.stats.due(&mut self.sender, now) {
+                    return Round::Idle(until.min(self.path.deadline()));
+                }
                 false
             }
-            Way::Wait(until) => return Err(until),
+            Way::Wait(until) => return Round::Idle(until),
             Way::Probe => true,
         };
-        if !is_empty(socket).await {
+        let later = at + BUSY.as_micros();
+        // There is a place for one datagram, which is free when the last one has been sent.
+        if !socket.may_send() {
             self.lose("would_block");
-            return Ok(());
+            return Round::Full(later);
         }
-        // Answers that have arrived since would be lost when the socket is opened anew.
-        self.hear(socket).await;
         renew(socket, self.local_port);
         // Packs straight into that buffer, and only when there is room: nothing is ever packed and then not sent.
         let Self { stats, sender, to, .. } = self;
@@ -87,22 +116,24 @@ where
                 if probing { stats.probe(sender, now, buf) } else { stats.pack(sender, now, buf) };
             (packed.as_ref().map_or(0, |packed| packed.len), packed)
         };
-        match socket.send_to_with(PAYLOAD, *to, pack).await {
-            Ok(Some(packed)) => {
+        match poll_once(socket.send_to_with(PAYLOAD, *to, pack)) {
+            Poll::Ready(Ok(Some(packed))) => {
                 if !recovering {
                     self.path.handed(&packed, at);
                 }
                 self.sender.sent(packed);
+                Round::Sent
             }
-            Ok(None) => {}
+            Poll::Ready(Ok(None)) | Poll::Pending => Round::Away(later),
             // There is no route, and nothing was packed.
-            Err(_) if recovering => Timer::after(BUSY).await,
-            Err(_) => {
-                self.path.failed(at);
-                self.lose("no_route");
+            Poll::Ready(Err(_)) => {
+                if !recovering {
+                    self.path.failed(at);
+                    self.lose("no_route");
+                }
+                Round::Away(later)
             }
         }
-        Ok(())
     }
 
     /// What a worse task would do here: give up what there is to send. Only ever as a deliberate mistake.
@@ -121,24 +152,16 @@ where
     }
 
     /// Reads what has arrived from the collector, without waiting for more.
-    pub(super) async fn hear(&mut self, socket: &UdpSocket<'_>) {
-        let mut buf = [0; Ack::MAX_LEN];
+    pub(super) fn hear(&mut self, socket: &mut UdpSocket<'_>) {
         for _ in 0..REPLIES {
-            let received = poll_fn(|cx| {
-                Ready::Ready(match socket.poll_recv_from(&mut buf, cx) {
-                    Ready::Ready(received) => Some(received),
-                    Ready::Pending => None,
-                })
-            });
-            match received.await {
-                None => break,
-                // A datagram longer than any acknowledgement is not one, and is dropped.
-                Some(Err(udp::RecvError::Truncated)) => {}
+            let heard = poll_once(socket.recv_from_with(|datagram, meta| {
                 // Only the collector can say what has arrived, and it answers from the address that was sent to.
-                Some(Ok((length, meta))) if meta.endpoint == self.to || mutant("anyone") => {
-                    self.answered(buf.get(..length).unwrap_or(&[]));
+                if meta.endpoint == self.to || mutant("anyone") {
+                    self.answered(datagram);
                 }
-                Some(Ok(_)) => {}
+            }));
+            if heard.is_pending() {
+                break;
             }
         }
         if let Some(liveness) = self.path.liveness() {
@@ -159,9 +182,13 @@ where
     }
 }
 
-/// Sleeps until that time of the clock, a batch, or an answer.
-async fn idle(socket: &UdpSocket<'_>, until: u64) {
+/// Whether the wait until that time of the clock, for a batch, for an answer or, if `full`, for room is over already. If
+/// not, each of them wakes the task.
+fn is_over(socket: &UdpSocket<'_>, until: u64, full: bool, cx: &mut Context<'_>) -> bool {
     // Always a short sleep, so that other tasks have their turn whatever the deadline is.
     let at = Instant::from_micros(until.min(u64::MAX / 2)).max(Instant::now() + LEAST);
-    select3(Timer::at(at), WAKE.wait(), socket.wait_recv_ready()).await;
+    Pin::new(&mut Timer::at(at)).poll(cx).is_ready()
+        | pin!(WAKE.wait()).poll(cx).is_ready()
+        | socket.poll_recv_ready(cx).is_ready()
+        | (full && socket.poll_send_ready(cx).is_ready())
 }

@@ -24,6 +24,7 @@ mod config;
 #[cfg(feature = "dns")]
 mod dns;
 mod never;
+mod route;
 #[cfg(feature = "serial")]
 mod serial;
 mod socket;
@@ -35,6 +36,7 @@ pub use clock::{CLOCK, micros};
 pub use config::TaskConfig;
 #[cfg(feature = "dns")]
 pub use dns::resolve;
+pub use route::{NoReceipts, PathConfig, Route};
 #[cfg(feature = "serial")]
 pub use serial::run_serial;
 pub use task::{flush, run, stats, totals, wake};

@@ -14,6 +14,7 @@ use ringstat_core::send::Totals;
 use crate::client::Client;
 use crate::clock::CLOCK;
 use crate::config::TaskConfig;
+use crate::route::Route;
 
 /// Signals that a batch waits. There is one task per program, and so one signal.
 pub(crate) static WAKE: Signal<CriticalSectionRawMutex, ()> = Signal::new();
@@ -103,13 +104,14 @@ pub(crate) fn publish(now: &Totals) {
 ///     ringstat_embassy::run(stack, &STATS, TaskConfig::new(collector, 0xC0FFEE, epoch)).await
 /// }
 /// ```
-pub async fn run<const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>(
+pub async fn run<const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, R>(
     stack: Stack<'_>,
     stats: &Stats<N, C, M>,
-    config: TaskConfig<PAYLOAD, NAMES>,
+    config: TaskConfig<PAYLOAD, NAMES, R>,
 ) -> !
 where
     M: Resolve,
+    R: Route,
 {
     Client::new(stats, config).run(stack).await
 }

@@ -293,7 +293,8 @@ fn a_full_buffer_loses_nothing() {
         let mut config = config();
         // The collector's silence is tolerated for longer than usual.
         let long = millis(20_000);
-        config.liveness = LivenessConfig { silence: long, retry: long, ..LivenessConfig::DEFAULT };
+        config.route.liveness =
+            LivenessConfig { silence: long, retry: long, ..LivenessConfig::DEFAULT };
         let script = async {
             // Half a ring fills a datagram, until neither the socket nor the device accepts more.
             let mut recorded = 0;

@@ -35,13 +35,13 @@ fn it_sends_hears_and_survives_a_link_that_goes_away() {
     config.sender.batch_age = Duration::from_millis(10);
     config.sender.retry.timeout = Duration::from_millis(50);
     config.sender.heartbeat_interval = Duration::from_millis(50);
-    config.liveness = LivenessConfig {
+    config.route.liveness = LivenessConfig {
         interval: Duration::from_millis(50),
         retry: Duration::from_millis(20),
         silence: Duration::from_millis(200),
     };
-    config.breaker.backoff = 50_000;
-    config.breaker.backoff_max = 100_000;
+    config.route.breaker.backoff = 50_000;
+    config.route.breaker.backoff_max = 100_000;
 
     let (deaf, gone) = (AtomicBool::new(true), AtomicBool::new(false));
     let mut seen = Collected::default();

@@ -14,6 +14,7 @@ use ringstat_core::wire::LeanEncoder;
 use ringstat_core::wire::ack::Ack;
 
 use crate::config::TaskConfig;
+use crate::route::Route;
 use crate::socket::{renew, zeroed};
 
 /// The sender with all of its state: sequence numbers, critical events that wait for their acknowledgement, the account.
@@ -40,7 +41,7 @@ use crate::socket::{renew, zeroed};
 /// ```
 ///
 /// `K` says where critical events wait for their acknowledgement: in memory that a reset clears, or
-/// [that it does not](Self::retaining).
+/// [that it does not](Self::retaining). `R` says how it finds out whether the collector is there.
 pub struct Client<
     'a,
     const N: usize,
@@ -49,34 +50,37 @@ pub struct Client<
     const PAYLOAD: usize,
     const NAMES: usize,
     K: Store = ArrayStore<C>,
+    R: Route = Path,
 > {
     stats: &'a Stats<N, C, M>,
     to: IpEndpoint,
     local_port: u16,
     look: Duration,
     sender: Sender<LeanEncoder<NAMES>, K, 4>,
-    path: Path,
+    route: R,
 }
 
-impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>
-    Client<'a, N, C, M, PAYLOAD, NAMES>
+impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, R>
+    Client<'a, N, C, M, PAYLOAD, NAMES, ArrayStore<C>, R>
 where
     M: Resolve,
+    R: Route,
 {
     /// Creates a sender of what `stats` records, which has sent nothing yet.
     ///
     /// # Panics
     /// When the clock of `stats` does not count microseconds, as [`CLOCK`](crate::CLOCK) does.
     #[must_use]
-    pub fn new(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES>) -> Self {
+    pub fn new(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES, R>) -> Self {
         Self::with_store(stats, config, ArrayStore::new())
     }
 }
 
-impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize>
-    Client<'a, N, C, M, PAYLOAD, NAMES, RetainedStore<C>>
+impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, R>
+    Client<'a, N, C, M, PAYLOAD, NAMES, RetainedStore<C>, R>
 where
     M: Resolve,
+    R: Route,
 {
     /// Creates a sender whose critical events outlive a reset of the chip, in `memory`.
     ///
@@ -110,7 +114,7 @@ where
     #[must_use]
     pub fn retaining<const BYTES: usize>(
         stats: &'a Stats<N, C, M>,
-        config: TaskConfig<PAYLOAD, NAMES>,
+        config: TaskConfig<PAYLOAD, NAMES, R>,
         memory: &'static Retained<C, BYTES>,
     ) -> Self {
         Self::with_store(stats, config, RetainedStore::new(memory))
@@ -123,18 +127,23 @@ where
     }
 }
 
-impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, K>
-    Client<'a, N, C, M, PAYLOAD, NAMES, K>
+impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, K, R>
+    Client<'a, N, C, M, PAYLOAD, NAMES, K, R>
 where
     M: Resolve,
     K: Store<Event = Event>,
+    R: Route,
 {
-    fn with_store(stats: &'a Stats<N, C, M>, config: TaskConfig<PAYLOAD, NAMES>, store: K) -> Self {
+    fn with_store(
+        stats: &'a Stats<N, C, M>,
+        config: TaskConfig<PAYLOAD, NAMES, R>,
+        store: K,
+    ) -> Self {
         assert!(stats.clock().unit() as u8 == TimeUnit::Micros as u8, "the clock is not embassy's");
-        let TaskConfig { to, local_port, identity, sender, breaker, liveness, look } = config;
-        let path = Path::new(breaker, Some(&liveness), TimeUnit::Micros, identity.seed());
+        let TaskConfig { to, local_port, identity, sender, route, look } = config;
+        let route = R::new(route, identity.seed());
         let sender = Sender::with_parts(identity, &sender, LeanEncoder::new(), store);
-        Self { stats, to, local_port, look, sender, path }
+        Self { stats, to, local_port, look, sender, route }
     }
 
     /// What became of every record so far.
@@ -179,7 +188,7 @@ where
             (packed.as_ref().map_or(0, |packed| packed.len), packed)
         };
         if let Ok(Some(packed)) = socket.send_to_with(PAYLOAD, *to, pack).await {
-            self.path.handed(&packed, now.monotonic);
+            self.route.handed(&packed, now.monotonic);
             self.sender.sent(packed);
         }
         // A socket that is gone sends nothing more. A receipt is not waited for, but taken where it comes.
@@ -192,7 +201,7 @@ where
         let Buffers { rx_meta, rx, tx_meta, tx } = buffers;
         let mut socket = UdpSocket::new(stack, rx_meta, rx, tx_meta, tx);
         renew(&mut socket, self.local_port);
-        self.path.changed();
+        self.route.changed();
         socket
     }
 }

@@ -19,6 +19,7 @@ use ringstat_core::wire::receipt::Receipt;
 use super::Client;
 use crate::clock;
 use crate::mutant;
+use crate::route::Route;
 use crate::socket::renew;
 use crate::task::{WAKE, publish};
 
@@ -44,11 +45,12 @@ enum Round {
     Full(u64),
 }
 
-impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, K>
-    Client<'a, N, C, M, PAYLOAD, NAMES, K>
+impl<'a, const N: usize, const C: usize, M, const PAYLOAD: usize, const NAMES: usize, K, R>
+    Client<'a, N, C, M, PAYLOAD, NAMES, K, R>
 where
     M: Resolve,
     K: Store<Event = Event>,
+    R: Route,
 {
     /// Sends until nothing is due and `is_done` agrees that nothing will be.
     pub(super) fn send_until(
@@ -84,18 +86,18 @@ where
         if !stack.is_config_up() || !stack.is_link_up() {
             // Nothing is packed while there is no network: the ring's policy decides what is given up meanwhile. A batch is
             // a reason to look earlier: the network may be there by now.
-            self.path.changed();
+            self.route.changed();
             return Round::Away(at + self.look.as_micros());
         }
         // What an earlier run has left behind is repeated until it is acknowledged, with pauses of its own.
         let recovering = self.sender.is_recovering();
-        let probing = match if recovering { Way::Clear } else { self.path.way(at) } {
+        let probing = match if recovering { Way::Clear } else { self.route.way(at) } {
             Way::Clear => {
-                if self.path.asks(at) {
+                if self.route.asks(at) {
                     self.sender.ask();
                 }
                 if let Err(until) = self.stats.due(&mut self.sender, now) {
-                    return Round::Idle(until.min(self.path.deadline()));
+                    return Round::Idle(until.min(self.route.deadline()));
                 }
                 false
             }
@@ -119,7 +121,7 @@ where
         match poll_once(socket.send_to_with(PAYLOAD, *to, pack)) {
             Poll::Ready(Ok(Some(packed))) => {
                 if !recovering {
-                    self.path.handed(&packed, at);
+                    self.route.handed(&packed, at);
                 }
                 self.sender.sent(packed);
                 Round::Sent
@@ -128,7 +130,7 @@ where
             // There is no route, and nothing was packed.
             Poll::Ready(Err(_)) => {
                 if !recovering {
-                    self.path.failed(at);
+                    self.route.failed(at);
                     self.lose("no_route");
                 }
                 Round::Away(later)
@@ -164,7 +166,7 @@ where
                 break;
             }
         }
-        if let Some(liveness) = self.path.liveness() {
+        if let Some(liveness) = self.route.liveness() {
             self.sender.confirmed(liveness.unconfirmed(), liveness.lost());
         }
         publish(self.sender.totals());
@@ -172,9 +174,9 @@ where
 
     /// Takes an answer. A faulty one changes nothing, and is asked for again.
     fn answered(&mut self, answer: &[u8]) {
-        if Receipt::is_one(answer) {
+        if R::ASKS && Receipt::is_one(answer) {
             if let Ok(receipt) = self.sender.receipt(answer) {
-                let _ = self.path.answered(&receipt, clock::micros());
+                self.route.answered(&receipt, clock::micros());
             }
         } else {
             let _ = self.stats.acknowledged(&mut self.sender, answer);

@@ -59,6 +59,7 @@ struct Count {
 
 impl Count {
     /// What is in this count but not in `earlier`.
+    #[inline(never)]
     fn since(self, earlier: Self) -> Self {
         Self {
             datagrams: self.datagrams.saturating_sub(earlier.datagrams),
@@ -66,6 +67,7 @@ impl Count {
         }
     }
 
+    #[inline(never)]
     fn plus(self, other: Self) -> Self {
         Self {
             datagrams: self.datagrams.saturating_add(other.datagrams),

@@ -97,6 +97,8 @@ fn option(n: u32) {
 #[embassy_executor::task]
 pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
     let config = TaskConfig::new(crate::OTHER, 1, Epoch::unknown());
+    #[cfg(feature = "without-receipts")]
+    let config = config.without_receipts();
     #[cfg(feature = "with-shutdown")]
     {
         let mut client = ringstat_embassy::Client::new(&STATS, config);

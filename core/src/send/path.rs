@@ -108,7 +108,7 @@ impl Path {
                     Way::Wait(liveness.deadline().min(end))
                 }
             }
-            Some(liveness) if liveness.retry_at().is_some_and(|at| now >= at) => Way::Probe,
+            Some(liveness) if liveness.owes() && now >= liveness.deadline() => Way::Probe,
             _ => Way::Clear,
         }
     }
@@ -123,9 +123,7 @@ impl Path {
     /// again.
     #[must_use]
     pub fn deadline(&self) -> u64 {
-        let Some(liveness) = &self.liveness else { return u64::MAX };
-        let both = [liveness.retry_at(), liveness.silent_at()];
-        both.into_iter().flatten().min().unwrap_or(u64::MAX)
+        self.liveness.as_ref().map_or(u64::MAX, Liveness::overdue_at)
     }
 
     /// Reports that the network accepted this datagram. That counts as a success only if the receiver cannot answer.

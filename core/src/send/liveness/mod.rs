@@ -58,21 +58,30 @@ struct Count {
 }
 
 impl Count {
-    /// What is in this count but not in `earlier`.
-    #[inline(never)]
-    fn since(self, earlier: Self) -> Self {
+    const NONE: Self = Self { datagrams: 0, events: 0 };
+
+    /// The difference to `less`, modulo 2^64.
+    fn minus(self, less: Self) -> Self {
         Self {
-            datagrams: self.datagrams.saturating_sub(earlier.datagrams),
-            events: self.events.saturating_sub(earlier.events),
+            datagrams: self.datagrams.wrapping_sub(less.datagrams),
+            events: self.events.wrapping_sub(less.events),
         }
     }
 
-    #[inline(never)]
-    fn plus(self, other: Self) -> Self {
-        Self {
-            datagrams: self.datagrams.saturating_add(other.datagrams),
-            events: self.events.saturating_add(other.events),
-        }
+    fn add(&mut self, more: Self) {
+        self.datagrams = self.datagrams.wrapping_add(more.datagrams);
+        self.events = self.events.wrapping_add(more.events);
+    }
+
+    /// Neither number is larger than in `other`.
+    fn is_within(&self, other: &Self) -> bool {
+        self.datagrams <= other.datagrams && self.events <= other.events
+    }
+
+    /// Numbers below zero, modulo 2^64, as zero.
+    fn or_zero(self) -> Self {
+        let or_zero = |n: u64| if n.cast_signed() < 0 { 0 } else { n };
+        Self { datagrams: or_zero(self.datagrams), events: or_zero(self.events) }
     }
 }
 
@@ -89,8 +98,8 @@ struct Ask {
 #[derive(Clone, Copy, Debug)]
 struct Life {
     instance: u32,
-    /// What had been handed over, and received, at the start of the comparison.
-    from: (Count, Count),
+    /// What had been handed over but not received at the start of the comparison, modulo 2^64.
+    start: Count,
     /// The counts in the latest receipt.
     received: Count,
     /// What was missing at the last two receipts: handed over up to the datagram that asked, but not received.
@@ -130,10 +139,14 @@ pub struct Liveness {
     retry: u64,
     silence: u64,
     handed: Count,
-    asks: heapless::Deque<Ask, ASKS>,
-    /// The time since which an answer is owed.
-    owed: Option<u64>,
-    last_ask: Option<u64>,
+    asks: heapless::Vec<Ask, ASKS>,
+    /// Whether an answer is owed.
+    owed: bool,
+    /// The time at which the silence will have lasted too long, while an answer is owed.
+    silent_at: u64,
+    last_ask: u64,
+    /// The time at which the next datagram should ask.
+    ask_at: u64,
     answered: Option<u64>,
     life: Option<Life>,
     arrived: Count,
@@ -173,35 +186,35 @@ impl Liveness {
             interval: units(config.interval, unit),
             retry: units(config.retry, unit),
             silence: units(config.silence, unit),
-            handed: Count::default(),
-            asks: heapless::Deque::new(),
-            owed: None,
-            last_ask: None,
+            handed: Count::NONE,
+            asks: heapless::Vec::new(),
+            owed: false,
+            silent_at: 0,
+            last_ask: 0,
+            ask_at: 0,
             answered: None,
             life: None,
-            arrived: Count::default(),
-            lost_before: Count::default(),
+            arrived: Count::NONE,
+            lost_before: Count::NONE,
         }
     }
 
     /// Whether the next datagram should ask.
     #[must_use]
     pub fn is_due(&self, now: u64) -> bool {
-        now >= self.deadline() || self.last_ask.is_some_and(|last| now < last)
+        now >= self.ask_at || now < self.last_ask
     }
 
     /// The time at which the next datagram should ask.
     #[must_use]
     pub fn deadline(&self) -> u64 {
-        let pause = if self.owed.is_some() { self.retry } else { self.interval };
-        self.last_ask.map_or(0, |last| last.saturating_add(pause))
+        self.ask_at
     }
 
     /// Notes that this datagram was sent to the same receiver by another path. It may arrive, but no answer to it is
     /// expected.
     pub fn passed_by(&mut self, packed: &Packed) {
-        let events = u64::from(packed.events);
-        self.handed = self.handed.plus(Count { datagrams: 1, events });
+        self.handed.add(Count { datagrams: 1, events: packed.events.into() });
     }
 
     /// Notes that the network accepted this datagram.
@@ -211,13 +224,22 @@ impl Liveness {
             return;
         }
         if self.asks.is_full() {
-            self.asks.pop_front();
+            self.asks.remove(0);
         }
         let ask = Ask { sequence: packed.sequence, handed: self.handed, at: now };
         // There is room: one was taken out.
-        let _ = self.asks.push_back(ask);
-        self.last_ask = Some(now);
-        self.owed.get_or_insert(now);
+        let _ = self.asks.push(ask);
+        self.last_ask = now;
+        if !self.owed {
+            self.owe(now);
+        }
+        self.ask_at = now.saturating_add(self.retry);
+    }
+
+    /// An answer is owed since then.
+    fn owe(&mut self, since: u64) {
+        self.owed = true;
+        self.silent_at = since.saturating_add(self.silence);
     }
 
     /// Takes the receiver's answer.
@@ -226,44 +248,45 @@ impl Liveness {
     /// [`ReceiptError`] if the receipt answers nothing that was asked, or says something impossible. Nothing is changed
     /// then.
     pub fn answered(&mut self, receipt: &Receipt, now: u64) -> Result<(), ReceiptError> {
-        let asked = self.asks.iter().find(|ask| ask.sequence == receipt.sequence);
-        let ask = *asked.ok_or(ReceiptError::Unasked)?;
+        let asked = self.asks.iter().position(|ask| ask.sequence == receipt.sequence);
+        let asked = asked.ok_or(ReceiptError::Unasked)?;
+        let handed = self.asks[asked].handed;
         let received = Count { datagrams: receipt.datagrams, events: receipt.events };
-        if received.datagrams > self.handed.datagrams || received.events > self.handed.events {
+        if !received.is_within(&self.handed) {
             return Err(ReceiptError::Impossible);
         }
-        match &mut self.life {
+        let life = match &mut self.life {
             Some(life) if life.instance == receipt.instance => {
-                if received.datagrams < life.received.datagrams
-                    || received.events < life.received.events
-                {
+                if !life.received.is_within(&received) {
                     return Err(ReceiptError::Stale);
                 }
-                self.arrived = self.arrived.plus(received.since(life.received));
-                life.received = received;
-                let missing = ask.handed.since(life.from.0).since(received.since(life.from.1));
-                life.missing = [life.missing[1], missing];
+                life
             }
             known => {
-                if let Some(ended) = known {
-                    self.lost_before = self.lost_before.plus(ended.lost());
-                }
-                self.arrived = self.arrived.plus(received);
                 // A receiver that has counted from the sender's first datagram on can account for all of them.
                 let whole = known.is_none() && receipt.first == 0;
-                let from = if whole {
-                    (Count::default(), Count::default())
-                } else {
-                    (ask.handed, received)
-                };
-                let missing = ask.handed.since(from.0).since(received.since(from.1));
-                let missing = [Count::default(), missing];
-                *known = Some(Life { instance: receipt.instance, from, received, missing });
+                if let Some(ended) = known {
+                    self.lost_before.add(ended.lost());
+                }
+                let start = if whole { Count::NONE } else { handed.minus(received) };
+                let (instance, none) = (receipt.instance, Count::NONE);
+                known.insert(Life { instance, start, received: none, missing: [none; 2] })
             }
-        }
+        };
+        self.arrived.add(received.minus(life.received));
+        life.received = received;
+        let missing = handed.minus(received).minus(life.start).or_zero();
+        life.missing = [life.missing[1], missing];
         // Questions asked before this one count as answered, too.
-        while self.asks.pop_front().is_some_and(|older| older.sequence != receipt.sequence) {}
-        self.owed = self.asks.front().map(|oldest| oldest.at);
+        drop(self.asks.drain(..=asked));
+        self.owed = false;
+        let mut pause = self.interval;
+        if let Some(oldest) = self.asks.first() {
+            let since = oldest.at;
+            self.owe(since);
+            pause = self.retry;
+        }
+        self.ask_at = self.last_ask.saturating_add(pause);
         self.answered = Some(now);
         Ok(())
     }
@@ -271,27 +294,22 @@ impl Liveness {
     /// Whether the receiver has owed an answer for longer than allowed.
     #[must_use]
     pub fn is_silent(&self, now: u64) -> bool {
-        self.owed.is_some_and(|since| now.saturating_sub(since) >= self.silence)
+        self.owed && now >= self.silent_at
     }
 
-    /// The time to ask again even if there is nothing else to send, because an answer is overdue.
+    /// The time to come back even if there is nothing to send, because an answer is overdue: to ask again, or to notice that
+    /// the silence has lasted too long. `u64::MAX` if none is owed.
     #[must_use]
-    pub fn retry_at(&self) -> Option<u64> {
-        self.owed.map(|_| self.deadline())
-    }
-
-    /// The time at which the silence will have lasted too long if no answer comes.
-    #[must_use]
-    pub fn silent_at(&self) -> Option<u64> {
-        self.owed.map(|since| since.saturating_add(self.silence))
+    pub fn overdue_at(&self) -> u64 {
+        if self.owed { self.ask_at.min(self.silent_at) } else { u64::MAX }
     }
 
     /// Forgets the open questions, so that the next datagram asks again. Used for a probe, for which only its own
     /// answer counts.
     pub fn ask_anew(&mut self) {
         self.asks.clear();
-        self.owed = None;
-        self.last_ask = None;
+        self.owed = false;
+        (self.last_ask, self.ask_at) = (0, 0);
     }
 
     /// When the receiver last answered.
@@ -303,13 +321,13 @@ impl Liveness {
     /// Whether a question is unanswered.
     #[must_use]
     pub fn owes(&self) -> bool {
-        self.owed.is_some()
+        self.owed
     }
 
     /// Whether everything that was handed over is known to have arrived.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.arrived.datagrams >= self.handed.datagrams && self.arrived.events >= self.handed.events
+        self.handed.is_within(&self.arrived)
     }
 
     /// Events that arrived. This never exceeds what was handed over, whatever the receiver says.

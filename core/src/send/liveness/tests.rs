@@ -95,7 +95,7 @@ fn silence_counts_from_the_question_that_is_owed_an_answer() {
     let _ = sender.send(1, 0);
     assert!(!sender.liveness.is_silent(2999));
     assert!(sender.liveness.is_silent(3000));
-    assert_eq!(sender.liveness.silent_at(), Some(3000));
+    assert_eq!(sender.liveness.overdue_at(), 250, "to ask again");
     // Asked repeatedly in the meantime; only the last question is answered.
     let mut receiver = Receiver::new(1);
     let asked: Vec<Packed> = (1..30).map(|i| sender.send(0, i * 100)).filter(|p| p.asks).collect();

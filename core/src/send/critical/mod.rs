@@ -232,6 +232,8 @@ impl<K: Store> Critical<K> {
         given_up
     }
 
+    // Inlined in all loops below, its code would be larger than theirs.
+    #[inline(never)]
     fn place(&self, offset: usize) -> usize {
         let capacity = self.store.places().len();
         let at = self.head + offset;

@@ -4,7 +4,8 @@ use embassy_futures::select::{Either3, select, select3};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use ringstat_core::chip::Line;
-use ringstat_core::record::Resolve;
+use ringstat_core::record::{Event, Resolve};
+use ringstat_core::send::Store;
 
 use crate::task::{self, WAKE};
 
@@ -35,13 +36,21 @@ const RETRY: Duration = Duration::from_millis(100);
 ///     ringstat_embassy::run_serial(rx, tx, &mut line).await
 /// }
 /// ```
-pub async fn run_serial<const N: usize, const C: usize, M, const FRAME: usize, const NAMES: usize>(
+pub async fn run_serial<
+    const N: usize,
+    const C: usize,
+    M,
+    const FRAME: usize,
+    const NAMES: usize,
+    K,
+>(
     mut rx: impl Read,
     mut tx: impl Write,
-    line: &mut Line<'_, N, C, M, FRAME, NAMES>,
+    line: &mut Line<'_, N, C, M, FRAME, NAMES, K>,
 ) -> !
 where
     M: Resolve,
+    K: Store<Event = Event>,
 {
     let mut bytes = [0; 64];
     loop {

@@ -45,20 +45,7 @@ impl<const N: usize> Stats<N> {
     #[must_use]
     pub const fn critical<const C: usize>(self, ring: &'static EventRing<C>) -> Stats<N, C> {
         const { assert!(C > 0, "critical events need room to wait for their acknowledgement") };
-        Stats {
-            ring: self.ring,
-            lanes: self.lanes,
-            critical: Some(ring),
-            clock: self.clock,
-            shift: self.shift,
-            evict: self.evict,
-            wake: self.wake,
-            wakes_at_first: self.wakes_at_first,
-            woken: self.woken,
-            instruments: self.instruments,
-            tag_memory: NoNames,
-            drops: self.drops,
-        }
+        self.with(Some(ring), NoNames)
     }
 }
 
@@ -82,7 +69,8 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         self,
         memory: &'static TagMemory<B>,
     ) -> Stats<N, C, &'static TagMemory<B>> {
-        self.with_names(memory)
+        let critical = self.critical;
+        self.with(critical, memory)
     }
 
     /// Lets events have names and texts that are made at run time: symbols of `names`. Without this call nothing is
@@ -104,14 +92,20 @@ impl<const N: usize, const C: usize> Stats<N, C> {
         self,
         names: &'static Interner<S, B>,
     ) -> Stats<N, C, &'static Interner<S, B>> {
-        self.with_names(names)
+        let critical = self.critical;
+        self.with(critical, names)
     }
 
-    const fn with_names<M: Copy>(self, names: M) -> Stats<N, C, M> {
+    /// The same with what its type depends on.
+    const fn with<const D: usize, M: Copy>(
+        self,
+        critical: Option<&'static dyn AnyRing>,
+        tag_memory: M,
+    ) -> Stats<N, D, M> {
         Stats {
             ring: self.ring,
             lanes: self.lanes,
-            critical: self.critical,
+            critical,
             clock: self.clock,
             shift: self.shift,
             evict: self.evict,
@@ -119,7 +113,7 @@ impl<const N: usize, const C: usize> Stats<N, C> {
             wakes_at_first: self.wakes_at_first,
             woken: self.woken,
             instruments: self.instruments,
-            tag_memory: names,
+            tag_memory,
             drops: self.drops,
         }
     }

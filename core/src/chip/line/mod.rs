@@ -13,11 +13,12 @@ mod tests;
 
 use super::Stats;
 use crate::ledger::Ledger;
-use crate::record::Resolve;
+use crate::record::{Event, Resolve};
 use crate::send::{
-    BreakerConfig, Identity, LeanSender, LivenessConfig, Packed, Path, Sender, SenderConfig, Time,
-    Totals, Way,
+    ArrayStore, BreakerConfig, Identity, LivenessConfig, Packed, Path, Recovered, Retained,
+    RetainedStore, Sender, SenderConfig, Store, Time, Totals, Way,
 };
+use crate::wire::LeanEncoder;
 use crate::wire::ack::Ack;
 use crate::wire::frame::{self, Deframer};
 use crate::wire::receipt::Receipt;
@@ -86,15 +87,34 @@ impl LineConfig {
 ///     line.written(STATS.time());
 /// }
 /// ```
-pub struct Line<'a, const N: usize, const C: usize, M, const FRAME: usize, const NAMES: usize = 8> {
+///
+/// `K` says where critical events wait for their acknowledgement: in memory that a reset clears, or
+/// [that it does not](Self::retaining).
+pub struct Line<
+    'a,
+    const N: usize,
+    const C: usize,
+    M,
+    const FRAME: usize,
+    const NAMES: usize = 8,
+    K: Store = ArrayStore<C>,
+> {
     stats: &'a Stats<N, C, M>,
-    sender: LeanSender<NAMES, C>,
+    sender: Sender<LeanEncoder<NAMES>, K, 4>,
     path: Path,
     datagram: [u8; FRAME],
     frame: [u8; FRAME],
-    /// The datagram in the frame and its length, until it is written.
-    held: Option<(Packed, usize)>,
+    held: Option<Held>,
     answers: Deframer<ANSWER>,
+}
+
+/// The datagram in the frame, until it is written.
+struct Held {
+    packed: Packed,
+    /// The length of the frame.
+    length: usize,
+    /// Whether it is one of an earlier run, for which this run asks no receipts.
+    is_recovered: bool,
 }
 
 impl<'a, const N: usize, const C: usize, M, const FRAME: usize, const NAMES: usize>
@@ -105,6 +125,46 @@ where
     /// Creates a line on which nothing has been sent yet.
     #[must_use]
     pub fn new(stats: &'a Stats<N, C, M>, config: LineConfig) -> Self {
+        Self::with_store(stats, config, ArrayStore::new())
+    }
+}
+
+impl<'a, const N: usize, const C: usize, M, const FRAME: usize, const NAMES: usize>
+    Line<'a, N, C, M, FRAME, NAMES, RetainedStore<C>>
+where
+    M: Resolve,
+{
+    /// Creates a line whose critical events outlive a reset of the chip, in `memory`.
+    ///
+    /// What an earlier run has left there is sent first, in that run's name, and nothing else until it is acknowledged;
+    /// see [`Stats::retaining_sender`].
+    ///
+    /// # Panics
+    /// If the line is [one-way](LineConfig::one_way): nothing is ever acknowledged on it.
+    #[must_use]
+    pub fn retaining<const BYTES: usize>(
+        stats: &'a Stats<N, C, M>,
+        config: LineConfig,
+        memory: &'static Retained<C, BYTES>,
+    ) -> Self {
+        assert!(config.liveness.is_some(), "nothing is acknowledged on a one-way line");
+        Self::with_store(stats, config, RetainedStore::new(memory))
+    }
+
+    /// What became of the events that a reset left behind.
+    #[must_use]
+    pub fn recovered(&self) -> Recovered {
+        self.sender.recovered()
+    }
+}
+
+impl<'a, const N: usize, const C: usize, M, const FRAME: usize, const NAMES: usize, K>
+    Line<'a, N, C, M, FRAME, NAMES, K>
+where
+    M: Resolve,
+    K: Store<Event = Event>,
+{
+    fn with_store(stats: &'a Stats<N, C, M>, config: LineConfig, store: K) -> Self {
         const { assert!(frame::capacity(FRAME) >= crate::format::PAYLOAD_MIN, "no frame is that small") };
         let LineConfig { identity, sender, liveness, breaker } = config;
         let unit = stats.clock().unit();
@@ -116,7 +176,7 @@ where
         };
         Self {
             stats,
-            sender: Sender::new(identity, &sender),
+            sender: Sender::with_parts(identity, &sender, LeanEncoder::new(), store),
             path: Path::new(breaker, liveness.as_ref(), unit, identity.seed()),
             datagram: [0; FRAME],
             frame: [0; FRAME],
@@ -135,15 +195,18 @@ where
         if self.held.is_none() {
             self.held = Some(self.pack(now)?);
         }
-        let length = self.held.as_ref().map_or(0, |(_, length)| *length);
+        let length = self.held.as_ref().map_or(0, |held| held.length);
         Ok(self.frame.get(..length).unwrap_or(&[]))
     }
 
-    fn pack(&mut self, now: Time) -> Result<(Packed, usize), u64> {
+    fn pack(&mut self, now: Time) -> Result<Held, u64> {
+        // What an earlier run has left behind is repeated until it is acknowledged, with pauses of its own.
+        let is_recovered = self.sender.is_recovering();
         let at = now.monotonic;
         let limit = self.sender.payload();
         let buf = self.datagram.get_mut(..limit).unwrap_or(&mut []);
-        let packed = match self.path.way(at) {
+        let way = if is_recovered { Way::Clear } else { self.path.way(at) };
+        let packed = match way {
             Way::Wait(until) => return Err(until),
             Way::Probe => self.stats.probe(&mut self.sender, now, buf),
             Way::Clear => {
@@ -159,13 +222,15 @@ where
         let packed = packed.ok_or(at)?;
         let datagram = self.datagram.get(..packed.len).unwrap_or(&[]);
         let length = frame::write(datagram, &mut self.frame).unwrap_or(0);
-        Ok((packed, length))
+        Ok(Held { packed, length, is_recovered })
     }
 
     /// Notes that the whole frame was written.
     pub fn written(&mut self, now: Time) {
-        if let Some((packed, _)) = self.held.take() {
-            self.path.handed(&packed, now.monotonic);
+        if let Some(Held { packed, is_recovered, .. }) = self.held.take() {
+            if !is_recovered {
+                self.path.handed(&packed, now.monotonic);
+            }
             self.sender.sent(packed);
             self.settle();
         }

@@ -154,3 +154,84 @@ fn a_frame_that_was_not_written_comes_again() {
     line.written(at(retry));
     assert_eq!((line.totals().datagrams, line.ledger().dropped.total()), (1, 0));
 }
+
+/// A chip that is reset again and again, on a line that damages bytes: what was in its memory arrives once, in the run
+/// in which it was recorded.
+#[test]
+fn critical_events_outlive_a_reset() {
+    const RUNS: u32 = 20;
+    let memory: &'static Retained<4> = Box::leak(Box::new(Retained::new()));
+    let mut rng = Rng::new(11);
+    let (mut stored, mut recorded) = (BTreeSet::new(), BTreeSet::new());
+    let mut windows: alloc::collections::BTreeMap<u32, IdWindow> = Default::default();
+    let mut decoder: Box<Decoder> = Box::default();
+    let mut time = 0;
+    for run in 0..=RUNS {
+        let stats: &Stats<32, 4> = Box::leak(Box::new(
+            Stats::new(Box::leak(Box::default()), Clock::micros(|| 0))
+                .critical(Box::leak(Box::new(crate::chip::EventRing::<4>::new()))),
+        ));
+        let identity = Identity::new(7, memory.epoch(Epoch::stored(100)));
+        let mut line: Line<'_, 32, 4, _, 128, 8, RetainedStore<4>> =
+            Line::retaining(stats, LineConfig::new(stats, identity), memory);
+        let mut frames = Deframer::<256>::new();
+        // The last run is left alone until all is settled.
+        let steps = if run == RUNS { 3000 } else { 1 + rng.below(40) };
+        for step in 0..steps {
+            time += 20_000;
+            let now = Time { monotonic: time, wall: time };
+            if run < RUNS && step % 5 == 0 {
+                let n = run * 1000 + step as u32;
+                let text = alloc::format!("{n}");
+                let event = stats.event("b").tag("n", &text).priority(Priority::Critical);
+                if event.record().is_recorded() {
+                    let _ = line.next(now);
+                    // It is safe once it has left its ring.
+                    if stats.waiting() == 0 {
+                        recorded.insert(n);
+                    }
+                }
+            }
+            let Ok(frame) = line.next(now) else { continue };
+            let frame = spoil(frame, 200, &mut rng);
+            line.written(now);
+            for byte in frame {
+                let Some(datagram) = frames.feed(byte) else { continue };
+                let Ok(mut open) = decoder.open(datagram) else { continue };
+                let header = *open.header();
+                let Some(floor) = open.prologue().ack_floor else { continue };
+                let ids = windows.entry(header.epoch).or_default();
+                ids.advance(floor);
+                while let Some(record) = open.next() {
+                    let record = record.unwrap();
+                    let Body::Event(event) = record.body else { continue };
+                    if event.id.is_some_and(|id| ids.insert(id) == Seen::New) {
+                        let (_, n) = record.tags.iter().next().unwrap();
+                        let n: u32 = n.parse().unwrap();
+                        assert!(stored.insert(n), "{n} twice");
+                    }
+                }
+                let mut ack = [0; Ack::MAX_LEN];
+                let length = ids.ack(header.sender, header.epoch).emit(&mut ack).unwrap();
+                let mut framed = [0; 256];
+                let length = frame::write(&ack[..length], &mut framed).unwrap();
+                line.receive(&spoil(&framed[..length], 200, &mut rng), now);
+            }
+        }
+        if run == RUNS {
+            assert_eq!(line.recovered().found, line.recovered().acknowledged);
+        }
+    }
+    assert!(recorded.is_subset(&stored), "{:?} are missing", recorded.difference(&stored));
+    assert!(recorded.len() > 30, "{} events in {RUNS} runs", recorded.len());
+}
+
+#[test]
+#[should_panic = "one-way"]
+fn nothing_outlives_a_reset_on_a_line_that_acknowledges_nothing() {
+    static MEMORY: Retained<4> = Retained::new();
+    static STATS: Stats<8, 4> =
+        Stats::new(event_ring!(8), Clock::micros(now)).critical(event_ring!(4));
+    let config = LineConfig::new(&STATS, Identity::new(7, Epoch::stored(1))).one_way();
+    let _: Line<'_, 8, 4, _, 128, 8, _> = Line::retaining(&STATS, config, &MEMORY);
+}

@@ -282,6 +282,39 @@ fn without_a_route_nothing_is_given_up() {
     assert_eq!(seen.borrow().datagrams, 0);
 }
 
+/// Without receipts nothing is asked for, acknowledgements are heard all the same, and what has no route waits as ever.
+#[test]
+fn without_receipts_critical_events_are_acknowledged_and_nothing_else() {
+    static STATS: Stats<64, 8> = stats(event_ring!(64)).critical(event_ring!(8));
+    static ELSEWHERE: Stats<64> = stats(event_ring!(64));
+    let seen = RefCell::default();
+    Network::to(&seen).run(async |stack| {
+        let script = async {
+            for n in 0..100u8 {
+                assert!(STATS.level("a", n).record().is_recorded());
+                if n % 20 == 0 {
+                    alarm(&STATS);
+                }
+                Timer::after_millis(10).await;
+            }
+            until(|| STATS.account(&totals()).sent == 105).await;
+            assert!(STATS.account(&totals()).closes());
+            assert_eq!((totals().acknowledged, totals().unconfirmed), (5, 0));
+        };
+        first_of([endless(run(stack, &STATS, config().without_receipts())), task(script)]).await;
+
+        let nowhere = (IpAddress::from(Ipv4Addr::UNSPECIFIED), PORT);
+        let config = TaskConfig::new(nowhere, 7, Epoch::unknown()).without_receipts();
+        let mut client = Client::new(&ELSEWHERE, config);
+        (0..20u8).for_each(|n| assert!(ELSEWHERE.level("a", n).record().is_recorded()));
+        select(client.run(stack), Timer::after_millis(500)).await;
+        let ledger = client.ledger();
+        assert_eq!((ledger.in_flight, ledger.dropped.total(), ledger.sent), (20, 0, 0));
+    });
+    let seen = seen.borrow();
+    assert_eq!((seen.events, seen.alarms, seen.missing, seen.asked), (100, 5, 0, 0));
+}
+
 /// A device that accepts nothing for a while causes backpressure: everything is sent later, exactly once.
 #[test]
 fn a_full_buffer_loses_nothing() {

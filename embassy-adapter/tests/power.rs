@@ -35,8 +35,8 @@ fn hour(
     config: TaskConfig,
     every: Option<u64>,
 ) -> Hour {
-    let TaskConfig { identity, sender, breaker, liveness, .. } = config;
-    let mut path = Path::new(breaker, Some(&liveness), sender.unit, identity.seed());
+    let TaskConfig { identity, sender, route, .. } = config;
+    let mut path = Path::new(route.breaker, Some(&route.liveness), sender.unit, identity.seed());
     let mut sender: LeanSender = Sender::new(identity, &sender);
     let mut decoder: Box<Decoder> = Box::default();
     let mut hour = Hour { wakes: 0, answers: 0, datagrams: 0, bytes: 0, events: 0 };

@@ -63,6 +63,8 @@ pub(crate) struct Collected {
     ids: IdWindow,
     next_sequence: u32,
     pub(crate) datagrams: u64,
+    /// The number of those that asked for a receipt.
+    pub(crate) asked: u64,
     /// The number of events in datagrams that never arrived.
     pub(crate) lost: u64,
     /// The number of datagrams that were expected and never came.
@@ -111,6 +113,7 @@ impl Collected {
             }
         }
         self.datagrams += 1;
+        self.asked += u64::from(asks);
         let ack = floor.map(|_| {
             let mut buf = vec![0; Ack::MAX_LEN];
             let ack = self.ids.ack(header.sender, header.epoch);

@@ -1,132 +1,88 @@
-"""Runs a fleet on this machine: a broker with its log on disk, three receivers, three workers, sixteen shards. Senders send
-counters, critical events and ordinary ones, while a receiver, a worker and the broker are killed and another worker is
-stopped for longer than its lease. At the end every number must be exact.
+"""Runs a fleet on this machine: a broker with its log on disk, three receivers, three workers, sixteen shards, and
+VictoriaMetrics. Senders send counters, histograms, critical events and ordinary ones, a third of them to two receivers,
+while everything goes wrong that can: a receiver, a worker and the broker are killed, a receiver is cut off from the broker,
+the store stands still, streams are full, and a worker is stopped for longer than its lease. At the end every number is exact:
 
-    fleet.py RINGSTAT [SENDERS]
+- what clients numbered = what is in the log + what workers call missing, by sequence;
+- what is in the log, as another implementation of the wire format reads it, = what workers store;
+- counters, histograms and critical events are complete, whatever was lost;
+- what VictoriaMetrics has = what workers store, and no series ever went back.
+
+    fleet.py RINGSTAT [SENDERS] [SECONDS]
 """
 
 import json
+import os
 import pathlib
-import re
-import signal
-import socket
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
+import urllib.parse
+from collections import defaultdict
+
+from fleet_parts import JetStream, Process, Proxy, datagrams, free_port, get, samples, sequence, wait_for, PATIENCE
+import socket
 
 RINGSTAT = pathlib.Path(sys.argv[1]).resolve()
 SENDERS = int(sys.argv[2]) if len(sys.argv) > 2 else 24
-SHARDS, ORDINARY, CRITICAL, INCREMENTS = 16, 2000, 100, 500
-# How long anything may take that is waited for, in seconds.
-PATIENCE = 60
+SECONDS = int(sys.argv[3]) if len(sys.argv) > 3 else 30
+HERE = pathlib.Path(__file__).resolve().parent
+SHARDS, RATE = 16, 80
+ORDINARY, CRITICAL, INCREMENTS = 60 * SECONDS, 3 * SECONDS, 17 * SECONDS
+# Milliseconds, far from the bounds of buckets, and how often each occurs.
+TIMINGS = {3: 5 * SECONDS, 30: 2 * SECONDS, 300: SECONDS}
+# So few bytes that a stream can be filled.
+SHARD_BYTES = 4 << 20
+FULL = range(4)
+KINDS = ("ordinary", "critical", "increments", "spent")
+
+directory = pathlib.Path(tempfile.mkdtemp(prefix="ringstat-fleet-"))
+broker_port, store_port = free_port(), free_port()
+UDP = [free_port(socket.SOCK_DGRAM) for _ in range(3)]
+receiver_http = [free_port() for _ in UDP]
+worker_http = [free_port() for _ in range(3)]
+wrong = []
 
 
-def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Process:
-    """A process that can be killed and started again with the same arguments."""
-
-    def __init__(self, name, *args):
-        self.name, self.args = name, [str(arg) for arg in args]
-        self.start()
-
-    def start(self):
-        self.log = open(directory / f"{self.name}.log", "ab")
-        self.process = subprocess.Popen(self.args, stdout=self.log, stderr=self.log)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def end(self):
-        self.process.terminate()
-        return self.process.wait(PATIENCE)
-
-
-def get(port, path):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.read().decode()
-    except OSError:
-        return ""
-
-
-def wait_for(what, check):
-    until = time.monotonic() + PATIENCE
-    while not (found := check()):
-        if time.monotonic() > until:
-            sys.exit(f"fleet: {what}: not within {PATIENCE} s; the logs are in {directory}")
-        time.sleep(0.1)
-    return found
-
-
-def status():
-    run = [RINGSTAT, "fleet", "status", "--log", LOG, "--json"]
-    done = subprocess.run(run, capture_output=True, text=True)
-    return json.loads(done.stdout)["shards"] if done.stdout else []
+def check(holds, what):
+    if not holds:
+        wrong.append(what)
 
 
 def ready(ports):
     return all(get(port, "/ready") == "ready\n" for port in ports)
 
 
-def samples(text):
-    """Name, labels and value of each sample of a page."""
-    for line in text.splitlines():
-        match = re.fullmatch(r'([a-zA-Z_:0-9]+)(?:\{(.*)\})? (\S+)', line)
-        if match:
-            labels = dict(re.findall(r'([a-zA-Z_0-9]+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
-            yield match[1], labels, float(match[3])
+def number(port, name):
+    """The sum of a family of a part's metrics."""
+    return sum(value for found, _, value in samples(get(port, "/metrics")) if found == name)
 
 
-def sender(number, reports):
-    """One client: its events are of two kinds, and its counter is sent as a total."""
-    lines = []
-    for n in range(ORDINARY):
-        lines.append({"kind": "timing", "name": "ordinary", "value": n % 100})
-        if n < CRITICAL:
-            event = {"kind": "timing", "name": "critical", "value": 1, "priority": "critical"}
-            lines.append(event)
-    lines += [{"kind": "counter", "name": "increments", "value": 1}] * INCREMENTS
-    receiver = UDP[number % len(UDP)]
-    run = [RINGSTAT, "send", "--file", "-", "--aggregate", "--rate", "80", "--mtu", "300", "--json"]
-    run += ["--to", f"127.0.0.1:{receiver}", "--sender", f"{number + 1:016x}", "--timeout", str(PATIENCE)]
-    text = "\n".join(json.dumps(line) for line in lines)
-    done = subprocess.run(run, input=text, capture_output=True, text=True)
-    reports[number] = json.loads(done.stdout.splitlines()[-1]) if done.stdout else done.stderr
-
-
-directory = pathlib.Path(tempfile.mkdtemp(prefix="ringstat-fleet-"))
-broker_port = free_port(socket.SOCK_STREAM)
-LOG = f"nats://127.0.0.1:{broker_port}"
-broker = Process("broker", "nats-server", "-js", "-sd", directory / "log", "-a", "127.0.0.1", "-p", broker_port)
-processes = [broker]
-UDP = [free_port(socket.SOCK_DGRAM) for _ in range(3)]
-receiver_http = [free_port(socket.SOCK_STREAM) for _ in UDP]
-worker_http = [free_port(socket.SOCK_STREAM) for _ in range(3)]
+def status():
+    run = [RINGSTAT, "fleet", "status", "--log", f"nats://127.0.0.1:{broker_port}", "--json"]
+    done = subprocess.run(run, capture_output=True, text=True)
+    return json.loads(done.stdout)["shards"] if done.stdout else []
 
 
 def pages():
-    """What all workers know: the pages of their shards, and how far they have read."""
+    """What all workers know of themselves and their shards."""
     for port in worker_http:
-        own = get(port, "/metrics")
-        for name, labels, value in samples(own):
+        for name, labels, value in samples(get(port, "/metrics")):
             yield port, name, labels, value
 
 
 def caught_up():
-    owned = [labels["shard"] for _, name, labels, _ in pages() if name == "ringstat_worker_lag_messages"]
+    """Whether each shard has one owner, which has read all that is in the stream."""
+    all_pages = list(pages())
+    owned = [labels["shard"] for _, name, labels, _ in all_pages if name == "ringstat_worker_lag_messages"]
     if sorted(map(int, owned)) != list(range(SHARDS)):
         return False
-    positions = {int(l["shard"]): v for _, name, l, v in pages() if name == "ringstat_worker_position"}
-    return all(positions.get(of["shard"], 0) >= of["last"] for of in status())
+    positions = {int(l["shard"]): v for _, name, l, v in all_pages if name == "ringstat_worker_position"}
+    log = JetStream(broker_port)
+    return all(positions.get(shard, 0) >= log.last(shard) for shard in range(SHARDS))
 
 
 def shares():
@@ -134,91 +90,257 @@ def shares():
     return [int(v) for _, name, _, v in pages() if name == "ringstat_worker_shards"]
 
 
-def count():
-    """For each sender what the shards have of it, by name."""
-    known, lost = {}, {}
+# ---- What is sent -------------------------------------------------------------------------------------------------
+
+
+def records():
+    """The records of one sender: ordinary and critical events, and what is merged into a counter and a histogram."""
+    lines = []
+    for n in range(ORDINARY):
+        lines.append({"kind": "distribution", "name": "ordinary", "value": n % 100})
+        if n < CRITICAL:
+            lines.append({"kind": "event", "name": "critical", "value": 1, "priority": "critical"})
+    merged = [{"kind": "counter", "name": "increments", "value": 1}] * INCREMENTS
+    for value, times in TIMINGS.items():
+        merged += [{"kind": "timing", "name": "spent", "value": value}] * times
+    step = len(merged) / len(lines)
+    for n, line in enumerate(lines):
+        yield line
+        yield from merged[int(n * step):int((n + 1) * step)]
+
+
+def targets(sender):
+    """The receivers of a sender: one, or two."""
+    first = sender % len(UDP)
+    return [first, (first + 1) % len(UDP)] if sender % 3 == 0 else [first]
+
+
+def send(sender, reports):
+    first, *second = [f"127.0.0.1:{UDP[n]}" for n in targets(sender)]
+    config = directory / f"sender{sender}.toml"
+    redundant = f'redundant = "{second[0]}"\n' if second else ""
+    config.write_text(f"[client]\n{redundant}aggregate = {{ counters = true, timings = true }}\n")
+    run = [RINGSTAT, "send", "--file", "-", "--config", config, "--rate", RATE, "--mtu", 300, "--json",
+           "--to", first, "--sender", f"{sender + 1:016x}", "--timeout", PATIENCE]
+    text = "\n".join(json.dumps(line) for line in records())
+    done = subprocess.run([str(arg) for arg in run], input=text, capture_output=True, text=True)
+    reports[sender] = json.loads(done.stdout.splitlines()[-1]) if done.stdout else done.stderr
+
+
+# ---- What comes out -----------------------------------------------------------------------------------------------
+
+
+def in_the_log(log):
+    """Of each sender: the numbers of its datagrams, and of the events in them, each once."""
+    whole = {}
+    for message in log.archive_messages():
+        for datagram in datagrams(message):
+            whole.setdefault(sequence(datagram), datagram)
+    text = "\n".join(datagram.hex() for datagram in whole.values())
+    decoder = HERE / "../core/docs/decoder.mjs"
+    done = subprocess.run(["node", decoder], input=text, capture_output=True, text=True, check=True)
+    numbers, ordinary, critical = defaultdict(set), defaultdict(int), defaultdict(set)
+    for (sender, epoch, at), line in zip(whole, done.stdout.splitlines()):
+        of = f"{sender:016x}"
+        numbers[of].add((epoch, at))
+        for record in json.loads(line)["records"]:
+            if record["name"] == "ordinary":
+                ordinary[of] += 1
+            if record["name"] == "critical":
+                critical[of].add(record["id"])
+    return numbers, ordinary, critical
+
+
+def stored():
+    """What the shards have: a value for each sender, name and further labels."""
+    values = {}
     for port, name, labels, _ in list(pages()):
-        if name != "ringstat_worker_lag_messages":
-            continue
-        for name, of, value in samples(get(port, f"/shards/{labels['shard']}/metrics")):
-            if name in ("ordinary_seconds_count", "critical_seconds_count", "increments_total",
-                        "ordinary_count", "critical_count"):
-                key = (of["sender"], name.removesuffix("_count").removesuffix("_seconds").removesuffix("_total"))
-                known[key] = known.get(key, 0) + int(value)
-            # What is missing counts as lost when a thousand numbers have followed; until then it is outstanding.
-            if name in ("ringstat_sender_lost_total", "ringstat_sender_outstanding"):
-                lost[of["sender"]] = lost.get(of["sender"], 0) + int(value)
-    return known, lost
+        if name == "ringstat_worker_lag_messages":
+            for name, of, value in samples(get(port, f"/shards/{labels['shard']}/metrics")):
+                if "sender" in of:
+                    values[key(name, of)] = value
+    return values
 
 
-try:
+def key(name, labels):
+    # The store's own label for the histogram's bounds may be written in another way.
+    le = [str(float(labels["le"]))] if "le" in labels else []
+    return (labels["sender"], name, *le)
+
+
+def check_sender(sender, report, values, log):
+    numbers, ordinary, critical = (of[f"{sender + 1:016x}"] for of in log)
+    of = f"{sender + 1:016x}"
+    if not isinstance(report, dict) or not report["ledger_closes"]:
+        return wrong.append(f"{of}: {report}")
+    have = lambda name, *le: int(values.get((of, name, *le), 0))
+    equal = lambda what, is_, must: check(is_ == must, f"{of}: {what}: {is_}, and not {must}")
+
+    missing = have("ringstat_sender_lost_total") + have("ringstat_sender_outstanding")
+    equal("datagrams received", have("ringstat_sender_received_total"), len(numbers))
+    equal("datagrams numbered", len(numbers) + missing, report["datagrams"] + report["failed_datagrams"])
+    equal("ordinary events", have("ordinary_count"), ordinary)
+    equal("critical events in the log", len(critical), CRITICAL)
+    equal("critical events", have("critical_total"), CRITICAL)
+    equal("increments", have("increments_total"), INCREMENTS)
+    equal("timings", have("spent_seconds_count"), sum(TIMINGS.values()))
+    equal("sum of timings", round(values.get((of, "spent_seconds_sum"), 0) * 1000), sum(v * n for v, n in TIMINGS.items()))
+    for (_, name, *le), value in values.items():
+        if name == "spent_seconds_bucket" and _ == of:
+            equal(f"timings up to {le[0]} s", value, sum(n for v, n in TIMINGS.items() if v <= float(le[0]) * 1000))
+    lost = ORDINARY - report["dropped"].get("total", sum(report["dropped"].values())) - ordinary
+    check(lost >= 0 and (missing > 0 or lost == 0), f"{of}: {lost} events lost in {missing} datagrams")
+
+
+def check_store(values):
+    """What VictoriaMetrics has of a few names."""
+    names = "|".join(("increments_total", "ordinary_count", "critical_total", "spent_seconds_(count|bucket)"))
+    query = urllib.parse.urlencode({"match[]": f'{{__name__=~"{names}"}}'})
+
+    def exported():
+        get(store_port, "/internal/force_flush")
+        return [json.loads(line) for line in get(store_port, "/api/v1/export?" + query).splitlines()]
+
+    def last_values():
+        found = {}
+        for series in exported():
+            of = series["metric"]
+            found[key(of["__name__"], of)] = series["values"][-1]
+        return found
+
+    expected = {at: value for at, value in values.items()
+                if at[1] in ("increments_total", "ordinary_count", "critical_total", "spent_seconds_count", "spent_seconds_bucket")}
+    wait_for("the store has the last values", lambda: last_values() == expected)
+    count = 0
+    for series in exported():
+        # Two samples at the same time, of two workers, must say the same: sorted by time, values never go back.
+        told = sorted(zip(series["timestamps"], series["values"]))
+        count += len(told)
+        check(all(a[1] <= b[1] and (a[0] < b[0] or a[1] == b[1]) for a, b in zip(told, told[1:])),
+              f"{series['metric']} goes back or has two values at a time")
+    return count
+
+
+# ---- The story ----------------------------------------------------------------------------------------------------
+
+processes = []
+
+
+def start(*args):
+    processes.append(Process(directory, *args))
+    return processes[-1]
+
+
+def story():
+    broker = start("broker", "nats-server", "-js", "-sd", directory / "log", "-a", "127.0.0.1", "-p", broker_port)
     wait_for("the broker listens", lambda: socket.socket().connect_ex(("127.0.0.1", broker_port)) == 0)
+    start("store", "victoria-metrics", f"-storageDataPath={directory / 'store'}", f"-httpListenAddr=127.0.0.1:{store_port}")
+    to_broker, to_store = [Proxy(broker_port) for _ in UDP], Proxy(store_port)
     receivers = [
-        Process(f"receiver{n}", RINGSTAT, "receive", "--log", LOG, "--shards", SHARDS, "--shard-bytes", 64 << 20,
-                "--udp", f"127.0.0.1:{udp}", "--http", f"127.0.0.1:{http}")
-        for n, (udp, http) in enumerate(zip(UDP, receiver_http))
+        start(f"receiver{n}", RINGSTAT, "receive", "--log", f"nats://127.0.0.1:{proxy.port}", "--shards", SHARDS,
+              "--shard-bytes", SHARD_BYTES, "--udp", f"127.0.0.1:{udp}", "--http", f"127.0.0.1:{http}")
+        for n, (udp, http, proxy) in enumerate(zip(UDP, receiver_http, to_broker))
     ]
-    processes += receivers
     wait_for("the receivers are ready", lambda: ready(receiver_http))
+    JetStream(broker_port).archive(SHARDS)
     workers = [
-        Process(f"worker{n}", RINGSTAT, "work", "--log", LOG, "--name", f"w{n}", "--http", f"127.0.0.1:{http}")
+        start(f"worker{n}", RINGSTAT, "work", "--log", f"nats://127.0.0.1:{broker_port}", "--name", f"w{n}",
+              "--http", f"127.0.0.1:{http}", "--remote-write", f"http://127.0.0.1:{to_store.port}/api/v1/write",
+              "--remote-write-interval", 1)
         for n, http in enumerate(worker_http)
     ]
-    processes += workers
     wait_for("each shard has a worker", caught_up)
 
     reports = {}
-    threads = [threading.Thread(target=sender, args=(n, reports)) for n in range(SENDERS)]
+    threads = [threading.Thread(target=send, args=(n, reports)) for n in range(SENDERS)]
     [thread.start() for thread in threads]
-    # Each fault has begun and is over before the next one begins; the senders go on through all of them.
-    time.sleep(1)
+    begun = time.monotonic()
+
+    def told(what):
+        print(f"{time.monotonic() - begun:5.1f} s: {what}", flush=True)
+
+    # The senders go on through all of this.
+    wait_for("something is stored", lambda: sum(v for _, n, _, v in pages() if n == "ringstat_worker_stored_total") > 100)
     receivers[0].kill()
     receivers[0].start()
     wait_for("the killed receiver is back", lambda: ready(receiver_http))
+    told("a receiver was killed")
+
+    # A receiver that is cut off keeps what it takes, and acknowledges nothing; meanwhile a worker dies.
+    to_broker[1].cut()
     workers[0].kill()
-    wait_for("its shards are taken over", caught_up)
+    wait_for("what the cut-off receiver takes waits", lambda: number(receiver_http[1], "ringstat_receiver_waiting_datagrams") > 50)
+    acknowledged = number(receiver_http[1], "ringstat_receiver_acknowledgements_total")
+    wait_for("it notices", lambda: number(receiver_http[1], "ringstat_receiver_publish_failures_total") > 0)
+    check(number(receiver_http[1], "ringstat_receiver_acknowledgements_total") == acknowledged,
+          "a receiver acknowledged what the log did not have")
+    to_broker[1].heal()
+    wait_for("the shards of the killed worker are taken over", lambda: sum(shares()) == SHARDS)
+    wait_for("what waited is in the log", lambda: number(receiver_http[1], "ringstat_receiver_waiting_datagrams") < 50)
+    told("a receiver was cut off, and a worker killed")
+
     broker.kill()
     broker.start()
     wait_for("the killed broker is back", lambda: ready(receiver_http))
-    workers[1].process.send_signal(signal.SIGSTOP)
-    wait_for("the shards of a worker that stands still are taken over",
-             lambda: all((of["worker"] or "").startswith("w2") for of in status()))
-    workers[1].process.send_signal(signal.SIGCONT)
+    told("the broker was killed")
+
+    # While the store stands still no snapshot is valid, and streams fill; a full one refuses, and a receiver that dies then has
+    # acknowledged nothing of what it had.
+    to_store.cut()
+    log = JetStream(broker_port)
+    for shard in FULL:
+        log.fill(shard)
+    full = [log.last(shard) for shard in FULL]
+    wait_for("the receivers are told", lambda: all("maximum bytes" in (directory / f"receiver{n}.log").read_text() for n in range(3)))
+    receivers[2].kill()
+    check([log.last(shard) for shard in FULL] == full, "a full stream took messages")
+    receivers[2].start()
+    wait_for("the receiver is back", lambda: ready(receiver_http))
+    to_store.heal()
+    wait_for("full streams take messages again", lambda: all(now > then for now, then in zip(map(log.last, FULL), full)))
+    told("the store stood still, streams were full, and a receiver was killed")
+
     workers[0].start()
+    workers[1].stand_still()
+    wait_for("the shards of a worker that stands still are taken over",
+             lambda: all((of["worker"] or "").startswith(("w0", "w2")) for of in status()))
+    workers[1].go_on()
+    told("a worker stood still for longer than its lease")
     [thread.join() for thread in threads]
+    told("the senders have ended")
+
     # Those that came back get their share, and nobody else says that it has what was handed over.
     # The first by name has the one that is left over.
     wait_for("the shards are shared evenly", lambda: shares() == [6, 5, 5])
+    waiting = lambda: sum(number(port, "ringstat_receiver_waiting_datagrams") for port in receiver_http)
+    wait_for("nothing waits in a receiver", lambda: waiting() == 0)
     wait_for("all that is in the log is read", caught_up)
+    wait_for("the archive is complete", lambda: all(log.archived(shard) == log.last(shard) for shard in range(SHARDS)))
+    told("all is read")
 
-    known, lost = count()
-    wrong = []
-    for number in range(SENDERS):
-        report, name = reports[number], f"{number + 1:016x}"
-        if not isinstance(report, dict) or not report["ledger_closes"]:
-            wrong.append(f"{name}: {report}")
-            continue
-        have = {kind: known.get((name, kind), 0) for kind in ("ordinary", "critical", "increments")}
-        if have["increments"] != INCREMENTS:
-            wrong.append(f"{name}: {have['increments']} increments of {INCREMENTS}")
-        if have["critical"] != CRITICAL:
-            wrong.append(f"{name}: {have['critical']} critical events of {CRITICAL}")
-        # Of a sender that lost no datagram everything must be there; what is missing must be in lost datagrams. Those may also
-        # have held nothing but totals, which came again.
-        missing = ORDINARY - sum(report["dropped"].values()) - have["ordinary"]
-        if missing < 0 or (missing > 0 and lost.get(name, 0) == 0):
-            wrong.append(f"{name}: {missing} ordinary events missing, {lost.get(name, 0)} datagrams lost")
+    values, of_log = stored(), in_the_log(log)
+    for sender in range(SENDERS):
+        check_sender(sender, reports[sender], values, of_log)
+    in_store = check_store(values)
     totals = {name: int(sum(v for _, n, _, v in pages() if n == f"ringstat_worker_{name}_total"))
               for name in ("datagrams", "accepted", "duplicates", "too_late", "lost", "missing_messages")}
-    print(f"{SENDERS} senders, {totals}")
-    if totals["missing_messages"]:
-        wrong.append("messages are missing from the log")
+    told(f"{SENDERS} senders, {totals}, {in_store} samples in the store")
+    check(totals["missing_messages"] == 0, "messages are missing from the log")
+    check(totals["duplicates"] > 0, "redundant senders made no duplicates")
     for receiver in receivers:
         receiver.end()
+
+
+try:
+    story()
     if wrong:
-        sys.exit("fleet:\n" + "\n".join(wrong) + f"\nthe logs are in {directory}")
+        sys.exit("fleet:\n" + "\n".join(wrong[:40]) + f"\n{len(wrong)} are wrong")
     print("fleet: every number is exact")
+    shutil.rmtree(directory)
+except BaseException:
+    print(f"fleet: the logs are in {directory}", file=sys.stderr)
+    raise
 finally:
     for process in processes:
-        process.process.send_signal(signal.SIGCONT)
+        process.go_on()
         process.kill()

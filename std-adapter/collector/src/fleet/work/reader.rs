@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -30,6 +31,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const SOONEST: Duration = Duration::from_secs(5);
 /// or so much time.
 const LATEST: Duration = Duration::from_secs(30);
+/// A stream that has been quiet for so long, and is in the valid snapshot as a whole, is emptied but for its last message.
+const QUIET: Duration = Duration::from_secs(5);
 /// How long after a moment a shard without messages is told the time.
 const GRACE_MS: u64 = 500;
 /// How long an answer of the log may take.
@@ -72,6 +75,10 @@ struct Progress {
     caught_up: bool,
     /// The moment for which the shard was told the time.
     told_ms: u64,
+    /// When the last message came.
+    heard: Instant,
+    /// Up to which message the stream is empty, as far as this reader knows.
+    emptied: u64,
 }
 
 impl Reader {
@@ -99,6 +106,8 @@ impl Reader {
             draining: false,
             caught_up: false,
             told_ms: 0,
+            heard: Instant::now(),
+            emptied: 0,
         };
         let mut failing = false;
         loop {
@@ -134,7 +143,6 @@ impl Reader {
         // A shard may be taken over without any message to read.
         progress.caught_up = pending == 0;
         self.stand.read(state.read, pending);
-        let mut is_first = true;
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -150,11 +158,13 @@ impl Reader {
                 },
                 message = messages.next() => {
                     let message = message.ok_or("it ended")?.map_err(|e| e.to_string())?;
-                    self.take(state, progress, &message, is_first).await?;
-                    is_first = false;
+                    self.take(state, progress, &message).await?;
                 }
                 _ = lost.changed() => return Err("the connection was lost".into()),
-                _ = look.tick() => self.tell_time(state, progress).await,
+                _ = look.tick() => {
+                    self.tell_time(state, progress).await;
+                    self.empty_if_quiet(state, progress).await;
+                }
             }
             if self.save(state, progress).await? {
                 return Ok(());
@@ -187,16 +197,18 @@ impl Reader {
         state: &mut ShardState,
         progress: &mut Progress,
         message: &Message,
-        is_first: bool,
     ) -> Result<(), String> {
         let info = message.info().map_err(|e| e.to_string())?;
         let (position, pending) = (info.stream_sequence, info.pending);
         if position <= state.read.position {
             return Ok(());
         }
-        if position > state.read.position + 1 && !is_first {
-            // It may have been lost on its way here, and still be there.
-            return Err(format!("message {} is missing", state.read.position + 1));
+        let next = state.read.position + 1;
+        if position > next {
+            if self.has(next).await? {
+                return Err(format!("message {next} was lost on its way"));
+            }
+            tracing::warn!(shard = self.shard, "messages {next} to {} are gone", position - 1);
         }
         let time_ms = info.published.unix_timestamp_nanos() / 1_000_000;
         let time_ms = u64::try_from(time_ms).unwrap_or(0).max(state.read.clock_ms);
@@ -207,10 +219,25 @@ impl Reader {
             }
         }
         state.take(position, time_ms, &message.payload);
-        progress.bytes += message.payload.len();
+        progress.bytes += message.length;
+        progress.heard = Instant::now();
         progress.caught_up = pending == 0;
         self.stand.read(state.read, pending);
         Ok(())
+    }
+
+    /// Whether a message is in the stream.
+    async fn has(&self, position: u64) -> Result<bool, String> {
+        let asked = timeout(ANSWER, async {
+            let stream = self.log.context.get_stream_no_info(names::stream(self.shard)).await;
+            let stream = stream.map_err(|e| e.to_string())?;
+            match stream.get_raw_message(position).await {
+                Ok(_) => Ok(true),
+                Err(e) if e.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+                Err(e) => Err(e.to_string()),
+            }
+        });
+        asked.await.map_err(|e| e.to_string())?
     }
 
     /// Publishes a message without datagrams when a moment has passed and nothing else says so: then samples are taken of a
@@ -265,8 +292,28 @@ impl Reader {
         Ok(false)
     }
 
+    /// Removes what a stream keeps between the last two snapshots when nothing comes any more: if it is full, nothing can come,
+    /// and there would never be another snapshot.
+    async fn empty_if_quiet(&self, state: &ShardState, progress: &mut Progress) {
+        let Some(saved) = progress.saved.as_ref().map(|saved| saved.position) else { return };
+        let is_quiet = progress.caught_up && progress.heard.elapsed() >= QUIET;
+        if is_quiet && saved == state.read.position && progress.emptied < saved {
+            // The last one stays: a broker that is killed may forget the numbers of a stream without any.
+            if let Ok(true) = timeout(ANSWER, self.empty(saved - 1)).await {
+                progress.emptied = saved;
+            }
+        }
+    }
+
+    /// Removes the messages up to this one from the stream. Returns whether that was done.
+    async fn empty(&self, through: u64) -> bool {
+        let stream = self.log.context.get_stream_no_info(names::stream(self.shard)).await;
+        let Ok(stream) = stream else { return false };
+        stream.purge().sequence(through + 1).await.is_ok()
+    }
+
     /// The snapshot is the valid one: what it replaces is removed. The stream keeps the messages between the one before and
-    /// this one. Returns whether that was the last.
+    /// this one for a while, for others who copy it. Returns whether that was the last.
     async fn committed(&mut self, progress: &mut Progress, saved: Snapshot) -> bool {
         progress.committing = false;
         self.stand.saved(saved.position);
@@ -279,10 +326,7 @@ impl Reader {
             // What cannot be removed now is removed with the next one, or lies there.
             let removed = timeout(ANSWER, async {
                 objects::delete(&self.log, &before.object).await;
-                let stream = self.log.context.get_stream_no_info(names::stream(self.shard)).await;
-                if let Ok(stream) = stream {
-                    let _ = stream.purge().sequence(before.position + 1).await;
-                }
+                self.empty(before.position).await
             });
             let _ = removed.await;
         }

@@ -82,6 +82,9 @@ impl DataError {
     pub(crate) fn of(file: impl Into<PathBuf>, error: impl Into<redb::Error>) -> Self {
         let file = file.into();
         match error.into() {
+            redb::Error::DatabaseAlreadyOpen => {
+                Self::InUse(file.parent().map_or_else(|| file.clone(), PathBuf::from))
+            }
             redb::Error::Io(e)
                 if !matches!(
                     e.kind(),

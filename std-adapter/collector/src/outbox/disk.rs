@@ -26,11 +26,11 @@ const FORMAT: u64 = 1;
 const CACHE: usize = 4 << 20;
 
 /// Why an operation failed.
-pub(super) type Failed = redb::Error;
+pub(crate) type Failed = redb::Error;
 
 /// Batches in one file.
 #[derive(Debug)]
-pub(super) struct DiskQueue {
+pub(crate) struct DiskQueue {
     path: PathBuf,
     /// `None` after a failure; the next operation opens the file again.
     db: Mutex<Option<Arc<Database>>>,
@@ -38,9 +38,9 @@ pub(super) struct DiskQueue {
 
 /// What was found in a file.
 #[derive(Default, Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// The number, time, samples and bytes of each.
-    pub(super) batches: Vec<(u64, u64, u64, usize)>,
+    pub(crate) batches: Vec<(u64, u64, u64, usize)>,
     pub(super) cursors: HashMap<String, u64>,
     pub(super) next: u64,
     pub(super) newest_ms: u64,
@@ -48,7 +48,7 @@ pub(super) struct Kept {
 
 impl DiskQueue {
     /// Opens a file, or creates it. A damaged one is refused, or with `recover` put aside.
-    pub(super) fn open(path: &Path, recover: bool) -> Result<Self, DataError> {
+    pub(crate) fn open(path: &Path, recover: bool) -> Result<Self, DataError> {
         match Self::prepare(path) {
             Err(DataError::Damaged { what, .. }) if recover => {
                 let aside = path.with_extension("damaged");
@@ -87,7 +87,7 @@ impl DiskQueue {
     }
 
     /// Reads everything but the bodies.
-    pub(super) fn load(&self) -> Result<Kept, DataError> {
+    pub(crate) fn load(&self) -> Result<Kept, DataError> {
         let load = || -> Result<Kept, Failed> {
             let txn = self.db()?.begin_read()?;
             let meta = txn.open_table(META)?;
@@ -142,8 +142,28 @@ impl DiskQueue {
         })
     }
 
+    /// Writes batches, each with its number, its samples and its body, and deletes others. When this returns, it is on disk.
+    #[cfg(feature = "nats")]
+    pub(crate) fn change<'b>(
+        &self,
+        put: impl Iterator<Item = (u64, u64, &'b [u8])>,
+        delete: &[u64],
+    ) -> Result<(), Failed> {
+        self.write(|txn| {
+            let mut batches = txn.open_table(BATCHES)?;
+            for (number, samples, body) in put {
+                let row = [&0u64.to_le_bytes(), &samples.to_le_bytes(), body].concat();
+                batches.insert(number, &*row)?;
+            }
+            for number in delete {
+                batches.remove(number)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Reads the body of a batch.
-    pub(super) fn get(&self, number: u64) -> Result<Arc<[u8]>, Failed> {
+    pub(crate) fn get(&self, number: u64) -> Result<Arc<[u8]>, Failed> {
         let txn = self.db()?.begin_read()?;
         let table = txn.open_table(BATCHES)?;
         let row = table.get(number)?.ok_or_else(|| corrupted("a batch is missing"))?;

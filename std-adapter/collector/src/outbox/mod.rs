@@ -12,6 +12,9 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "nats")]
+pub(crate) use disk::DiskQueue;
+#[cfg(not(feature = "nats"))]
 use disk::DiskQueue;
 pub(crate) use stands::{Standings, Stands};
 

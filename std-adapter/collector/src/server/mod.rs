@@ -31,6 +31,8 @@ use crate::shared::{Shared, kernel};
 use handoff::Handoff;
 #[cfg(feature = "nats")]
 pub(crate) use trains::{Received, Trains};
+#[cfg(feature = "nats")]
+pub(crate) use udp::{DRAIN, POLL_INTERVAL};
 use udp::{Endpoint, Receiver, ReceiverContext};
 #[cfg(feature = "nats")]
 pub(crate) use waker::Waker;

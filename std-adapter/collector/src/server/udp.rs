@@ -16,10 +16,10 @@ use crate::relay::Relays;
 use crate::shared::{Shard, Shared, count};
 
 /// How long a thread waits before it checks whether to stop.
-pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(100);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a thread that was told to stop keeps reading what the kernel has already received, so that a flood cannot
 /// keep it running.
-pub(super) const DRAIN: Duration = Duration::from_secs(1);
+pub(crate) const DRAIN: Duration = Duration::from_secs(1);
 
 /// The state that the receiving threads share.
 pub(super) struct ReceiverContext {

@@ -1,6 +1,7 @@
 //! `ringstat receive`: a receiver of a fleet, until it is stopped.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ringstat_collector::fleet::{ReceiveConfig, Receiving};
 
@@ -13,12 +14,13 @@ use crate::fleet::{self, LogArgs};
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat receive --log nats://127.0.0.1:4222
-  ringstat receive --log nats://a:4222,nats://b:4222 --replicas 3 --udp 0.0.0.0:8125
+  ringstat receive --log nats://a:4222,nats://b:4222 --replicas 3 --udp 0.0.0.0:8125 --data /var/lib/ringstat
 
 Any number of receivers may run; `ringstat work` reads what they publish. Critical events are acknowledged when the log has
-them. What the log does not take waits in memory, up to --queue bytes; beyond that, datagrams are refused and counted.
+them. What the log does not take waits in memory, and with --data on disk, up to --queue bytes; beyond that, datagrams are
+refused and counted.
 
-Exit codes: 0 everything that was received is in the log, 1 some was refused or given up, 2 usage,
+Exit codes: 0 everything that was received is in the log or on disk, 1 some was refused or given up, 2 usage,
 3 the port is taken, or there is no log";
 
 #[derive(clap::Args, Debug)]
@@ -35,7 +37,10 @@ pub(crate) struct Args {
     /// Refuse lines of StatsD and DogStatsD
     #[arg(long)]
     no_statsd: bool,
-    /// Bytes that may wait for the log [default: 268435456]
+    /// Directory for what waits for the log, so that it outlives this receiver; no other one may use it
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Bytes that may wait for the log, in memory and on disk [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     queue: Option<usize>,
     #[command(flatten)]
@@ -64,6 +69,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         threads: args.threads.map_or(default.threads, usize::from),
         statsd: !args.no_statsd,
         http: args.http.or(default.http),
+        data: args.data.clone(),
         queue_bytes: args.queue.unwrap_or(default.queue_bytes),
         ..default
     });

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use ringstat_core::wire::DecodeError;
 use serde::Serialize;
 
+use super::queue::Batch;
 use crate::fleet::metrics::{counter, gauge};
 
 /// Reasons for which a datagram can be refused by its form.
@@ -20,13 +21,17 @@ pub(super) struct Account {
     pub(super) queue_full: AtomicU64,
     /// Given up at the end, because the log did not take them in time.
     pub(super) shutdown: AtomicU64,
+    /// On disk at the start,
+    pub(super) restored: AtomicU64,
+    /// and at the end.
+    pub(super) kept: AtomicU64,
     /// Confirmed by the log,
     pub(super) logged: AtomicU64,
     /// in so many messages of so many bytes.
     pub(super) messages: AtomicU64,
     pub(super) logged_bytes: AtomicU64,
-    /// Messages that the log did not confirm, and that were sent again.
-    pub(super) failures: AtomicU64,
+    /// Messages that the log did not confirm, and that were sent again, by [`FailureCause`].
+    pub(super) failures: [AtomicU64; 3],
     pub(super) acks: AtomicU64,
     pub(super) receipts: AtomicU64,
     pub(super) receive_errors: AtomicU64,
@@ -45,10 +50,12 @@ impl Default for Account {
             malformed: std::array::from_fn(|_| AtomicU64::new(0)),
             queue_full: AtomicU64::new(0),
             shutdown: AtomicU64::new(0),
+            restored: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             logged: AtomicU64::new(0),
             messages: AtomicU64::new(0),
             logged_bytes: AtomicU64::new(0),
-            failures: AtomicU64::new(0),
+            failures: std::array::from_fn(|_| AtomicU64::new(0)),
             acks: AtomicU64::new(0),
             receipts: AtomicU64::new(0),
             receive_errors: AtomicU64::new(0),
@@ -57,6 +64,26 @@ impl Default for Account {
             in_flight: AtomicU64::new(0),
         }
     }
+}
+
+/// Why the log did not confirm a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FailureCause {
+    /// It refused it: its stream is full, for instance.
+    Refused,
+    /// It did not answer in time.
+    NoAnswer,
+    /// The connection was lost.
+    ConnectionLost,
+}
+
+impl FailureCause {
+    /// All of them, in their order, with the names that they have in metrics.
+    const ALL: [(Self, &str); 3] = [
+        (Self::Refused, "refused"),
+        (Self::NoAnswer, "no_answer"),
+        (Self::ConnectionLost, "connection_lost"),
+    ];
 }
 
 /// Adds to a counter.
@@ -69,6 +96,8 @@ pub(super) fn add(counter: &AtomicU64, more: u64) {
 pub struct ReceiveReport {
     /// Datagrams received.
     pub received: u64,
+    /// Those that were on disk at the start.
+    pub restored: u64,
     /// Those that the log has confirmed.
     pub logged: u64,
     /// Those that are none of ringstat's.
@@ -77,6 +106,8 @@ pub struct ReceiveReport {
     pub queue_full: u64,
     /// Those given up at the end.
     pub shutdown: u64,
+    /// Those that are on disk at the end, for the next start.
+    pub kept: u64,
     /// Those that wait for the log.
     pub waiting: u64,
     /// Messages that the log has confirmed.
@@ -87,30 +118,43 @@ pub struct ReceiveReport {
     pub acknowledgements: u64,
     /// Datagrams that the kernel dropped before they were received.
     pub kernel_drops: u64,
-    /// Whether received = logged + malformed + queue_full + shutdown + waiting.
+    /// Whether received + restored = logged + malformed + queue_full + shutdown + kept + waiting.
     pub closes: bool,
 }
 
 impl Account {
+    /// Counts what was on disk at the start.
+    pub(super) fn restore(&self, batches: &[Batch]) {
+        let datagrams = batches.iter().map(|batch| batch.datagrams).sum();
+        add(&self.restored, datagrams);
+        add(&self.waiting, datagrams);
+        let bytes = batches.iter().map(|batch| batch.bytes).sum();
+        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// The account as it is; exact when nothing arrives meanwhile.
     pub(super) fn report(&self, kernel_drops: u64) -> ReceiveReport {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let malformed = self.malformed.iter().map(read).sum();
         let (received, logged) = (read(&self.received), read(&self.logged));
         let (queue_full, shutdown) = (read(&self.queue_full), read(&self.shutdown));
-        let waiting = read(&self.waiting);
+        let (waiting, restored, kept) =
+            (read(&self.waiting), read(&self.restored), read(&self.kept));
         ReceiveReport {
             received,
+            restored,
             logged,
             malformed,
             queue_full,
             shutdown,
+            kept,
             waiting,
             messages: read(&self.messages),
-            failures: read(&self.failures),
+            failures: self.failures.iter().map(read).sum(),
             acknowledgements: read(&self.acks),
             kernel_drops,
-            closes: received == logged + malformed + queue_full + shutdown + waiting,
+            closes: received + restored
+                == logged + malformed + queue_full + shutdown + kept + waiting,
         }
     }
 
@@ -123,11 +167,7 @@ impl Account {
             ("logged", "Datagrams that the log has confirmed.", read(&self.logged)),
             ("messages", "Messages that the log has confirmed.", read(&self.messages)),
             ("message_bytes", "Their bytes.", read(&self.logged_bytes)),
-            (
-                "publish_failures",
-                "Messages that the log did not confirm, and that were sent again.",
-                read(&self.failures),
-            ),
+            ("restored", "Datagrams that were on disk at the start.", read(&self.restored)),
             (
                 "acknowledgements",
                 "Acknowledgements of critical events that the log has.",
@@ -140,6 +180,15 @@ impl Account {
         for (name, help, value) in counters {
             counter(out, &format!("ringstat_receiver_{name}_total"), help, &[("", value)]);
         }
+        let failures: Vec<_> = FailureCause::ALL
+            .map(|(cause, name)| {
+                (format!("reason=\"{name}\""), read(&self.failures[cause as usize]))
+            })
+            .into();
+        let failures: Vec<_> = failures.iter().map(|(labels, n)| (&**labels, *n)).collect();
+        let name = "ringstat_receiver_publish_failures_total";
+        let help = "Messages that the log did not confirm, and that were sent again, by reason.";
+        counter(out, name, help, &failures);
         let mut refused: Vec<_> = DecodeError::ALL
             .into_iter()
             .zip(&self.malformed)

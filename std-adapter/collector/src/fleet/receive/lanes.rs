@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use ringstat_core::receive::WINDOW;
 
-use super::queue::Batch;
+use super::queue::{Answer, Batch, Place};
+use super::spool::Copy;
 
 /// The first pause of a lane after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -134,6 +135,64 @@ impl Lanes {
         }
     }
 
+    /// Copies of the messages that have been waiting in memory since before `before`, marked as being written. The key of each
+    /// comes from `key`.
+    pub(super) fn to_keep(&mut self, before: Instant, mut key: impl FnMut(u16) -> u64) -> Vec<Copy> {
+        let mut copies = Vec::new();
+        for (shard, lane) in (0..).zip(&mut self.lanes) {
+            // Those that wait are in the order in which they came: behind the first that is kept, all are.
+            let is_new = |batch: &Batch| batch.since >= before || batch.place == Place::Memory;
+            let waiting = lane.waiting.iter_mut().rev().map(|(number, batch)| (*number, batch));
+            let waiting: Vec<_> = waiting.take_while(|(_, batch)| is_new(batch)).collect();
+            let sent = lane.in_flight.iter_mut().chain(&mut lane.failed);
+            let sent = sent.map(|(number, batch)| (*number, batch));
+            for (number, batch) in sent.chain(waiting.into_iter().rev()) {
+                if batch.place == Place::Memory && batch.since < before {
+                    let key = key(shard);
+                    batch.place = Place::Writing(key);
+                    let (datagrams, body) = (batch.datagrams, batch.body.clone());
+                    copies.push(Copy { shard, number, datagrams, body, key });
+                }
+            }
+        }
+        copies
+    }
+
+    /// A message was written to disk under a key, or could not be. Returns the receipts that may leave.
+    pub(super) fn kept(&mut self, shard: u16, number: u64, key: u64, is_kept: bool) -> Vec<Answer> {
+        let lane = &mut self.lanes[usize::from(shard)];
+        let is_sent = lane.in_flight.contains_key(&number);
+        // If the log has it by now, it is gone.
+        let Some(batch) = lane.get_mut(number).filter(|b| b.place == Place::Writing(key)) else {
+            return Vec::new();
+        };
+        if !is_kept {
+            batch.place = Place::Memory;
+            return Vec::new();
+        }
+        batch.place = Place::Disk(key);
+        if !is_sent {
+            batch.body = bytes::Bytes::new();
+        }
+        let receipts = std::mem::take(&mut batch.receipts);
+        lane.pass_back(number, receipts)
+    }
+
+    /// The receipts of a message that the log has: those that may leave. A receipt also speaks for what came before it; while
+    /// that is only in memory, it waits there.
+    pub(super) fn receipts(&mut self, number: u64, batch: &mut Batch) -> Vec<Answer> {
+        let receipts = std::mem::take(&mut batch.receipts);
+        self.lanes[usize::from(batch.shard)].pass_back(number, receipts)
+    }
+
+    /// Everything that is left, for the end.
+    pub(super) fn left(&self) -> impl Iterator<Item = &Batch> {
+        self.lanes.iter().flat_map(|lane| {
+            let sent = lane.in_flight.values().chain(lane.failed.values());
+            sent.chain(lane.waiting.iter().map(|(_, batch)| batch))
+        })
+    }
+
     /// Messages in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
@@ -161,6 +220,33 @@ impl Lane {
         !rests && self.failed.is_empty() && fits
     }
 
+    fn get_mut(&mut self, number: u64) -> Option<&mut Batch> {
+        let waiting = self.waiting.binary_search_by_key(&number, |(number, _)| *number).ok();
+        match waiting {
+            Some(at) => self.waiting.get_mut(at).map(|(_, batch)| batch),
+            None => self.in_flight.get_mut(&number).or_else(|| self.failed.get_mut(&number)),
+        }
+    }
+
+    /// Gives receipts to the last message before this one that is only in memory; returns them if there is none.
+    fn pass_back(&mut self, number: u64, receipts: Vec<Answer>) -> Vec<Answer> {
+        if receipts.is_empty() {
+            return receipts;
+        }
+        let waiting = self.waiting.iter_mut().map(|(number, batch)| (&*number, batch));
+        let sent = self.in_flight.iter_mut().chain(&mut self.failed);
+        let before = sent.chain(waiting).filter(|(of, batch)| {
+            **of < number && !matches!(batch.place, Place::Disk(_))
+        });
+        match before.max_by_key(|(of, _)| **of) {
+            Some((_, batch)) => {
+                batch.receipts.extend(receipts);
+                Vec::new()
+            }
+            None => receipts,
+        }
+    }
+
     /// Once all have been answered, puts those that failed in front, in their order.
     fn begin_again(&mut self) {
         if self.in_flight.is_empty() {
@@ -175,10 +261,24 @@ impl Lane {
 mod tests {
     use super::*;
 
+    fn batch(shard: u16, datagrams: u64) -> Batch {
+        Batch {
+            shard,
+            body: bytes::Bytes::from_static(b"body"),
+            length: 4,
+            datagrams,
+            bytes: 0,
+            acks: Vec::new(),
+            receipts: Vec::new(),
+            place: Place::Memory,
+            since: Instant::now(),
+        }
+    }
+
     fn lanes(shards: u16, limit: usize, batches: &[(u16, u64)]) -> Lanes {
         let mut lanes = Lanes::new(shards, limit);
         for (shard, datagrams) in batches.iter().copied() {
-            lanes.add(Batch { shard, body: Vec::new(), datagrams, bytes: 0, acks: Vec::new() });
+            lanes.add(batch(shard, datagrams));
         }
         lanes
     }
@@ -229,5 +329,57 @@ mod tests {
         assert_eq!(sent(&mut lanes, now), [(0, 0), (1, 0)]);
         lanes.confirmed(1, 0);
         assert_eq!(sent(&mut lanes, now), [(2, 0)]);
+    }
+
+    fn receipt() -> Vec<Answer> {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = socket.local_addr().unwrap();
+        vec![Answer { socket: socket.into(), to, bytes: [].into() }]
+    }
+
+    #[test]
+    fn what_waits_too_long_is_kept_once_in_order_and_only_what_is_not() {
+        let now = Instant::now();
+        let mut lanes = lanes(2, 100, &[(0, 600), (0, 600), (0, 600), (1, 1)]);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (1, 0)]);
+        let mut next = 0..;
+        assert!(lanes.to_keep(now, |_| next.next().unwrap()).is_empty(), "all are new");
+        let later = Instant::now() + Duration::from_secs(1);
+        let mut keep = |lanes: &mut Lanes| {
+            let copies = lanes.to_keep(later, |_| next.next().unwrap());
+            copies.iter().map(|of| (of.shard, of.number, of.key)).collect::<Vec<_>>()
+        };
+        assert_eq!(keep(&mut lanes), [(0, 0, 0), (0, 1, 1), (0, 2, 2), (1, 0, 3)]);
+        assert_eq!(keep(&mut lanes), [], "they are being written");
+        for (shard, number, key) in [(0, 0, 0), (0, 1, 1), (1, 0, 3)] {
+            lanes.kept(shard, number, key, true);
+        }
+        lanes.kept(0, 2, 2, false);
+        assert_eq!(keep(&mut lanes), [(0, 2, 4)], "it could not be written");
+        let bodies: Vec<_> = lanes.left().map(|batch| batch.body.len()).collect();
+        assert_eq!(bodies, [4, 0, 4, 4], "on its way, on disk, in memory, on its way");
+        lanes.add(batch(0, 1));
+        assert_eq!(keep(&mut lanes), [(0, 3, 5)]);
+        assert!(lanes.confirmed(0, 0).is_some_and(|batch| batch.place == Place::Disk(0)));
+    }
+
+    #[test]
+    fn a_receipt_waits_for_all_that_came_before() {
+        let now = Instant::now();
+        let mut lanes = lanes(1, 100, &[(0, 1), (0, 1), (0, 1), (0, 1)]);
+        for (_, batch) in &mut lanes.lanes[0].waiting {
+            batch.receipts = receipt();
+        }
+        assert_eq!(sent(&mut lanes, now).len(), 4);
+        let mut leaves = |number| {
+            let mut batch = lanes.confirmed(0, number).unwrap();
+            lanes.receipts(number, &mut batch).len()
+        };
+        assert_eq!(leaves(1), 0);
+        assert_eq!(leaves(3), 0, "it waits with number 2");
+        assert_eq!(leaves(0), 2);
+        let key = 9;
+        lanes.to_keep(Instant::now() + Duration::from_secs(1), |_| key);
+        assert_eq!(lanes.kept(0, 2, key, true).len(), 2);
     }
 }

@@ -7,17 +7,19 @@
 //! ```
 //!
 //! It keeps nothing that another receiver would miss: any number may run, and a sender may send to any of them, or to
-//! two. What the log does not take waits in memory, up to a limit; then datagrams are refused, and counted. Nothing is
-//! acknowledged that the log has not confirmed.
+//! two. What the log does not take waits in memory, and on disk if it may, up to a limit; then datagrams are refused, and
+//! counted. Nothing is acknowledged that the log has not confirmed.
 
 mod account;
 mod lanes;
 mod publisher;
 mod queue;
 mod runs;
+mod spool;
 mod thread;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -37,6 +39,7 @@ use crate::shared::kernel;
 use account::Account;
 use publisher::Publisher;
 use queue::Queue;
+use spool::Spool;
 use thread::{Intake, Receiver};
 
 /// Where a receiver listens, and which log it feeds.
@@ -61,8 +64,11 @@ pub struct ReceiveConfig {
     pub statsd: bool,
     /// The address on which to serve `/metrics`, or `None` for no HTTP.
     pub http: Option<SocketAddr>,
-    /// How many bytes may wait for the log, in memory. Beyond it datagrams are refused.
+    /// How many bytes may wait for the log, in memory and on disk together. Beyond it datagrams are refused.
     pub queue_bytes: usize,
+    /// The directory of the queue on disk, which no other receiver uses, or `None` for a queue in memory alone. With it, what
+    /// waits for longer than a moment outlives the receiver, and a receipt is sent when what it is for is safe.
+    pub data: Option<PathBuf>,
     /// The log.
     pub log: LogConfig,
 }
@@ -77,6 +83,7 @@ impl ReceiveConfig {
             statsd: true,
             http: Some(([127, 0, 0, 1], 9125).into()),
             queue_bytes: 256 << 20,
+            data: None,
             log,
         }
     }
@@ -117,6 +124,11 @@ impl Receiving {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let log = runtime.block_on(Log::begin(&config.log, "ringstat receive"))?;
         let account = Arc::<Account>::default();
+        let spool = config.data.as_deref().map(|data| Spool::open(data, log.shards)).transpose()?;
+        if let Some((_, left)) = &spool {
+            account.restore(left);
+        }
+        let safe_receipts = spool.is_some();
         let (queue, batches) = Queue::new(account.clone(), config.queue_bytes);
         let shared = Arc::new(Shared {
             account: account.clone(),
@@ -125,7 +137,7 @@ impl Receiving {
             log: log.clone(),
         });
         let shards = log.shards;
-        let publisher = Publisher { log, account: account.clone(), batches };
+        let publisher = Publisher { log, account: account.clone(), batches, spool };
         let publishing = std::thread::Builder::new().name("ringstat-log".into());
         let publishing = publishing.spawn(move || runtime.block_on(publisher.run()))?;
         let mut receiving = Self {
@@ -150,7 +162,13 @@ impl Receiving {
                 sockets,
                 stop: shared.stop.clone(),
                 waker: Waker::new()?,
-                intake: Intake::new(account.clone(), queue.clone(), shards, config.statsd),
+                intake: Intake::new(
+                    account.clone(),
+                    queue.clone(),
+                    shards,
+                    config.statsd,
+                    safe_receipts,
+                ),
             };
             let thread = std::thread::Builder::new().name(format!("ringstat-udp-{number}"));
             receiving.threads.push(thread.spawn(move || receiver.run())?);

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep_until;
 
-use super::account::{Account, add};
+use super::account::{Account, FailureCause, add};
 use super::lanes::Lanes;
-use super::queue::Batch;
+use super::queue::{Batch, Place};
+use super::spool::{self, Done, Spool};
 use crate::fleet::log::Log;
 use crate::fleet::names;
 
@@ -20,11 +22,15 @@ use crate::fleet::names;
 const IN_FLIGHT: usize = 1024;
 /// How long the end waits for the log.
 const END: Duration = Duration::from_secs(3);
+/// How often messages are looked for that have waited too long.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Publisher {
     pub(super) log: Log,
     pub(super) account: Arc<Account>,
     pub(super) batches: UnboundedReceiver<Batch>,
+    /// The queue on disk, and what is in it from before.
+    pub(super) spool: Option<(Spool, Vec<Batch>)>,
 }
 
 /// What became of one attempt: its shard and number, and whether the log has confirmed it.
@@ -36,8 +42,18 @@ struct Landed {
 
 struct Failed {
     why: String,
-    /// Whether the connection was lost.
-    lost: bool,
+    cause: FailureCause,
+}
+
+impl From<PublishError> for Failed {
+    fn from(error: PublishError) -> Self {
+        let cause = match error.kind() {
+            PublishErrorKind::TimedOut => FailureCause::NoAnswer,
+            PublishErrorKind::BrokenPipe => FailureCause::ConnectionLost,
+            _ => FailureCause::Refused,
+        };
+        Self { why: told(&error), cause }
+    }
 }
 
 impl Publisher {
@@ -48,13 +64,29 @@ impl Publisher {
         let mut lanes = Lanes::new(self.log.shards, IN_FLIGHT);
         let mut flights = FuturesUnordered::new();
         let (mut ends, mut failing) = (None, false);
+        let (mut spool, left) = self.spool.take().unzip();
+        left.into_iter().flatten().for_each(|batch| lanes.add(batch));
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             while self.log.is_connected()
                 && let Some((number, batch)) = lanes.next(Instant::now())
             {
                 let shard = batch.shard;
+                let body = match (&spool, batch.place) {
+                    (Some(spool), Place::Disk(key)) if batch.body.is_empty() => spool.read(key),
+                    _ => Ok(batch.body.clone()),
+                };
+                let body = match body {
+                    Ok(body) => body,
+                    Err(e) => {
+                        tracing::error!("a message of the queue cannot be read back: {e}");
+                        lanes.failed(shard, number, false, Instant::now());
+                        continue;
+                    }
+                };
                 let message = PublishMessage::build()
-                    .payload(batch.body.clone().into())
+                    .payload(body)
                     .message_id(format!("{id:x}.{shard}.{number}"));
                 let mut lost = self.log.lost.clone();
                 lost.mark_unchanged();
@@ -62,16 +94,18 @@ impl Publisher {
                     self.log.context.send_publish(subjects[usize::from(shard)].clone(), message);
                 let sent = sent.await;
                 flights.push(async move {
-                    let failed = |why, lost| Err(Failed { why, lost });
                     let result = match sent {
-                        Err(e) => failed(e.to_string(), false),
+                        Err(e) => Err(e.into()),
                         Ok(confirmed) => tokio::select! {
                             confirmed = confirmed.into_future() => match confirmed {
                                 Ok(_) => Ok(()),
-                                Err(e) => failed(told(&e), false),
+                                Err(e) => Err(e.into()),
                             },
                             // It will not be answered any more.
-                            _ = lost.changed() => failed("the connection was lost".into(), true),
+                            _ = lost.changed() => Err(Failed {
+                                why: "the connection was lost".into(),
+                                cause: FailureCause::ConnectionLost,
+                            }),
                         },
                     };
                     Landed { shard, number, result }
@@ -84,12 +118,21 @@ impl Publisher {
             let rested = lanes.rests_until().map(Into::into);
             tokio::select! {
                 Some(landed) = flights.next(), if !flights.is_empty() => {
-                    self.landed(&mut lanes, landed, &mut failing);
+                    self.landed(&mut lanes, spool.as_ref(), landed, &mut failing);
                 }
                 batch = self.batches.recv(), if ends.is_none() => match batch {
                     Some(batch) => lanes.add(batch),
                     None => ends = Some(tokio::time::Instant::now() + END),
                 },
+                done = kept(&mut spool) => self.kept(&mut lanes, done),
+                _ = look.tick(), if spool.is_some() => {
+                    if let Some(spool) = &mut spool
+                        && let Some(before) = Instant::now().checked_sub(spool::PATIENCE)
+                    {
+                        let copies = lanes.to_keep(before, |shard| spool.key(shard));
+                        spool.keep(copies);
+                    }
+                }
                 () = sleep_until(rested.unwrap_or_else(tokio::time::Instant::now)), if rested.is_some() => {
                     lanes.rested(Instant::now());
                 }
@@ -98,30 +141,61 @@ impl Publisher {
                 () = tokio::time::sleep(Duration::from_millis(20)), if !self.log.is_connected() => {}
             }
         }
-        let left = self.account.waiting.swap(0, Ordering::Relaxed);
+        if let Some(mut spool) = spool {
+            let copies = lanes.to_keep(Instant::now(), |shard| spool.key(shard));
+            spool.keep(copies);
+            spool.end().into_iter().for_each(|done| self.kept(&mut lanes, done));
+        }
+        let is_kept = |batch: &&Batch| matches!(batch.place, Place::Disk(_));
+        let kept: u64 = lanes.left().filter(is_kept).map(|batch| batch.datagrams).sum();
+        let left = self.account.waiting.swap(0, Ordering::Relaxed) - kept;
         self.account.waiting_bytes.store(0, Ordering::Relaxed);
+        add(&self.account.kept, kept);
         add(&self.account.shutdown, left);
+        if kept > 0 {
+            tracing::warn!("{kept} datagrams wait on disk for the next start");
+        }
         if left > 0 {
             tracing::error!("the log did not take {left} datagrams before the end: they are lost");
         }
     }
 
-    fn landed(&self, lanes: &mut Lanes, landed: Landed, failing: &mut bool) {
+    /// Notes what is on disk now, and sends the receipts that waited for it.
+    fn kept(&self, lanes: &mut Lanes, done: Done) {
+        for (shard, number, key) in done.messages {
+            let receipts = lanes.kept(shard, number, key, done.is_kept);
+            add(&self.account.receipts, receipts.iter().filter(|of| of.send()).count() as u64);
+        }
+    }
+
+    fn landed(
+        &self,
+        lanes: &mut Lanes,
+        spool: Option<&Spool>,
+        landed: Landed,
+        failing: &mut bool,
+    ) {
         let Landed { shard, number, result } = landed;
         match result {
             Ok(()) => {
-                let Some(batch) = lanes.confirmed(shard, number) else { return };
+                let Some(mut batch) = lanes.confirmed(shard, number) else { return };
+                if let Some((spool, key)) = spool.zip(batch.place.key()) {
+                    spool.remove(key);
+                }
+                let receipts = lanes.receipts(number, &mut batch);
+                add(&self.account.receipts, receipts.iter().filter(|of| of.send()).count() as u64);
                 if std::mem::take(failing) {
                     tracing::info!("the log takes messages again");
                 }
                 self.confirmed(&batch);
             }
-            Err(Failed { why, lost }) => {
-                add(&self.account.failures, 1);
+            Err(Failed { why, cause }) => {
+                add(&self.account.failures[cause as usize], 1);
                 if !std::mem::replace(failing, true) {
                     tracing::warn!("the log does not confirm messages: {why}; they wait");
                 }
-                lanes.failed(shard, number, lost, Instant::now());
+                let at_once = cause == FailureCause::ConnectionLost;
+                lanes.failed(shard, number, at_once, Instant::now());
             }
         }
     }
@@ -131,14 +205,26 @@ impl Publisher {
         let account = &self.account;
         add(&account.messages, 1);
         add(&account.logged, batch.datagrams);
-        add(&account.logged_bytes, batch.body.len() as u64);
+        add(&account.logged_bytes, batch.length as u64);
         account.waiting.fetch_sub(batch.datagrams, Ordering::Relaxed);
         account.waiting_bytes.fetch_sub(batch.bytes, Ordering::Relaxed);
         for ack in &batch.acks {
-            if ack.socket.send_to(&ack.bytes, ack.to).is_ok() {
+            if ack.send() {
                 add(&account.acks, 1);
             }
         }
+    }
+}
+
+/// Waits for what is on disk, if there is one.
+async fn kept(spool: &mut Option<Spool>) -> Done {
+    match spool {
+        Some(spool) => match spool.done.recv().await {
+            Some(done) => done,
+            // Its thread has panicked, and reported that on standard error.
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 

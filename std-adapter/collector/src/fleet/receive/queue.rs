@@ -3,7 +3,9 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::account::{Account, add};
@@ -12,23 +14,59 @@ use super::account::{Account, add};
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) shard: u16,
-    pub(super) body: Vec<u8>,
+    /// Empty while it is on disk and not on its way.
+    pub(super) body: Bytes,
+    /// Its length.
+    pub(super) length: usize,
     pub(super) datagrams: u64,
     /// The bytes of these datagrams, as they were admitted.
     pub(super) bytes: usize,
-    pub(super) acks: Vec<PendingAck>,
+    /// What may leave when the log has it.
+    pub(super) acks: Vec<Answer>,
+    /// What may leave when it is safe: when the log has it, or the disk.
+    pub(super) receipts: Vec<Answer>,
+    pub(super) place: Place,
+    /// When it was filled.
+    pub(super) since: Instant,
 }
 
-/// An acknowledgement that may leave when the log has its datagram.
+/// Where a message is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Place {
+    Memory,
+    /// It is being written to disk under this key.
+    Writing(u64),
+    /// It is on disk under this key.
+    Disk(u64),
+}
+
+impl Place {
+    /// The key under which it is, or may be, on disk.
+    pub(super) fn key(self) -> Option<u64> {
+        match self {
+            Self::Memory => None,
+            Self::Writing(key) | Self::Disk(key) => Some(key),
+        }
+    }
+}
+
+/// An answer to a sender that waits.
 #[derive(Debug)]
-pub(super) struct PendingAck {
+pub(super) struct Answer {
     pub(super) socket: Arc<UdpSocket>,
     pub(super) to: SocketAddr,
     pub(super) bytes: Box<[u8]>,
 }
 
-/// The way from the receiving threads to the publisher. Its bound is in bytes, and what was taken in never comes back:
-/// who adds datagrams asks first.
+impl Answer {
+    /// Sends it. Returns whether the system took it.
+    pub(super) fn send(&self) -> bool {
+        self.socket.send_to(&self.bytes, self.to).is_ok()
+    }
+}
+
+/// The way from the receiving threads to the publisher. Its bound is in bytes, on disk or not, and what was taken in never
+/// comes back: who adds datagrams asks first.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     account: Arc<Account>,

@@ -12,11 +12,11 @@ use ringstat_core::wire::ack::{Ack, ID_WINDOW};
 use ringstat_core::wire::decode::{Body, Datagram};
 
 use super::account::{Account, add};
-use super::queue::{Batch, PendingAck, Queue};
+use super::queue::{Answer, Batch, Place, Queue};
 use super::runs::Runs;
 use crate::fleet::message::MessageBuilder;
 use crate::intake::{ACK_AMPLIFICATION, Source, shard_of};
-use crate::server::{Received, Trains, Waker};
+use crate::server::{DRAIN, POLL_INTERVAL, Received, Trains, Waker};
 use crate::statsd;
 
 /// A message is closed when it is so long, in bytes,
@@ -25,10 +25,6 @@ const MESSAGE_BYTES: usize = 64 << 10;
 const MESSAGE_DATAGRAMS: u64 = 256;
 /// or is so old.
 const AGE: Duration = Duration::from_millis(10);
-/// How long a thread waits before it checks whether to stop.
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a thread that was told to stop keeps reading what the kernel has already received.
-const DRAIN: Duration = Duration::from_secs(1);
 
 /// One of the receiving threads.
 pub(super) struct Receiver {
@@ -94,6 +90,8 @@ pub(super) struct Intake {
     begun: VecDeque<(Instant, u16, u64)>,
     /// Whether lines of StatsD are taken.
     statsd: bool,
+    /// Whether a receipt waits until what it is for is safe.
+    safe_receipts: bool,
 }
 
 /// A message that is being filled, and its number among those of its shard.
@@ -103,7 +101,8 @@ struct Open {
     message: MessageBuilder,
     /// The bytes of its datagrams.
     bytes: usize,
-    acks: Vec<PendingAck>,
+    acks: Vec<Answer>,
+    receipts: Vec<Answer>,
 }
 
 /// A datagram's events that have an identifier, and how many have none.
@@ -115,7 +114,13 @@ struct Events {
 }
 
 impl Intake {
-    pub(super) fn new(account: Arc<Account>, queue: Queue, shards: u16, statsd: bool) -> Self {
+    pub(super) fn new(
+        account: Arc<Account>,
+        queue: Queue,
+        shards: u16,
+        statsd: bool,
+        safe_receipts: bool,
+    ) -> Self {
         Self {
             account,
             queue,
@@ -124,6 +129,7 @@ impl Intake {
             open: (0..shards).map(|_| Open::default()).collect(),
             begun: VecDeque::new(),
             statsd,
+            safe_receipts,
         }
     }
 
@@ -147,7 +153,7 @@ impl Intake {
         socket: &Arc<UdpSocket>,
         now: Instant,
     ) {
-        let mut ack = None;
+        let (mut ack, mut receipt) = (None, None);
         match self.decoder.open(datagram) {
             Ok(mut opened) => {
                 if !self.queue.admit(datagram.len()) {
@@ -156,7 +162,7 @@ impl Intake {
                 let (header, prologue) = (*opened.header(), *opened.prologue());
                 let floor = prologue.ack_floor;
                 let mut events = None;
-                let receipt = self.runs.note(&header, prologue.wants_receipt, now, || {
+                let asked = self.runs.note(&header, prologue.wants_receipt, now, || {
                     events.insert(Events::of(&mut opened, floor)).without_id
                 });
                 // Of a copy, the events were not counted, but their acknowledgement may have been lost.
@@ -164,14 +170,19 @@ impl Intake {
                     (None, Some(_)) => Some(Events::of(&mut opened, floor)),
                     (events, _) => events,
                 };
-                if let Some(receipt) = receipt
-                    && socket.send_to(&receipt.emit(), from).is_ok()
+                receipt = asked.map(|of| {
+                    let bytes = Box::from(&of.emit()[..]);
+                    Answer { socket: socket.clone(), to: from, bytes }
+                });
+                if !self.safe_receipts
+                    && let Some(receipt) = receipt.take()
+                    && receipt.send()
                 {
                     add(&self.account.receipts, 1);
                 }
                 ack = events.filter(|of| of.with_id).and_then(|of| {
                     let bytes = of.ack(header.sender, header.epoch, datagram.len())?;
-                    Some(PendingAck { socket: socket.clone(), to: from, bytes })
+                    Some(Answer { socket: socket.clone(), to: from, bytes })
                 });
             }
             Err(_) if self.statsd && statsd::is_text(datagram) => {
@@ -192,6 +203,7 @@ impl Intake {
         open.message.add(datagram, from);
         open.bytes += datagram.len();
         open.acks.extend(ack);
+        open.receipts.extend(receipt);
         if open.message.datagrams() >= MESSAGE_DATAGRAMS {
             open.close(shard as u16, &self.queue);
         }
@@ -229,8 +241,17 @@ impl Open {
         }
         self.number += 1;
         let (body, datagrams) = self.message.take();
-        let (bytes, acks) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.acks));
-        queue.put(Batch { shard, body, datagrams, bytes, acks });
+        queue.put(Batch {
+            shard,
+            length: body.len(),
+            body: body.into(),
+            datagrams,
+            bytes: std::mem::take(&mut self.bytes),
+            acks: std::mem::take(&mut self.acks),
+            receipts: std::mem::take(&mut self.receipts),
+            place: Place::Memory,
+            since: Instant::now(),
+        });
     }
 }
 

@@ -137,7 +137,7 @@ impl Lanes {
 
     /// Copies of the messages that have been waiting in memory since before `before`, marked as being written. The key of each
     /// comes from `key`.
-    pub(super) fn to_keep(&mut self, before: Instant, mut key: impl FnMut(u16) -> u64) -> Vec<Copy> {
+    pub(super) fn keep(&mut self, before: Instant, mut key: impl FnMut(u16) -> u64) -> Vec<Copy> {
         let mut copies = Vec::new();
         for (shard, lane) in (0..).zip(&mut self.lanes) {
             // Those that wait are in the order in which they came: behind the first that is kept, all are.
@@ -343,10 +343,10 @@ mod tests {
         let mut lanes = lanes(2, 100, &[(0, 600), (0, 600), (0, 600), (1, 1)]);
         assert_eq!(sent(&mut lanes, now), [(0, 0), (1, 0)]);
         let mut next = 0..;
-        assert!(lanes.to_keep(now, |_| next.next().unwrap()).is_empty(), "all are new");
+        assert!(lanes.keep(now, |_| next.next().unwrap()).is_empty(), "all are new");
         let later = Instant::now() + Duration::from_secs(1);
         let mut keep = |lanes: &mut Lanes| {
-            let copies = lanes.to_keep(later, |_| next.next().unwrap());
+            let copies = lanes.keep(later, |_| next.next().unwrap());
             copies.iter().map(|of| (of.shard, of.number, of.key)).collect::<Vec<_>>()
         };
         assert_eq!(keep(&mut lanes), [(0, 0, 0), (0, 1, 1), (0, 2, 2), (1, 0, 3)]);
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(leaves(3), 0, "it waits with number 2");
         assert_eq!(leaves(0), 2);
         let key = 9;
-        lanes.to_keep(Instant::now() + Duration::from_secs(1), |_| key);
+        lanes.keep(Instant::now() + Duration::from_secs(1), |_| key);
         assert_eq!(lanes.kept(0, 2, key, true).len(), 2);
     }
 }

@@ -129,7 +129,7 @@ impl Publisher {
                     if let Some(spool) = &mut spool
                         && let Some(before) = Instant::now().checked_sub(spool::PATIENCE)
                     {
-                        let copies = lanes.to_keep(before, |shard| spool.key(shard));
+                        let copies = lanes.keep(before, |shard| spool.key(shard));
                         spool.keep(copies);
                     }
                 }
@@ -142,7 +142,7 @@ impl Publisher {
             }
         }
         if let Some(mut spool) = spool {
-            let copies = lanes.to_keep(Instant::now(), |shard| spool.key(shard));
+            let copies = lanes.keep(Instant::now(), |shard| spool.key(shard));
             spool.keep(copies);
             spool.end().into_iter().for_each(|done| self.kept(&mut lanes, done));
         }

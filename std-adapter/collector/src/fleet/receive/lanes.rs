@@ -235,9 +235,9 @@ impl Lane {
         }
         let waiting = self.waiting.iter_mut().map(|(number, batch)| (&*number, batch));
         let sent = self.in_flight.iter_mut().chain(&mut self.failed);
-        let before = sent.chain(waiting).filter(|(of, batch)| {
-            **of < number && !matches!(batch.place, Place::Disk(_))
-        });
+        let before = sent
+            .chain(waiting)
+            .filter(|(of, batch)| **of < number && !matches!(batch.place, Place::Disk(_)));
         match before.max_by_key(|(of, _)| **of) {
             Some((_, batch)) => {
                 batch.receipts.extend(receipts);

@@ -168,13 +168,7 @@ impl Publisher {
         }
     }
 
-    fn landed(
-        &self,
-        lanes: &mut Lanes,
-        spool: Option<&Spool>,
-        landed: Landed,
-        failing: &mut bool,
-    ) {
+    fn landed(&self, lanes: &mut Lanes, spool: Option<&Spool>, landed: Landed, failing: &mut bool) {
         let Landed { shard, number, result } = landed;
         match result {
             Ok(()) => {

@@ -8,10 +8,10 @@
 //! Numbers come from runs, so a condition counts as holding from the first of the latest consecutive runs for which it
 //! held.
 
+mod webhook;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +19,14 @@ use crate::desk::{Kept, table};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::gate::{Limit, fits};
 use crate::results::{Metric, Results, Run, escape, now, show};
-use crate::tools;
+use webhook::Webhook;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// The file with the alerts
     #[arg(long, value_name = "FILE", default_value = FILE)]
     rules: PathBuf,
-    /// Also post the firing alerts to this address as JSON, by curl
+    /// Also post the firing alerts to this address as a JSON array, up to four times until they are taken
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
     /// Print one JSON array instead of a table
@@ -40,8 +40,6 @@ pub(crate) struct Args {
 pub(crate) const FILE: &str = "benches/alerts.toml";
 /// The largest number of runs that are looked at.
 const RUNS: usize = 500;
-/// How long the receiver of a webhook may take.
-const POST: Duration = Duration::from_secs(30);
 
 /// The rules of a file.
 #[derive(Deserialize, Debug)]
@@ -122,7 +120,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return Ok(());
     }
     if let Some(url) = &args.webhook {
-        post(url, &serde_json::to_string(&firing)?)?;
+        Webhook::new(url).post(&serde_json::to_string(&firing)?)?;
     }
     Err(Failure::new(Exit::Verdict, format_args!("{} alerts are firing", firing.len())))
 }
@@ -212,13 +210,6 @@ pub(crate) fn exposition(all: &[Status]) -> String {
             writeln!(text, "ringstat_perf_alert{{alert=\"{alert}\",number=\"{number}\"}} {value}");
     }
     text
-}
-
-fn post(url: &str, body: &str) -> Result<(), Failure> {
-    let mut curl = Command::new("curl");
-    curl.args(["--fail", "--silent", "--show-error", "--header", "Content-Type: application/json"]);
-    curl.args(["--data", body, "--", url]);
-    tools::run(&mut curl, POST)?.success("curl").map(drop)
 }
 
 /// Reads a time such as `5m` as seconds.

@@ -137,6 +137,39 @@ fn everything_is_written_down() {
     }
 }
 
+/// The disk is a file system that `perf` mounts for itself, as root or in a user namespace; where neither is to be had, that
+/// has to be what it says.
+#[test]
+fn a_full_disk_is_survived_and_every_event_accounted_for() {
+    let desk = Desk::new("disk");
+    let chaos = ["chaos", "disk-full", "--scenario", "baseline", "--rounds", "1", "--json"];
+    let mut command = process::command(env!("CARGO_BIN_EXE_perf"));
+    command.args(chaos).args(["--db", &desk.path("db"), "--fault-ms", "2500"]);
+    command.current_dir(&desk.0);
+    let output = process::run(command, "");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(3) && said.contains("user namespaces") {
+        eprintln!("not tested: {said}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let value = |name: &str| {
+        let metrics = run["metrics"].as_array().unwrap();
+        metrics.iter().find(|m| m["name"] == name).map(|m| m["value"].as_f64().unwrap())
+    };
+    assert!(value("chaos.disk-full.before").unwrap() > 0.0, "{run}");
+    assert!(
+        value("chaos.disk-full.written").unwrap() > 0.0,
+        "it failed, and then could again: {run}"
+    );
+    assert_eq!(value("chaos.disk-full.lost_on_the_way"), Some(0.0), "{run}");
+    assert_eq!(value("chaos.disk-full.dropped"), Some(0.0), "{run}");
+    // Nothing of it is left behind.
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!mounts.contains("/disk/target/perf/disk"), "{mounts}");
+}
+
 #[test]
 fn a_dry_run_is_not_kept_and_what_is_not_there_is_said() {
     let desk = Desk::new("dry");

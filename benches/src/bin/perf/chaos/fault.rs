@@ -1,4 +1,4 @@
-//! The faults, and a transport that injects them.
+//! The faults, and a transport that injects those of the network.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -22,15 +22,34 @@ pub(super) enum Fault {
     Stall,
     /// The collector stops and comes back on the same port
     Restart,
+    /// Four threads for each processor never sleep
+    Cpu,
+    /// Threads fill and free memory as fast as they can: a quarter of what is available, at most 1 GiB
+    Memory,
+    /// The disk with the collector's data directory is full; needs root or user namespaces
+    DiskFull,
 }
 
 impl Fault {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Loss,
+        Self::Outage,
+        Self::Stall,
+        Self::Restart,
+        Self::Cpu,
+        Self::Memory,
+        Self::DiskFull,
+    ];
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Loss => "loss",
             Self::Outage => "outage",
             Self::Stall => "stall",
             Self::Restart => "restart",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::DiskFull => "disk-full",
         }
     }
 }

@@ -6,9 +6,18 @@
 //! ```
 //!
 //! Each fault is injected several times, each time with a new client and a new collector. At the end every record must
-//! be accounted for.
+//! be accounted for, exactly: what was recorded has arrived, was dropped by the client, or was lost on the way.
+//!
+//! | fault | what is done ([`fault`], [`pressure`], [`disk`]) |
+//! |---|---|
+//! | loss, outage, stall | the socket loses a third, reports that nobody can be reached, or is always full |
+//! | restart | the collector stops and comes back |
+//! | cpu, memory | threads of this process take the processors, or memory |
+//! | disk-full | no room is left for the collector's data directory |
 
+mod disk;
 mod fault;
+mod pressure;
 mod timeline;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,19 +25,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ringstat_benches::path::{TIMING, timings};
-use ringstat_collector::{Running, Server, ServerConfig};
+use ringstat_collector::{DataConfig, Running, Server, ServerConfig};
 use ringstat_std::{Client, Recorder, Tag};
 
 use crate::desk::Output;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::results::{Metric, Run};
+use disk::Disk;
 use fault::{Fault, Way};
+use pressure::Pressure;
 use timeline::Timeline;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The faults to cause
-    #[arg(value_enum, default_values = ["loss", "outage", "stall", "restart"])]
+    /// The faults to cause; all that are possible here, if none is named
+    #[arg(value_enum)]
     faults: Vec<Fault>,
     /// The load, as in `ringstat load`
     #[arg(long, value_enum, default_value_t)]
@@ -79,11 +90,13 @@ static TAGS: &[Tag] = &[("service", "shop"), ("route", "/cart"), ("region", "eu-
 
 pub(crate) fn run(args: &Args) -> Outcome {
     let times = [BEFORE, Duration::from_millis(args.fault_ms), AFTER];
+    let (faults, disk) = possible(&args.faults)?;
     let (mut rounds, mut timelines) = (Vec::new(), Vec::new());
     for round in 0..args.rounds {
         eprintln!("round {} of {}", round + 1, args.rounds);
-        for fault in &args.faults {
-            let (metrics, timeline) = strike(*fault, args.scenario.numbers(), times)?;
+        for fault in &faults {
+            let disk = disk.as_ref().filter(|_| *fault == Fault::DiskFull);
+            let (metrics, timeline) = strike(*fault, disk, args.scenario.numbers(), times)?;
             rounds.push(metrics);
             // One picture of each fault is enough.
             if round == 0 {
@@ -94,13 +107,32 @@ pub(crate) fn run(args: &Args) -> Outcome {
     args.output.take(Run { timelines, ..Run::now("chaos", Run::merged(rounds)) })
 }
 
-/// Runs the load with the fault in the middle.
+/// Returns the faults to cause, and the disk to fill if that is one of them.
+fn possible(named: &[Fault]) -> Result<(Vec<Fault>, Option<Disk>), Failure> {
+    let mut faults = if named.is_empty() { Fault::ALL.to_vec() } else { named.to_vec() };
+    if !faults.contains(&Fault::DiskFull) {
+        return Ok((faults, None));
+    }
+    match Disk::mount() {
+        Ok(disk) => Ok((faults, Some(disk))),
+        Err(failure) if named.is_empty() => {
+            eprintln!("without disk-full: {failure}");
+            faults.retain(|fault| *fault != Fault::DiskFull);
+            Ok((faults, None))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Runs the load with the fault in the middle. The collector's data directory is on `disk`.
 fn strike(
     fault: Fault,
+    disk: Option<&Disk>,
     (rate, threads): (u64, u64),
     [before, during, after]: [Duration; 3],
 ) -> Result<(Vec<Metric>, Timeline), Failure> {
-    let mut collector = RestartableCollector::start()?;
+    let data = disk.map(Disk::directory).transpose()?.map(DataConfig::new);
+    let mut collector = RestartableCollector::start(data)?;
     let way = Way::to(collector.address)?;
     let client = match fault {
         // After a restart the client has to notice through its own socket.
@@ -109,19 +141,22 @@ fn strike(
     };
     let client = client.map_err(|e| Failure::new(Exit::Environment, e))?;
     let stop = AtomicBool::new(false);
-    let (timeline, seen) = std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (client, stop) = (&client, &stop);
-            scope.spawn(move || work(client, rate as f64 / threads as f64, stop));
-        }
-        let timeline = watch(&mut collector, fault, &way, &client, [before, during, after]);
+    let (timeline, seen, recorded) = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| work(&client, rate as f64 / threads as f64, &stop)))
+            .collect();
+        let mut cause = Cause { fault, way: &way, disk, pressure: None };
+        let watched = watch(&mut collector, &mut cause, &client, [before, during, after]);
         stop.store(true, Ordering::Relaxed);
-        timeline
+        // A worker that panicked recorded an unknown number, and then the account does not close.
+        let recorded = workers.into_iter().filter_map(|w| w.join().ok()).sum::<u64>();
+        watched.map(|(timeline, seen)| (timeline, seen, recorded))
     })?;
     let ledger = client.shutdown(Duration::from_secs(10));
     let arrived = collector.finish(ledger.left());
-    if !ledger.closes() || arrived > ledger.left() {
-        let what = format_args!("{arrived} arrived of {ledger:?}").to_string();
+    let closes = ledger.closes() && ledger.aggregated == 0 && ledger.recorded == recorded;
+    if !closes || arrived > ledger.left() {
+        let what = format_args!("{arrived} arrived of {recorded}, and {ledger:?}").to_string();
         return Err(Failure::new(Exit::Verdict, what).hint("This is a bug in ringstat."));
     }
     let name = |what: &str| format!("chaos.{}.{what}", fault.as_str());
@@ -135,6 +170,13 @@ fn strike(
     let opened = seen.opened.map(|took| Metric::one(name("breaker"), "ns", took.as_nanos() as f64));
     metrics.extend(opened);
     metrics.extend(seen.grown.map(|bytes| Metric::one(name("memory"), "B", bytes as f64)));
+    let written =
+        seen.written.map(|took| Metric::one(name("written"), "ns", took.as_nanos() as f64));
+    if fault == Fault::DiskFull && written.is_none() {
+        let what = "disk-full: the collector never failed to write, or never could again";
+        return Err(Failure::new(Exit::Verdict, what));
+    }
+    metrics.extend(written);
     match timeline.recovery() {
         Some(took) => metrics.push(Metric::one(name("recovery"), "ns", took.as_nanos() as f64)),
         None => {
@@ -145,8 +187,8 @@ fn strike(
     Ok((metrics, timeline))
 }
 
-/// Records `rate` events a second, in small groups.
-fn work(client: &Client, rate: f64, stop: &AtomicBool) {
+/// Records `rate` events a second, in small groups, and returns how many in all.
+fn work(client: &Client, rate: f64, stop: &AtomicBool) -> u64 {
     let begun = Instant::now();
     let mut recorded = 0u64;
     while !stop.load(Ordering::Relaxed) {
@@ -159,13 +201,43 @@ fn work(client: &Client, rate: f64, stop: &AtomicBool) {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+    recorded
+}
+
+/// A fault, and what is needed to begin and end it.
+struct Cause<'a> {
+    fault: Fault,
+    way: &'a Way,
+    disk: Option<&'a Disk>,
+    pressure: Option<Pressure>,
+}
+
+impl Cause<'_> {
+    fn begin(&mut self, collector: &mut RestartableCollector) -> Result<(), Failure> {
+        match self.fault {
+            Fault::Loss | Fault::Outage | Fault::Stall => self.way.set(self.fault),
+            Fault::Restart => collector.stop(),
+            Fault::Cpu => self.pressure = Some(Pressure::cpu()),
+            Fault::Memory => self.pressure = Some(Pressure::memory()),
+            Fault::DiskFull => self.disk.map_or(Ok(()), Disk::fill)?,
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, collector: &mut RestartableCollector) -> Result<(), Failure> {
+        self.way.clear();
+        self.pressure = None;
+        if self.fault == Fault::DiskFull {
+            self.disk.map_or(Ok(()), Disk::free)?;
+        }
+        collector.start_again()
+    }
 }
 
 /// Samples the collector repeatedly, and starts and ends the fault. Returns as soon as the throughput has recovered.
 fn watch(
     collector: &mut RestartableCollector,
-    fault: Fault,
-    way: &Way,
+    cause: &mut Cause<'_>,
     client: &Client,
     [before, during, after]: [Duration; 3],
 ) -> Result<(Timeline, Seen), Failure> {
@@ -182,20 +254,22 @@ fn watch(
         if !struck && now >= fault_at {
             struck = true;
             resident_before = resident();
-            way.set(fault);
-            if fault == Fault::Restart {
-                collector.stop();
-            }
+            cause.begin(collector)?;
         }
         if struck && seen.opened.is_none() && client.breaker().1 > 0 {
             seen.opened = Some(now.saturating_sub(fault_at));
         }
         if struck && !mended && now >= well_at {
             mended = true;
-            way.clear();
-            collector.start_again()?;
+            cause.end(collector)?;
         }
-        if timeline.recovery().is_some() || now >= well_at + after {
+        if collector.cannot_write() {
+            seen.failed_to_write = true;
+        } else if mended && seen.failed_to_write && seen.written.is_none() {
+            seen.written = Some(now.saturating_sub(well_at));
+        }
+        let well = timeline.recovery().is_some() && !collector.cannot_write();
+        if well || now >= well_at + after {
             let grown = |(before, now): (u64, u64)| now.saturating_sub(before);
             seen.grown = resident_before.zip(resident()).map(grown);
             return Ok((timeline, seen));
@@ -208,6 +282,9 @@ fn watch(
 struct Seen {
     /// The time until its circuit breaker opened, if it did.
     opened: Option<Duration>,
+    /// Whether the collector could not write to its data directory, and after what time it could again.
+    failed_to_write: bool,
+    written: Option<Duration>,
     /// The growth of the process from the fault to the end, in bytes.
     grown: Option<u64>,
 }
@@ -223,20 +300,27 @@ fn resident() -> Option<u64> {
 struct RestartableCollector {
     running: Option<Running>,
     address: SocketAddr,
+    data: Option<DataConfig>,
     /// Events that earlier collectors stored.
     before: u64,
 }
 
 impl RestartableCollector {
-    fn start() -> Result<Self, Failure> {
-        let running = listen((Ipv4Addr::LOCALHOST, 0).into())?;
+    fn start(data: Option<DataConfig>) -> Result<Self, Failure> {
+        let running = listen((Ipv4Addr::LOCALHOST, 0).into(), data.clone())?;
         let address = running.udp().first().copied();
         let address = address.ok_or_else(|| Failure::new(Exit::Environment, "no address"))?;
-        Ok(Self { running: Some(running), address, before: 0 })
+        Ok(Self { running: Some(running), address, data, before: 0 })
     }
 
     fn events(&self) -> u64 {
         self.before + self.running.as_ref().map_or(0, |r| timings(&r.report(16)))
+    }
+
+    /// Whether its data directory, if it has one, does not take what is to be kept.
+    fn cannot_write(&self) -> bool {
+        let data = self.running.as_ref().and_then(|r| r.report(0).data);
+        data.is_some_and(|data| data.failing)
     }
 
     fn stop(&mut self) {
@@ -247,7 +331,7 @@ impl RestartableCollector {
 
     fn start_again(&mut self) -> Result<(), Failure> {
         if self.running.is_none() {
-            self.running = Some(listen(self.address)?);
+            self.running = Some(listen(self.address, self.data.clone())?);
         }
         Ok(())
     }
@@ -264,8 +348,8 @@ impl RestartableCollector {
     }
 }
 
-fn listen(at: SocketAddr) -> Result<Running, Failure> {
-    let config = ServerConfig { udp: vec![at], http: None, ..ServerConfig::default() };
+fn listen(at: SocketAddr, data: Option<DataConfig>) -> Result<Running, Failure> {
+    let config = ServerConfig { udp: vec![at], http: None, data, ..ServerConfig::default() };
     Server::start(config).map_err(|e| Failure::new(Exit::Environment, e))
 }
 
@@ -275,9 +359,10 @@ mod tests {
 
     #[test]
     fn every_fault_strikes_and_passes_and_every_event_is_accounted_for() {
-        for fault in [Fault::Loss, Fault::Outage, Fault::Stall, Fault::Restart] {
+        // A disk can only be mounted by a process without other threads: the desk's own test does that.
+        for fault in Fault::ALL.into_iter().filter(|fault| *fault != Fault::DiskFull) {
             let times = [600, 300, 20_000].map(Duration::from_millis);
-            let (metrics, _) = strike(fault, (5000, 2), times).unwrap();
+            let (metrics, _) = strike(fault, None, (5000, 2), times).unwrap();
             let value = |what: &str| {
                 let name = format!("chaos.{}.{what}", fault.as_str());
                 metrics.iter().find(|m| m.name == name).map(|m| m.value).unwrap()

@@ -75,9 +75,11 @@ fn figure(chart: &Chart) -> String {
     } else {
         String::new()
     };
+    let zooms = chart.lines.iter().any(|line| line.x.len() > 1);
+    let hint = if zooms { "<small>drag to zoom, double click for everything</small>" } else { "" };
     format!(
-        "<figure><figcaption>{} {menu} <small>drag to zoom, double click for everything</small>\
-         </figcaption><div></div><script type=\"application/json\">{data}</script></figure>\n",
+        "<figure><figcaption>{} {menu} {hint}</figcaption><div></div>\
+         <script type=\"application/json\">{data}</script></figure>\n",
         escape(&chart.title)
     )
 }

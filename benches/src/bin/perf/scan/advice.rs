@@ -12,6 +12,8 @@ pub(crate) enum What {
     Heap,
     /// A system call with its share of all calls, in percent.
     Calls,
+    /// A place that waits for a lock, with its share of all threads' time, in percent.
+    Locks,
 }
 
 /// A rule: which names it applies to and from which value on, and what to say then.
@@ -37,7 +39,7 @@ const fn rule(
 }
 
 /// The first that applies is taken.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     rule(
         What::Instructions,
         &["malloc", "free", "realloc", "__rust_alloc", "raw_vec"],
@@ -160,6 +162,28 @@ const RULES: [Rule; 14] = [
         ],
     ),
     rule(
+        What::Locks,
+        &[],
+        10.0,
+        Severity::High,
+        [
+            "a tenth of all threads' time or more passes waiting for this lock",
+            "do less under it, give each thread its own share, or use atomics or a channel",
+            "large",
+        ],
+    ),
+    rule(
+        What::Locks,
+        &[],
+        1.0,
+        Severity::Medium,
+        [
+            "threads wait for one another at this lock",
+            "take it less often, or move what need not be under it out of it",
+            "moderate",
+        ],
+    ),
+    rule(
         What::Calls,
         &["futex"],
         20.0,
@@ -212,6 +236,7 @@ pub(crate) fn of(
         What::Instructions => format!("up to {value:.0} % of the instructions"),
         What::Heap => format!("up to {:.1} MB", value / 1e6),
         What::Calls => format!("up to {value:.0} % of the system calls"),
+        What::Locks => format!("up to {value:.0} % of the threads' time"),
     };
     Some(Insight {
         severity: rule.severity,
@@ -244,6 +269,8 @@ mod tests {
         assert_eq!(advice(What::Calls, "futex", 19.0), None);
         assert!(advice(What::Calls, "futex", 21.0).unwrap().1.contains("wait"));
         assert!(advice(What::Heap, "shop::cart", 2e6).is_some());
+        assert_eq!(advice(What::Locks, "shop::cart", 11.0).unwrap().0, Severity::High);
+        assert_eq!(advice(What::Locks, "shop::cart", 0.5), None);
     }
 
     #[test]

@@ -27,4 +27,6 @@ pub mod process;
 #[cfg(target_os = "linux")]
 pub mod program;
 #[cfg(target_os = "linux")]
+pub mod prometheus;
+#[cfg(target_os = "linux")]
 pub mod terminal;

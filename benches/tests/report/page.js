@@ -89,7 +89,7 @@ const zoom = async (page, figure) => {
     await page.emulateMedia({ colorScheme: "dark", media: "print" });
     assert.ok(light(await ground(page)) > 200, "paper is white");
     assert.equal(await page.locator("nav").isVisible(), false, "paper has no links");
-    await page.pdf({ path: `${folder}/print.pdf`, format: "A4", printBackground: true });
+    await page.pdf({ path: `${folder}/print.pdf`, format: "A4", preferCSSPageSize: true });
     assert.deepEqual(said, []);
     await page.close();
 

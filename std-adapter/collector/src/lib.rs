@@ -63,6 +63,10 @@ mod export;
 // and the sockets for senders.
 mod server;
 
+// Where the time goes can be asked of the running process.
+#[cfg(all(unix, feature = "pprof"))]
+mod profiling;
+
 // On more than one machine, there is a log between the sockets and the shards.
 #[cfg(feature = "nats")]
 pub mod fleet;
@@ -79,6 +83,8 @@ pub use intake::{
 pub use limits::{Hits, Limit, Limits};
 pub use mapping::{GaugeRule, MapError, Mapping};
 pub use metrics::{Distributions, Explained, metrics};
+#[cfg(all(unix, feature = "pprof"))]
+pub use profiling::Profiling;
 pub use relay::{RelayConfig, RelayProtocol, RelayTarget, RelayTargetError};
 pub use report::{
     DataCounts, DataNow, Health, HttpCounts, Io, IoCounts, LinesReport, OutputCause, OutputCounts,

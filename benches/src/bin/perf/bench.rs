@@ -2,6 +2,8 @@
 
 mod criterion;
 
+use std::time::Instant;
+
 use crate::desk::Output;
 use crate::failure::Outcome;
 use crate::results::Run;
@@ -47,13 +49,24 @@ pub(crate) struct Exercise {
     name: String,
     #[arg(long)]
     samples: usize,
+    /// When to end before all samples are taken: some take longer than others, or were not optimized
+    #[arg(long)]
+    seconds: f64,
 }
+
+/// How many samples are taken between looks at the clock. Tools that slow everything down are given no more.
+const AT_A_TIME: usize = 40;
 
 /// Runs only the benchmark, so that a profile shows nothing else.
 pub(crate) fn exercise(args: &Exercise) -> Outcome {
-    let effort = Effort { samples: args.samples.max(1), ..Effort::default() };
-    for benchmark in suite::selection(std::slice::from_ref(&args.name))? {
-        benchmark.run(&effort)?;
+    let begun = Instant::now();
+    let mut left = args.samples.max(1);
+    while left > 0 && begun.elapsed().as_secs_f64() < args.seconds {
+        let effort = Effort { samples: left.min(AT_A_TIME), ..Effort::default() };
+        for benchmark in suite::selection(std::slice::from_ref(&args.name))? {
+            benchmark.run(&effort)?;
+        }
+        left -= effort.samples;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ use tower::ServiceExt as _;
 use crate::shared::{HttpCounters, count};
 use gate::{Admission, Gate, Permit};
 pub(crate) use routes::router;
-#[cfg(feature = "nats")]
+#[cfg(any(feature = "nats", all(unix, feature = "pprof")))]
 pub(crate) use routes::safe;
 use write_timeout::{TimedStream, WRITE_TIMEOUT};
 

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use ringstat_collector::{Server, ServerConfig};
 use ringstat_std::{Client, Counter, Gauge, Histogram, Recorder, Unit};
+use ringstat_tests::prometheus::Prometheus;
 use serde_json::Value;
-
-use crate::prometheus::{Prometheus, eventually};
 
 static REQUESTS: Counter =
     Counter::new("http.requests").tags(&[("service", "shop"), ("route", "/orders")]);
@@ -77,7 +76,7 @@ fn each_query_of_the_dashboards_finds_something() {
         let found: Vec<_> = all
             .inspect(|query| {
                 // NaN, the quantile of no values, does not count as an answer.
-                eventually(&prometheus, query, |value| !value.is_nan());
+                prometheus.eventually(query, |value| !value.is_nan());
             })
             .collect();
         assert!(found.len() > 20, "{found:?}");

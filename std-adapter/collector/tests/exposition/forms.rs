@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use ringstat_collector::{Distributions, Running, Server, ServerConfig};
 use ringstat_core::record::Kind;
+use ringstat_tests::prometheus::Prometheus;
 
 use crate::HONEST;
 use crate::hostile::{self, Record, datagrams};
-use crate::prometheus::{Prometheus, eventually, send};
+use crate::prometheus::send;
 
 const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
 
@@ -163,7 +164,7 @@ fn native_histograms_give_quantiles_within_their_error() {
     until_stored(&running, 1000 + 201 + 2000);
     let features = ["--enable-feature=native-histograms"];
     let prometheus = Prometheus::scraping_with(running.http().unwrap(), &features);
-    eventually(&prometheus, "sum(histogram_count(job_seconds))", |count| count == 1000.0);
+    prometheus.eventually("sum(histogram_count(job_seconds))", |count| count == 1000.0);
     assert_eq!(prometheus.value("sum(many_total)"), Some(1999.0 * 1000.0));
     assert_eq!(prometheus.value("count(many_total)"), Some(2000.0));
     assert_eq!(prometheus.value("min(up)"), Some(1.0));

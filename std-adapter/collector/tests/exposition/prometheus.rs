@@ -1,13 +1,13 @@
 //! The same pages as read by their real consumers: `promtool check metrics`, and a Prometheus that scrapes a collector.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::io::Write;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use ringstat_collector::{Limits, Running, Server, ServerConfig};
 use ringstat_core::record::Kind;
+use ringstat_tests::prometheus::Prometheus;
 
 use crate::hostile::{self, Record, datagrams};
 use crate::{HONEST, page};
@@ -49,71 +49,6 @@ proptest! {
     }
 }
 
-/// A Prometheus that ends with its test.
-pub(crate) struct Prometheus {
-    child: Child,
-    at: SocketAddr,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    pub(crate) fn scraping(collector: SocketAddr) -> Self {
-        Self::scraping_with(collector, &[])
-    }
-
-    /// The same with these options.
-    pub(crate) fn scraping_with(collector: SocketAddr, options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = format!(
-            "scrape_configs:\n- job_name: ringstat\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: ['{collector}']\n"
-        );
-        std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
-        // This port was free a moment ago.
-        let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", dir.path().join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
-            .arg(format!("--web.listen-address={at}"))
-            .args(["--log.level=error"])
-            .args(options)
-            .spawn()
-            .unwrap();
-        Self { child, at, _dir: dir }
-    }
-
-    /// Returns the value of the only series that a query finds.
-    pub(crate) fn value(&self, query: &str) -> Option<f64> {
-        let mut stream = TcpStream::connect(self.at).ok()?;
-        let query: String = query.bytes().map(|b| format!("%{b:02x}")).collect();
-        let head = format!("GET /api/v1/query?query={query} HTTP/1.0\r\nHost: x\r\n\r\n");
-        stream.write_all(head.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let body = answer.split_once("\r\n\r\n")?.1;
-        let json: serde_json::Value = serde_json::from_str(body).ok()?;
-        json["data"]["result"][0]["value"][1].as_str()?.parse().ok()
-    }
-}
-
-/// Repeats the query until its value is right, since the first scrapes take a moment.
-pub(crate) fn eventually(prometheus: &Prometheus, query: &str, right: impl Fn(f64) -> bool) -> f64 {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        match prometheus.value(query) {
-            Some(value) if right(value) => return value,
-            last if Instant::now() > end => panic!("{query} is {last:?}"),
-            _ => std::thread::sleep(Duration::from_millis(100)),
-        }
-    }
-}
-
 pub(crate) fn send(to: &Running, datagrams: &[Vec<u8>]) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     for datagram in datagrams {
@@ -132,7 +67,7 @@ fn prometheus_scrapes_what_is_honest_beside_what_is_not() {
     }
     let prometheus = Prometheus::scraping(running.http().unwrap());
     let honest = format!("honest_requests_total{{sender=\"{HONEST:016x}\"}}");
-    eventually(&prometheus, &honest, |value| value == 7.0);
+    prometheus.eventually(&honest, |value| value == 7.0);
     assert_eq!(prometheus.value("min(up)"), Some(1.0));
     // Nothing was dropped on ingestion: no sample came twice or out of order.
     let dropped = "prometheus_target_scrapes_sample_duplicate_timestamp_total";
@@ -165,7 +100,7 @@ fn prometheus_adds_up_truly_over_restarts_of_sender_and_collector() {
     let resets = || prometheus.value("sum(resets(work_total[10m]))").unwrap_or(0.0);
     let seen = |value: f64| {
         let query = "work_total{sender=\"0000000000000007\"}";
-        eventually(&prometheus, query, |now| now == value);
+        prometheus.eventually(query, |now| now == value);
     };
     let mut stats = client();
     let mut work = stats.counter("work", &[]);
@@ -219,7 +154,7 @@ fn prometheus_finds_quantiles_over_all_senders() {
         send(&running, &datagrams(sender, 0, &records));
     }
     let prometheus = Prometheus::scraping(running.http().unwrap());
-    eventually(&prometheus, "sum(job_seconds_count)", |count| count == 1000.0);
+    prometheus.eventually("sum(job_seconds_count)", |count| count == 1000.0);
     for (share, exact) in [(0.1, 0.1), (0.25, 0.25), (0.5, 0.5), (0.95, 0.95)] {
         let query = format!("histogram_quantile({share}, sum by (le) (job_seconds_bucket))");
         let value = prometheus.value(&query).unwrap();

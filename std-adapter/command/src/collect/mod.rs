@@ -113,6 +113,9 @@ pub(crate) struct Args {
     /// Form of the log on standard error; RUST_LOG sets what is logged, as in RUST_LOG=warn
     #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
     log: log::Form,
+    #[cfg(all(unix, feature = "pprof"))]
+    #[command(flatten)]
+    pprof: crate::common::pprof::Pprof,
     /// Print the addresses at the start and the ledger at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
@@ -152,6 +155,8 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
     // In a terminal there is a live view; in a pipe, or with --json, the log.
     let latest = (!args.json && Live::is_possible()).then(log::Latest::default);
     let _logging = log::start(args.log, latest.as_ref());
+    #[cfg(all(unix, feature = "pprof"))]
+    let _profiling = args.pprof.start()?;
     let mapping = args.map.as_ref().or(settings.map.as_ref());
     let mapping = mapping.map(|file| crate::map::load(file)).transpose()?;
     let ended = when_ended()?;

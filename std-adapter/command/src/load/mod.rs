@@ -78,6 +78,8 @@ Exit codes: 0 all checks pass, 1 one does not, 2 usage, 3 no free port or unknow
 pub(crate) fn run(args: &Args, client: ringstat_std::ClientConfig) -> Outcome {
     // Arguments are checked before anything is started.
     let plan = args.plan(client)?;
+    #[cfg(all(unix, feature = "pprof"))]
+    let _profiling = args.pprof.start()?;
     let ended = collect::when_ended()?;
     let stop: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
     std::thread::spawn(move || {

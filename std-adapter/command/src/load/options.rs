@@ -51,6 +51,9 @@ pub(crate) struct Args {
     /// What the load has to achieve, instead of the default objectives
     #[arg(long, value_name = "FILE")]
     slo: Option<PathBuf>,
+    #[cfg(all(unix, feature = "pprof"))]
+    #[command(flatten)]
+    pub(crate) pprof: crate::common::pprof::Pprof,
     /// Print the report as one line of JSON, and nothing else on standard output
     #[arg(long)]
     pub(crate) json: bool,

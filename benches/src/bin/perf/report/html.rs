@@ -84,6 +84,9 @@ fn figure(chart: &Chart) -> String {
     )
 }
 
+/// The length in bytes from which on the text of a cell is broken into lines.
+const LONG: usize = 32;
+
 /// Verdicts, tiers and severities are coloured. The first column has names, which may be the same words.
 fn cell((column, text): (usize, &String)) -> String {
     let class = match text.as_str() {
@@ -91,6 +94,8 @@ fn cell((column, text): (usize, &String)) -> String {
         "pass" | "improvement" | "improving" | "excellent" => " class=\"good\"",
         "FAIL" | "regression" | "degrading" | "poor" | "high" | "firing" => " class=\"bad\"",
         "not measured" | "undecided" | "medium" | "pending" => " class=\"warn\"",
+        // What is not a number but a sentence takes several lines.
+        text if text.len() > LONG => " class=\"long\"",
         _ => "",
     };
     format!("<td{class}>{}</td>", escape(text))

@@ -6,6 +6,7 @@
 mod chart;
 mod history;
 mod html;
+mod load;
 pub(crate) mod markdown;
 mod sections;
 

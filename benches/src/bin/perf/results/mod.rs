@@ -10,6 +10,8 @@ mod insight;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod prometheus;
+mod rows;
+mod schema;
 mod sqlite;
 mod store;
 mod timeline;

@@ -1,68 +1,13 @@
 //! The storage of all runs, whatever the database: SQLite by default, PostgreSQL where a team shares one.
-//!
-//! | table | a row for each |
-//! |---|---|
-//! | `runs` | run: when, which commit, branch, machine and build; its timelines as JSON |
-//! | `metrics` | number of a run: value, unit, direction, and all samples as a JSON array |
-//! | `insights` | recommendation of a run |
-//!
-//! Rows of `metrics` and `insights` go with their run.
 
 use std::path::Path;
 
-use super::database::{Database, Value, is_url};
+use super::database::{Database, is_url};
+use super::rows::{COLUMNS, insert, read, text};
+use super::schema::migrate;
 use super::sqlite::Sqlite;
-use super::{Environment, Insight, Metric, Run};
+use super::{Metric, Run};
 use crate::failure::{Exit, Failure};
-
-/// The migrations from each version of the schema to the next. `IDENTITY` stands for the type of a column that numbers
-/// its rows by itself.
-const STEPS: [&str; 3] = [
-    "
-    CREATE TABLE IF NOT EXISTS runs (
-        id IDENTITY,
-        at BIGINT NOT NULL,
-        kind TEXT NOT NULL,
-        commit_hash TEXT NOT NULL,
-        dirty BIGINT NOT NULL,
-        machine TEXT NOT NULL,
-        kernel TEXT NOT NULL,
-        cpu TEXT NOT NULL,
-        cores BIGINT NOT NULL,
-        governor TEXT NOT NULL,
-        load DOUBLE PRECISION NOT NULL,
-        rustc TEXT NOT NULL,
-        version TEXT NOT NULL
-    );
-    CREATE TABLE IF NOT EXISTS metrics (
-        run BIGINT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
-        name TEXT NOT NULL,
-        unit TEXT NOT NULL,
-        better TEXT NOT NULL,
-        value DOUBLE PRECISION,
-        samples TEXT NOT NULL,
-        PRIMARY KEY (run, name)
-    );
-    CREATE INDEX IF NOT EXISTS metrics_by_name ON metrics (name, run);",
-    "
-    ALTER TABLE runs ADD COLUMN branch TEXT NOT NULL DEFAULT '';
-    ALTER TABLE metrics ADD COLUMN exact BIGINT NOT NULL DEFAULT 0;",
-    "
-    ALTER TABLE runs ADD COLUMN timelines TEXT NOT NULL DEFAULT '[]';
-    CREATE TABLE insights (
-        run BIGINT NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
-        severity TEXT NOT NULL,
-        subject TEXT NOT NULL,
-        place TEXT NOT NULL,
-        meaning TEXT NOT NULL,
-        advice TEXT NOT NULL,
-        gain TEXT NOT NULL,
-        effort TEXT NOT NULL
-    );
-    CREATE INDEX insights_by_run ON insights (run);",
-];
-
-const COLUMNS: &str = "at, kind, commit_hash, dirty, machine, kernel, cpu, cores, governor, load, rustc, version, branch, timelines";
 
 /// The open database.
 pub(crate) struct Results(Box<dyn Database>);
@@ -81,7 +26,7 @@ impl Results {
         ))
     }
 
-    fn with(database: impl Database + 'static) -> Result<Self, Failure> {
+    pub(super) fn with(database: impl Database + 'static) -> Result<Self, Failure> {
         let mut results = Self(Box::new(database));
         let begin = results.0.begin_exclusively();
         results.within(begin, migrate)?;
@@ -126,7 +71,7 @@ impl Results {
     pub(crate) fn run(&mut self, id: i64) -> Result<Option<Run>, Failure> {
         let sql = format!("SELECT id, {COLUMNS} FROM runs WHERE id = $1");
         let found = self.0.query(&sql, &[id.into()])?;
-        found.first().map(|row| self.filled(row)).transpose()
+        found.first().map(|row| read(self.0.as_mut(), row)).transpose()
     }
 
     /// Returns the latest runs of one kind, or of any kind, newest first.
@@ -136,7 +81,7 @@ impl Results {
         );
         let found =
             self.0.query(&sql, &[kind.unwrap_or_default().into(), (count as i64).into()])?;
-        found.iter().map(|row| self.filled(row)).collect()
+        found.iter().map(|row| read(self.0.as_mut(), row)).collect()
     }
 
     /// Returns the latest run of a kind, merged with other numbers that runs shortly before it measured on the same
@@ -163,165 +108,15 @@ impl Results {
         let gone = self.0.query("DELETE FROM runs WHERE at < $1 RETURNING id", &[before.into()])?;
         Ok(gone.len())
     }
-
-    fn filled(&mut self, row: &[Value]) -> Result<Run, Failure> {
-        let mut run = bare(row)?;
-        let id = [run.id.into()];
-        let sql = "SELECT name, unit, better, value, samples, exact FROM metrics WHERE run = $1 ORDER BY name";
-        for row in self.0.query(sql, &id)? {
-            // What was infinite was stored as absent.
-            let samples: Vec<Option<f64>> = serde_json::from_str(row[4].text())?;
-            run.metrics.push(Metric {
-                name: row[0].text().to_owned(),
-                unit: row[1].text().to_owned(),
-                better: serde_json::from_str(row[2].text())?,
-                exact: row[5].integer() != 0,
-                value: row[3].real(),
-                samples: samples.into_iter().flatten().collect(),
-            });
-        }
-        let sql = "SELECT severity, subject, place, meaning, advice, gain, effort FROM insights WHERE run = $1";
-        for row in self.0.query(sql, &id)? {
-            let word = |i: usize| row[i].text().to_owned();
-            run.insights.push(Insight {
-                severity: serde_json::from_str(&word(0))?,
-                subject: word(1),
-                place: word(2),
-                meaning: word(3),
-                advice: word(4),
-                gain: word(5),
-                effort: word(6),
-            });
-        }
-        run.insights.sort_by_key(|i| i.severity);
-        Ok(run)
-    }
-}
-
-/// Migrates the database to the current schema. Of two processes that open it at the same time, the second finds the
-/// migration done.
-fn migrate(database: &mut dyn Database) -> Result<(), Failure> {
-    let version = database.version()?;
-    let known = STEPS.len() as i64;
-    if version > known {
-        let what = format!("the results have schema {version}, and this program knows {known}");
-        return Err(Failure::new(Exit::Environment, what)
-            .hint("A newer `perf` wrote them: use that one, or name another place with --db."));
-    }
-    let identity = database.identity();
-    for step in STEPS.iter().skip(version as usize) {
-        database.batch(&step.replace("IDENTITY", identity))?;
-    }
-    if version < known { database.set_version(known) } else { Ok(()) }
-}
-
-fn insert(database: &mut dyn Database, run: &Run) -> Result<i64, Failure> {
-    let e = &run.environment;
-    let values = [
-        run.at.into(),
-        text(&run.kind),
-        text(&e.commit),
-        e.dirty.into(),
-        text(&e.machine),
-        text(&e.kernel),
-        text(&e.cpu),
-        i64::from(e.cores).into(),
-        text(&e.governor),
-        e.load.into(),
-        text(&e.rustc),
-        text(&e.version),
-        text(&e.branch),
-        text(&serde_json::to_string(&run.timelines)?),
-    ];
-    let sql = format!(
-        "INSERT INTO runs ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id"
-    );
-    let id = database.query(&sql, &values)?.first().map_or(0, |row| row[0].integer());
-    for m in &run.metrics {
-        let values = [
-            id.into(),
-            text(&m.name),
-            text(&m.unit),
-            text(&serde_json::to_string(&m.better)?),
-            m.value.into(),
-            text(&serde_json::to_string(&m.samples)?),
-            m.exact.into(),
-        ];
-        let sql = "INSERT INTO metrics (run, name, unit, better, value, samples, exact) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        database.query(sql, &values)?;
-    }
-    for i in &run.insights {
-        let severity = serde_json::to_string(&i.severity)?;
-        let words = [&severity, &i.subject, &i.place, &i.meaning, &i.advice, &i.gain, &i.effort];
-        let values: Vec<_> = [id.into()].into_iter().chain(words.map(|w| text(w))).collect();
-        let sql = "INSERT INTO insights (run, severity, subject, place, meaning, advice, gain, effort) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        database.query(sql, &values)?;
-    }
-    Ok(id)
-}
-
-fn text(text: &str) -> Value {
-    text.into()
-}
-
-fn bare(row: &[Value]) -> Result<Run, Failure> {
-    let word = |i: usize| row[i].text().to_owned();
-    Ok(Run {
-        id: row[0].integer(),
-        at: row[1].integer(),
-        kind: word(2),
-        environment: Environment {
-            commit: word(3),
-            dirty: row[4].integer() != 0,
-            machine: word(5),
-            kernel: word(6),
-            cpu: word(7),
-            cores: row[8].integer() as u32,
-            governor: word(9),
-            load: row[10].real(),
-            rustc: word(11),
-            version: word(12),
-            branch: word(13),
-        },
-        timelines: serde_json::from_str(row[14].text())?,
-        ..Run::default()
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Timeline;
+    use super::super::{Insight, Timeline};
     use super::*;
 
     fn results() -> Results {
         Results::with(Sqlite::in_memory().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_file_of_an_older_version_is_brought_up_to_date() {
-        let mut file = Sqlite::in_memory().unwrap();
-        file.batch(&STEPS[0].replace("IDENTITY", file.identity())).unwrap();
-        file.batch(
-            "INSERT INTO runs VALUES (1, 5, 'bench', 'c', 0, 'm', 'k', 'cpu', 2, 'g', 0.5, 'r', 'v');
-             INSERT INTO metrics VALUES (1, 'a.ns', 'ns', '\"lower\"', 3.0, '[3.0]');
-             PRAGMA user_version = 1",
-        )
-        .unwrap();
-        let mut results = Results::with(file).unwrap();
-        let old = results.run(1).unwrap().unwrap();
-        assert_eq!((old.metrics[0].value, old.metrics[0].exact), (3.0, false));
-        assert_eq!((old.environment.branch.as_str(), old.timelines.len()), ("", 0));
-        let mut new = run("bench", 1.0);
-        new.environment.branch = "main".into();
-        results.store(&mut new).unwrap();
-        assert_eq!(results.run(new.id).unwrap(), Some(new));
-    }
-
-    #[test]
-    fn a_file_of_a_newer_version_is_left_alone() {
-        let mut file = Sqlite::in_memory().unwrap();
-        file.set_version(99).unwrap();
-        assert!(Results::with(file).is_err());
     }
 
     #[test]

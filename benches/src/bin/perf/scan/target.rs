@@ -31,8 +31,8 @@ impl Target {
             }
             let effort = suite::Effort::default();
             let samples = (seconds / effort.sample_time.as_secs_f64()).max(1.0) as usize;
-            let samples = samples.to_string();
-            let args = ["exercise", name, "--samples", &samples];
+            let (samples, seconds) = (samples.to_string(), seconds.to_string());
+            let args = ["exercise", name, "--samples", &samples, "--seconds", &seconds];
             (tools::myself()?.into(), args.map(OsString::from).to_vec())
         };
         Ok(Self { name: name.into(), program, args })

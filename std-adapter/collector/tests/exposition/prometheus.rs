@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use ringstat_collector::{Limits, Running, Server, ServerConfig};

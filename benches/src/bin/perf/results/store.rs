@@ -7,7 +7,7 @@ use super::rows::{COLUMNS, insert, read, text};
 use super::schema::migrate;
 use super::sqlite::Sqlite;
 use super::{Metric, Run};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// The open database.
 pub(crate) struct Results(Box<dyn Database>);
@@ -21,7 +21,7 @@ impl Results {
         #[cfg(feature = "postgres")]
         return Self::with(super::postgres::Postgres::open(&place.to_string_lossy())?);
         #[cfg(not(feature = "postgres"))]
-        Err(Failure::new(Exit::Usage, "this build knows no PostgreSQL").hint(
+        Err(Failure::new(crate::failure::Exit::Usage, "this build knows no PostgreSQL").hint(
             "Build it with `cargo build -p ringstat-benches --bin perf --features postgres`.",
         ))
     }

@@ -67,7 +67,11 @@ def number(port, name):
 def status():
     run = [RINGSTAT, "fleet", "status", "--log", f"nats://127.0.0.1:{broker_port}", "--json"]
     done = subprocess.run(run, capture_output=True, text=True)
-    return json.loads(done.stdout)["shards"] if done.stdout else []
+    return json.loads(done.stdout) if done.stdout else {"shards": [], "receivers": [], "workers": []}
+
+
+def shard_status():
+    return status()["shards"]
 
 
 def pages():
@@ -234,6 +238,17 @@ def check_store(values):
     return count
 
 
+def check_status(totals):
+    """What `ringstat fleet status` says of all parts."""
+    now = status()
+    check([of["name"] for of in now["workers"]] == ["w0", "w1", "w2"], f"workers: {now['workers']}")
+    check(len(now["receivers"]) == 3 and all(of["closes"] and of["waiting"] == 0 for of in now["receivers"]),
+          f"receivers: {now['receivers']}")
+    for name in ("accepted", "duplicates", "too_late", "lost", "missing_messages"):
+        check(sum(of[name] for of in now["workers"]) == totals[name], f"{name}: {now['workers']}, and not {totals[name]}")
+    check(sum(of["shards"] for of in now["workers"]) == SHARDS, "not all shards have a worker")
+
+
 # ---- The story ----------------------------------------------------------------------------------------------------
 
 processes = []
@@ -302,7 +317,7 @@ def story():
     # acknowledged nothing that is not in its queue on disk. A broker gives up a few of the oldest messages of a stream that is
     # full to the last byte: so there are some that a snapshot contains.
     log = JetStream(broker_port)
-    saved = lambda: [of["shard"] for of in status() if of["saved"] > 20][:FULL]
+    saved = lambda: [of["shard"] for of in shard_status() if of["saved"] > 20][:FULL]
     to_fill = wait_for("snapshots are taken", lambda: len(saved()) == FULL and saved())
     to_store.cut()
     for shard in to_fill:
@@ -322,7 +337,7 @@ def story():
     workers[0].start()
     workers[1].stand_still()
     wait_for("the shards of a worker that stands still are taken over",
-             lambda: all((of["worker"] or "").startswith(("w0", "w2")) for of in status()))
+             lambda: all((of["worker"] or "").startswith(("w0", "w2")) for of in shard_status()))
     workers[1].go_on()
     told("a worker stood still for longer than its lease")
     [thread.join() for thread in threads]
@@ -343,6 +358,7 @@ def story():
     in_store = check_store(values)
     totals = {name: int(sum(v for _, n, _, v in pages() if n == f"ringstat_worker_{name}_total"))
               for name in ("datagrams", "accepted", "duplicates", "too_late", "lost", "missing_messages")}
+    check_status(totals)
     told(f"{SENDERS} senders, {totals}, {in_store} samples in the store")
     check(totals["missing_messages"] == 0, "messages are missing from the log")
     check(totals["duplicates"] > 0, "redundant senders made no duplicates")

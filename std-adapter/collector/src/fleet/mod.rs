@@ -22,11 +22,12 @@ mod message;
 mod metrics;
 pub mod names;
 mod objects;
+mod parts;
 mod receive;
 mod status;
 mod work;
 
 pub use log::{FleetError, LogConfig};
 pub use receive::{ReceiveConfig, ReceiveReport, Receiving};
-pub use status::{ShardStatus, status};
-pub use work::{WorkConfig, Working};
+pub use status::{FleetStatus, ReceiverStatus, ShardStatus, WorkerStatus, status};
+pub use work::{WorkConfig, WorkReport, Working};

@@ -16,6 +16,9 @@ pub const STATE: &str = "ringstat-state";
 /// The object store of the snapshots.
 pub const SNAPSHOTS: &str = "ringstat-snapshots";
 
+/// The subject on which all parts answer who asks how they are doing. No stream keeps it.
+pub const PARTS: &str = "ringstat-parts";
+
 /// The key of a shard in a bucket.
 #[must_use]
 pub fn shard_key(shard: u16) -> String {

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ringstat_collector::StartError;
-use ringstat_collector::fleet::{FleetError, LogConfig, ShardStatus, status};
+use ringstat_collector::fleet::{
+    FleetError, LogConfig, ReceiverStatus, ShardStatus, WorkerStatus, status,
+};
 
-use crate::collect::cannot_start;
+use crate::collect::{cannot_start, log};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::{report, table};
 
@@ -26,7 +28,8 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand, Debug)]
 enum What {
-    /// Show each shard: its worker, what is in its stream, and how far its snapshot goes
+    /// Show each shard: its worker, what is in its stream, and how far its snapshot goes; and each receiver and worker: its
+    /// rates, what waits, and what was lost where
     Status {
         #[command(flatten)]
         log: LogArgs,
@@ -36,23 +39,27 @@ enum What {
     },
 }
 
-/// What is printed as JSON.
-#[derive(serde::Serialize)]
-struct Shown<'a> {
-    shards: &'a [ShardStatus],
-}
-
 pub(crate) fn run(args: &Args) -> Outcome {
     let What::Status { log, json } = &args.what;
-    let shards = status(&log.config(), Duration::from_secs(1)).map_err(failure)?;
+    let fleet = status(&log.config(), Duration::from_secs(1)).map_err(failure)?;
     if *json {
-        report::print(&Shown { shards: &shards }, true, false)?;
+        report::print(&fleet, true, false)?;
     } else {
         let columns = ["shard", "worker", "messages/s", "last", "saved", "unsaved", "log MiB"];
-        let rows: Vec<_> = shards.iter().map(row).collect();
+        let rows: Vec<_> = fleet.shards.iter().map(row).collect();
         println!("{}", table::render(&columns, &rows, 2));
+        let columns =
+            ["receiver", "received/s", "logged/s", "waiting", "refused", "kernel drops", "retries"];
+        let rows: Vec<_> = fleet.receivers.iter().map(of_receiver).collect();
+        println!("{}", table::render(&columns, &rows, 1));
+        let columns = [
+            "worker", "shards", "read/s", "stored/s", "lag", "lost", "repeated", "refused",
+            "missing",
+        ];
+        let rows: Vec<_> = fleet.workers.iter().map(of_worker).collect();
+        println!("{}", table::render(&columns, &rows, 1));
     }
-    if shards.iter().all(|shard| shard.worker.is_some()) {
+    if fleet.shards.iter().all(|shard| shard.worker.is_some()) {
         Ok(())
     } else {
         Err(Failure::reported(Exit::Verdict))
@@ -69,6 +76,42 @@ fn row(of: &ShardStatus) -> Vec<String> {
         of.last.saturating_sub(of.saved).to_string(),
         format!("{:.1}", of.bytes as f64 / f64::from(1 << 20)),
     ]
+}
+
+/// Datagrams: how many come and go on, and what became of the others.
+fn of_receiver(of: &ReceiverStatus) -> Vec<String> {
+    let report = &of.report;
+    let refused = report.malformed + report.queue_full + report.shutdown;
+    let counts = [report.waiting, refused, report.kernel_drops, report.failures];
+    let rates = [of.received_rate, of.logged_rate].map(|rate| format!("{rate:.0}"));
+    let counts = counts.map(|n| n.to_string());
+    [of.name.clone()].into_iter().chain(rates).chain(counts).collect()
+}
+
+/// Datagrams and records, but for the lag and what is missing, which are messages.
+fn of_worker(of: &WorkerStatus) -> Vec<String> {
+    let report = &of.report;
+    let counts = [
+        report.lag_messages,
+        report.lost + report.outstanding,
+        report.duplicates,
+        report.refused + report.too_late,
+        report.missing_messages,
+    ];
+    let rates = [of.datagram_rate, of.stored_rate].map(|rate| format!("{rate:.0}"));
+    let head = [of.name.clone(), report.shards.to_string()];
+    head.into_iter().chain(rates).chain(counts.map(|n| n.to_string())).collect()
+}
+
+/// Form of what is said, for the parts that run.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SayArgs {
+    /// Form of what is logged on standard error; RUST_LOG sets what that is, as in RUST_LOG=warn
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    pub(crate) log_form: log::Form,
+    /// Print the addresses at the start, and the account at the end if there is one, each as one line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The flags for the log of a fleet.

@@ -8,7 +8,7 @@ use ringstat_collector::fleet::{ReceiveConfig, Receiving};
 use crate::collect::{log, when_ended};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::report;
-use crate::fleet::{self, LogArgs};
+use crate::fleet::{self, LogArgs, SayArgs};
 
 /// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
@@ -45,12 +45,8 @@ pub(crate) struct Args {
     queue: Option<usize>,
     #[command(flatten)]
     log: LogArgs,
-    /// Form of what is logged on standard error; RUST_LOG sets what that is, as in RUST_LOG=warn
-    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
-    log_form: log::Form,
-    /// Print the addresses at the start and the account at the end, each as one line of JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    say: SayArgs,
 }
 
 /// Where a receiver is.
@@ -61,7 +57,7 @@ struct Addresses<'a> {
 }
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let _logging = log::start(args.log_form, None);
+    let _logging = log::start(args.say.log_form, None);
     let ended = when_ended()?;
     let default = ReceiveConfig::to(args.log.config());
     let receiving = Receiving::start(ReceiveConfig {
@@ -75,10 +71,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
     });
     let receiving = receiving.map_err(fleet::failure)?;
     let addresses = Addresses { udp: receiving.udp(), http: receiving.http() };
-    report::print(&addresses, args.json, false)?;
+    report::print(&addresses, args.say.json, false)?;
     let _ = ended.recv();
     let account = receiving.stop();
-    report::print(&account, args.json, false)?;
+    report::print(&account, args.say.json, false)?;
     match (account.closes, account.queue_full + account.shutdown) {
         (true, 0) => Ok(()),
         (true, _) => Err(Failure::reported(Exit::Verdict)),

@@ -10,7 +10,7 @@ use crate::collect::outputs::RemoteWriteArgs;
 use crate::collect::{log, when_ended};
 use crate::common::failure::{Exit, Failure, Outcome};
 use crate::common::report;
-use crate::fleet::{self, LogArgs};
+use crate::fleet::{self, LogArgs, SayArgs};
 use crate::settings::Collector;
 
 /// The text at the end of `--help`.
@@ -46,12 +46,8 @@ pub(crate) struct Args {
     remote_write: RemoteWriteArgs,
     #[command(flatten)]
     log: LogArgs,
-    /// Form of what is logged on standard error; RUST_LOG sets what that is, as in RUST_LOG=warn
-    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
-    log_form: log::Form,
-    /// Print the address at the start as one line of JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    say: SayArgs,
 }
 
 /// Where a worker is.
@@ -61,7 +57,7 @@ struct Address {
 }
 
 pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
-    let _logging = log::start(args.log_form, None);
+    let _logging = log::start(args.say.log_form, None);
     let ended = when_ended()?;
     let mapping = args.map.as_ref().or(settings.map.as_ref());
     let mapping = mapping.map(|file| crate::map::load(file)).transpose()?;
@@ -85,7 +81,7 @@ pub(crate) fn run(args: &Args, settings: Collector) -> Outcome {
         ..default
     });
     let working = working.map_err(fleet::failure)?;
-    report::print(&Address { http: working.http() }, args.json, false)?;
+    report::print(&Address { http: working.http() }, args.say.json, false)?;
     let _ = ended.recv();
     if working.stop() { Ok(()) } else { Err(Failure::reported(Exit::Verdict)) }
 }

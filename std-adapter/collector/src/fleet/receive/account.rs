@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use ringstat_core::wire::DecodeError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::queue::Batch;
 use crate::fleet::metrics::{counter, gauge};
@@ -92,7 +92,7 @@ pub(super) fn add(counter: &AtomicU64, more: u64) {
 }
 
 /// What became of every datagram that a receiver has received.
-#[derive(Clone, PartialEq, Eq, Serialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct ReceiveReport {
     /// Datagrams received.
     pub received: u64,

@@ -32,6 +32,7 @@ use axum::routing::get;
 pub use account::ReceiveReport;
 
 use super::log::{FleetError, Log, LogConfig};
+use super::parts;
 use crate::http::{HttpServer, safe};
 use crate::server::StartError;
 use crate::server::Waker;
@@ -137,7 +138,12 @@ impl Receiving {
             log: log.clone(),
         });
         let shards = log.shards;
-        let publisher = Publisher { log, account: account.clone(), batches, spool };
+        let publisher = Publisher { log: log.clone(), account: account.clone(), batches, spool };
+        let (of_answer, via) = (shared.clone(), log.clone());
+        runtime.spawn(parts::answer(via, move || {
+            let report = of_answer.account.report(of_answer.kernel_drops());
+            parts::Answer::Receiver(parts::Named { name: of_answer.name(), report })
+        }));
         let publishing = std::thread::Builder::new().name("ringstat-log".into());
         let publishing = publishing.spawn(move || runtime.block_on(publisher.run()))?;
         let mut receiving = Self {
@@ -212,6 +218,12 @@ impl Receiving {
 }
 
 impl Shared {
+    /// What it is called, to people: its address as the broker sees it, and those on which it listens.
+    fn name(&self) -> String {
+        let listens: Vec<_> = self.addresses.iter().map(ToString::to_string).collect();
+        format!("{} {}", self.log.client.server_info().client_ip, listens.join(","))
+    }
+
     fn kernel_drops(&self) -> u64 {
         self.addresses.iter().filter_map(|at| kernel::drops(*at)).sum()
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::samples::Samples;
 use super::stand::{Numbers, Stand};
 use crate::fleet::metrics::{counter, gauge};
@@ -20,6 +22,67 @@ struct OfShard {
     senders: usize,
     series: usize,
     bytes: usize,
+}
+
+/// What a worker knows of the shards that it has, and of what became of their samples.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, Debug)]
+#[non_exhaustive]
+pub struct WorkReport {
+    /// Its shards.
+    pub shards: u64,
+    /// Messages of their streams that it has not read.
+    pub lag_messages: u64,
+    /// Messages that the log no longer had.
+    pub missing_messages: u64,
+    /// Messages that could not be read to their end.
+    pub unreadable_messages: u64,
+    /// Datagrams in the messages that were read.
+    pub datagrams: u64,
+    /// Those that were taken.
+    pub accepted: u64,
+    /// Those that had been seen before.
+    pub duplicates: u64,
+    /// Those too far behind to tell, or of a run that was over.
+    pub too_late: u64,
+    /// Those refused for their form, or because their senders had no room.
+    pub refused: u64,
+    /// Those that senders numbered and that are not in the log.
+    pub lost: u64,
+    /// Those that may still come.
+    pub outstanding: u64,
+    /// Records stored.
+    pub stored: u64,
+    /// Samples that wait for receivers of remote write.
+    pub samples_pending: u64,
+    /// Samples that they refused, or that were not delivered.
+    pub samples_dropped: u64,
+}
+
+/// How a worker is doing.
+pub(super) fn report(
+    stands: &[Arc<Stand>],
+    outputs: Option<&(Vec<String>, Arc<Samples>)>,
+) -> WorkReport {
+    let mut report = WorkReport::default();
+    for of in stands.iter().map(|stand| OfShard::of(stand)) {
+        report.shards += 1;
+        report.lag_messages += of.numbers.pending;
+        report.missing_messages += of.numbers.read.missing;
+        report.unreadable_messages += of.numbers.read.unreadable;
+        report.datagrams += of.numbers.read.datagrams;
+        report.accepted += of.counts.accepted;
+        report.duplicates += of.counts.duplicates;
+        report.too_late += of.counts.too_late + of.counts.old_epoch;
+        report.refused += of.malformed + of.counts.refused_senders;
+        report.lost += of.lost;
+        report.outstanding += of.outstanding;
+        report.stored += of.counts.stored;
+    }
+    for of in outputs.iter().flat_map(|(_, samples)| samples.outbox.standings()) {
+        report.samples_pending += of.pending_samples;
+        report.samples_dropped += of.counts.dropped();
+    }
+    report
 }
 
 type Reading<T> = (&'static str, &'static str, fn(&OfShard) -> T);

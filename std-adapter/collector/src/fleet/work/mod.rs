@@ -17,6 +17,8 @@ mod shards;
 mod snapshot;
 mod stand;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +32,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
 use super::lease::{Keeper, WorkerId};
+pub use metrics::WorkReport;
+
 use super::log::{FleetError, Log, LogConfig};
+use super::parts;
 use crate::export::{RemoteWriteConfig, WriteOnly, write_only};
 use crate::http::{HttpServer, safe};
 use crate::limits::Limits;
@@ -155,6 +160,11 @@ impl Working {
             log,
             stopping: AtomicBool::new(false),
         });
+        let (of_answer, via, name) = (shared.clone(), shared.log.clone(), config.name);
+        runtime.spawn(parts::answer(via, move || {
+            let report = metrics::report(&of_answer.shards.all(), of_answer.outputs.as_ref());
+            parts::Answer::Worker(parts::Named { name: name.clone(), report })
+        }));
         let started = config.http.map(|at| {
             let started = HttpServer::start(at, router(&shared), Arc::default());
             started.map_err(|e| StartError::Http(at, e))

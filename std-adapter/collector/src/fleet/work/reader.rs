@@ -1,5 +1,16 @@
 //! Reads the stream of one shard for as long as this worker holds it: takes each message, takes samples when the shard's
 //! clock passes a moment, and replaces what was read by a snapshot now and then.
+//!
+//! # Why it does not ask for its lease before it writes
+//!
+//! It may have lost the shard without knowing, and nothing that it writes then can harm the next owner:
+//! - A snapshot has the reader's token in its name, so it replaces none of another reader's, and becomes valid only by the
+//!   lease's compare-and-set, which is refused.
+//! - Messages are removed only up to a snapshot that was valid once, and every valid one that follows contains more.
+//! - Objects are removed only if a valid snapshot of this reader has replaced them, or if their token is smaller than its own: the
+//!   next owner's is greater.
+//! - Samples follow from the stream, so the next owner writes the same ones, and a message without datagrams says nothing but
+//!   the time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

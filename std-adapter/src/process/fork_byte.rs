@@ -114,6 +114,10 @@ mod system {
 
     use super::AtomicU8;
 
+    /// What a kernel that looks at advice refuses.
+    #[cfg(target_os = "linux")]
+    const NO_ADVICE: libc::c_int = -1;
+
     /// A page that a child has as zeros, where the kernel knows how.
     #[cfg(target_os = "linux")]
     pub(super) fn wiped_page() -> Option<&'static [AtomicU8]> {
@@ -128,8 +132,11 @@ mod system {
         if page == libc::MAP_FAILED {
             return None;
         }
-        // SAFETY: the mapping is the one made above, of which nobody else knows.
-        if unsafe { libc::madvise(page, PAGE, libc::MADV_WIPEONFORK) } != 0 {
+        // SAFETY: the mapping is the one made above, of which nobody else knows; one advice is none, and the other
+        // changes only what a child finds there.
+        let takes = |advice| unsafe { libc::madvise(page, PAGE, advice) } == 0;
+        // QEMU's user mode takes any advice, and follows none.
+        if takes(NO_ADVICE) || !takes(libc::MADV_WIPEONFORK) {
             // SAFETY: likewise; it is not used afterwards.
             unsafe { libc::munmap(page, PAGE) };
             return None;

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What ringstat adds to a firmware, and how many instructions its calls take, against the limits in footprint.txt.
 #
-# Sizes: the same firmware (embassy-net, one UDP socket) without ringstat, with the smallest configuration and with
-# the full one, linked for each target; the smallest one also where nothing else uses UDP; the stack's depth from running them under QEMU. Instructions: counted by QEMU.
+# Sizes: the same firmware (embassy-net, one UDP socket) without ringstat, with the smallest configuration, with the
+# full one, and with the usual one, which is the full one with receipts, linked for each target; the smallest one also
+# where nothing else uses UDP; the stack's depth from running them under QEMU. Instructions: counted by QEMU.
 # No limit is a time. `--set` writes what was measured, and a twentieth, as the new limits; `--markdown` prints the
 # table of embassy-adapter/README.md, `--options` the one of what each option of the full configuration adds.
 set -euo pipefail
@@ -40,7 +41,7 @@ if [ "${1:-}" = --options ]; then
   read -r flash ram _ < <(size_of $target full)
   echo "| option | flash | RAM |"
   echo "|---|---|---|"
-  for option in without-critical with-lane with-policy with-tags with-names with-flush with-shutdown with-retained with-snapshot with-table; do
+  for option in without-critical with-receipts with-lane with-policy with-tags with-names with-flush with-shutdown with-retained with-snapshot with-latency with-table; do
     read -r its_flash its_ram _ < <(size_of $target full $option)
     echo "| $option | $((its_flash - flash)) | $((its_ram - ram)) |"
   done
@@ -49,10 +50,11 @@ fi
 
 for target in thumbv7m-none-eabi thumbv6m-none-eabi; do
   # In a firmware that uses UDP for something else, and the smallest one also in a firmware that does not.
-  for config in none small full silent small_alone; do
+  for config in none small full usual silent small_alone; do
     features=()
     case $config in
       none) ;;
+      usual) features=(full with-receipts) ;;
       small_alone) features=(small silent) ;;
       *) features=("$config") ;;
     esac

@@ -77,6 +77,8 @@ pub struct Stats<const N: usize, const C: usize = 0, M = NoNames> {
     shift: AtomicU64,
     /// How a full ring makes room, if it does: a pointer, so that a program whose rings do not has no code for it.
     evict: Option<Evict<N>>,
+    /// Where latencies are measured, if they are: a pointer for the same reason.
+    latency: Option<&'static dyn observe::Timed>,
     /// The function to call once this many events wait.
     wake: Option<(usize, fn())>,
     /// Whether it is called when one event waits, too.

@@ -2,21 +2,46 @@
 
 use super::Stats;
 use super::lane::All;
+use crate::instrument::Histogram;
 use crate::ledger::Cause;
 use crate::observe::{
-    Buffer, Health, HealthCounts, HealthLimits, HealthWindow, Output, Readings, Snapshot,
+    Buffer, Health, HealthCounts, HealthLimits, HealthWindow, Latency, Output, Quantiles, Readings,
+    Snapshot,
 };
 use crate::record::Resolve;
 use crate::ring::Source;
-use crate::send::Totals;
+use crate::send::{Packed, SAMPLE_ONE_IN, Totals};
+
+/// A histogram of any size in which latencies are measured.
+pub(super) trait Timed: Sync {
+    fn time(&self, nanos: u64);
+    fn quantiles(&self) -> Quantiles;
+}
+
+// Not a supertrait, which would link the histogram's formatting into every program that measures.
+impl core::fmt::Debug for dyn Timed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("latency")
+    }
+}
+
+impl<const B: usize> Timed for Histogram<B> {
+    fn time(&self, nanos: u64) {
+        self.record(nanos);
+    }
+
+    fn quantiles(&self) -> Quantiles {
+        Quantiles::of(self)
+    }
+}
 
 impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
     /// How the client is doing: its ledger, its rings, what was sent, and a health with reasons. A program that never calls
     /// it does not contain it.
     ///
     /// `totals` are those of the sender. Rates are taken over the last `W` calls, which `recent` remembers: with a call
-    /// every ten seconds and a window of 6, over a minute. What only a server has (a pool, a throttle, measured
-    /// latencies) is 0, and so are the numbers of sender and run.
+    /// every ten seconds and a window of 6, over a minute. What only a server has (a pool, a throttle) is 0, and so are
+    /// the numbers of sender and run, and latencies unless they [are measured](Self::latency).
     ///
     /// ```
     /// use ringstat_core::observe::{Grade, HealthLimits, HealthWindow};
@@ -77,8 +102,22 @@ impl<const N: usize, const C: usize, M: Resolve> Stats<N, C, M> {
                 unsendable: totals.unsendable,
                 ..Output::default()
             },
+            latency: self.latency.map_or(Latency::default(), |latency| Latency {
+                one_in: SAMPLE_ONE_IN,
+                total: latency.quantiles(),
+                ..Latency::default()
+            }),
             ledger,
             ..Snapshot::default()
+        }
+    }
+
+    /// Measures how long an event of this datagram took, if [that is asked for](Self::latency). To be called when the network
+    /// has accepted the datagram, before [`Sender::sent`](crate::send::Sender::sent).
+    pub fn measure(&self, packed: &Packed) {
+        if let (Some(latency), Some(recorded)) = (self.latency, packed.recorded) {
+            let units = self.clock.now().saturating_sub(recorded);
+            latency.time(units.saturating_mul(self.clock.unit().nanos()));
         }
     }
 }
@@ -118,5 +157,28 @@ mod tests {
         );
         let snapshot = look(sender.totals());
         assert_eq!(snapshot.health.grade(), Grade::Healthy, "{}", snapshot.health);
+    }
+
+    #[test]
+    fn one_event_in_some_is_timed_if_asked_for() {
+        use crate::sync::{AtomicU64, Ordering};
+        static NOW: AtomicU64 = AtomicU64::new(1000);
+        static LATENCY: Histogram = Histogram::new("latency");
+        static STATS: Stats<256> =
+            Stats::new(event_ring!(256), Clock::micros(|| NOW.load(Ordering::Relaxed)))
+                .latency(&LATENCY);
+        let mut sender = STATS.sender(Identity::new(7, Epoch::stored(1)), &STATS.config());
+        (0..130u8).for_each(|n| _ = STATS.level("a", n).record());
+        sender.flush();
+        NOW.store(3000, Ordering::Relaxed);
+        let mut buf = [0; 256];
+        while let Step::Send(packed) = STATS.poll(&mut sender, STATS.time(), &mut buf) {
+            STATS.measure(&packed);
+            sender.sent(packed);
+        }
+        let mut recent: HealthWindow<2> = HealthWindow::new();
+        let latency = STATS.snapshot(sender.totals(), &mut recent, &HealthLimits::DEFAULT).latency;
+        assert_eq!((latency.one_in, latency.total.count), (64, 3), "events 0, 64 and 128");
+        assert!(latency.total.p50.abs_diff(2_000_000) < 130_000, "{latency:?}");
     }
 }

@@ -72,6 +72,27 @@ impl Layout {
     pub fn middle(self, index: usize) -> f64 {
         f64::midpoint(self.lower_bound(index), self.lower_bound(index + 1))
     }
+
+    /// The same, rounded down; `u64::MAX` beyond that. On a chip, floats take some ten kilobytes of code.
+    #[must_use]
+    pub const fn whole_middle(self, index: usize) -> u64 {
+        let precision = self.precision as u32 & 15;
+        // The middle is `numerator` times 2 to the power of `exponent`.
+        let (numerator, exponent) = match index.checked_sub(1) {
+            None => (1, self.min_exponent as i64 - 1),
+            Some(index) => {
+                let mantissa = (index & ((1 << precision) - 1)) as u64;
+                let octave = (index >> precision) as i64 + self.min_exponent as i64;
+                ((2 << precision) + 2 * mantissa + 1, octave - precision as i64 - 1)
+            }
+        };
+        match exponent {
+            ..-63 => 0,
+            -63..0 => numerator >> -exponent,
+            0..64 if numerator.leading_zeros() as i64 >= exponent => numerator << exponent,
+            _ => u64::MAX,
+        }
+    }
 }
 
 /// The value below which the share `quantile` (0 to 1) of all recorded values lies, within the layout's relative error,
@@ -274,6 +295,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_middle_is_the_same_without_floats(
+            precision in 1..=8u8, min_exponent in any::<i8>(), index in 0..20_000usize,
+        ) {
+            let layout = Layout { precision, min_exponent };
+            prop_assert_eq!(layout.whole_middle(index), layout.middle(index) as u64);
+        }
+
         #[test]
         fn a_value_lies_in_its_bucket(v in any::<u64>(), shift in 0u32..64, precision in 1u8..=8, e in -20i8..20) {
             let layout = Layout { precision, min_exponent: e };

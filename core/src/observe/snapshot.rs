@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use crate::instrument::{Buckets, percentile};
+use crate::instrument::Buckets;
 use crate::ledger::Ledger;
 use crate::observe::Health;
 use crate::send::BreakerState;
@@ -178,14 +178,21 @@ impl Quantiles {
     /// The quantiles of a histogram, within its relative error. Takes time linear in the number of buckets.
     #[must_use]
     pub fn of(buckets: &dyn Buckets) -> Self {
-        let at = |q| percentile(buckets, q).unwrap_or(0.0) as u64;
-        Self {
-            count: (0..buckets.buckets()).map(|i| buckets.bucket_count(i)).sum(),
-            p50: at(0.5),
-            p95: at(0.95),
-            p99: at(0.99),
-            p999: at(0.999),
-        }
+        let counts = || (0..buckets.buckets()).map(|i| buckets.bucket_count(i));
+        let count: u64 = counts().sum();
+        // The value that one in `above` of all is at least as large as. In words, as a chip divides no more than those.
+        let at = |above: usize| {
+            let above = usize::try_from(count).unwrap_or(usize::MAX).div_ceil(above) as u64;
+            let mut left = count;
+            let index = counts().position(|n| {
+                left = left.saturating_sub(n);
+                left < above
+            });
+            // Values may arrive between the passes, but none disappear.
+            let index = index.unwrap_or(buckets.buckets().saturating_sub(1));
+            if count == 0 { 0 } else { buckets.layout().whole_middle(index) }
+        };
+        Self { count, p50: at(2), p95: at(20), p99: at(100), p999: at(1000) }
     }
 }
 

@@ -123,6 +123,7 @@ where
                 if !recovering {
                     self.route.handed(&packed, at);
                 }
+                self.stats.measure(&packed);
                 self.sender.sent(packed);
                 Round::Sent
             }

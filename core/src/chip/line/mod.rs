@@ -231,6 +231,7 @@ where
             if !is_recovered {
                 self.path.handed(&packed, now.monotonic);
             }
+            self.stats.measure(&packed);
             self.sender.sent(packed);
             self.settle();
         }

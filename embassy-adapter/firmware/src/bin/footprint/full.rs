@@ -24,6 +24,7 @@ macro_rules! stats {
 
 #[cfg(not(any(
     feature = "with-lane",
+    feature = "with-latency",
     feature = "with-names",
     feature = "with-policy",
     feature = "with-tags",
@@ -36,6 +37,11 @@ static STATS: Stats<16> = stats!();
 
 #[cfg(feature = "with-lane")]
 static STATS: Stats<16, 4> = stats!().lanes(&[event_ring!(4)]).critical(event_ring!(4));
+
+#[cfg(feature = "with-latency")]
+static LATENCY: Histogram<64> = Histogram::new("latency");
+#[cfg(feature = "with-latency")]
+static STATS: Stats<16, 4> = stats!().critical(event_ring!(4)).latency(&LATENCY);
 
 #[cfg(feature = "with-policy")]
 static GRADED: ringstat_core::chip::PolicyRing<4> =
@@ -89,7 +95,7 @@ fn option(n: u32) {
         let mut recent: HealthWindow<2> = HealthWindow::new();
         let totals = ringstat_embassy::totals();
         let snapshot = STATS.snapshot(&totals, &mut recent, &HealthLimits::DEFAULT);
-        black_box(snapshot.ledger.sent + snapshot.health.grade() as u64);
+        black_box(snapshot.ledger.sent + snapshot.health.grade() as u64 + snapshot.latency.total.p99);
     }
     black_box(n);
 }
@@ -97,7 +103,7 @@ fn option(n: u32) {
 #[embassy_executor::task]
 pub(crate) async fn metrics(stack: Stack<'static>) -> ! {
     let config = TaskConfig::new(crate::OTHER, 1, Epoch::unknown());
-    #[cfg(feature = "without-receipts")]
+    #[cfg(not(feature = "with-receipts"))]
     let config = config.without_receipts();
     #[cfg(feature = "with-shutdown")]
     {

@@ -5,8 +5,8 @@
 //! With `silent` it does not even do that, and uses UDP for nothing.
 //!
 //! `small` adds counters and gauges in 96-byte datagrams. `full` adds histograms, events with tags and text, and
-//! critical events in 1472-byte datagrams; each of the features that begin with `with-` adds an option to that. It runs for a second and reports how deep the stack went, including
-//! interrupts.
+//! critical events in 1472-byte datagrams; each of the features that begin with `with-` adds an option to that. It runs for
+//! a second and reports how deep the stack went, including interrupts.
 #![no_std]
 #![no_main]
 

@@ -7,7 +7,7 @@ use super::waits::{Kind, Thread};
 /// The width of the lanes in pixels, which is how many moments are told apart.
 const COLUMNS: usize = 1000;
 const LEFT: usize = 190;
-const RIGHT: usize = 330;
+const RIGHT: usize = 420;
 const TOP: usize = 62;
 const LANE: usize = 26;
 /// What is drawn at most. Those left out are counted.

@@ -131,7 +131,7 @@ impl Found {
     /// Adds what the threads of a target waited for, and where for locks.
     fn waits(&mut self, name: &str, threads: &[Thread]) {
         for kind in Kind::ALL {
-            let seconds: f64 = threads.iter().map(|t| t.waited(kind)).sum();
+            let seconds = threads.iter().fold(0.0, |sum, t| sum + t.waited(kind));
             let subject = format!("profile.{name}.waits.{}", kind.as_str());
             self.metrics.push(Metric::one(subject, "ns", seconds * 1e9));
         }

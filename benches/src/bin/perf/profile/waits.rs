@@ -15,6 +15,8 @@ use crate::tools;
 /// The calls in which threads wait, and those that begin threads.
 const CALLS: &str = "trace=futex,nanosleep,clock_nanosleep,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,accept,accept4,\
                      recvfrom,recvmsg,recvmmsg,wait4,waitid,fsync,fdatasync,clone,clone3";
+/// A `futex` call that wakes others.
+const WAKE: &str = "wake";
 /// How many frames of a stack are kept, innermost first.
 const FRAMES: usize = 24;
 
@@ -82,7 +84,7 @@ pub(super) struct Thread {
 impl Thread {
     /// Returns for how many seconds the thread waited for this.
     pub(super) fn waited(&self, kind: Kind) -> f64 {
-        self.waits.iter().filter(|w| w.kind == kind).map(|w| w.to - w.from).sum()
+        self.waits.iter().filter(|w| w.kind == kind).fold(0.0, |sum, w| sum + w.to - w.from)
     }
 }
 
@@ -167,6 +169,8 @@ fn parse(text: &str) -> Vec<Thread> {
                 None => continue,
             },
             None => match said.split_once('(') {
+                // Waking another thread is not waiting, but the same call.
+                Some(_) if said.contains("FUTEX_WAKE") => (WAKE.to_owned(), at),
                 Some((call, _)) => (call.to_owned(), at),
                 None => continue,
             },
@@ -186,8 +190,7 @@ fn parse(text: &str) -> Vec<Thread> {
         let to = took.map_or(at, |took: f64| from + took);
         if let Some(thread) = threads.get_mut(&id) {
             thread.to = thread.to.max(to);
-            // Waking another does not wait.
-            if !said.contains("FUTEX_WAKE") && to > from {
+            if call != WAKE && to > from {
                 let kind = Kind::Lock;
                 thread.waits.push(Wait { call, kind, from, to, frames: Vec::new() });
                 last = Some(id);
@@ -232,11 +235,15 @@ mod tests {
 11<sender> 100.500000 futex(0x1, FUTEX_WAIT_PRIVATE, 2, NULL <unfinished ...>
 10<main> 100.600000 futex(0x1, FUTEX_WAKE_PRIVATE, 1) = 1 <0.010000>
  > /lib/libc.so.6(syscall+0x19) [0x1]
+10<main> 100.650000 futex(0x1, FUTEX_WAKE_PRIVATE, 1 <unfinished ...>
+ > /lib/libc.so.6(syscall+0x19) [0x1]
 11<sender> 100.700000 <... futex resumed>) = 0 <0.200000>
  > /lib/libc.so.6(syscall+0x19) [0x1]
  > /bin/shop(<std::sys::sync::mutex::futex::Mutex>::lock_contended+0x10) [0x2]
  > /bin/shop(shop::cart::add+0x20) [0x3]
  > unexpected_backtracing_error [0x8]
+10<main> 100.900000 <... futex resumed>) = 1 <0.250000>
+ > /lib/libc.so.6(syscall+0x19) [0x1]
 10<main> 101.000000 clock_nanosleep(CLOCK_MONOTONIC, 0, {tv_sec=1}, NULL) = 0 <1.000000>
  > /bin/shop(std::thread::sleep+0x10) [0x4]
 11<sender> 101.200000 futex(0x2, FUTEX_WAIT_PRIVATE, 0, NULL <unfinished ...>

@@ -74,7 +74,8 @@ pub mod fleet;
 pub use data::{DataConfig, DataError, DataReport, check_data, show_data};
 pub use export::{
     HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OtlpTransport,
-    OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
+    OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteHistograms, RemoteWriteProtocol,
+    RemoteWriteTarget,
 };
 pub use intake::{
     Collector, Counts, GaugeSign, Life, LineAccount, Replies, Sender, SenderInfo, Shards, Source,

@@ -184,6 +184,8 @@ pub struct RemoteWriteConfig {
     /// Labels to add to every sample, as a scrape adds `job` and `instance`. A sender's own label of the same name is renamed
     /// to `exported_NAME`.
     pub labels: Vec<(String, String)>,
+    /// The form of histograms.
+    pub histograms: RemoteWriteHistograms,
     /// The largest size of the queue of undelivered samples, compressed, in bytes. When it is exceeded, the oldest samples
     /// are dropped and counted. The queue is in the data directory if there is one, and in memory otherwise.
     pub queue_bytes: usize,
@@ -195,6 +197,7 @@ impl Default for RemoteWriteConfig {
             targets: Vec::new(),
             interval: Duration::from_secs(15),
             labels: Vec::new(),
+            histograms: RemoteWriteHistograms::default(),
             queue_bytes: 256 << 20,
         }
     }
@@ -239,6 +242,22 @@ pub enum RemoteWriteProtocol {
     /// Version 2.0.
     #[serde(rename = "2.0")]
     V2,
+}
+
+/// The form in which timings, distributions and histogram instruments are written to receivers of remote write.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemoteWriteHistograms {
+    /// As [`Distributions`](crate::Distributions) has it for `/metrics`: classic histograms, or summaries.
+    #[default]
+    Classic,
+    /// As native histograms of schema 5, with 32 buckets an octave: one sample for each series. A value is counted in the
+    /// bucket that contains the middle of its own, which is off by at most 3.1 % for events, and by half a bucket of its
+    /// layout for an instrument.
+    ///
+    /// Every receiver has to accept them, as Prometheus does with `--enable-feature=native-histograms`. One of version 1.0
+    /// that does not know them may ignore them without saying so.
+    Native,
 }
 
 /// A receiver that is reached over HTTP or HTTPS.

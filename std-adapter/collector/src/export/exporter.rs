@@ -16,7 +16,7 @@ use super::json_lines::JsonLines;
 #[cfg(feature = "otlp")]
 use super::otlp::{Otlp, OtlpCarrier};
 use super::relayed_lines::RelayedLines;
-use super::remote_write::{RemoteWrite, RemoteWriteCarrier};
+use super::remote_write::{Packer, RemoteWrite, RemoteWriteCarrier};
 use super::rounds::{self, End};
 use crate::data::DataError;
 use crate::outbox::{Outbox, Stands};
@@ -200,7 +200,8 @@ impl Prepared {
             for (target, (carrier, name)) in carriers.into_iter().zip(names).enumerate() {
                 deliver::start(name, carrier, &outbox, target, delivering.clone())?;
             }
-            let round = RemoteWrite::new(&config.labels, outbox.clone());
+            let packer = Packer::new(&config.labels, config.histograms);
+            let round = RemoteWrite::new(packer, outbox.clone());
             rounds::start(round, config.interval, shared, &end, taking.clone())?;
             outboxes.push(outbox);
         }

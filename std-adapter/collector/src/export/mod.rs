@@ -19,11 +19,13 @@ mod post;
 mod relayed_lines;
 mod remote_write;
 mod rounds;
+mod seen;
 mod walk;
 
 pub use config::{
     HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OtlpTransport,
-    OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteProtocol, RemoteWriteTarget,
+    OutputConfig, OutputError, RemoteWriteConfig, RemoteWriteHistograms, RemoteWriteProtocol,
+    RemoteWriteTarget,
 };
 pub(crate) use exporter::{Exporting, Unprepared, prepare};
 #[cfg(feature = "nats")]

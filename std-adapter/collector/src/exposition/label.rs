@@ -112,24 +112,14 @@ pub(crate) fn read_labels(text: &str) -> ReadLabels<'_> {
 }
 
 /// See [`read_labels`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct ReadLabels<'a>(&'a str);
-
-impl<'a> ReadLabels<'a> {
-    /// What comes behind the labels.
-    pub(crate) fn rest(&self) -> &'a str {
-        self.0
-    }
-}
 
 impl<'a> Iterator for ReadLabels<'a> {
     type Item = (&'a str, Cow<'a, str>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let text = self.0.strip_prefix(',').unwrap_or(self.0);
-        if text.starts_with('}') {
-            return None;
-        }
         let (name, behind) = text.split_once("=\"")?;
         let (value, behind) = behind.split_at(closing(behind)?);
         self.0 = behind.strip_prefix('"')?;

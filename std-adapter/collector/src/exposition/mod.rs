@@ -14,7 +14,7 @@ mod names;
 mod number;
 
 pub(crate) use families::{Families, FamilyKey};
-pub(crate) use label::{escaped_help, labels, quoted, read_labels, unescaped};
+pub(crate) use label::{escaped_help, labels, quoted, read_labels};
 pub(crate) use names::{Family, Kind, Names};
 pub(crate) use number::{Canonical, Number};
 

@@ -1,6 +1,6 @@
 //! In what form `/metrics` answers: the one that the scraper likes best.
 
-use crate::metrics::{Protobuf, Sink, Text};
+use crate::metrics::{Document, Protobuf, Text};
 
 /// A form of the page.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -37,7 +37,7 @@ impl Form {
     }
 
     /// An empty page of that form.
-    pub(super) fn sink(self) -> Box<dyn Sink> {
+    pub(super) fn page(self) -> Box<dyn Document> {
         match self {
             Self::Text => Box::new(Text::prometheus()),
             Self::OpenMetrics => Box::new(Text::open_metrics()),

@@ -71,7 +71,7 @@ async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respo
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let form = Form::accepted(accepted);
     let kind = [(header::CONTENT_TYPE, form.content_type()), (header::VARY, "accept")];
-    (kind, slices::metrics(shared, form.sink())).into_response()
+    (kind, slices::metrics(shared, form.page())).into_response()
 }
 
 /// Whether datagrams can be sent to the collector: the sockets are open, and nobody has asked it to stop.

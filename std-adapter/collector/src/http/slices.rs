@@ -10,7 +10,7 @@ use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::sleep;
 
-use crate::metrics::{self, Page, Sink};
+use crate::metrics::{self, Document, Page};
 use crate::report::{Draft, Report};
 use crate::shared::Shared;
 
@@ -22,7 +22,7 @@ const SLICE: Duration = Duration::from_micros(400);
 const BETWEEN: Duration = Duration::from_millis(1);
 
 /// The page of `/metrics` in that form; each slice is written when the client has room for it.
-pub(super) fn metrics(shared: Arc<Shared>, out: Box<dyn Sink>) -> Body {
+pub(super) fn metrics(shared: Arc<Shared>, out: Box<dyn Document>) -> Body {
     let answer = Answer::new(shared, out);
     let slices = stream::unfold(answer, async |mut answer| {
         let slice = answer.next().await?;
@@ -36,7 +36,7 @@ pub(super) fn metrics(shared: Arc<Shared>, out: Box<dyn Sink>) -> Body {
 struct Answer {
     shared: Arc<Shared>,
     page: Page,
-    out: Box<dyn Sink>,
+    out: Box<dyn Document>,
     more: bool,
     /// Slices that may leave.
     ready: VecDeque<Vec<u8>>,
@@ -47,7 +47,7 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(shared: Arc<Shared>, out: Box<dyn Sink>) -> Self {
+    fn new(shared: Arc<Shared>, out: Box<dyn Document>) -> Self {
         let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
         let share = shared.pages.clone();
         Self { shared, page, out, more: true, ready: VecDeque::new(), on_disk: true, share }

@@ -44,6 +44,20 @@ impl Exponential {
         sides.fold(self.zero, |sum, n| sum.saturating_add(*n))
     }
 
+    /// Adds the samples of another one.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.zero = self.zero.saturating_add(other.zero);
+        for (side, more) in
+            [(&mut self.positive, &other.positive), (&mut self.negative, &other.negative)]
+        {
+            for (index, count) in more {
+                let of = side.entry(*index).or_default();
+                *of = of.saturating_add(*count);
+            }
+        }
+    }
+
     /// Returns the difference from `before`, which had fewer samples. Buckets that were merged in between are treated as
     /// merged in both.
     #[cfg(feature = "otlp")]

@@ -5,6 +5,7 @@
 mod explain;
 mod exponential;
 mod ladder;
+mod native;
 mod outputs;
 mod own;
 mod page;
@@ -21,10 +22,10 @@ pub use explain::Explained;
 #[cfg(feature = "otlp")]
 pub(crate) use exponential::Exponential;
 pub use ladder::Distributions;
+pub(crate) use native::{Native, Span};
 pub(crate) use page::Page;
 pub(crate) use protobuf::Protobuf;
-use sink::{Head, MetricKind};
-pub(crate) use sink::{Sink, unit_of};
+pub(crate) use sink::{Document, Head, MetricKind, Shown, Sink, unit_of};
 pub(crate) use text::Text;
 
 use crate::intake::Shards;

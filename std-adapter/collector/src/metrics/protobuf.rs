@@ -5,13 +5,11 @@
 
 use prost::Message;
 
-use super::exponential::{Exponential, Side};
 use super::ladder::Distributions;
-use super::sink::{Head, MetricKind, Shown, Sink, unit_of};
+use super::native::{Native, Span};
+use super::sink::{Document, Head, MetricKind, Shown, Sink, unit_of};
 use crate::exposition::read_labels;
 
-/// The schema of native histograms: 32 buckets an octave, each 2.2 % wide.
-pub(crate) const SCHEMA: i32 = 5;
 /// The approximate length of a message, in bytes.
 const MESSAGE: usize = 32 << 10;
 
@@ -84,9 +82,13 @@ impl Sink for Protobuf {
                     cumulative_count: Some(count),
                     upper_bound: Some(bound),
                 });
-                let native = Native::of(&of);
+                let mut native = Native::of(&of);
+                // Prometheus takes a histogram without any bucket for one of the other kind.
+                if native.positive.spans.is_empty() && native.negative.spans.is_empty() {
+                    native.positive.spans.push(Span { offset: Some(0), length: Some(0) });
+                }
                 metric.histogram = Some(Histogram {
-                    sample_count: count,
+                    sample_count: Some(native.count),
                     sample_sum: sum,
                     bucket: bucket.collect(),
                     schema: Some(native.schema),
@@ -114,68 +116,12 @@ impl Sink for Protobuf {
     fn len(&self) -> usize {
         self.out.len() + self.bytes
     }
+}
 
+impl Document for Protobuf {
     fn take(&mut self) -> Vec<u8> {
         self.flush();
         std::mem::take(&mut self.out)
-    }
-}
-
-/// A distribution in exponential buckets, as Prometheus writes them: only those with values, and each by its difference to
-/// the one before.
-#[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Native {
-    pub(crate) schema: i32,
-    pub(crate) zero_threshold: f64,
-    pub(crate) zero_count: u64,
-    pub(crate) positive: Buckets,
-    pub(crate) negative: Buckets,
-}
-
-/// The buckets on one side of zero.
-#[derive(Clone, PartialEq, Default, Debug)]
-pub(crate) struct Buckets {
-    pub(crate) spans: Vec<Span>,
-    pub(crate) deltas: Vec<i64>,
-}
-
-impl Native {
-    pub(crate) fn of(shown: &Shown<'_>) -> Self {
-        let all = Exponential::of(shown.distribution, shown.scale, SCHEMA);
-        let mut native = Self {
-            schema: SCHEMA,
-            zero_threshold: shown.distribution.least() / shown.scale,
-            zero_count: all.zero,
-            positive: Buckets::of(&all.positive),
-            negative: Buckets::of(&all.negative),
-        };
-        // Prometheus takes a histogram without any bucket for one of the other kind.
-        if native.positive.spans.is_empty() && native.negative.spans.is_empty() {
-            native.positive.spans.push(Span { offset: Some(0), length: Some(0) });
-        }
-        native
-    }
-}
-
-impl Buckets {
-    fn of(side: &Side) -> Self {
-        let mut all = Self::default();
-        let (mut next, mut before) = (None, 0);
-        for (index, count) in side {
-            // Here a bucket has the index of its upper bound, there that of its lower one.
-            let index = index + 1;
-            match all.spans.last_mut().zip(next).filter(|(_, next)| *next == index) {
-                Some((span, _)) => span.length = span.length.map(|length| length + 1),
-                None => {
-                    let offset = index - next.unwrap_or(0);
-                    all.spans.push(Span { offset: Some(offset), length: Some(1) });
-                }
-            }
-            let count = i64::try_from(*count).unwrap_or(i64::MAX);
-            all.deltas.push(count - before);
-            (next, before) = (Some(index + 1), count);
-        }
-        all
     }
 }
 
@@ -309,15 +255,6 @@ struct Bucket {
     upper_bound: Option<f64>,
 }
 
-/// So many buckets in a row, and how many empty ones lie before them.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(crate) struct Span {
-    #[prost(sint32, optional, tag = "1")]
-    pub(crate) offset: Option<i32>,
-    #[prost(uint32, optional, tag = "2")]
-    pub(crate) length: Option<u32>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 struct Timestamp {
     #[prost(int64, tag = "1")]
@@ -329,70 +266,6 @@ struct Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The index and count of each bucket that the spans and differences say.
-    fn read(side: &Buckets) -> Vec<(i32, i64)> {
-        let (mut index, mut count, mut deltas) = (0, 0, side.deltas.iter());
-        let mut all = Vec::new();
-        for span in &side.spans {
-            index += span.offset.unwrap();
-            for _ in 0..span.length.unwrap() {
-                count += deltas.next().unwrap();
-                all.push((index, count));
-                index += 1;
-            }
-        }
-        assert_eq!(deltas.next(), None);
-        all
-    }
-
-    #[test]
-    fn buckets_are_numbered_by_their_upper_bounds_and_written_as_differences() {
-        // A bucket with the index 0 of OpenTelemetry ends at 2^(1/32), which has the index 1 of Prometheus.
-        let side = [(-33, 7), (-32, 9), (-1, 2), (0, 2), (40, 1)].into_iter().collect();
-        let buckets = Buckets::of(&side);
-        assert_eq!(read(&buckets), [(-32, 7), (-31, 9), (0, 2), (1, 2), (41, 1)]);
-        assert_eq!(buckets.deltas, [7, 2, -7, 0, -1]);
-        let spans = [(-32, 2), (30, 2), (39, 1)];
-        let spans = spans.map(|(o, l)| Span { offset: Some(o), length: Some(l) });
-        assert_eq!(buckets.spans, spans);
-    }
-
-    #[test]
-    fn each_sample_lies_in_the_bucket_that_has_the_middle_of_its_own() {
-        let mut room = crate::memory::Room::new(1 << 20);
-        let mut distribution = crate::series::Distribution::of_events();
-        let samples: Vec<f64> = (1..2000).map(|n| f64::from(n) * 0.37).collect();
-        samples.iter().for_each(|sample| assert!(distribution.add(-sample, 1, &mut room)));
-        assert!(distribution.add(0.0, 3, &mut room));
-        let as_ = Distributions::Histograms;
-        let shown = Shown { distribution: &distribution, as_, scale: 1e3, bounds: &[] };
-        let native = Native::of(&shown);
-        assert_eq!((native.schema, native.zero_count), (5, 3));
-        assert_eq!(native.zero_threshold, (-20f64).exp2() / 1e3);
-        assert_eq!(read(&native.positive), [], "a span of no length");
-        let buckets = read(&native.negative);
-        assert_eq!(buckets.iter().map(|(_, n)| n).sum::<i64>(), 1999);
-        // In order, each sample is within the bounds of its bucket but for half a bucket of ours.
-        let mut sorted = samples.iter();
-        for (index, count) in buckets {
-            let upper = (f64::from(index) / 32.0).exp2() * 1e3;
-            let lower = (f64::from(index - 1) / 32.0).exp2() * 1e3;
-            for sample in sorted.by_ref().take(count as usize) {
-                assert!(
-                    (lower * 0.969..=upper * 1.032).contains(sample),
-                    "{sample} {lower} {upper}"
-                );
-            }
-        }
-        assert_eq!(
-            Native::of(&Shown { distribution: &crate::series::Distribution::of_events(), ..shown })
-                .positive
-                .spans
-                .len(),
-            1
-        );
-    }
 
     #[test]
     fn a_family_comes_in_messages_of_a_bounded_size_and_none_is_lost() {

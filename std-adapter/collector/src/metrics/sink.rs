@@ -1,4 +1,5 @@
-//! What a page is written to: text, OpenMetrics or protobuf, which differ in how they say the same.
+//! What a page is written to: text, OpenMetrics, protobuf or samples of remote write, which differ in how they say the
+//! same.
 
 use super::ladder::Distributions;
 use crate::series::Distribution;
@@ -55,12 +56,12 @@ pub(crate) struct Shown<'a> {
 
 impl Shown<'_> {
     /// The sum of all values.
-    pub(super) fn sum(&self) -> f64 {
+    pub(crate) fn sum(&self) -> f64 {
         self.distribution.sum() / self.scale
     }
 
     /// The upper bounds of all buckets, with how many values are not above them.
-    pub(super) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
+    pub(crate) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let counts = self.distribution.between(self.bounds, self.scale);
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         bounds.zip(counts).scan(0u64, |below, (bound, count)| {
@@ -70,7 +71,7 @@ impl Shown<'_> {
     }
 
     /// Some shares, and the values below which they lie.
-    pub(super) fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> {
+    pub(crate) fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> {
         const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
         let values = self.distribution.quantiles(SHARES).into_iter().flatten();
         SHARES.into_iter().zip(values.map(|value| value / self.scale))
@@ -89,9 +90,12 @@ pub(crate) trait Sink: Send + std::fmt::Debug {
     /// Adds a distribution, likewise.
     fn distribution(&mut self, labels: &str, of: Shown<'_>, since: Option<f64>);
 
-    /// How many bytes have been written since they were last taken.
+    /// How many bytes have been written, or have been since they were last taken.
     fn len(&self) -> usize;
+}
 
+/// A page that leaves as bytes.
+pub(crate) trait Document: Sink {
     /// Takes what has been written.
     fn take(&mut self) -> Vec<u8>;
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::ladder::Distributions;
-use super::sink::{Head, MetricKind, Shown, Sink, unit_of};
+use super::sink::{Document, Head, MetricKind, Shown, Sink, unit_of};
 use crate::exposition::{Canonical, Number, escaped_help, quoted};
 
 /// A page as text.
@@ -117,7 +117,9 @@ impl Sink for Text {
     fn len(&self) -> usize {
         self.out.len()
     }
+}
 
+impl Document for Text {
     fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out).into_bytes()
     }

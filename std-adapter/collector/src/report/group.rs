@@ -68,11 +68,10 @@ impl Group {
         for (page_key, group) in found.iter_mut().filter(|(_, group)| group.class == Class::Gauge) {
             group.look_at_gauges(shards, *page_key, now_ms);
         }
-        let shown = |group: &Self| group.class != Class::Gauge || group.gauges.count > 0;
-        (found.into_values().filter(shown).collect(), end)
+        (found.into_values().filter(Self::is_shown).collect(), end)
     }
 
-    /// The group at a page_key.
+    /// The group at a page_key, if it has a value.
     pub(crate) fn at<S: Shards + ?Sized>(
         shards: &S,
         page_key: PageKey,
@@ -90,7 +89,12 @@ impl Group {
         if group.class == Class::Gauge {
             group.look_at_gauges(shards, page_key, now_ms);
         }
-        Some(group)
+        Some(group).filter(Self::is_shown)
+    }
+
+    /// Whether it has a value: gauges of senders that are all silent have none.
+    fn is_shown(&self) -> bool {
+        self.class != Class::Gauge || self.gauges.count > 0
     }
 
     /// Adds what a shard has of a group.

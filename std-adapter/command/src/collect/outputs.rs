@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringstat_collector::{OtlpTemporality, OutputConfig, RelayTarget, RemoteWriteProtocol};
+use ringstat_collector::{
+    OtlpTemporality, OutputConfig, RelayTarget, RemoteWriteHistograms, RemoteWriteProtocol,
+};
 
 use crate::settings::outputs::{Http, Otlp, Outputs, Relay, RemoteWrite};
 
@@ -38,6 +40,10 @@ pub(crate) struct RemoteWriteArgs {
     /// Version of the protocol: auto tries 2.0 and then 1.0
     #[arg(long, value_name = "VERSION", value_parser = protocol)]
     remote_write_protocol: Option<RemoteWriteProtocol>,
+    /// Form of timings, distributions and histogram instruments: classic, as on /metrics, or native, one sample for each
+    /// series, which every receiver must accept [default: classic]
+    #[arg(long, value_name = "FORM", value_parser = histograms)]
+    remote_write_histograms: Option<RemoteWriteHistograms>,
     /// Bytes that may wait for the receivers, compressed; beyond it the oldest samples are dropped [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     remote_write_queue: Option<usize>,
@@ -69,6 +75,8 @@ impl RemoteWriteArgs {
         if let Some(bytes) = self.remote_write_queue {
             set.remote_write_queue = bytes;
         }
+        set.remote_write_histograms =
+            self.remote_write_histograms.unwrap_or(set.remote_write_histograms);
         set.remote_write_labels.extend(self.remote_write_label.iter().cloned());
     }
 }
@@ -167,6 +175,14 @@ fn protocol(text: &str) -> Result<RemoteWriteProtocol, String> {
         "1.0" => Ok(RemoteWriteProtocol::V1),
         "2.0" => Ok(RemoteWriteProtocol::V2),
         _ => Err("there are auto, 1.0 and 2.0".into()),
+    }
+}
+
+fn histograms(text: &str) -> Result<RemoteWriteHistograms, String> {
+    match text {
+        "classic" => Ok(RemoteWriteHistograms::Classic),
+        "native" => Ok(RemoteWriteHistograms::Native),
+        _ => Err("there are classic and native".into()),
     }
 }
 

@@ -275,6 +275,11 @@ pub(super) const KEYS: &[Key] = &[
         "names and texts, as in { zone = \"eu\" }; an empty text leaves one out",
     ),
     key(
+        "collector.remote_write_histograms",
+        "The form of timings, distributions and histogram instruments: as on /metrics, or native histograms, which every receiver must accept",
+        "classic, native",
+    ),
+    key(
         "collector.remote_write_queue",
         "Bytes that may wait for the receivers, compressed; beyond it the oldest samples are dropped",
         "1 or more",

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringstat_collector::{
     HttpAuth, HttpTarget, JsonLinesConfig, OtlpConfig, OtlpTarget, OtlpTemporality, OutputConfig,
-    RelayConfig, RelayTarget, RelayTargetError, RemoteWriteConfig, RemoteWriteProtocol,
-    RemoteWriteTarget,
+    RelayConfig, RelayTarget, RelayTargetError, RemoteWriteConfig, RemoteWriteHistograms,
+    RemoteWriteProtocol, RemoteWriteTarget,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ pub(crate) struct Outputs {
     pub(crate) remote_write_interval: Duration,
     /// Labels that every sample gets.
     pub(crate) remote_write_labels: BTreeMap<String, String>,
+    pub(crate) remote_write_histograms: RemoteWriteHistograms,
     /// Bytes that may wait.
     pub(crate) remote_write_queue: usize,
     /// Receivers of OTLP.
@@ -47,7 +48,8 @@ pub(crate) struct Outputs {
 
 impl Default for Outputs {
     fn default() -> Self {
-        let RemoteWriteConfig { interval, queue_bytes, .. } = RemoteWriteConfig::default();
+        let RemoteWriteConfig { interval, queue_bytes, histograms, .. } =
+            RemoteWriteConfig::default();
         let lines = JsonLinesConfig::to("");
         let otlp = OtlpConfig::default();
         Self {
@@ -56,6 +58,7 @@ impl Default for Outputs {
             remote_write: Vec::new(),
             remote_write_interval: interval,
             remote_write_labels: BTreeMap::from([("job".to_owned(), "ringstat".to_owned())]),
+            remote_write_histograms: histograms,
             remote_write_queue: queue_bytes,
             otlp: Vec::new(),
             otlp_interval: otlp.interval,
@@ -204,6 +207,7 @@ impl Outputs {
                 targets: self.remote_write.into_iter().map(RemoteWrite::target).collect(),
                 interval: self.remote_write_interval,
                 labels: labels.into_iter().collect(),
+                histograms: self.remote_write_histograms,
                 queue_bytes: self.remote_write_queue,
             },
         }

@@ -1,14 +1,17 @@
 //! What the last round said of each series: its start time, and the totals from which differences are taken.
-
-use std::collections::HashMap;
-
-use rustc_hash::FxBuildHasher;
+//!
+//! What rules add up is in several shards, each of which may forget its share when its senders are gone. So what it has
+//! gained is taken from each shard by itself, and added up here: a total that never falls.
 
 use super::exponential::SCALE;
 use super::points::Said;
+use crate::export::seen::Seen;
 use crate::metrics::Exponential;
 use crate::series::{Data, Distribution};
 use crate::store::{PageKey, Series};
+
+/// A series of a shard.
+type Key = (usize, PageKey);
 
 /// The state of each series as of the last round.
 #[derive(Debug)]
@@ -16,31 +19,22 @@ pub(super) struct Memory {
     is_delta: bool,
     /// The time of the last round.
     last_ms: u64,
-    round: u32,
-    series: HashMap<(usize, PageKey), Known, FxBuildHasher>,
+    series: Seen<Key, Last>,
+    /// What each shard has of the series that add up others, and the points of these.
+    shares: Seen<Key, Last>,
+    groups: Seen<PageKey, Said>,
 }
 
-/// What is known of a series.
+/// What was said of a series.
 #[derive(Debug)]
-struct Known {
+struct Last {
     /// Since when it counts.
     start_ms: u64,
-    round: u32,
-    /// The run of its sender to which it belongs, if it begins anew with the next.
-    run: Option<u32>,
-    last: Last,
-}
-
-impl Known {
-    /// Notes a run, and returns whether it is another than before.
-    fn enter(&mut self, run: Option<u32>) -> bool {
-        let before = std::mem::replace(&mut self.run, run);
-        before.is_some() && before != run
-    }
+    total: Total,
 }
 
 #[derive(Debug)]
-enum Last {
+enum Total {
     Sum(f64),
     Count(u64),
     /// With its sum, for differences.
@@ -50,87 +44,175 @@ enum Last {
 impl Memory {
     /// Creates an empty memory, in which every series counts from `now_ms` on.
     pub(super) fn new(now_ms: u64, is_delta: bool) -> Self {
-        Self { is_delta, last_ms: now_ms, round: 0, series: HashMap::default() }
+        Self {
+            is_delta,
+            last_ms: now_ms,
+            series: Seen::default(),
+            shares: Seen::default(),
+            groups: Seen::default(),
+        }
     }
 
-    /// Returns the point of a series for this round, or `None` if differences are sent and there is none.
+    /// Returns the point of a series for this round, or `None` if differences are sent and there is none. What a series is a
+    /// part of is said by [`gained`](Self::gained) and [`group`](Self::group).
     pub(super) fn say(&mut self, shard: usize, series: &Series) -> Option<Said> {
         let key = (shard, series.page_key());
-        if series.is_part() {
-            // What it is a part of is sent.
-            return None;
-        }
+        let (last_ms, is_delta) = (self.last_ms, self.is_delta);
         match &series.data {
             Data::Passed => None,
-            // It has no value of its own.
-            Data::Gauge(_) if series.is_group() => None,
             Data::Gauge(gauge) => Some(Said::Level(gauge.value())),
             Data::Set(set) => Some(Said::Level(set.len() as f64)),
-            Data::Counter(counter) => self.sum(key, counter.value(), counter.stated_run()),
-            Data::Event { count, .. } => self.sum(key, *count as f64, None),
-            Data::Distribution(of) if self.is_delta => self.difference(key, of),
-            Data::Distribution(of) => Some(self.whole(key, of)),
+            Data::Counter(counter) => {
+                let last = self.series.at(key, counter.stated_run());
+                sum(last, last_ms, counter.value(), is_delta)
+            }
+            Data::Event { count, .. } => {
+                sum(self.series.at(key, None), last_ms, *count as f64, is_delta)
+            }
+            Data::Distribution(of) => {
+                let last = self.series.at(key, of.stated_run());
+                if is_delta {
+                    difference(last, last_ms, of)
+                } else {
+                    Some(whole(last, last_ms, of))
+                }
+            }
         }
+    }
+
+    /// Returns what a series that adds up others has gained in a shard since the last round, if it counts and has gained
+    /// anything.
+    pub(super) fn gained(&mut self, shard: usize, group: &Series) -> Option<Said> {
+        let last = self.shares.at((shard, group.page_key()), None);
+        match &group.data {
+            Data::Counter(counter) => sum(last, self.last_ms, counter.value(), true),
+            Data::Event { count, .. } => sum(last, self.last_ms, *count as f64, true),
+            Data::Distribution(of) => difference(last, self.last_ms, of),
+            Data::Gauge(_) | Data::Set(_) | Data::Passed => None,
+        }
+    }
+
+    /// Returns the point of a series that adds up others, which has gained that in all shards together.
+    pub(super) fn group(&mut self, key: PageKey, gained: Option<Said>) -> Option<Said> {
+        if self.is_delta {
+            return gained;
+        }
+        let last = self.groups.at(key, None);
+        match (last, gained) {
+            (Some(total), Some(gained)) => total.add(gained),
+            (last @ None, gained) => *last = gained,
+            (Some(_), None) => {}
+        }
+        self.groups.at(key, None).clone()
     }
 
     /// Forgets the series that no longer exist in this round.
     pub(super) fn end_round(&mut self, time_ms: u64) {
-        let round = self.round;
-        self.series.retain(|_, known| known.round == round);
-        (self.round, self.last_ms) = (round.wrapping_add(1), time_ms);
+        self.series.end_round();
+        self.shares.end_round();
+        self.groups.end_round();
+        self.last_ms = time_ms;
+    }
+}
+
+/// The point of a series that counts, for which something else was said last.
+fn sum(last: &mut Option<Last>, last_ms: u64, now: f64, is_delta: bool) -> Option<Said> {
+    let (start_ms, before) = match last {
+        Some(Last { start_ms, total: Total::Sum(before) }) if *before <= now => {
+            (*start_ms, *before)
+        }
+        _ => (last_ms, 0.0),
+    };
+    *last = Some(Last { start_ms, total: Total::Sum(now) });
+    if !is_delta {
+        return Some(Said::Sum { start_ms, value: now });
+    }
+    (now > before).then_some(Said::Sum { start_ms: last_ms, value: now - before })
+}
+
+/// The point of a distribution with all its values.
+fn whole(last: &mut Option<Last>, last_ms: u64, of: &Distribution) -> Said {
+    let start_ms = match last {
+        Some(Last { start_ms, total: Total::Count(before) }) if *before <= of.count() => *start_ms,
+        _ => last_ms,
+    };
+    *last = Some(Last { start_ms, total: Total::Count(of.count()) });
+    Said::Histogram { start_ms, sum: of.sum(), buckets: Exponential::of(of, 1.0, SCALE) }
+}
+
+/// The point of a distribution with the values that have come since the last.
+fn difference(last: &mut Option<Last>, start_ms: u64, of: &Distribution) -> Option<Said> {
+    let (now, sum) = (Exponential::of(of, 1.0, SCALE), of.sum());
+    let (buckets, sum_since) = match last {
+        Some(Last { total: Total::Buckets(before, sum_before), .. })
+            if now.count() >= before.count() =>
+        {
+            (now.since(before), sum - *sum_before)
+        }
+        _ => (now.clone(), sum),
+    };
+    *last = Some(Last { start_ms, total: Total::Buckets(now, sum) });
+    (buckets.count() > 0).then_some(Said::Histogram { start_ms, sum: sum_since, buckets })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Room;
+
+    fn value(said: Option<Said>) -> Option<(u64, f64)> {
+        said.map(|said| match said {
+            Said::Sum { start_ms, value } => (start_ms, value),
+            other => panic!("{other:?}"),
+        })
     }
 
-    fn known(&mut self, key: (usize, PageKey), zero: impl FnOnce() -> Last) -> &mut Known {
-        let Self { last_ms, round, .. } = *self;
-        let new = || Known { start_ms: last_ms, round, run: None, last: zero() };
-        let known = self.series.entry(key).or_insert_with(new);
-        known.round = round;
-        known
+    #[test]
+    fn a_sum_counts_since_its_start_and_begins_anew_when_it_falls() {
+        let (mut last, mut delta) = (None, None);
+        let both = [(100, 5.0), (200, 7.0), (300, 7.0), (400, 2.0), (500, 3.0)].map(|(ms, now)| {
+            (value(sum(&mut last, ms, now, false)), value(sum(&mut delta, ms, now, true)))
+        });
+        let totals = both.map(|(total, _)| total.unwrap());
+        assert_eq!(totals, [(100, 5.0), (100, 7.0), (100, 7.0), (400, 2.0), (400, 3.0)]);
+        let gains = both.map(|(_, gain)| gain);
+        let gain = |ms, by| Some((ms, by));
+        assert_eq!(gains, [gain(100, 5.0), gain(200, 2.0), None, gain(400, 2.0), gain(500, 1.0)]);
     }
 
-    fn sum(&mut self, key: (usize, PageKey), now: f64, run: Option<u32>) -> Option<Said> {
-        let (is_delta, last_ms) = (self.is_delta, self.last_ms);
-        let known = self.known(key, || Last::Sum(0.0));
-        let before = if let Last::Sum(before) = known.last { before } else { 0.0 };
-        known.last = Last::Sum(now);
-        let begins = known.enter(run) || now < before;
-        let before = if begins { 0.0 } else { before };
-        if begins {
-            known.start_ms = last_ms;
-        }
-        if !is_delta {
-            return Some(Said::Sum { start_ms: known.start_ms, value: now });
-        }
-        (now > before).then_some(Said::Sum { start_ms: last_ms, value: now - before })
+    #[test]
+    fn what_several_shards_gain_is_one_total_that_never_falls() {
+        let key = PageKey::default();
+        let said = |value| Some(Said::Sum { start_ms: 0, value });
+        let mut memory = Memory::new(100, false);
+        assert_eq!(memory.group(key, None), None, "nothing was ever counted");
+        assert_eq!(value(memory.group(key, said(5.0))), Some((0, 5.0)));
+        memory.end_round(200);
+        // A shard that has forgotten its share gains nothing.
+        assert_eq!(value(memory.group(key, None)), Some((0, 5.0)));
+        memory.end_round(300);
+        assert_eq!(value(memory.group(key, said(2.5))), Some((0, 7.5)));
+        memory.end_round(400);
+        memory.end_round(500);
+        assert_eq!(value(memory.group(key, said(1.0))), Some((0, 1.0)), "it was gone");
+        let mut memory = Memory::new(100, true);
+        assert_eq!(value(memory.group(key, said(5.0))), Some((0, 5.0)));
+        memory.end_round(200);
+        assert_eq!(memory.group(key, None), None);
     }
 
-    fn whole(&mut self, key: (usize, PageKey), of: &Distribution) -> Said {
-        let last_ms = self.last_ms;
-        let known = self.known(key, || Last::Count(0));
-        let is_less = matches!(known.last, Last::Count(before) if of.count() < before);
-        if known.enter(of.stated_run()) || is_less {
-            known.start_ms = last_ms;
-        }
-        known.last = Last::Count(of.count());
-        Said::Histogram {
-            start_ms: known.start_ms,
-            sum: of.sum(),
-            buckets: Exponential::of(of, 1.0, SCALE),
-        }
-    }
-
-    fn difference(&mut self, key: (usize, PageKey), of: &Distribution) -> Option<Said> {
-        let start_ms = self.last_ms;
-        let known = self.known(key, || Last::Buckets(Exponential::default(), 0.0));
-        let (now, sum) = (Exponential::of(of, 1.0, SCALE), of.sum());
-        let begins = known.enter(of.stated_run());
-        let (buckets, sum_since) = match &known.last {
-            Last::Buckets(before, sum_before) if !begins && now.count() >= before.count() => {
-                (now.since(before), sum - sum_before)
-            }
-            _ => (now.clone(), sum),
+    #[test]
+    fn distributions_of_several_shards_are_added_bucket_by_bucket() {
+        let of = |values: &[f64]| {
+            let mut all = Distribution::of_events();
+            values.iter().for_each(|v| assert!(all.add(*v, 1, &mut Room::new(1 << 20))));
+            difference(&mut None, 7, &all).unwrap()
         };
-        known.last = Last::Buckets(now, sum);
-        (buckets.count() > 0).then_some(Said::Histogram { start_ms, sum: sum_since, buckets })
+        let mut total = of(&[1.0, -3.0, 0.0]);
+        total.add(of(&[1.0, 500.0]));
+        let Said::Histogram { start_ms, sum, buckets } = total else { panic!("{total:?}") };
+        assert_eq!((start_ms, sum, buckets.zero, buckets.count()), (7, 499.0, 1, 5));
+        assert_eq!(buckets.positive.values().copied().collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(buckets.negative.values().copied().collect::<Vec<_>>(), [1]);
     }
 }

@@ -19,11 +19,11 @@ use prost::Message as _;
 use ringstat_core::instrument::Unit;
 
 use super::exponential;
-use crate::intake::Collector;
+use crate::intake::SenderInfo;
 use crate::metrics::Exponential;
 use crate::outbox::Batch;
 use crate::series::Class;
-use crate::store::Series;
+use crate::store::{Series, Store};
 
 /// The largest number of points in a request.
 const POINTS: u64 = 2000;
@@ -39,6 +39,49 @@ pub(super) enum Said {
     Histogram { start_ms: u64, sum: f64, buckets: Exponential },
 }
 
+impl Said {
+    /// Adds what has come since. What is of another kind is left out.
+    pub(super) fn add(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Sum { value, .. }, Self::Sum { value: more, .. }) => *value += more,
+            (
+                Self::Histogram { sum, buckets, .. },
+                Self::Histogram { sum: more, buckets: other, .. },
+            ) => {
+                *sum += more;
+                buckets.add(&other);
+            }
+            _ => debug_assert!(false, "a point of another kind"),
+        }
+    }
+}
+
+/// What a data point is of.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// The sender, unless there may be several.
+    sender: Option<u64>,
+    name: String,
+    class: Class,
+    unit: Unit,
+    description: String,
+    attributes: Vec<KeyValue>,
+}
+
+impl Named {
+    /// What the points of a series are called.
+    pub(super) fn of(store: &Store, series: &Series) -> Self {
+        Self {
+            sender: series.shown_sender(),
+            name: store.shown_name(series).to_owned(),
+            class: series.class,
+            unit: series.shown_unit(),
+            description: store.description(series).unwrap_or_default().to_owned(),
+            attributes: store.shown_tags(series).map(|(key, value)| pair(key, value)).collect(),
+        }
+    }
+}
+
 /// Requests of one moment.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -47,7 +90,7 @@ pub(super) struct Requests {
     request: ExportMetricsServiceRequest,
     points: u64,
     /// The place of each sender's resource, and in it that of each metric, by name, class and unit.
-    resources: HashMap<u64, usize>,
+    resources: HashMap<Option<u64>, usize>,
     metrics: HashMap<(usize, Class, u8, String), usize>,
 }
 
@@ -63,28 +106,24 @@ impl Requests {
         }
     }
 
-    /// Adds the point of a series.
-    pub(super) fn add(&mut self, collector: &Collector, series: &Series, said: Said) {
-        let store = collector.store();
-        let resource = *self.resources.entry(series.sender).or_insert_with(|| {
-            self.request.resource_metrics.push(resource(collector, series.sender));
+    /// Adds a point. `info` is what its sender says of itself.
+    pub(super) fn add<'i>(
+        &mut self,
+        of: Named,
+        info: impl FnOnce() -> Option<&'i SenderInfo>,
+        said: Said,
+    ) {
+        let resource = *self.resources.entry(of.sender).or_insert_with(|| {
+            self.request.resource_metrics.push(resource(of.sender, info()));
             self.request.resource_metrics.len() - 1
         });
         let metrics = &mut self.request.resource_metrics[resource].scope_metrics[0].metrics;
-        let key = (
-            resource,
-            series.class,
-            series.shown_unit() as u8,
-            store.shown_name(series).to_owned(),
-        );
+        let key = (resource, of.class, of.unit as u8, of.name.clone());
         let metric = *self.metrics.entry(key).or_insert_with(|| {
-            let description = store.description(series).unwrap_or_default().to_owned();
-            let metric = metric(store.shown_name(series), series, self.temporality);
-            metrics.push(Metric { description, ..metric });
+            metrics.push(metric(of.name, of.class, of.unit, of.description, self.temporality));
             metrics.len() - 1
         });
-        let attributes = store.shown_tags(series).map(|(key, value)| pair(key, value)).collect();
-        push(&mut metrics[metric], attributes, self.time_ms, said);
+        push(&mut metrics[metric], of.attributes, self.time_ms, said);
         self.points += 1;
     }
 
@@ -145,34 +184,36 @@ fn push(metric: &mut Metric, attributes: Vec<KeyValue>, time_ms: u64, said: Said
     }
 }
 
-/// An empty metric for a series.
-fn metric(name: &str, series: &Series, temporality: AggregationTemporality) -> Metric {
+/// An empty metric.
+fn metric(
+    name: String,
+    class: Class,
+    unit: Unit,
+    description: String,
+    temporality: AggregationTemporality,
+) -> Metric {
     let aggregation_temporality = temporality.into();
-    let (name, data) = match series.class {
+    let (name, data) = match class {
         Class::Counter | Class::Event => {
             let data_points = Vec::new();
             let sum = Sum { data_points, aggregation_temporality, is_monotonic: true };
-            (name.to_owned(), Data::Sum(sum))
+            (name, Data::Sum(sum))
         }
-        Class::Gauge => (name.to_owned(), Data::Gauge(Gauge::default())),
+        Class::Gauge => (name, Data::Gauge(Gauge::default())),
         Class::Set => (format!("{name}.distinct"), Data::Gauge(Gauge::default())),
         Class::Timing | Class::Distribution | Class::Histogram => {
             let data_points = Vec::new();
             let all = ExponentialHistogram { data_points, aggregation_temporality };
-            (name.to_owned(), Data::ExponentialHistogram(all))
+            (name, Data::ExponentialHistogram(all))
         }
     };
-    Metric {
-        name,
-        unit: unit(series.shown_unit()).to_owned(),
-        data: Some(data),
-        ..Metric::default()
-    }
+    let unit = ucum(unit).to_owned();
+    Metric { name, description, unit, data: Some(data), ..Metric::default() }
 }
 
-/// Returns a sender's resource: its description of itself, in OpenTelemetry's names.
-fn resource(collector: &Collector, id: u64) -> ResourceMetrics {
-    let said = collector.sender(id).and_then(|sender| sender.info());
+/// Returns a sender's resource: its description of itself, in OpenTelemetry's names. What is of several senders has one
+/// without an instance.
+fn resource(id: Option<u64>, said: Option<&SenderInfo>) -> ResourceMetrics {
     let texts = said.map(|info| {
         let process = (info.process > 0).then(|| info.process.to_string());
         let own = [
@@ -184,7 +225,8 @@ fn resource(collector: &Collector, id: u64) -> ResourceMetrics {
         let free = info.labels.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         own.into_iter().map(|(k, v)| (k.to_owned(), v)).chain(free).collect::<Vec<_>>()
     });
-    let mut attributes = vec![pair("service.instance.id", &format!("{id:016x}"))];
+    let instance = id.map(|id| pair("service.instance.id", &format!("{id:016x}")));
+    let mut attributes: Vec<_> = instance.into_iter().collect();
     for (key, value) in texts.into_iter().flatten().filter(|(_, value)| !value.is_empty()) {
         // No key may come twice.
         if attributes.iter().all(|of| of.key != key) {
@@ -212,7 +254,7 @@ fn pair(key: &str, value: &str) -> KeyValue {
 }
 
 /// A unit's name in UCUM.
-const fn unit(unit: Unit) -> &'static str {
+const fn ucum(unit: Unit) -> &'static str {
     match unit {
         Unit::None => "1",
         Unit::Nanoseconds => "ns",

@@ -1,26 +1,12 @@
 //! By how much each series has grown since the last round.
 
-use std::collections::HashMap;
-
-use rustc_hash::FxBuildHasher;
-
+use crate::export::seen::Seen;
 use crate::series::{Data, Distribution};
 use crate::store::{PageKey, Series};
 
 /// The totals of each series as of the last round.
 #[derive(Default, Debug)]
-pub(super) struct Increases {
-    round: u32,
-    series: HashMap<(usize, PageKey), Known, FxBuildHasher>,
-}
-
-#[derive(Debug)]
-struct Known {
-    round: u32,
-    /// The run of its sender to which it belongs, if it begins anew with the next.
-    run: Option<u32>,
-    last: Last,
-}
+pub(super) struct Increases(Seen<(usize, PageKey), Last>);
 
 #[derive(Debug)]
 enum Last {
@@ -55,19 +41,11 @@ impl Increases {
 
     /// Forgets the series that no longer exist in this round.
     pub(super) fn end_round(&mut self) {
-        let round = self.round;
-        self.series.retain(|_, known| known.round == round);
-        self.round = round.wrapping_add(1);
-    }
-
-    /// Replaces what was known of a series. Returns that, if it is of the same run.
-    fn replace(&mut self, key: (usize, PageKey), run: Option<u32>, last: Last) -> Option<Last> {
-        let before = self.series.insert(key, Known { round: self.round, run, last })?;
-        (before.run.is_none() || before.run == run).then_some(before.last)
+        self.0.end_round();
     }
 
     fn count(&mut self, key: (usize, PageKey), now: f64, run: Option<u32>) -> Option<Increase> {
-        let before = match self.replace(key, run, Last::Count(now)) {
+        let before = match self.0.at(key, run).replace(Last::Count(now)) {
             Some(Last::Count(before)) if before <= now => before,
             _ => 0.0,
         };
@@ -77,7 +55,8 @@ impl Increases {
     fn samples(&mut self, key: (usize, PageKey), of: &Distribution) -> Option<Increase> {
         let mut now: Vec<_> = of.values().filter(|(_, count)| *count > 0).collect();
         now.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let increase = match self.replace(key, of.stated_run(), Last::Buckets(now.clone())) {
+        let last = self.0.at(key, of.stated_run());
+        let increase = match last.replace(Last::Buckets(now.clone())) {
             Some(Last::Buckets(before)) if count(&before) <= count(&now) => since(now, &before),
             _ => now,
         };

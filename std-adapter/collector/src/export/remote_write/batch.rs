@@ -1,14 +1,14 @@
 //! Samples become requests of a bounded size, and series that no longer exist get a staleness marker.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 use prost::Message as _;
 
-use super::proto::{Metadata, Request, Sample, TimeSeries};
-use super::scrape::{Head, Line};
+use super::proto::{Histogram, Metadata, Request, Sample, TimeSeries};
+use super::samples::{Family, Labels, Value};
 use super::wire;
 use crate::outbox::Batch;
 
@@ -29,7 +29,11 @@ pub(super) struct Builder {
     request: Request,
     /// The place of each symbol.
     places: HashMap<String, u32, RandomState>,
+    /// The approximate size of the request, and of those before it.
     bytes: usize,
+    before: usize,
+    /// Requests that have reached their largest size.
+    full: VecDeque<Request>,
     /// What identifies each series of this moment: a hash of its labels.
     keys: Vec<u64>,
     hasher: RandomState,
@@ -45,6 +49,8 @@ impl Builder {
             request: Request::default(),
             places: HashMap::default(),
             bytes: 0,
+            before: 0,
+            full: VecDeque::new(),
             keys: Vec::new(),
             hasher,
             scratch: Vec::new(),
@@ -53,16 +59,16 @@ impl Builder {
         builder
     }
 
-    /// Adds a sample of a family.
-    pub(super) fn add(&mut self, head: &Head, line: &Line<'_>) {
+    /// Adds what a series of a family has.
+    pub(super) fn add(&mut self, family: &Family, name: &str, labels: &Labels<'_>, value: Value) {
         let own = self.own.clone();
         let mut refs = std::mem::take(&mut self.scratch);
         refs.clear();
-        refs.push((self.symbol("__name__"), self.symbol(line.name)));
-        for (name, value) in &line.labels {
+        refs.push((self.symbol("__name__"), self.symbol(name)));
+        for (name, value) in labels {
             // As a scrape does it: what a sender says gives way to what its collector says.
             let name = if own.iter().any(|(of, _)| of == name) {
-                self.symbol(&exported(name, &own, line))
+                self.symbol(&exported(name, &own, labels))
             } else {
                 self.symbol(name)
             };
@@ -74,23 +80,47 @@ impl Builder {
         let symbols = &self.request.symbols;
         let text = |place: u32| &*symbols[place as usize];
         refs.sort_unstable_by(|(a, _), (b, _)| text(*a).cmp(text(*b)));
-        let mut labels = refs.iter().map(|(name, value)| (text(*name), text(*value)));
-        self.keys.push(key(&self.hasher, &mut labels));
+        let mut all = refs.iter().map(|(name, value)| (text(*name), text(*value)));
+        self.keys.push(key(&self.hasher, &mut all));
         let metadata = Metadata {
-            r#type: head.kind.into(),
-            help_ref: self.symbol(&head.help),
-            unit_ref: self.symbol(head.unit()),
+            r#type: family.kind.into(),
+            help_ref: self.symbol(&family.help),
+            unit_ref: self.symbol(family.unit),
         };
         let labels_refs = refs.iter().flat_map(|(name, value)| [*name, *value]).collect();
-        self.push(labels_refs, line.value, metadata);
+        self.push(labels_refs, value, metadata);
         self.scratch = refs;
     }
 
-    fn push(&mut self, labels_refs: Vec<u32>, value: f64, metadata: Metadata) {
+    /// Adds a series, and begins a new request if this one has reached its largest size.
+    fn push(&mut self, labels_refs: Vec<u32>, value: Value, metadata: Metadata) {
         // About two bytes a reference, and the sample with its metadata.
         self.bytes += 2 * labels_refs.len() + 40;
-        let samples = vec![Sample { value, timestamp: self.time_ms.cast_signed() }];
-        self.request.timeseries.push(TimeSeries { labels_refs, samples, metadata });
+        let timestamp = self.time_ms.cast_signed();
+        let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+        match value {
+            Value::Number(value) => samples.push(Sample { value, timestamp }),
+            Value::Histogram(histogram) => {
+                self.bytes += 2 * histogram.buckets();
+                histograms.push(Histogram { timestamp, ..histogram });
+            }
+        }
+        self.request.timeseries.push(TimeSeries { labels_refs, samples, histograms, metadata });
+        if self.request.timeseries.len() >= SAMPLES || self.bytes >= BYTES {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        self.full.push_back(std::mem::take(&mut self.request));
+        self.before += std::mem::take(&mut self.bytes);
+        self.places.clear();
+        self.symbol("");
+    }
+
+    /// The approximate size of all that was added, in bytes.
+    pub(super) fn written(&self) -> usize {
+        self.before + self.bytes
     }
 
     fn symbol(&mut self, text: &str) -> u32 {
@@ -104,19 +134,21 @@ impl Builder {
         place
     }
 
-    /// Takes the request if it has reached its largest size, or whatever its size is on demand.
-    pub(super) fn take(&mut self, as_it_is: bool) -> Option<Batch> {
-        let samples = self.request.timeseries.len();
-        let is_full = samples >= SAMPLES || self.bytes >= BYTES;
-        if samples == 0 || !(is_full || as_it_is) {
-            return None;
+    /// Takes the requests that have reached their largest size.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Batch> {
+        self.full.drain(..).map(|request| Batch {
+            time_ms: self.time_ms,
+            samples: request.timeseries.len() as u64,
+            body: wire::compress(&request.encode_to_vec()).into(),
+        })
+    }
+
+    /// Takes what is left, whatever its size.
+    pub(super) fn take_rest(&mut self) -> impl Iterator<Item = Batch> {
+        if !self.request.timeseries.is_empty() {
+            self.cut();
         }
-        let request = std::mem::take(&mut self.request);
-        self.places.clear();
-        self.bytes = 0;
-        self.symbol("");
-        let body = wire::compress(&request.encode_to_vec());
-        Some(Batch { time_ms: self.time_ms, samples: samples as u64, body: body.into() })
+        self.take()
     }
 
     /// Adds markers for those series of an earlier request whose key is among `gone`, which is sorted.
@@ -136,7 +168,18 @@ impl Builder {
                 help_ref: self.symbol(text(help_ref)),
                 unit_ref: self.symbol(text(unit_ref)),
             };
-            self.push(labels_refs, f64::from_bits(STALE), metadata);
+            let stale = f64::from_bits(STALE);
+            let marker = if series.histograms.is_empty() {
+                Value::Number(stale)
+            } else {
+                Value::Histogram(Histogram {
+                    count: Some(0),
+                    zero_count: Some(0),
+                    sum: stale,
+                    ..Histogram::default()
+                })
+            };
+            self.push(labels_refs, marker, metadata);
         }
     }
 
@@ -148,9 +191,9 @@ impl Builder {
 }
 
 /// Prepends `exported_` to a name until no other label has the result.
-fn exported(name: &str, own: &[(String, String)], line: &Line<'_>) -> String {
+fn exported(name: &str, own: &[(String, String)], labels: &Labels<'_>) -> String {
     let mut name = format!("exported_{name}");
-    while own.iter().any(|(of, _)| *of == name) || line.labels.iter().any(|(of, _)| *of == name) {
+    while own.iter().any(|(of, _)| *of == name) || labels.iter().any(|(of, _)| *of == name) {
         name.insert_str(0, "exported_");
     }
     name

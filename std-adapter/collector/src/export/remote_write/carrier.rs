@@ -21,8 +21,9 @@ const VERSION_2: [(&str, &str); 3] = [
     ("x-prometheus-remote-write-version", "2.0.0"),
 ];
 
-/// What a receiver of version 2.0 counts.
+/// What a receiver of version 2.0 counts: numbers, and native histograms.
 const WRITTEN: &str = "x-prometheus-remote-write-samples-written";
+const HISTOGRAMS_WRITTEN: &str = "x-prometheus-remote-write-histograms-written";
 
 /// How long a receiver is assumed to know only version 1.0 before 2.0 is tried again.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -63,7 +64,7 @@ impl RemoteWriteCarrier {
     /// It should answer that it does not support the media type. Older receivers call the request bad, or accept it without
     /// finding anything that they know: their answer then lacks the number of samples written.
     fn means_1(&self, answer: &post::Answer) -> bool {
-        let says_nothing = answer.number(WRITTEN).is_none();
+        let says_nothing = written(answer).is_none();
         match answer.status {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => true,
             StatusCode::BAD_REQUEST => says_nothing && !self.takes_2,
@@ -80,7 +81,7 @@ impl RemoteWriteCarrier {
             (self.takes_2, self.refused_2) = (false, Some(Instant::now()));
             return None;
         }
-        let written = answer.number(WRITTEN);
+        let written = written(&answer);
         self.takes_2 |= written.is_some();
         if answer.asks_to_retry() {
             return Some(later(answer));
@@ -108,6 +109,14 @@ impl RemoteWriteCarrier {
             }
             Ok(answer) => Answer::Refused { taken: 0, why: answer.said },
         }
+    }
+}
+
+/// How many samples a receiver of version 2.0 says that it has written.
+fn written(answer: &post::Answer) -> Option<u64> {
+    match (answer.number(WRITTEN), answer.number(HISTOGRAMS_WRITTEN)) {
+        (None, None) => None,
+        (numbers, histograms) => Some(numbers.unwrap_or(0).saturating_add(histograms.unwrap_or(0))),
     }
 }
 

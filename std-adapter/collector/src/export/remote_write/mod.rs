@@ -1,6 +1,6 @@
 //! Prometheus' remote write, versions 1.0 and 2.0.
 //!
-//! Once an interval a page of `/metrics` is written, read back ([`scrape`]) and packed into requests of version 2.0
+//! Once an interval a page of `/metrics` is written as samples ([`samples`]) and packed into requests of version 2.0
 //! ([`batch`]). Their samples carry the time of the interval, and they go into an [`Outbox`] that all targets share, so
 //! that a request that is sent again, even after a restart, is the same as before. Series that have ended since the last
 //! interval get a staleness marker.
@@ -10,7 +10,7 @@
 mod batch;
 mod carrier;
 mod proto;
-mod scrape;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -22,10 +22,11 @@ use foldhash::quality::RandomState;
 
 use self::batch::Builder;
 pub(super) use self::carrier::RemoteWriteCarrier;
-use self::scrape::{Head, Line};
+use self::samples::Samples;
+use super::config::RemoteWriteHistograms;
 use super::rounds::{self, Round};
 use crate::intake::Shards;
-use crate::metrics::{Page, Sink as _, Text};
+use crate::metrics::{Distributions, Page};
 use crate::outbox::{Batch, Outbox};
 use crate::shared::Shared;
 
@@ -43,9 +44,8 @@ pub(super) struct RemoteWrite {
 }
 
 impl RemoteWrite {
-    /// The labels `own` are added to every sample.
-    pub(super) fn new(own: &[(String, String)], outbox: Arc<Outbox>) -> Self {
-        Self { packer: Packer::new(own), outbox }
+    pub(super) fn new(packer: Packer, outbox: Arc<Outbox>) -> Self {
+        Self { packer, outbox }
     }
 }
 
@@ -59,7 +59,8 @@ impl Round for RemoteWrite {
     }
 
     fn take(&mut self, time_ms: u64, shared: &Shared) {
-        let page = Page::new(shared.now_ms(), &shared.io_and_process(), shared.distributions);
+        let shown = self.packer.shown(shared.distributions);
+        let page = Page::new(shared.now_ms(), &shared.io_and_process(), shown);
         let between = || std::thread::sleep(BETWEEN);
         let (batches, omitted) = self.packer.pack(time_ms, page, shared, between);
         // What leaves is not to be taken back by a crash.
@@ -72,9 +73,10 @@ impl Round for RemoteWrite {
 }
 
 /// Packs the present samples into requests, interval by interval.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Packer {
     own: Arc<[(String, String)]>,
+    histograms: RemoteWriteHistograms,
     hasher: RandomState,
     /// The requests of the last interval, and the keys of their series, sorted.
     before: Vec<Batch>,
@@ -83,12 +85,22 @@ pub(crate) struct Packer {
 
 impl Packer {
     /// The labels `own` are added to every sample.
-    pub(crate) fn new(own: &[(String, String)]) -> Self {
+    pub(crate) fn new(own: &[(String, String)], histograms: RemoteWriteHistograms) -> Self {
         Self {
             own: own.into(),
+            histograms,
             hasher: RandomState::default(),
             before: Vec::new(),
             keys: Vec::new(),
+        }
+    }
+
+    /// How a page is to show distributions where `/metrics` shows them like that: native histograms are wanted for
+    /// themselves.
+    pub(crate) fn shown(&self, on_page: Distributions) -> Distributions {
+        match self.histograms {
+            RemoteWriteHistograms::Native => Distributions::Histograms,
+            RemoteWriteHistograms::Classic => on_page,
         }
     }
 
@@ -101,25 +113,14 @@ impl Packer {
         shards: &S,
         between: impl Fn(),
     ) -> (Vec<Batch>, u64) {
-        let mut builder = Builder::new(time_ms, self.own.clone(), self.hasher.clone());
-        let (mut head, mut text, mut batches) = (Head::default(), Text::prometheus(), Vec::new());
-        loop {
-            let more = page.write(&mut text, shards, SLICE);
-            for line in String::from_utf8_lossy(&text.take()).lines() {
-                if line.starts_with('#') {
-                    head.read(line);
-                } else if let Some(sample) = Line::read(line) {
-                    builder.add(&head, &sample);
-                }
-                batches.extend(builder.take(false));
-            }
-            if !more {
-                break;
-            }
+        let builder = Builder::new(time_ms, self.own.clone(), self.hasher.clone());
+        let (mut samples, mut batches) = (Samples::new(builder, self.histograms), Vec::new());
+        while page.write(&mut samples, shards, SLICE) {
+            batches.extend(samples.builder.take());
             between();
         }
-        batches.extend(builder.take(true));
-        let keys = builder.into_keys();
+        batches.extend(samples.builder.take_rest());
+        let keys = samples.builder.into_keys();
         let marks = self.mark(time_ms, &keys);
         (self.before, self.keys) = (batches.clone(), keys);
         batches.extend(marks);
@@ -137,9 +138,9 @@ impl Packer {
         let mut builder = Builder::new(time_ms, self.own.clone(), self.hasher.clone());
         for request in self.before.iter().filter_map(|batch| wire::read(&batch.body)) {
             builder.mark(&request, &gone);
-            batches.extend(builder.take(false));
+            batches.extend(builder.take());
         }
-        batches.extend(builder.take(true));
+        batches.extend(builder.take_rest());
         batches
     }
 }

@@ -4,6 +4,8 @@
 
 use prost::Message;
 
+use crate::metrics::{Native, Span};
+
 /// A request of version 2.0: each string is in it once.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Request {
@@ -20,6 +22,8 @@ pub(super) struct TimeSeries {
     pub(super) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]
     pub(super) samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) histograms: Vec<Histogram>,
     #[prost(message, required, tag = "5")]
     pub(super) metadata: Metadata,
 }
@@ -31,6 +35,55 @@ pub(super) struct Sample {
     pub(super) value: f64,
     #[prost(int64, tag = "2")]
     pub(super) timestamp: i64,
+}
+
+/// A native histogram and its time. The same in both versions.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Histogram {
+    /// One of several kinds of counts, so that it is written even if it is 0.
+    #[prost(uint64, optional, tag = "1")]
+    pub(super) count: Option<u64>,
+    #[prost(double, tag = "3")]
+    pub(super) sum: f64,
+    #[prost(sint32, tag = "4")]
+    pub(super) schema: i32,
+    #[prost(double, tag = "5")]
+    pub(super) zero_threshold: f64,
+    #[prost(uint64, optional, tag = "6")]
+    pub(super) zero_count: Option<u64>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) negative_spans: Vec<Span>,
+    #[prost(sint64, repeated, tag = "9")]
+    pub(super) negative_deltas: Vec<i64>,
+    #[prost(message, repeated, tag = "11")]
+    pub(super) positive_spans: Vec<Span>,
+    #[prost(sint64, repeated, tag = "12")]
+    pub(super) positive_deltas: Vec<i64>,
+    #[prost(int64, tag = "15")]
+    pub(super) timestamp: i64,
+}
+
+impl Histogram {
+    /// A histogram of values with that sum; its time is set when it is packed.
+    pub(super) fn new(of: Native, sum: f64) -> Self {
+        Self {
+            count: Some(of.count),
+            sum,
+            schema: of.schema,
+            zero_threshold: of.zero_threshold,
+            zero_count: Some(of.zero_count),
+            negative_spans: of.negative.spans,
+            negative_deltas: of.negative.deltas,
+            positive_spans: of.positive.spans,
+            positive_deltas: of.positive.deltas,
+            timestamp: 0,
+        }
+    }
+
+    /// The number of its buckets.
+    pub(super) fn buckets(&self) -> usize {
+        self.negative_deltas.len() + self.positive_deltas.len()
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Message)]
@@ -68,6 +121,8 @@ pub(super) struct LabelledSeries {
     pub(super) labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
     pub(super) samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "4")]
+    pub(super) histograms: Vec<Histogram>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]

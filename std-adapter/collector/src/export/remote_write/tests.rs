@@ -66,8 +66,12 @@ struct Bench {
 
 impl Bench {
     fn new(own: &[(&str, &str)]) -> Self {
+        Self::with(own, RemoteWriteHistograms::Classic)
+    }
+
+    fn with(own: &[(&str, &str)], histograms: RemoteWriteHistograms) -> Self {
         let own: Vec<_> = own.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Self { collector: Collector::new(Limits::default()), packer: Packer::new(&own) }
+        Self { collector: Collector::new(Limits::default()), packer: Packer::new(&own, histograms) }
     }
 
     fn record(&mut self, sender: u64, first: u32, records: &[Record]) {
@@ -77,7 +81,8 @@ impl Bench {
     }
 
     fn pack(&mut self, time_ms: u64, now_ms: u64) -> Vec<Batch> {
-        let page = Page::new(now_ms, &Io::default(), Distributions::default());
+        let shown = self.packer.shown(Distributions::default());
+        let page = Page::new(now_ms, &Io::default(), shown);
         let (batches, omitted) = self.packer.pack(time_ms, page, &self.collector, || {});
         assert_eq!(omitted, 0);
         batches
@@ -200,4 +205,81 @@ fn families_are_described() {
         .map(|m| (&*m.metric_family_name, m.r#type(), &*m.unit))
         .collect();
     assert_eq!(of, [("db_query_seconds", proto::MetricType::Histogram, "seconds")]);
+}
+
+/// The native histograms of the series with that name: their buckets by index, and everything else.
+fn natives(batches: &[Batch], name: &str) -> Vec<(BTreeMap<i32, i64>, proto::Histogram)> {
+    let mut all = Vec::new();
+    for batch in batches {
+        let request = wire::read(&batch.body).unwrap();
+        for series in &request.timeseries {
+            let text = |place: u32| &*request.symbols[place as usize];
+            let is_name = |pair: &[u32]| text(pair[0]) == "__name__" && text(pair[1]) == name;
+            if !series.labels_refs.chunks(2).any(is_name) {
+                continue;
+            }
+            let ([], [of]) = (&*series.samples, &*series.histograms) else { panic!("{series:?}") };
+            let (mut buckets, mut index, mut count) = (BTreeMap::new(), 0, 0);
+            let mut deltas = of.positive_deltas.iter();
+            for span in &of.positive_spans {
+                index += span.offset.unwrap();
+                for _ in 0..span.length.unwrap() {
+                    count += deltas.next().unwrap();
+                    buckets.insert(index, count);
+                    index += 1;
+                }
+            }
+            assert_eq!(deltas.next(), None);
+            all.push((buckets, of.clone()));
+        }
+    }
+    all
+}
+
+#[test]
+fn a_native_histogram_is_one_sample_and_says_what_was_sent() {
+    use ringstat_core::record::Kind;
+    let mut bench = Bench::with(&[], RemoteWriteHistograms::Native);
+    let timings: Vec<_> = [1000.0, 2000.0, 2000.0, 0.0]
+        .map(|ms| Record::new(Kind::Timing, "db.query", &[], ms))
+        .into();
+    bench.record(1, 0, &timings);
+    let batches = bench.pack(1000, 0);
+    let found = natives(&batches, "db_query_seconds");
+    let [(buckets, of)] = &found[..] else { panic!("{found:?}") };
+    // A second is just below 2^(1/32), where bucket 1 ends, as the middle of its own bucket is above it; likewise two.
+    assert_eq!(buckets.iter().map(|(i, n)| (*i, *n)).collect::<Vec<_>>(), [(1, 1), (33, 2)]);
+    assert_eq!((of.count, of.zero_count, of.sum, of.schema), (Some(4), Some(1), 5.0, 5));
+    assert_eq!(of.timestamp, 1000);
+    // Version 1.0 has the same, and describes the family by its own name.
+    let body = wire::as_version_1(&batches[0].body, true).unwrap();
+    let message = snap::raw::Decoder::new().decompress_vec(&body).unwrap();
+    let request = <proto::WriteRequest as prost::Message>::decode(&*message).unwrap();
+    let in_1 = request.timeseries.iter().flat_map(|s| &s.histograms).collect::<Vec<_>>();
+    assert_eq!(in_1, [of]);
+    let families = request.metadata.iter().filter(|m| m.metric_family_name.starts_with("db_query"));
+    let families: Vec<_> = families.map(|m| (&*m.metric_family_name, m.r#type())).collect();
+    assert_eq!(families, [("db_query_seconds", proto::MetricType::Histogram)]);
+    // There is nothing else of that family.
+    let samples: u64 = batches.iter().map(|b| b.samples).sum();
+    let page = metrics(&bench.collector, &Io::default(), 0, Distributions::Histograms);
+    let lines = page.lines().filter(|l| !l.starts_with('#') && !l.starts_with("db_query")).count();
+    assert_eq!(samples, lines as u64 + 1);
+}
+
+#[test]
+fn a_native_histogram_that_has_ended_is_marked_as_one() {
+    use ringstat_core::record::Kind;
+    let mut bench = Bench::with(&[], RemoteWriteHistograms::Native);
+    bench.record(1, 0, &[Record::new(Kind::Timing, "job", &[], 5.0)]);
+    bench.pack(1000, 0);
+    let idle = Limits::default().idle.as_millis() as u64 + 1;
+    bench.collector.tick(idle);
+    while !bench.collector.store().is_empty() {
+        bench.collector.tick(idle);
+    }
+    let marked = natives(&bench.pack(2000, 0), "job_seconds");
+    let [(buckets, of)] = &marked[..] else { panic!("{marked:?}") };
+    assert_eq!((buckets.len(), of.sum.to_bits(), of.timestamp), (0, STALE, 2000));
+    assert_eq!(natives(&bench.pack(3000, 0), "job_seconds"), []);
 }

@@ -33,10 +33,15 @@ pub(super) fn as_version_1(body: &[u8], with_metadata: bool) -> Option<Vec<u8>> 
         let labels: Vec<_> =
             pairs.map(|pair| Label { name: text(pair[0]), value: text(pair[1]) }).collect();
         if with_metadata && let Some(name) = labels.iter().find(|l| l.name == "__name__") {
-            let family = family(&name.value, series.metadata.r#type());
+            let family = if series.histograms.is_empty() {
+                family(&name.value, series.metadata.r#type())
+            } else {
+                &name.value
+            };
             families.entry(family.to_owned()).or_insert(series.metadata);
         }
-        timeseries.push(LabelledSeries { labels, samples: series.samples.clone() });
+        let (samples, histograms) = (series.samples.clone(), series.histograms.clone());
+        timeseries.push(LabelledSeries { labels, samples, histograms });
     }
     let metadata = families.into_iter().map(|(metric_family_name, of)| MetricMetadata {
         r#type: of.r#type,

@@ -36,11 +36,11 @@ pub use metrics::WorkReport;
 
 use super::log::{FleetError, Log, LogConfig};
 use super::parts;
-use crate::export::{RemoteWriteConfig, WriteOnly, write_only};
+use crate::export::{Packer, RemoteWriteConfig, WriteOnly, write_only};
 use crate::http::{HttpServer, safe};
 use crate::limits::Limits;
 use crate::mapping::Mapping;
-use crate::metrics::{Distributions, Page, Sink as _, Text};
+use crate::metrics::{Distributions, Document as _, Page, Text};
 use crate::server::StartError;
 use samples::Samples;
 use shards::Shards;
@@ -129,7 +129,8 @@ impl Working {
             .enable_all()
             .build()?;
         let log = runtime.block_on(Log::begin(&config.log, "ringstat work"))?;
-        let RemoteWriteConfig { targets, interval, labels, queue_bytes } = &config.remote_write;
+        let RemoteWriteConfig { targets, interval, labels, histograms, queue_bytes } =
+            &config.remote_write;
         let outputs = if targets.is_empty() {
             None
         } else {
@@ -145,10 +146,11 @@ impl Working {
         let id = WorkerId::from(format!("{}-{:08x}", config.name, fastrand::u32(..)));
         let (keeper, orders) = runtime.block_on(Keeper::start(log.clone(), &config.log, id))?;
         let of_samples = samples.as_ref().map(|(_, samples)| samples.clone());
+        let packer = Packer::new(labels, *histograms);
         let shards = Arc::new(Shards::new(
             log.clone(),
             rules,
-            of_samples.map(|samples| (samples, labels.clone(), config.distributions)),
+            of_samples.map(|samples| (samples, packer, config.distributions)),
             keeper.reports(),
         ));
         let running = shards.clone();

@@ -43,13 +43,9 @@ impl Samples {
 }
 
 impl Sampler {
-    /// Every sample gets the labels `own`.
-    pub(super) fn new(
-        samples: Arc<Samples>,
-        own: &[(String, String)],
-        distributions: Distributions,
-    ) -> Self {
-        Self { samples, packer: Packer::new(own), distributions, end: 0 }
+    pub(super) fn new(samples: Arc<Samples>, packer: Packer, distributions: Distributions) -> Self {
+        let distributions = packer.shown(distributions);
+        Self { samples, packer, distributions, end: 0 }
     }
 
     /// Whether there is room for more samples. Until there is, the shard must not be read on, or samples would be dropped.

@@ -10,6 +10,7 @@ use super::reader::Reader;
 use super::samples::{Sampler, Samples};
 use super::stand::Stand;
 use super::state::Rules;
+use crate::export::Packer;
 use crate::fleet::lease::{Order, Report, Snapshot, Token};
 use crate::fleet::log::Log;
 use crate::metrics::Distributions;
@@ -23,8 +24,8 @@ pub(super) enum ToReader {
     Committed(Snapshot),
 }
 
-/// Where samples go, with which labels, and in which form.
-type Sampling = (Arc<Samples>, Vec<(String, String)>, Distributions);
+/// Where samples go, what packs those of a shard, and in which form.
+type Sampling = (Arc<Samples>, Packer, Distributions);
 
 /// The shards of a worker.
 #[derive(Debug)]
@@ -86,8 +87,8 @@ impl Shards {
     fn begin(&self, shard: u16, token: Token, snapshot: Option<Snapshot>) {
         let (orders, received) = unbounded_channel();
         let stand = Arc::new(Stand::new(shard));
-        let sampler = self.sampling.as_ref().map(|(samples, labels, distributions)| {
-            Sampler::new(samples.clone(), labels, *distributions)
+        let sampler = self.sampling.as_ref().map(|(samples, packer, distributions)| {
+            Sampler::new(samples.clone(), packer.clone(), *distributions)
         });
         let reader = Reader {
             shard,

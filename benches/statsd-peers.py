@@ -71,7 +71,13 @@ class Server:
         command = ["taskset", "-c", str(SERVER), *self.command()]
         log = open(self.folder / "log", "w")
         self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + 20
+        try:
+            self.wait_until_it_takes(time.monotonic() + 20)
+        except BaseException:
+            self.end()
+            raise
+
+    def wait_until_it_takes(self, deadline):
         while True:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
                 s.sendto(f"{SEEN}:1|c".encode(), ("127.0.0.1", self.udp))

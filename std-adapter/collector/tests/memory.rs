@@ -138,6 +138,13 @@ fn growing_histograms(collector: &mut Collector) {
     }
 }
 
+/// The same distributions, each of which keeps a window for its quantiles.
+fn windows(collector: &mut Collector) {
+    collector.keep_windows(0);
+    growing_distributions(collector);
+    (1..=480).for_each(|second| collector.tick(second * 1000));
+}
+
 fn sets(collector: &mut Collector) {
     for sender in 0..8 {
         let mut attacker = Attacker::new(sender);
@@ -176,6 +183,7 @@ fn senders(collector: &mut Collector) {
 fn the_limit_of_memory_holds_under_every_attack() {
     peak("distributions", growing_distributions);
     peak("histograms", growing_histograms);
+    peak("windows", windows);
     peak("sets", sets);
     peak("series", series);
     peak("senders", senders);

@@ -1,5 +1,7 @@
 //! OTLP to a receiver that Python's own library decodes for: over HTTP and gRPC, cumulative and as differences.
 
+mod agent;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -7,8 +9,8 @@ use std::sync::mpsc::{Receiver as Lines, channel};
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{
-    DataConfig, HttpAuth, OtlpConfig, OtlpTarget, OtlpTemporality, OutputConfig, Running, Server,
-    ServerConfig,
+    DataConfig, HttpAuth, Mapping, OtlpConfig, OtlpTarget, OtlpTemporality, OutputConfig, Running,
+    Server, ServerConfig,
 };
 use ringstat_core::record::Recorder as _;
 use ringstat_tests::process::{Process, command};
@@ -68,6 +70,15 @@ impl Receiver {
 }
 
 fn start(url: &str, temporality: OtlpTemporality, test: &str, data: Option<DataConfig>) -> Running {
+    Server::start(config(url, temporality, test, data)).unwrap()
+}
+
+fn config(
+    url: &str,
+    temporality: OtlpTemporality,
+    test: &str,
+    data: Option<DataConfig>,
+) -> ServerConfig {
     let mut target = OtlpTarget::new(url);
     target.http.headers.push(("x-test".into(), test.into()));
     let otlp = OtlpConfig {
@@ -76,19 +87,22 @@ fn start(url: &str, temporality: OtlpTemporality, test: &str, data: Option<DataC
         temporality,
         ..OtlpConfig::default()
     };
-    let config = ServerConfig {
+    ServerConfig {
         udp: vec![([127, 0, 0, 1], 0).into()],
         threads: 2,
         http: None,
         data,
         outputs: OutputConfig { otlp, ..OutputConfig::default() },
         ..ServerConfig::default()
-    };
-    Server::start(config).unwrap()
+    }
 }
 
 fn client(running: &Running) -> ringstat_std::Client {
-    let built = ringstat_std::Client::builder(running.udp()[0].to_string()).sender(Some(7));
+    client_of(running, 7)
+}
+
+fn client_of(running: &Running, sender: u64) -> ringstat_std::Client {
+    let built = ringstat_std::Client::builder(running.udp()[0].to_string()).sender(Some(sender));
     let built = built.program(Some("shop".into())).version(Some("1.2".into()));
     built.flush_interval(Duration::from_millis(20)).build().unwrap()
 }
@@ -221,6 +235,84 @@ fn differences_add_up_over_restarts_of_sender_and_collector() {
     }
     assert_eq!(sum, expected);
     assert_eq!(counts, BTreeMap::from([(1, 20), (2, 20), (3, 20)]));
+}
+
+/// Rules that add up what all senders have.
+const SUMMED: &str = "[[rule]]\nmatch = \"**\"\nwithout = [\"sender\"]\n";
+
+#[test]
+fn what_rules_add_up_is_one_point_over_all_shards_and_senders() {
+    let receiver = Receiver::start();
+    for temporality in [OtlpTemporality::Cumulative, OtlpTemporality::Delta] {
+        let mapping = Some(Mapping::parse(SUMMED).unwrap());
+        let config = config(&receiver.http, temporality, "", None);
+        let running = Server::start(ServerConfig { mapping, threads: 4, ..config }).unwrap();
+        // Sixteen senders, spread over four shards.
+        let mut clients: Vec<_> = (1..=16u64).map(|n| client_of(&running, n * 0x1_0001)).collect();
+        let mut expected = 0;
+        for (client, n) in clients.iter().zip(1u64..) {
+            client.counter("work", &[]).add(n);
+            client.gauge("level", &[]).set(n as f64);
+            client.histogram("size", &[]).record(n);
+            let _ = client.timing("took", Duration::from_millis(n)).record();
+            let _ = client.set("who", n % 5).record();
+            expected += n;
+        }
+        let mut points = Vec::new();
+        while !adds_up_to(&points, temporality, expected as f64) {
+            points.extend(receiver.until("a sum", |l| l["name"] == "work"));
+        }
+        // One of them starts again, which takes nothing off.
+        clients.remove(0).shutdown(Duration::from_secs(5));
+        let again = client_of(&running, 0x1_0001);
+        again.counter("work", &[]).add(1000);
+        expected += 1000;
+        clients.into_iter().for_each(|client| _ = client.shutdown(Duration::from_secs(5)));
+        again.shutdown(Duration::from_secs(5));
+        let report = running.stop(0);
+        let output = &report.outputs[0];
+        assert!(output.closes() && output.counts.dropped() == 0, "{output:?}");
+        assert_eq!(output.pending_samples, 0);
+        points.extend(receiver.until("the last round", |_| true));
+        std::thread::sleep(Duration::from_millis(200));
+        points.extend(receiver.rest());
+        let of = |name: &str| -> Vec<&Value> {
+            points.iter().filter(|line| line["name"] == name).collect()
+        };
+        for name in ["work", "level", "size", "took", "who.distinct"] {
+            let mut times: Vec<_> =
+                of(name).iter().map(|l| &l["point"]["time_unix_nano"]).collect();
+            assert!(of(name).iter().all(|l| l["resource"].get("service.instance.id").is_none()));
+            let all = times.len();
+            times.dedup();
+            assert_eq!((times.len(), times.is_empty()), (all, false), "{name} once in a round");
+        }
+        let last = |name: &str| of(name).pop().unwrap();
+        assert_eq!(last("who.distinct")["point"]["as_double"], 5.0);
+        let levels: Vec<_> = values(&points, "level");
+        assert!(levels.contains(&136.0), "{levels:?}");
+        for (name, sum) in [("size", 136.0), ("took", 136.0)] {
+            let (counts, sums): (Vec<_>, Vec<_>) = of(name)
+                .iter()
+                .map(|l| (nanos(&l["point"]["count"]), l["point"]["sum"].as_f64().unwrap()))
+                .unzip();
+            let found = match temporality {
+                OtlpTemporality::Cumulative => (*counts.last().unwrap(), *sums.last().unwrap()),
+                OtlpTemporality::Delta => (counts.iter().sum(), sums.iter().sum::<f64>()),
+            };
+            assert_eq!(found, (16, sum), "{name}");
+        }
+        assert!(adds_up_to(&points, temporality, expected as f64), "{:?}", values(&points, "work"));
+    }
+}
+
+/// Whether the points of the sum say that it is so much.
+fn adds_up_to(points: &[Value], temporality: OtlpTemporality, expected: f64) -> bool {
+    let values = values(points, "work");
+    match temporality {
+        OtlpTemporality::Cumulative => values.is_sorted() && values.last() == Some(&expected),
+        OtlpTemporality::Delta => values.iter().sum::<f64>() == expected,
+    }
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use ringstat_collector::{
-    DataConfig, HttpAuth, OutputCause, OutputReport, RemoteWriteConfig, RemoteWriteProtocol,
-    Running, Server, ServerConfig, Status,
+    DataConfig, HttpAuth, OutputCause, OutputReport, RemoteWriteConfig, RemoteWriteHistograms,
+    RemoteWriteProtocol, Running, Server, ServerConfig, Status,
 };
 use ringstat_core::format::{Header, Prologue};
 use ringstat_core::record::{Event, Kind, NoNames};
@@ -36,13 +36,24 @@ fn to(receivers: &[&Receiver]) -> RemoteWriteConfig {
     RemoteWriteConfig { interval: INTERVAL, labels, ..RemoteWriteConfig::to(urls) }
 }
 
-/// Sends one event, in the datagram of that number.
+/// Sends one counter event, in the datagram of that number.
 fn send(running: &Running, sender: u64, sequence: u32, name: &'static str, value: f64) {
+    send_kind(running, Kind::Counter, sender, sequence, name, value);
+}
+
+fn send_kind(
+    running: &Running,
+    kind: Kind,
+    sender: u64,
+    sequence: u32,
+    name: &'static str,
+    value: f64,
+) {
     let mut encoder: Box<Encoder> = Box::default();
     let mut buf = vec![0; 1472];
     let header = Header { sender, sequence, epoch: 1, ..Header::default() };
     let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
-    let event: Event = Event::new(Kind::Counter, name.into(), value.into(), 0).unwrap();
+    let event: Event = Event::new(kind, name.into(), value.into(), 0).unwrap();
     open.event(&event, &NoNames).unwrap();
     let length = open.finish(false);
     let socket = UdpSocket::bind(ANY).unwrap();
@@ -97,6 +108,31 @@ fn each_receiver_gets_the_version_that_it_takes() {
         assert_eq!((output.counts.sent, output.counts.dropped()), (seen.taken, 0));
         assert_eq!((output.counts.queued, output.pending_samples), (seen.taken, 0));
         assert_eq!((seen.offered, seen.again), (seen.taken, 0), "{takes:?}");
+    }
+}
+
+#[test]
+fn native_histograms_are_samples_like_others_in_both_versions() {
+    for takes in [Takes::Both, Takes::Only1] {
+        let receiver = Receiver::start(takes);
+        let histograms = RemoteWriteHistograms::Native;
+        let running = start(RemoteWriteConfig { histograms, ..to(&[&receiver]) }, None);
+        for (n, ms) in [(0, 250.0), (1, 500.0), (2, 0.0)] {
+            send_kind(&running, Kind::Timing, 1, n, "job", ms);
+        }
+        let job = [("__name__", "job_seconds"), ("instance", "here")];
+        let whole = f64::to_bits(0.75);
+        receiver.until("all of them", |seen| {
+            seen.of(&job).last().is_some_and(|(_, sum)| *sum == whole)
+                && seen.counts.values().any(|count| *count == 3)
+        });
+        let report = running.stop(0);
+        let seen = receiver.seen();
+        assert_eq!(seen.families["job_seconds"].0, 3, "a histogram: {takes:?}");
+        assert!(seen.samples.keys().all(|of| !of["__name__"].starts_with("job_seconds_")));
+        let output = &report.outputs[0];
+        assert!(seen.histograms > 0);
+        assert_eq!((output.counts.sent, output.counts.dropped()), (seen.taken, 0), "{takes:?}");
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) struct Seen {
     pub(crate) taken: u64,
     /// The headers of each request, in lower case, and when it came.
     pub(crate) requests: Vec<(HashMap<String, String>, Instant)>,
+    /// How many samples were native histograms, and the number of values in the last of each series.
+    pub(crate) histograms: u64,
+    pub(crate) counts: BTreeMap<BTreeMap<String, String>, u64>,
     /// The type, help and unit of each family.
     pub(crate) families: BTreeMap<String, (i32, String, String)>,
 }
@@ -199,6 +202,7 @@ impl Shared {
             assert_eq!(V1::decode(&*message).unwrap(), V1::default(), "it looks empty");
             return Some(answer(204, "", ""));
         }
+        let before = seen.histograms;
         let samples = if is_2 { read_2(&message, &mut seen) } else { read_1(&message, &mut seen) };
         let count = samples.len() as u64;
         seen.offered += count;
@@ -214,7 +218,14 @@ impl Shared {
         seen.taken += taken;
         // Only receivers of version 2.0 say so.
         let written = match self.takes {
-            Takes::Both => format!("X-Prometheus-Remote-Write-Samples-Written: {taken}\r\n"),
+            Takes::Both => {
+                let histograms = (seen.histograms - before).min(taken);
+                let numbers = taken - histograms;
+                format!(
+                    "X-Prometheus-Remote-Write-Samples-Written: {numbers}\r\n\
+                     X-Prometheus-Remote-Write-Histograms-Written: {histograms}\r\n"
+                )
+            }
             _ => String::new(),
         };
         match reply {
@@ -236,6 +247,21 @@ fn answer(status: u16, headers: &str, text: &str) -> String {
 }
 
 impl Seen {
+    /// A sample; of a native histogram, which has so many values, with its sum as the value.
+    fn note(
+        &mut self,
+        labels: BTreeMap<String, String>,
+        time: i64,
+        value: u64,
+        count: Option<u64>,
+    ) -> Sample {
+        if let Some(count) = count {
+            self.histograms += 1;
+            self.counts.insert(labels.clone(), count);
+        }
+        (labels, time, value)
+    }
+
     fn store(&mut self, labels: BTreeMap<String, String>, time: i64, value: u64) {
         let series = self.samples.entry(labels).or_default();
         match series.insert(time, value) {
@@ -271,9 +297,15 @@ fn read_1(message: &[u8], seen: &mut Seen) -> Vec<Sample> {
     }
     let each = request.series.into_iter().flat_map(|series| {
         let labels: BTreeMap<_, _> = series.labels.into_iter().map(|l| (l.name, l.value)).collect();
-        series.samples.into_iter().map(move |s| (labels.clone(), s.time, s.value.to_bits()))
+        let histograms = series.histograms.into_iter().map(|h| (h.time, h.sum, Some(h.count)));
+        let numbers = series.samples.into_iter().map(|s| (s.time, s.value, None));
+        let all = numbers.chain(histograms);
+        all.map(move |(time, value, count)| (labels.clone(), time, value.to_bits(), count))
     });
-    each.collect()
+    let all: Vec<_> = each.collect();
+    all.into_iter()
+        .map(|(labels, time, value, count)| seen.note(labels, time, value, count))
+        .collect()
 }
 
 fn read_2(message: &[u8], seen: &mut Seen) -> Vec<Sample> {
@@ -288,6 +320,9 @@ fn read_2(message: &[u8], seen: &mut Seen) -> Vec<Sample> {
         seen.families.insert(labels["__name__"].clone(), description);
         for sample in &series.samples {
             all.push((labels.clone(), sample.time, sample.value.to_bits()));
+        }
+        for of in &series.histograms {
+            all.push(seen.note(labels.clone(), of.time, of.sum.to_bits(), Some(of.count)));
         }
     }
     all
@@ -307,6 +342,8 @@ struct Series1 {
     labels: Vec<Label>,
     #[prost(message, repeated, tag = "2")]
     samples: Vec<SampleAt>,
+    #[prost(message, repeated, tag = "4")]
+    histograms: Vec<HistogramAt>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -322,6 +359,17 @@ struct SampleAt {
     #[prost(double, tag = "1")]
     value: f64,
     #[prost(int64, tag = "2")]
+    time: i64,
+}
+
+/// What the tests ask of a native histogram.
+#[derive(Clone, PartialEq, Message)]
+struct HistogramAt {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(double, tag = "3")]
+    sum: f64,
+    #[prost(int64, tag = "15")]
     time: i64,
 }
 
@@ -351,6 +399,8 @@ struct Series2 {
     labels: Vec<u32>,
     #[prost(message, repeated, tag = "2")]
     samples: Vec<SampleAt>,
+    #[prost(message, repeated, tag = "3")]
+    histograms: Vec<HistogramAt>,
     #[prost(message, optional, tag = "5")]
     metadata: Option<Metadata2>,
 }

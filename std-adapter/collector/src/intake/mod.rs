@@ -179,6 +179,12 @@ impl Collector {
         self.store.set_lines(0);
     }
 
+    /// Shows quantiles of the last four to five minutes in summaries instead of those of all time. It costs memory, which is
+    /// charged to the senders. Whatever was received before `now_ms` is no longer among them.
+    pub fn keep_windows(&mut self, now_ms: u64) {
+        self.store.keep_windows(now_ms);
+    }
+
     /// Counts series that did not fit on the page of `/metrics`.
     pub fn cut_page(&mut self, series: u64) {
         self.store.hits.count(Limit::Page, 0, series);

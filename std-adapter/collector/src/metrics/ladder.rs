@@ -28,7 +28,10 @@ pub enum Distributions {
     /// a quantile is as exact as the interpolation of `histogram_quantile`.
     #[default]
     Histograms,
-    /// As summaries with the quantiles 0.5, 0.9, 0.99 and 0.999 over all that the collector has seen. They cannot be added up.
+    /// As summaries with the quantiles 0.5, 0.9, 0.99 and 0.999, which cannot be added up over senders. They are of the last
+    /// four to five minutes: there are none if nothing has come since. `_sum` and `_count` are of all time, as ever.
+    ///
+    /// The window is not kept on disk. A worker of a fleet keeps none: its quantiles are of all that it has seen.
     Summaries,
 }
 

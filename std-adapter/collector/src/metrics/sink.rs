@@ -70,10 +70,10 @@ impl Shown<'_> {
         })
     }
 
-    /// Some shares, and the values below which they lie.
+    /// Some shares, and the values below which they lie: of a window, if one is kept.
     pub(crate) fn quantiles(&self) -> impl Iterator<Item = (f64, f64)> {
         const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
-        let values = self.distribution.quantiles(SHARES).into_iter().flatten();
+        let values = self.distribution.recent_quantiles(SHARES).into_iter().flatten();
         SHARES.into_iter().zip(values.map(|value| value / self.scale))
     }
 }

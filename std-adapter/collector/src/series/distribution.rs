@@ -3,8 +3,9 @@
 use ringstat_core::instrument::Layout;
 use serde::{Deserialize, Serialize};
 
-use super::Gain;
 use super::buckets::{Dense, SavedLayout, Sparse};
+use super::window::{Present, Window};
+use super::{Gain, count};
 use crate::memory::{Room, heap};
 
 /// A distribution of values, as counts in log-linear buckets.
@@ -22,6 +23,9 @@ pub struct Distribution {
     sum: f64,
     /// The state of an instrument in this run.
     state: State,
+    /// Only where quantiles are those of a window. It is not saved.
+    #[serde(skip)]
+    window: Window,
 }
 
 /// The state of a histogram instrument, as its sender reports it.
@@ -44,7 +48,8 @@ impl Distribution {
     /// Creates a distribution for an instrument with that layout.
     fn of_state(layout: Layout) -> Self {
         let above = Dense::new(layout);
-        Self { layout, above, below: None, sum: 0.0, state: State::default() }
+        let (state, window) = (State::default(), Window::default());
+        Self { layout, above, below: None, sum: 0.0, state, window }
     }
 
     /// Adds a sample that stands for `rate` samples. Returns `false`, and changes nothing, if it is infinite or not a
@@ -138,6 +143,10 @@ impl Distribution {
         for (value, count) in other.values() {
             self.put(value, count, room);
         }
+        let before = other.window.before(other.stated_run(), |index| other.layout.middle(index));
+        if let Some(before) = before {
+            self.window.absorb(before);
+        }
         self.sum = clamp(self.sum + other.sum());
     }
 
@@ -171,25 +180,45 @@ impl Distribution {
         clamp(self.sum + self.state.sum)
     }
 
-    /// The values below which these shares of the samples lie, within the layout's relative error.
+    /// The values below which these shares of all samples lie, within the layout's relative error.
     #[must_use]
     pub fn quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
-        let mut all: Vec<_> = self.values().collect();
-        // Sorted runs, which a merge sort handles in linear time.
-        all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let count = self.count();
-        if count == 0 {
-            return None;
+        quantiles(self.values().collect(), shares)
+    }
+
+    /// The same for the samples of the last four to five minutes, if such a window is kept, and of all samples otherwise.
+    pub(crate) fn recent_quantiles<const N: usize>(&self, shares: [f64; N]) -> Option<[f64; N]> {
+        if self.window.is_none() {
+            return self.quantiles(shares);
         }
-        Some(shares.map(|share| {
-            let rank = ((share * count as f64) as u64).min(count - 1);
-            let mut seen = 0u64;
-            let found = all.iter().find(|(_, n)| {
-                seen = seen.saturating_add(*n);
-                seen > rank
-            });
-            found.map_or(0.0, |(value, _)| *value)
-        }))
+        quantiles(self.window.within(self.present(), |index| self.layout.middle(index)), shares)
+    }
+
+    /// Keeps the window for [`recent_quantiles`](Self::recent_quantiles). To be called at least once a minute. What is
+    /// there at first is left out if `is_old`; if not, only what its sender has stated so far, which may be from a time
+    /// before anybody listened.
+    pub(crate) fn mark(&mut self, now_ms: u64, is_old: bool, room: &mut Room<'_>) {
+        if !self.window.is_due(now_ms) {
+            return;
+        }
+        let mut present = self.present();
+        if self.window.is_none() && !is_old {
+            present.values.clear();
+        }
+        self.window.mark(now_ms, present, room);
+    }
+
+    /// Whether [`mark`](Self::mark) has anything to do.
+    pub(crate) fn is_mark_due(&self, now_ms: u64) -> bool {
+        self.window.is_due(now_ms)
+    }
+
+    fn present(&self) -> Present {
+        let below = self.below.iter().flat_map(|below| below.iter());
+        let mut values: Vec<_> =
+            below.map(|(size, n)| (-size, n)).chain(self.above.iter()).collect();
+        values.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        Present { values, run: self.stated_run(), stated: self.state.buckets.iter().collect() }
     }
 
     /// How many samples, divided by `scale`, lie above the bound before and not above each bound, for `bounds` that rise;
@@ -234,8 +263,27 @@ impl Distribution {
     /// The memory of its contents, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let below = self.below.as_ref().map_or(0, |below| Self::BELOW + below.bytes());
-        self.above.bytes() + below + self.state.buckets.bytes()
+        self.above.bytes() + below + self.state.buckets.bytes() + self.window.bytes()
     }
+}
+
+/// The values below which these shares of the samples in these buckets lie.
+fn quantiles<const N: usize>(mut all: Vec<(f64, u64)>, shares: [f64; N]) -> Option<[f64; N]> {
+    // Sorted runs, which a merge sort handles in linear time.
+    all.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let count = count(&all);
+    if count == 0 {
+        return None;
+    }
+    Some(shares.map(|share| {
+        let rank = ((share * count as f64) as u64).min(count - 1);
+        let mut seen = 0u64;
+        let found = all.iter().find(|(_, n)| {
+            seen = seen.saturating_add(*n);
+            seen > rank
+        });
+        found.map_or(0.0, |(value, _)| *value)
+    }))
 }
 
 /// Keeps a sum finite.
@@ -323,5 +371,80 @@ mod tests {
         (0..4).for_each(|_| assert!(d.add(f64::MAX, 255, room)));
         assert_eq!((d.count(), d.sum()), (u64::MAX, f64::MAX));
         assert!(d.quantiles([0.5]).unwrap()[0].is_finite());
+    }
+
+    #[test]
+    fn recent_quantiles_are_of_the_last_minutes() {
+        let room = &mut Room::new(1 << 20);
+        let minute = |n: u64| n * 60_000;
+        let mut d = Distribution::of_events();
+        let half = |d: &Distribution| d.recent_quantiles([0.5]).map(|[p50]| p50.round());
+        assert!(d.add(1000.0, 90, room));
+        // Until the first mark, and after it, all are recent.
+        assert_eq!(half(&d), d.quantiles([0.5]).map(|[p50]| p50.round()));
+        d.mark(minute(1), false, room);
+        assert!(d.add(10.0, 9, room));
+        assert!(half(&d).unwrap() > 900.0, "what was there before is of this minute too");
+        for n in 2..=5 {
+            d.mark(minute(n), false, room);
+            d.mark(minute(n) + 59_999, false, room);
+        }
+        assert!(half(&d).unwrap() > 900.0, "it is not yet five minutes old");
+        assert!(!d.is_mark_due(minute(6) - 1) && d.is_mark_due(minute(6)));
+        d.mark(minute(6), false, room);
+        assert_eq!(half(&d), None, "nothing has come for four minutes");
+        assert!(d.add(-3.0, 7, room) && d.add(10.0, 2, room));
+        assert_eq!(half(&d), Some(-3.0));
+        assert!(d.quantiles([0.5]).unwrap()[0] > 900.0, "of all time");
+        assert_eq!(room.taken() as usize, d.bytes());
+        (7..100).for_each(|n| d.mark(minute(n), false, room));
+        assert_eq!((half(&d), room.taken() as usize), (None, d.bytes()));
+    }
+
+    #[test]
+    fn what_was_stated_before_anybody_listened_is_not_recent() {
+        let room = &mut Room::new(1 << 20);
+        let layout = Layout { precision: 3, min_exponent: 0 };
+        let mut d = Distribution::of_state(layout);
+        let mut state = |d: &mut Distribution, run, buckets: &[(u16, u64)]| {
+            d.state((run, 5), layout, 0.0, buckets.iter().copied(), room, |_, _| {});
+        };
+        let half = |d: &Distribution| d.recent_quantiles([0.5]);
+        // A week's worth in the first datagram.
+        state(&mut d, 1, &[(9, 1_000_000)]);
+        d.mark(60_000, false, &mut Room::new(1 << 20));
+        assert_eq!(half(&d), None);
+        state(&mut d, 1, &[(9, 1_000_001), (17, 2)]);
+        assert_eq!(half(&d), Some([layout.middle(17)]));
+        // Another run has nothing of that, and all of it is new.
+        state(&mut d, 2, &[(9, 3), (17, 1)]);
+        assert_eq!(half(&d), Some([layout.middle(9)]));
+    }
+
+    #[test]
+    fn without_room_the_window_goes_further_back() {
+        let mut d = Distribution::of_events();
+        assert!(d.add(5.0, 1, &mut Room::new(1 << 20)));
+        d.mark(0, false, &mut Room::new(1 << 20));
+        (1..50).for_each(|n| d.mark(n * 60_000, false, &mut Room::new(0)));
+        assert!(d.recent_quantiles([0.5]).is_some() && !d.is_mark_due(49 * 60_000));
+        let mut none = Distribution::of_events();
+        none.mark(0, false, &mut Room::new(0));
+        assert_eq!(none.window.bytes(), 0);
+    }
+
+    #[test]
+    fn the_windows_of_several_are_one() {
+        let room = &mut Room::new(1 << 20);
+        let mut parts = [Distribution::of_events(), Distribution::of_events()];
+        for (part, value) in parts.iter_mut().zip([100.0, 1000.0]) {
+            assert!(part.add(value, 50, room));
+            part.mark(0, true, room);
+        }
+        assert!(parts[1].add(7.0, 3, room));
+        let mut all = Distribution::of_events();
+        parts.iter().for_each(|part| all.absorb(part, room));
+        assert_eq!((all.count(), all.recent_quantiles([0.5])), (103, all.recent_quantiles([0.0])));
+        assert!((all.recent_quantiles([0.5]).unwrap()[0] - 7.0).abs() < 0.3);
     }
 }

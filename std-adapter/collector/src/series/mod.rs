@@ -8,6 +8,8 @@ mod distribution;
 mod gauge;
 mod saved;
 mod set;
+mod since;
+mod window;
 
 use ringstat_core::instrument::Unit;
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ pub use counter::Counter;
 pub use distribution::Distribution;
 pub use gauge::Gauge;
 pub use set::Set;
+pub(crate) use since::{count, since};
 
 /// The class of series to which a record belongs. A name may have one series of each class.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -26,6 +26,7 @@ use crate::data::{self, KeeperThreads};
 use crate::export::{self, Exporting};
 use crate::http::{HttpServer, router};
 use crate::intake::Collector;
+use crate::metrics::Distributions;
 use crate::report::Report;
 use crate::shared::{Shared, kernel};
 use handoff::Handoff;
@@ -93,6 +94,10 @@ impl Server {
             None => (Collector::mapped_shards(config.limits, config.mapping, threads), None),
         };
         shards.iter_mut().for_each(|shard| shard.take_statsd(config.statsd));
+        if config.distributions == Distributions::Summaries {
+            let now_ms = keeper.as_ref().map_or(0, |(now_ms, _)| *now_ms);
+            shards.iter_mut().for_each(|shard| shard.keep_windows(now_ms));
+        }
         // The directory is locked by now.
         let dir = config.data.as_ref().map(|data| (&*data.dir, data.recover));
         let addresses: Vec<_> = groups.iter().map(|group| group.address).collect();

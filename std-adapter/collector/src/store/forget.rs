@@ -17,7 +17,7 @@ pub(crate) enum Known {
 }
 
 impl Store {
-    /// Checks the next `count` places, and forgets series that have not changed for long, as `limits` or a rule say. Returns
+    /// Checks the next `count` places, moves windows on, and forgets series that have not changed for long, as `limits` or a rule say. Returns
     /// how many.
     pub(crate) fn sweep(
         &mut self,
@@ -34,8 +34,13 @@ impl Store {
             if series.is_some_and(|s| is_old(&common, s, now_ms, &life)) {
                 self.remove(place as u32);
                 forgotten += 1;
-            } else if redescribe {
+                continue;
+            }
+            if redescribe {
                 self.redescribe(place as u32);
+            }
+            if self.keeps_windows {
+                self.mark_window(place, now_ms, false);
             }
         }
         self.sweep_descriptions(&life);

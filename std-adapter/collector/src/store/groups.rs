@@ -27,7 +27,7 @@ use crate::memory::{Room, heap};
 use crate::series::{Class, Data};
 
 /// Who is charged for what groups keep.
-const GROUPS: u64 = u64::MAX;
+pub(super) const GROUPS: u64 = u64::MAX;
 /// The largest number of names that are known to be dropped.
 const DROPPED: usize = 4096;
 

@@ -21,6 +21,7 @@ mod strings;
 mod tags;
 mod text;
 mod wanted;
+mod windows;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,6 +98,8 @@ pub struct Store {
     lines: usize,
     /// What is claimed of the memory that all shards share: never less than is kept, but while a datagram is stored.
     claimed: usize,
+    /// Whether distributions keep a window for their quantiles.
+    keeps_windows: bool,
     /// Where the next search for idle series begins.
     swept: usize,
     /// The number of series made so far.
@@ -136,6 +139,7 @@ impl Store {
             outside: 0,
             lines: 0,
             claimed: 0,
+            keeps_windows: false,
             swept: 0,
             made: 0,
             overflowed: 0,

@@ -105,7 +105,7 @@ pub(crate) struct Args {
     /// Rules in TOML that rename, drop, relabel and add up series; `ringstat map check` says whether they are sound
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
-    /// Show timings and distributions as summaries with quantiles instead of histograms
+    /// Show timings and distributions as summaries, with quantiles of the last five minutes, instead of histograms
     #[arg(long)]
     summaries: bool,
     #[command(flatten)]

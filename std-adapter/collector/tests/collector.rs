@@ -74,6 +74,68 @@ fn records_become_series_and_prometheus_text() {
     assert!(report(&collector).closes);
 }
 
+/// A datagram with as many timings of so many milliseconds, of a sender that is there all the time.
+fn timings(sequence: u32, millis: f64, count: usize) -> Vec<u8> {
+    let mut encoder: Box<Encoder> = Box::default();
+    let mut buf = vec![0; 1472];
+    let header = Header { sender: 7, sequence, epoch: 1, ..Header::default() };
+    let mut open = encoder.begin(&mut buf, &header, &Prologue::default()).unwrap();
+    for _ in 0..count {
+        let event: Event = Event::new(Kind::Timing, "took".into(), millis.into(), 0).unwrap();
+        open.event(&event, &NoNames).unwrap();
+    }
+    let length = open.finish(false);
+    buf.truncate(length);
+    buf
+}
+
+#[test]
+fn summaries_have_quantiles_of_the_last_minutes_and_sums_of_all_time() {
+    let shown = |collector: &Collector, now_ms| {
+        let page = metrics(collector, &Io::default(), now_ms, Distributions::Summaries);
+        let value = |begin: &str| {
+            let line = page.lines().find(|line| line.starts_with(begin))?;
+            line.rsplit_once(' ')?.1.parse::<f64>().ok()
+        };
+        let sender = "sender=\"0000000000000007\"";
+        let median = value(&format!("took_seconds{{{sender},quantile=\"0.5\"}}"));
+        (median, value(&format!("took_seconds_count{{{sender}}}")).unwrap())
+    };
+    let [mut of_minutes, mut of_all_time] = [(); 2].map(|()| Collector::new(Limits::default()));
+    of_minutes.keep_windows(0);
+    for (collector, is_window) in [(&mut of_minutes, true), (&mut of_all_time, false)] {
+        let mut now_ms = 0;
+        let mut sequence = 0;
+        let mut later =
+            |collector: &mut Collector, seconds: u64, datagram: Option<(f64, usize)>| {
+                for _ in 0..seconds {
+                    now_ms += 1000;
+                    collector.tick(now_ms);
+                }
+                if let Some((millis, count)) = datagram {
+                    collector.receive(&timings(sequence, millis, count), now_ms);
+                    sequence += 1;
+                }
+                now_ms
+            };
+        // A hundred slow ones, and nine fast ones three minutes later.
+        later(collector, 10, Some((4000.0, 100)));
+        let now_ms = later(collector, 180, Some((10.0, 9)));
+        let (median, count) = shown(collector, now_ms);
+        assert!((median.unwrap() - 4.0).abs() < 0.13 && count == 109.0, "{median:?}");
+        // The slow ones are too old.
+        let now_ms = later(collector, 150, Some((10.0, 1)));
+        let (median, count) = shown(collector, now_ms);
+        assert_eq!((median.unwrap() < 0.011, count), (is_window, 110.0));
+        let now_ms = later(collector, 310, None);
+        let (none, count) = shown(collector, now_ms);
+        // Without a window, what was slow once is slow for ever.
+        assert_eq!((none.is_none(), count), (is_window, 110.0));
+    }
+    assert!(shown(&of_all_time, 0).0.is_some() && shown(&of_minutes, 0).0.is_none());
+    assert!(of_minutes.store().bytes() > of_all_time.store().bytes(), "it is charged");
+}
+
 #[test]
 fn loss_and_duplicates_are_counted_and_duplicates_not_stored_again() {
     let mut collector = Collector::new(Limits::default());

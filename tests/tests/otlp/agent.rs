@@ -20,8 +20,7 @@ fn agent(http: SocketAddr, grpc: SocketAddr, to: &Receiver, dir: &std::path::Pat
     let mut command = command(program);
     command
         .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "http"])
-        .arg("--otlp-exporter-metrics-endpoint")
-        .arg(format!("{}/v1/metrics", to.http))
+        .args(["--otlp-exporter-endpoint", &to.http])
         .args(["--batch-timeout", "50ms"])
         .args(["--otlp-http-endpoint", &http.to_string()])
         .args(["--otlp-grpc-endpoint", &grpc.to_string()])

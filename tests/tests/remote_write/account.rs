@@ -112,6 +112,43 @@ fn each_receiver_gets_the_version_that_it_takes() {
 }
 
 #[test]
+fn over_tls_only_a_receiver_that_can_be_known_gets_anything() {
+    let (receiver, certificate) = Receiver::start_tls();
+    let (_, of_another) = Receiver::start_tls();
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, pem: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        Some(path)
+    };
+    // The public authorities do not know it, and neither does another.
+    for ca_file in [None, file("other.pem", &of_another)] {
+        let mut config = to(&[&receiver]);
+        config.targets[0].http.ca_file = ca_file;
+        let running = start(config, None);
+        send(&running, 1, 0, "work", 7.0);
+        let failing = until(&running, "a failure", |o| o.counts.failures > 0);
+        let why = failing.failing.expect("what is wrong");
+        assert!(why.to_lowercase().contains("cert"), "{why}");
+        let report = running.stop(0);
+        let counts = &report.outputs[0].counts;
+        assert!(report.outputs[0].closes());
+        assert_eq!(counts.dropped[OutputCause::Shutdown as usize], counts.queued);
+        assert_eq!((counts.sent, receiver.seen().offered), (0, 0));
+    }
+    let mut config = to(&[&receiver]);
+    config.targets[0].http.ca_file = file("its.pem", &certificate);
+    let running = start(config, None);
+    send(&running, 1, 0, "work", 7.0);
+    receiver.until("three values", |seen| seen.of(&WORK).len() >= 3);
+    let report = running.stop(0);
+    let counts = &report.outputs[0].counts;
+    assert_eq!((counts.failures, counts.dropped()), (0, 0), "{counts:?}");
+    let taken = receiver.seen().taken;
+    assert_eq!((counts.sent, counts.queued), (taken, taken));
+}
+
+#[test]
 fn native_histograms_are_samples_like_others_in_both_versions() {
     for takes in [Takes::Both, Takes::Only1] {
         let receiver = Receiver::start(takes);

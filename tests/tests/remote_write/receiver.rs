@@ -1,7 +1,7 @@
 //! A receiver of remote write that records every sample, written from the specifications and not from the sender.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -87,6 +87,7 @@ impl<F: FnMut() -> Reply + Send> Answers for Function<F> {
 /// A receiver on loopback. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Receiver {
+    scheme: &'static str,
     address: SocketAddr,
     shared: Arc<Shared>,
 }
@@ -108,6 +109,30 @@ impl Receiver {
     /// Starts one that answers each request as `reply` says; requests of a version that it does not take have their own
     /// answer.
     pub(crate) fn answering(takes: Takes, reply: impl FnMut() -> Reply + Send + 'static) -> Self {
+        Self::serving(None, takes, reply)
+    }
+
+    /// Starts one that is reached over TLS and takes everything, and returns its certificate as PEM.
+    pub(crate) fn start_tls() -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .unwrap();
+        let receiver = Self::serving(Some(Arc::new(config)), Takes::Both, || Reply::Take);
+        (receiver, made.cert.pem())
+    }
+
+    fn serving(
+        tls: Option<Arc<rustls::ServerConfig>>,
+        takes: Takes,
+        reply: impl FnMut() -> Reply + Send + 'static,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -122,15 +147,21 @@ impl Receiver {
                 if serving.ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let serving = serving.clone();
-                std::thread::spawn(move || serve(&stream, &serving));
+                let (serving, tls) = (serving.clone(), tls.clone());
+                std::thread::spawn(move || match tls {
+                    None => serve(stream, &serving),
+                    Some(tls) => {
+                        let connection = rustls::ServerConnection::new(tls).unwrap();
+                        serve(rustls::StreamOwned::new(connection, stream), &serving);
+                    }
+                });
             }
         });
-        Self { address, shared }
+        Self { scheme, address, shared }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/api/v1/write", self.address)
+        format!("{}://{}/api/v1/write", self.scheme, self.address)
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -148,15 +179,15 @@ impl Receiver {
 }
 
 /// Serves one connection.
-fn serve(stream: &TcpStream, shared: &Shared) {
+fn serve(stream: impl Read + Write, shared: &Shared) {
     let mut reader = BufReader::new(stream);
     while let Some((headers, body)) = request(&mut reader) {
         if shared.ended.load(Ordering::SeqCst) {
             return;
         }
         let Some(answer) = shared.take(headers, &body) else { return };
-        let mut stream = stream;
-        if stream.write_all(answer.as_bytes()).is_err() {
+        let stream = reader.get_mut();
+        if stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_err() {
             return;
         }
     }

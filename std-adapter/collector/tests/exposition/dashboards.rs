@@ -1,6 +1,6 @@
 //! The dashboards: each of their queries returns data from a Prometheus that scrapes a collector with real clients.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +48,7 @@ fn each_query_of_the_dashboards_finds_something() {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
     let config = ServerConfig { udp: vec![any], http: Some(any), ..ServerConfig::default() };
     let running = Server::start(config).unwrap();
+    let to = running.udp()[0];
     let client = Client::builder(running.udp()[0].to_string())
         .report_interval(Some(Duration::from_millis(500)))
         .flush_interval(Duration::from_millis(200))
@@ -63,7 +64,11 @@ fn each_query_of_the_dashboards_finds_something() {
         let (recording, stop) = (client.clone(), &stop);
         let _stop = Stop(stop);
         scope.spawn(move || {
+            let lines = UdpSocket::bind(any).unwrap();
             while !stop.load(Ordering::Relaxed) {
+                for line in ["a.line:1|c", "no line at all"] {
+                    lines.send_to(line.as_bytes(), to).unwrap();
+                }
                 REQUESTS.inc();
                 ERRORS.inc();
                 DURATION.record(1_000_000);
@@ -77,9 +82,15 @@ fn each_query_of_the_dashboards_finds_something() {
             .inspect(|query| {
                 // NaN, the quantile of no values, does not count as an answer.
                 prometheus.eventually(query, |value| !value.is_nan());
+                // There are lines, and some of them are refused.
+                if query.contains("lines_total") {
+                    prometheus.eventually(&format!("max({query})"), |value| value > 0.0);
+                }
             })
             .collect();
         assert!(found.len() > 20, "{found:?}");
+        let of_lines = found.iter().filter(|query| query.contains("lines_total")).count();
+        assert!(of_lines >= 2, "{found:?}");
     });
     let _ = client.shutdown(Duration::from_secs(5));
 }

@@ -85,7 +85,8 @@ impl RemoteWriteArgs {
 pub(super) struct OutputArgs {
     /// Server to which what comes in is passed on: ringstat://HOST:PORT gets datagrams of ringstat's own format, and
     /// statsd://HOST:PORT those of lines, as they came; statsd://HOST:PORT?aggregate=10s, or dogstatsd://…, gets lines made
-    /// of all that is known, once in that time. May be given several times
+    /// of all that is known, once in that time. Lines are never cut: a datagram of more than 1472 bytes is passed on as
+    /// several, and a line that is longer by itself has one of its own. May be given several times
     #[arg(long, value_name = "URL", help_heading = "Relay")]
     relay: Vec<RelayTarget>,
     /// Bytes that may wait for each of these servers; beyond it the oldest datagrams are dropped [default: 16777216]

@@ -6,7 +6,7 @@ use super::snapshot::SnapshotError;
 use super::state::{Rules, ShardState};
 use crate::fleet::message::{MessageBuilder, TICK};
 use crate::limits::Limits;
-use crate::metrics::{Distributions, Page, Sink as _, Text};
+use crate::metrics::{Distributions, Document as _, Page, Text};
 
 const INTERVAL: u64 = 1000;
 

@@ -91,6 +91,10 @@ fn main() -> ExitCode {
             | Command::Profile(_)
             | Command::Compare(_)
     );
+    let timed = measures && !matches!(command, Command::Count(_) | Command::Compare(_));
+    if timed && cfg!(debug_assertions) {
+        eprintln!("perf: this is a debug build, which is no measure of speed: add --release");
+    }
     let _underway = measures.then(underway::Underway::begin);
     let outcome = match command {
         Command::Bench(args) => bench::run(&args),

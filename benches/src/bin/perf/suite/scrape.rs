@@ -134,6 +134,7 @@ fn fill(running: &Running, socket: &UdpSocket, series: usize) -> Result<(), Wron
 fn own(running: &Running, name: &str) -> Result<u64, Wrong> {
     let at = running.http().ok_or_else(|| Wrong("no address".into()))?;
     let mut stream = TcpStream::connect(at)?;
+    stream.set_read_timeout(Some(END))?;
     stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n")?;
     let line = format!("ringstat_collector_{name} ");
     for next in BufReader::new(stream).lines() {
@@ -168,6 +169,7 @@ fn pages(at: SocketAddr, effort: &Effort, sent: &AtomicU64, each: f64) -> Result
 /// Reads one page, and returns how many of its lines are ours.
 fn page(at: SocketAddr) -> std::io::Result<usize> {
     let mut stream = TcpStream::connect(at)?;
+    stream.set_read_timeout(Some(END))?;
     stream.write_all(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n")?;
     let (mut chunk, mut rest, mut lines) = (vec![0; 1 << 18], Vec::new(), 0);
     loop {

@@ -16,7 +16,7 @@
 //! | `settings` | prints the settings in force, each with its meaning, range and default |
 //! | `load` | puts a client and a collector under load, and reports what became of every event |
 //! | `health` | asks a collector how it is |
-//! | `doctor` | says what of this machine stands in the way, and the command that mends it |
+//! | `doctor` | finds what on this machine would hinder a collector or a client, and prints the commands that fix it |
 //! | `completions`, `man` | the completions of a shell, and manual pages |
 //!
 //! Each subcommand is a folder with its arguments (`Args`), the end of its help (`HELP`) and `run`; this file only
@@ -96,11 +96,11 @@ enum Command {
     #[cfg(feature = "nats")]
     #[command(after_help = receive::HELP)]
     Receive(Box<receive::Args>),
-    /// Read shards of the log of a fleet until Ctrl-C, and send on what they say
+    /// Read shards of the log of a fleet until Ctrl-C, and pass on what they contain
     #[cfg(feature = "nats")]
     #[command(after_help = work::HELP)]
     Work(Box<work::Args>),
-    /// Show how a fleet is doing
+    /// Show the state of a fleet
     #[cfg(feature = "nats")]
     #[command(after_help = fleet::HELP)]
     Fleet(fleet::Args),
@@ -128,10 +128,10 @@ enum Command {
     /// Put a client and a collector under load, and report what was lost and where
     #[command(after_help = load::HELP)]
     Load(load::Args),
-    /// Ask a collector how it is
+    /// Query the health of a collector
     #[command(after_help = health::HELP)]
     Health(health::Args),
-    /// Say what of this machine stands in the way, and the command that mends it
+    /// Find what on this machine would hinder a collector or a client, and print the commands that fix it
     #[command(after_help = doctor::HELP, alias = "check")]
     Doctor(doctor::Args),
     /// Print the completions of a shell
@@ -172,5 +172,33 @@ fn run(cli: Cli) -> common::failure::Outcome {
         Command::Completions(args) => completions::run(&args),
         Command::Map(args) => map::run(&args),
         Command::Man(args) => man::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// Flags after a group of flags with a heading would appear under that heading.
+    #[test]
+    fn common_flags_are_under_no_heading_but_options() {
+        for subcommand in super::Cli::command().get_subcommands() {
+            let name = subcommand.get_name();
+            for arg in subcommand.get_arguments() {
+                let common = ["json", "log_form", "config"].contains(&arg.get_id().as_str());
+                assert!(!common || arg.get_help_heading().is_none(), "{name} {}", arg.get_id());
+            }
+        }
+    }
+
+    /// A table or an example is not wrapped well.
+    #[test]
+    fn lines_that_must_not_be_wrapped_fit() {
+        for subcommand in super::Cli::command().get_subcommands() {
+            let help = subcommand.get_after_help().expect("it ends with examples").to_string();
+            for line in help.lines().filter(|line| line.starts_with("  ")) {
+                assert!(line.chars().count() <= 100, "{}: {line}", subcommand.get_name());
+            }
+        }
     }
 }

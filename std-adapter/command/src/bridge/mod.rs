@@ -28,10 +28,11 @@ pub(crate) const HELP: &str = "\
 Examples:
   ringstat bridge /dev/ttyACM0
   ringstat bridge /dev/ttyUSB0 /dev/ttyUSB1 --baud 921600 --to 192.168.0.2:8125
-  probe-rs attach --chip nRF52840_xxAA firmware.elf --rtt-scan-memory > /tmp/rtt & ringstat bridge --rtt /tmp/rtt
+  probe-rs attach --chip nRF52840_xxAA firmware.elf --rtt-scan-memory > /tmp/rtt &
+  ringstat bridge --rtt /tmp/rtt
 
-A port may come and go: it is opened again as soon as it is there. What was lost on the line is missing in the
-collector's account of the sender.
+A port may come and go: it is opened again as soon as it is there. What was lost on the line is missing \
+in the collector's account of the sender.
 
 Exit codes: 0 stopped with Ctrl-C, or all that was to be read was read, 2 usage, 3 no socket";
 

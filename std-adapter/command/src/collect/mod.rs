@@ -38,15 +38,15 @@ Examples:
   ringstat collect --map rules.toml
   ringstat collect --relay ringstat://central:8125 --relay statsd://graphite:8125?aggregate=10s
 
-Lines of StatsD and DogStatsD are taken on the same addresses. They have no numbers, so what the network loses of them is
-unknown.
+Lines of StatsD and DogStatsD are taken on the same addresses. They have no numbers, so what the network loses of \
+them is unknown.
 
-Without --data everything is in memory, and a restart forgets it. With it, acknowledged critical events are on
-disk and count once over all restarts; of the rest, a crash loses at most the last second and counts it as lost.
+Without --data everything is in memory, and a restart forgets it. With it, acknowledged critical events \
+are on disk and count once over all restarts; of the rest, a crash loses at most the last second and counts it as lost.
 
 Datagrams are protected against damage, not against forgery: listen only where trusted machines send.
 
-Exit codes: 0 the ledger closes (including what the network lost), 1 it does not, 2 usage,
+Exit codes: 0 the ledger closes (including what the network lost), 1 it does not, 2 usage, \
 3 the port is taken, or the data cannot be used";
 
 #[derive(clap::Args, Debug)]
@@ -92,7 +92,7 @@ pub(crate) struct Args {
     /// Seconds of silence after which senders are forgotten [default: 600]
     #[arg(long, value_name = "SECONDS")]
     idle: Option<u64>,
-    /// Seconds after which a series that has not changed is forgotten, unless its sender lives [default: 600]
+    /// Seconds after which a series that has not changed is forgotten, unless its sender is alive [default: 600]
     #[arg(long, value_name = "SECONDS")]
     series_ttl: Option<u64>,
     /// Directory to keep everything in, so that a restart forgets nothing: at most a second of what is not critical is
@@ -108,8 +108,6 @@ pub(crate) struct Args {
     /// Show timings and distributions as summaries, with quantiles of the last five minutes, instead of histograms
     #[arg(long)]
     summaries: bool,
-    #[command(flatten)]
-    outputs: outputs::OutputArgs,
     /// Form of the log on standard error; RUST_LOG sets what is logged, as in RUST_LOG=warn
     #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
     log: log::Form,
@@ -119,6 +117,9 @@ pub(crate) struct Args {
     /// Print the addresses at the start and the ledger at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
+    // At the end: what follows flags with a heading appears under that heading.
+    #[command(flatten)]
+    outputs: outputs::OutputArgs,
 }
 
 /// What the sign of a gauge's value means.

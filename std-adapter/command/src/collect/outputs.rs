@@ -12,8 +12,8 @@ use crate::settings::outputs::{Http, Otlp, Outputs, Relay, RemoteWrite};
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Remote write")]
 pub(crate) struct RemoteWriteArgs {
-    /// URL of a receiver of Prometheus' remote write; may be given several times. What waits for it is in --data, if that
-    /// is given, and otherwise in memory
+    /// URL of a receiver of Prometheus' remote write; may be given several times. Undelivered samples wait in the
+    /// directory of --data, or in memory without one
     #[arg(long, value_name = "URL")]
     remote_write: Vec<String>,
     /// Seconds between two samples of a series [default: 15]
@@ -34,7 +34,7 @@ pub(crate) struct RemoteWriteArgs {
     /// File with the password of that user; read for each request
     #[arg(long, value_name = "FILE", requires = "remote_write_user")]
     remote_write_password_file: Option<PathBuf>,
-    /// File with certificates in PEM, by which the receivers are known instead of the public authorities
+    /// File with certificates in PEM, to verify the receivers by, instead of the public authorities
     #[arg(long, value_name = "FILE")]
     remote_write_ca_file: Option<PathBuf>,
     /// Version of the protocol: auto tries 2.0 and then 1.0
@@ -109,7 +109,7 @@ pub(super) struct OutputArgs {
     /// File with the token for bearer authentication; read for each request
     #[arg(long, value_name = "FILE", help_heading = "OTLP (feature otlp)")]
     otlp_bearer_file: Option<PathBuf>,
-    /// File with certificates in PEM, by which the receivers are known instead of the public authorities
+    /// File with certificates in PEM, to verify the receivers by, instead of the public authorities
     #[arg(long, value_name = "FILE", help_heading = "OTLP (feature otlp)")]
     otlp_ca_file: Option<PathBuf>,
     /// Bytes that may wait for the receivers, compressed; beyond it the oldest points are dropped [default: 268435456]

@@ -1,4 +1,4 @@
-//! `ringstat doctor`: what of this machine stands in the way of a collector or a client, and the command that mends it.
+//! `ringstat doctor`: what on this machine would hinder a collector or a client, and the commands that fix it.
 //!
 //! [`checks`] and [`data`] look; each check returns one or more [`Finding`]s. Nothing is changed.
 
@@ -19,7 +19,8 @@ Examples:
   ringstat doctor --data /var/lib/ringstat
   ringstat --config /etc/ringstat.toml doctor --json
 
-`ringstat check` is the same: the checklist before production. Nothing is changed: the commands are printed, not run. A data directory is tried with a file that is removed again.
+`ringstat check` is the same: the checklist before production. Nothing is changed: the commands are printed, not \
+run. A data directory is tried with a file that is removed again.
 
 Exit codes: 0 nothing stands in the way, 2 usage, 3 something does";
 
@@ -39,7 +40,7 @@ pub(crate) struct Args {
 enum Verdict {
     /// Nothing stands in the way.
     Ok,
-    /// Something does, and there is a command or a setting that mends it.
+    /// Something does, and there is a command or a setting that fixes it.
     Mend,
     /// This system does not tell.
     Unknown,
@@ -53,7 +54,7 @@ struct Finding {
     verdict: Verdict,
     /// What it is like, and what it is needed for.
     state: String,
-    /// The command that mends it.
+    /// The command that fixes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     mend: Option<String>,
 }

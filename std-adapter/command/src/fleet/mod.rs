@@ -31,11 +31,11 @@ enum What {
     /// Show each shard: its worker, what is in its stream, and how far its snapshot goes; and each receiver and worker: its
     /// rates, what waits, and what was lost where
     Status {
-        #[command(flatten)]
-        log: LogArgs,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        log: LogArgs,
     },
 }
 
@@ -124,7 +124,7 @@ pub(crate) struct LogArgs {
     /// File with credentials for it, as `nsc` makes them
     #[arg(long, value_name = "FILE")]
     log_credentials: Option<PathBuf>,
-    /// File with certificates in PEM, by which the broker is known instead of the system's authorities
+    /// File with certificates in PEM, to verify the broker by, instead of the system's authorities
     #[arg(long, value_name = "FILE")]
     log_ca_file: Option<PathBuf>,
     /// Number of shards: fixed when the fleet begins [default: what the fleet has, and 64 for a new one]
@@ -133,7 +133,7 @@ pub(crate) struct LogArgs {
     /// How many brokers of a cluster keep each message, for streams that do not exist yet [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=5))]
     replicas: Option<u8>,
-    /// Largest size of a shard's stream in bytes, for streams that do not exist yet; the broker reserves so much for each [default: 268435456]
+    /// Largest size of a shard's stream in bytes, for streams that do not exist yet; the broker reserves that much for each [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     shard_bytes: Option<u64>,
 }

@@ -49,8 +49,8 @@ Scenarios (events a second of all threads together; flags replace single numbers
   high      100 000/s from  8 threads for 60 s
   stress    500 000/s from 16 threads for 30 s, room for 65 536 events
   burst   1 000 000/s from 32 threads for 10 s, room for 65 536 events
-  stages     10 000/s from  4 threads for 155 s: ramp up, sustain, peak of 3 times, ramp down, cool down
-  network-failure  10 000/s from 4 threads for 30 s; for 10 s in the middle, what is sent vanishes
+  stages     10 000/s, 4 threads, 155 s: ramp up, sustain, threefold peak, ramp down, cool down
+  network-failure  10 000/s from 4 threads for 30 s; the middle 10 s swallow what is sent
   ladder  from 100 000/s up, 4 threads, 3 s a step: the highest rate without loss
 
 Events are due at times that are fixed beforehand; an event that is recorded late is reported as late.
@@ -64,14 +64,15 @@ Examples:
   ringstat load --scenario high --slo slo.toml
   ringstat load --duration 30 -- ./my-service --metrics-to {}
 
-With a COMMAND, the load is that program: it gets the address of a collector in place of `{}` and in RINGSTAT_TO, runs to
-its end or for --duration, and what arrives from it is checked.
+With a COMMAND, the load is that program: it gets the address of a collector in place of `{}` and in \
+RINGSTAT_TO, runs to its end or for --duration, and what arrives from it is checked.
 
 A file of objectives has any of these keys, here with their defaults:
   generated_percent = 99     lost_percent = 1        failed_sends = 0
   end_to_end_p99_ms = 100    memory_mb = 10          (also end_to_end_p50_ms, end_to_end_p999_ms)
   opened_within_s = 5        recovered_within_s = 10 (network-failure, which allows loss)
-and, without a default, delivered_per_second, buffer_percent, record_p50_ns, record_p99_ns, record_p999_ns.
+and, without a default, delivered_per_second, buffer_percent, record_p50_ns, record_p99_ns, \
+record_p999_ns.
 
 Exit codes: 0 all checks pass, 1 one does not, 2 usage, 3 no free port or unknown host";
 

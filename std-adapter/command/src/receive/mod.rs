@@ -14,13 +14,14 @@ use crate::fleet::{self, LogArgs, SayArgs};
 pub(crate) const HELP: &str = "\
 Examples:
   ringstat receive --log nats://127.0.0.1:4222
-  ringstat receive --log nats://a:4222,nats://b:4222 --replicas 3 --udp 0.0.0.0:8125 --data /var/lib/ringstat
+  ringstat receive --log nats://a:4222,nats://b:4222 --replicas 3 --udp 0.0.0.0:8125
+  ringstat receive --log nats://127.0.0.1:4222 --data /var/lib/ringstat
 
-Any number of receivers may run; `ringstat work` reads what they publish. Critical events are acknowledged when the log has
-them. What the log does not take waits in memory, and with --data on disk, up to --queue bytes; beyond that, datagrams are
-refused and counted.
+Any number of receivers may run; `ringstat work` reads what they publish. Critical events are acknowledged when the \
+log has them. What the log does not take waits in memory, and with --data on disk, up to --queue bytes; \
+beyond that, datagrams are refused and counted.
 
-Exit codes: 0 everything that was received is in the log or on disk, 1 some was refused or given up, 2 usage,
+Exit codes: 0 everything that was received is in the log or on disk, 1 some was refused or given up, 2 usage, \
 3 the port is taken, or there is no log";
 
 #[derive(clap::Args, Debug)]
@@ -44,9 +45,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES")]
     queue: Option<usize>,
     #[command(flatten)]
-    log: LogArgs,
-    #[command(flatten)]
     say: SayArgs,
+    // At the end: what follows flags with a heading appears under that heading.
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Where a receiver is.

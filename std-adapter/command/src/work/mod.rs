@@ -16,13 +16,14 @@ use crate::settings::Collector;
 /// The text at the end of `--help`.
 pub(crate) const HELP: &str = "\
 Examples:
-  ringstat work --log nats://127.0.0.1:4222 --name a --remote-write http://127.0.0.1:8428/api/v1/write
+  ringstat work --log nats://127.0.0.1:4222 --name a \\
+    --remote-write http://127.0.0.1:8428/api/v1/write
   ringstat work --log nats://127.0.0.1:4222 --name b --http 127.0.0.1:9127
 
-Workers share the shards of a fleet evenly, and take over those of a worker that is gone. All need the same limits, rules
-and intervals; the collector's settings apply to each shard. The time of samples is the log's.
+Workers share the shards of a fleet evenly, and take over those of a worker that is gone. All need the same limits, \
+rules and intervals; the collector's settings apply to each shard. The time of samples is the log's.
 
-Exit codes: 0 all shards were handed over, 1 some were not, and others take them over, 2 usage,
+Exit codes: 0 all shards were handed over, 1 some were not, and others take them over, 2 usage, \
 3 the port is taken, or there is no log";
 
 #[derive(clap::Args, Debug)]
@@ -43,11 +44,12 @@ pub(crate) struct Args {
     #[arg(long)]
     summaries: bool,
     #[command(flatten)]
+    say: SayArgs,
+    // At the end: what follows flags with a heading appears under that heading.
+    #[command(flatten)]
     remote_write: RemoteWriteArgs,
     #[command(flatten)]
     log: LogArgs,
-    #[command(flatten)]
-    say: SayArgs,
 }
 
 /// Where a worker is.

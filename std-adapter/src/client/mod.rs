@@ -124,6 +124,9 @@ impl Client {
 
     /// Sends everything recorded so far, and all instruments that have changed, and waits until it is done.
     ///
+    /// It is done once nothing waits any more. While other threads record faster than the worker can send, there is
+    /// always more, and the flush ends at its timeout.
+    ///
     /// # Errors
     /// [`FlushError::Timeout`] when `timeout` passes first; [`FlushError::Forked`] in a child of the client's process;
     /// [`FlushError::Died`] where the sending thread has died.

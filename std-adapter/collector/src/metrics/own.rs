@@ -42,7 +42,9 @@ const COUNTERS: [Reading<Counts>; 24] = [
     ("refused_values", "Records whose value cannot be one.", |c| c.refused_values),
     ("mapped_away", "Records that a rule of the mapping drops.", |c| c.mapped_away),
     ("displaced_senders", "Senders that gave their place to newer ones.", |c| c.displaced_senders),
-    ("displaced_series", "The series of these.", |c| c.displaced_series),
+    ("displaced_series", "Series of senders that gave their place to newer ones.", |c| {
+        c.displaced_series
+    }),
     ("forgotten_senders", "Idle senders forgotten.", |c| c.forgotten_senders),
     ("forgotten_series", "Idle series forgotten.", |c| c.forgotten_series),
 ];
@@ -68,11 +70,13 @@ const IO: [Reading<IoCounts>; 18] = [
         i.http.no_descriptors
     }),
     ("commits", "Commits of what has changed to the data directory.", |i| i.data.commits),
-    ("commit_failures", "Those that failed.", |i| i.data.commit_failures),
+    ("commit_failures", "Commits of what has changed that failed.", |i| i.data.commit_failures),
     ("critical_commits", "Commits of critical events to the data directory.", |i| {
         i.data.critical_commits
     }),
-    ("critical_commit_failures", "Those that failed.", |i| i.data.critical_failures),
+    ("critical_commit_failures", "Commits of critical events that failed.", |i| {
+        i.data.critical_failures
+    }),
     ("acknowledgements_withheld", "Acknowledgements of what was not on disk, not sent.", |i| {
         i.data.withheld
     }),
@@ -85,18 +89,24 @@ const DATA: [(&str, &str, fn(&DataNow) -> f64); 4] = [
     ("last_commit_timestamp_seconds", "When the data directory was last written.", |d| {
         d.last_unix_ms as f64 / 1000.0
     }),
-    ("commit_duration_seconds", "How long that took.", |d| d.duration.as_secs_f64()),
-    ("longest_commit_duration_seconds", "The longest that it ever took.", |d| {
-        d.longest.as_secs_f64()
+    ("commit_duration_seconds", "How long the last write of the data directory took.", |d| {
+        d.duration.as_secs_f64()
     }),
-    ("data_file_bytes", "The size of what is kept there.", |d| d.file_bytes as f64),
+    (
+        "longest_commit_duration_seconds",
+        "The longest that a write of the data directory took.",
+        |d| d.longest.as_secs_f64(),
+    ),
+    ("data_file_bytes", "The size of the data directory's file.", |d| d.file_bytes as f64),
 ];
 
 const GAUGES: [Reading<Totals>; 4] = [
-    ("series", "Series.", |t| t.series as u64),
-    ("series_bytes", "Memory of all that is kept.", |t| t.bytes as u64),
-    ("max_bytes", "The limit of that.", |t| t.limits.bytes as u64),
-    ("senders", "Senders.", |t| t.senders as u64),
+    ("series", "Series that are kept.", |t| t.series as u64),
+    ("series_bytes", "Memory of all that is kept, in bytes.", |t| t.bytes as u64),
+    ("max_bytes", "The limit of the memory of all that is kept, in bytes.", |t| {
+        t.limits.bytes as u64
+    }),
+    ("senders", "Senders that are known.", |t| t.senders as u64),
 ];
 
 pub(super) fn write(out: &mut dyn Sink, totals: &Totals, io: &Io) {

@@ -20,7 +20,7 @@ pub(super) fn write(out: &mut dyn Sink, process: &Process) {
             number(resident_bytes),
         ),
         ("process_open_fds", gauge, "Open file descriptors.", number(open_fds)),
-        ("process_max_fds", gauge, "The limit of that.", number(max_fds)),
+        ("process_max_fds", gauge, "The largest number of open file descriptors.", number(max_fds)),
         (
             "process_start_time_seconds",
             gauge,

@@ -32,7 +32,7 @@ pub struct Process {
     pub resident_bytes: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
-    /// The limit of that.
+    /// The largest number of open file descriptors.
     pub max_fds: Option<u64>,
     /// When it started, in seconds since 1970.
     pub start_seconds: Option<u64>,
@@ -60,11 +60,11 @@ pub struct IoCounts {
 pub struct DataCounts {
     /// Commits of what has changed in a shard.
     pub commits: u64,
-    /// Those that failed.
+    /// Commits of what has changed in a shard that failed.
     pub commit_failures: u64,
     /// Commits of critical events.
     pub critical_commits: u64,
-    /// Those that failed.
+    /// Commits of critical events that failed.
     pub critical_failures: u64,
     /// Acknowledgements that were not sent, because what they would have said was not on disk.
     pub withheld: u64,

@@ -4,7 +4,7 @@
 mod source;
 
 /// The rooms in the order of the flow. Each imports only from those before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "limits",
     "journal",
     "memory",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 20] = [
     "relay",
     "shared",
     "http",
+    "profiling",
     "export",
     "server",
     "fleet",

@@ -131,7 +131,7 @@ enum Command {
     /// Query the health of a collector
     #[command(after_help = health::HELP)]
     Health(health::Args),
-    /// Find what on this machine would hinder a collector or a client, and print the commands that fix it
+    /// Find what hinders ringstat on this machine, and print the commands that fix it
     #[command(after_help = doctor::HELP, alias = "check")]
     Doctor(doctor::Args),
     /// Print the completions of a shell

@@ -35,8 +35,10 @@ fn every_subcommand_has_its_page_and_its_completion() {
     let completions = run(&["completions", "bash"], "");
     let help = run(&["--help"], "");
     let (_, commands) = stdout(&help).split_once("Commands:\n").unwrap();
-    let names = commands.lines().take_while(|line| !line.is_empty());
-    let names: Vec<_> = names.filter_map(|line| line.split_whitespace().next()).collect();
+    let lines = commands.lines().take_while(|line| !line.is_empty());
+    // What is said of a command may go on in a line that is indented further.
+    let begins = lines.filter_map(|line| line.strip_prefix("  ")).filter(|l| !l.starts_with(' '));
+    let names: Vec<_> = begins.filter_map(|line| line.split_whitespace().next()).collect();
     assert!(names.len() > 10, "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help") {
         assert!(stdout(&completions).contains(&format!("ringstat,{name})")), "{name}");

@@ -167,7 +167,8 @@ impl Settings {
                 .map_err(|e| Failure::file("read", &invalid::whole(path), &e))?;
         }
         let toml = file.map_or_else(Figment::new, |path| Figment::from(Toml::file_exact(path)));
-        let env = Env::prefixed("RINGSTAT_").ignore(&["config"]);
+        // The second is the performance desk's, which runs this command.
+        let env = Env::prefixed("RINGSTAT_").ignore(&["config", "perf_db"]);
         let given = toml.merge(env.filter(|name| !names_a_service(name.as_str())).split("__"));
         if let Some(failure) = invalid::unknown(&given) {
             return Err(failure);

@@ -37,7 +37,7 @@ TIMINGS = {3: 5 * SECONDS, 30: 2 * SECONDS, 300: SECONDS}
 # So few bytes that a stream can be filled.
 SHARD_BYTES = 4 << 20
 # How many streams are filled.
-FULL = 4
+FULL = 6
 # The receivers whose queue is on disk.
 ON_DISK = (1, 2)
 KINDS = ("ordinary", "critical", "increments", "spent")
@@ -226,7 +226,10 @@ def check_store(values):
     except SystemExit:
         found = last_values()
         differ = [(at, found.get(at), expected.get(at)) for at in {*found, *expected} if found.get(at) != expected.get(at)]
-        print(f"{len(differ)} differ in the store: key, there, and here: {sorted(differ)[:8]}")
+        print("\n".join(wrong[:40]))
+        print(f"{len(differ)} differ in the store: key, there, and here: {sorted(differ, key=str)[:8]}")
+        for port in worker_http:
+            print("\n".join(line for line in get(port, "/metrics").splitlines() if line[0] != "#"))
         raise
     count = 0
     for series in exported():
@@ -313,25 +316,28 @@ def story():
     wait_for("the killed broker is back", lambda: ready(receiver_http))
     told("the broker was killed")
 
-    # While the store stands still no snapshot is valid, and streams fill; a full one refuses, and a receiver that dies then has
-    # acknowledged nothing that is not in its queue on disk. A broker gives up a few of the oldest messages of a stream that is
-    # full to the last byte: so there are some that a snapshot contains.
+    # While the store stands still no snapshot is valid, and streams fill. Receivers keep back what a full one must not get: a
+    # broker would give up messages for it that nobody else has. A receiver that dies then has acknowledged nothing that is not
+    # in its queue on disk.
     log = JetStream(broker_port)
-    saved = lambda: [of["shard"] for of in shard_status() if of["saved"] > 20][:FULL]
-    to_fill = wait_for("snapshots are taken", lambda: len(saved()) == FULL and saved())
+    used = sorted(shard_status(), key=lambda of: of["last"])
+    to_fill = [of["shard"] for of in used[-FULL:]]
     to_store.cut()
     for shard in to_fill:
-        log.fill(shard)
-    full = [log.last(shard) for shard in to_fill]
-    wait_for("the receivers are told", lambda: all("maximum bytes" in (directory / f"receiver{n}.log").read_text() for n in range(3)))
+        log.fill(shard, SHARD_BYTES * 15 // 16)
+    full = [log.first(shard) for shard in to_fill]
+    full_shards = lambda: [number(port, "ringstat_receiver_full_shards") for port in receiver_http]
+    wait_for("the receivers keep back what is for full streams", lambda: all(full_shards()))
     wait_for("messages wait on disk", lambda: (directory / "queue2/queue.redb").stat().st_size > 0 and
              number(receiver_http[2], "ringstat_receiver_waiting_datagrams") > 20)
     receivers[2].kill()
     receivers[2].start()
     wait_for("the receiver is back", lambda: ready(receiver_http))
     check(number(receiver_http[2], "ringstat_receiver_restored_total") > 0, "nothing was on disk")
+    check([log.first(shard) for shard in to_fill] == full, "a full stream gave up messages")
+    check(all("maximum bytes" not in of.log.read_text() for of in receivers), "the broker had to refuse messages")
     to_store.heal()
-    wait_for("full streams take messages again", lambda: all(now > then for now, then in zip(map(log.last, to_fill), full)))
+    wait_for("streams are not full any more", lambda: not any(full_shards()))
     told("the store stood still, streams were full, and a receiver was killed")
 
     workers[0].start()

@@ -167,9 +167,16 @@ class JetStream:
                         retention="limits", discard="old", duplicate_window=100_000_000)
         assert "error" not in made, made
 
+    def state(self, shard):
+        return self.api(f"STREAM.INFO.ringstat-{shard}")["state"]
+
+    def first(self, shard):
+        """The number of the first message that a shard's stream still has."""
+        return self.state(shard)["first_seq"]
+
     def last(self, shard):
         """The number of the last message that came into a shard's stream."""
-        return self.api(f"STREAM.INFO.ringstat-{shard}")["state"]["last_seq"]
+        return self.state(shard)["last_seq"]
 
     def archived(self, shard):
         """The number in a shard's stream of the last message that the archive has of it."""
@@ -193,13 +200,12 @@ class JetStream:
                 got += 1
                 yield body
 
-    def fill(self, shard):
-        """Fills the stream of a shard with messages that only tell the time, until it takes no more."""
-        size = 256 << 10
-        while size > 64:
-            answer = self.ask(f"ringstat.{shard}", b"RSL\x01", b"Fill: " + b"x" * size)
-            if "error" in answer:
-                size //= 2
+    def fill(self, shard, size):
+        """Fills the stream of a shard up to so many bytes, with messages that only tell the time."""
+        while (left := size - self.state(shard)["bytes"]) > 0:
+            # Headers may have 64 KiB.
+            answer = self.ask(f"ringstat.{shard}", b"RSL\x01", b"Fill: " + b"x" * min(left, 32 << 10))
+            assert "error" not in answer, answer
 
 
 def datagrams(message):

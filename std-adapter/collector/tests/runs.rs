@@ -227,6 +227,36 @@ fn a_third_and_a_ninth_process_are_told_apart_as_far_as_there_is_room() {
     assert!(report.refused_senders > 0 && report.limits["senders"] > 0);
 }
 
+/// Copies that waited somewhere, for minutes, on their way through a second receiver: no restart, nothing counts twice.
+#[test]
+fn copies_that_come_late_are_no_restart_if_their_sender_has_a_clock() {
+    // A clock that is right, and two that are wrong.
+    for clock in [1_000_000_000_u64, 1_000_030_000, 999_900_000] {
+        let mut collector = Collector::new(Limits::default());
+        let event = |n: u32, made: u64| {
+            datagram(1, n, &Says { event: true, time_ms: clock + made, ..Says::default() })
+        };
+        let arrives = |at: u64| 1_000_000_000 + at;
+        for n in 0..50 {
+            collector.receive(&event(n, 10 * u64::from(n)), arrives(10 * u64::from(n)));
+        }
+        for n in 0..50 {
+            let at = arrives(60_000 + 100 * u64::from(n));
+            collector.receive(&event(n, 10 * u64::from(n)), at);
+        }
+        let before = report(&collector, arrives(70_000));
+        assert_eq!((sender(&before, ID).received, before.duplicates), (50, 50));
+        assert_eq!(value(&before, ID, "events"), 50.0);
+        // What is made later is another run.
+        for n in 0..50 {
+            let at = 80_000 + 10 * u64::from(n);
+            collector.receive(&event(n, at), arrives(at));
+        }
+        let after = report(&collector, arrives(90_000));
+        assert_eq!(sender(&after, ID).received, 100, "the row of refused ones was long enough");
+    }
+}
+
 /// A chip without storage and without a random source.
 #[test]
 fn a_restart_with_the_same_epoch_is_recognized() {

@@ -138,6 +138,17 @@ struct Layout {
     shards: u16,
 }
 
+/// How full a stream is.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Size {
+    /// The largest size that it may have, in bytes, if there is a limit.
+    pub(crate) limit: Option<u64>,
+    /// The bytes of its messages, with what the broker adds to each.
+    pub(crate) bytes: u64,
+    /// The number of the last message.
+    pub(crate) last: u64,
+}
+
 /// A connection to the log. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
@@ -278,6 +289,24 @@ impl Log {
             .max_ack_inflight(1 << 16)
             .build(client.clone());
         Ok(Self { client, context, shards: 0, lost })
+    }
+
+    /// Asks the broker how full the stream of a shard is.
+    pub(crate) async fn size(&self, shard: u16) -> Result<Size, String> {
+        let mut lost = self.lost.clone();
+        lost.mark_unchanged();
+        let stream = tokio::select! {
+            stream = self.context.get_stream(names::stream(shard)) => stream,
+            // It will not be answered any more.
+            _ = lost.changed() => return Err("the connection was lost".into()),
+        };
+        let stream = stream.map_err(|e| e.to_string())?;
+        let info = stream.cached_info();
+        Ok(Size {
+            limit: u64::try_from(info.config.max_bytes).ok().filter(|limit| *limit > 0),
+            bytes: info.state.bytes,
+            last: info.state.last_sequence,
+        })
     }
 
     /// Whether there is a connection now.

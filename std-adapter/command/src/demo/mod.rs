@@ -5,6 +5,8 @@
 
 mod collectors;
 mod fault;
+#[cfg(feature = "nats")]
+mod fleet;
 mod readings;
 mod settle;
 mod view;
@@ -36,8 +38,9 @@ Examples:
   ringstat demo
   ringstat demo --seconds 0 --http 127.0.0.1:9125
   ringstat demo --seconds 5 --json
+  ringstat demo --fleet                  (needs nats-server, and the feature `nats`)
 
-Exit codes: 0 both ledgers close and every event arrived, 1 otherwise, 2 usage, 3 no free port";
+Exit codes: 0 both ledgers close and every event arrived, 1 otherwise, 2 usage, 3 no free port, or no nats-server";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -51,12 +54,20 @@ pub(crate) struct Args {
     /// quarter of the time), restart (the collector restarts after half of it)
     #[arg(long, value_name = "FAULTS")]
     fault: Option<Plan>,
+    /// Run a fleet instead, each part a process of its own: nats-server, two receivers, two workers, and senders
+    #[cfg(feature = "nats")]
+    #[arg(long, conflicts_with_all = ["fault", "http"])]
+    fleet: bool,
     /// Print the address of the page at the start and both ledgers at the end, each as one line of JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(args: &Args, settings: Settings) -> Outcome {
+    #[cfg(feature = "nats")]
+    if args.fleet {
+        return fleet::run(args);
+    }
     let ended = collect::when_ended()?;
     if args.fault.is_some() && args.seconds < 8 {
         return Err(Failure::new(

@@ -40,6 +40,8 @@ pub(super) struct Account {
     pub(super) waiting_bytes: AtomicUsize,
     /// The messages that are on their way to the log.
     pub(super) in_flight: AtomicU64,
+    /// The shards for which something waits because their streams are full.
+    pub(super) full_shards: AtomicU64,
 }
 
 impl Default for Account {
@@ -62,6 +64,7 @@ impl Default for Account {
             waiting: AtomicU64::new(0),
             waiting_bytes: AtomicUsize::new(0),
             in_flight: AtomicU64::new(0),
+            full_shards: AtomicU64::new(0),
         }
     }
 }
@@ -205,6 +208,11 @@ impl Account {
                 "waiting_bytes",
                 "Bytes that wait for the log.",
                 self.waiting_bytes.load(Ordering::Relaxed) as u64,
+            ),
+            (
+                "full_shards",
+                "Shards whose streams are full, and for which datagrams wait.",
+                read(&self.full_shards),
             ),
             ("messages_in_flight", "Messages sent and not confirmed.", read(&self.in_flight)),
             ("log_connected", "1 if there is a connection to the log.", connected.into()),

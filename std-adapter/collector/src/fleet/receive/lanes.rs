@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 use ringstat_core::receive::WINDOW;
 
 use super::queue::{Answer, Batch, Place};
+use super::room::Room;
 use super::spool::Copy;
+use crate::fleet::log::Size;
 
 /// The first pause of a lane after a failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a lane whose stream is full rests until the broker is asked again.
+const FULL: Duration = Duration::from_secs(1);
 
 /// The lanes of all shards.
 #[derive(Debug)]
@@ -28,14 +32,23 @@ pub(super) struct Lanes {
     limit: usize,
     /// Lanes that may have something to send.
     ready: VecDeque<u16>,
+    /// Lanes whose streams the broker should be asked for.
+    vague: VecDeque<u16>,
+    /// How many lanes wait for room in their streams.
+    full: u64,
 }
 
 #[derive(Default, Debug)]
 struct Lane {
     waiting: VecDeque<(u64, Batch)>,
     in_flight: BTreeMap<u64, Batch>,
-    /// Datagrams in flight.
+    /// Datagrams in flight,
     datagrams: u64,
+    /// and the bytes of their messages.
+    bytes: usize,
+    room: Room,
+    /// Whether its next message waits for room in the stream.
+    is_full: bool,
     failed: BTreeMap<u64, Batch>,
     failures: u32,
     rests_until: Option<Instant>,
@@ -47,7 +60,8 @@ struct Lane {
 impl Lanes {
     pub(super) fn new(shards: u16, limit: usize) -> Self {
         let lanes = (0..shards).map(|_| Lane::default()).collect();
-        Self { lanes, in_flight: 0, limit, ready: VecDeque::new() }
+        let (ready, vague) = (VecDeque::new(), VecDeque::new());
+        Self { lanes, in_flight: 0, limit, ready, vague, full: 0 }
     }
 
     /// Adds a message behind the others of its shard.
@@ -67,10 +81,16 @@ impl Lanes {
         }
         loop {
             let shard = *self.ready.front()?;
-            if self.lanes[usize::from(shard)].may_send(now) {
+            let lane = &mut self.lanes[usize::from(shard)];
+            let may_send = lane.may_send(now);
+            if may_send && lane.must_ask() {
+                lane.room.ask();
+                self.vague.push_back(shard);
+            }
+            if may_send && lane.has_room() {
                 break;
             }
-            self.lanes[usize::from(shard)].is_ready = false;
+            lane.is_ready = false;
             self.ready.pop_front();
         }
         // To the end, so that each lane has its turn.
@@ -80,15 +100,46 @@ impl Lanes {
         let (number, batch) = lane.waiting.pop_front()?;
         self.in_flight += 1;
         lane.datagrams += batch.datagrams;
+        lane.bytes += batch.length;
         Some((number, lane.in_flight.entry(number).or_insert(batch)))
     }
 
-    /// The log has a message: it is handed back.
-    pub(super) fn confirmed(&mut self, shard: u16, number: u64) -> Option<Batch> {
+    /// The next shard whose stream the broker should be asked for.
+    pub(super) fn next_vague(&mut self) -> Option<u16> {
+        self.vague.pop_front()
+    }
+
+    /// The broker has said what a stream has, or has not answered.
+    pub(super) fn answered(&mut self, shard: u16, size: Option<Size>, now: Instant) {
         let lane = &mut self.lanes[usize::from(shard)];
+        let is_known = size.is_some();
+        lane.room.answered(size);
+        let is_full = is_known && !lane.waiting.is_empty() && !lane.has_room();
+        // What is in flight may be all that there is no room for.
+        if !is_known || is_full && lane.in_flight.is_empty() {
+            lane.rests_until = Some(now + if is_known { FULL } else { FIRST_PAUSE });
+        }
+        match (std::mem::replace(&mut lane.is_full, is_full), is_full) {
+            (false, true) => self.full += 1,
+            (true, false) => self.full -= 1,
+            _ => {}
+        }
+        self.wake(shard);
+    }
+
+    /// How many lanes wait for room in their streams.
+    pub(super) fn full(&self) -> u64 {
+        self.full
+    }
+
+    /// The log has a message, under a number of its own: it is handed back.
+    pub(super) fn confirmed(&mut self, shard: u16, number: u64, at: u64) -> Option<Batch> {
+        let lane = &mut self.lanes[usize::from(shard)];
+        lane.room.confirmed(at);
         let batch = lane.in_flight.remove(&number)?;
         self.in_flight -= 1;
         lane.datagrams -= batch.datagrams;
+        lane.bytes -= batch.length;
         if lane.failed.is_empty() {
             lane.failures = 0;
         }
@@ -104,6 +155,8 @@ impl Lanes {
         let Some(batch) = lane.in_flight.remove(&number) else { return };
         self.in_flight -= 1;
         lane.datagrams -= batch.datagrams;
+        lane.bytes -= batch.length;
+        lane.room.failed();
         lane.failed.insert(number, batch);
         if at_once {
             lane.rests_until = None;
@@ -220,6 +273,18 @@ impl Lane {
         !rests && self.failed.is_empty() && fits
     }
 
+    /// Whether the broker should be asked how full the stream is.
+    fn must_ask(&self) -> bool {
+        let is_stuck = self.in_flight.is_empty() && !self.has_room();
+        self.room.is_vague() || is_stuck && !self.room.is_asked()
+    }
+
+    /// Whether the stream has room for its next message.
+    fn has_room(&self) -> bool {
+        let Some((_, batch)) = self.waiting.front() else { return true };
+        self.room.admits(batch.length, self.in_flight.len(), self.bytes)
+    }
+
     fn get_mut(&mut self, number: u64) -> Option<&mut Batch> {
         let waiting = self.waiting.binary_search_by_key(&number, |(number, _)| *number).ok();
         match waiting {
@@ -277,6 +342,9 @@ mod tests {
 
     fn lanes(shards: u16, limit: usize, batches: &[(u16, u64)]) -> Lanes {
         let mut lanes = Lanes::new(shards, limit);
+        for shard in 0..shards {
+            lanes.answered(shard, Some(Size::default()), Instant::now());
+        }
         for (shard, datagrams) in batches.iter().copied() {
             lanes.add(batch(shard, datagrams));
         }
@@ -292,13 +360,13 @@ mod tests {
     fn a_lane_sends_no_more_than_the_window_and_lanes_take_turns() {
         let now = Instant::now();
         let mut lanes = lanes(3, 100, &[(0, 500), (0, 500), (0, 500), (2, 1), (2, 1), (1, 5000)]);
-        assert_eq!(sent(&mut lanes, now), [(0, 0), (2, 0), (1, 0), (0, 1), (2, 1)]);
-        assert!(lanes.confirmed(0, 1).is_some());
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (1, 0), (2, 0), (0, 1), (2, 1)]);
+        assert!(lanes.confirmed(0, 1, 1).is_some());
         assert_eq!(sent(&mut lanes, now), [(0, 2)]);
-        assert!(lanes.confirmed(0, 1).is_none(), "confirmed once");
+        assert!(lanes.confirmed(0, 1, 1).is_none(), "confirmed once");
         assert_eq!((lanes.in_flight(), lanes.is_empty()), (5, false));
         for (shard, number) in [(0, 0), (0, 2), (1, 0), (2, 0), (2, 1)] {
-            assert!(lanes.confirmed(shard, number).is_some());
+            assert!(lanes.confirmed(shard, number, 1).is_some());
         }
         assert!(lanes.is_empty());
     }
@@ -310,16 +378,43 @@ mod tests {
         assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 1), (0, 2)]);
         lanes.failed(0, 0, false, now);
         assert_eq!(sent(&mut lanes, now), [], "others are in flight");
-        lanes.confirmed(0, 1);
+        lanes.confirmed(0, 1, 1);
         lanes.failed(0, 2, false, now);
         assert_eq!(sent(&mut lanes, now), [], "it rests");
         now = lanes.rests_until().unwrap();
         lanes.rested(now);
+        assert_eq!(sent(&mut lanes, now), [], "the broker must say what the stream has");
+        assert_eq!((lanes.next_vague(), lanes.next_vague()), (Some(0), None));
+        lanes.answered(0, Some(Size::default()), now);
         assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 2), (0, 3)]);
         lanes.failed(0, 0, true, now);
         lanes.failed(0, 2, true, now);
         lanes.failed(0, 3, true, now);
+        assert_eq!(sent(&mut lanes, now), []);
+        lanes.answered(0, Some(Size::default()), now);
         assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 2), (0, 3)], "at once");
+    }
+
+    #[test]
+    fn a_lane_whose_stream_is_full_waits_until_it_is_not_and_others_go_on() {
+        let mut now = Instant::now();
+        let mut lanes = lanes(2, 100, &[(0, 1), (0, 1), (1, 1)]);
+        let size = |bytes| Some(Size { limit: Some(1 << 20), bytes, last: 7 });
+        lanes.answered(0, size(1 << 20), now);
+        assert_eq!(sent(&mut lanes, now), [(1, 0)]);
+        assert_eq!((lanes.full(), lanes.is_empty()), (1, false));
+        now = lanes.rests_until().unwrap();
+        lanes.rested(now);
+        assert_eq!(sent(&mut lanes, now), []);
+        assert_eq!(lanes.next_vague(), Some(0), "it asks again");
+        lanes.answered(0, None, now);
+        assert_eq!(sent(&mut lanes, now), [], "no answer says nothing");
+        now = lanes.rests_until().unwrap();
+        lanes.rested(now);
+        assert_eq!((sent(&mut lanes, now), lanes.next_vague()), (vec![], Some(0)));
+        lanes.answered(0, size(1000), now);
+        assert_eq!(sent(&mut lanes, now), [(0, 0), (0, 1)]);
+        assert_eq!(lanes.full(), 0);
     }
 
     #[test]
@@ -327,7 +422,7 @@ mod tests {
         let now = Instant::now();
         let mut lanes = lanes(3, 2, &[(0, 1), (1, 1), (2, 1)]);
         assert_eq!(sent(&mut lanes, now), [(0, 0), (1, 0)]);
-        lanes.confirmed(1, 0);
+        lanes.confirmed(1, 0, 1);
         assert_eq!(sent(&mut lanes, now), [(2, 0)]);
     }
 
@@ -360,7 +455,7 @@ mod tests {
         assert_eq!(bodies, [4, 0, 4, 4], "on its way, on disk, in memory, on its way");
         lanes.add(batch(0, 1));
         assert_eq!(keep(&mut lanes), [(0, 3, 5)]);
-        assert!(lanes.confirmed(0, 0).is_some_and(|batch| batch.place == Place::Disk(0)));
+        assert!(lanes.confirmed(0, 0, 1).is_some_and(|batch| batch.place == Place::Disk(0)));
     }
 
     #[test]
@@ -372,7 +467,7 @@ mod tests {
         }
         assert_eq!(sent(&mut lanes, now).len(), 4);
         let mut leaves = |number| {
-            let mut batch = lanes.confirmed(0, number).unwrap();
+            let mut batch = lanes.confirmed(0, number, 1).unwrap();
             lanes.receipts(number, &mut batch).len()
         };
         assert_eq!(leaves(1), 0);

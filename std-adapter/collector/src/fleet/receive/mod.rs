@@ -7,13 +7,14 @@
 //! ```
 //!
 //! It keeps nothing that another receiver would miss: any number may run, and a sender may send to any of them, or to
-//! two. What the log does not take waits in memory, and on disk if it may, up to a limit; then datagrams are refused, and
+//! two. A stream that is nearly full gets nothing more. What the log does not take waits in memory, and on disk if it may, up to a limit; then datagrams are refused, and
 //! counted. Nothing is acknowledged that the log has not confirmed.
 
 mod account;
 mod lanes;
 mod publisher;
 mod queue;
+mod room;
 mod runs;
 mod spool;
 mod thread;

@@ -37,7 +37,8 @@ pub(super) struct Publisher {
 struct Landed {
     shard: u16,
     number: u64,
-    result: Result<(), Failed>,
+    /// Its number in the stream.
+    result: Result<u64, Failed>,
 }
 
 struct Failed {
@@ -62,8 +63,8 @@ impl Publisher {
         let id = fastrand::u64(..);
         let subjects: Vec<String> = (0..self.log.shards).map(names::subject).collect();
         let mut lanes = Lanes::new(self.log.shards, IN_FLIGHT);
-        let mut flights = FuturesUnordered::new();
-        let (mut ends, mut failing) = (None, false);
+        let (mut flights, mut asked) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (mut ends, mut failing, mut is_full) = (None, false, false);
         let (mut spool, left) = self.spool.take().unzip();
         left.into_iter().flatten().for_each(|batch| lanes.add(batch));
         let mut look = tokio::time::interval(LOOK);
@@ -98,7 +99,7 @@ impl Publisher {
                         Err(e) => Err(e.into()),
                         Ok(confirmed) => tokio::select! {
                             confirmed = confirmed.into_future() => match confirmed {
-                                Ok(_) => Ok(()),
+                                Ok(confirmed) => Ok(confirmed.sequence),
                                 Err(e) => Err(e.into()),
                             },
                             // It will not be answered any more.
@@ -111,7 +112,17 @@ impl Publisher {
                     Landed { shard, number, result }
                 });
             }
+            while let Some(shard) = lanes.next_vague() {
+                let log = self.log.clone();
+                asked.push(async move { (shard, log.size(shard).await) });
+            }
             self.account.in_flight.store(lanes.in_flight() as u64, Ordering::Relaxed);
+            self.account.full_shards.store(lanes.full(), Ordering::Relaxed);
+            if lanes.full() > 0 && !std::mem::replace(&mut is_full, true) {
+                tracing::warn!("{} shards are full; what is for them waits", lanes.full());
+            } else if lanes.full() == 0 && std::mem::take(&mut is_full) {
+                tracing::info!("no shard is full any more");
+            }
             if ends.is_some() && lanes.is_empty() {
                 break;
             }
@@ -119,6 +130,12 @@ impl Publisher {
             tokio::select! {
                 Some(landed) = flights.next(), if !flights.is_empty() => {
                     self.landed(&mut lanes, spool.as_ref(), landed, &mut failing);
+                }
+                Some((shard, size)) = asked.next(), if !asked.is_empty() => {
+                    let size = size.inspect_err(|why| {
+                        tracing::debug!("the log does not say how full shard {shard} is: {why}");
+                    });
+                    lanes.answered(shard, size.ok(), Instant::now());
                 }
                 batch = self.batches.recv(), if ends.is_none() => match batch {
                     Some(batch) => lanes.add(batch),
@@ -171,8 +188,8 @@ impl Publisher {
     fn landed(&self, lanes: &mut Lanes, spool: Option<&Spool>, landed: Landed, failing: &mut bool) {
         let Landed { shard, number, result } = landed;
         match result {
-            Ok(()) => {
-                let Some(mut batch) = lanes.confirmed(shard, number) else { return };
+            Ok(at) => {
+                let Some(mut batch) = lanes.confirmed(shard, number, at) else { return };
                 if let Some((spool, key)) = spool.zip(batch.place.key()) {
                     spool.remove(key);
                 }

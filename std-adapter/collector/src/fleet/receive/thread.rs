@@ -20,7 +20,7 @@ use crate::server::{DRAIN, POLL_INTERVAL, Received, Trains, Waker};
 use crate::statsd;
 
 /// A message is closed when it is so long, in bytes,
-const MESSAGE_BYTES: usize = 64 << 10;
+pub(super) const MESSAGE_BYTES: usize = 64 << 10;
 /// has so many datagrams,
 const MESSAGE_DATAGRAMS: u64 = 256;
 /// or is so old.

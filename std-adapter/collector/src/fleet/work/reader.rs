@@ -44,6 +44,8 @@ const SOONEST: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_secs(30);
 /// A stream that has been quiet for so long, and is in the valid snapshot as a whole, is emptied but for its last message.
 const QUIET: Duration = Duration::from_secs(5);
+/// How often a shard may be told the time until its next snapshot is valid: less than what receivers leave free in a stream.
+const MOST_TOLD: u32 = 2048;
 /// How long after a moment a shard without messages is told the time.
 const GRACE_MS: u64 = 500;
 /// How long an answer of the log may take.
@@ -86,8 +88,12 @@ struct Progress {
     caught_up: bool,
     /// The moment for which the shard was told the time.
     told_ms: u64,
-    /// When the last message came.
+    /// How often it was told since the last snapshot became valid.
+    told: u32,
+    /// When the last message with datagrams came,
     heard: Instant,
+    /// and its number.
+    heard_at: u64,
     /// Up to which message the stream is empty, as far as this reader knows.
     emptied: u64,
 }
@@ -117,7 +123,9 @@ impl Reader {
             draining: false,
             caught_up: false,
             told_ms: 0,
+            told: 0,
             heard: Instant::now(),
+            heard_at: 0,
             emptied: 0,
         };
         let mut failing = false;
@@ -174,7 +182,7 @@ impl Reader {
                 _ = lost.changed() => return Err("the connection was lost".into()),
                 _ = look.tick() => {
                     self.tell_time(state, progress).await;
-                    self.empty_if_quiet(state, progress).await;
+                    self.empty_if_quiet(progress).await;
                 }
             }
             if self.save(state, progress).await? {
@@ -231,7 +239,9 @@ impl Reader {
         }
         state.take(position, time_ms, &message.payload);
         progress.bytes += message.length;
-        progress.heard = Instant::now();
+        if *message.payload != *TICK {
+            (progress.heard, progress.heard_at) = (Instant::now(), position);
+        }
         progress.caught_up = pending == 0;
         self.stand.read(state.read, pending);
         Ok(())
@@ -257,10 +267,12 @@ impl Reader {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(unix.as_millis()).unwrap_or(u64::MAX);
         let due = state.moments(&self.rules, now_ms.saturating_sub(GRACE_MS)).last();
-        let Some(due) = due.filter(|due| *due > progress.told_ms && progress.caught_up) else {
+        let may_tell = progress.caught_up && progress.told < MOST_TOLD;
+        let Some(due) = due.filter(|due| *due > progress.told_ms && may_tell) else {
             return;
         };
         progress.told_ms = due;
+        progress.told += 1;
         // If it is lost, the next moment's is not.
         let _ = self.log.client.publish(names::subject(self.shard), TICK.into()).await;
     }
@@ -305,10 +317,10 @@ impl Reader {
 
     /// Removes what a stream keeps between the last two snapshots when nothing comes any more: if it is full, nothing can come,
     /// and there would never be another snapshot.
-    async fn empty_if_quiet(&self, state: &ShardState, progress: &mut Progress) {
+    async fn empty_if_quiet(&self, progress: &mut Progress) {
         let Some(saved) = progress.saved.as_ref().map(|saved| saved.position) else { return };
         let is_quiet = progress.caught_up && progress.heard.elapsed() >= QUIET;
-        if is_quiet && saved == state.read.position && progress.emptied < saved {
+        if is_quiet && progress.heard_at <= saved && progress.emptied < saved {
             // The last one stays: a broker that is killed may forget the numbers of a stream without any.
             if let Ok(true) = timeout(ANSWER, self.empty(saved - 1)).await {
                 progress.emptied = saved;
@@ -327,6 +339,7 @@ impl Reader {
     /// this one for a while, for others who copy it. Returns whether that was the last.
     async fn committed(&mut self, progress: &mut Progress, saved: Snapshot) -> bool {
         progress.committing = false;
+        progress.told = 0;
         self.stand.saved(saved.position);
         let of_term = format!("{}.{}.", self.shard, self.token.0);
         if !progress.saved.as_ref().is_some_and(|before| before.object.starts_with(&of_term)) {

@@ -33,7 +33,7 @@ impl Sender {
             self.tracker.presume_over();
         }
         if now_ms.saturating_sub(self.fresh_ms) >= RESYNC_MS {
-            self.resync_if_refused(header);
+            self.resync_if_refused(header, prologue);
         }
         if header.epoch == 0 && prologue.since_boot {
             self.look_at_start(header, prologue, now_ms);
@@ -73,15 +73,26 @@ impl Sender {
 
     /// Begins anew if nothing else explains what arrives.
     #[cold]
-    fn resync_if_refused(&mut self, header: &Header) {
+    fn resync_if_refused(&mut self, header: &Header, prologue: &Prologue) {
         use Verdict::{Duplicate, OldEpoch, TooLate};
         let is_refused = matches!(
             self.tracker.preview(header.epoch, header.sequence),
             Duplicate | TooLate | OldEpoch
         );
-        if is_refused && self.tracker.refused_in_a_row() + 1 >= RESYNC_REFUSED {
+        let are_enough = self.tracker.refused_in_a_row() + 1 >= RESYNC_REFUSED;
+        if is_refused && are_enough && !self.is_old(prologue) {
             self.resync(header);
         }
+    }
+
+    /// Whether a datagram was made before the last new one arrived, as its sender's clock says: then it is one of the same run,
+    /// however late. Through a log, a copy may come late by any time.
+    fn is_old(&self, prologue: &Prologue) -> bool {
+        let nanos = prologue.base_time.saturating_mul(prologue.unit.nanos());
+        let made_ms = (nanos / 1_000_000).cast_signed();
+        let made_ms = made_ms.saturating_sub(self.clock.ahead.unwrap_or_default());
+        let has_clock = prologue.base_time > 0 && !prologue.since_boot;
+        has_clock && made_ms <= self.fresh_ms.cast_signed()
     }
 
     /// Another run begins: what is counted within one begins anew.

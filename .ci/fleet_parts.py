@@ -168,11 +168,8 @@ class JetStream:
         assert "error" not in made, made
 
     def state(self, shard):
+        """The numbers and the size of a shard's stream."""
         return self.api(f"STREAM.INFO.ringstat-{shard}")["state"]
-
-    def first(self, shard):
-        """The number of the first message that a shard's stream still has."""
-        return self.state(shard)["first_seq"]
 
     def last(self, shard):
         """The number of the last message that came into a shard's stream."""

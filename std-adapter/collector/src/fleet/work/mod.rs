@@ -20,6 +20,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use futures_util::Stream;
 
 use super::lease::{Keeper, WorkerId};
 pub use metrics::WorkReport;
@@ -42,6 +44,7 @@ use crate::limits::Limits;
 use crate::mapping::Mapping;
 use crate::metrics::{Distributions, Document as _, Page, Text};
 use crate::server::StartError;
+use crate::shared::Shard;
 use samples::Samples;
 use shards::Shards;
 use state::Rules;
@@ -243,21 +246,29 @@ async fn of_shard(State(shared): State<Arc<Shared>>, Path(shard): Path<u16>) -> 
     let Some((stand, collector)) = stand.and_then(|stand| Some((stand, stand.collector()?))) else {
         return (StatusCode::NOT_FOUND, "This worker does not have it.\n").into_response();
     };
-    let mut page = Page::of_senders(stand.numbers().read.clock_ms, shared.distributions);
-    let slices = futures_util::stream::unfold(true, move |more| {
-        let mut text = Text::prometheus();
-        let more = more && page.write(&mut text, &*collector, SLICE);
+    let page = Page::of_senders(stand.numbers().read.clock_ms, shared.distributions);
+    (TEXT, axum::body::Body::from_stream(slices(page, collector, SLICE))).into_response()
+}
+
+/// A page, with slices that take so long each.
+fn slices(
+    mut page: Page,
+    collector: Arc<Shard>,
+    time: Duration,
+) -> impl Stream<Item = Result<Vec<u8>, Infallible>> {
+    // One for all slices: it knows in which family it is.
+    let mut text = Text::prometheus();
+    futures_util::stream::unfold(true, move |more| {
+        let more = more && page.write(&mut text, &*collector, time);
         let slice = text.take();
-        let next =
-            (more || !slice.is_empty()).then_some((Ok::<_, std::convert::Infallible>(slice), more));
+        let next = (more || !slice.is_empty()).then_some((Ok(slice), more));
         async move {
             if more {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             next
         }
-    });
-    (TEXT, axum::body::Body::from_stream(slices)).into_response()
+    })
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+
 use super::snapshot::SnapshotError;
 use super::state::{Rules, ShardState};
 use crate::fleet::message::{MessageBuilder, TICK};
@@ -51,6 +53,18 @@ fn page(state: &ShardState, now_ms: u64) -> String {
     let mut text = Text::prometheus();
     while page.write(&mut text, &*state.collector, Duration::from_secs(1)) {}
     String::from_utf8(text.take()).unwrap()
+}
+
+#[test]
+fn a_page_in_slices_is_the_same_as_at_once() {
+    let mut state = ShardState::new(&rules());
+    read(&mut state, &stream(), &mut Samples::new());
+    let (whole, page) = (page(&state, 20_000), Page::of_senders(20_000, Distributions::default()));
+    let slices = super::slices(page, state.collector.clone(), Duration::from_micros(2));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let slices: Vec<_> = runtime.block_on(slices.map(Result::unwrap).collect());
+    assert!(slices.iter().filter(|slice| !slice.is_empty()).count() > 1);
+    assert_eq!(String::from_utf8(slices.concat()).unwrap(), whole);
 }
 
 #[test]

@@ -56,10 +56,12 @@ struct Account {
     missing_messages: u64,
     /// Whether every receiver's account closes.
     receivers_close: bool,
-    /// A counter: what was counted, and what the workers have.
-    tasks: (u64, u64),
-    /// Critical events: recorded, and stored.
-    alarms: (u64, u64),
+    /// A counter, at the senders and at the workers.
+    tasks_counted: u64,
+    tasks_stored: u64,
+    /// Critical events.
+    alarms_recorded: u64,
+    alarms_stored: u64,
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
@@ -159,8 +161,10 @@ fn settle(senders: Vec<Sender>, fleet: &Children, config: &LogConfig) -> Result<
             lost: of_workers(|of| of.lost + of.outstanding),
             missing_messages: of_workers(|of| of.missing_messages),
             receivers_close: now.receivers.iter().all(|of| of.report.closes),
-            tasks: (tasks, fleet.stored("demo_tasks_total")),
-            alarms: (alarms, fleet.stored("demo_alarm_total")),
+            tasks_counted: tasks,
+            tasks_stored: fleet.stored("demo_tasks_total"),
+            alarms_recorded: alarms,
+            alarms_stored: fleet.stored("demo_alarm_total"),
         };
         if is_quiet(&now) && account.is_whole() || Instant::now() >= deadline {
             return Ok(account);
@@ -179,8 +183,8 @@ impl Account {
     fn is_whole(&self) -> bool {
         self.accepted == self.datagrams
             && self.lost + self.missing_messages + self.dropped == 0
-            && self.tasks.0 == self.tasks.1
-            && self.alarms.0 == self.alarms.1
+            && self.tasks_counted == self.tasks_stored
+            && self.alarms_recorded == self.alarms_stored
     }
 }
 

@@ -69,7 +69,9 @@ pub(crate) fn start(form: Form, live: Option<&Latest>) -> WorkerGuard {
     let _ = match (live, form) {
         (Some(latest), _) => log.with_ansi(false).with_writer(latest.clone()).try_init(),
         (None, Form::Text) => {
-            let colours = io::stderr().is_terminal();
+            // https://no-color.org
+            let asked_not_to = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let colours = io::stderr().is_terminal() && !asked_not_to;
             log.with_ansi(colours).with_writer(stderr).try_init()
         }
         (None, Form::Json) => log.json().flatten_event(true).with_writer(stderr).try_init(),

@@ -140,7 +140,7 @@ impl SequenceTracker {
         let idle = self.is(STARTED) || (self.next == 0 && !self.is(HELD) && !self.is(JOINED));
         let held = !self.is(HELD) || {
             let number = self.held_number();
-            number < END && number - self.next > u64::from(super::MAX_GAP)
+            number < END && number - self.next >= u64::from(super::MAX_GAP)
         };
         // Only expected numbers can be missing, and never the highest one seen.
         let asked = self.first.max(self.next.saturating_sub(WINDOW))..self.next.saturating_sub(1);
@@ -176,7 +176,7 @@ impl From<SavedIds> for IdWindow {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Seen;
+    use super::super::{Seen, Verdict};
     use super::*;
     use crate::testkit::rounds;
     use alloc::vec::Vec;
@@ -210,6 +210,16 @@ mod tests {
             };
             steps.into_iter().map(&mut next).collect()
         })
+    }
+
+    /// The held number is as near as it can be: the last one was the nearest that does not agree with it.
+    #[test]
+    fn a_tracker_is_sound_however_near_the_held_number_is() {
+        let mut tracker = SequenceTracker::from_zero();
+        let verdicts = [0, 2048, 1024].map(|sequence| tracker.observe(7, sequence));
+        assert_eq!(verdicts, [Verdict::New, Verdict::Unconfirmed, Verdict::New]);
+        let restored: SequenceTracker = read(&saved(&tracker)).expect("it is sound");
+        assert_eq!(restored.preview(7, 2047), Verdict::Jump, "which agrees");
     }
 
     proptest! {
